@@ -1,0 +1,65 @@
+"""The names that appear in keys and URLs, and the keys that are made of them.
+
+::
+
+    models/<model>/live.json
+    models/<model>/releases/<release>/manifest.json
+    models/<model>/releases/<release>/<file>
+
+Every name is checked here, before it becomes part of a key: none can hold a slash, a dot-dot or a character that a
+store, a URL or a shell would read in another way.
+"""
+
+import re
+from typing import Final
+
+from larder.errors import InvalidRequest
+
+MANIFEST: Final = "manifest.json"
+_MODELS: Final = "models"
+# At most 63 characters, as a DNS label: a name fits a URL, a metric's dimension and a SageMaker job's name.
+_MODEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_FILE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+
+
+def _checked(kind: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
+    if not pattern.fullmatch(value):
+        raise InvalidRequest(f"{value[:80]!r} is no {kind} name: use {allowed}.")
+    return value
+
+
+def check_model(name: str) -> str:
+    """Returns ``name``; raises InvalidRequest unless it is 1-63 of ``a-z 0-9 -``, no dash at either end."""
+    return _checked("model", name, _MODEL, "1 to 63 of a-z, 0-9 and '-', with no '-' at either end")
+
+
+def check_release(name: str) -> str:
+    """Returns ``name``; raises InvalidRequest unless it follows the rule of model names."""
+    return _checked("release", name, _MODEL, "the name that GET /v1/models/{model}/releases lists")
+
+
+def check_file(name: str) -> str:
+    """Returns ``name``; raises InvalidRequest unless it is a plain lower-case file name, with no folder."""
+    if ".." in name:
+        raise InvalidRequest(f"{name[:80]!r} is no file name: use one that the manifest lists.")
+    return _checked("file", name, _FILE, "one that the manifest lists")
+
+
+def live_key(model: str) -> str:
+    """The key of the pointer that says which release of ``model`` answers."""
+    return f"{_MODELS}/{check_model(model)}/live.json"
+
+
+def releases_prefix(model: str) -> str:
+    """The folder that holds all releases of ``model``, with its closing slash."""
+    return f"{_MODELS}/{check_model(model)}/releases/"
+
+
+def models_prefix() -> str:
+    """The folder that holds all models, with its closing slash."""
+    return f"{_MODELS}/"
+
+
+def file_key(model: str, release: str, file: str) -> str:
+    """The key of one file of a release."""
+    return f"{releases_prefix(model)}{check_release(release)}/{check_file(file)}"
