@@ -7,7 +7,14 @@ from typing import TypeVar, cast
 
 T = TypeVar("T")
 
-type_names = {str: "text", int: "a whole number", float: "a number", list: "a list", dict: "an object", bool: "true or false"}
+type_names = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    bool: "true or false",
+}
 
 
 class Fields:
@@ -85,7 +92,10 @@ class Fields:
     def numbers(self, name: str, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
         """A list of finite numbers, each within ``low..high``."""
         values = self._get(name, list, [])
-        fine = [isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) and low <= v <= high for v in values]
+        fine = [
+            isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) and low <= v <= high
+            for v in values
+        ]
         if not all(fine):
             self.note(name, f"entry {fine.index(False)} must be a finite number from {low} to {high}")
             return ()
@@ -99,11 +109,11 @@ class Fields:
             return ()
         return tuple(values)
 
-    def object(self, name: str) -> Mapping[str, object]:
+    def mapping(self, name: str) -> Mapping[str, object]:
         """A JSON object of any content."""
         return self._get(name, dict, {})
 
-    def items(self, name: str) -> list[object]:
+    def sequence(self, name: str) -> list[object]:
         """A list of any content."""
         return self._get(name, list, [])
 

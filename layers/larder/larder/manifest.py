@@ -58,7 +58,9 @@ def parse(data: bytes) -> Manifest:
     """Reads a manifest; raises InvalidManifest, whose ``problems`` name every field that is wrong."""
     fields = Fields(_load(data))
     if fields.integer("format") != FORMAT:
-        raise InvalidManifest("This manifest cannot be read.", [f"format: this version of Larder reads {FORMAT} only; upgrade it"])
+        raise InvalidManifest(
+            "This manifest cannot be read.", [f"format: this version of Larder reads {FORMAT} only; upgrade it"]
+        )
     kind = cast("Kind", fields.choice("kind", KINDS))
     section = fields.child("serving")
     manifest = Manifest(
@@ -68,12 +70,16 @@ def parse(data: bytes) -> Manifest:
         created=fields.text("created", _CREATED),
         files=_read_files(fields),
         serving=read_classifier(section) if kind == "classifier" else read_recommender(section),
-        evaluation=fields.object("evaluation"),
-        training=fields.object("training"),
-        structure=fields.object("structure"),
+        evaluation=fields.mapping("evaluation"),
+        training=fields.mapping("training"),
+        structure=fields.mapping("structure"),
     )
     fields.finish()
-    fields.problems.extend(f"files: {name} is missing, but serving names it" for name in _named(manifest.serving) if name not in manifest.files)
+    fields.problems.extend(
+        f"files: {name} is missing, but serving names it"
+        for name in _named(manifest.serving)
+        if name not in manifest.files
+    )
     if fields.problems:
         raise InvalidManifest("This manifest is not valid.", fields.problems)
     return manifest

@@ -41,7 +41,8 @@ class ImageSpec:
 class ClassifierServing:
     """The classifier's side. ``thresholds`` (one a label, 0..1) decide which labels an answer names;
     ``novelty_threshold`` is the value of the graph's ``novelty`` output above which an image is ``unknown``
-    (None: this release cannot tell). ``temperature`` is inside the graph already and stands here to be read."""
+    (None: this release cannot tell). ``temperature`` is inside the graph already and stands here to be read.
+    """
 
     file: str
     image: ImageSpec
@@ -54,7 +55,8 @@ class ClassifierServing:
 @dataclass(frozen=True, slots=True)
 class TableSpec:
     """One table: its file, its number of rows, the (item, score) slots of each row, and ``head_bytes``, the length
-    of what must be read before the first look-up (the safetensors header, and the sparse index of a keyed table)."""
+    of what must be read before the first look-up (the safetensors header, and the sparse index of a keyed table).
+    """
 
     file: str
     rows: int
@@ -65,7 +67,8 @@ class TableSpec:
 @dataclass(frozen=True, slots=True)
 class ProfileColumn:
     """A column of user profiles. A ``number`` is cut into bins at ``edges`` (ascending): value v belongs to bin
-    ``bisect_right(edges, v)``."""
+    ``bisect_right(edges, v)``.
+    """
 
     type: ColumnType
     edges: tuple[float, ...] = ()
@@ -139,7 +142,7 @@ def _read_table(fields: Fields) -> TableSpec:
 def read_recommender(fields: Fields) -> RecommenderServing:
     """Reads the section; problems go to ``fields.problems``."""
     columns = {}
-    for name, kind in fields.object("columns").items():
+    for name, kind in fields.mapping("columns").items():
         if kind not in COLUMN_TYPES:
             fields.note(f"columns.{name}", f"must be one of {', '.join(COLUMN_TYPES)}")
         columns[name] = cast("ColumnType", kind)
@@ -174,7 +177,7 @@ def read_recommender(fields: Fields) -> RecommenderServing:
 
 def _read_segments(fields: Fields, profile: set[str]) -> tuple[tuple[str, ...], ...]:
     segments = []
-    for number, names in enumerate(fields.items("segments_by")):
+    for number, names in enumerate(fields.sequence("segments_by")):
         if not isinstance(names, list) or not names or not all(isinstance(n, str) and n in profile for n in names):
             fields.note(f"segments_by.{number}", "must be a list of names of profile columns")
         else:

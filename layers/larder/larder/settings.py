@@ -1,0 +1,77 @@
+"""A function's environment, read once into one frozen object, with every problem reported at once.
+
+========================  ==============================================================================
+``LARDER_STORE``          where models live: ``s3://bucket[/prefix]``, ``file:///folder`` or ``memory://``
+``LARDER_CACHE_DIR``      a folder for downloaded releases (Lambda: under ``/tmp``)
+``LARDER_CACHE_BYTES``    how many bytes of opened releases to keep before the least recently used goes
+``LARDER_REFRESH_SECONDS``  how long a function may answer without asking whether a newer release is live
+``LARDER_MAX_PIXELS``     the largest image that is decoded, in pixels
+========================  ==============================================================================
+
+None has a default: a variable that is missing is a mistake in the template, and says so at the first request.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from larder.errors import SettingsError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of a serving function; the module's table says what each field means."""
+
+    store: str
+    cache_dir: Path
+    cache_bytes: int
+    refresh_seconds: float
+    max_pixels: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Reads ``LARDER_*``; raises SettingsError naming every variable that is missing or malformed."""
+        problems: list[str] = []
+
+        def read(name: str, cast: Callable[[str], T], expected: str, stand_in: T) -> T:
+            if not environment.get(name):
+                problems.append(f"{name} is missing: set it to {expected}")
+                return stand_in
+            try:
+                return cast(environment[name])
+            except ValueError:
+                problems.append(f"{name} is {environment[name]!r}: set it to {expected}")
+                return stand_in
+
+        settings = cls(
+            store=read("LARDER_STORE", _url, "s3://bucket, s3://bucket/prefix, file:///folder or memory://", ""),
+            cache_dir=read("LARDER_CACHE_DIR", Path, "a folder that may be written to", Path()),
+            cache_bytes=read("LARDER_CACHE_BYTES", _positive, "a number of bytes, 1 or more", 1),
+            refresh_seconds=read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
+            max_pixels=read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
+        )
+        if problems:
+            raise SettingsError("This function's environment is not complete.", problems)
+        return settings
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("s3://", "file:///", "memory://")):
+        raise ValueError(text)
+    return text
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not 0 <= float(text) < math.inf:
+        raise ValueError(text)
+    return float(text)
