@@ -1,0 +1,72 @@
+"""Segments: groups of users by their profile, and the text that names each group (ARCHITECTURE.md, "Segments").
+
+Training writes a segment's row under the text that is made here, and serving looks it up under the same.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from larder.errors import InvalidRequest
+from larder.serving import ProfileColumn
+
+EVERYONE: Final = ""
+Profile = Mapping[str, str | float]
+
+
+def segment_text(columns: Sequence[str], profile: Profile, specification: Mapping[str, ProfileColumn]) -> str | None:
+    """The segment of a user by ``columns``, as ``CITY=Berlin|AGE=[25,35)``; None where the profile lacks one of them.
+
+    No columns give the empty text: all users. Every column must be in ``specification``.
+    """
+    parts = []
+    for name in columns:
+        value = profile.get(name)
+        if value is None:
+            return None
+        parts.append(f"{name}={_label(value, specification[name].edges)}")
+    return "|".join(parts)
+
+
+def bin_text(value: float, edges: Sequence[float]) -> str:
+    """The bin of a number: ``[25,35)``; the first is ``(-inf,18)``, the last ``[65,inf)``. Edges ascend."""
+    place = bisect_right(edges, value)
+    low = f"[{_shortest(edges[place - 1])}" if place else "(-inf"
+    high = _shortest(edges[place]) if place < len(edges) else "inf"
+    return f"{low},{high})"
+
+
+def most_specific_first(
+    segments_by: Sequence[Sequence[str]], profile: Profile, specification: Mapping[str, ProfileColumn]
+) -> Iterator[str]:
+    """The texts of all segments that a user belongs to, in the order of ``segments_by``, and all users' at the end."""
+    for columns in segments_by:
+        text = segment_text(columns, profile, specification)
+        if text is not None:
+            yield text
+    yield EVERYONE
+
+
+def check_profile(profile: Profile, specification: Mapping[str, ProfileColumn]) -> None:
+    """Raises InvalidRequest for a column that this release does not know, or a value of the wrong type."""
+    known = ", ".join(f"{name} ({column.type})" for name, column in sorted(specification.items())) or "none"
+    for name, value in profile.items():
+        column = specification.get(name)
+        if column is None:
+            raise InvalidRequest(f"profile.{name[:80]} is not a column of this model: it has {known}.")
+        if column.type == "number":
+            if isinstance(value, str) or not math.isfinite(value):
+                raise InvalidRequest(f"profile.{name} must be a finite number, not {value!r:.60}: send one like 34.")
+        elif not isinstance(value, str):
+            raise InvalidRequest(f"profile.{name} must be a text, not {value!r:.60}: send it in quotes.")
+
+
+def _label(value: str | float, edges: Sequence[float]) -> str:
+    return value if isinstance(value, str) else bin_text(value, edges)
+
+
+def _shortest(edge: float) -> str:
+    """25.0 as ``25``, 0.1 as ``0.1``: different numbers never share a text."""
+    text = f"{edge:g}"
+    return text if float(text) == edge else repr(edge)
