@@ -1,0 +1,40 @@
+"""The error tree, its drawing and its statuses."""
+
+import inspect
+import re
+
+import pytest
+from larder import errors
+from larder.errors import InvalidManifest, LarderError
+
+
+def tree(root: type[LarderError]) -> list[type[LarderError]]:
+    return [root, *(found for child in root.__subclasses__() for found in tree(child))]
+
+
+PUBLIC = sorted({error for error in tree(LarderError) if not error.__name__.startswith("_")}, key=lambda e: e.__name__)
+
+
+def test_every_error_is_exported() -> None:
+    assert sorted(errors.__all__) == [error.__name__ for error in PUBLIC]
+
+
+@pytest.mark.parametrize("error", PUBLIC)
+def test_every_error_is_drawn_with_its_status(error: type[LarderError]) -> None:
+    drawing = inspect.getdoc(errors) or ""
+    line = re.search(rf"\b{error.__name__}\b +(\d+)?", drawing)
+    assert line, f"{error.__name__} is missing in the drawing on top of errors.py"
+    if line.group(1):
+        assert int(line.group(1)) == error.status
+
+
+@pytest.mark.parametrize("error", PUBLIC)
+def test_every_error_has_a_status_and_a_code(error: type[LarderError]) -> None:
+    assert 400 <= error.status < 600
+    assert re.fullmatch("[a-z_]+", error.code)
+
+
+def test_a_listed_error_tells_all_problems_at_once() -> None:
+    error = InvalidManifest("Not valid.", ["a: is missing", "b: must be text"])
+    assert error.problems == ("a: is missing", "b: must be text")
+    assert str(error) == "Not valid.\n- a: is missing\n- b: must be text"

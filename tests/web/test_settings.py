@@ -1,0 +1,47 @@
+"""Settings come from a mapping, whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+from larder.errors import SettingsError
+from larder.settings import Settings
+
+FINE = {
+    "LARDER_STORE": "s3://bucket/prefix",
+    "LARDER_CACHE_DIR": "cache",
+    "LARDER_CACHE_BYTES": "1000",
+    "LARDER_REFRESH_SECONDS": "0.5",
+    "LARDER_MAX_PIXELS": "100",
+}
+
+
+def test_a_complete_environment_is_read() -> None:
+    assert Settings.from_environment(FINE) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100)
+
+
+def test_every_missing_variable_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({})
+    assert [problem.split()[0] for problem in caught.value.problems] == list(FINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LARDER_STORE", "bucket"),
+        ("LARDER_STORE", "file://relative"),
+        ("LARDER_CACHE_BYTES", "0"),
+        ("LARDER_CACHE_BYTES", "many"),
+        ("LARDER_REFRESH_SECONDS", "-1"),
+        ("LARDER_REFRESH_SECONDS", "nan"),
+        ("LARDER_REFRESH_SECONDS", "inf"),
+        ("LARDER_MAX_PIXELS", "1.5"),
+        ("LARDER_MAX_PIXELS", ""),
+    ],
+)
+def test_a_malformed_variable_is_told_with_its_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment(FINE | {name: value})
+    (problem,) = caught.value.problems
+    assert problem.startswith(name)
+    assert "set it to" in problem
