@@ -1,0 +1,122 @@
+"""The rows of a table, by number: read, checked, unpacked, and of a remote table the latest kept."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from math import isfinite
+from struct import Struct
+from threading import Lock
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from larder.serving import TableSpec
+from larder.tables.header import Header
+from larder.tables.reader import Buffer, MappedFile, Reader, exactly, invalid, read_exactly
+
+EMPTY: Final = 0xFFFFFFFF
+CACHED_ROWS: Final = 16_384  # about 8 MB at width 60: what was read once from a remote table is not read again soon
+_SLOT_BYTES: Final = 6
+
+T = TypeVar("T")
+
+
+class Row(NamedTuple):
+    """The used slots of a row, in the table's order. A tuple, since one is made for each look-up."""
+
+    items: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+class Rows:
+    """The tensor ``rows`` of a table, whole rows at a time; of a remote one, the latest are kept."""
+
+    __slots__ = ("_recent", "_start", "_stride", "_struct", "cached", "reader", "spec")
+
+    def __init__(self, reader: Reader, spec: TableSpec, header: Header) -> None:
+        self.reader = reader
+        self.spec = spec
+        self.cached = 0 if isinstance(reader, MappedFile) else CACHED_ROWS
+        self._stride = spec.width * _SLOT_BYTES
+        self._start = header.tensor("rows", "U8", (spec.rows, self._stride)).start
+        self._struct = Struct(f"<{spec.width}I{spec.width}e")
+        self._recent: Recent[Buffer] = Recent(self.cached)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the kept rows hold."""
+        return len(self._recent) * self._stride
+
+    def read(self, numbers: Sequence[int]) -> list[Row]:
+        """The rows of ``numbers``, in that order; what is not kept is read in one round trip."""
+        found = {number: self._recent.get(number) for number in numbers}
+        missing = [number for number, data in found.items() if data is None]
+        if missing:
+            for number, data in zip(missing, self._fetch(missing), strict=True):
+                found[number] = data
+                self._recent.put(number, data)
+        return [self._unpack(number, found[number]) for number in numbers]
+
+    def check(self, items: int) -> None:
+        """Reads every row, a megabyte at a time; raises InvalidTable at the first that must not be served."""
+        step = max(1, 2**20 // self._stride)
+        for first in range(0, self.spec.rows, step):
+            numbers = range(first, min(first + step, self.spec.rows))
+            data = read_exactly(
+                self.reader, self._start + first * self._stride, len(numbers) * self._stride, self.spec.file
+            )
+            for place, number in enumerate(numbers):
+                row = self._unpack(number, data[place * self._stride : (place + 1) * self._stride])
+                if row.items and max(row.items) >= items:
+                    raise invalid(self.spec.file, f"row {number} names item {max(row.items)} of {items}")
+
+    def _fetch(self, numbers: Sequence[int]) -> Iterable[Buffer]:
+        for number in numbers:
+            if not 0 <= number < self.spec.rows:
+                raise invalid(self.spec.file, f"row {number} is wanted of {self.spec.rows}")
+        if len(numbers) == 1:
+            return [self.reader.read(self._start + numbers[0] * self._stride, self._stride)]
+        return self.reader.read_many([(self._start + number * self._stride, self._stride) for number in numbers])
+
+    def _unpack(self, number: int, data: Buffer | None) -> Row:
+        values = self._struct.unpack(exactly(data or b"", self._stride, self.spec.file))
+        width = self.spec.width
+        items, scores = values[:width], values[width:]
+        if EMPTY in items:
+            used = items.index(EMPTY)
+            if items.count(EMPTY) != width - used:
+                raise invalid(self.spec.file, f"row {number} has a used slot after an unused one")
+            items, scores = items[:used], scores[:used]
+        if not isfinite(sum(scores)):  # of float16: the sum of finite ones is finite, and cheaper than asking each
+            raise invalid(self.spec.file, f"row {number} has a score that is no finite number")
+        return Row(items, scores)
+
+
+class Recent(Generic[T]):
+    """The values that were used last, up to ``limit`` of them (0: none is kept)."""
+
+    __slots__ = ("_entries", "_limit", "_lock")
+
+    def __init__(self, limit: int) -> None:
+        self._entries: OrderedDict[int, T] = OrderedDict()
+        self._limit = limit
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: int) -> T | None:
+        """The value of ``key``, or None where it is not kept."""
+        if not self._limit:
+            return None
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+            return self._entries.get(key)
+
+    def put(self, key: int, value: T) -> None:
+        """Keeps ``value``, and lets go of the one that was used longest ago where there are too many."""
+        if not self._limit:
+            return
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            if len(self._entries) > self._limit:
+                self._entries.popitem(last=False)

@@ -1,0 +1,40 @@
+"""A column of strings inside a safetensors file: ``<name>.offsets`` U64 [n + 1] and ``<name>.bytes`` U8."""
+
+from larder.tables.header import Header
+from larder.tables.reader import invalid
+
+
+class Strings:
+    """``n`` byte strings. ``strings[number]`` copies that one only; any malformed offset raises InvalidTable.
+
+    Takes the whole file's bytes; nothing but the header is looked at until a string is asked for.
+    """
+
+    __slots__ = ("_bytes", "_file", "_name", "_offsets")
+
+    def __init__(self, data: memoryview, header: Header, name: str) -> None:
+        offsets = header.tensor(f"{name}.offsets", "U64", (None,))
+        content = header.tensor(f"{name}.bytes", "U8", (None,))
+        self._file, self._name = header.file, name
+        self._offsets = data[offsets.start : offsets.end].cast("Q")
+        self._bytes = data[content.start : content.end]
+        if not len(self._offsets) or self._offsets[0] != 0 or self._offsets[-1] != len(self._bytes):
+            raise invalid(self._file, f"{name}.offsets do not begin at 0 and end at {len(self._bytes)}")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, number: int) -> bytes:
+        if not 0 <= number < len(self._offsets) - 1:
+            raise IndexError(number)
+        start, end = self._offsets[number], self._offsets[number + 1]
+        if not start <= end <= len(self._bytes):
+            raise invalid(self._file, f"{self._name}.offsets go from {start} to {end} at {number}")
+        return bytes(self._bytes[start:end])
+
+    def text(self, number: int) -> str:
+        """String ``number``, decoded; raises InvalidTable where it is not UTF-8."""
+        try:
+            return self[number].decode()
+        except UnicodeDecodeError as error:
+            raise invalid(self._file, f"{self._name} {number} is not UTF-8") from error
