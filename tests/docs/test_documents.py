@@ -1,0 +1,67 @@
+"""The documents name only what exists: files, make targets, commands and their options."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click import Command, Group
+from click.testing import CliRunner
+
+from larder_local.cli import main
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/**/*.md")]
+)
+
+
+def texts(pattern: str) -> list[tuple[Path, str]]:
+    return [(page, found) for page in DOCUMENTS for found in re.findall(pattern, page.read_text())]
+
+
+@pytest.mark.parametrize(
+    ("page", "link"), texts(r"\]\(([^)#]+)"), ids=lambda value: str(value).removeprefix(f"{ROOT}/")
+)
+def test_links_lead_somewhere(page: Path, link: str) -> None:
+    assert link.startswith("https://") or (page.parent / link).exists()
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {target for _, target in texts(r"(?:^|`|\s)make ([a-z]+)\b(?=`|\s+#|\s{2,}|$)")}
+    assert named <= targets
+
+
+def commands(command: Command, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Command]:
+    found = {path: command}
+    if isinstance(command, Group):
+        context = command.make_context("larder", [], resilient_parsing=True)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            found |= commands(child, (*path, name))
+    return found
+
+
+COMMANDS = commands(main)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*path, "--help"])
+    assert result.exit_code == 0
+    assert COMMANDS[path].help or not path
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path], ids=" ".join)
+def test_every_command_is_told_in_a_document(path: tuple[str, ...]) -> None:
+    assert any(re.search(rf"larder {' '.join(path)}\b", page.read_text()) for page in DOCUMENTS)
+
+
+def test_documents_name_real_commands_and_options() -> None:
+    for page, line in texts(r"(?m)^\s*(?:\.venv/bin/)?(larder [a-z][^\n]*)$"):
+        words = line.split("#")[0].split()[1:]
+        depth = next((n for n in (2, 1) if tuple(words[:n]) in COMMANDS), 0)
+        assert depth, f"{page.name}: no such command: {line}"
+        known = {option for parameter in COMMANDS[tuple(words[:depth])].params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, f"{page.name}: {line}"
