@@ -1,0 +1,80 @@
+"""The model repository over HTTP, read side: models, releases, their files; and the API's own description."""
+
+import os
+from collections.abc import Callable, Collection
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from larder import web
+from larder.errors import InvalidRequest
+from larder.repository import Document, Repository
+from larder.settings import Settings
+from larder.store import Store
+
+RELEASE = "/v1/models/<model>/releases/<release>"
+
+app = web.router()
+
+
+@cache
+def repository() -> Repository:
+    """What the bundle's store holds, opened at the first request."""
+    return Repository(Store.open(Settings.from_environment(os.environ).store))
+
+
+@cache
+def description() -> str:
+    """The OpenAPI document, which the layer carries."""
+    return files("larder").joinpath("openapi.json").read_text("utf-8")
+
+
+def asked(allowed: Collection[str], /, **routed: str) -> dict[str, str]:
+    """The names in the path and the parameters of the query string, which may be ``allowed`` ones only."""
+    query = web.query(app)
+    if query and not allowed:
+        raise InvalidRequest(f"{next(iter(query))[:80]!r} is no parameter here: this route takes none.")
+    web.allow_only(query, allowed, "parameter")
+    return {**query, **{name: web.path_parameter(app, name, value) for name, value in routed.items()}}
+
+
+def route(path: str, answer: Callable[..., Document], *allowed: str) -> None:
+    """Answers GET ``path`` with the document that ``answer`` makes of the names and parameters in the request."""
+
+    def handle(**routed: str) -> Response[str]:
+        document = answer(repository(), **asked(allowed, **routed))
+        told = {web.MODEL_HEADER: document.get("model"), web.RELEASE_HEADER: document.get("release")}
+        return web.reply(document, headers={name: str(value) for name, value in told.items() if value})
+
+    app.get(path)(handle)
+
+
+route("/v1/models", Repository.models)
+route("/v1/models/<model>", Repository.describe)
+route("/v1/models/<model>/releases", Repository.releases, "n")
+route(RELEASE, Repository.document)
+route(f"{RELEASE}/structure", Repository.structure)
+route(f"{RELEASE}/files", Repository.files)
+
+
+@app.get(f"{RELEASE}/files/<name>")
+def get_file(**routed: str) -> Response[bytes]:
+    """One file: by redirection to the store where it can sign a URL, else its bytes."""
+    names = asked((), **routed)
+    found = repository().download(**names, wanted=app.current_event.headers.get("range"))
+    told = {web.MODEL_HEADER: names["model"], web.RELEASE_HEADER: names["release"]}
+    return Response(found.status, content_type=found.content_type, headers={**told, **found.headers}, body=found.body)
+
+
+@app.get("/openapi.json")
+def get_description() -> Response[str]:
+    """The description of this API."""
+    asked(())
+    return Response(200, content_type="application/json", body=description())
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
+    return web.logged(app, event, context)
