@@ -1,7 +1,13 @@
-"""What all tests share: hypothesis's settings, and a complete, valid manifest of each kind."""
+"""What all tests share: hypothesis's settings, a complete, valid manifest of each kind, and an S3 that runs here."""
+
+import itertools
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, settings
+
 from larder.manifest import FileEntry, Manifest
 from larder.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing, TableSpec
 
@@ -40,3 +46,51 @@ def recommender_manifest() -> Manifest:
     names = ("items", "neighbours", "users", "segments")
     files = {f"{name}.safetensors": ENTRY for name in names}
     return Manifest("shop", "recommender", "20260102t030405z-0a1b2c3d", "2026-01-02T03:04:05Z", files, serving)
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running S3 on this machine, with an empty ``bucket``. ``env`` is set in ours, and a client's process needs it."""
+
+    endpoint: str
+    bucket: str
+    env: Mapping[str, str]
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of moto's server, started for the tests that need one and stopped after the last."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+_bucket_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def s3(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """S3 with a bucket of this test's own, and the environment that lets every client find it."""
+    bucket = f"bucket-{next(_bucket_numbers)}"
+    request = urllib.request.Request(f"{s3_endpoint}/{bucket}", data=b"", method="PUT")  # noqa: S310  # our own server
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  # our own server
+    env = {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "toy",
+        "AWS_SECRET_ACCESS_KEY": "toy",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    return S3(s3_endpoint, bucket, env)
+
+
+@pytest.fixture
+def s3_url(s3: S3) -> str:
+    """The URL of the store in that bucket."""
+    return f"s3://{s3.bucket}"
