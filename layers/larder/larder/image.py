@@ -23,7 +23,7 @@ MAX_PIXELS: Final = 50_000_000
 FORMATS: Final = "JPEG, PNG, WebP and GIF"
 
 _MAX_SIDE: Final = 65_535  # the limit of JPEG and GIF; it bounds the resampling weights of a picture of one row
-_MAX_SCANS: Final = 256  # a progressive JPEG has about ten; thousands of empty ones keep a decoder busy for minutes
+_MAX_SCANS: Final = 100  # a progressive JPEG has about ten; thousands of empty ones keep a decoder busy for minutes
 _RESAMPLINGS: Final = {
     "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
