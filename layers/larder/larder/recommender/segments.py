@@ -48,18 +48,34 @@ def most_specific_first(
     yield EVERYONE
 
 
-def check_profile(profile: Profile, specification: Mapping[str, ProfileColumn]) -> None:
-    """Raises InvalidRequest for a column that this release does not know, or a value of the wrong type."""
-    known = ", ".join(f"{name} ({column.type})" for name, column in sorted(specification.items())) or "none"
-    for name, value in profile.items():
-        column = specification.get(name)
-        if column is None:
-            raise InvalidRequest(f"profile.{name[:80]} is not a column of this model: it has {known}.")
-        if column.type == "number":
-            if isinstance(value, str) or not math.isfinite(value):
-                raise InvalidRequest(f"profile.{name} must be a finite number, not {value!r:.60}: send one like 34.")
-        elif not isinstance(value, str):
-            raise InvalidRequest(f"profile.{name} must be a text, not {value!r:.60}: send it in quotes.")
+def typed_profile(profile: Profile, specification: Mapping[str, ProfileColumn]) -> Profile:
+    """The profile with its numbers as numbers: a text may stand for one, since a query string holds nothing else.
+
+    Raises InvalidRequest for a column that this release does not know, or a value of the wrong type.
+    """
+    return {name: _typed(name, value, specification) for name, value in profile.items()}
+
+
+def _typed(name: str, value: str | float, specification: Mapping[str, ProfileColumn]) -> str | float:
+    column = specification.get(name)
+    if column is None:
+        known = ", ".join(f"{known} ({column.type})" for known, column in sorted(specification.items()))
+        raise InvalidRequest(f"profile.{name[:80]} is no column of this model's users: use one of {known or 'none'}.")
+    if column.type == "number":
+        number = _number(value)
+        if not math.isfinite(number):
+            raise InvalidRequest(f"profile.{name} is {value!r:.60}: send a finite number, like 34.")
+        return number
+    if not isinstance(value, str):
+        raise InvalidRequest(f"profile.{name} is {value!r:.60}: send a text, in quotes.")
+    return value
+
+
+def _number(value: str | float) -> float:
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def _label(value: str | float, edges: Sequence[float]) -> str:

@@ -1,0 +1,233 @@
+"""The recommender: rows of precomputed tables, summed, ruled and explained for each request."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final
+
+from larder.errors import InvalidManifest, InvalidRequest, NotFound
+from larder.host import ReleaseFiles
+from larder.recommender.answer import Answer, Because, Recommendation
+from larder.recommender.explaining import Chosen, explain, of_segment
+from larder.recommender.promotions import places, spread
+from larder.recommender.query import Promotion, Query, check_ranked
+from larder.recommender.ruling import Ruling
+from larder.recommender.scoring import Click, Evidence, best_first, split_user_row
+from larder.recommender.segments import Profile, most_specific_first, typed_profile
+from larder.rules import Predicate
+from larder.serving import RecommenderServing
+from larder.tables import DenseTable, KeyedTable, MappedFile, Reader, Row
+from larder.vocabulary import Vocabulary
+
+MAX_CLICKS: Final = 100
+LOCAL_BYTES: Final = 64 * 2**20
+
+
+class Recommender:
+    """One opened release. Pure reading: the same query gives the same answer, from any thread."""
+
+    def __init__(
+        self,
+        serving: RecommenderServing,
+        items: Vocabulary,
+        neighbours: DenseTable,
+        users: KeyedTable | None,
+        segments: KeyedTable,
+        *,
+        far: bool = False,
+    ) -> None:
+        """``far``: a read of ``neighbours`` is a round trip, so the rows that one answer needs are fetched at once."""
+        self._serving = serving
+        self._items = items
+        self._neighbours = neighbours
+        self._users = users
+        self._segments = segments
+        self._far = far
+        self._ruling = Ruling(items, serving.rules)
+
+    @classmethod
+    def open(cls, files: ReleaseFiles) -> "Recommender":
+        """Opens a release: the items and every table of up to 64 MiB on this machine, larger tables where they are.
+
+        Raises InvalidTable, InvalidManifest or StoreError where the release cannot be served.
+        """
+        serving = files.manifest.serving
+        if not isinstance(serving, RecommenderServing):
+            raise InvalidManifest("This release is no recommender.", ["serving: train it as a recommender"])
+        files.path(serving.items_file)
+        neighbours = _reader(files, serving.neighbours.file)
+        users = serving.users
+        return cls(
+            serving,
+            Vocabulary.open(files.reader(serving.items_file)),
+            DenseTable.open(neighbours, serving.neighbours),
+            KeyedTable.open(_reader(files, users.file), users) if users else None,
+            KeyedTable.open(_reader(files, serving.segments.file), serving.segments),
+            far=not isinstance(neighbours, MappedFile),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory and page cache that this release holds."""
+        tables = (self._neighbours, self._segments, self._users)
+        return self._items.nbytes + sum(table.nbytes for table in tables if table is not None)
+
+    def close(self) -> None:
+        """Nothing is held that does not go with this object: maps go with the last view of them."""
+
+    def recommend(self, query: Query) -> Answer:
+        """The best ``query.n`` items, best first but for promotions; fewer only where rules or the model leave no more.
+
+        Too few scored items are followed by popular ones of the user's segment, then of wider segments: their score is
+        what the model gives them, mostly 0. Raises InvalidRequest for an unknown column or a filter that does not fit.
+        """
+        profile = self._checked(query)
+        seen = self._seen(query)
+        evidence, segments = self._evidence(query, profile, seen)
+        taken = self._numbers(query.exclude) | (set() if query.include_seen else set(seen))
+        promoted: list[list[Chosen]] = []
+        for promotion in query.promotions:
+            left = query.n - sum(map(len, promoted))
+            promoted.append(self._promoted(promotion, min(left, places(promotion.percent, query.n)), evidence, taken))
+        n = query.n - sum(map(len, promoted))
+        allowed = self._ruling.allowed(query.filter, query.filter_values)
+        organic = _choose(_candidates(evidence, segments, n + len(taken)), n, taken, allowed)
+        return self._answer(spread([organic, *promoted]), evidence, query.columns)
+
+    def rank(self, query: Query, items: Sequence[str]) -> Answer:
+        """All of ``items`` by their score, equal ones in the order given; unknown ids at the end, with score None.
+
+        Every item is kept: neither the release's rules nor the query's ``filter``, ``exclude`` and ``n`` apply.
+        """
+        check_ranked(items)
+        profile = self._checked(query)
+        evidence, _ = self._evidence(query, profile, self._seen(query))
+        numbers = [self._items.number(item) for item in items]
+        known = [number for number in numbers if number is not None]
+        known.sort(key=lambda number: -evidence.totals.get(number, 0.0))
+        unknown = [item for item, number in zip(items, numbers, strict=True) if number is None]
+        columns = dict.fromkeys(query.columns) if query.columns else None
+        ranked = self._answer([(number, None) for number in known], evidence, query.columns)
+        return Answer((*ranked.items, *(Recommendation(item, None, None, columns) for item in unknown)))
+
+    def similar(self, query: Query) -> Answer:
+        """The neighbours of ``query.item``, best first, with their scores in its row; rules and ``exclude`` apply.
+
+        Raises NotFound where the model does not know the item.
+        """
+        self._checked(query)
+        number = None if query.item is None else self._items.number(query.item)
+        if number is None or query.item is None:
+            raise NotFound(f"This model knows no item {query.item!r:.80}: use an id that it was trained with.")
+        totals = dict(zip(*self._neighbours.row(number), strict=True))
+        taken = self._numbers(query.exclude) | {number}
+        allowed = self._ruling.allowed(query.filter, query.filter_values)
+        because = Because("item", items=(query.item,))
+        candidates = ((near, because) for near in best_first(totals, query.n + len(taken)))
+        return self._answer(_choose(candidates, query.n, taken, allowed), Evidence(totals=totals), query.columns)
+
+    def _checked(self, query: Query) -> Profile:
+        """The typed profile; raises InvalidRequest for what does not fit this release's columns."""
+        for name in query.columns:
+            if name not in self._items.columns:
+                known = ", ".join(sorted(self._items.columns)) or "none"
+                raise InvalidRequest(f"{name[:80]!r} is no column of this model's items: ask for {known}.")
+        return typed_profile(query.profile, self._serving.profile) if query.profile else query.profile
+
+    def _seen(self, query: Query) -> list[int]:
+        """The numbers of the item in view and the session's items, newest first, unknown ones left out."""
+        ids = (query.item, *reversed(query.session)) if query.item is not None else reversed(query.session)
+        numbers = (self._items.number(item) for item in ids)
+        return [number for number in numbers if number is not None]
+
+    def _numbers(self, ids: Sequence[str]) -> set[int]:
+        numbers = (self._items.number(item) for item in ids)
+        return {number for number in numbers if number is not None}
+
+    def _evidence(
+        self, query: Query, profile: Profile, seen: Sequence[int]
+    ) -> tuple[Evidence, Iterator[tuple[str, Row]]]:
+        """What the rows say, and all segments of the user, most specific first, read as they are asked for."""
+        weights = self._serving.weights
+        user = self._user(query.user)
+        clicks = self._clicks(seen, user[2] if user else ())
+        segments = self._segments_of(profile)
+        first = next(segments, None)
+        segment = (weights["segment"], *first) if first else None
+        return Evidence.of(user, clicks, segment), chain([first] if first else [], segments)
+
+    def _user(self, user: str | None) -> tuple[float, Row, Sequence[int]] | None:
+        row = self._users.lookup(user) if self._users is not None and user is not None else None
+        return (self._serving.weights["user"], *split_user_row(row, self._serving.user_slots)) if row else None
+
+    def _clicks(self, seen: Sequence[int], recent: Sequence[int]) -> list[Click]:
+        decay, weight = self._serving.session_decay, self._serving.weights["session"]
+        numbers = seen[: min(self._serving.session_length, MAX_CLICKS)]
+        if self._far and recent:
+            self._neighbours.rows([*numbers, *recent])  # one round trip now; explaining finds its rows kept
+        rows = self._neighbours.rows(numbers) if numbers else []
+        return [
+            Click(number, weight * decay**k, row) for k, (number, row) in enumerate(zip(numbers, rows, strict=True))
+        ]
+
+    def _segments_of(self, profile: Profile) -> Iterator[tuple[str, Row]]:
+        for text in most_specific_first(self._serving.segments_by, profile, self._serving.profile):
+            row = self._segments.lookup(text)
+            if row is not None:
+                yield text, row
+
+    def _promoted(self, promotion: Promotion, wanted: int, evidence: Evidence, taken: set[int]) -> list[Chosen]:
+        """The promotion's items that are shown, best score first; they obey the release's rules and its own filter."""
+        if promotion.filter is not None:
+            pool: Sequence[int] = self._ruling.matching(promotion.filter, promotion.filter_values)
+            allowed = self._ruling.allowed(promotion.filter, promotion.filter_values)
+            scored: Iterator[int] = best_first(evidence.totals, wanted + len(taken))
+        else:
+            pool, scored = sorted(self._numbers(promotion.items)), iter(())
+            pool = sorted(pool, key=lambda number: -evidence.totals.get(number, 0.0))
+            allowed = self._ruling.allowed(None, {})
+        because = Because("promotion", promotion=promotion.name)
+        return _choose(((number, because) for number in chain(scored, pool)), wanted, taken, allowed)
+
+    def _answer(self, chosen: Sequence[Chosen], evidence: Evidence, columns: Sequence[str]) -> Answer:
+        explained = explain(chosen, evidence, self._neighbours.rows, self._items.id)
+        totals, items = evidence.totals, self._items
+        return Answer(
+            tuple(
+                Recommendation(
+                    items.id(number),
+                    totals.get(number, 0.0),
+                    because,
+                    {name: items.value(name, number) for name in columns} if columns else None,
+                )
+                for (number, _), because in zip(chosen, explained, strict=True)
+            )
+        )
+
+
+def _reader(files: ReleaseFiles, name: str) -> Reader:
+    if files.manifest.files[name].bytes <= LOCAL_BYTES:
+        files.path(name)
+    return files.reader(name)
+
+
+def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Row]], wanted: int) -> Iterator[Chosen]:
+    """Scored items best first, then popular ones of each segment, most specific first."""
+    for number in best_first(evidence.totals, wanted):
+        yield number, None
+    for text, row in segments:
+        because = of_segment(text)
+        for number in row.items:
+            yield number, because
+
+
+def _choose(candidates: Iterator[Chosen], wanted: int, taken: set[int], allowed: Predicate | None) -> list[Chosen]:
+    """The first ``wanted`` candidates that are not ``taken`` yet and allowed; they are taken then."""
+    chosen: list[Chosen] = []
+    for candidate in candidates:
+        if len(chosen) == wanted:
+            break
+        number = candidate[0]
+        if number not in taken and (allowed is None or allowed(number)):
+            taken.add(number)
+            chosen.append(candidate)
+    return chosen
