@@ -105,6 +105,11 @@ def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(picture: Image.
         decode(data[:-2] + scan * 5000 + data[-2:], SPEC)
 
 
+def test_what_lies_behind_a_jpegs_end_or_in_its_comments_are_no_scans(picture: Image.Image, encode: Encode) -> None:
+    data = encode(picture, "JPEG", comment=b"\xff\xda\0\2" * 500)
+    assert decode(data + b"\xff\xda" * 500, SPEC).shape == (12, 16, 3)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_truncated_data_are_refused_wherever_they_end(encode: Encode, kind: str) -> None:
     rng = np.random.default_rng(0)

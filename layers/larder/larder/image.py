@@ -5,6 +5,7 @@ size), cut the box that the specification asks for and resample it in one step, 
 background. An embedded colour profile is not applied: backbones are trained on photos read without one.
 """
 
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ _STRANGERS: Final = (
     (b"<", "HTML, XML or SVG"),
     (b"{", "JSON"),
 )
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not a restart, and no 0xFF that is data
 _lock = threading.Lock()
 
 Pixels = NDArray[np.uint8]
@@ -95,8 +97,7 @@ def _opener(data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
     if data.startswith(b"\xff\xd8\xff"):
         from PIL.JpegImagePlugin import JpegImageFile
 
-        if data.count(b"\xff\xda") > _MAX_SCANS:
-            raise UnreadableImage(f"This JPEG has more than {_MAX_SCANS} scans. Save it anew as a usual JPEG.")
+        _check_scans(data)
         return JpegImageFile
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         from PIL.PngImagePlugin import PngImageFile
@@ -111,6 +112,16 @@ def _opener(data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
 
         return GifImageFile
     raise _stranger(data)
+
+
+def _check_scans(data: bytes) -> None:
+    """Walks a JPEG's markers to its end (after which a phone may keep a film) and counts its scans."""
+    at, scans = 2, 0
+    while (found := _MARKER.search(data, at)) and found[1] != b"\xd9":
+        scans += found[1] == b"\xda"
+        if scans > _MAX_SCANS:
+            raise UnreadableImage(f"This JPEG has more than {_MAX_SCANS} scans. Save it anew as a usual JPEG.")
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
 
 
 def _stranger(data: bytes) -> InvalidRequest | UnsupportedMedia:
