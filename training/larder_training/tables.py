@@ -2,7 +2,8 @@
 
 Every writer fills a temporary file beside its destination and renames it, so that a file that stands is whole. Numbers
 may come as arrays on disk (``numpy.memmap``): rows are packed in blocks into a scratch file of the table's size and
-copied from there, so a table of any size needs 24 bytes of memory for each key, whatever its width.
+copied from there, so beside its keys a table needs 24 bytes of memory a row, whatever its width, and its own size in
+scratch space.
 """
 
 import json
@@ -12,14 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
-from larder.errors import InvalidTable
-from larder.serving import ColumnType, TableSpec
-from larder.tables import BLOCK, EMPTY, MAX_HEADER_BYTES, hash_key
 from numpy.typing import ArrayLike, NDArray
 from safetensors.numpy import save_file
 
+from larder.errors import InvalidTable
+from larder.serving import ColumnType, TableSpec
+from larder.tables import BLOCK, EMPTY, MAX_HEADER_BYTES, hash_key
+
 FORMAT: Final = "1"
-_BLOCK_ROWS: Final = 65_536
+_BLOCK_SLOTS: Final = 2**18  # of rows that are packed at a time: some 10 MB
 _SLOT_BYTES: Final = 6
 _LARGEST_SCORE: Final = 65_504.0  # of float16
 
@@ -90,9 +92,9 @@ def write_vocabulary(
             )
         pack = _pack_numbers if kind == "number" else _pack_texts
         tensors |= pack(path.name, name, values)
-    metadata = {"table": "vocabulary", "columns": json.dumps({name: kind for name, (kind, _) in columns.items()})}
+    types = json.dumps({name: kind for name, (kind, _) in columns.items()}, ensure_ascii=False, separators=(",", ":"))
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-        _write(path, Path(scratch) / path.name, tensors, metadata)
+        _write(path, Path(scratch) / path.name, tensors, {"table": "vocabulary", "columns": types})
 
 
 def write_probes(
@@ -171,8 +173,9 @@ def _pack(
     if not rows:
         return np.empty((0, _SLOT_BYTES * width), np.uint8)
     packed = np.memmap(scratch, np.uint8, "w+", shape=(rows, _SLOT_BYTES * width))
-    for start in range(0, rows, _BLOCK_ROWS):
-        end = min(start + _BLOCK_ROWS, rows)
+    step = max(1, _BLOCK_SLOTS // width)
+    for start in range(0, rows, step):
+        end = min(start + step, rows)
         block, values = np.asarray(items[of(start, end)]), np.asarray(scores[of(start, end)], np.float64)
         unused = _unused(file, block)
         values = np.where(unused, 0.0, values)

@@ -45,7 +45,7 @@ class DenseTable:
 
     def row(self, number: int) -> Row:
         """Row ``number``, in one read; raises InvalidTable where there is none or its bytes are malformed."""
-        return self._rows.read((number,))[0]
+        return self._rows.row(number)
 
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         """The rows of ``numbers``, in that order, in one round trip; raises as ``row``."""
@@ -100,7 +100,7 @@ class KeyedTable:
         if number is None:
             number = self._find(key)
             self._numbers.put(key, number)
-        return None if number < 0 else self._rows.read((number,))[0]
+        return None if number < 0 else self._rows.row(number)
 
     def _find(self, key: int) -> int:
         block = bisect_right(self._index, key) - 1

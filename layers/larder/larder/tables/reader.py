@@ -1,15 +1,17 @@
-"""Where a table's bytes come from: the Protocol that stores implement, and a mapped local file."""
+"""Where a table's bytes come from: the Protocol that stores implement, and a local file."""
 
 import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Final, Protocol, Self, TypeAlias
 
 from larder.errors import InvalidTable
 
 Buffer: TypeAlias = bytes | memoryview
 Range: TypeAlias = tuple[int, int]  # (start, length), in bytes
+COPIED_BYTES: Final = 2**16
 
 
 class Reader(Protocol):
@@ -27,41 +29,48 @@ class Reader(Protocol):
 
 
 class MappedFile:
-    """A local file, mapped: reads are views of the page cache, without a copy.
+    """A local file: small reads copy, large ones are views of a map.
 
-    Raises InvalidTable for a read outside the file. The file must not shrink while it is mapped (the files of a release
-    never change). ``close`` forgets the map; views that are still held stay valid until they go.
+    A row is copied (``pread``), since touching a mapped page makes it and 15 pages around it this process's memory: a
+    hundred thousand users of a 350 MB table would leave all of it resident. A whole vocabulary is a view, not a copy.
+
+    Raises InvalidTable for a read outside the file. The file must not shrink while it is open (the files of a release
+    never change). ``close`` may come at any time: reads under way end well, and views stay valid until they go.
     """
 
-    __slots__ = ("_map", "_name", "_view")
+    __slots__ = ("_descriptor", "_map", "_name", "_size")
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
+        self._descriptor: _Descriptor | None = _Descriptor(path)
+        self._size = os.fstat(self._descriptor.number).st_size
         self._map: mmap.mmap | None = None
-        with path.open("rb") as file:
-            if path.stat().st_size:  # an empty file cannot be mapped
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._view = memoryview(self._map or b"")
+        if self._size > COPIED_BYTES:
+            self._map = mmap.mmap(self._descriptor.number, 0, access=mmap.ACCESS_READ)
 
     @property
     def size(self) -> int:
         """The file's length in bytes."""
-        return self._view.nbytes
+        return self._size
 
-    def read(self, start: int, length: int, /) -> memoryview:
-        """A view of ``length`` bytes from ``start`` on; raises InvalidTable where the file has fewer."""
-        view = self._view
-        if start < 0 or length < 0 or start + length > view.nbytes:
-            raise invalid(self._name, f"bytes {start} to {start + length} are wanted of {view.nbytes}")
-        return view[start : start + length]
+    def read(self, start: int, length: int, /) -> Buffer:
+        """The ``length`` bytes from ``start`` on; raises InvalidTable where the file has fewer, or is closed."""
+        descriptor, mapped = self._descriptor, self._map  # held here, so that a close meanwhile pulls nothing away
+        if descriptor is None:
+            raise invalid(self._name, "it is closed")
+        if start < 0 or length < 0 or start + length > self._size:
+            raise invalid(self._name, f"bytes {start} to {start + length} are wanted of {self._size}")
+        if mapped is None or length <= COPIED_BYTES:
+            return os.pread(descriptor.number, length, start)
+        return memoryview(mapped)[start : start + length]
 
-    def read_many(self, ranges: Sequence[Range], /) -> list[memoryview]:
-        """Views of several ranges, in order."""
+    def read_many(self, ranges: Sequence[Range], /) -> list[Buffer]:
+        """The bytes of several ranges, in order."""
         return [self.read(start, length) for start, length in ranges]
 
     def close(self) -> None:
-        """Forgets the map: further reads raise InvalidTable. The memory is unmapped once no view of it is left."""
-        self._view, self._map = memoryview(b""), None
+        """Further reads raise InvalidTable; the file is closed and unmapped once nobody reads it any more."""
+        self._descriptor = self._map = None
 
     def __enter__(self) -> Self:
         return self
@@ -72,19 +81,32 @@ class MappedFile:
         self.close()
 
 
+class _Descriptor:
+    """An open file's descriptor, closed when the last reader lets go: closed earlier, its number could be another's."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, path: Path) -> None:
+        self.number = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        if hasattr(self, "number"):  # not where open failed
+            os.close(self.number)
+
+
 def read_exactly(reader: Reader, start: int, length: int, file: str) -> memoryview:
     """``length`` bytes from ``start`` on; raises InvalidTable where the file or the answer is shorter."""
     if start + length > reader.size:
         raise invalid(file, f"it ends at byte {reader.size}, before byte {start + length}")
-    return exactly(reader.read(start, length), length, file)
+    data = reader.read(start, length) if length else b""
+    check_length(data, length, file)
+    return memoryview(data)
 
 
-def exactly(data: Buffer, length: int, file: str) -> memoryview:
-    """``data`` as a view; raises InvalidTable unless it holds ``length`` bytes."""
-    view = memoryview(data)
-    if view.nbytes != length:
-        raise invalid(file, f"a read of {length} bytes gave {view.nbytes}")
-    return view
+def check_length(data: Buffer, length: int, file: str) -> None:
+    """Raises InvalidTable unless ``data`` holds ``length`` bytes: a file that was cut short may give fewer."""
+    if len(data) != length:
+        raise invalid(file, f"a read of {length} bytes gave {len(data)}")
 
 
 def invalid(file: str, problem: str) -> InvalidTable:

@@ -1,7 +1,7 @@
 """The rows of a table, by number: read, checked, unpacked, and of a remote table the latest kept."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from struct import Struct
 from threading import Lock
@@ -9,7 +9,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from larder.serving import TableSpec
 from larder.tables.header import Header
-from larder.tables.reader import Buffer, MappedFile, Reader, exactly, invalid, read_exactly
+from larder.tables.reader import Buffer, MappedFile, Reader, check_length, invalid, read_exactly
 
 EMPTY: Final = 0xFFFFFFFF
 CACHED_ROWS: Final = 16_384  # about 8 MB at width 60: what was read once from a remote table is not read again soon
@@ -44,15 +44,18 @@ class Rows:
         """Bytes that the kept rows hold."""
         return len(self._recent) * self._stride
 
+    def row(self, number: int) -> Row:
+        """Row ``number``, kept or read."""
+        return self.read((number,))[0]
+
     def read(self, numbers: Sequence[int]) -> list[Row]:
         """The rows of ``numbers``, in that order; what is not kept is read in one round trip."""
-        found = {number: self._recent.get(number) for number in numbers}
-        missing = [number for number, data in found.items() if data is None]
-        if missing:
-            for number, data in zip(missing, self._fetch(missing), strict=True):
-                found[number] = data
-                self._recent.put(number, data)
-        return [self._unpack(number, found[number]) for number in numbers]
+        rows = {number: data for number in numbers if (data := self._recent.get(number)) is not None}
+        missing = [number for number in dict.fromkeys(numbers) if number not in rows]
+        for number, data in zip(missing, self._fetch(missing), strict=True):
+            self._recent.put(number, data)
+            rows[number] = data
+        return [self._unpack(number, rows[number]) for number in numbers]
 
     def check(self, items: int) -> None:
         """Reads every row, a megabyte at a time; raises InvalidTable at the first that must not be served."""
@@ -67,16 +70,18 @@ class Rows:
                 if row.items and max(row.items) >= items:
                     raise invalid(self.spec.file, f"row {number} names item {max(row.items)} of {items}")
 
-    def _fetch(self, numbers: Sequence[int]) -> Iterable[Buffer]:
+    def _fetch(self, numbers: Sequence[int]) -> list[Buffer]:
         for number in numbers:
             if not 0 <= number < self.spec.rows:
                 raise invalid(self.spec.file, f"row {number} is wanted of {self.spec.rows}")
-        if len(numbers) == 1:
-            return [self.reader.read(self._start + numbers[0] * self._stride, self._stride)]
-        return self.reader.read_many([(self._start + number * self._stride, self._stride) for number in numbers])
+        ranges = [(self._start + number * self._stride, self._stride) for number in numbers]
+        rows = self.reader.read_many(ranges) if len(ranges) > 1 else [self.reader.read(*each) for each in ranges]
+        for data in rows:
+            check_length(data, self._stride, self.spec.file)
+        return list(rows)
 
-    def _unpack(self, number: int, data: Buffer | None) -> Row:
-        values = self._struct.unpack(exactly(data or b"", self._stride, self.spec.file))
+    def _unpack(self, number: int, data: Buffer) -> Row:
+        values = self._struct.unpack(data)
         width = self.spec.width
         items, scores = values[:width], values[width:]
         if EMPTY in items:
