@@ -2,7 +2,6 @@
 
 import builtins
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -164,7 +163,7 @@ class Store:
 
 def part_beside(path: Path) -> Path:
     """A name in the same folder that no other thread or process takes, for a file that is not whole yet."""
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
 
 
 def _folder(prefix: str) -> str | None:

@@ -1,0 +1,119 @@
+"""The files of one release, as local files or as range reads, and never other bytes than its manifest states."""
+
+import hashlib
+from pathlib import Path
+from threading import Lock
+
+from larder.errors import ReleaseError, StoreError
+from larder.host.cache import DiskCache, Hold
+from larder.manifest import FileEntry, Manifest
+from larder.names import file_key
+from larder.store import Store, StoreReader, part_beside
+from larder.tables import MappedFile, Reader
+
+
+class ReleaseFiles:
+    """What a model is opened from. Thread-safe.
+
+    A file of a ``file://`` store is read where it lies; one of another store is downloaded into the cache. Either way
+    its length and SHA-256 are checked when this object first hands out its path. The cache keeps the files while this
+    object exists and is not closed; a map or a session that was made from them stays valid after that.
+    """
+
+    def __init__(self, store: Store, manifest: Manifest, cache: DiskCache) -> None:
+        self.manifest = manifest
+        self._store = store
+        self._cache = cache
+        self._hold: Hold | None = None
+        self._paths: dict[str, Path] = {}
+        self._lock = Lock()
+
+    def path(self, name: str) -> Path:
+        """The whole file, on this machine.
+
+        Raises ReleaseError where the manifest does not list ``name`` or the bytes are not those that it states,
+        StoreError where they do not arrive.
+        """
+        entry, key = self._entry(name)
+        with self._lock:
+            if name not in self._paths:
+                local = self._store.local_path(key)
+                self._paths[name] = (
+                    self._download(name, entry, key) if local is None else self._check(name, entry, local)
+                )
+            return self._paths[name]
+
+    def reader(self, name: str) -> Reader:
+        """Random access: a map where ``path`` has the file or the store is a folder, else range reads of the store.
+
+        Range reads are not checked against the SHA-256: the rollout did that before the release went live. Raises as
+        ``path``.
+        """
+        entry, key = self._entry(name)
+        if name in self._paths or self._store.local_path(key) is not None:
+            return MappedFile(self.path(name))
+        return StoreReader(self._store, key, entry.bytes)
+
+    def close(self) -> None:
+        """Lets the cache evict the files. Maps and sessions that were made from them stay valid."""
+        if self._hold is not None:
+            self._hold.close()
+
+    def _entry(self, name: str) -> tuple[FileEntry, str]:
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise NotFound(
+                f"Release {self.manifest.release} has no file {name[:80]!r}: use one that its manifest lists."
+            )
+        return entry, file_key(self.manifest.model, self.manifest.release, name)
+
+    def _check(self, name: str, entry: FileEntry, path: Path) -> Path:
+        if not _matches(path, entry):
+            raise self._differs(name)
+        return path
+
+    def _download(self, name: str, entry: FileEntry, key: str) -> Path:
+        if self._hold is None:
+            self._hold = self._cache.hold(self.manifest.model, self.manifest.release)
+        path = self._hold.folder / name
+        if _matches(path, entry):  # by an earlier or another process
+            return path
+        self._cache.make_room(entry.bytes)
+        part = part_beside(path)
+        try:
+            if self._fetch(key, part, entry.bytes) != entry.sha256:
+                raise self._differs(name)
+            part.replace(path)
+        except OSError as error:
+            raise StoreError(f"{key} cannot be kept on this machine ({error.strerror}): give it more disk.") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    def _fetch(self, key: str, path: Path, limit: int) -> str:
+        """Writes the object to ``path`` and returns its SHA-256; stops early where it has more than ``limit`` bytes."""
+        digest, length = hashlib.sha256(), 0
+        with path.open("xb") as file:
+            for chunk in self._store.stream(key):
+                digest.update(chunk)
+                file.write(chunk)
+                length += len(chunk)
+                if length > limit:
+                    return "more bytes than stated"
+        return digest.hexdigest()
+
+    def _differs(self, name: str) -> ReleaseError:
+        return ReleaseError(
+            f"{name} of release {self.manifest.release} is not the file that its manifest states: its length or SHA-256 "
+            "differs. Train and publish a new release."
+        )
+
+
+def _matches(path: Path, entry: FileEntry) -> bool:
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size != entry.bytes:
+                return False
+            return hashlib.file_digest(file, "sha256").hexdigest() == entry.sha256
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,240 @@
+"""Models, opened on demand, swapped when the pointer moves, and kept within a bound."""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Lock
+from typing import Final, Generic, NoReturn, Protocol, TypeVar
+
+from larder import live, manifest
+from larder.errors import MissingObject, NotFound, NotReady, ReleaseError, StoreError
+from larder.host.cache import DiskCache
+from larder.host.files import ReleaseFiles
+from larder.live import Live
+from larder.manifest import Kind, Manifest
+from larder.names import MANIFEST, check_model, check_release, file_key, live_key, models_prefix
+from larder.store import Blob, Store
+
+REJECTED: Final = "rejected.json"
+_ROUTES: Final = {"classifier": "POST /v1/models/{}/classify", "recommender": "GET /v1/models/{}/recommend"}
+
+_log = logging.getLogger(__name__)
+
+
+class Opened(Protocol):
+    """What a release is opened as: a classifier, a recommender."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it holds."""
+
+    def close(self) -> None:
+        """Gives up what does not go with the object itself. Called when the host is closed."""
+
+
+T = TypeVar("T", bound=Opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Served(Generic[T]):
+    """An opened release. It stays usable for as long as it is referred to, whatever goes live meanwhile."""
+
+    manifest: Manifest
+    value: T
+    files: ReleaseFiles = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Line:
+    """One model's pointer as this process last saw it; ``live`` names releases that did open."""
+
+    lock: Lock = field(default_factory=Lock)
+    live: Live | None = None
+    etag: str = ""
+    checked: float = 0.0
+
+
+class ModelHost(Generic[T]):
+    """The models of one kind. Thread-safe.
+
+    A pointer is asked for again, conditionally, at most every ``refresh_seconds``: by one thread, which also opens
+    what is new, while the others are answered by what they had. A release that does not open never replaces one that
+    serves; it is logged and tried again at the next refresh. Opened releases are kept up to ``max_bytes`` (by
+    ``nbytes``), downloaded files likewise on disk; the least recently used goes first, the one just asked for never.
+
+    A release that is replaced or evicted is not closed under those who still answer from it: the host forgets it, and
+    Python frees it with the last reference (maps and sessions go with their objects).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        kind: Kind,
+        open_release: Callable[[ReleaseFiles], T],
+        *,
+        cache_dir: Path,
+        max_bytes: int,
+        refresh_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._kind = kind
+        self._open_release = open_release
+        self._cache = DiskCache(cache_dir, max_bytes)
+        self._max_bytes = max_bytes
+        self._refresh_seconds = refresh_seconds
+        self._clock = clock
+        self._lock = Lock()  # of the two collections below, held for moments
+        self._lines: dict[str, _Line] = {}
+        self._kept: OrderedDict[tuple[str, str], Served[T]] = OrderedDict()
+        self._opening = Lock()  # one release opens at a time: that bounds the peak of memory too
+
+    def get(self, model: str, *, release: str | None = None, key: str | None = None) -> Served[T]:
+        """The release that answers the caller with the stable key ``key``, or the ``release`` that a request names.
+
+        Raises InvalidRequest for a name that cannot be one; NotFound where there is no such model or release, or it is
+        of the other kind; NotReady where the model exists and nothing is live; ReleaseError or StoreError where it does
+        not open and nothing older is there to serve.
+        """
+        check_model(model)
+        if release is None:
+            return self._get(model, self._live(model).choose(key))
+        return self._find(model, check_release(release)) or self._get_named(model, release)
+
+    def close(self) -> None:
+        """Closes every opened release. Only for when nobody asks any more."""
+        with self._lock:
+            kept = list(self._kept.values())
+            self._kept.clear()
+            self._lines.clear()
+        for served in kept:
+            served.value.close()
+            served.files.close()
+
+    def _live(self, model: str) -> Live:
+        with self._lock:
+            line = self._lines.setdefault(model, _Line())
+        known = line.live
+        if known is None:
+            line.lock.acquire()
+        elif self._is_fresh(line) or not line.lock.acquire(blocking=False):
+            return known
+        try:
+            if line.live is None or not self._is_fresh(line):  # nobody else refreshed while we waited
+                self._refresh(model, line)
+            return line.live or self._absent(model)
+        finally:
+            line.lock.release()
+
+    def _is_fresh(self, line: _Line) -> bool:
+        return self._clock() - line.checked < self._refresh_seconds
+
+    def _refresh(self, model: str, line: _Line) -> None:
+        try:
+            blob = self._pointer(model, line)
+            if blob is not None:
+                line.live, line.etag = self._follow(model, blob)
+        except Exception:  # ONNX Runtime raises its own: whatever it is, what serves goes on
+            if line.live is None:
+                with self._lock:
+                    self._lines.pop(model, None)
+                raise
+            _log.warning("%s: what is live now does not open, %s goes on", model, line.live.stable, exc_info=True)
+        line.checked = self._clock()
+
+    def _pointer(self, model: str, line: _Line) -> Blob | None:
+        """The pointer's bytes, or None where they did not change."""
+        key = live_key(model)
+        try:
+            return self._store.get_if_changed(key, line.etag) if line.etag else self._store.get(key)
+        except MissingObject:
+            line.live = None  # whoever removes a model's pointer takes it off the air
+            return self._absent(model)
+
+    def _follow(self, model: str, blob: Blob) -> tuple[Live, str]:
+        """Opens what the pointer names; the pointer, and the ETag with which to ask for a newer one."""
+        pointer = live.parse(blob.data)
+        self._get(model, pointer.stable)
+        if pointer.canary is None:
+            return pointer, blob.etag
+        try:
+            self._get(model, pointer.canary)
+        except Exception:  # noqa: BLE001  # whatever ONNX Runtime raises, stable answers in the canary's place
+            _log.warning("%s: the canary %s does not open", model, pointer.canary, exc_info=True)
+            return replace(pointer, canary=None, canary_percent=0), ""  # no ETag: the next refresh tries again
+        return pointer, blob.etag
+
+    def _absent(self, model: str) -> NoReturn:
+        try:
+            exists = self._store.folders(f"{models_prefix()}{model}")
+        except StoreError:  # a role that may not list
+            exists = []
+        if exists:
+            raise NotReady(f"No release of model {model} is live yet: publish one, or wait for its rollout to end.")
+        raise NotFound(f"There is no model {model!r}: GET /v1/models lists those that exist.")
+
+    def _find(self, model: str, release: str) -> Served[T] | None:
+        with self._lock:
+            served = self._kept.get((model, release))
+            if served is not None:
+                self._kept.move_to_end((model, release))
+            return served
+
+    def _get(self, model: str, release: str) -> Served[T]:
+        served = self._find(model, release)
+        if served is not None:
+            return served
+        with self._opening:
+            served = self._find(model, release)  # another thread may have opened it while we waited
+            if served is None:
+                served = self._open(self._manifest(model, release))
+                self._keep(served)
+            return served
+
+    def _get_named(self, model: str, release: str) -> Served[T]:
+        try:
+            self._store.size(file_key(model, release, MANIFEST))
+        except MissingObject as error:
+            raise NotFound(
+                f"Model {model!r} has no release {release!r}: GET /v1/models/{model}/releases lists them."
+            ) from error
+        if self._is_rejected(model, release):
+            raise NotFound(f"Release {release} of {model} was rejected: GET /v1/models/{model}/releases tells why.")
+        return self._get(model, release)
+
+    def _is_rejected(self, model: str, release: str) -> bool:
+        try:
+            self._store.size(file_key(model, release, REJECTED))
+        except MissingObject:
+            return False
+        return True
+
+    def _manifest(self, model: str, release: str) -> Manifest:
+        found = manifest.parse(self._store.get(file_key(model, release, MANIFEST)).data)
+        if (found.model, found.release) != (model, release):
+            raise ReleaseError(
+                f"The manifest of {model}/{release} is {found.model}/{found.release}'s: publish that where it belongs."
+            )
+        if found.kind != self._kind:
+            route = _ROUTES[found.kind].format(model)
+            raise NotFound(f"Model {model} is a {found.kind}, not a {self._kind}: ask it by {route}.")
+        return found
+
+    def _open(self, found: Manifest) -> Served[T]:
+        files = ReleaseFiles(self._store, found, self._cache)
+        try:
+            return Served(found, self._open_release(files), files)
+        except BaseException:
+            files.close()
+            raise
+
+    def _keep(self, served: Served[T]) -> None:
+        with self._lock:
+            self._kept[served.manifest.model, served.manifest.release] = served
+            excess = sum(kept.value.nbytes for kept in self._kept.values()) - self._max_bytes
+            while excess > 0 and len(self._kept) > 1:
+                _, evicted = self._kept.popitem(last=False)
+                excess -= evicted.value.nbytes
