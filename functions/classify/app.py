@@ -1,0 +1,66 @@
+"""Every way to ask for labels: the bytes of a picture, base64 in JSON, or the key of a picture in the store."""
+
+import os
+from dataclasses import asdict
+from functools import cache, partial
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from larder import web
+from larder.classifier import FIELDS, OPTIONS, Classifier, Request
+from larder.host import ModelHost
+from larder.settings import Settings
+from larder.store import Store
+
+app = web.router()
+
+
+@cache
+def bundle() -> tuple[Store, ModelHost[Classifier]]:
+    """What the environment names: opened at the first request, kept for all that follow."""
+    given = Settings.from_environment(os.environ)
+    store = Store.open(given.store)
+    host = ModelHost(
+        store,
+        "classifier",
+        partial(Classifier.open, max_pixels=given.max_pixels),
+        cache_dir=given.cache_dir,
+        max_bytes=given.cache_bytes,
+        refresh_seconds=given.refresh_seconds,
+    )
+    return store, host
+
+
+@app.get("/health")
+def health() -> Response[str]:
+    """Tells a load balancer that this function starts and knows its store."""
+    bundle()
+    return web.reply({"status": "ok"})
+
+
+@app.post("/v1/models/<model>/classify")
+def classify(model: str) -> Response[str]:
+    """Labels one picture."""
+    store, host = bundle()
+    request = _request()
+    name, release = web.path_parameter(app, "model", model), web.requested_release(app)
+    served = host.get(name, release=release, key=web.caller_key(app))
+    picture = request.picture(store)
+    labels = served.value.classify(picture, max_labels=request.max_labels, min_confidence=request.min_confidence)
+    return web.reply({"model": name, "release": served.manifest.release, **asdict(labels)}, manifest=served.manifest)
+
+
+def _request() -> Request:
+    query, media_type = web.query(app), web.content_type(app)
+    web.allow_only(query, OPTIONS, "parameter")
+    if media_type != "application/json":
+        return Request.from_body(media_type, web.body(app), query)
+    document = web.json_body(app)
+    web.allow_only(document, FIELDS, "field")
+    return Request.from_json(document, query)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
+    return web.logged(app, event, context)

@@ -1,0 +1,114 @@
+"""What a request for labels may hold: a picture, sent or stored, and how many labels to name."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from larder.errors import InvalidRequest, MissingObject, NotFound, TooLarge, UnsupportedMedia
+from larder.store import Store
+
+MAX_SENT: Final = 6 * 2**20 * 3 // 4  # Lambda takes events of 6 MiB, and base64 makes 4 bytes of 3
+MAX_STORED: Final = 20_000_000
+OPTIONS: Final = frozenset({"max_labels", "min_confidence"})
+FIELDS: Final = OPTIONS | {"image", "object"}
+
+_MAX_LABELS: Final = 1000
+_JSON: Final = "application/json"
+# Letters of any script, but nothing that a URL, a shell or a file system reads in another way; no segment of dots.
+_UPLOAD = re.compile(r"(?=.{9,250}$)uploads(/(?!\.+(/|$))[\w .()+,=@!'&~-]+)+")
+N = TypeVar("N", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One wish for labels. Either ``sent``, the picture's bytes, or ``key``, its key in the store.
+
+    ``max_labels`` and ``min_confidence`` are None where the caller leaves them to the model.
+    """
+
+    sent: bytes | None
+    key: str | None
+    max_labels: int | None
+    min_confidence: float | None
+
+    @classmethod
+    def from_body(cls, media_type: str, data: bytes, query: Mapping[str, str]) -> "Request":
+        """The body is the picture. Its format is told by its content; ``media_type`` only must not deny it.
+
+        Raises UnsupportedMedia, TooLarge, or InvalidRequest for a bad option.
+        """
+        if media_type not in {"", "application/octet-stream"} and not media_type.startswith("image/"):
+            raise UnsupportedMedia(
+                f"A body of type {media_type[:80]!r} is not read: send a picture as image/jpeg, image/png, image/webp "
+                f"or image/gif, or {_JSON}."
+            )
+        return cls(_sent(data), None, *_options(query))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, object], query: Mapping[str, str]) -> "Request":
+        """The body is JSON: ``image`` (base64) or ``object`` (a key under uploads/), and options.
+
+        Raises InvalidRequest or TooLarge.
+        """
+        options = _options({**query, **document})
+        match document.get("image"), document.get("object"):
+            case str(text), None:
+                return cls(_sent(_decoded(text)), None, *options)
+            case None, str(key) if _UPLOAD.fullmatch(key):
+                return cls(None, key, *options)
+            case None, str(key):
+                raise InvalidRequest(f"object is {key[:80]!r}: use a key under uploads/, such as uploads/cat.jpg.")
+        raise InvalidRequest(
+            'Send one picture as a string: either "image" in base64, or "object", a key under uploads/.'
+        )
+
+    def picture(self, store: Store) -> bytes:
+        """The encoded picture; a stored one is read now, after its size was looked at.
+
+        Raises NotFound or TooLarge.
+        """
+        if self.key is None:
+            return self.sent or b""
+        try:
+            size = store.size(self.key)
+            if size > MAX_STORED:
+                raise TooLarge(f"{self.key!r} has {size} bytes; at most {MAX_STORED} are read. Store it scaled down.")
+            return store.get(self.key).data
+        except MissingObject as error:
+            raise NotFound(f"There is no {self.key!r} in the store: upload it first.") from error
+
+
+def _sent(data: bytes) -> bytes:
+    if len(data) > MAX_SENT:
+        raise TooLarge(
+            f"This picture has {len(data)} bytes; at most {MAX_SENT} come with a request. Scale it down, or put it "
+            'into the store under uploads/ and send {"object": "uploads/..."}.'
+        )
+    return data
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError as error:
+        raise InvalidRequest("image is not base64: send standard base64 with its padding.") from error
+
+
+def _options(given: Mapping[str, object]) -> tuple[int | None, float | None]:
+    return _number(given, "max_labels", int, 1, _MAX_LABELS), _number(given, "min_confidence", float, 0.0, 1.0)
+
+
+def _number(given: Mapping[str, object], name: str, kind: type[N], low: N, high: N) -> N | None:
+    """Text from a query string, a number from JSON; NaN lies between no bounds."""
+    if name not in given:
+        return None
+    try:
+        value = kind(str(given[name]))
+        if low <= value <= high:
+            return value
+    except ValueError:
+        pass
+    expected = {int: "a whole number", float: "a number"}[kind]
+    raise InvalidRequest(f"{name} is {str(given[name])[:40]!r}: use {expected} from {low:g} to {high:g}.")
