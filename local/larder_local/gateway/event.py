@@ -1,0 +1,187 @@
+"""HTTP to events and back: payload format 2.0 of API Gateway's HTTP APIs.
+
+Follows "Create AWS Lambda proxy integrations for HTTP APIs" in the API Gateway developer guide. Where the guide is
+silent, what AWS was seen to do: the path arrives percent-decoded, the query string does not; a body is text only for
+``text/*`` and three application types, and base64 for everything else, a missing Content-Type included; a handler's
+failure is 500 (REST APIs say 502), and a reply that names no ``Content-Type`` is plain text.
+"""
+
+import base64
+import binascii
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+from urllib.parse import parse_qsl, unquote
+
+from larder_local.gateway.intrinsics import ACCOUNT
+from larder_local.gateway.routes import DEFAULT, Route
+
+MAX_BODY: Final = 10 * 2**20  # API Gateway's payload limit
+MAX_EVENT: Final = 6_291_456  # Lambda's limit of a request's JSON
+MAX_ANSWER: Final = 6_291_556  # and of an answer's: Lambda's own error message names this number
+_TEXT_TYPES: Final = ("application/json", "application/xml", "application/javascript")
+# Of one connection, not of the request: no gateway passes them on.
+_HOP_BY_HOP: Final = frozenset(
+    (
+        "connection",
+        "expect",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request as it came in. ``path`` and ``query`` are still percent-encoded."""
+
+    method: str
+    path: str
+    query: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer."""
+
+    status: int
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+
+
+def failure(status: int) -> Reply:
+    """The answer that API Gateway itself gives with ``status``."""
+    names = {404: "Not Found", 408: "Request Timeout", 413: "Request Entity Too Large", 503: "Service Unavailable"}
+    body = json.dumps({"message": names.get(status, "Internal Server Error")}, separators=(",", ":"))
+    return Reply(status, (("content-type", "application/json"),), body.encode())
+
+
+def new_request_id() -> str:
+    """An id of API Gateway's form."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(11)).decode()
+
+
+def encode(call: Call, route: Route, variables: Mapping[str, str], request_id: str, now: float | None = None) -> bytes:
+    """The event's JSON, UTF-8. ``now`` is in seconds since the epoch."""
+    now = time.time() if now is None else now
+    headers, cookies = _headers(call)
+    event: dict[str, object] = {
+        "version": "2.0",
+        "routeKey": route.key,
+        "rawPath": unquote(call.path),
+        "rawQueryString": call.query,
+        **({"cookies": cookies} if cookies else {}),
+        "headers": headers,
+        **({"queryStringParameters": _query(call.query)} if call.query else {}),
+        "requestContext": _context(call, route, headers, request_id, now),
+        **({"pathParameters": dict(variables)} if variables else {}),
+        **_body(call.body, headers.get("content-type", "")),
+    }
+    # A header may hold bytes that are no UTF-8: they arrive as lone surrogates, which no encoder takes.
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def _headers(call: Call) -> tuple[dict[str, str], list[str]]:
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for name, value in call.headers:
+        lower = name.lower()
+        if lower == "cookie":
+            cookies.extend(part.strip() for part in value.split(";") if part.strip())
+        elif lower not in _HOP_BY_HOP:
+            headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+    if call.body:
+        headers["content-length"] = str(len(call.body))
+    headers["x-forwarded-for"] = ", ".join(filter(None, (headers.get("x-forwarded-for"), call.address)))
+    headers["x-forwarded-proto"] = "http"
+    headers["x-forwarded-port"] = headers.get("host", "").rpartition(":")[2] or "80"
+    return headers, cookies
+
+
+def _query(query: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    return parameters
+
+
+def _context(call: Call, route: Route, headers: Mapping[str, str], request_id: str, now: float) -> dict[str, object]:
+    utc = time.gmtime(now)
+    return {
+        "accountId": ACCOUNT,
+        "apiId": "local",
+        "domainName": headers.get("host", "localhost").partition(":")[0],
+        "domainPrefix": "local",
+        "http": {
+            "method": call.method,
+            "path": unquote(call.path),
+            "protocol": "HTTP/1.1",
+            "sourceIp": call.address,
+            "userAgent": headers.get("user-agent", ""),
+        },
+        "requestId": request_id,
+        "routeKey": route.key,
+        "stage": DEFAULT,
+        "time": f"{utc.tm_mday:02}/{_MONTHS[utc.tm_mon - 1]}/{time.strftime('%Y:%H:%M:%S +0000', utc)}",
+        "timeEpoch": int(now * 1000),
+    }
+
+
+def _body(body: bytes, content_type: str) -> dict[str, object]:
+    if not body:
+        return {"isBase64Encoded": False}
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.startswith("text/") or kind in _TEXT_TYPES:
+        try:
+            return {"body": body.decode(), "isBase64Encoded": False}
+        except UnicodeDecodeError:
+            pass  # a compressed or wrongly labelled body: only base64 keeps its bytes
+    return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def decode(payload: bytes) -> Reply:
+    """The HTTP answer that a handler's JSON means; one that breaks the format is 500, as on AWS."""
+    try:
+        answer = json.loads(payload)
+        if not isinstance(answer, dict) or "statusCode" not in answer:
+            text = answer.encode() if isinstance(answer, str) else payload
+            return Reply(200, (("content-type", "application/json"),), text)
+        return _proxied(answer)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return failure(500)
+
+
+def _proxied(answer: Mapping[str, object]) -> Reply:
+    status, text = int(cast("int", answer["statusCode"])), answer.get("body")
+    if not 200 <= status <= 599 or not isinstance(text, str | None):
+        raise ValueError(status)
+    headers = [
+        (name.lower(), str(value)) for name, value in cast("dict[str, object]", answer.get("headers") or {}).items()
+    ]
+    headers = [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name != "content-length"]
+    headers.extend(("set-cookie", str(cookie)) for cookie in cast("list[str]", answer.get("cookies") or []))
+    if any("\r" in part or "\n" in part for header in headers for part in header):
+        raise ValueError("a header holds a line break")
+    if not any(name == "content-type" for name, _ in headers):
+        headers.append(("content-type", "text/plain; charset=utf-8"))
+    return Reply(status, headers, _decoded(text or "", encoded=bool(answer.get("isBase64Encoded"))))
+
+
+def _decoded(text: str, *, encoded: bool) -> bytes:
+    if not encoded:
+        return text.encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("the body is not base64") from error

@@ -1,0 +1,41 @@
+"""What the workers print: one file a function, as CloudWatch has one log group a function."""
+
+import asyncio
+from pathlib import Path
+from typing import IO, Final
+
+_LARGEST: Final = 8 * 2**20
+_LONGEST_LINE: Final = 2**16
+
+
+class FunctionLog:
+    """Appends whole lines to ``path``; at 8 MiB the file becomes ``<path>.1`` and a new one begins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = path.open("ab", buffering=0)
+
+    def write(self, lines: bytes) -> None:
+        """Appends; the caller gives whole lines, so that those of several workers do not mix."""
+        if self._file.tell() + len(lines) > _LARGEST:
+            self._file.close()
+            self.path.replace(self.path.with_name(self.path.name + ".1"))
+            self._file = self.path.open("ab", buffering=0)
+        self._file.write(lines)
+
+    async def copy(self, stream: asyncio.StreamReader) -> None:
+        """Copies a worker's output until it ends."""
+        rest = b""
+        while chunk := await stream.read(_LONGEST_LINE):
+            lines, newline, rest = (rest + chunk).rpartition(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                lines, rest = lines + newline + rest, b""
+            if lines:
+                self.write(lines + b"\n")
+        if rest:
+            self.write(rest + b"\n")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()

@@ -1,0 +1,140 @@
+"""A function's workers: from one to as many as allowed, with a bounded queue in front of them."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import deque
+from typing import Final
+from uuid import uuid4
+
+from larder_local.gateway.intrinsics import ACCOUNT, REGION
+from larder_local.gateway.logs import FunctionLog
+from larder_local.gateway.runtime_api import Invocation
+from larder_local.gateway.template import Function
+from larder_local.gateway.worker import Worker
+
+_LONGEST_QUEUE: Final = 128  # events of at most 6 MB: under 1 GB even then
+_LONGEST_PAUSE: Final = 30.0  # between two attempts to start a handler that does not load
+_IDLE_SECONDS: Final = 300.0  # after which all but one worker go, as Lambda takes environments back
+_log = logging.getLogger("larder")
+
+
+class Busy(Exception):
+    """All workers are at work and the queue is full."""
+
+
+class Pool:
+    """Runs one function on 1 to ``largest`` workers.
+
+    An event goes to the idle worker that worked last (its caches are the warmest), else it waits while a further
+    worker starts. A worker that ends while it answers is replaced at once. One that ends before it took any event
+    has a handler that does not load: the next attempt waits for a request and for a pause that doubles each time,
+    and until then requests fail at once.
+    """
+
+    def __init__(self, function: Function, log: FunctionLog, largest: int) -> None:
+        self.function = function
+        self._log = log
+        self._largest = largest
+        self._workers: dict[Worker, asyncio.Task[None]] = {}
+        self._idle: list[Worker] = []
+        self._idle_since: dict[Worker, float] = {}
+        self._queue: deque[Invocation] = deque()
+        self._failures = 0
+        self._not_before = 0.0
+        self._closed = False
+        self._settled = asyncio.Event()
+
+    async def warm(self) -> bool:
+        """Starts the first worker; True once it waits for events, False where its handler did not load."""
+        self._spawn()
+        await self._settled.wait()
+        return self._failures == 0
+
+    async def invoke(self, event: bytes) -> bytes | None:
+        """The handler's JSON for ``event``, None where it failed; raises Busy. Cancelling it stops the worker."""
+        if len(self._queue) >= _LONGEST_QUEUE:
+            raise Busy
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function.name}"
+        trace = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
+        invocation = Invocation(str(uuid4()), event, arn, trace)
+        self._queue.append(invocation)
+        self._dispatch()
+        try:
+            return await invocation.answer
+        finally:
+            self._drop(invocation)
+
+    async def close(self) -> None:
+        """Stops every worker and fails whatever still waits."""
+        self._closed = True
+        for worker in self._workers:
+            worker.kill()
+        if self._workers:
+            await asyncio.wait(self._workers.values())
+        self._fail_all()
+        self._log.close()
+
+    def idle(self, worker: Worker) -> None:
+        """For a worker: it waits for an event."""
+        self._failures = 0
+        self._settled.set()
+        self._idle.append(worker)
+        self._idle_since[worker] = asyncio.get_running_loop().time()
+        self._dispatch()
+
+    def retire(self) -> None:
+        """Stops workers that were idle for long, all but one. To be called now and then."""
+        now = asyncio.get_running_loop().time()
+        for worker in [w for w in self._idle[:-1] if now - self._idle_since[w] > _IDLE_SECONDS]:
+            self._idle.remove(worker)
+            worker.retired = True
+            worker.kill()
+
+    def _dispatch(self) -> None:
+        while self._queue and self._idle:
+            self._idle.pop().take(self._queue.popleft())
+        starting = sum(not worker.ready for worker in self._workers)
+        may_start = asyncio.get_running_loop().time() >= self._not_before and not self._closed
+        if may_start:
+            for _ in range(min(len(self._queue) - starting, self._largest - len(self._workers))):
+                self._spawn()
+        if not self._workers:
+            self._fail_all()
+
+    def _spawn(self) -> None:
+        worker = Worker(self.function, self, self._log)
+        task = asyncio.get_running_loop().create_task(worker.run())
+        self._workers[worker] = task
+        task.add_done_callback(lambda task: self._ended(worker, task))
+
+    def _ended(self, worker: Worker, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("A worker of %s could not be run", self.function.name, exc_info=error)
+        del self._workers[worker]
+        self._idle_since.pop(worker, None)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        if self._closed or worker.retired:
+            return
+        if worker.taken:
+            if not self._workers:
+                self._spawn()
+        else:
+            self._failures += 1
+            pause = min(2.0 ** (self._failures - 1), _LONGEST_PAUSE)
+            self._not_before = asyncio.get_running_loop().time() + pause
+        self._settled.set()
+        self._dispatch()
+
+    def _drop(self, invocation: Invocation) -> None:
+        if invocation in self._queue:
+            self._queue.remove(invocation)
+        for worker in self._workers:
+            if worker.holds(invocation):
+                worker.kill()
+
+    def _fail_all(self) -> None:
+        while self._queue:
+            self._queue.popleft().finish(None)

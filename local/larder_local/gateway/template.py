@@ -1,0 +1,161 @@
+"""The functions and HTTP routes of a SAM template, with everything a worker process needs to be one of them.
+
+Follows the AWS SAM specification: ``Globals.Function`` is merged under each function's own properties, ``HttpApi``
+events become routes, ``Layers`` become the places that Python imports from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from larder.errors import SettingsError
+from larder_local.gateway.intrinsics import Resolver, read
+from larder_local.gateway.routes import ANY, DEFAULT, Route
+
+# Lambda's own defaults.
+_TIMEOUT: Final = 3
+_MEMORY: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Lambda function.
+
+    ``code`` is its working folder, ``layers`` the folders its imports come from, ``timeout`` in seconds, ``memory`` in
+    MiB (told to the handler, not enforced).
+    """
+
+    name: str
+    handler: str
+    code: Path
+    layers: tuple[Path, ...]
+    environment: Mapping[str, str]
+    timeout: float
+    memory: int
+    json_logs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What the gateway serves."""
+
+    functions: Mapping[str, Function]
+    routes: tuple[Route, ...]
+
+
+def load(path: Path) -> Template:
+    """Reads the template; raises SettingsError with every problem. Paths in it are relative to its folder."""
+    document = read(path)
+    reader = _Reader(document, path.resolve().parent)
+    functions = {name: reader.function(name, entry) for name, entry in reader.of_type("Function").items()}
+    routes = [route for name, entry in reader.of_type("Function").items() for route in reader.routes(name, entry)]
+    if not routes:
+        reader.problems.append("no function has an event of type HttpApi: there is nothing to serve")
+    if reader.problems:
+        raise SettingsError(f"{path} cannot be served on this machine: mend what follows.", reader.problems)
+    return Template(functions, tuple(routes))
+
+
+class _Reader:
+    """One template under check; ``problems`` gathers everything that is wrong."""
+
+    def __init__(self, document: Mapping[str, object], folder: Path) -> None:
+        self.problems: list[str] = []
+        self._folder = folder
+        self._resolver = Resolver(document)
+        self._resources = _mapping(document.get("Resources"))
+        self._shared = _mapping(_mapping(document.get("Globals")).get("Function"))
+
+    def of_type(self, kind: str) -> dict[str, Mapping[str, object]]:
+        """The ``AWS::Serverless::<kind>`` resources whose condition holds, by logical id: their properties."""
+        found = {}
+        for name, entry in self._resources.items():
+            resource = _mapping(entry)
+            wanted = resource.get("Type") == f"AWS::Serverless::{kind}"
+            if wanted and ("Condition" not in resource or self._resolver.condition(str(resource["Condition"]))):
+                found[name] = _mapping(resource.get("Properties"))
+        return found
+
+    def function(self, name: str, properties: Mapping[str, object]) -> Function:
+        """The function ``name``, with ``Globals`` merged under its ``properties``."""
+        own = {**self._shared, **properties}
+        variables = {
+            **_mapping(_mapping(self._shared.get("Environment")).get("Variables")),
+            **_mapping(_mapping(properties.get("Environment")).get("Variables")),
+        }
+        handler, code = str(self._resolve(own.get("Handler", ""))), self._resolve(own.get("CodeUri", ""))
+        if not isinstance(code, str) or not code or not (self._folder / code).is_dir():
+            self.problems.append(f"{name}.CodeUri is {code!r}: it must be a folder beside the template")
+        if "." not in handler:
+            self.problems.append(f"{name}.Handler is {handler!r}: it must be module.function")
+        return Function(
+            name=name,
+            handler=handler,
+            code=self._folder / str(code),
+            layers=self._layers(name, [*_listed(self._shared.get("Layers")), *_listed(properties.get("Layers"))]),
+            environment={key: _text(value) for key, value in _mapping(self._resolve(variables)).items()},
+            timeout=self._number(name, "Timeout", own.get("Timeout", _TIMEOUT), 900),
+            memory=self._number(name, "MemorySize", own.get("MemorySize", _MEMORY), 10240),
+            json_logs=_mapping(self._resolve(own.get("LoggingConfig"))).get("LogFormat") == "JSON",
+        )
+
+    def routes(self, name: str, properties: Mapping[str, object]) -> list[Route]:
+        """The routes of the function's HttpApi events."""
+        routes = []
+        for event in _mapping(properties.get("Events")).values():
+            if _mapping(event).get("Type") != "HttpApi":
+                continue
+            details = _mapping(_mapping(event).get("Properties"))
+            path, method = self._resolve(details.get("Path", DEFAULT)), str(self._resolve(details.get("Method", ANY)))
+            routes.append(Route(ANY if method in ("*", DEFAULT) else method.upper(), str(path), name))
+        return routes
+
+    def _layers(self, name: str, references: list[object]) -> tuple[Path, ...]:
+        known = self.of_type("LayerVersion")
+        folders = []
+        for reference in references:
+            layer = str(self._resolve(reference))
+            if layer not in known:
+                self.problems.append(f"{name}.Layers names {layer!r}: locally, it must be a layer of the same template")
+                continue
+            folder = self._folder / str(self._resolve(known[layer].get("ContentUri", "")))
+            # A layer's archive may hold its packages under python/, which is where Lambda imports them from.
+            folders.append(folder / "python" if (folder / "python").is_dir() else folder)
+        return tuple(folders)
+
+    def _number(self, name: str, property_name: str, value: object, largest: int) -> int:
+        number = self._resolve(value)
+        if isinstance(number, bool) or not str(number).isdecimal() or not 1 <= int(str(number)) <= largest:
+            self.problems.append(f"{name}.{property_name} is {number!r}: it must be a whole number from 1 to {largest}")
+            return 1
+        return int(str(number))
+
+    def _resolve(self, value: object) -> object:
+        try:
+            return self._resolver.resolve(value)
+        except SettingsError as error:
+            self.problems.append(str(error))
+            return ""
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def find_template(folder: Path) -> Path:
+    """The template of ``folder``, or else of the checkout this program runs from; raises SettingsError."""
+    for candidate in (folder / "template.yaml", Path(__file__).resolve().parents[3] / "template.yaml"):
+        if candidate.is_file():
+            return candidate
+    raise SettingsError(
+        "There is no template.yaml here: run `larder up` in a checkout, or name one with --template.", []
+    )
