@@ -63,7 +63,8 @@ def decode(data: bytes, spec: ImageSpec, *, max_pixels: int = MAX_PIXELS) -> Pix
     Args:
         data: a JPEG, PNG, WebP or GIF file. Its content decides, never a name or a content type.
         spec: the target size, and how the picture is cut and resampled to it.
-        max_pixels: width times height, as the header states them, above which nothing is decoded.
+        max_pixels: width times height, as the header states them, above which nothing is decoded. Decoding takes up
+            to 16 bytes of memory a pixel (an animated or transparent picture), a large JPEG a fraction of one.
 
     Returns:
         uint8 ``[spec.height, spec.width, 3]``, RGB, upright as its EXIF orientation says.
@@ -200,7 +201,7 @@ def _plain(image: Image.Image) -> Image.Image:
         opaque = (grey != image.info["transparency"]).astype(np.uint8) * 255
         return Image.fromarray(np.dstack([(grey // 257).astype(np.uint8), opaque]), "LA").convert("RGBA")
     if image.has_transparency_data:
-        return image.convert("RGBA")
+        return image if image.mode == "RGBA" else image.convert("RGBA")
     if image.mode in {"L", "I;16", "RGB"}:
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
