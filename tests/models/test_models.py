@@ -326,7 +326,7 @@ def test_s3_answers_the_same_and_sends_callers_to_its_files(
 ) -> None:
     # GIVEN the same release, in S3
     monkeypatch.setenv("LARDER_STORE", s3_url)
-    service = Service(Store.open(s3_url))
+    service = replace(empty, store=Store.open(s3_url))
     assert body(service.ask("list")) == {"models": []}
     service.publish(classifier_manifest, {"report.html": REPORT})
     # THEN a model without a pointer, one with a pointer, and one that does not exist are told apart
