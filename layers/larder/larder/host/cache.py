@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Final
 
 from larder.names import check_model, check_release
+from larder.store import part_beside
 
 _HOLD: Final = ".hold"
 
@@ -73,10 +74,10 @@ class DiskCache:
 
     def _releases(self) -> Iterator[tuple[float, int, Path]]:
         """The time of the latest use, the bytes and the folder of each release."""
-        for hold in self._root.glob(f"*/*/{_HOLD}"):
+        for folder in self._root.glob("*/*"):
             try:
-                files = [path.stat() for path in hold.parent.iterdir()]
-                yield hold.stat().st_mtime, sum(file.st_size for file in files), hold.parent
+                files = [path.stat() for path in folder.iterdir()]
+                yield (folder / _HOLD).stat().st_mtime, sum(file.st_size for file in files), folder
             except FileNotFoundError:
                 continue  # another process evicts or renames here at this moment
 
@@ -88,7 +89,12 @@ def _evict(folder: Path) -> bool:
         return True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        if not _is_same(lock, folder / _HOLD):  # evicted by another process, and perhaps held anew
+            return True
+        # Renamed first: whoever holds the release from here on begins with an empty folder of his own.
+        grave = part_beside(folder)
+        folder.rename(grave)
+        shutil.rmtree(grave, ignore_errors=True)
     except BlockingIOError:
         return False
     finally:

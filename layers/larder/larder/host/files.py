@@ -62,8 +62,8 @@ class ReleaseFiles:
     def _entry(self, name: str) -> tuple[FileEntry, str]:
         entry = self.manifest.files.get(name)
         if entry is None:
-            raise NotFound(
-                f"Release {self.manifest.release} has no file {name[:80]!r}: use one that its manifest lists."
+            raise ReleaseError(
+                f"Release {self.manifest.release} lists no file {name[:80]!r}: train and publish it again, complete."
             )
         return entry, file_key(self.manifest.model, self.manifest.release, name)
 
@@ -104,7 +104,7 @@ class ReleaseFiles:
 
     def _differs(self, name: str) -> ReleaseError:
         return ReleaseError(
-            f"{name} of release {self.manifest.release} is not the file that its manifest states: its length or SHA-256 "
+            f"{name} of release {self.manifest.release} is not what its manifest states: its length or SHA-256 "
             "differs. Train and publish a new release."
         )
 
