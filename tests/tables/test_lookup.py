@@ -15,7 +15,7 @@ from larder.errors import InvalidTable
 from larder.serving import TableSpec
 from larder.store import Store, StoreReader
 from larder.tables import EMPTY, DenseTable, KeyedTable, MappedFile, Reader, hash_key
-from larder.tables.rows import Recent
+from larder.tables.rows import ENTRY_BYTES, Recent
 from larder_training.tables import write_dense, write_keyed
 
 SIZES = [0, 1, 2, 255, 256, 257, 512, 10_000]
@@ -149,10 +149,11 @@ def test_memory_is_bounded_whatever_is_asked(tmp_path: Path, toy: Callable[..., 
     spec = write_keyed(tmp_path / "users.safetensors", *toy(2000))
     table = KeyedTable.open(StoreReader(Store.open(f"file://{tmp_path}"), spec.file), spec)
     before = table.nbytes
-    table._rows._recent._limit = 100
+    for recent in (table._rows._recent, table._numbers):
+        recent._limit = 100
     for number in range(2000):
         table.lookup(f"Nutzer {number} ü")
-    assert table.nbytes == before + 100 * 6 * spec.width
+    assert table.nbytes == before + 100 * (6 * spec.width + 2 * ENTRY_BYTES)
 
 
 def test_what_was_used_last_is_kept() -> None:

@@ -48,7 +48,7 @@ def test_a_closed_file_is_let_go_of_once_nobody_reads_it(large: Path) -> None:
     view = file.read(0, file.size)
     assert descriptors_of(large) > 0
     file.close()
-    with pytest.raises(InvalidTable, match="it is closed"):
+    with pytest.raises(ValueError, match="large is closed: open it again"):
         file.read(0, 1)
     assert view[:3] == b"\0\1\2"
     del view

@@ -14,9 +14,9 @@ from typing import Any, Final, cast
 
 from larder.errors import InvalidRequest
 from larder.serving import COLUMN_TYPES, ColumnType
-from larder.tables import EMPTY, Header, Reader, Strings, hash_key, invalid, read_exactly, read_header
+from larder.tables import EMPTY, Header, Reader, Strings, hash_key, invalid, parse_header, read_exactly
 
-_FILE: Final = "items"
+_FILE: Final = "items.safetensors"
 # Of memoryview.cast. Any: its stubs take each literal by an overload of its own.
 _FORMATS: Final[Mapping[str, Any]] = {"U32": "I", "U64": "Q", "F64": "d"}
 
@@ -78,9 +78,9 @@ class Vocabulary:
 
     @classmethod
     def open(cls, reader: Reader, file: str = _FILE) -> "Vocabulary":
-        """Opens the file behind ``reader``; raises InvalidTable where its header, types or lengths are wrong."""
-        header = read_header(reader, file)
-        return cls(read_exactly(reader, 0, reader.size, file), header)
+        """Opens the file, in one read; raises InvalidTable where its header, types or lengths are wrong."""
+        data = read_exactly(reader, 0, reader.size, file)
+        return cls(data, parse_header(data, len(data), file))
 
     def __len__(self) -> int:
         return len(self._ids)

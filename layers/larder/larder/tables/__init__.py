@@ -7,7 +7,7 @@ a local map or over range reads. The byte formats stand in ``docs/formats.md``.
 Numbers are read in the host's byte order without a copy, so the host must be little endian, as every Lambda is.
 """
 
-from larder.tables.header import MAX_HEADER_BYTES, Header, Tensor, parse_header, read_header
+from larder.tables.header import MAX_HEADER_BYTES, Header, Tensor, parse_header
 from larder.tables.lookup import BLOCK, DenseTable, KeyedTable, hash_key
 from larder.tables.reader import Buffer, MappedFile, Range, Reader, invalid, read_exactly
 from larder.tables.rows import EMPTY, Row
@@ -31,5 +31,4 @@ __all__ = [
     "invalid",
     "parse_header",
     "read_exactly",
-    "read_header",
 ]

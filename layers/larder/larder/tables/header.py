@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn, cast
 
-from larder.tables.reader import Buffer, Reader, invalid, read_exactly
+from larder.tables.reader import Buffer, invalid
 
 FORMAT: Final = "1"
 MAX_HEADER_BYTES: Final = 2**20
@@ -88,7 +88,7 @@ def parse_header(head: Buffer, size: int, file: str = "this table") -> Header:
     """
     if len(head) < PREFIX_BYTES or size < PREFIX_BYTES:
         raise invalid(file, f"it has {min(len(head), size)} bytes, fewer than the 8 that any table begins with")
-    length = header_length(head, size, file)
+    length = _header_length(head, size, file)
     if len(head) < PREFIX_BYTES + length:
         raise invalid(
             file,
@@ -102,17 +102,7 @@ def parse_header(head: Buffer, size: int, file: str = "this table") -> Header:
     return Header(file, tensors, metadata, data_start)
 
 
-def read_header(reader: Reader, file: str = "this table") -> Header:
-    """Reads the header of a file whose head's length is not known: two reads. Raises as ``parse_header``."""
-    prefix = read_exactly(reader, 0, min(PREFIX_BYTES, reader.size), file)
-    if len(prefix) < PREFIX_BYTES:
-        return parse_header(prefix, reader.size, file)
-    length = header_length(prefix, reader.size, file)
-    return parse_header(read_exactly(reader, 0, PREFIX_BYTES + length, file), reader.size, file)
-
-
-def header_length(prefix: Buffer, size: int, file: str) -> int:
-    """The header's length, from the file's first 8 bytes; raises InvalidTable where it is beyond a bound."""
+def _header_length(prefix: Buffer, size: int, file: str) -> int:
     length = int.from_bytes(prefix[:PREFIX_BYTES], "little")
     if length > MAX_HEADER_BYTES:
         raise invalid(file, f"its header is said to have {length} bytes; the limit is {MAX_HEADER_BYTES}")

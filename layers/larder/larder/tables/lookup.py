@@ -9,7 +9,7 @@ from typing import Final
 from larder.serving import TableSpec
 from larder.tables.header import MAX_HEADER_BYTES, PREFIX_BYTES, Header, parse_header
 from larder.tables.reader import Reader, invalid, read_exactly
-from larder.tables.rows import Recent, Row, Rows
+from larder.tables.rows import ENTRY_BYTES, Recent, Row, Rows
 
 BLOCK: Final = 256  # keys to one entry of the sparse index
 _KEY_BYTES: Final = 8
@@ -88,7 +88,7 @@ class KeyedTable:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that this table holds, mapped pages not counted."""
-        return self._index.nbytes + self._rows.nbytes
+        return self._index.nbytes + self._rows.nbytes + len(self._numbers) * ENTRY_BYTES
 
     def lookup(self, text: str) -> Row | None:
         """The row of ``text``, or None where it is unknown: at most two reads, at most one for an unknown text.

@@ -54,10 +54,10 @@ class MappedFile:
         return self._size
 
     def read(self, start: int, length: int, /) -> Buffer:
-        """The ``length`` bytes from ``start`` on; raises InvalidTable where the file has fewer, or is closed."""
+        """The ``length`` bytes from ``start`` on; InvalidTable where the file has fewer, ValueError once closed."""
         descriptor, mapped = self._descriptor, self._map  # held here, so that a close meanwhile pulls nothing away
         if descriptor is None:
-            raise invalid(self._name, "it is closed")
+            raise ValueError(f"{self._name} is closed: open it again.")
         if start < 0 or length < 0 or start + length > self._size:
             raise invalid(self._name, f"bytes {start} to {start + length} are wanted of {self._size}")
         if mapped is None or length <= COPIED_BYTES:
@@ -69,7 +69,7 @@ class MappedFile:
         return [self.read(start, length) for start, length in ranges]
 
     def close(self) -> None:
-        """Further reads raise InvalidTable; the file is closed and unmapped once nobody reads it any more."""
+        """Further reads raise ValueError; the file is closed and unmapped once nobody reads it any more."""
         self._descriptor = self._map = None
 
     def __enter__(self) -> Self:

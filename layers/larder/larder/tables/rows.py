@@ -12,7 +12,8 @@ from larder.tables.header import Header
 from larder.tables.reader import Buffer, MappedFile, Reader, check_length, invalid, read_exactly
 
 EMPTY: Final = 0xFFFFFFFF
-CACHED_ROWS: Final = 16_384  # about 8 MB at width 60: what was read once from a remote table is not read again soon
+CACHED_BYTES: Final = 2**23  # of a remote table: what was read once is not read again soon
+ENTRY_BYTES: Final = 250  # what Python needs to keep one value by a number, beside the value
 _SLOT_BYTES: Final = 6
 
 T = TypeVar("T")
@@ -33,8 +34,8 @@ class Rows:
     def __init__(self, reader: Reader, spec: TableSpec, header: Header) -> None:
         self.reader = reader
         self.spec = spec
-        self.cached = 0 if isinstance(reader, MappedFile) else CACHED_ROWS
         self._stride = spec.width * _SLOT_BYTES
+        self.cached = 0 if isinstance(reader, MappedFile) else 1 + CACHED_BYTES // (self._stride + ENTRY_BYTES)
         self._start = header.tensor("rows", "U8", (spec.rows, self._stride)).start
         self._struct = Struct(f"<{spec.width}I{spec.width}e")
         self._recent: Recent[Buffer] = Recent(self.cached)
@@ -42,7 +43,7 @@ class Rows:
     @property
     def nbytes(self) -> int:
         """Bytes that the kept rows hold."""
-        return len(self._recent) * self._stride
+        return len(self._recent) * (self._stride + ENTRY_BYTES)
 
     def row(self, number: int) -> Row:
         """Row ``number``, kept or read."""
