@@ -1,6 +1,8 @@
 """Pictures that are none, that are broken, or that mean harm: each is refused in its own way, and cheaply."""
 
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from collections.abc import Callable
@@ -78,6 +80,25 @@ def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, stated: str)
     assert "Send " in str(caught.value)
 
 
+def test_a_picture_of_one_column_does_not_grow_on_the_way_to_its_size() -> None:
+    # GIVEN 1 x 65,535 pixels to be stretched to 4,096 x 16, and too little memory for 4,096 x 65,535 between the two
+    program = """
+import resource
+from larder.image import decode
+from larder.serving import ImageSpec
+from pathlib import Path
+import sys
+spec = ImageSpec(4096, 16, "stretch")
+small, large = sys.stdin.buffer.read().split(b"--next--")
+decode(small, spec)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100 * 2**20,) * 2)
+assert decode(large, spec).shape == (16, 4096, 3)
+"""
+    pictures = [png(1, height, chunk(b"IDAT", zlib.compress(bytes(2 * height)))) for height in (1, 65_535)]
+    subprocess.run([sys.executable, "-c", program], input=b"--next--".join(pictures), check=True)  # noqa: S603 - our own program
+
+
 @pytest.mark.parametrize("size", [(16_384, 16_384), (2**24, 255)])
 def test_a_webp_canvas_is_a_bomb_too(size: tuple[int, int]) -> None:
     with pytest.raises((TooLarge, UnreadableImage)):
@@ -107,7 +128,7 @@ def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(picture: Image.
 
 def test_what_lies_behind_a_jpegs_end_or_in_its_comments_are_no_scans(picture: Image.Image, encode: Encode) -> None:
     data = encode(picture, "JPEG", comment=b"\xff\xda\0\2" * 500)
-    assert decode(data + b"\xff\xda" * 500, SPEC).shape == (12, 16, 3)
+    assert decode(data + b"\0\2" + b"\xff\xda\0\2" * 500, SPEC).shape == (12, 16, 3)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
@@ -226,7 +247,11 @@ def _with_good_checksums(data: bytes) -> bytes:
 
 def test_threads_leave_the_processs_warning_filters_as_they_were(picture: Image.Image, encode: Encode) -> None:
     data = encode(picture, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff")
-    before = list(warnings.filters)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: decode(data, SPEC), range(200)))
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: decode(data, SPEC), range(400)))
+    finally:
+        sys.setswitchinterval(interval)
     assert list(warnings.filters) == before

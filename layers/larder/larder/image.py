@@ -211,9 +211,6 @@ def _resample(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Ima
     width, height = image.size
     resampling = _RESAMPLINGS[spec.resampling]
     if spec.fit == "stretch":
-        if width < size[0]:
-            # Pillow resamples rows first. Columns first here, or a picture of one column would grow on the way.
-            image = image.resize((width, size[1]), resampling)
         return image.resize(size, resampling)
     scale = spec.crop * min(width / size[0], height / size[1])
     left, top = (max(0.0, (side - scale * target) / 2) for side, target in zip((width, height), size, strict=True))
