@@ -1,0 +1,60 @@
+"""Every way to ask for items: the best for somebody, the best of a list, those like one."""
+
+import os
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from larder import web
+from larder.host import ModelHost
+from larder.recommender import RANK, RECOMMEND, SIMILAR, Answer, Recommender, read_items, read_parameters, read_query
+from larder.settings import Settings
+from larder.store import Store
+
+app = web.router()
+
+
+@cache
+def bundle() -> ModelHost[Recommender]:
+    """What the environment names: opened at the first request, kept for all that follow."""
+    given = Settings.from_environment(os.environ)
+    host = partial(ModelHost[Recommender], refresh_seconds=given.refresh_seconds, max_bytes=given.cache_bytes)
+    return host(Store.open(given.store), "recommender", Recommender.open, cache_dir=given.cache_dir)
+
+
+@app.route("/v1/models/<model>/recommend", method=["GET", "POST"])
+def recommend(model: str) -> Response[str]:
+    """The best items for a user, a session, a profile."""
+    posted = app.current_event.http_method == "POST"
+    query = read_query(web.json_body(app) if posted else read_parameters(web.query(app)), RECOMMEND)
+    return _reply(model, query.user, lambda opened: opened.recommend(query))
+
+
+@app.post("/v1/models/<model>/rank")
+def rank(model: str) -> Response[str]:
+    """The caller's items, best first."""
+    query, items = read_query(document := web.json_body(app), RANK), read_items(document)
+    return _reply(model, query.user, lambda opened: opened.rank(query, items))
+
+
+@app.get("/v1/models/<model>/similar/.+")  # the router's own pattern for a name knows no emoji
+def similar(model: str) -> Response[str]:
+    """The neighbours of one item."""
+    item = web.path_parameter(app, "item", app.current_event.path.partition("/similar/")[2])
+    query = read_query(read_parameters(web.query(app)), SIMILAR, item=item)
+    return _reply(model, None, lambda opened: opened.similar(query))
+
+
+def _reply(model: str, user: str | None, ask: Callable[[Recommender], Answer]) -> Response[str]:
+    # A user stays with canary or stable, whichever page he asks from.
+    name, key = web.path_parameter(app, "model", model), web.caller_key(app) or user
+    served = bundle().get(name, release=web.requested_release(app), key=key)
+    items = ask(served.value).document()
+    return web.reply({"model": name, "release": served.manifest.release, "items": items}, manifest=served.manifest)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
+    return web.logged(app, event, context)

@@ -1,0 +1,164 @@
+"""Random tables, weights and questions against the formula of ARCHITECTURE.md written with dense arrays.
+
+Scores are multiples of 1/64 and weights powers of two, so that every sum is exact whatever its order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from larder.recommender import Query, Recommender
+
+OpenShop = Callable[..., Recommender]
+Slots = list[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class World:
+    """A shop of ``items`` items, and one question to it, in numbers; ``age`` is that of a user in the city B."""
+
+    items: int
+    neighbours: list[Slots]
+    users: dict[str, Slots]
+    segments: dict[str, Slots]
+    weights: tuple[float, float, float]
+    decay: float
+    length: int
+    user: str
+    session: list[int]
+    exclude: set[int]
+    age: int
+    n: int
+    allowed: set[int]
+
+
+def rows(items: int, width: int, low: int) -> st.SearchStrategy[Slots]:
+    numbers = st.lists(st.integers(0, items - 1), max_size=width, unique=True)
+    return numbers.flatmap(
+        lambda chosen: st.lists(st.integers(low, 32), min_size=len(chosen), max_size=len(chosen)).map(
+            lambda scores: [
+                (item, score / 64) for item, score in zip(chosen, sorted(scores, reverse=True), strict=True)
+            ]
+        )
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    items = draw(st.integers(2, 9))
+    number = st.integers(0, items - 1)
+    power = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0])
+    keys = draw(st.sets(st.sampled_from(["CITY=B", "CITY=B|AGE=[18,35)", "CITY=B|AGE=(-inf,18)"])))
+    return World(
+        items=items,
+        neighbours=[draw(rows(items, 4, -16)) for _ in range(items)],
+        users={"u": draw(rows(items, 3, 1))},
+        segments={key: draw(rows(items, 5, 1)) for key in sorted({"", *keys})},
+        weights=(draw(power), draw(power), draw(power)),
+        decay=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        length=draw(st.integers(1, 4)),
+        user=draw(st.sampled_from(["u", "unknown"])),
+        session=draw(st.lists(number, max_size=6)),
+        exclude=draw(st.sets(number, max_size=3)),
+        age=draw(st.integers(10, 40)),
+        n=draw(st.integers(1, 12)),
+        allowed=draw(st.sets(number)),
+    )
+
+
+def texts(world: World) -> list[str]:
+    bins = "(-inf,18)" if world.age < 18 else "[18,35)" if world.age < 35 else "[35,inf)"
+    return [text for text in (f"CITY=B|AGE={bins}", "CITY=B", "") if text in world.segments]
+
+
+def dense(slots: Slots, items: int) -> NDArray[np.float64]:
+    row = np.zeros(items)
+    for item, score in slots:
+        row[item] = score
+    return row
+
+
+def shares(world: World) -> NDArray[np.float64]:
+    """[3, items]: what the user's row, the session and the segment give to each item."""
+    neighbours = np.stack([dense(slots, world.items) for slots in world.neighbours])
+    newest_first = world.session[::-1][: world.length]
+    user = dense(world.users.get(world.user, []), world.items)
+    session = sum((world.decay**k * neighbours[i] for k, i in enumerate(newest_first)), np.zeros(world.items))
+    segment = dense(world.segments[texts(world)[0]], world.items)
+    return np.stack([weight * row for weight, row in zip(world.weights, (user, session, segment), strict=True)])
+
+
+def expected(world: World, totals: NDArray[np.float64]) -> list[int]:
+    """Positive scores in order, ties by number; then the rows of the segments, in theirs."""
+    order = [int(item) for item in np.lexsort((np.arange(world.items), -totals)) if totals[item] > 0]
+    for text in texts(world):
+        order += [item for item, _ in world.segments[text] if item not in order]
+    taken = world.exclude | set(world.session)
+    return [item for item in order if item not in taken][: world.n]
+
+
+def open_world(open_shop: OpenShop, world: World) -> tuple[Recommender, Query]:
+    shop = open_shop(
+        neighbours=world.neighbours,
+        users=world.users,
+        segments=world.segments,
+        widths=(4, 5, 5),
+        ids=[f"i{item}" for item in range(world.items)],
+        columns={"KIND": ("category", ["yes" if item in world.allowed else "no" for item in range(world.items)])},
+        weights=world.weights,
+        session_decay=world.decay,
+        session_length=world.length,
+    )
+    query = Query(
+        user=world.user,
+        session=[f"i{item}" for item in world.session],
+        exclude=[f"i{item}" for item in world.exclude],
+        profile={"CITY": "B", "AGE": world.age},
+        n=world.n,
+    )
+    return shop, query
+
+
+@settings(max_examples=150)
+@given(worlds())
+def test_answers_are_the_formula(open_shop: OpenShop, world: World) -> None:
+    shop, query = open_world(open_shop, world)
+    parts = shares(world)
+    totals = parts.sum(axis=0)
+
+    answer = shop.recommend(query)
+
+    assert answer.ids() == [f"i{item}" for item in expected(world, totals)]
+    for item in answer.items:
+        number = int(item.id[1:])
+        assert item.score == totals[number]
+        assert item.because is not None
+        best = int(parts[:, number].argmax())
+        assert item.because.source == (("user", "session", "segment")[best] if parts[best, number] > 0 else "segment")
+
+
+@settings(max_examples=100)
+@given(worlds())
+def test_ranking_everything_gives_every_total(open_shop: OpenShop, world: World) -> None:
+    shop, query = open_world(open_shop, world)
+    totals = shares(world).sum(axis=0)
+
+    answer = shop.rank(query, [f"i{item}" for item in range(world.items)])
+
+    order = np.argsort(-totals, kind="stable")
+    assert [(item.id, item.score) for item in answer.items] == [(f"i{item}", totals[item]) for item in order]
+
+
+@settings(max_examples=100)
+@given(worlds())
+def test_a_filter_takes_away_and_changes_nothing_else(open_shop: OpenShop, world: World) -> None:
+    shop, query = open_world(open_shop, world)
+    everything = shop.recommend(replace(query, n=500)).items
+
+    filtered = shop.recommend(replace(query, filter='EXCLUDE ItemID WHERE Items.KIND IN ("no")')).items
+
+    assert filtered == tuple(item for item in everything if int(item.id[1:]) in world.allowed)[: world.n]

@@ -1,0 +1,69 @@
+"""The toy shop's other two questions."""
+
+from collections.abc import Callable
+
+import pytest
+
+from larder.errors import InvalidRequest, NotFound
+from larder.recommender import Because, Query, Recommender
+
+OpenShop = Callable[..., Recommender]
+KALE = "Grünkohl 🥬"
+
+
+def test_rank_keeps_every_item_and_puts_unknown_ones_last(shop: Recommender) -> None:
+    answer = shop.rank(
+        Query(user="ada", columns=["PRICE"]), ["new", "cherry", "egg", KALE, "newer", "egg", "dill, fresh"]
+    )
+
+    assert [(item.id, item.score) for item in answer.items] == [
+        ("egg", 1.0),
+        ("egg", 1.0),
+        (KALE, 0.25),
+        ("cherry", 0.03125),
+        ("dill, fresh", 0.015625),
+        ("new", None),
+        ("newer", None),
+    ]
+    assert answer.items[0].because == Because("user", items=("bread",))
+    assert answer.items[-1].because is None
+    assert answer.items[-1].columns == {"PRICE": None}
+
+
+def test_rank_leaves_items_of_equal_score_in_the_order_given(shop: Recommender) -> None:
+    answer = shop.rank(Query(), [KALE, "egg", "fig", "apple"])
+
+    assert answer.ids() == ["apple", KALE, "egg", "fig"]
+    assert [item.because for item in answer.items[1:]] == [None, None, None]
+
+
+def test_rank_scores_a_session_item_as_the_formula_does(shop: Recommender) -> None:
+    assert shop.rank(Query(session=["bread"]), ["bread", "apple"]).ids() == ["apple", "bread"]
+
+
+@pytest.mark.parametrize("items", [[], ["x"] * 501, ["x" * 257], [""]])
+def test_rank_takes_1_to_500_ids(shop: Recommender, items: list[str]) -> None:
+    with pytest.raises(InvalidRequest):
+        shop.rank(Query(), items)
+
+
+def test_similar_gives_the_neighbour_row(shop: Recommender) -> None:
+    answer = shop.similar(Query(item="apple", n=2, columns=["KIND"]))
+
+    assert [(item.id, item.score) for item in answer.items] == [("bread", 0.5), ("cherry", 0.25)]
+    assert answer.items[0].because == Because("item", items=("apple",))
+    assert answer.items[0].columns == {"KIND": "grain"}
+    assert shop.similar(Query(item="cherry")).ids() == ["apple", "fig"]  # equal: by number
+    assert shop.similar(Query(item=KALE)).ids() == []
+
+
+def test_similar_obeys_filter_and_exclude(shop: Recommender) -> None:
+    priced = Query(item="apple", filter="EXCLUDE ItemID WHERE Items.PRICE > 3", exclude=["bread"])
+
+    assert shop.similar(priced).ids() == ["dill, fresh"]
+
+
+@pytest.mark.parametrize("item", ["no such item", None])
+def test_similar_to_an_unknown_item_is_not_found(shop: Recommender, item: str | None) -> None:
+    with pytest.raises(NotFound, match="use an id"):
+        shop.similar(Query(item=item))
