@@ -55,7 +55,7 @@ class Fields:
         if isinstance(value, bool) and kind is not bool:
             value = None
         if kind is float and isinstance(value, int):
-            value = float(value)
+            value = _as_float(value)
         if not isinstance(value, kind):
             self.note(name, f"must be {type_names[kind]}, not {self._data[name]!r:.60}")
             return stand_in
@@ -79,7 +79,7 @@ class Fields:
         """A whole number within ``low..high``."""
         value = self._get(name, int, low)
         if not low <= value <= high:
-            self.note(name, f"is {value}; it must be {low} to {high}")
+            self.note(name, f"is {str(value)[:60]}; it must be {low} to {high}")
         return value
 
     def number(self, name: str, low: float = -math.inf, high: float = math.inf) -> float:
@@ -92,14 +92,12 @@ class Fields:
     def numbers(self, name: str, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
         """A list of finite numbers, each within ``low..high``."""
         values = self._get(name, list, [])
-        fine = [
-            isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) and low <= v <= high
-            for v in values
-        ]
+        read = [_as_float(v) if isinstance(v, int | float) and not isinstance(v, bool) else math.nan for v in values]
+        fine = [math.isfinite(v) and low <= v <= high for v in read]
         if not all(fine):
             self.note(name, f"entry {fine.index(False)} must be a finite number from {low} to {high}")
             return ()
-        return tuple(float(v) for v in values)
+        return tuple(read)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
@@ -134,3 +132,11 @@ class Fields:
         """Notes each field that no reader asked for."""
         for name in sorted(set(self._data) - self._asked):
             self.note(name, "is unknown to this version of Larder")
+
+
+def _as_float(value: float) -> float:
+    """A whole number as a float; one that is larger than every float as infinite, which no field accepts."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
