@@ -81,8 +81,10 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 @pytest.fixture
 def service(empty: Service, classifier_manifest: Manifest, recommender_manifest: Manifest) -> Service:
     """``pets`` with a live release, and ``shop`` with nothing live yet."""
-    top1 = {"value": 0.98, "low": 0.96, "high": 0.99}
-    evaluation = {"split": "by class", "top1": top1, "confusion": [[9, 1], [0, 8]]}
+    by_label = [{"label": "cat", "recall": 0.9}, {"label": "dog", "recall": 1.0}]
+    test = {"accuracy": 0.95, "accuracy_interval_95": [0.9, 0.99], "labels": by_label}
+    evaluation = {"split": "by class", "test": test, "confusion": [[9, 1], [0, 8]], "skipped": None}
+    evaluation["counts"] = {f"label-{number}": number for number in range(100)}
     pets = replace(classifier_manifest, evaluation=evaluation, structure={"parameters": 21})
     empty.publish(pets, {"model.onnx": bytes(range(200)), "report.html": REPORT})
     empty.point("pets", Live(pets.release))
@@ -144,8 +146,8 @@ def test_a_classifier_is_described_by_its_pointer_labels_and_headline(service: S
         "release": RELEASE,
         "created": "2026-01-02T03:04:05Z",
         "labels": ["cat", "dog"],
-        # the confusion matrix is no headline
-        "evaluation": {"split": "by class", "top1": {"value": 0.98, "low": 0.96, "high": 0.99}},
+        # tables are no headline
+        "evaluation": {"split": "by class", "test": {"accuracy": 0.95, "accuracy_interval_95": [0.9, 0.99]}},
     }
     assert answer["headers"]["x-larder-model"] == "pets"
     assert answer["headers"]["x-larder-release"] == RELEASE

@@ -32,7 +32,8 @@ REJECTED: Final = "rejected.json"
 MAX_LISTED: Final = 100
 _CONNECTIONS: Final = 8
 _KEPT: Final = 128  # manifests: some KB each
-_HEADLINE: Final = 12
+_SHORT_OBJECT: Final = 24  # entries; a larger one is a table by label or item
+_SHORT_LIST: Final = 4
 
 Document = Mapping[str, object]
 T = TypeVar("T")
@@ -185,16 +186,19 @@ def _is_name(check: Callable[[str], str], name: str) -> bool:
     return True
 
 
-def headline(evaluation: Mapping[str, object]) -> dict[str, object]:
-    """The numbers and words that stand at the top of an evaluation: single values, and intervals around one."""
-    short = {name: value for name, value in evaluation.items() if _is_short(value)}
-    return dict(list(short.items())[:_HEADLINE])
+def headline(evaluation: Mapping[str, object]) -> Document:
+    """What fits a glance at an evaluation: single values, intervals, and small objects of these; no tables."""
+    return {name: short for name, value in evaluation.items() if (short := _short(value)) is not None}
 
 
-def _is_short(value: object) -> bool:
-    parts: Iterable[object] = value.values() if isinstance(value, dict) else [value]
-    parts = list(parts)
-    return 0 < len(parts) <= 4 and all(part is None or isinstance(part, str | int | float) for part in parts)
+def _short(value: object) -> object:
+    """``value`` without its tables; None where nothing is left."""
+    if isinstance(value, dict):
+        return (headline(value) or None) if len(value) <= _SHORT_OBJECT else None
+    if isinstance(value, list):
+        single = len(value) <= _SHORT_LIST and all(isinstance(each, str | int | float) for each in value)
+        return value if single and value else None
+    return value
 
 
 def _offered(serving: ClassifierServing | RecommenderServing) -> dict[str, object]:

@@ -1,0 +1,337 @@
+"""The OpenAPI document says what the service does: its routes, parameters and answers, both ways."""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from larder import errors
+from larder.classifier import FIELDS, OPTIONS
+from larder.recommender import RANK, RECOMMEND, SIMILAR
+from larder_local.gateway.event import Reply
+from larder_local.gateway.template import load
+
+ROOT = Path(__file__).parents[2]
+METHODS = ("get", "post")
+JSON = {"content-type": "application/json"}
+
+Document = dict[str, Any]
+Ask = Callable[..., Reply]
+
+
+@cache
+def described() -> Document:
+    document: Document = json.loads((resources.files("larder") / "openapi.json").read_text("utf-8"))
+    return document
+
+
+def resolve(value: Document) -> Document:
+    """What a ``$ref`` refers to."""
+    if "$ref" not in value:
+        return value
+    found: Any = described()
+    for part in value["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return resolve(found)
+
+
+def operations() -> Iterator[tuple[str, str, Document]]:
+    for path, item in described()["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield method.upper(), path, item[method]
+
+
+def operation(method: str, url: str) -> Document:
+    """The operation whose path fits the URL's; the one with the fewest variables, as API Gateway chooses."""
+    path = url.partition("?")[0]
+    fitting = [
+        (template.count("{"), each)
+        for verb, template, each in operations()
+        if verb == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
+    ]
+    return min(fitting, key=lambda pair: pair[0])[1]
+
+
+def check(instance: object, schema: Document) -> None:
+    """Raises jsonschema's error where ``instance`` breaks a schema of the document."""
+    whole = {**schema, "components": described()["components"]}
+    jsonschema.validate(instance, whole, jsonschema.Draft202012Validator, format_checker=jsonschema.FormatChecker())
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validate(described())
+    assert described()["info"]["version"] == version("larder")
+
+
+def test_its_routes_are_the_templates() -> None:
+    routes = {(route.method, route.path) for route in load(ROOT / "template.yaml").routes}
+    assert {(method, path) for method, path, _ in operations()} == routes
+
+
+def test_every_operation_has_its_own_id_a_summary_and_only_declared_tags() -> None:
+    ids = [each["operationId"] for _, _, each in operations()]
+    assert len(set(ids)) == len(ids)
+    tags = {tag["name"] for tag in described()["tags"]}
+    for _, _, each in operations():
+        assert each["summary"]
+        assert set(each["tags"]) <= tags
+
+
+def test_every_component_is_used() -> None:
+    text = json.dumps(described())
+    for kind, entries in described()["components"].items():
+        for name in entries:
+            if kind != "securitySchemes":
+                assert f'"#/components/{kind}/{name}"' in text, name
+
+
+def test_only_health_and_the_document_itself_need_no_signature() -> None:
+    assert {path for _, path, each in operations() if each.get("security") == []} == {"/health", "/openapi.json"}
+
+
+# ------------------------------------------------------------------------------------------------------ Parameters
+
+
+def parameters(method: str, path: str, place: str) -> set[str]:
+    given = [resolve(each) for each in operation(method, path).get("parameters", [])]
+    return {each["name"].partition(".")[0] for each in given if each["in"] == place}
+
+
+def properties(schema: str) -> set[str]:
+    return set(described()["components"]["schemas"][schema]["properties"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accepted"),
+    [
+        ("POST", "/v1/models/m/classify", OPTIONS),
+        ("GET", "/v1/models/m/recommend", RECOMMEND - {"promotions"}),  # objects in a list: JSON only
+        ("POST", "/v1/models/m/recommend", frozenset()),
+        ("POST", "/v1/models/m/rank", frozenset()),
+        ("GET", "/v1/models/m/similar/i", SIMILAR),
+        ("GET", "/v1/models/m/releases", {"n"}),
+        ("GET", "/v1/models", frozenset()),
+        ("GET", "/v1/models/m", frozenset()),
+        ("GET", "/v1/models/m/releases/r", frozenset()),
+        ("GET", "/v1/models/m/releases/r/structure", frozenset()),
+        ("GET", "/v1/models/m/releases/r/files", frozenset()),
+        ("GET", "/v1/models/m/releases/r/files/f", frozenset()),
+        ("GET", "/openapi.json", frozenset()),
+        ("GET", "/health", frozenset()),
+    ],
+)
+def test_query_parameters_are_those_that_the_code_reads(method: str, path: str, accepted: frozenset[str]) -> None:
+    assert parameters(method, path, "query") == accepted
+
+
+def test_the_table_of_parameters_has_every_operation() -> None:
+    (table,) = test_query_parameters_are_those_that_the_code_reads.pytestmark  # type: ignore[attr-defined]  # pytest's
+    assert len(table.args[1]) == len(list(operations()))
+
+
+def test_fields_are_those_that_the_code_reads() -> None:
+    assert properties("ClassifyRequest") == FIELDS
+    assert properties("RecommendRequest") == RECOMMEND
+    assert properties("RankRequest") == RANK
+
+
+def test_every_path_variable_is_a_parameter() -> None:
+    for method, path, _ in operations():
+        assert parameters(method, path.replace("{", "").replace("}", ""), "path") == set(re.findall(r"\{(\w+)\}", path))
+
+
+# ----------------------------------------------------------------------------------------------------------- Errors
+
+
+def test_the_error_codes_are_all_that_there_are() -> None:
+    def below(error: type[errors.LarderError]) -> Iterator[type[errors.LarderError]]:
+        yield error
+        for each in error.__subclasses__():
+            yield from below(each)
+
+    code = described()["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]
+    assert set(code["enum"]) == {each.code for each in below(errors.LarderError)}
+
+
+def test_every_operation_tells_how_it_can_fail() -> None:
+    for method, path, each in operations():
+        told = set(each["responses"])
+        assert {"429", "500"} <= told, path
+        if "{model}" in path:
+            assert {"400", "403", "404", "503"} <= told, path
+        if method == "POST" and path.endswith("/classify"):
+            assert {"413", "415", "422"} <= told
+
+
+# --------------------------------------------------------------------------------------------------------- Examples
+
+
+def media(value: object) -> Iterator[Document]:
+    """Every part of the document that says how something looks and gives examples of it."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from media(each)
+    if isinstance(value, dict) and "schema" in value:
+        yield value
+
+
+def test_every_example_fits_its_schema() -> None:
+    number = 0
+    for each in media(described()):
+        examples = [each["example"]] if "example" in each else []
+        examples += [named["value"] for named in each.get("examples", {}).values()]
+        for example in examples:
+            check(example, each["schema"])
+            number += 1
+    assert number > 20
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        (method, path, name)
+        for method, path, each in operations()
+        for name in each.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
+    ],
+)
+def test_every_example_of_a_body_is_answered(ask: Ask, method: str, path: str, name: str) -> None:
+    example = operation(method, path.replace("{model}", "m"))["requestBody"]["content"]["application/json"]["examples"]
+    body = json.dumps(example[name]["value"]).replace("uploads/cat.jpg", "uploads/photo.png").encode()
+    model = "digits" if path.endswith("classify") else "shop"
+    reply = ask(method, path.replace("{model}", model), JSON, body)
+    assert reply.status == 200, reply.body
+
+
+# ----------------------------------------------------------------------------------------------------- Real answers
+
+
+def answered(ask: Ask, method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Reply:
+    """Asks, and holds the answer against what the document says of its status."""
+    reply: Reply = ask(method, url, headers or {}, body)
+    told = operation(method, url)["responses"]
+    assert str(reply.status) in told, f"{method} {url}: {reply.status} is not told; {reply.body[:200]!r}"
+    said = resolve(told[str(reply.status)])
+    given = dict(reply.headers)
+    for name, header in said.get("headers", {}).items():
+        check(given[name], resolve(header).get("schema", {}))
+    if "application/json" in said.get("content", {}):
+        assert given["content-type"] == "application/json"
+        check(json.loads(reply.body), said["content"]["application/json"]["schema"])
+    return reply
+
+
+def release(ask: Ask, model: str) -> str:
+    live: str = json.loads(ask("GET", f"/v1/models/{model}").body)["live"]
+    return live
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/health",
+        "/openapi.json",
+        "/v1/models",
+        "/v1/models/digits",
+        "/v1/models/shop",
+        "/v1/models/digits/releases",
+        "/v1/models/digits/releases?n=1",
+        "/v1/models/digits/releases/{digits}",
+        "/v1/models/shop/releases/{shop}",
+        "/v1/models/shop/releases/{shop}/structure",
+        "/v1/models/shop/releases/{shop}/files",
+        "/v1/models/digits/releases/{digits}/files/report.html",
+        "/v1/models/shop/recommend",
+        "/v1/models/shop/recommend?user=user-0001&n=2&columns=TITLE,PRICE",
+        "/v1/models/shop/recommend?session=item-0001,item-0002&exclude=item-0003",
+        "/v1/models/shop/recommend?profile.CITY=Berlin&include_seen=true",
+        "/v1/models/shop/recommend?item=item-0001&filter=EXCLUDE+ItemID+WHERE+Items.PRICE+%3E+%24LIMIT&filter_values.LIMIT=20",
+        "/v1/models/shop/similar/item-0001?n=1&columns=KIND",
+    ],
+)
+def test_an_answer_to_get_is_as_told(ask: Ask, url: str) -> None:
+    url = url.replace("{digits}", release(ask, "digits")).replace("{shop}", release(ask, "shop"))
+    assert answered(ask, "GET", url).status == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "document"),
+    [
+        ("/v1/models/shop/recommend", {}),
+        ("/v1/models/shop/recommend", {"session": ["item-0001"], "columns": ["TITLE", "PRICE"], "n": 3}),
+        ("/v1/models/shop/recommend", {"promotions": [{"name": "tea", "percent": 50, "items": ["item-0004"]}], "n": 2}),
+        ("/v1/models/shop/rank", {"items": ["item-0003", "nothing", "item-0001"], "user": "user-0001"}),
+        ("/v1/models/digits/classify", {"object": "uploads/photo.png"}),
+        ("/v1/models/digits/classify?max_labels=1", {"object": "uploads/photo.png", "min_confidence": 0}),
+    ],
+)
+def test_an_answer_to_post_is_as_told(ask: Ask, url: str, document: Document) -> None:
+    check(document, operation("POST", url)["requestBody"]["content"]["application/json"]["schema"])
+    reply = answered(ask, "POST", url, JSON, json.dumps(document).encode())
+    assert reply.status == 200, reply.body
+
+
+def test_a_picture_is_labelled_as_told(ask: Ask, photo: bytes) -> None:
+    for headers in ({"content-type": "image/png"}, {"content-type": "application/octet-stream"}, {}):
+        reply = answered(ask, "POST", "/v1/models/digits/classify", headers, photo)
+        assert json.loads(reply.body)["labels"][0]["name"] == "1"
+    sent = json.dumps({"image": base64.b64encode(photo).decode()}).encode()
+    reply = answered(ask, "POST", "/v1/models/digits/classify", JSON, sent)
+    assert json.loads(reply.body)["labels"][0]["name"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "headers", "body", "status"),
+    [
+        ("GET", "/v1/models?all=1", {}, b"", 400),
+        ("GET", "/v1/models/pest", {}, b"", 404),
+        ("GET", "/v1/models/No", {}, b"", 400),
+        ("GET", "/v1/models/shop/releases?n=0", {}, b"", 400),
+        ("GET", "/v1/models/shop/releases/nothing", {}, b"", 404),
+        ("GET", "/v1/models/shop/releases/{shop}/files/nothing", {}, b"", 404),
+        ("GET", "/v1/models/digits/releases/{digits}/files/report.html", {"range": "bytes=0-4"}, b"", 206),
+        ("GET", "/v1/models/digits/releases/{digits}/files/report.html", {"range": "bytes=99-"}, b"", 416),
+        ("GET", "/v1/models/shop/recommend?n=501", {}, b"", 400),
+        ("GET", "/v1/models/shop/recommend?usr=1", {}, b"", 400),
+        ("GET", "/v1/models/digits/recommend", {}, b"", 404),
+        ("GET", "/v1/models/shop/recommend", {"x-larder-release": "nothing"}, b"", 404),
+        ("GET", "/v1/models/shop/similar/nothing", {}, b"", 404),
+        ("POST", "/v1/models/shop/rank", JSON, b"{", 400),
+        ("POST", "/v1/models/shop/rank", JSON, b'{"items": []}', 400),
+        ("POST", "/v1/models/shop/recommend", JSON, b'{"n": NaN}', 400),
+        ("POST", "/v1/models/digits/classify", {"content-type": "image/png"}, b"no picture", 415),
+        ("POST", "/v1/models/digits/classify", {"content-type": "text/html"}, b"<p>", 415),
+        ("POST", "/v1/models/digits/classify", {}, b"", 400),
+        (
+            "POST",
+            "/v1/models/digits/classify",
+            JSON,
+            b'{"object": "uploads/no.png"}',
+            404,
+        ),
+        ("POST", "/v1/models/shop/classify", {}, b"\x89PNG\r\n\x1a\n", 404),
+    ],
+)
+def test_a_refusal_is_as_told(
+    ask: Ask, method: str, url: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    url = url.replace("{digits}", release(ask, "digits")).replace("{shop}", release(ask, "shop"))
+    assert answered(ask, method, url, headers, body).status == status
+
+
+def test_a_truncated_picture_is_as_told(ask: Ask, photo: bytes) -> None:
+    assert answered(ask, "POST", "/v1/models/digits/classify", {"content-type": "image/png"}, photo[:50]).status == 422
+
+
+def test_a_picture_that_is_too_large_is_as_told(ask: Ask) -> None:
+    reply = answered(ask, "POST", "/v1/models/digits/classify", {"content-type": "image/png"}, b"\x89PNG" * 1_200_000)
+    assert reply.status == 413
