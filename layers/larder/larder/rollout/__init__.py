@@ -1,0 +1,28 @@
+"""From an uploaded folder to the release that answers: checked, probed, and only then pointed at.
+
+``plan`` decides and changes nothing; the steps that it returns are each idempotent, since whatever asks for a rollout
+may ask twice, and in any order. Whatever goes wrong, the pointer stays where it is until ``promote`` moves it by
+compare-and-swap, and the reason of a refusal is left beside the manifest, in ``rejected.json``.
+"""
+
+from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan
+from larder.rollout.steps import Outcome, promote, reject, roll_out, upload
+from larder.rollout.verify import verify
+
+__all__ = [
+    "Clear",
+    "Keep",
+    "Outcome",
+    "Probe",
+    "Promote",
+    "Reject",
+    "Situation",
+    "Step",
+    "Verify",
+    "plan",
+    "promote",
+    "reject",
+    "roll_out",
+    "upload",
+    "verify",
+]
