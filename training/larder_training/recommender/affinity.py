@@ -1,0 +1,70 @@
+"""How much each user has to do with each item: a sparse matrix out of events, their types and their age."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.log import DAY, Log
+
+MAX_HISTORY: Final = 1000  # items a user: what a robot clicked beyond would cost the square of it, and say nothing
+
+
+def event_strengths(
+    log: Log, weights: Mapping[str, float], now: int, half_life_days: float | None
+) -> NDArray[np.float64]:
+    """``[events]``: the weight of each event's type, halved for each half-life of age. A type without weight has 1."""
+    by_type = np.array([weights.get(name, 1.0) for name in log.events])
+    strength = by_type[log.event]
+    if half_life_days is not None:
+        strength = strength * np.exp2((log.time - now) / (half_life_days * DAY))
+    return strength
+
+
+def affinities(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+    """Float64 ``[users, items]``: ``log(1 + sum of the strengths of a pair's events)``; no pair with 0 is stored."""
+    matrix = _sum(log, strengths)
+    matrix.data = np.log1p(matrix.data)
+    return matrix
+
+
+def presences(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+    """float64 ``[users, items]``: the strongest of a pair's events, so that nobody makes an item popular alone."""
+    shape = (len(log.users), len(log.items))
+    pair = log.user.astype(np.int64) * shape[1] + log.item
+    order = np.lexsort((strengths, pair))
+    pair, strengths = pair[order], strengths[order]
+    last = np.append(pair[1:] != pair[:-1], True)
+    keep = last & (strengths > 0)
+    return sp.csr_array((strengths[keep], (pair[keep] // shape[1], pair[keep] % shape[1])), shape=shape)
+
+
+def seen_pairs(log: Log) -> sp.csr_array:
+    """Bool ``[users, items]``: the pairs that have an event."""
+    matrix = _sum(log, np.ones(len(log)))
+    return sp.csr_array((matrix.data > 0, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def cut_histories(matrix: sp.csr_array, longest: int = MAX_HISTORY) -> sp.csr_array:
+    """Keeps each row's ``longest`` strongest entries."""
+    long = np.flatnonzero(np.diff(matrix.indptr) > longest)
+    if not long.size:
+        return matrix
+    keep = np.ones(matrix.nnz, bool)
+    for row in long:
+        start, end = matrix.indptr[row], matrix.indptr[row + 1]
+        keep[start + np.argsort(-matrix.data[start:end], kind="stable")[longest:]] = False
+    coo = matrix.tocoo()
+    rows, columns = coo.coords
+    return sp.csr_array((coo.data[keep], (rows[keep], columns[keep])), shape=matrix.shape)
+
+
+def _sum(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+    # The log is sorted, so equal pairs are added in one order: the same sums each time.
+    shape = (len(log.users), len(log.items))
+    matrix = sp.coo_array((strengths, (log.user, log.item)), shape=shape).tocsr()
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix

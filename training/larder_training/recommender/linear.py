@@ -1,0 +1,151 @@
+"""The linear item-item model: each item is regressed on the items that co-occur with it most.
+
+With G = X'DX (X: users x items; D weighs a user of n items by n**-b, so that long histories do not rule) and a
+diagonal L (a ridge, and dropout p's p/(1-p) times G's diagonal), column j of B solves ``(G_CC + L_CC) b = G_Cj`` over
+the set C of the K items with the largest G_ij. With C all other items this is EASE's B exactly (Steck, "Embarrassingly
+Shallow Autoencoders for Sparse Data", WWW 2019, with its zero diagonal; dropout as in Steck, "Autoencoders that don't
+overfit towards the Identity", NeurIPS 2020), in time n K**3 in place of n**3 and without a dense n x n matrix.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import cpu_count
+from typing import Final, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.affinity import cut_histories
+
+USER_EXPONENT: Final = 0.3
+DENSE_BYTES: Final = 2**29  # up to this size the Gram matrix is dense, and a block of it costs one gather
+_CHUNK: Final = 64  # items a task: enough to hide a task's cost, few enough to share the work evenly
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """``ridge`` is in units of the mean of G's diagonal; ``width`` is K."""
+
+    ridge: float = 4.0
+    dropout: float = 0.4
+    width: int = 200
+    user_exponent: float = USER_EXPONENT
+
+
+def fit_linear(
+    affinity: sp.csr_array, settings: Regression, advance: Callable[[int], None] = lambda _: None
+) -> sp.csr_array:
+    """B, float64 ``[items, items]`` with a zero diagonal: ``B[i, j]`` is what item i says for item j.
+
+    Args:
+        affinity: ``[users, items]``, no entry below 0.
+        settings: of the regression.
+        advance: told the number of items done since its last call.
+
+    Memory: the Gram matrix (4 bytes for each pair of items up to 512 MiB; beyond, 12 bytes for each pair that
+    co-occurs), 12 bytes for each entry of B (at most ``width`` an item), and ``8 * width**2`` bytes a thread. The same
+    bytes come out for any number of threads.
+    """
+    gram = _gram(affinity, settings.user_exponent)
+    diagonal = gram.diagonal()
+    used = diagonal[diagonal > 0]
+    ridge = settings.ridge * (used.mean() if used.size else 1.0)
+    added = ridge + settings.dropout / (1 - settings.dropout) * diagonal
+    items = affinity.shape[1]
+
+    def solve(start: int) -> tuple[list[NDArray[np.intp]], list[NDArray[np.float64]]]:
+        columns = range(start, min(start + _CHUNK, items))
+        found = [_column(gram, added, item, settings.width) for item in columns]
+        advance(len(found))
+        return [rows for rows, _ in found], [values for _, values in found]
+
+    with single_threaded_blas(), ThreadPoolExecutor(cpu_count() or 1) as pool:
+        pieces = list(pool.map(solve, range(0, items, _CHUNK)))
+    rows = [each for piece, _ in pieces for each in piece]
+    values = [each for _, piece in pieces for each in piece]
+    ends = np.concatenate(([0], np.cumsum([len(each) for each in rows])))
+    parts = (np.concatenate(values), np.concatenate(rows), ends)
+    return sp.csc_array(parts, shape=(items, items)).tocsr()
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Small systems, one a thread: BLAS threads of their own would fight for the cores, and change the last bits."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+class _Gram(Protocol):
+    def diagonal(self) -> NDArray[np.float64]: ...
+    def column(self, item: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]: ...
+    def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]: ...
+
+
+def _column(
+    gram: _Gram, added: NDArray[np.float64], item: int, width: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """One item's regression: the items it rests on, ascending, and their coefficients."""
+    others, counts = gram.column(item)
+    chosen = (others != item) & (counts > 0)
+    others, counts = others[chosen], counts[chosen]
+    strongest = np.argsort(-counts, kind="stable")[:width]
+    strongest = strongest[np.argsort(others[strongest])]
+    others, counts = others[strongest], counts[strongest]
+    if not others.size:
+        return others, counts
+    system = gram.block(others)
+    system[np.diag_indices_from(system)] += added[others]
+    return others, np.linalg.solve(system, counts)
+
+
+def _gram(affinity: sp.csr_array, exponent: float) -> _Gram:
+    matrix = cut_histories(affinity)
+    degree = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
+    weighted = sp.diags_array(degree**-exponent) @ matrix
+    product = (weighted.T @ matrix).tocsr()
+    product.sort_indices()
+    items = product.shape[0]
+    return _Dense(product.astype(np.float32).toarray()) if 4 * items**2 <= DENSE_BYTES else _Sparse(product)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dense:
+    matrix: NDArray[np.float32]
+
+    def diagonal(self) -> NDArray[np.float64]:
+        return self.matrix.diagonal().astype(np.float64)
+
+    def column(self, item: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        row = self.matrix[item]  # G is symmetric, and its rows lie together
+        (others,) = np.nonzero(row)
+        return others, row[others].astype(np.float64)
+
+    def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+        return self.matrix[np.ix_(chosen, chosen)].astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sparse:
+    matrix: sp.csr_array
+
+    def diagonal(self) -> NDArray[np.float64]:
+        return np.asarray(self.matrix.diagonal(), np.float64)
+
+    def column(self, item: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        start, end = self.matrix.indptr[item], self.matrix.indptr[item + 1]
+        return self.matrix.indices[start:end].astype(np.intp), self.matrix.data[start:end].astype(np.float64)
+
+    def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+        # A binary search for each row in place of scipy's slicing, which looks at every entry of the rows twice.
+        block = np.zeros((len(chosen), len(chosen)))
+        for place, item in enumerate(chosen):
+            others, values = self.column(item)
+            at = np.minimum(np.searchsorted(others, chosen), len(others) - 1)
+            found = others[at] == chosen
+            block[place, found] = values[at[found]]
+        return block

@@ -1,0 +1,134 @@
+"""One fitted model: the linear item-item matrix, what users have to do with items, and popularity, at one moment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.linear import Regression, fit_linear
+from larder_training.recommender.log import Log
+from larder_training.recommender.ranking import Rows, multiply_top, top_rows
+
+USER_SLOTS: Final = 100
+HISTORY_SLOTS: Final = 50
+NEIGHBOUR_SLOTS: Final = 100
+_UNIT_QUANTILE: Final = 0.99
+_UNIT_USERS: Final = 2000
+_EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Every hyperparameter. What validation chooses starts from these values, which also stand where a log is too
+    small to choose by.
+
+    ``repeat`` is B's diagonal where ``repeats`` is allowed: how much having had an item speaks for the item itself.
+    ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
+    added to each segment's own (few users say little). ``half_life_days`` None: age does not count.
+    """
+
+    event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
+    half_life_days: float | None = 90.0
+    regression: Regression = field(default_factory=Regression)
+    repeats: bool = True
+    repeat: float = 0.1
+    trend_half_life_days: float | None = 30.0
+    prior_users: float = 100.0
+    user_weight: float = 1.0
+    session_weight: float = 0.5
+    segment_weight: float = 0.05
+    session_decay: float = 0.9
+    session_length: int = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """``affinity`` and ``seen`` are ``[users, items]``, ``linear`` is B ``[items, items]`` with a zero diagonal and
+    ``repeat`` what stands on it for users' rows, both in the unit of serving; ``present`` is ``[users, items]`` at the
+    trend's half-life, its column sums are popularity.
+    """
+
+    choices: Choices
+    affinity: sp.csr_array
+    seen: sp.csr_array
+    linear: sp.csr_array
+    repeat: float
+    present: sp.csr_array
+
+    @property
+    def popularity(self) -> NDArray[np.float64]:
+        """``[items]``, the most popular item's being 1."""
+        return column_sums(self.present)
+
+    def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> Rows:
+        """The best items of all users, or of ``users``, by the linear model; without those that a user had, where
+        repeats are not allowed.
+        """
+        chosen = slice(None) if users is None else users
+        hidden = None if self.choices.repeats else self.seen[chosen]
+        return multiply_top(self.affinity[chosen], with_diagonal(self.linear, self.repeat), width, hidden)
+
+    def neighbour_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows:
+        """The largest entries of each row of B: an item is not its own neighbour."""
+        return top_rows(self.linear, width)
+
+
+def fit(log: Log, now: int, choices: Choices, advance: Callable[[int], None] = lambda _: None) -> Fitted:
+    """Fits to all of ``log``, which must end before ``now`` (epoch seconds)."""
+    affinity = affinity_of(log, now, choices)
+    linear = fit_linear(affinity, choices.regression, advance)
+    return assemble(log, now, choices, affinity, linear)
+
+
+def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
+    """The matrix that the regression is fitted to, and that multiplies B."""
+    return affinities(log, event_strengths(log, choices.event_weights, now, choices.half_life_days))
+
+
+def assemble(log: Log, now: int, choices: Choices, affinity: sp.csr_array, linear: sp.csr_array) -> Fitted:
+    """All but the regression, which is the slow part and depends on few of the choices."""
+    repeat = choices.repeat if choices.repeats else 0.0
+    one = unit(affinity, with_diagonal(linear, repeat))
+    return Fitted(
+        choices, affinity, seen_pairs(log), (linear / one).tocsr(), repeat / one, present_at(log, now, choices)
+    )
+
+
+def present_at(log: Log, now: int, choices: Choices) -> sp.csr_array:
+    """``[users, items]``: each pair's strongest event at the trend's half-life."""
+    return presences(log, event_strengths(log, choices.event_weights, now, choices.trend_half_life_days))
+
+
+def popularity(log: Log, now: int, choices: Choices) -> NDArray[np.float64]:
+    """``[items]``: how popular items are at ``now``, the most popular one's being 1."""
+    return column_sums(present_at(log, now, choices))
+
+
+def column_sums(present: sp.csr_array) -> NDArray[np.float64]:
+    """Sums over users, divided by the largest."""
+    return scaled(np.asarray(present.sum(axis=0), np.float64).ravel())
+
+
+def with_diagonal(linear: sp.csr_array, repeat: float) -> sp.csr_array:
+    """B with ``repeat`` on its diagonal."""
+    return (linear + sp.diags_array(np.full(linear.shape[0], repeat))).tocsr() if repeat else linear
+
+
+def unit(affinity: sp.csr_array, linear: sp.csr_array) -> float:
+    """The 99th percentile of users' best scores (of some thousands, evenly spaced): what the tables call 1."""
+    known = np.flatnonzero(np.diff(affinity.indptr))
+    asked = affinity[known[:: max(1, known.size // _UNIT_USERS)]]
+    tops = np.asarray((asked @ linear).max(axis=1).toarray(), np.float64).ravel()
+    quantile = float(np.quantile(tops, _UNIT_QUANTILE)) if tops.size else 0.0
+    return quantile if quantile > 0 else 1.0  # nothing co-occurs, so there is nothing to scale
+
+
+def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divided by the largest."""
+    top = values.max(initial=0.0)
+    return values / top if top > 0 else values

@@ -1,0 +1,98 @@
+"""From a fitted model to the files of a release: items, neighbours, users and segments, and what serving must know."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder.serving import ProfileColumn, RecommenderServing
+from larder.tables import EMPTY
+from larder_training.recommender.catalogue import Column
+from larder_training.recommender.log import Log
+from larder_training.recommender.model import HISTORY_SLOTS, USER_SLOTS, Fitted
+from larder_training.recommender.ranking import Rows
+from larder_training.recommender.segments import Segments, segment_rows
+from larder_training.tables import write_dense, write_keyed, write_vocabulary
+
+ITEMS: Final = "items.safetensors"
+NEIGHBOURS: Final = "neighbours.safetensors"
+USERS: Final = "users.safetensors"
+SEGMENTS: Final = "segments.safetensors"
+FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)
+
+
+def write_tables(
+    folder: Path,
+    log: Log,
+    fitted: Fitted,
+    columns: Mapping[str, Column],
+    segments: Segments,
+    newcomers: tuple[Sequence[str], NDArray[np.int64]],
+    profile: Mapping[str, ProfileColumn],
+) -> RecommenderServing:
+    """Writes the four tables into ``folder``.
+
+    ``newcomers``: ids of users who have a profile but no event, and each one's segment: they get that segment's popular
+    items as their row, since a request may name them without telling their profile again.
+
+    Memory: 6 bytes for each slot of each row (900 a user), beside the model.
+    """
+    choices = fitted.choices
+    popular = segment_rows(fitted.present, segments, choices.prior_users)
+    ids, rows = newcomers
+    known = with_history(fitted.user_rows(), log)
+    users = _stack(known, popular, rows)
+    near = fitted.neighbour_rows()
+    width = max(1, int((near.items != EMPTY).sum(axis=1).max(initial=0)))
+    write_vocabulary(folder / ITEMS, log.items, columns)
+    return RecommenderServing(
+        items_file=ITEMS,
+        items=len(log.items),
+        columns={name: kind for name, (kind, _) in columns.items()},
+        neighbours=write_dense(folder / NEIGHBOURS, near.items[:, :width], near.scores[:, :width]),
+        users=write_keyed(folder / USERS, [*log.users, *ids], users.items, users.scores),
+        user_slots=USER_SLOTS,
+        segments=write_keyed(folder / SEGMENTS, segments.texts, popular.items, popular.scores),
+        segments_by=segments.sets,
+        profile={name: profile[name] for name in sorted({name for names in segments.sets for name in names})},
+        weights={"user": choices.user_weight, "session": choices.session_weight, "segment": choices.segment_weight},
+        session_decay=choices.session_decay,
+        session_length=choices.session_length,
+    )
+
+
+def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Rows:
+    """Rows of ``users``: recommendations, and right behind them the user's recent items, newest first, with score 0."""
+    width = recommended.items.shape[1]
+    rows = Rows.empty(len(log.users), width + slots)
+    rows.items[:, :width], rows.scores[:, :width] = recommended.items, recommended.scores
+    used = (recommended.items != EMPTY).sum(axis=1)
+    user, item, place = recent_items(log, slots)
+    rows.items[user, used[user] + place] = item
+    return rows
+
+
+def recent_items(log: Log, slots: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Each user's latest ``slots`` different items: user, item and place (0 the newest), three arrays of one length."""
+    pair = log.user[::-1].astype(np.int64) * len(log.items) + log.item[::-1]
+    kept, newest = np.unique(pair, return_index=True)  # the first in reversed time is the latest
+    user, item = kept // len(log.items), kept % len(log.items)
+    order = np.lexsort((newest, user))
+    user, item = user[order], item[order]
+    starts = np.searchsorted(user, user)
+    place = np.arange(len(user)) - starts
+    keep = place < slots
+    return user[keep], item[keep], place[keep]
+
+
+def _stack(known: Rows, popular: Rows, segments: NDArray[np.int64]) -> Rows:
+    """Known users' rows, and below them newcomers', each the head of his segment's row."""
+    if not len(segments):
+        return known
+    width = min(USER_SLOTS, popular.items.shape[1])
+    new = Rows.empty(len(segments), known.items.shape[1])
+    new.items[:, :width] = popular.items[segments, :width]
+    new.scores[:, :width] = popular.scores[segments, :width]
+    return Rows(np.concatenate((known.items, new.items)), np.concatenate((known.scores, new.scores)))

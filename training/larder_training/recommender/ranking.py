@@ -1,0 +1,116 @@
+"""From scores to lists: the best items of a row, equal scores by item number, as the serving side orders them."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder.tables import EMPTY
+
+NOTHING: Final = -1  # an item number in a list that is shorter than asked for
+CELLS: Final = 2**23  # of a dense block of scores: 64 MiB
+_LOWEST: Final = np.finfo(np.float16).smallest_subnormal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The rows of a table in memory: item numbers uint32 ``[rows, width]`` (0xFFFFFFFF: unused) and scores float16."""
+
+    items: NDArray[np.uint32]
+    scores: NDArray[np.float16]
+
+    @classmethod
+    def empty(cls, rows: int, width: int) -> "Rows":
+        """All slots unused."""
+        return cls(np.full((rows, width), EMPTY, np.uint32), np.zeros((rows, width), np.float16))
+
+    def matrix(self, items: int) -> sp.csr_array:
+        """float64 ``[rows, items]``: what serving reads, as a sparse matrix."""
+        used = self.items != EMPTY
+        ends = np.concatenate(([0], np.cumsum(used.sum(axis=1))))
+        parts = (self.scores[used].astype(np.float64), self.items[used].astype(np.int64), ends)
+        return sp.csr_array(parts, shape=(len(self.items), items))
+
+
+def best(scores: NDArray[np.floating], n: int) -> NDArray[np.intp]:
+    """The places of the ``n`` largest scores above 0 of one row, best first, equal ones by place.
+
+    Rows are mostly zeros and ties, on which argpartition alone is slow and leaves the choice among ties open.
+    """
+    (places,) = np.nonzero(scores > 0)
+    values = scores[places]
+    if places.size > n:
+        bound = np.partition(values, places.size - n)[places.size - n]
+        reach = values >= bound
+        places, values = places[reach], values[reach]
+    return places[np.argsort(-values, kind="stable")[:n]]
+
+
+def top_rows(matrix: sp.csr_array, width: int) -> Rows:
+    """Each row's ``width`` largest entries above 0, best first: ordered by the float16 that is stored, then by item
+    number, so that what is served is what was measured.
+    """
+    rows = Rows.empty(matrix.shape[0], width)
+    halves = matrix.data.astype(np.float16)
+    for row in range(matrix.shape[0]):
+        start, end = matrix.indptr[row], matrix.indptr[row + 1]
+        places = best(halves[start:end], width)
+        rows.items[row, : places.size] = matrix.indices[start:end][places]
+        rows.scores[row, : places.size] = halves[start:end][places]
+    return rows
+
+
+def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hide: sp.csr_array | None = None) -> Rows:
+    """``top_rows(left @ right)`` without ever holding the product: in blocks of rows, on all cores.
+
+    ``hide``: entries of the product that must not be in the result. The columns' order within a row stays ascending.
+    """
+    rows = Rows.empty(left.shape[0], width)
+
+    def fill(start: int, end: int) -> None:
+        product = left[start:end] @ right
+        if hide is not None:
+            product = without(product, hide[start:end])
+        product.sort_indices()
+        block = top_rows(product, width)
+        rows.items[start:end], rows.scores[start:end] = block.items, block.scores
+
+    in_blocks(left.shape[0], 1024, fill)
+    return rows
+
+
+def without(matrix: sp.csr_array, hidden: sp.csr_array) -> sp.csr_array:
+    """``matrix`` with its entries at ``hidden``'s places set to 0."""
+    shown: sp.csr_array = (matrix - matrix.multiply(hidden)).tocsr()
+    return shown
+
+
+def in_blocks(rows: int, size: int, work: Callable[[int, int], None]) -> None:
+    """Runs ``work(start, end)`` over all rows, on all cores; blocks must not touch each other's output."""
+    starts = range(0, rows, size)
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        list(pool.map(lambda start: work(start, min(start + size, rows)), starts))
+
+
+def blocks(rows: int, items: int) -> Iterator[slice]:
+    """Slices of rows whose dense scores fit ``CELLS``."""
+    size = max(1, CELLS // max(items, 1))
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def rank(scores: Callable[[slice], NDArray[np.float64]], rows: int, items: int, n: int) -> NDArray[np.int64]:
+    """int64 ``[rows, n]``: the best items of each row of scores, which ``scores`` gives block by block; -1 where a row
+    has fewer items with a score above 0.
+    """
+    lists = np.full((rows, n), NOTHING, np.int64)
+    for block in blocks(rows, items):
+        for row, values in zip(range(block.start, block.stop), scores(block), strict=True):
+            places = best(values, n)
+            lists[row, : places.size] = places
+    return lists

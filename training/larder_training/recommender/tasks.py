@@ -1,0 +1,101 @@
+"""What a model is asked on a period that it has not seen: whose next items, from what is known at its start."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.affinity import seen_pairs
+from larder_training.recommender.log import Log
+from larder_training.recommender.split import known_users
+
+MAX_TUNING_USERS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """``users`` ``[n]`` are asked for; ``truth`` is bool ``[n, items]``, the items of each, at least one.
+
+    ``sessions``: for a session task, each user's first items of the period, newest first; else empty tuples.
+    """
+
+    users: NDArray[np.int64]
+    truth: sp.csr_array
+    sessions: tuple[tuple[int, ...], ...]
+
+    @property
+    def relevant(self) -> NDArray[np.int64]:
+        """``[n]``: how many items each user has in ``truth``."""
+        return np.diff(self.truth.indptr).astype(np.int64)
+
+    def take(self, rows: NDArray[np.int64]) -> "Task":
+        """The task for some of its users."""
+        return Task(self.users[rows], self.truth[rows], tuple(self.sessions[row] for row in rows))
+
+    def sample(self, seed: int, n: int = MAX_TUNING_USERS) -> "Task":
+        """At most ``n`` of its users, drawn by ``seed``."""
+        if len(self.users) <= n:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self.users), n, replace=False)))
+
+    def keep(self, truth: sp.csr_array) -> "Task":
+        """The task with less truth; users without any are left out."""
+        rows = np.flatnonzero(np.diff(truth.indptr))
+        return Task(self.users[rows], truth[rows], tuple(self.sessions[row] for row in rows))
+
+
+def next_items(history: Log, period: Log, *, known: bool = True) -> Task:
+    """All items of the period, for users with events before it (``known=False``: for those without)."""
+    active = known_users(period) & (known_users(history) == known)
+    users = np.flatnonzero(active)
+    return Task(users, seen_pairs(period)[users], ((),) * len(users))
+
+
+def join(first: Task, second: Task) -> Task:
+    """Both tasks' users, ascending; no user may be in both."""
+    users = np.concatenate((first.users, second.users))
+    order = np.argsort(users, kind="stable")
+    both = Task(users, sp.vstack((first.truth, second.truth), format="csr"), first.sessions + second.sessions)
+    return both.take(order)
+
+
+def rest_of_session(period: Log, length: int) -> Task:
+    """For users with at least two different items in the period: the items of the second half of their events that are
+    not in the first half, given the first half (newest first, ``length`` at most). Users are known from before or not.
+    """
+    order = np.argsort(period.user, kind="stable")
+    users, starts = np.unique(period.user[order], return_index=True)
+    kept: list[int] = []
+    sessions: list[tuple[int, ...]] = []
+    rows: list[NDArray[np.int64]] = []
+    columns: list[NDArray[np.int32]] = []
+    for user, events in zip(users, np.split(period.item[order], starts[1:]), strict=True):
+        middle = (len(events) + 1) // 2
+        session = tuple(dict.fromkeys(int(item) for item in events[:middle][::-1]))[:length]
+        rest = np.setdiff1d(events[middle:], events[:middle])
+        if rest.size:
+            rows.append(np.full(rest.size, len(kept)))
+            columns.append(rest)
+            kept.append(int(user))
+            sessions.append(session)
+    shape = (len(kept), len(period.items))
+    places = (np.concatenate(rows), np.concatenate(columns)) if kept else (np.empty(0, int), np.empty(0, int))
+    return Task(
+        np.array(kept, np.int64), sp.csr_array((np.ones(len(places[0]), bool), places), shape=shape), tuple(sessions)
+    )
+
+
+def of_event(task: Task, period: Log, event: str) -> Task:
+    """The task with only those items that the user has an event of this type with."""
+    pairs = seen_pairs(period.where(period.event == period.events.index(event)))
+    return task.keep((task.truth * pairs[task.users]).tocsr())
+
+
+def unseen(task: Task, history: Log) -> Task:
+    """The task with only those items that the user has no earlier event with."""
+    seen = seen_pairs(history)[task.users]
+    left = (task.truth.astype(np.int8) - task.truth.multiply(seen).astype(np.int8)).tocsr()
+    left.eliminate_zeros()
+    return task.keep(left.astype(bool))
