@@ -1,0 +1,225 @@
+"""A pretrained network in an ONNX file, made into ``image`` -> ``features`` with its preprocessing inside.
+
+The preprocessing comes from flags, then ``--backbone-spec``, then ``<backbone>.json`` beside the file. What none of
+them states is taken from the graph or from ``DEFAULTS``, and told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper, shape_inference, version_converter
+
+from larder.errors import InvalidModel, InvalidRequest
+from larder.serving import ImageSpec, Resampling
+from larder_training.classifier.graph import OPSET, optimise, prune
+from larder_training.classifier.preprocessing import Preprocessing, read_spec
+
+MEAN: Final = 127.5  # x / 127.5 - 1, the commonest of the conventions for 0..255
+STD: Final = 127.5
+CROP: Final = 0.875  # "short side 256, centre 224"
+RESAMPLING: Final[Resampling] = "bilinear"
+FEATURE_NAMES: Final = ("features", "embedding", "embeddings", "pooler_output")
+_PREFIX: Final = "backbone."
+_LAST_LAYERS: Final = ("Gemm", "MatMul", "Add", "Softmax", "Identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A float graph ``image`` uint8 ``[N, H, W, 3]`` -> ``features`` float32 ``[N, D]``.
+
+    ``image`` says how photos become its input. ``description`` goes into the manifest, ``assumed`` (what nobody
+    stated, and what was taken for it) into the log and the manifest.
+    """
+
+    model: onnx.ModelProto
+    image: ImageSpec
+    description: dict[str, object]
+    assumed: tuple[str, ...] = ()
+
+
+def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Features:
+    """Reads a backbone and puts its preprocessing in front.
+
+    Args:
+        path: an ONNX file with one float32 input ``[N, 3, H, W]``, RGB.
+        stated: what flags and ``--backbone-spec`` say; a ``<path>.json`` beside the file fills the rest.
+        source: where the file came from, for the manifest.
+
+    Raises:
+        InvalidRequest: the file or its specification cannot be used so.
+        InvalidModel: it is no ONNX graph that runs.
+    """
+    beside = path.with_name(path.name + ".json")
+    if not beside.exists():
+        beside = path.with_suffix(".json")
+    if beside.exists():
+        stated = stated.over(read_spec(beside))
+    model = _read(path)
+    entry, size = _input(model, stated.input_size)
+    assumed: list[str] = []
+    output = stated.output or _assume(assumed, "features are the tensor", _find_features(model))
+    spec = _image_spec(stated, size, assumed)
+    mean, std = _scaling(stated, assumed)
+    _check_output(model, output)
+    # A prefix of its own, so that no tensor of the backbone is called as one of ours.
+    model = compose.add_prefix(model, _PREFIX)
+    _normalise(model, _PREFIX + entry, size, mean, std)
+    _pool(model, output)
+    prune(model)
+    try:
+        optimised = optimise(model, "basic")
+    except Exception as error:
+        raise InvalidModel(f"onnxruntime cannot run {path.name}: {str(error)[:300]}. Export it again.") from error
+    description = {
+        **source,
+        "output": output,
+        "mean": list(mean),
+        "std": list(std),
+        "input_size": size,
+        "assumed": assumed,
+        "features": int(optimised.graph.output[0].type.tensor_type.shape.dim[1].dim_value),
+    }
+    return Features(optimised, spec, description, tuple(assumed))
+
+
+def _assume(assumed: list[str], what: str, value: str) -> str:
+    assumed.append(f"{what} {value}")
+    return value
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(path)
+    except FileNotFoundError as error:
+        raise InvalidRequest(f"There is no backbone {path.name!r}. Check the path.") from error
+    except Exception as error:
+        raise InvalidModel(f"{path.name} is no ONNX file ({type(error).__name__}). Give one.") from error
+    if any(
+        attribute.type in {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
+        for node in model.graph.node
+        for attribute in node.attribute
+    ):
+        raise InvalidModel(f"{path.name} has control flow (If, Loop or Scan). Export it without, for inference.")
+    version = next((int(o.version) for o in model.opset_import if o.domain in {"", "ai.onnx"}), 0)
+    if version < OPSET:
+        try:
+            model = version_converter.convert_version(model, OPSET)
+        except Exception as error:
+            raise InvalidModel(
+                f"{path.name} has opset {version}, and cannot be raised to {OPSET}: export it so."
+            ) from error
+    return model
+
+
+def _input(model: onnx.ModelProto, wanted: int | None) -> tuple[str, int]:
+    """The name of the image input, and its side; its batch dimension is made free."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        raise InvalidRequest(f"The backbone has {len(inputs)} inputs; one image input is needed. Export it so.")
+    kind = inputs[0].type.tensor_type
+    shape = [dim.dim_value for dim in kind.shape.dim]
+    if kind.elem_type != TensorProto.FLOAT or len(shape) != 4 or shape[1] not in {0, 3}:
+        raise InvalidRequest(
+            f"The backbone's input is {TensorProto.DataType.Name(kind.elem_type)} {shape}; float32 [N, 3, height, "
+            "width] is needed. Export it so."
+        )
+    stated = {side for side in shape[2:] if side}
+    size = wanted or next(iter(stated), 0)
+    if not size or (stated and stated != {size}):
+        raise InvalidRequest(
+            f"The backbone's input is {shape} and the input size asked for {wanted or 'nothing'}: "
+            f"give --input-size {next(iter(stated), 'PIXELS')}; it must be a square."
+        )
+    return inputs[0].name, size
+
+
+def _find_features(model: onnx.ModelProto) -> str:
+    """The output named like features; else the only one of rank 2, or what its last linear layer reads."""
+    outputs = {value.name: len(value.type.tensor_type.shape.dim) for value in model.graph.output}
+    for name in FEATURE_NAMES:
+        if name in outputs:
+            return str(name)
+    flat = [name for name, rank in outputs.items() if rank == 2]
+    if len(flat) != 1:
+        raise InvalidRequest(
+            f"The backbone's outputs are {', '.join(outputs)}: which holds the features is unclear. Give --output NAME."
+        )
+    makers = {name: node for node in model.graph.node for name in node.output}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    name = flat[0]
+    while name in makers and makers[name].op_type in _LAST_LAYERS:
+        node = makers[name]
+        name = str(next(i for i in node.input if i not in constants))
+        if node.op_type in {"Gemm", "MatMul"}:
+            return name
+    return str(flat[0])
+
+
+def _image_spec(stated: Preprocessing, size: int, assumed: list[str]) -> ImageSpec:
+    crop = size / stated.resize_short if stated.resize_short else CROP
+    if crop > 1:
+        raise InvalidRequest(f"resize_short {stated.resize_short} is less than the input size {size}. Raise it.")
+    if not stated.resize_short:
+        assumed.append(f"the central {CROP:g} of the short side")
+    if not stated.resampling:
+        assumed.append(f"{RESAMPLING} resampling")
+    return ImageSpec(size, size, crop=crop, resampling=stated.resampling or RESAMPLING)
+
+
+def _scaling(stated: Preprocessing, assumed: list[str]) -> tuple[Sequence[float], Sequence[float]]:
+    if not stated.mean:
+        assumed.append(f"mean {MEAN}")
+    if not stated.std:
+        assumed.append(f"std {STD}")
+    return stated.mean or (MEAN,), stated.std or (STD,)
+
+
+def _normalise(model: onnx.ModelProto, entry: str, size: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Puts ``image`` -> float -> NCHW -> ``x * (1 / std) + (-mean / std)`` in front of the graph's input."""
+    scale = np.broadcast_to(1 / np.asarray(std, np.float64), 3).reshape(1, 3, 1, 1)
+    shift = -np.broadcast_to(np.asarray(mean, np.float64), 3).reshape(1, 3, 1, 1) * scale
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), "larder.scale"))
+    graph.initializer.append(numpy_helper.from_array(shift.astype(np.float32), "larder.shift"))
+    nodes = [
+        helper.make_node("Cast", ["image"], ["larder.float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["larder.float"], ["larder.planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Mul", ["larder.planes", "larder.scale"], ["larder.scaled"]),
+        helper.make_node("Add", ["larder.scaled", "larder.shift"], [entry]),
+        *graph.node,
+    ]
+    del graph.node[:], graph.input[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", size, size, 3]))
+
+
+def _check_output(model: onnx.ModelProto, output: str) -> None:
+    if output not in {name for node in model.graph.node for name in node.output}:
+        names = ", ".join(value.name for value in model.graph.output)
+        raise InvalidRequest(f"The backbone has no tensor {output!r}. Its outputs are {names}: name one with --output.")
+
+
+def _pool(model: onnx.ModelProto, output: str) -> None:
+    """Makes ``output`` the graph's only output, ``features`` ``[N, D]``; maps ``[N, D, h, w]`` are averaged."""
+    graph, tensor = model.graph, _PREFIX + output
+    del graph.output[:]
+    graph.output.append(helper.make_empty_tensor_value_info(tensor))
+    inferred = shape_inference.infer_shapes(model, data_prop=True)
+    shape = inferred.graph.output[0].type.tensor_type.shape.dim
+    if len(shape) not in {2, 4} or not shape[1].dim_value:
+        known = [dim.dim_param or dim.dim_value for dim in shape]
+        raise InvalidRequest(
+            f"The tensor {output!r} has the shape {known}; [N, D] or [N, D, h, w] is needed. Name another."
+        )
+    if len(shape) == 4:
+        graph.node.append(helper.make_node("GlobalAveragePool", [tensor], ["larder.pooled"]))
+        graph.node.append(helper.make_node("Flatten", ["larder.pooled"], ["larder.flat"], axis=1))
+        tensor = "larder.flat"
+    graph.node.append(helper.make_node("Identity", [tensor], ["features"]))
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", shape[1].dim_value]))

@@ -1,0 +1,78 @@
+"""What is chosen on the validation photos: temperature, the labels' thresholds, and how far is too far."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from larder_training.classifier.graph import Floats
+
+LEAST_TEMPERATURE: Final = 0.2
+LARGEST_TEMPERATURE: Final = 10.0
+NOVELTY_QUANTILE: Final = 0.99
+BINS: Final = 15
+
+
+def temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
+    """T that makes ``softmax(logits / T)`` likeliest (Guo et al., 2017, "On Calibration of Modern Neural Networks").
+
+    Targets are softened as Platt did (one invented error among the N), for where every photo is right the likeliest T
+    would be 0.
+    """
+    number, classes = logits.shape
+    soft = 1 / (number + 2)
+    targets = np.full((number, classes), soft / max(classes - 1, 1))
+    targets[np.arange(number), labels] = 1 - soft
+
+    def loss(log_temperature: float) -> float:
+        likelihood = targets * log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-likelihood.sum() / number)
+
+    bounds = (np.log(LEAST_TEMPERATURE), np.log(LARGEST_TEMPERATURE))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def thresholds(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[float, ...]:
+    """For each label, the confidence from which naming it gives the best F1; of equals, the nearest to 0.5."""
+    return tuple(_threshold(column, labels == label) for label, column in enumerate(probabilities.T))
+
+
+def _threshold(confidence: Floats, positive: NDArray[np.bool_]) -> float:
+    values = np.unique(np.concatenate([confidence.astype(np.float64), [0.0, 1.0]]))
+    # Between two neighbouring values every threshold does the same: take the point nearest to 0.5, inside the gap.
+    low, high = values[:-1], values[1:]
+    margin = (high - low) * 0.05
+    cuts = np.clip(0.5, low + margin, high - margin)
+    named = len(confidence) - np.searchsorted(np.sort(confidence), cuts)
+    right = positive.sum() - np.searchsorted(np.sort(confidence[positive]), cuts)
+    f1 = 2 * right / np.maximum(named + positive.sum(), 1)
+    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+    return round(float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]]), 6)
+
+
+def novelty_threshold(novelty: Floats) -> float:
+    """The distance that 99 % of the validation photos stay below."""
+    return round(float(np.quantile(novelty, NOVELTY_QUANTILE)), 6)
+
+
+def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
+    """Expected calibration error: the mean gap between confidence and accuracy over 15 equal bins, by their size."""
+    return float(sum(abs(accuracy - mean) * share for _, mean, accuracy, share in reliability(confidence, right)))
+
+
+def reliability(confidence: Floats, right: NDArray[np.bool_]) -> list[tuple[float, float, float, float]]:
+    """For each filled bin of the best label's confidence: its middle, mean confidence, accuracy, share of photos."""
+    bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    return [
+        (
+            (position + 0.5) / BINS,
+            float(confidence[bins == position].mean()),
+            float(right[bins == position].mean()),
+            float((bins == position).mean()),
+        )
+        for position in range(BINS)
+        if (bins == position).any()
+    ]

@@ -1,0 +1,143 @@
+"""Which photos there are and what they show: class folders, CSV, or SageMaker Ground Truth's JSON lines."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast
+from urllib.parse import unquote, urlsplit
+
+from larder.errors import InvalidRequest
+
+Part = Literal["train", "validation", "test"]
+PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
+_PART_NAMES: Final[Mapping[str, Part]] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "val": "validation",
+    "test": "test",
+}
+_METADATA: Final = "-metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One file and its label. ``name`` is its path as the data state it; ``part`` where they choose one."""
+
+    path: Path
+    name: str
+    label: str
+    part: Part | None = None
+
+
+def read_dataset(source: Path, label_attribute: str | None = None) -> list[Photo]:
+    """Lists the photos of ``source`` in the order of their names; nothing is opened yet.
+
+    Args:
+        source: a folder whose sub-folders are classes; a CSV file with the columns ``path``, ``label`` and, if
+            wanted, ``split`` (train, validation or test); or a Ground Truth manifest (``.manifest``, ``.jsonl``,
+            ``.json``). Relative paths start at the manifest.
+        label_attribute: which label attribute of a Ground Truth manifest counts, where it has several.
+
+    Raises:
+        InvalidRequest: it is none of these; the message names the line that is wrong.
+    """
+    if source.is_dir():
+        photos = list(_folders(source))
+    elif not source.is_file():
+        raise InvalidRequest(f"There is no folder or file {source.name!r}. Check the path.")
+    elif source.suffix.lower() == ".csv":
+        photos = list(_csv(source))
+    elif source.suffix.lower() in {".manifest", ".jsonl", ".json", ".ndjson"}:
+        photos = list(_ground_truth(source, label_attribute))
+    else:
+        raise InvalidRequest(f"{source.name!r} is no folder, .csv, .manifest or .jsonl file. Rename or convert it.")
+    labels = {photo.label for photo in photos}
+    if len(labels) < 2:
+        raise InvalidRequest(
+            f"{source.name!r} holds {len(photos)} photos of {len(labels)} classes; a classifier needs at least two. "
+            "Give a folder with one sub-folder a class, or a manifest that names two labels."
+        )
+    return sorted(photos, key=lambda photo: (photo.name, photo.label))
+
+
+def _folders(root: Path) -> Iterator[Photo]:
+    for folder in sorted(root.iterdir()):
+        if folder.is_dir() and not folder.name.startswith("."):
+            for path in sorted(folder.rglob("*")):
+                inside = path.relative_to(root)
+                if path.is_file() and not any(part.startswith(".") for part in inside.parts):
+                    yield Photo(path, inside.as_posix(), folder.name)
+
+
+def _csv(source: Path) -> Iterator[Photo]:
+    with source.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        columns = set(rows.fieldnames or ())
+        if not {"path", "label"} <= columns:
+            raise InvalidRequest(
+                f"{source.name} has the columns {', '.join(sorted(columns)) or 'none'}: its first line must name "
+                "path and label (and may name split)."
+            )
+        for row in rows:
+            where = f"{source.name} line {rows.line_num}"
+            name, label, part = (str(row.get(column) or "").strip() for column in ("path", "label", "split"))
+            if not name or not label:
+                raise InvalidRequest(f"{where} has no {'path' if not name else 'label'}. Fill it in.")
+            if part and part.lower() not in _PART_NAMES:
+                raise InvalidRequest(f"{where}: split is {part!r}; write train, validation, test or nothing.")
+            yield Photo(_local(source, name, where), name, label, _PART_NAMES.get(part.lower()))
+
+
+def _ground_truth(source: Path, label_attribute: str | None) -> Iterator[Photo]:
+    with source.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield _entry(source, line, label_attribute, f"{source.name} line {number}")
+
+
+def _entry(source: Path, line: str, label_attribute: str | None, where: str) -> Photo:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise InvalidRequest(f"{where} is not JSON ({error}). Write one JSON object a line.") from error
+    if not isinstance(entry, dict) or not isinstance(entry.get("source-ref"), str):
+        raise InvalidRequest(f"{where} has no text source-ref. Name the image there.")
+    attribute = label_attribute or _only_attribute(entry, where)
+    metadata = entry.get(attribute + _METADATA)
+    label = metadata.get("class-name") if isinstance(metadata, dict) else None
+    if not isinstance(label, str) or not label.strip():
+        raise InvalidRequest(
+            f"{where}: {attribute}{_METADATA} has no class-name. Larder reads Ground Truth's image classification "
+            "with one label; label the image so, or choose another attribute with --label-attribute."
+        )
+    name = cast("str", entry["source-ref"])
+    return Photo(_local(source, name, where), name, label.strip())
+
+
+def _only_attribute(entry: Mapping[str, object], where: str) -> str:
+    names = [
+        key.removesuffix(_METADATA)
+        for key, value in entry.items()
+        if key.endswith(_METADATA) and isinstance(value, dict)
+    ]
+    if len(names) != 1:
+        raise InvalidRequest(
+            f"{where} has {len(names)} label attributes ({', '.join(sorted(names)) or 'none'}); one is needed. "
+            "Choose it with --label-attribute."
+        )
+    return names[0]
+
+
+def _local(source: Path, name: str, where: str) -> Path:
+    url = urlsplit(name)
+    if url.scheme == "file":
+        return Path(unquote(url.path))
+    if len(url.scheme) > 1:
+        raise InvalidRequest(
+            f"{where} names {name[:80]!r}: only local files are read. Copy the images beside the manifest "
+            "(for S3: aws s3 sync) and write paths relative to it."
+        )
+    return source.parent / name

@@ -1,0 +1,82 @@
+"""Finds photos that show the same picture, so that no picture is both learnt from and tested on.
+
+The difference hash (dHash, Neal Krawetz) gives 64 bits that survive scaling, recompression and small changes of
+brightness. Two photos are near-duplicates where their hashes differ in at most ``MAX_BITS`` bits *and* their
+thumbnails agree: plain or tiny pictures (digits, icons) collide in the hash alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from larder.serving import ImageSpec
+
+THUMBNAIL: Final = ImageSpec(36, 32, fit="stretch", resampling="bilinear")
+MAX_BITS: Final = 6
+MAX_DIFFERENCE: Final = 6.0  # root mean square, of 0..255, between thumbnails brought to one brightness
+_BANDS: Final = 8  # more than MAX_BITS: two hashes that near agree in at least one whole band
+_CHUNK: Final = 2048
+
+
+def dhash(thumbnail: NDArray[np.uint8]) -> int:
+    """64 bits of a thumbnail ``[32, 36, 3]``: whether each of 8 x 8 cells is darker than its right neighbour."""
+    grey = thumbnail.astype(np.float64) @ (0.299, 0.587, 0.114)
+    cells = grey.reshape(8, 4, 9, 4).mean(axis=(1, 3))
+    bits = np.packbits((cells[:, 1:] > cells[:, :-1] + 1e-9).ravel())
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+def shrink(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The 16 x 18 colours, ``[864]``, that a hash's match is confirmed with."""
+    small = thumbnail.reshape(16, 2, 18, 2, 3).mean(axis=(1, 3))
+    colours: NDArray[np.uint8] = np.rint(small).astype(np.uint8).ravel()
+    return colours
+
+
+def group(hashes: Sequence[int], thumbnails: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Groups near-duplicates, transitively.
+
+    Args:
+        hashes: ``[n]`` from ``dhash``.
+        thumbnails: ``[n, 864]`` from ``shrink``.
+
+    Returns:
+        ``[n]``: the lowest position of each photo's group.
+    """
+    number = len(hashes)
+    pairs = [_alike(candidates, thumbnails) for candidates in _candidates(np.array(hashes, np.uint64))]
+    first, second = np.concatenate([np.zeros((0, 2), np.int64), *pairs]).T
+    graph = csr_array((np.ones(len(first), np.bool_), (first, second)), shape=(number, number))
+    _, component = connected_components(graph, directed=False)
+    lowest = np.full(number, number)
+    np.minimum.at(lowest, component, np.arange(number))
+    groups: NDArray[np.int64] = lowest[component].astype(np.int64)
+    return groups
+
+
+def _candidates(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
+    """Pairs ``[m, 2]`` of near hashes. They share one of eight bytes (multi-index hashing, Norouzi et al. 2012)."""
+    columns = hashes.astype(">u8").view(np.uint8).reshape(-1, _BANDS)
+    for band in range(_BANDS):
+        order = np.argsort(columns[:, band], kind="stable")
+        edges = np.flatnonzero(np.diff(columns[order, band])) + 1
+        for bucket in np.split(order, edges):
+            for start in range(0, len(bucket), _CHUNK):
+                some, others = bucket[start : start + _CHUNK], bucket[start:]
+                distance = np.bitwise_count(hashes[some][:, None] ^ hashes[others][None, :])
+                row, column = np.nonzero(distance <= MAX_BITS)
+                row, column = row[column > row], column[column > row]
+                for piece in range(0, len(row), _CHUNK):
+                    taken = slice(piece, piece + _CHUNK)
+                    yield np.stack([some[row[taken]], others[column[taken]]], axis=1)
+
+
+def _alike(pairs: NDArray[np.int64], thumbnails: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Those of the pairs whose thumbnails agree, but for their brightness."""
+    difference = thumbnails[pairs[:, 0]].astype(np.float32) - thumbnails[pairs[:, 1]]
+    near: NDArray[np.int64] = pairs[difference.std(axis=1) <= MAX_DIFFERENCE]
+    return near

@@ -1,0 +1,57 @@
+"""What a training can be told, checked before anything is read."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from larder.errors import InvalidRequest
+from larder.names import check_model
+from larder_training.classifier.preprocessing import Preprocessing
+
+Dtype = Literal["int8", "float32"]
+DTYPES: Final = ("int8", "float32")
+OUT: Final = Path(".larder/releases")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierOptions:
+    """Everything that decides what a training makes; with the data and the package versions, it decides each byte.
+
+    ``data`` is a folder of class folders or a manifest file (``dataset``). ``backbone`` is a path or URL of an ONNX
+    file; None takes the built-in features. ``augment`` is the number of changed copies of each training photo,
+    ``flip`` lets them be mirrored. ``validation`` and ``test`` are shares of the photos. ``max_loss`` is the share of
+    validation photos that int8 may lose against float32. ``created`` is the release's time (None: now).
+    """
+
+    data: Path
+    model: str
+    out: Path = OUT
+    backbone: str | None = None
+    backbone_spec: Path | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    label_attribute: str | None = None
+    dtype: Dtype = "int8"
+    augment: int = 2
+    flip: bool = False
+    validation: float = 0.15
+    test: float = 0.15
+    folds: int = 5
+    max_loss: float = 0.005
+    seed: int = 0
+    created: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_model(self.model)
+        if self.dtype not in DTYPES:
+            raise InvalidRequest(f"dtype is {self.dtype!r}: give one of {', '.join(DTYPES)}.")
+        if not 0 <= self.augment <= 50:
+            raise InvalidRequest(f"augment is {self.augment}: give a number of copies from 0 to 50.")
+        if not (0.02 <= self.validation <= 0.4 and 0.02 <= self.test <= 0.4):
+            raise InvalidRequest(
+                f"The shares are validation {self.validation} and test {self.test}: give each from 0.02 to 0.4."
+            )
+        if not 2 <= self.folds <= 20:
+            raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")
+        if not 0 <= self.seed < 2**63:
+            raise InvalidRequest(f"seed is {self.seed}: give a whole number from 0 to 2^63 - 1.")

@@ -1,0 +1,174 @@
+"""``report.html`` of a classifier: what a person needs to see before the release goes live."""
+
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from larder.image import decode
+from larder.serving import ImageSpec
+from larder_training.classifier.backbone import Features
+from larder_training.classifier.calibrate import reliability
+from larder_training.classifier.dataset import PARTS
+from larder_training.classifier.export import JUDGED, Exported
+from larder_training.classifier.metrics import summary
+from larder_training.classifier.scan import Scan
+from larder_training.classifier.split import Split
+from larder_training.report import Section, facts, figure, paragraph, pictures, render, table
+
+ERRORS: Final = 24  # pictures of errors, the most confident first
+FILES: Final = 200  # bad files listed by name
+_NUMBERED: Final = 20  # labels up to which the confusion matrix has numbers in its cells
+_THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
+
+
+def page(checked: Scan, parts: Split, features: Features, exported: Exported) -> bytes:
+    """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
+    test = cast("dict[str, Any]", summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels))
+    sections = [
+        _headline(parts, exported, test),
+        Section.of("Confusion", _confusion(test["confusion"], parts.labels)),
+        _labels(test["labels"], exported),
+        _errors(parts, exported),
+        _reliability(exported, test),
+        _precision(exported),
+        _data(checked, parts),
+        _features(features),
+    ]
+    return render("Classifier report", sections).encode()
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _headline(parts: Split, exported: Exported, test: Mapping[str, Any]) -> Section:
+    low, high = test["accuracy_interval_95"]
+    return Section.of(
+        f"{_percent(test['accuracy'])} of {test['photos']} test photos are labelled right",
+        facts(
+            {
+                "95 % interval": f"{_percent(low)} to {_percent(high)}",
+                "Macro F1": f"{test['macro_f1']:.3f}",
+                "Calibration error": f"{test['expected_calibration_error']:.3f}",
+                "Labels": len(parts.labels),
+                "Graph": f"{len(exported.model) / 2**20:.2f} MiB, {exported.comparison['dtype']}",
+                "Temperature": f"{exported.serving.temperature:.2f}",
+            }
+        ),
+        paragraph(f"{parts.describe()}. Nothing was chosen by the test photos."),
+    )
+
+
+def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
+    matrix = np.array(counts)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = min(4 + 0.35 * len(labels), 14)
+    drawing = Figure(figsize=(side, side))
+    axes = drawing.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("label given")
+    axes.set_ylabel("class")
+    if len(labels) <= 60:
+        axes.set_xticks(range(len(labels)), labels, rotation=90)
+        axes.set_yticks(range(len(labels)), labels)
+    if len(labels) <= _NUMBERED:
+        for row, column in np.argwhere(matrix):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    return figure(drawing, "Test photos by class and label given; shades are shares of the class.")
+
+
+def _labels(rows: Sequence[Mapping[str, Any]], exported: Exported) -> Section:
+    head = ("Label", "Photos", "Precision", "Recall", "F1", "Threshold")
+    lines = [
+        (
+            row["label"],
+            row["photos"],
+            *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")),
+            f"{threshold:.3f}",
+        )
+        for row, threshold in zip(rows, exported.serving.thresholds, strict=True)
+    ]
+    return Section.of("Labels", table(head, lines), paragraph("Thresholds give the best F1 on the validation photos."))
+
+
+def _errors(parts: Split, exported: Exported) -> Section:
+    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    found = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(found != truth)
+    wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+    photos = parts.parts["test"]
+    shown = []
+    for i in wrong[:ERRORS]:
+        caption = f"{photos[i].photo.label}, labelled {parts.labels[found[i]]} with {_percent(probabilities[i].max())}"
+        shown.append((_jpeg(photos[i].photo.path.read_bytes()), caption))
+    told = f"{len(wrong)} of {len(truth)} test photos; the most confident first."
+    return Section.of("Errors", paragraph(told), pictures(shown))
+
+
+def _jpeg(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(decode(data, _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
+
+
+def _reliability(exported: Exported, test: Mapping[str, Any]) -> Section:
+    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    bins = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
+    drawing = Figure(figsize=(5, 4))
+    axes = drawing.add_subplot()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    axes.bar([b[0] for b in bins], [b[2] for b in bins], width=1 / 16, alpha=0.6, label="accuracy")
+    axes.plot([b[1] for b in bins], [b[2] for b in bins], "o", color="black", label="at mean confidence")
+    axes.set(xlabel="confidence of the best label", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="upper left")
+    told = f"Expected calibration error {test['expected_calibration_error']:.3f} over 15 bins."
+    return Section.of("Reliability", figure(drawing, told))
+
+
+def _precision(exported: Exported) -> Section:
+    compared = cast("Mapping[str, Any]", exported.comparison)
+    rows = [
+        (part, *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy", "agreement")))
+        for part in JUDGED
+    ]
+    told = f"The release is in {compared['dtype']}" + (f": {compared['reason']}." if "reason" in compared else ".")
+    left = compared.get("float_nodes", ())
+    more = f" {len(left)} sensitive operators stay in float." if left and compared["dtype"] == "int8" else ""
+    return Section.of(
+        "Float against the release", paragraph(told + more), table(("Part", "Float", "Release", "Same label"), rows)
+    )
+
+
+def _data(checked: Scan, parts: Split) -> Section:
+    counts = {part: Counter(photo.photo.label for photo in parts.parts[part]) for part in PARTS}
+    rows = [(label, *(counts[part][label] for part in PARTS)) for label in parts.labels]
+    rows.append(("all", *(len(parts.parts[part]) for part in PARTS)))
+    left_out = [
+        *((photo.name, reason) for photo, reason in checked.bad),
+        *((photo.name, "A copy of this file has another label. Decide which is right.") for photo in checked.conflicts),
+        *((photo.photo.name, "Nearly the same as a photo that is judged on.") for photo in parts.straddling),
+    ]
+    found = {
+        "Bad files": len(checked.bad),
+        "Exact copies": len(checked.copies),
+        "Conflicting labels": len(checked.conflicts),
+        "Near-duplicates": checked.near_duplicates,
+    }
+    blocks = [table(("Class", *PARTS), rows), facts(found)]
+    blocks.append(paragraph("Near-duplicates stay together in one part. Exact copies count once."))
+    if left_out:
+        blocks.append(table(("Left out", "Why"), left_out[:FILES]))
+    if len(left_out) > FILES:
+        blocks.append(paragraph(f"... and {len(left_out) - FILES} more."))
+    return Section.of("Data", *blocks)
+
+
+def _features(features: Features) -> Section:
+    rows = [(name, value) for name, value in features.description.items()]
+    return Section.of("Features", table(("What", "Value"), rows))

@@ -1,0 +1,140 @@
+"""What a release says about itself: the manifest's sections, ``metrics.json`` and the golden probes."""
+
+import io
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from larder.image import decode
+from larder.serving import ImageSpec
+from larder_training.classifier import augment, calibrate, head
+from larder_training.classifier.backbone import Features
+from larder_training.classifier.dataset import PARTS
+from larder_training.classifier.export import CALIBRATION, Exported
+from larder_training.classifier.graph import session
+from larder_training.classifier.head import Head
+from larder_training.classifier.metrics import rekognition, summary
+from larder_training.classifier.options import ClassifierOptions
+from larder_training.classifier.scan import Checked, Scan
+from larder_training.classifier.split import Split
+from larder_training.release import provenance
+from larder_training.tables import write_probes
+
+PROBES: Final = 8  # at least; one a label up to 16
+
+
+def evaluation(parts: Split, exported: Exported) -> dict[str, object]:
+    """The manifest's ``evaluation``: how the split was made stands beside the test part's numbers."""
+    test = summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels)
+    validation = summary(exported.answers["validation"].probabilities, exported.truth["validation"], parts.labels)
+    del test["confusion"]
+    return {
+        "split": parts.describe(),
+        "test": test,
+        "validation": {name: validation[name] for name in ("photos", "accuracy", "expected_calibration_error")},
+        "quantisation": exported.comparison,
+    }
+
+
+def metrics(parts: Split, exported: Exported) -> bytes:
+    """``metrics.json``: Rekognition's evaluation summary of the test part, and everything of ours under ``larder``."""
+    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    thresholds = exported.serving.thresholds
+    document = {
+        **rekognition(probabilities, truth, parts.labels, thresholds, len(parts.parts["train"])),
+        "larder": {
+            "split": parts.describe(),
+            "test": summary(probabilities, truth, parts.labels),
+            "quantisation": exported.comparison,
+        },
+    }
+    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def training(
+    options: ClassifierOptions, checked: Scan, parts: Split, features: Features, fitted: Head, seconds: float
+) -> dict[str, object]:
+    """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
+    return {
+        "data": {
+            "fingerprint": checked.fingerprint(),
+            "photos": len(checked.photos),
+            "bad": len(checked.bad),
+            "copies": len(checked.copies),
+            "conflicting": len(checked.conflicts),
+            "near_duplicates": checked.near_duplicates,
+            "straddling_left_out": len(parts.straddling),
+            "parts": {
+                part: dict(sorted(Counter(photo.photo.label for photo in parts.parts[part]).items())) for part in PARTS
+            },
+        },
+        "split": {"validation": options.validation, "test": options.test, "stated": parts.stated},
+        "backbone": features.description,
+        "augmentation": augment.describe(options.augment, options.flip),
+        "head": {
+            "kind": "multinomial logistic regression",
+            "l2": fitted.strength,
+            "folds": fitted.folds,
+            "cross_entropy_by_l2": [list(pair) for pair in fitted.losses],
+            "max_iterations": head.MAX_ITERATIONS,
+            "tolerance": head.TOLERANCE,
+        },
+        "calibration": {"novelty_quantile": calibrate.NOVELTY_QUANTILE},
+        "quantisation": {
+            "asked": options.dtype,
+            "scheme": "static, U8S8, weights by channel in 7 bits (depthwise: 8 bits), QDQ",
+            "calibration_photos": CALIBRATION,
+            "max_loss": options.max_loss,
+        },
+        "parent": None,
+        "seconds": round(seconds, 1),
+        **provenance(options.seed),
+    }
+
+
+def probes(parts: Split, exported: Exported) -> bytes:
+    """Some test photos as PNG, and the probabilities that the release gives them: the rollout asks for these again."""
+    image = exported.serving.image
+    running = session(exported.model)
+    requests, expected = [], []
+    for checked in _spread(parts.parts["test"], parts.labels):
+        request = _png(checked.photo.path.read_bytes(), image)
+        requests.append(request)
+        pixels = decode(request, image)[None]
+        expected.append(running.run(["probabilities"], {"image": pixels})[0][0])
+    with tempfile.TemporaryDirectory(prefix="larder-") as folder:
+        path = Path(folder) / "probes.safetensors"
+        write_probes(path, requests, probabilities=np.stack(expected).astype(np.float32))
+        return path.read_bytes()
+
+
+def _spread(photos: Sequence[Checked], labels: Sequence[str]) -> list[Checked]:
+    """The first photo of each label, then the second, until there are enough."""
+    rank: Counter[str] = Counter()
+    ordered = []
+    for checked in sorted(photos, key=lambda checked: checked.digest):
+        ordered.append((rank[checked.photo.label], labels.index(checked.photo.label), checked))
+        rank[checked.photo.label] += 1
+    ordered.sort(key=lambda entry: entry[:2])
+    return [checked for *_, checked in ordered[: max(PROBES, min(len(labels), 2 * PROBES))]]
+
+
+def _png(data: bytes, image: ImageSpec) -> bytes:
+    """The photo at the scale that the graph sees, with the margin that the crop will take off."""
+    buffer = io.BytesIO()
+    Image.fromarray(decode(data, augment.with_margin(image))).save(buffer, "PNG", optimize=False, compress_level=9)
+    return buffer.getvalue()
+
+
+def headline(evaluation: dict[str, object]) -> str:
+    """One line for the log: the test accuracy with its interval, and where it comes from."""
+    test = evaluation["test"]
+    assert isinstance(test, dict)  # noqa: S101 - evaluation() above made it
+    low, high = test["accuracy_interval_95"]
+    return f"{test['accuracy']:.2%} of the test photos right (95 %: {low:.2%} to {high:.2%}; {evaluation['split']})"

@@ -1,0 +1,104 @@
+"""Opens every photo once: which files are bad, which are the same, which nearly so."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder.errors import RequestError
+from larder.image import decode
+from larder_training.classifier.dataset import Photo
+from larder_training.classifier.duplicates import THUMBNAIL, dhash, group, shrink
+from larder_training.classifier.streaming import in_order
+from larder_training.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A photo that decodes. ``digest`` is the SHA-256 of its file; photos of one ``group`` nearly show the same."""
+
+    photo: Photo
+    digest: str
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What became of every file: kept in ``photos``, or told in one of the lists (names and, for bad, reasons)."""
+
+    photos: tuple[Checked, ...]
+    bad: tuple[tuple[Photo, str], ...]
+    copies: tuple[Photo, ...]
+    conflicts: tuple[Photo, ...]
+
+    @property
+    def near_duplicates(self) -> int:
+        """How many photos share their group with an earlier one."""
+        return len(self.photos) - len({checked.group for checked in self.photos})
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the sorted lines ``<file digest> <label>``: the data, whatever the files are called."""
+        lines = sorted(f"{checked.digest} {checked.photo.label}\n" for checked in self.photos)
+        return sha256("".join(lines).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    digest: str
+    hash: int
+    thumbnail: NDArray[np.uint8]
+
+
+def scan(photos: Sequence[Photo], progress: Progress) -> Scan:
+    """Reads and decodes every file once, in threads, and sorts them as ``Scan`` says.
+
+    Of exact copies with one label the first by name is kept. Copies with different labels are all left out: nobody
+    can tell which label is meant.
+    """
+    bad: list[tuple[Photo, str]] = []
+    looks: list[tuple[Photo, _Look]] = []
+    with progress.task("Checking photos", len(photos)) as advance:
+        for photo, look in zip(photos, in_order(_look, photos), strict=True):
+            if isinstance(look, str):
+                bad.append((photo, look))
+            else:
+                looks.append((photo, look))
+            advance(1)
+    kept, copies, conflicts = _same(looks)
+    groups = group(
+        [look.hash for _, look in kept],
+        np.stack([look.thumbnail for _, look in kept]) if kept else np.zeros((0, 864), np.uint8),
+    )
+    checked = tuple(Checked(photo, look.digest, int(g)) for (photo, look), g in zip(kept, groups, strict=True))
+    return Scan(checked, tuple(bad), tuple(copies), tuple(conflicts))
+
+
+def _look(photo: Photo) -> _Look | str:
+    try:
+        data = photo.path.read_bytes()
+        thumbnail = decode(data, THUMBNAIL)
+    except RequestError as error:
+        return str(error)
+    except OSError as error:
+        return f"It cannot be read ({error.strerror}). Check the path and the permissions."
+    return _Look(sha256(data).hexdigest(), dhash(thumbnail), shrink(thumbnail))
+
+
+def _same(looks: Sequence[tuple[Photo, _Look]]) -> tuple[list[tuple[Photo, _Look]], list[Photo], list[Photo]]:
+    labels: defaultdict[str, set[str]] = defaultdict(set)
+    for photo, look in looks:
+        labels[look.digest].add(photo.label)
+    seen: Counter[str] = Counter()
+    kept, copies, conflicts = [], [], []
+    for photo, look in looks:
+        if len(labels[look.digest]) > 1:
+            conflicts.append(photo)
+        elif seen[look.digest]:
+            copies.append(photo)
+        else:
+            kept.append((photo, look))
+        seen[look.digest] += 1
+    return kept, copies, conflicts
