@@ -107,7 +107,7 @@ class Examination:
         return _short(self._told(task, shown))
 
     def _sessions(self, served: Served, task: Task) -> Document:
-        """The rest of what people did in the period, given its first half: what a fresh event adds."""
+        """The rest of a session, given its first half: what fresh events add."""
         choices = self.fitted.choices
         deaf = replace(choices, session_weight=0.0)
         shown = {

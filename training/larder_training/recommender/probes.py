@@ -6,8 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from larder.recommender.model import Recommender
-from larder.recommender.request import RECOMMEND, read_query
+from larder.recommender import RECOMMEND, Recommender, read_query
 from larder.serving import RecommenderServing
 from larder.tables import DenseTable, KeyedTable, MappedFile
 from larder.vocabulary import Vocabulary
@@ -23,11 +22,16 @@ def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
     users = serving.users
     return Recommender(
         serving,
-        Vocabulary.open(MappedFile(folder / serving.items_file)),
+        open_vocabulary(folder, serving),
         DenseTable.open(MappedFile(folder / serving.neighbours.file), serving.neighbours),
         KeyedTable.open(MappedFile(folder / users.file), users) if users else None,
         KeyedTable.open(MappedFile(folder / serving.segments.file), serving.segments),
     )
+
+
+def open_vocabulary(folder: Path, serving: RecommenderServing) -> Vocabulary:
+    """The items of the tables in a folder of this machine."""
+    return Vocabulary.open(MappedFile(folder / serving.items_file))
 
 
 def questions(log: Log, profiles: Profiles | None, newcomers: list[str], seed: int) -> list[dict[str, object]]:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder.recommender.segments import EVERYONE, segment_text
+from larder.recommender import EVERYONE, segment_text
 from larder_training.recommender.catalogue import Profiles
 from larder_training.recommender.ranking import Rows, best, blocks
 

@@ -6,14 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from larder.recommender.query import Query
-from larder.recommender.segments import EVERYONE
+from larder.recommender import EVERYONE, Query
 from larder.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.vocabulary import Vocabulary
 from larder_training.recommender.log import Log
 from larder_training.recommender.outputs import recent_items
-from larder_training.recommender.probes import open_tables
+from larder_training.recommender.probes import open_tables, open_vocabulary
 from larder_training.recommender.segments import Segments
 
 _USERS: Final = 8
@@ -26,7 +25,7 @@ def examples(folder: Path, serving: RecommenderServing, log: Log) -> list[tuple[
     """User, recent items and recommendations for users spread evenly over those with the most events; users are
     numbered, not named, since a report is passed on.
     """
-    recommender, items = open_tables(folder, serving), _vocabulary(folder, serving)
+    recommender, items = open_tables(folder, serving), open_vocabulary(folder, serving)
     counts = np.bincount(log.user, minlength=len(log.users))
     busy = np.argsort(-counts, kind="stable")[: max(int((counts > 1).sum()), 1)]
     chosen = busy[np.linspace(0, len(busy) - 1, min(_USERS, len(busy))).astype(np.int64)]
@@ -42,7 +41,7 @@ def examples(folder: Path, serving: RecommenderServing, log: Log) -> list[tuple[
 
 def popular_by_segment(folder: Path, serving: RecommenderServing, segments: Segments) -> list[tuple[str, int, str]]:
     """Text, users and favourites of the largest segments."""
-    items = _vocabulary(folder, serving)
+    items = open_vocabulary(folder, serving)
     table = KeyedTable.open(MappedFile(folder / serving.segments.file), serving.segments)
     order = np.argsort(-segments.sizes, kind="stable")[:_SEGMENTS]
     rows = []
@@ -54,14 +53,9 @@ def popular_by_segment(folder: Path, serving: RecommenderServing, segments: Segm
     return rows
 
 
-def _vocabulary(folder: Path, serving: RecommenderServing) -> Vocabulary:
-    return Vocabulary.open(MappedFile(folder / serving.items_file))
-
-
 def _number(items: Vocabulary, item: str) -> int:
     number = items.number(item)
-    assert number is not None  # noqa: S101  # the recommender just took it from this vocabulary
-    return number
+    return -1 if number is None else number
 
 
 def _named(items: Vocabulary, number: int) -> str:

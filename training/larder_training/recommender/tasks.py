@@ -12,6 +12,7 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.split import known_users
 
 MAX_TUNING_USERS: Final = 2000
+_PAUSE: Final = 1800  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,29 +63,24 @@ def join(first: Task, second: Task) -> Task:
 
 
 def rest_of_session(period: Log, length: int) -> Task:
-    """For users with at least two different items in the period: the items of the second half of their events that are
-    not in the first half, given the first half (newest first, ``length`` at most). Users are known from before or not.
+    """For each user's latest session with something to foretell: the items of its second half that are not in its
+    first, given the first (newest first, ``length`` at most). Users are known from before or not.
+
+    A session ends where half an hour passes without an event.
     """
     order = np.argsort(period.user, kind="stable")
-    users, starts = np.unique(period.user[order], return_index=True)
-    kept: list[int] = []
-    sessions: list[tuple[int, ...]] = []
-    rows: list[NDArray[np.int64]] = []
-    columns: list[NDArray[np.int32]] = []
-    for user, events in zip(users, np.split(period.item[order], starts[1:]), strict=True):
+    user, item, time = period.user[order], period.item[order], period.time[order]
+    starts = np.flatnonzero(np.append(True, (np.diff(user) != 0) | (np.diff(time) > _PAUSE)))[: len(user)]
+    found: dict[int, tuple[tuple[int, ...], NDArray[np.int32]]] = {}
+    for events in np.split(np.arange(len(user)), starts[1:]):
         middle = (len(events) + 1) // 2
-        session = tuple(dict.fromkeys(int(item) for item in events[:middle][::-1]))[:length]
-        rest = np.setdiff1d(events[middle:], events[:middle])
+        first, rest = item[events[:middle]], np.setdiff1d(item[events[middle:]], item[events[:middle]])
         if rest.size:
-            rows.append(np.full(rest.size, len(kept)))
-            columns.append(rest)
-            kept.append(int(user))
-            sessions.append(session)
-    shape = (len(kept), len(period.items))
-    places = (np.concatenate(rows), np.concatenate(columns)) if kept else (np.empty(0, int), np.empty(0, int))
-    return Task(
-        np.array(kept, np.int64), sp.csr_array((np.ones(len(places[0]), bool), places), shape=shape), tuple(sessions)
-    )
+            found[int(user[events[0]])] = (tuple(dict.fromkeys(first[::-1].tolist()))[:length], rest)
+    ends = np.cumsum([0, *(rest.size for _, rest in found.values())])
+    columns = np.concatenate([np.empty(0, np.int32), *(rest for _, rest in found.values())])
+    truth = sp.csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(found), len(period.items)))
+    return Task(np.array(list(found), np.int64), truth, tuple(session for session, _ in found.values()))
 
 
 def of_event(task: Task, period: Log, event: str) -> Task:

@@ -30,8 +30,8 @@ _REPEATS: Final = (0.03, 0.1, 0.3, 1.0)
 _TRENDS: Final = (1.0, 3.0, 7.0, 30.0, 90.0, None)
 _QUICK_WIDTH: Final = 100  # of regressions that only compare weights of events and half-lives
 _SHORTEST: Final = 16  # half-lives below this part of the history are not tried, for the matrix
-_SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.3)
-_SESSION_WEIGHTS: Final = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
+_SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4)
+_SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _PRIORS: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 10_000.0)  # the last is next to everybody's taste
 _DECAYS: Final = (0.6, 0.8, 0.9, 0.97, 1.0)
 

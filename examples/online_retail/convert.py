@@ -1,0 +1,93 @@
+"""Converts UCI's "Online Retail" (one line a bought article) to the files that ``larder train recommender`` reads.
+
+    python examples/online_retail/convert.py online_retail.csv.gz OUT
+
+Reads the columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and Country of a .csv
+or .csv.gz and writes OUT/interactions.csv, OUT/items.csv (TITLE, PRICE) and OUT/users.csv (COUNTRY), with Amazon
+Personalize's column names. Lines that are no purchase of a known customer are dropped and counted.
+"""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+
+# In this order: a line is counted under the first reason that fits.
+DROPPED = {
+    "cancellations (InvoiceNo starts with C)": pl.col("InvoiceNo").str.starts_with("C"),
+    "without a customer": pl.col("CustomerID").is_null(),
+    "without an article": pl.col("StockCode").is_null(),
+    "quantity not above 0": ~(pl.col("Quantity") > 0).fill_null(value=False),
+}
+
+
+def read(path: Path) -> pl.DataFrame:
+    """The purchase lines, ids as text, InvoiceDate as TIMESTAMP in epoch seconds (the shop's local time as UTC)."""
+    lines = pl.read_csv(path, columns=list(COLUMNS), infer_schema=False)
+    return lines.with_columns(
+        pl.col("Quantity").cast(pl.Int64),
+        pl.col("UnitPrice").cast(pl.Float64),
+        pl.col("Description").str.strip_chars(),
+        pl.col("InvoiceDate").str.to_datetime("%Y-%m-%d %H:%M:%S").dt.epoch("s").alias("TIMESTAMP"),
+    )
+
+
+def usable(lines: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """The lines that are purchases of known customers, and how many others there were, by reason."""
+    counts = {}
+    for reason, applies in DROPPED.items():
+        kept = lines.filter(~applies)
+        counts[reason], lines = lines.height - kept.height, kept
+    return lines, counts
+
+
+def interactions(lines: pl.DataFrame) -> pl.DataFrame:
+    """One purchase a line; EVENT_VALUE is what was paid for it."""
+    return lines.select(
+        pl.col("CustomerID").alias("USER_ID"),
+        pl.col("StockCode").alias("ITEM_ID"),
+        "TIMESTAMP",
+        pl.lit("purchase").alias("EVENT_TYPE"),
+        (pl.col("Quantity") * pl.col("UnitPrice")).round(2).alias("EVENT_VALUE"),
+    ).sort("TIMESTAMP", "USER_ID", "ITEM_ID", "EVENT_VALUE")
+
+
+def items(lines: pl.DataFrame) -> pl.DataFrame:
+    """Each article's latest description and price: both change over the year."""
+    latest = lines.sort("TIMESTAMP", "InvoiceNo", maintain_order=True).group_by("StockCode", maintain_order=True)
+    return (
+        latest.agg(pl.col("Description").drop_nulls().last().alias("TITLE"), pl.col("UnitPrice").last().alias("PRICE"))
+        .sort("StockCode")
+        .rename({"StockCode": "ITEM_ID"})
+    )
+
+
+def users(lines: pl.DataFrame) -> pl.DataFrame:
+    """Each customer's latest country."""
+    latest = lines.sort("TIMESTAMP", "InvoiceNo", maintain_order=True).group_by("CustomerID", maintain_order=True)
+    return latest.agg(pl.col("Country").last().alias("COUNTRY")).sort("CustomerID").rename({"CustomerID": "USER_ID"})
+
+
+def convert(source: Path, out: Path) -> dict[str, int]:
+    """Writes the three files into ``out`` and returns the counts."""
+    lines = read(source)
+    bought, dropped = usable(lines)
+    tables = {"interactions": interactions(bought), "items": items(bought), "users": users(bought)}
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.write_csv(out / f"{name}.csv")
+    return {"lines": lines.height, **dropped, **{name: table.height for name, table in tables.items()}}
+
+
+def main() -> None:
+    """The command line."""
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    for name, count in convert(Path(sys.argv[1]), Path(sys.argv[2])).items():
+        print(f"{count:>8}  {name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Measures any release on interactions that it has not seen, through the code that serves it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder.errors import InvalidRequest
+from larder.manifest import Manifest, parse
+from larder.names import MANIFEST
+from larder.recommender import Query, Recommender
+from larder.serving import RecommenderServing
+from larder.vocabulary import Vocabulary
+from larder_training.recommender.interactions import read_interactions
+from larder_training.recommender.log import Log
+from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, hits
+from larder_training.recommender.outputs import recent_items
+from larder_training.recommender.probes import open_tables, open_vocabulary
+from larder_training.recommender.ranking import NOTHING
+from larder_training.recommender.split import known_users
+
+SEED: Final = 0
+_NOT_READING: Final = frozenset({"rows", "used", "below_threshold", "not_in_catalogue"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A user, the items of his history (newest last), and what he did then: known items' numbers, and all items."""
+
+    user: str
+    session: tuple[str, ...]
+    truth: tuple[int, ...]
+    relevant: int
+
+
+def evaluate(release_folder: Path, interactions: Path, history: Path | None = None) -> dict[str, Any]:
+    """The release's ranking metrics on ``interactions``, with 95 % intervals, against popularity on the same users.
+
+    Each user of ``interactions`` is asked for once, as of before them; every item that he then had to do with counts,
+    those that the release does not know as missed. Events up to the end of the release's own training data are left
+    out and counted, unless the manifest does not tell that end. ``history``: events between the release's training and
+    ``interactions``; they are each user's session, and what is in it may be recommended again where the release was
+    made to repeat. Raises InvalidRequest where no interaction is left, and InvalidManifest or InvalidTable where the
+    release cannot be read.
+    """
+    manifest = parse(_read(release_folder / MANIFEST))
+    serving = manifest.serving
+    if not isinstance(serving, RecommenderServing):
+        raise InvalidRequest(f"{manifest.model} is a {manifest.kind}: evaluate it with --images, not --interactions.")
+    log, audit = read_interactions(interactions)
+    fresh = log.where(log.time > trained_until(manifest))
+    if not len(fresh):
+        raise InvalidRequest(
+            f"all {len(log)} events of {interactions.name} were there when the release was trained: give later ones."
+        )
+    recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
+    asked = _asked(fresh, items, _sessions(history, fresh, serving.session_length))
+    repeats = repeats_allowed(manifest)
+    personal = [Query(user=each.user, session=each.session, include_seen=repeats, n=DEPTH) for each in asked]
+    shown = {
+        "larder": _lists(recommender, items, personal),
+        "popularity": _lists(recommender, items, [Query(n=DEPTH)]).repeat(len(asked), axis=0),
+    }
+    truth = _truth(asked, len(items))
+    relevant = np.array([each.relevant for each in asked], np.int64)
+    told = bootstrap({name: by_user(hits(ranking, truth), relevant) for name, ranking in shown.items()}, SEED)
+    return {
+        "model": manifest.model,
+        "release": manifest.release,
+        "users": len(asked),
+        "relevant_items": int(relevant.sum()),
+        "unknown_items": int(relevant.sum()) - int(truth.nnz),
+        "events": {"used": len(fresh), "already_trained_on": len(log) - len(fresh), **_dropped(audit.document())},
+        "metrics": told["larder"],
+        "baselines": {"popularity": told["popularity"]},
+        "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in shown.items()},
+    }
+
+
+def trained_until(manifest: Manifest) -> int:
+    """Epoch seconds of the last event that the release was trained on; -1 where its manifest does not tell."""
+    data = manifest.training.get("data")
+    last = data.get("last") if isinstance(data, Mapping) else None
+    return last if isinstance(last, int) else -1
+
+
+def repeats_allowed(manifest: Manifest) -> bool:
+    """Whether the release was made to recommend again what a user had; True where its manifest does not tell."""
+    choices = manifest.training.get("choices")
+    return not isinstance(choices, Mapping) or choices.get("repeats") is not False
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(
+            f"{path} cannot be read ({error.strerror}): give the folder that `larder train` printed."
+        ) from error
+
+
+def _sessions(history: Path | None, fresh: Log, length: int) -> Mapping[str, tuple[str, ...]]:
+    """Each user's last items of the history, newest last; only events before the interactions begin."""
+    if history is None:
+        return {}
+    log, _ = read_interactions(history)
+    earlier = log.between(int(log.time[0]), int(fresh.time[0]))
+    sessions: dict[str, list[str]] = defaultdict(list)
+    user, item, _ = recent_items(earlier, length)
+    for each, one in zip(user[::-1], item[::-1], strict=True):
+        sessions[log.users[each]].append(log.items[one])
+    return {name: tuple(found) for name, found in sessions.items()}
+
+
+def _asked(log: Log, items: Vocabulary, sessions: Mapping[str, tuple[str, ...]]) -> list[_Asked]:
+    numbers = [items.number(item) for item in log.items]
+    pairs = np.unique(log.user.astype(np.int64) * len(log.items) + log.item)
+    found: dict[int, list[int]] = defaultdict(list)
+    for user, item in zip(*np.divmod(pairs, len(log.items)), strict=True):
+        found[int(user)].append(int(item))
+    asked = []
+    for user in np.flatnonzero(known_users(log)):
+        known = [numbers[item] for item in found[int(user)]]
+        truth = tuple(sorted(number for number in known if number is not None))
+        name = log.users[int(user)]
+        asked.append(_Asked(name, sessions.get(name, ()), truth, len(known)))
+    return asked
+
+
+def _lists(recommender: Recommender, items: Vocabulary, queries: Sequence[Query]) -> NDArray[np.int64]:
+    """Int64 ``[queries, DEPTH]``: what the release answers."""
+    lists = np.full((len(queries), DEPTH), NOTHING, np.int64)
+    for row, query in enumerate(queries):
+        numbers = (items.number(item) for item in recommender.recommend(query).ids())
+        found = [number for number in numbers if number is not None]
+        lists[row, : len(found)] = found
+    return lists
+
+
+def _truth(asked: Sequence[_Asked], items: int) -> sp.csr_array:
+    ends = np.concatenate(([0], np.cumsum([len(each.truth) for each in asked]))).astype(np.int64)
+    columns = np.array([item for each in asked for item in each.truth], np.int64)
+    return sp.csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(asked), items))
+
+
+def _dropped(audit: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in audit.items() if name not in _NOT_READING}
