@@ -7,7 +7,7 @@ import pytest
 from click import Command, Group
 from click.testing import CliRunner
 
-from larder_local.cli import main
+from larder_local.cli import cli
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -43,12 +43,12 @@ def commands(command: Command, path: tuple[str, ...] = ()) -> dict[tuple[str, ..
     return found
 
 
-COMMANDS = commands(main)
+COMMANDS = commands(cli)
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_has_help(path: tuple[str, ...]) -> None:
-    result = CliRunner().invoke(main, [*path, "--help"])
+    result = CliRunner().invoke(cli, [*path, "--help"])
     assert result.exit_code == 0
     assert COMMANDS[path].help or not path
 

@@ -4,6 +4,7 @@ import inspect
 import re
 
 import pytest
+
 from larder import errors
 from larder.errors import InvalidManifest, LarderError
 

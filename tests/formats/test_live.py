@@ -1,6 +1,7 @@
 """The pointer: its bytes, and who gets the canary."""
 
 import pytest
+
 from larder.errors import InvalidManifest
 from larder.live import Live, dump, parse
 

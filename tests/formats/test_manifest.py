@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from larder.errors import InvalidManifest
 from larder.manifest import MAX_BYTES, Manifest, dump, parse
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from larder.errors import InvalidRequest
 from larder.names import check_file, check_model, check_release, file_key, live_key
 

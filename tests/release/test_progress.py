@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+
 from larder_training.progress import Progress
 
 

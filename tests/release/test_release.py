@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
 from larder import manifest as manifests
 from larder.errors import InvalidManifest
 from larder.manifest import Manifest

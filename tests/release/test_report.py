@@ -2,8 +2,9 @@
 
 from html.parser import HTMLParser
 
-from larder_training.report import Section, facts, figure, paragraph, pictures, render, table
 from matplotlib.figure import Figure
+
+from larder_training.report import Section, facts, figure, paragraph, pictures, render, table
 
 HOSTILE = "<script>alert('x')</script>&\""
 

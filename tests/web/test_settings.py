@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from larder.errors import SettingsError
 from larder.settings import Settings
 
