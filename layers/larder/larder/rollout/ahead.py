@@ -5,7 +5,7 @@ from typing import Final
 
 from larder.tables import Buffer, Range, Reader
 
-WINDOW: Final = 8 * 2**20
+WINDOW: Final = 4 * 2**20
 
 
 class ReadAhead:
@@ -28,6 +28,7 @@ class ReadAhead:
         """The ``length`` bytes from ``start`` on, out of the window where it holds them."""
         if not self._start <= start <= start + length <= self._start + len(self._window):
             ahead = max(length, min(WINDOW, self.size - start))
+            self._window = memoryview(b"")  # before the next is here: two would be twice the memory
             self._window = memoryview(self._reader.read(start, ahead))
             self._start = start
         return self._window[start - self._start : start - self._start + length]

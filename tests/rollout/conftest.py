@@ -1,0 +1,121 @@
+"""Whole, valid releases of both kinds, small and asymmetric, as folders that an upload takes."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from larder.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
+from larder.tables import EMPTY
+from larder_training.release import write_release
+from larder_training.tables import write_dense, write_keyed, write_probes, write_vocabulary
+
+HEIGHT, WIDTH, LABELS = 4, 5, ("cat", "dog")
+
+
+def graph() -> onnx.ModelProto:
+    """``embedding`` is the mean colour [N, 3]; ``probabilities`` and ``novelty`` are made of it."""
+    weights = np.array([[1, -1], [0.5, 2], [-1, 1]], np.float32)
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["embedding"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["embedding", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("ReduceMean", ["embedding"], ["novelty"], axes=[1], keepdims=0),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", HEIGHT, WIDTH, 3])
+    shapes: dict[str, list[str | int]] = {"probabilities": ["N", 2], "embedding": ["N", 3], "novelty": ["N"]}
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    made = helper.make_graph(nodes, "toy", [image], outputs, [numpy_helper.from_array(weights, "weights")])
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.fixture
+def toy_graph() -> onnx.ModelProto:
+    return graph()
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a classifier's release; ``model`` replaces the graph's bytes, ``files`` adds to or replaces its files."""
+
+    def write(hour: int = 0, *, model: bytes | None = None, files: dict[str, bytes] | None = None) -> Path:
+        probes = tmp_path / "probes"
+        write_probes(probes, [b"png 1", b"png 2", b"png 3"], probabilities=np.full((3, 2), 0.5, np.float32))
+        return write_release(
+            tmp_path / "classifiers",
+            model="pets",
+            kind="classifier",
+            serving=ClassifierServing("model.onnx", ImageSpec(WIDTH, HEIGHT), LABELS, (0.5, 0.5), 1.0, None),
+            files={
+                "model.onnx": graph().SerializeToString() if model is None else model,
+                "probes.safetensors": probes,
+                "report.html": b"<p>",
+                "metrics.json": b"{}",
+                **(files or {}),
+            },
+            evaluation={"hour": hour},
+            training={},
+            structure={},
+            created=datetime(2026, 1, 2, hour, tzinfo=UTC),
+        )
+
+    return write
+
+
+@pytest.fixture
+def recommender(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a recommender's release with this many users; ``files`` adds to or replaces its files."""
+
+    def write(hour: int = 0, *, files: dict[str, bytes] | None = None, users: int = 300, width: int = 3) -> Path:
+        folder = tmp_path / f"tables-{hour}"
+        folder.mkdir(exist_ok=True)
+        items = np.array([[1, 2], [0, EMPTY], [EMPTY, EMPTY], [0, 1]], np.uint32)
+        user_items = np.tile(np.arange(width, dtype=np.uint32) % 4, (users, 1))
+        write_vocabulary(
+            folder / "items.safetensors",
+            ["a", "b", "c", "d"],
+            {"BRAND": ("category", ["x", None, "y", "x"]), "PRICE": ("number", [1.0, 2.5, None, 3.0])},
+        )
+        write_probes(folder / "probes.safetensors", [b'{"user": "u1"}'], answer=['["a"]'])
+        serving = RecommenderServing(
+            items_file="items.safetensors",
+            items=4,
+            columns={"BRAND": "category", "PRICE": "number"},
+            neighbours=write_dense(folder / "neighbours.safetensors", items, np.full((4, 2), 0.5)),
+            users=write_keyed(
+                folder / "users.safetensors", [f"u{n}" for n in range(users)], user_items, np.ones((users, width))
+            ),
+            user_slots=2,
+            segments=write_keyed(
+                folder / "segments.safetensors",
+                ["", "CITY=Berlin"],
+                np.array([[3, 1, 0], [2, EMPTY, EMPTY]]),
+                np.ones((2, 3)),
+            ),
+            segments_by=(("CITY",),),
+            profile={"CITY": ProfileColumn("category")},
+            weights={"user": 1.0, "session": 0.5, "segment": 0.125},
+            session_decay=0.75,
+            session_length=10,
+            rules=('INCLUDE ItemID WHERE Items.BRAND IN ("x")',),
+        )
+        names = ("items", "neighbours", "users", "segments", "probes")
+        tables: dict[str, Path | bytes] = {f"{name}.safetensors": folder / f"{name}.safetensors" for name in names}
+        return write_release(
+            tmp_path / "recommenders",
+            model="shop",
+            kind="recommender",
+            serving=serving,
+            files={**tables, "report.html": b"<p>", "metrics.json": b"{}", **(files or {})},
+            evaluation={"hour": hour},
+            training={},
+            structure={},
+            created=datetime(2026, 1, 2, hour, tzinfo=UTC),
+        )
+
+    return write
