@@ -209,10 +209,23 @@ def test_what_the_release_does_not_have_is_refused(shop: Recommender, query: dic
     ],
 )
 def test_a_filter_that_does_not_fit_is_refused(shop: Recommender, text: str, hint: str) -> None:
-    promotion = Promotion("p", 10, filter=text)
-
-    for ask in (lambda: shop.recommend(Query(filter=text)), lambda: shop.similar(Query(item="apple", filter=text))):
-        with pytest.raises(InvalidRequest, match=hint):
-            ask()
     with pytest.raises(InvalidRequest, match=hint):
-        shop.recommend(Query(promotions=[promotion]))
+        shop.recommend(Query(filter=text))
+    with pytest.raises(InvalidRequest, match=hint):
+        shop.similar(Query(item="apple", filter=text))
+    with pytest.raises(InvalidRequest, match=hint):
+        shop.recommend(Query(promotions=[Promotion("p", 10, filter=text)]))
+
+
+def test_filters_are_kept_within_a_bound(open_shop: OpenShop) -> None:
+    shop = open_shop()
+    text = "INCLUDE ItemID WHERE Items.KIND IN ($K)"
+    for number in range(100):
+        shop.recommend(Query(filter=text, filter_values={"K": f"fruit{number}"}))
+    kept = shop._ruling._compiled.cache_info()
+    assert kept.currsize == kept.maxsize
+
+    large = Query(filter=text, filter_values={"K": ["fruit", *("x" * 500 + str(number) for number in range(10))]})
+
+    assert shop.recommend(large).ids() == ["apple", "cherry"]
+    assert shop._ruling._compiled.cache_info().misses == kept.misses  # compiled for this request alone

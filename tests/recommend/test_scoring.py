@@ -81,7 +81,7 @@ def test_a_number_is_named_by_its_bin(value: float, edges: tuple[float, ...], te
 
 
 def test_a_segment_is_named_by_its_columns_in_order() -> None:
-    profile = {"AGE": 20.0, "CITY": "Köln"}
+    profile: dict[str, str | float] = {"AGE": 20.0, "CITY": "Köln"}
 
     assert segment_text(("CITY", "AGE"), profile, PROFILE) == "CITY=Köln|AGE=[18,35)"
     assert segment_text(("AGE", "X"), profile, PROFILE) is None

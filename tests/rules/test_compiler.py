@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.errors import InvalidRequest
-from larder.rules import Value, compile_filter, parse
+from larder.rules import Value, compile_filter, compiler, parse
 from larder.rules.compiler import MAX_VALUES
 from larder.vocabulary import Vocabulary
 
@@ -138,3 +138,10 @@ def test_any_filter_means_what_the_naive_reading_says(
     wanted = set().union(*included) if included else everything
 
     assert set(passing(items, text)) == wanted.difference(*(numbers for include, numbers in held if not include))
+
+
+def test_verdicts_are_remembered_within_a_bound(items: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "_REMEMBERED", 2)
+
+    assert passing(items, 'INCLUDE ItemID WHERE Items.COLOR IN ("red", "Blue")') == [0, 1, 3, 4]
+    assert passing(items, 'INCLUDE ItemID WHERE Items.COLOR NOT IN ("red", "Blue")') == [2, 5]

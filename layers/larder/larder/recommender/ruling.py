@@ -11,7 +11,8 @@ from larder.rules import Predicate, Value, compile_filter, parse
 from larder.vocabulary import Vocabulary
 
 _ENOUGH: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
-_KEPT: Final = 128
+_KEPT: Final = 32  # filters, with their values and what they remember of the items
+_SMALL: Final = 4096  # characters of values; a filter with more is compiled for its one request
 
 _Frozen = tuple[tuple[str, Value], ...]
 
@@ -40,7 +41,8 @@ class Ruling:
         """
         if text is None and not self._own:
             return None
-        return self._compiled(text, _frozen(values))
+        frozen = _frozen(values)
+        return (self._compiled if _is_small(frozen) else self._compile)(text, frozen)
 
     def matching(self, text: str, values: Mapping[str, Value]) -> tuple[int, ...]:
         """The first item numbers of the catalogue that pass, more than any answer can need.
@@ -48,7 +50,8 @@ class Ruling:
         Looks at every item where few pass (about a second for a million), so the latest lists are kept. Raises as
         ``allowed``.
         """
-        return self._matched(text, _frozen(values))
+        frozen = _frozen(values)
+        return (self._matched if _is_small(frozen) else self._match)(text, frozen)
 
     def _compile(self, text: str | None, values: _Frozen) -> Predicate:
         rules = list(self._own)
@@ -59,7 +62,7 @@ class Ruling:
         return lambda number: all(holds(number) for holds in rules)
 
     def _match(self, text: str, values: _Frozen) -> tuple[int, ...]:
-        holds = self._compiled(text, values)
+        holds = self._compile(text, values)
         return tuple(islice(filter(holds, range(len(self._items))), _ENOUGH))
 
 
@@ -68,3 +71,8 @@ def _frozen(values: Mapping[str, Value]) -> _Frozen:
         (name, value if isinstance(value, str | float | int) else tuple(value))
         for name, value in sorted(values.items())
     )
+
+
+def _is_small(values: _Frozen) -> bool:
+    texts = (value for _, value in values if not isinstance(value, float | int))
+    return sum(len(text) if isinstance(text, str) else sum(map(len, text)) for text in texts) <= _SMALL

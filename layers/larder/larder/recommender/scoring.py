@@ -3,7 +3,7 @@
 Summing the neighbour rows of what somebody clicked is the linear item-item model itself, so a session needs no user.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -47,16 +47,16 @@ class Evidence:
         """Sums up. ``user`` is (weight, recommendations, recent items), ``segment`` (weight, text, row)."""
         evidence = cls(clicks=clicks)
         for click in clicks:
-            _add(evidence.session, click.weight, click.row)
+            _add(evidence.session, _weighted(click.weight, click.row))
         evidence.totals = evidence.session.copy()
         if user is not None:
             weight, row, evidence.recent = user
-            _add(evidence.user, weight, row)
-            _merge(evidence.totals, evidence.user)
+            evidence.user = dict(_weighted(weight, row))
+            _add(evidence.totals, evidence.user.items())
         if segment is not None:
             weight, evidence.segment_text, row = segment
-            _add(evidence.segment, weight, row)
-            _merge(evidence.totals, evidence.segment)
+            evidence.segment = dict(_weighted(weight, row))
+            _add(evidence.totals, evidence.segment.items())
         return evidence
 
     def main_source(self, number: int) -> Source | None:
@@ -79,10 +79,10 @@ def best_first(totals: Mapping[int, float], wanted: int) -> Iterator[int]:
     if len(totals) > _EAGER * wanted:
         floor = sorted(totals.values(), reverse=True)[wanted - 1]
         if floor > 0:
-            yield from _sorted((-score, number) for number, score in totals.items() if score >= floor)
-            yield from _sorted((-score, number) for number, score in totals.items() if 0 < score < floor)
+            yield from _sorted([(-score, number) for number, score in totals.items() if score >= floor])
+            yield from _sorted([(-score, number) for number, score in totals.items() if 0 < score < floor])
             return
-    yield from _sorted((-score, number) for number, score in totals.items() if score > 0)
+    yield from _sorted([(-score, number) for number, score in totals.items() if score > 0])
 
 
 def split_user_row(row: Row, user_slots: int) -> tuple[Row, tuple[int, ...]]:
@@ -98,17 +98,19 @@ def split_user_row(row: Row, user_slots: int) -> tuple[Row, tuple[int, ...]]:
     return Row(row.items[:count], scores[:count]), row.items[count:]
 
 
-def _sorted(pairs: Iterator[tuple[float, int]]) -> list[int]:
-    return [number for _, number in sorted(pairs)]
+def _sorted(pairs: list[tuple[float, int]]) -> list[int]:
+    pairs.sort()
+    return [number for _, number in pairs]
 
 
-def _add(shares: dict[int, float], weight: float, row: Row) -> None:
-    get = shares.get
-    for item, score in zip(row.items, row.scores, strict=True):
-        shares[item] = get(item, 0.0) + weight * score
+def _weighted(weight: float, row: Row) -> Iterable[tuple[int, float]]:
+    return zip(row.items, [weight * score for score in row.scores], strict=True)
 
 
-def _merge(totals: dict[int, float], shares: Mapping[int, float]) -> None:
-    get = totals.get
-    for item, share in shares.items():
-        totals[item] = get(item, 0.0) + share
+def _add(totals: dict[int, float], shares: Iterable[tuple[int, float]]) -> None:
+    # Not dict.get: this loop is a third of an answer's time, and so it takes half as long.
+    for item, share in shares:
+        if item in totals:
+            totals[item] += share
+        else:
+            totals[item] = share

@@ -16,7 +16,7 @@ from larder.rules.syntax import Clause, Comparison, Condition, Filter, Membershi
 from larder.serving import ColumnType
 
 MAX_VALUES: Final = 1000
-_REMEMBERED: Final = 65_536  # verdicts kept for one condition
+_REMEMBERED: Final = 16_384  # verdicts kept for one filter: some 2 MB
 _SEPARATOR: Final = "|"
 
 Value = str | float | Sequence[str]
@@ -94,11 +94,12 @@ def _clause(rule: Filter, clause: Clause, items: Items, values: Mapping[str, Val
 
 def _condition(rule: Filter, condition: Condition, items: Items, values: Mapping[str, Value]) -> Predicate:
     if isinstance(condition, Membership):
-        return _membership(condition, items, _texts(rule, condition, values))
+        room = _REMEMBERED // sum(1 for clause in rule.clauses for _ in clause.conditions())
+        return _membership(condition, items, _texts(rule, condition, values), room)
     return _comparison(condition, items, _number(rule, condition, values))
 
 
-def _membership(condition: Membership, items: Items, wanted: frozenset[str]) -> Predicate:
+def _membership(condition: Membership, items: Items, wanted: frozenset[str], room: int) -> Predicate:
     """Splits and compares each different value once: a column has far fewer of them than there are items."""
     column, read, positive = condition.column, items.value, not condition.negated
     verdicts: dict[object, bool] = {None: not positive}
@@ -107,7 +108,7 @@ def _membership(condition: Membership, items: Items, wanted: frozenset[str]) -> 
         value = read(column, number)
         verdict = verdicts.get(value)
         if verdict is None:
-            if len(verdicts) > _REMEMBERED:
+            if len(verdicts) > room:
                 verdicts.clear()
                 verdicts[None] = not positive
             verdict = verdicts[value] = (not wanted.isdisjoint(str(value).split(_SEPARATOR))) is positive

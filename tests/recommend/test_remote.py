@@ -1,0 +1,73 @@
+"""A release in S3 whose tables are too large to copy: answers are the same, and round trips are few."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from larder import live
+from larder.host import ModelHost
+from larder.live import Live
+from larder.names import MANIFEST, file_key, live_key
+from larder.recommender import Query, Recommender, model
+from larder.store import Store, StoreReader
+from larder.tables import DenseTable, KeyedTable
+
+
+def publish(folder: Path, store: Store) -> None:
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
+        store.upload(file_key("shop", folder.name, path.name), path)
+    store.put(live_key("shop"), live.dump(Live(stable=folder.name)))
+
+
+def open_from(url: str, cache: Path) -> Recommender:
+    host = ModelHost(Store.open(url), "recommender", Recommender.open, cache_dir=cache, max_bytes=10**9)
+    return host.get("shop").value
+
+
+def trips(table: DenseTable | KeyedTable | None) -> int:
+    assert table is not None
+    reader = table._rows.reader
+    assert isinstance(reader, StoreReader)
+    return reader.round_trips
+
+
+def test_small_tables_are_copied_once(write_shop: Callable[..., Path], s3_url: str, tmp_path: Path) -> None:
+    folder = write_shop()
+    publish(folder, Store.open(s3_url))
+
+    shop = open_from(s3_url, tmp_path)
+
+    assert shop.recommend(Query(user="ada", n=1)).ids() == ["egg"]
+    tables = {path.name for path in folder.iterdir()} - {MANIFEST}
+    assert {path.name for path in (tmp_path / "shop" / folder.name).iterdir()} >= tables
+    assert shop.nbytes > 0
+
+
+def test_large_tables_are_read_in_few_round_trips(
+    write_shop: Callable[..., Path],
+    shop: Recommender,
+    s3_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model, "LOCAL_BYTES", 0)
+    publish(write_shop(), Store.open(s3_url))
+    remote = open_from(s3_url, tmp_path)
+    before = trips(remote._users), trips(remote._neighbours)
+
+    query = Query(user="ada", session=["cherry", "dill, fresh", "fig"], n=7, include_seen=True)
+    answer = remote.recommend(query)
+
+    assert answer == shop.recommend(query)
+    assert {item.because.source for item in answer.items if item.because} >= {"user", "session"}
+    assert trips(remote._users) - before[0] == 2
+    assert trips(remote._neighbours) - before[1] == 1  # the session's rows, and those that explain the user's
+
+    assert remote.recommend(query) == answer
+    assert (trips(remote._users), trips(remote._neighbours)) == (before[0] + 2, before[1] + 1)  # kept
+
+    stranger = Query(user="nobody", session=["egg"])
+    assert remote.recommend(stranger) == shop.recommend(stranger)
+    assert trips(remote._users) - before[0] == 3  # one block of keys says that there is no such user
+    assert trips(remote._neighbours) - before[1] == 2
