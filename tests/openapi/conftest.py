@@ -26,7 +26,7 @@ from larder_training.tables import write_dense, write_keyed, write_vocabulary
 
 ROOT = Path(__file__).parents[2]
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-ITEMS = ["item-0001", "item-0002", "item-0003", "item-0004"]
+ITEMS = ["p0001", "p0002", "p0003", "p0004"]
 LABELS = ("0", "1")
 
 Ask = Callable[..., Reply]
@@ -144,7 +144,7 @@ def _shop(root: Path, scratch: Path) -> Path:
             items=4,
             columns={"TITLE": "text", "PRICE": "number", "KIND": "category"},
             neighbours=write_dense(scratch / "neighbours.safetensors", *_rows(near, 2)),
-            users=write_keyed(scratch / "users.safetensors", ["user-0001"], *_rows([[(1, 1.0), (2, 0.5), (0, 0)]], 3)),
+            users=write_keyed(scratch / "users.safetensors", ["u0001"], *_rows([[(1, 1.0), (2, 0.5), (0, 0)]], 3)),
             user_slots=2,
             segments=write_keyed(
                 scratch / "segments.safetensors", ["", "CITY=Berlin"], *_rows([[(0, 1.0), (1, 0.5)], [(2, 1.0)]], 4)

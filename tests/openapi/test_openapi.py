@@ -251,11 +251,11 @@ def release(ask: Ask, model: str) -> str:
         "/v1/models/shop/releases/{shop}/files",
         "/v1/models/digits/releases/{digits}/files/report.html",
         "/v1/models/shop/recommend",
-        "/v1/models/shop/recommend?user=user-0001&n=2&columns=TITLE,PRICE",
-        "/v1/models/shop/recommend?session=item-0001,item-0002&exclude=item-0003",
+        "/v1/models/shop/recommend?user=u0001&n=2&columns=TITLE,PRICE",
+        "/v1/models/shop/recommend?session=p0001,p0002&exclude=p0003",
         "/v1/models/shop/recommend?profile.CITY=Berlin&include_seen=true",
-        "/v1/models/shop/recommend?item=item-0001&filter=EXCLUDE+ItemID+WHERE+Items.PRICE+%3E+%24LIMIT&filter_values.LIMIT=20",
-        "/v1/models/shop/similar/item-0001?n=1&columns=KIND",
+        "/v1/models/shop/recommend?item=p0001&filter=EXCLUDE+ItemID+WHERE+Items.PRICE+%3E+%24LIMIT&filter_values.LIMIT=20",
+        "/v1/models/shop/similar/p0001?n=1&columns=KIND",
     ],
 )
 def test_an_answer_to_get_is_as_told(ask: Ask, url: str) -> None:
@@ -267,9 +267,9 @@ def test_an_answer_to_get_is_as_told(ask: Ask, url: str) -> None:
     ("url", "document"),
     [
         ("/v1/models/shop/recommend", {}),
-        ("/v1/models/shop/recommend", {"session": ["item-0001"], "columns": ["TITLE", "PRICE"], "n": 3}),
-        ("/v1/models/shop/recommend", {"promotions": [{"name": "tea", "percent": 50, "items": ["item-0004"]}], "n": 2}),
-        ("/v1/models/shop/rank", {"items": ["item-0003", "nothing", "item-0001"], "user": "user-0001"}),
+        ("/v1/models/shop/recommend", {"session": ["p0001"], "columns": ["TITLE", "PRICE"], "n": 3}),
+        ("/v1/models/shop/recommend", {"promotions": [{"name": "tea", "percent": 50, "items": ["p0004"]}], "n": 2}),
+        ("/v1/models/shop/rank", {"items": ["p0003", "nothing", "p0001"], "user": "u0001"}),
         ("/v1/models/digits/classify", {"object": "uploads/photo.png"}),
         ("/v1/models/digits/classify?max_labels=1", {"object": "uploads/photo.png", "min_confidence": 0}),
     ],

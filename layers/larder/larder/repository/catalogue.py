@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from larder import live
 from larder.errors import InvalidManifest, InvalidRequest, MissingObject, NotFound
+from larder.host.models import REJECTED
 from larder.live import Live
 from larder.manifest import Manifest, dump, parse
 from larder.names import (
@@ -28,7 +29,6 @@ from larder.repository.download import Download, download
 from larder.serving import ClassifierServing, RecommenderServing
 from larder.store import Store
 
-REJECTED: Final = "rejected.json"
 MAX_LISTED: Final = 100
 _CONNECTIONS: Final = 8
 _KEPT: Final = 128  # manifests: some KB each

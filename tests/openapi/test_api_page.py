@@ -1,0 +1,88 @@
+"""docs/api.md tells the truth: its table names every route, and each example gets the answer that stands below it."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+
+from larder_local.gateway.event import Reply
+from larder_local.gateway.template import load
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/api.md").read_text()
+ADDRESS = "http://127.0.0.1:8080"
+EXAMPLES = re.findall(r"```sh\n(curl .*?)\n```(?:\n```json\n(.*?)\n```)?", PAGE, re.DOTALL)
+RELEASE = re.compile(r"\d{8}t\d{6}z-[0-9a-f]{8}")
+
+Ask = Callable[..., Reply]
+
+
+def test_every_route_stands_in_the_table_and_no_other() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
+    told = set()
+    for row in rows:
+        named = re.findall(r"`(GET|POST)(?: (/\S*?))?`", row)
+        told |= {(method, path or named[0][1]) for method, path in named}
+    assert told == {(route.method, route.path) for route in load(ROOT / "template.yaml").routes}
+
+
+def request(command: str, photo: bytes) -> tuple[str, str, dict[str, str], bytes]:
+    """What a curl command sends: method, URL without the address, headers and body."""
+    words = iter(shlex.split(command.replace("\\\n", " "))[1:])
+    url, headers, data, in_query = "", {}, [], False
+    for word in words:
+        match word:
+            case "--get":
+                in_query = True
+            case "-H":
+                name, _, value = next(words).partition(": ")
+                headers[name.lower()] = value
+            case "-d" | "--data-binary":
+                data.append(next(words))
+            case "--data-urlencode":
+                name, _, value = next(words).partition("=")
+                data.append(f"{name}={quote_plus(value)}")
+            case "-o":
+                next(words)
+            case "-L":
+                pass
+            case _:
+                assert word.startswith(ADDRESS), word
+                url = word.removeprefix(ADDRESS)
+    if in_query:
+        return "GET", f"{url}?{'&'.join(data)}", headers, b""
+    body = photo if data == ["@photo.png"] else "".join(data).encode()
+    return ("POST" if data else "GET"), url, headers, body
+
+
+def plain(document: str) -> Any:  # noqa: ANN401  # any JSON
+    """A document without what differs from one toy release to the next: names, digests, lengths."""
+    document = re.sub(r'"[0-9a-f]{64}"', '"digest"', RELEASE.sub("release", document))
+    return json.loads(re.sub(r'"bytes": ?\d+', '"bytes": 0', document))
+
+
+@pytest.mark.parametrize(("command", "answer"), EXAMPLES, ids=range(len(EXAMPLES)))
+def test_an_example_gets_the_answer_that_stands_below_it(ask: Ask, photo: bytes, command: str, answer: str) -> None:
+    method, url, headers, body = request(command, photo)
+    model = "shop" if "/shop" in url else "digits"
+    live = json.loads(ask("GET", f"/v1/models/{model}").body)["live"]
+    reply = ask(method, RELEASE.sub(live, url), headers, body)
+    if answer:
+        assert plain(reply.body.decode()) == plain(answer)
+    else:
+        assert reply.status == 200
+
+
+def test_every_operation_but_the_service_has_an_example() -> None:
+    urls = [request(command, b"")[:2] for command, _ in EXAMPLES]
+    routes = [route for route in load(ROOT / "template.yaml").routes if route.path not in ("/health", "/openapi.json")]
+    for route in routes:
+        pattern = re.sub(r"\{\w+\}", "[^/]+", route.path)
+        # a manifest is too long to stand in a page, but its path does
+        shown = any(m == route.method and re.fullmatch(pattern, u.partition("?")[0]) for m, u in urls)
+        assert shown or re.search(f"`{pattern}`", PAGE), route.key
