@@ -2,13 +2,12 @@
 
 import asyncio
 import http.client
-import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,32 +52,35 @@ def read(connection: http.client.HTTPConnection) -> Answer:
 
 
 @contextmanager
-def serving(logs: Path, template: Path = SERVICE, **options: Any) -> Iterator[Served]:
+def serving(logs: Path, *, workers: int, timeout: float = 30.0) -> Iterator[Served]:
     """Runs a gateway in a thread of its own until the block ends."""
-    started: Future[str] = Future()
-    stop: Future[Callable[[], None]] = Future()
+    started: Future[tuple[str, Callable[[], None]]] = Future()
 
     async def run() -> None:
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        stop.set_result(lambda: loop.call_soon_threadsafe(stopped.set))  # type: ignore[arg-type, return-value]  # the handle
-        gateway = Gateway(load(template), logs=logs, **options)
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        gateway = Gateway(load(SERVICE), logs=logs, workers=workers, timeout=timeout)
         try:
-            started.set_result(await gateway.start(0))
-            await stopped.wait()
-        except BaseException as error:
-            started.set_exception(error)
+            started.set_result((await gateway.start(0), lambda: void(loop.call_soon_threadsafe(stop.set))))
+            await stop.wait()
         finally:
             await gateway.close()
 
-    thread = threading.Thread(target=asyncio.run, args=(run(),))
-    thread.start()
-    try:
-        address = started.result(timeout=60)
-        yield Served(int(address.rpartition(":")[2]), logs)
-    finally:
-        stop.result()()
-        thread.join(60)
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(asyncio.run, run())
+        while not started.done() and not running.done():
+            time.sleep(0.01)
+        if not started.done():
+            running.result()
+        address, stop = started.result(0)
+        try:
+            yield Served(int(address.rpartition(":")[2]), logs)
+        finally:
+            stop()
+            running.result(60)
+
+
+def void(_: object) -> None:
+    """For a callback whose result nobody wants."""
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """The functions and HTTP routes of a SAM template, with everything a worker process needs to be one of them.
 
-Follows the AWS SAM specification: ``Globals.Function`` is merged under each function's own properties, ``HttpApi``
-events become routes, ``Layers`` become the places that Python imports from.
+Follows the AWS SAM specification: ``Globals.Function`` is merged under each function's own properties, ``Layers``
+become the places that Python imports from. Routes are the functions' ``HttpApi`` events and the template's
+``AWS::ApiGatewayV2::Route`` resources, whose target is an integration, whose URI is a function.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from larder_local.gateway.routes import ANY, DEFAULT, Route
 # Lambda's own defaults.
 _TIMEOUT: Final = 3
 _MEMORY: Final = 128
+_FUNCTION: Final = "AWS::Serverless::Function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,10 @@ def load(path: Path) -> Template:
     """Reads the template; raises SettingsError with every problem. Paths in it are relative to its folder."""
     document = read(path)
     reader = _Reader(document, path.resolve().parent)
-    functions = {name: reader.function(name, entry) for name, entry in reader.of_type("Function").items()}
-    routes = [route for name, entry in reader.of_type("Function").items() for route in reader.routes(name, entry)]
+    functions = {name: reader.function(name, entry) for name, entry in reader.of_type(_FUNCTION).items()}
+    routes = [*reader.events(), *reader.routes()]
     if not routes:
-        reader.problems.append("no function has an event of type HttpApi: there is nothing to serve")
+        reader.problems.append("there is no HttpApi event and no AWS::ApiGatewayV2::Route: there is nothing to serve")
     if reader.problems:
         raise SettingsError(f"{path} cannot be served on this machine: mend what follows.", reader.problems)
     return Template(functions, tuple(routes))
@@ -68,12 +70,13 @@ class _Reader:
         self._shared = _mapping(_mapping(document.get("Globals")).get("Function"))
 
     def of_type(self, kind: str) -> dict[str, Mapping[str, object]]:
-        """The ``AWS::Serverless::<kind>`` resources whose condition holds, by logical id: their properties."""
+        """The resources of type ``kind`` whose condition holds, by logical id: their properties."""
         found = {}
         for name, entry in self._resources.items():
             resource = _mapping(entry)
-            wanted = resource.get("Type") == f"AWS::Serverless::{kind}"
-            if wanted and ("Condition" not in resource or self._resolver.condition(str(resource["Condition"]))):
+            if resource.get("Type") == kind and (
+                "Condition" not in resource or self._resolver.condition(str(resource["Condition"]))
+            ):
                 found[name] = _mapping(resource.get("Properties"))
         return found
 
@@ -100,19 +103,37 @@ class _Reader:
             json_logs=_mapping(self._resolve(own.get("LoggingConfig"))).get("LogFormat") == "JSON",
         )
 
-    def routes(self, name: str, properties: Mapping[str, object]) -> list[Route]:
-        """The routes of the function's HttpApi events."""
+    def events(self) -> list[Route]:
+        """The routes that are HttpApi events of functions."""
         routes = []
-        for event in _mapping(properties.get("Events")).values():
-            if _mapping(event).get("Type") != "HttpApi":
-                continue
-            details = _mapping(_mapping(event).get("Properties"))
-            path, method = self._resolve(details.get("Path", DEFAULT)), str(self._resolve(details.get("Method", ANY)))
-            routes.append(Route(ANY if method in ("*", DEFAULT) else method.upper(), str(path), name))
+        for name, properties in self.of_type(_FUNCTION).items():
+            for event in _mapping(properties.get("Events")).values():
+                if _mapping(event).get("Type") == "HttpApi":
+                    details = _mapping(self._resolve(_mapping(event).get("Properties")))
+                    method, path = str(details.get("Method", ANY)), str(details.get("Path", DEFAULT))
+                    routes.append(Route(ANY if method == "*" else method.upper(), path, name))
+        return routes
+
+    def routes(self) -> list[Route]:
+        """The routes that are resources of their own."""
+        integrations = self.of_type("AWS::ApiGatewayV2::Integration")
+        functions = self.of_type(_FUNCTION)
+        routes = []
+        for name, properties in self.of_type("AWS::ApiGatewayV2::Route").items():
+            key, target = (str(self._resolve(properties.get(field, ""))) for field in ("RouteKey", "Target"))
+            integration = integrations.get(target.removeprefix("integrations/"), {})
+            function = str(self._resolve(integration.get("IntegrationUri", ""))).removesuffix(".Arn")
+            if function in functions:
+                method, _, path = key.partition(" ")
+                routes.append(Route(method, path, function) if path else Route(ANY, DEFAULT, function))
+            else:
+                self.problems.append(
+                    f"{name}.Target is {target!r}: it must be an integration whose IntegrationUri is a function's Arn"
+                )
         return routes
 
     def _layers(self, name: str, references: list[object]) -> tuple[Path, ...]:
-        known = self.of_type("LayerVersion")
+        known = self.of_type("AWS::Serverless::LayerVersion")
         folders = []
         for reference in references:
             layer = str(self._resolve(reference))

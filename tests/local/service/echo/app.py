@@ -1,14 +1,24 @@
 """Answers with what it was given."""
 
 import os
-from typing import Any
+from typing import Any, Protocol
 
-import borrowed
+import borrowed  # type: ignore[import-not-found]  # only the layer has it
 
 _KEPT = ("AWS_LAMBDA_", "STORE", "SHARED", "STAGE", "CHOSEN", "NOTHING", "JOINED", "LAMBDA_TASK_ROOT", "_HANDLER")
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+class Context(Protocol):
+    """What is used of Lambda's context."""
+
+    invoked_function_arn: str
+    memory_limit_in_mb: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the function's time-out."""
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """The event, the context, the environment and the working folder; no statusCode, so the whole is the body."""
     return {
         "event": event,

@@ -1,0 +1,60 @@
+"""``larder evaluate``."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import click
+
+from larder_local.folder import Folder
+from larder_training.progress import Progress
+
+
+@click.command("evaluate")
+@click.argument("release")
+@click.option("--images", type=click.Path(exists=True, path_type=Path), help="Labelled photos, for a classifier.")
+@click.option(
+    "--interactions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Later events, for a recommender.",
+)
+@click.option(
+    "--history",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Earlier events: what users did before.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
+def command(
+    release: str, images: Path | None, interactions: Path | None, history: Path | None, *, as_json: bool
+) -> None:
+    """Measure RELEASE on data it has not seen: --images for a classifier, --interactions for a recommender.
+
+    RELEASE is a folder that a training wrote, or a model: then its newest release under .larder/releases.
+    """
+    if (images is None) == (interactions is None):
+        raise click.UsageError("Give --images for a classifier, or --interactions for a recommender.")
+    if history is not None and interactions is None:
+        raise click.UsageError("--history goes with --interactions.")
+    path = Folder.here().release(release)
+    measured = (
+        _photos(path, images, Progress(quiet=as_json)) if images else _events(path, cast("Path", interactions), history)
+    )
+    if as_json:
+        click.echo(json.dumps(measured, ensure_ascii=False, indent=2))
+    else:
+        for name, value in measured.items():
+            if not isinstance(value, list | dict) or (isinstance(value, dict) and len(value) < 8):
+                click.echo(f"{name}: {json.dumps(value, ensure_ascii=False)}")
+
+
+def _photos(release: Path, images: Path, progress: Progress) -> Mapping[str, object]:
+    from larder_training.classifier.evaluate import evaluate
+
+    return evaluate(release, images, progress=progress)
+
+
+def _events(release: Path, interactions: Path, history: Path | None) -> Mapping[str, object]:
+    from larder_training.recommender.evaluate import evaluate
+
+    return evaluate(release, interactions, history)
