@@ -50,7 +50,7 @@ def recommender_manifest() -> Manifest:
 
 @dataclass(frozen=True)
 class S3:
-    """A running S3 on this machine, with an empty ``bucket``. ``env`` is set in ours, and a client's process needs it."""
+    """A running S3 on this machine, with an empty ``bucket``. ``env``, set here, is what a client's process needs."""
 
     endpoint: str
     bucket: str
