@@ -53,6 +53,15 @@ def test_a_filter_promotes_what_no_row_holds(open_shop: OpenShop) -> None:
     assert shop.recommend(Query(n=6, promotions=[cheap])) == answer
 
 
+def test_a_filter_promotes_the_best_of_what_passes(shop: Recommender) -> None:
+    cheap = Promotion("cheap", 50, filter="INCLUDE ItemID WHERE Items.PRICE < 4")
+
+    answer = shop.recommend(Query(user="ada", n=4, promotions=[cheap]))
+
+    promoted = [item.id for item in answer.items if item.because == Because("promotion", promotion="cheap")]
+    assert promoted == ["egg", "fig"]
+
+
 def test_a_promotion_has_its_own_filter_but_obeys_the_release_and_what_was_excluded(open_shop: OpenShop) -> None:
     shop = open_shop(rules=("EXCLUDE ItemID WHERE Items.PRICE > 3",))
     fruit = Promotion("fruit", 100, filter='INCLUDE ItemID WHERE Items.KIND IN ("fruit")')

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from larder.recommender import bin_text, segment_text
 from larder.recommender.explaining import speakers
-from larder.recommender.scoring import Click, best_first, split_user_row
+from larder.recommender.scoring import Click, Evidence, best_first, split_user_row
 from larder.recommender.segments import most_specific_first
 from larder.serving import ProfileColumn
 from larder.tables import Row
@@ -35,6 +35,26 @@ def test_best_first_leaves_out_what_has_no_score(totals: dict[int, float], wante
     assert list(best_first(totals, wanted)) == sorted(
         (n for n in totals if totals[n] > 0), key=lambda n: (-totals[n], n)
     )
+
+
+@pytest.mark.parametrize(
+    ("user", "session", "segment", "source"),
+    [
+        (1, 1, 1, "user"),
+        (0, 1, 1, "session"),
+        (1, 2, 1, "session"),
+        (1, 1, 2, "segment"),
+        (-1, 0, 0, None),
+        (-1, -1, 1, "segment"),
+    ],
+)
+def test_of_equal_shares_the_more_personal_one_is_named(
+    user: float, session: float, segment: float, source: str | None
+) -> None:
+    evidence = Evidence(user={7: user}, session={7: session}, segment={7: segment})
+
+    assert evidence.main_source(7) == source
+    assert evidence.main_source(8) is None
 
 
 @pytest.mark.parametrize(

@@ -60,14 +60,16 @@ class Evidence:
         return evidence
 
     def main_source(self, number: int) -> Source | None:
-        """The source with the largest share of an item's score; None where no share is above 0."""
-        shares: tuple[tuple[Source, float], ...] = (
-            ("user", self.user.get(number, 0.0)),
-            ("session", self.session.get(number, 0.0)),
-            ("segment", self.segment.get(number, 0.0)),
-        )
-        source, share = max(shares, key=lambda pair: pair[1])  # the first of equal ones
-        return source if share > 0 else None
+        """The source with the largest share of an item's score, the user before the session before the segment where
+        shares are equal; None where none is above 0.
+        """
+        user, session = self.user.get(number, 0.0), self.session.get(number, 0.0)
+        segment = self.segment.get(number, 0.0)
+        if user > 0 and user >= session and user >= segment:
+            return "user"
+        if session > 0 and session >= segment:
+            return "session"
+        return "segment" if segment > 0 else None
 
 
 def best_first(totals: Mapping[int, float], wanted: int) -> Iterator[int]:
