@@ -10,6 +10,7 @@ import pytest
 from larder import manifest as manifests
 from larder.errors import InvalidManifest
 from larder.manifest import Manifest
+from larder.serving import ClassifierServing
 from larder_training.release import provenance, write_release
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -47,6 +48,13 @@ def test_the_name_follows_the_content(tmp_path: Path, classifier_manifest: Manif
         write(tmp_path / str(n), classifier_manifest, data) for n, data in enumerate((b"a", b"a", b"b"))
     )
     assert one.name == same.name != other.name
+
+
+def test_the_name_follows_what_serving_needs_too(tmp_path: Path, classifier_manifest: Manifest) -> None:
+    serving = classifier_manifest.serving
+    assert isinstance(serving, ClassifierServing)
+    stricter = replace(classifier_manifest, serving=replace(serving, thresholds=(0.9, 0.9)))
+    assert write(tmp_path, classifier_manifest, b"a").name != write(tmp_path, stricter, b"a").name
 
 
 def test_nothing_is_left_of_a_release_that_is_not_valid(tmp_path: Path, classifier_manifest: Manifest) -> None:

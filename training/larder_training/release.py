@@ -1,8 +1,10 @@
 """Writing a release folder: whole or not at all, named by its time and its content."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from importlib.metadata import version
@@ -57,7 +59,7 @@ def write_release(
         manifest = Manifest(
             model=model,
             kind=kind,
-            release=_name(created, entries),
+            release=_name(created, entries, serving),
             created=f"{created:%Y-%m-%dT%H:%M:%SZ}",
             files=entries,
             serving=serving,
@@ -84,6 +86,7 @@ def _write(path: Path, content: Path | bytes) -> FileEntry:
         return FileEntry(path.stat().st_size, file_digest(file, "sha256").hexdigest())
 
 
-def _name(created: datetime, entries: Mapping[str, FileEntry]) -> str:
-    digest = sha256("".join(f"{name} {entry.sha256}\n" for name, entry in sorted(entries.items())).encode())
+def _name(created: datetime, entries: Mapping[str, FileEntry], serving: ClassifierServing | RecommenderServing) -> str:
+    content = {"files": {name: entry.sha256 for name, entry in entries.items()}, "serving": asdict(serving)}
+    digest = sha256(json.dumps(content, sort_keys=True).encode())
     return f"{created:%Y%m%dt%H%M%Sz}-{digest.hexdigest()[:8]}"
