@@ -2,12 +2,17 @@
 
 import asyncio
 import http.client
+import os
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 
@@ -81,6 +86,95 @@ def serving(logs: Path, *, workers: int, timeout: float = 30.0) -> Iterator[Serv
 
 def void(_: object) -> None:
     """For a callback whose result nobody wants."""
+
+
+def processes_left(pids: Iterable[int], wanted: int = 0, seconds: float = 20) -> set[int]:
+    """Those of ``pids`` that run, once they are ``wanted`` or the time is over; a zombie does not run."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = {pid for pid in pids if _runs(pid)}
+        if len(left) <= wanted or time.monotonic() > deadline:
+            return left
+        time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    command = ["ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603  a number
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running ``larder up``, and what it has printed so far."""
+
+    process: "subprocess.Popen[str]"
+    address: str
+    printed: str
+
+    def ask(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        return Served(int(self.address.rpartition(":")[2]), Path()).call("POST" if body else "GET", path, body, headers)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+def larder(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Runs the ``larder`` command to its end."""
+    return subprocess.run(  # noqa: S603  our own command
+        [sys.executable, "-m", "larder_local", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def start(folder: Path, *arguments: str, until: str = "Ctrl-C", **environment: str) -> Up:
+    """Runs ``larder up`` on any free port, until it prints ``until``."""
+    process = subprocess.Popen(  # noqa: S603  our own command
+        [sys.executable, "-m", "larder_local", "up", "--port", "0", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output, printed = cast("IO[str]", process.stdout), ""
+    try:
+        for line in output:
+            printed += line
+            if until in line:
+                break
+        else:
+            pytest.fail(f"larder up ended with {process.wait(10)}:\n{printed}")
+    except BaseException:
+        process.kill()
+        process.wait(10)
+        raise
+    threading.Thread(target=_drain, args=(output,)).start()  # or the pipe would fill
+    address = folder / ".larder" / "address"
+    return Up(process, address.read_text().strip() if address.exists() else "", printed)
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Up]:
+    """``larder up``, stopped at the end of the block if it is not before."""
+    up = start(folder, *arguments, **environment)
+    try:
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.process.kill()
+        up.process.wait(30)
+
+
+def _drain(output: IO[str]) -> None:
+    with output:
+        output.read()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.local.conftest import Served, read, serving
+from tests.local.conftest import Served, processes_left, read, serving
 
 from larder.errors import SettingsError
 
@@ -158,7 +158,7 @@ def test_a_handler_that_does_not_load_fails_at_once_and_is_not_tried_for_each_re
 def test_workers_start_as_requests_come_together_and_each_has_one_at_a_time(tmp_path: Path) -> None:
     with serving(tmp_path, workers=3) as gateway, ThreadPoolExecutor(6) as callers:
         alone = {gateway.call("GET", "/lab/sleep?seconds=0").body for _ in range(5)}
-        together = list(callers.map(lambda _: gateway.call("GET", "/lab/sleep?seconds=0.5"), range(6)))
+        together = list(callers.map(lambda _: gateway.call("GET", "/lab/sleep?seconds=0.8"), range(6)))
 
     assert len(alone) == 1
     assert {answer.status for answer in together} == {200}
@@ -210,7 +210,20 @@ def test_when_all_workers_are_busy_and_the_queue_is_full_requests_are_refused(
 ) -> None:
     monkeypatch.setattr("larder_local.gateway.pool._LONGEST_QUEUE", 2)
     with serving(tmp_path, workers=1) as gateway, ThreadPoolExecutor(8) as callers:
-        answers = list(callers.map(lambda _: gateway.call("GET", "/lab/sleep?seconds=0.5"), range(8)))
+        answers = list(callers.map(lambda _: gateway.call("GET", "/lab/sleep?seconds=1"), range(8)))
 
     statuses = sorted(answer.status for answer in answers)
     assert statuses == [200] * 3 + [503] * 5
+
+
+def test_workers_that_are_idle_for_long_go_but_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("larder_local.gateway.server._RETIRE_SECONDS", 0.05)
+    monkeypatch.setattr("larder_local.gateway.pool._IDLE_SECONDS", 0.5)
+    with serving(tmp_path, workers=2) as gateway, ThreadPoolExecutor(4) as callers:
+        answers = callers.map(lambda _: gateway.call("GET", "/lab/sleep?seconds=0.5"), range(4))
+        workers = {int(answer.body) for answer in answers}
+        left = processes_left(workers, 1)
+        survivor = int(gateway.call("GET", "/lab/sleep?seconds=0").body)
+
+    assert len(workers) == 2
+    assert left == {survivor}

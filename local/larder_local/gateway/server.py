@@ -22,6 +22,7 @@ HOST: Final = "127.0.0.1"
 _INTEGRATION_SECONDS: Final = 30.0  # what an HTTP API waits for a function
 _HEADER_BYTES: Final = 10240  # the quota of an HTTP API for the request line and headers
 _DRAIN_SECONDS: Final = 5.0
+_RETIRE_SECONDS: Final = 60.0
 _log = logging.getLogger("larder.access")
 
 
@@ -78,7 +79,7 @@ class Gateway:
 
     async def _retire(self) -> None:
         while True:
-            await asyncio.sleep(60)
+            await asyncio.sleep(_RETIRE_SECONDS)
             for pool in self._pools.values():
                 pool.retire()
 
