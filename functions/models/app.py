@@ -9,7 +9,6 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from larder import web
-from larder.errors import InvalidRequest
 from larder.repository import Document, Repository
 from larder.settings import Settings
 from larder.store import Store
@@ -34,8 +33,6 @@ def description() -> str:
 def asked(allowed: Collection[str], /, **routed: str) -> dict[str, str]:
     """The names in the path and the parameters of the query string, which may be ``allowed`` ones only."""
     query = web.query(app)
-    if query and not allowed:
-        raise InvalidRequest(f"{next(iter(query))[:80]!r} is no parameter here: this route takes none.")
     web.allow_only(query, allowed, "parameter")
     return {**query, **{name: web.path_parameter(app, name, value) for name, value in routed.items()}}
 

@@ -130,3 +130,5 @@ def test_a_misspelt_parameter_is_told() -> None:
     status, document, _ = ask(lambda _: web.allow_only({"usr": 1}, {"user", "n"}, "parameter"), event())
     assert status == 400
     assert document["error"]["message"] == "'usr' is no parameter here: use n, user."
+    _, document, _ = ask(lambda _: web.allow_only({"usr": 1}, (), "parameter"), event())
+    assert document["error"]["message"] == "'usr' is no parameter here: this route takes no parameters."

@@ -118,7 +118,8 @@ def allow_only(given: Collection[str], allowed: Collection[str], what: str) -> N
     """
     for name in given:
         if name not in allowed:
-            raise InvalidRequest(f"{name[:80]!r} is no {what} here: use {', '.join(sorted(allowed))}.")
+            known = f"use {', '.join(sorted(allowed))}" if allowed else f"this route takes no {what}s"
+            raise InvalidRequest(f"{name[:80]!r} is no {what} here: {known}.")
 
 
 def reply(
