@@ -1,6 +1,7 @@
 """The ``larder`` command."""
 
 import logging
+import signal
 import sys
 from typing import Final
 
@@ -28,6 +29,7 @@ def cli() -> None:
 
     Exit status: 0 done, 1 refused or failed (the reason is on standard error), 2 wrong usage.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is cleaned up
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("larder")

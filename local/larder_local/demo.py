@@ -22,6 +22,7 @@ from larder_local.folder import Folder
 
 DIGITS: Final = "digits"
 SHOP: Final = "shop"
+_STOP_SECONDS: Final = 20.0
 
 
 def prepare(folder: Folder) -> None:
@@ -92,9 +93,16 @@ def _make(folder: Folder, model: str) -> None:
 
 def _larder(*arguments: str) -> None:
     click.echo(f"\n$ larder {' '.join(_short(arguments))}")
-    if subprocess.run([sys.executable, "-m", "larder_local", *arguments], check=False).returncode:  # noqa: S603  our own command
+    process = subprocess.Popen([sys.executable, "-m", "larder_local", *arguments])  # noqa: S603  our own command
+    try:
+        status = process.wait()
+    except BaseException:
+        process.terminate()  # and not kill: it removes what it had begun
+        process.wait(_STOP_SECONDS)
+        raise
+    if status:
         raise LarderError(
-            "The demo could not be made: mend what is told above, then start again; what is done stays done."
+            "The demo could not be made: mend what is told above, and start again; what is done stays done."
         )
 
 

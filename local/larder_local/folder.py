@@ -76,7 +76,8 @@ class Folder:
         """The releases of ``model`` that were trained here, oldest first; what cannot be read is passed over."""
         found = []
         for path in self.releases.glob(f"*/{MANIFEST}"):
-            manifest = _manifest(path)
+            # A name with a dot is a release that is still being written.
+            manifest = None if path.parent.name.startswith(".") else _manifest(path)
             if manifest and manifest.model == model:
                 found.append((manifest.created, manifest.release, path.parent))
         return [path for *_, path in sorted(found)]

@@ -19,6 +19,7 @@ import pytest
 from larder_local.gateway.server import Gateway
 from larder_local.gateway.template import load
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 SERVICE = Path(__file__).parent / "service" / "template.yaml"
 
 
@@ -99,9 +100,21 @@ def processes_left(pids: Iterable[int], wanted: int = 0, seconds: float = 20) ->
 
 
 def _runs(pid: int) -> bool:
-    command = ["ps", "-o", "stat=", "-p", str(pid)]
-    state = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603  a number
-    return bool(state.strip()) and not state.startswith("Z")
+    return _stat(pid)[:1] not in ([], ["Z"])
+
+
+def _stat(pid: int) -> list[str]:
+    """State, parent and more (proc(5)); empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def children(pid: int) -> set[int]:
+    """The processes that ``pid`` started and that run."""
+    pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())
+    return {child for child in pids if _stat(child)[1:2] == [str(pid)]}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.local.conftest import Served, processes_left, read, serving
+from tests.local.conftest import LINUX, Served, processes_left, read, serving
 
 from larder.errors import SettingsError
 
@@ -216,6 +216,7 @@ def test_when_all_workers_are_busy_and_the_queue_is_full_requests_are_refused(
     assert statuses == [200] * 3 + [503] * 5
 
 
+@LINUX
 def test_workers_that_are_idle_for_long_go_but_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("larder_local.gateway.server._RETIRE_SECONDS", 0.05)
     monkeypatch.setattr("larder_local.gateway.pool._IDLE_SECONDS", 0.5)

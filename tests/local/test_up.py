@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.local.conftest import SERVICE, larder, processes_left, running
+from tests.local.conftest import LINUX, SERVICE, children, larder, processes_left, running
 
 from larder_local.commands.up import localised
 from larder_local.folder import Folder
@@ -17,6 +17,7 @@ from larder_local.gateway.template import load
 PLAIN = ("--no-demo", "--template", str(SERVICE))
 
 
+@LINUX
 def test_it_prints_its_address_and_stops_everything_at_sigterm(tmp_path: Path) -> None:
     with running(tmp_path, *PLAIN) as up:
         worker = int(up.ask("/lab/sleep?seconds=0").body)
@@ -33,14 +34,13 @@ def test_it_stops_at_ctrl_c(tmp_path: Path) -> None:
         assert up.process.wait(30) == 0
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="only Linux ends the children of a process that was killed")
+@LINUX
 def test_workers_end_when_it_is_killed_outright_busy_or_idle(tmp_path: Path) -> None:
     with running(tmp_path, *PLAIN, "--workers", "2") as up:
         idle = int(up.ask("/lab/sleep?seconds=0").body)
-        children = f"/proc/{up.process.pid}/task/{up.process.pid}/children"
         caller = threading.Thread(target=_ask_and_see_it_break, args=(up.ask, "/lab/sleep?seconds=1.9"))
         caller.start()
-        workers = {int(pid) for pid in Path(children).read_text().split()}
+        workers = children(up.process.pid)
         up.process.kill()
         up.process.wait(10)
         caller.join()
@@ -78,6 +78,7 @@ def test_a_second_one_in_the_same_folder_and_a_taken_port_are_told(tmp_path: Pat
         assert "Traceback" not in again.stderr + taken.stderr
 
 
+@LINUX
 def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
     with running(tmp_path, *PLAIN) as up, socket.socket() as outside:
         port = int(up.address.rpartition(":")[2])

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +47,6 @@ def command(port: int, workers: int, template: Path | None, *, with_demo: bool) 
     Routes, time-outs and environment come from template.yaml. A variable that the template sets for a function may be
     overridden in this command's environment, but for LARDER_STORE and LARDER_CACHE_DIR, which stay in .larder.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is cleaned up
     folder = Folder.here()
     served = load(template or find_template(Path.cwd()))
     with folder.lock():

@@ -1,6 +1,7 @@
 """What the workers print: one file a function, as CloudWatch has one log group a function."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import IO, Final
 
@@ -18,11 +19,12 @@ class FunctionLog:
 
     def write(self, lines: bytes) -> None:
         """Appends; the caller gives whole lines, so that those of several workers do not mix."""
-        if self._file.tell() + len(lines) > _LARGEST:
-            self._file.close()
-            self.path.replace(self.path.with_name(self.path.name + ".1"))
-            self._file = self.path.open("ab", buffering=0)
-        self._file.write(lines)
+        with contextlib.suppress(OSError):  # a full disk costs the log, not the answers
+            if self._file.tell() + len(lines) > _LARGEST:
+                self._file.close()
+                self.path.replace(self.path.with_name(self.path.name + ".1"))
+                self._file = self.path.open("ab", buffering=0)
+            self._file.write(lines)
 
     async def copy(self, stream: asyncio.StreamReader) -> None:
         """Copies a worker's output until it ends."""
