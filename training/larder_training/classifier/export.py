@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from larder.rollout.graph import check_graph
 from larder.serving import ClassifierServing
 from larder_training.classifier import calibrate
 from larder_training.classifier.backbone import Features
@@ -69,6 +70,7 @@ def export(options: ClassifierOptions, features: Features, head: Head, parts: Sp
         temperature=temperature,
         novelty_threshold=calibrate.novelty_threshold(answers["validation"].novelty),
     )
+    check_graph(model, calibrated)  # what the rollout will ask of it
     comparison = _compare(quantised, why, head, truth, in_float, answers)
     return Exported(graph, calibrated, truth, answers, comparison)
 

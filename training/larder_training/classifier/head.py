@@ -25,6 +25,8 @@ TOLERANCE: Final = 1e-5  # largest entry of the gradient
 # A feature that hardly varies would be blown up by its own deviation, and int8's rounding with it.
 LEAST_DEVIATION: Final = 0.1  # share of the median deviation
 
+LEAST_LIKELIHOOD: Final = 1e-9  # one photo that is wrong beyond doubt must not decide alone
+
 Labels = NDArray[np.int64]
 
 
@@ -166,8 +168,10 @@ class _Path:
         fresh = _regression(strength, len(self.learn))
         self.model = fresh if self.model is None else self.model.set_params(C=fresh.C)
         self.model.fit(self.features[self.learn], self.labels[self.learn])
-        held_out = self.model.predict_log_proba(self.features[self.judge])
+        held_out = self.model.predict_proba(self.features[self.judge])
         seen: Sequence[int] = list(self.model.classes_)
-        columns = np.array([seen.index(label) if label in seen else -1 for label in self.labels[self.judge]])
-        losses = -held_out[np.arange(len(columns)), columns]
-        return float(np.where(columns < 0, 20.0, np.minimum(losses, 20.0)).mean())
+        likelihood = [
+            row[seen.index(label)] if label in seen else 0.0
+            for row, label in zip(held_out, self.labels[self.judge], strict=True)
+        ]
+        return float(-np.log(np.maximum(likelihood, LEAST_LIKELIHOOD)).mean())

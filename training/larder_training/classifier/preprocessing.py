@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from larder.errors import InvalidRequest
 from larder.fields import Fields
@@ -64,17 +64,17 @@ def read_spec(path: Path) -> Preprocessing:
         fields = Fields(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise InvalidRequest(f"The backbone's specification {path.name} cannot be read: {error}. Mend it.") from error
-    spec = Preprocessing(
-        mean=fields.numbers("mean") if fields.has("mean") else None,
-        std=fields.numbers("std") if fields.has("std") else None,
-        resize_short=fields.integer("resize_short") if fields.has("resize_short") else None,
-        input_size=fields.integer("input_size") if fields.has("input_size") else None,
-        output=fields.text("output") if fields.has("output") else None,
-        resampling=cast("Resampling", fields.choice("resampling", RESAMPLINGS)) if fields.has("resampling") else None,
-    )
+    values = {
+        "mean": fields.numbers("mean") if fields.has("mean") else None,
+        "std": fields.numbers("std") if fields.has("std") else None,
+        "resize_short": fields.integer("resize_short") if fields.has("resize_short") else None,
+        "input_size": fields.integer("input_size") if fields.has("input_size") else None,
+        "output": fields.text("output") if fields.has("output") else None,
+        "resampling": fields.choice("resampling", RESAMPLINGS) if fields.has("resampling") else None,
+    }
     fields.finish()
     if fields.problems:
         raise InvalidRequest(
             f"The backbone's specification {path.name} is wrong: {'; '.join(fields.problems)}. Mend it."
         )
-    return spec
+    return Preprocessing(**cast("dict[str, Any]", values))

@@ -134,10 +134,11 @@ def _quantise(model: onnx.ModelProto, ranges: _Ranges, float_nodes: Sequence[str
     ranges.rewind()
     options: dict[str, Any] = {"TensorQuantOverrides": _depthwise(model)}
     with tempfile.TemporaryDirectory(prefix="larder-") as folder, _quiet():
-        path = Path(folder) / "int8.onnx"
+        given, made = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        given.write_bytes(to_bytes(model))  # handed over as an object, it would be changed
         quantize_static(
-            model,
-            path,
+            given,
+            made,
             ranges,
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(OPERATORS),
@@ -149,7 +150,7 @@ def _quantise(model: onnx.ModelProto, ranges: _Ranges, float_nodes: Sequence[str
             weight_type=QuantType.QInt8,
             extra_options=options,
         )
-        return canonical(onnx.load(path))
+        return canonical(onnx.load(made))
 
 
 @contextmanager

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from larder_training.classifier import calibrate, head
+from larder_training.classifier.head import Head
+from larder_training.progress import Progress
+
+QUIET = Progress(quiet=True)
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+def clouds(rows: int, classes: int, dimensions: int, spread: float = 1.0) -> tuple[Floats, Labels]:
+    random = np.random.default_rng(0)
+    labels = np.arange(rows) % classes
+    centres = random.normal(0, 1, (classes, dimensions))
+    features = centres[labels] + random.normal(0, spread, (rows, dimensions))
+    # Features of very different size and place, one of them constant.
+    features = features * np.geomspace(0.1, 10, dimensions) + 3
+    features[:, 0] = 2
+    return features.astype(np.float32), labels.astype(np.int64)
+
+
+def fit(features: Floats, labels: Labels, groups: Labels | None = None, folds: int = 4) -> Head:
+    groups = np.arange(len(labels)) if groups is None else groups
+    return head.fit(features, labels, groups, np.zeros(len(labels), np.bool_), folds=folds, progress=QUIET)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_head_minimises_the_regularised_loss(classes: int) -> None:
+    """Against a plain optimiser on the formula: mean cross-entropy + strength / 2 * ||W||^2."""
+    features, labels = clouds(90, classes, 6)
+    made = fit(features, labels)
+    scale = np.maximum(features.std(0), np.median(features.std(0)) * head.LEAST_DEVIATION)
+    standard = (features - features.mean(0)) / scale
+
+    if classes == 2:  # one weight vector, for the second class against the first
+
+        def logits(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.stack([np.zeros(90), standard @ flat[1:] + flat[0]], axis=1)
+
+        start = np.zeros(7)
+    else:
+
+        def logits(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(standard @ flat[classes:].reshape(6, classes) + flat[:classes])
+
+        start = np.zeros(7 * classes)
+    free = 1 if classes == 2 else classes
+
+    def loss(flat: NDArray[np.float64]) -> float:
+        data = -log_softmax(logits(flat), axis=1)[np.arange(90), labels].mean()
+        return float(data + made.strength / 2 * (flat[free:] ** 2).sum())
+
+    best = minimize(loss, start, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8}).x
+    np.testing.assert_allclose(softmax(made.logits(features), axis=1), softmax(logits(best), axis=1), atol=5e-3)
+
+
+def test_class_means_are_of_features_at_length_one() -> None:
+    features, labels = clouds(60, 3, 5)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    expected = np.stack([unit[labels == c].mean(0) for c in range(3)])
+    np.testing.assert_allclose(fit(features, labels).means, expected, rtol=1e-5)
+
+
+def test_noise_asks_for_stronger_regularisation_than_signal() -> None:
+    clear, labels = clouds(120, 3, 20, spread=0.3)
+    random = np.random.default_rng(3)
+    noise = random.normal(size=clear.shape).astype(np.float32)
+    assert fit(noise, labels).strength > fit(clear, labels).strength
+    assert fit(noise, labels).strength == max(head.STRENGTHS)
+
+
+def test_rows_of_one_group_are_never_on_both_sides_of_a_fold() -> None:
+    """Ten copies of noise look learnable as soon as one copy is learnt from and another judged on."""
+    random = np.random.default_rng(0)
+    noise, labels = random.normal(size=(24, 12)), np.arange(24) % 2
+    copies = np.repeat(noise, 10, axis=0).astype(np.float32)
+    honest = fit(copies, np.repeat(labels, 10), np.repeat(np.arange(24), 10))
+    leaky = fit(copies, np.repeat(labels, 10))
+    assert min(loss for _, loss in leaky.losses) < 0.2
+    assert min(loss for _, loss in honest.losses) > 0.6
+
+
+def test_changed_copies_are_learnt_from_and_not_judged_on() -> None:
+    features, labels = clouds(60, 3, 8, spread=0.3)
+    wrong = np.repeat(features, 2, axis=0)
+    changed = np.tile([False, True], 60)
+    random = np.random.default_rng(0)
+    wrong[changed] = random.permutation(wrong[changed])  # copies that show anything
+    groups = np.repeat(np.arange(60), 2)
+    judged = head.fit(wrong, np.repeat(labels, 2), groups, changed, folds=4, progress=QUIET)
+    everything = head.fit(wrong, np.repeat(labels, 2), groups, np.zeros(120, np.bool_), folds=4, progress=QUIET)
+    assert judged.losses[0][1] < everything.losses[0][1]
+
+
+def test_fewer_folds_where_a_class_has_few_groups() -> None:
+    features, labels = clouds(60, 3, 5)
+    groups = np.arange(60)
+    groups[labels == 2] = np.arange(20) % 3 + 100
+    assert fit(features, labels, groups).folds == 3
+
+
+def test_a_large_training_chooses_on_whole_groups_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head, "MAX_ROWS", 200)
+    labels = np.array([0] * 1400 + [1] * 96 + [2] * 4)
+    groups = np.arange(1500) // 2
+    rows = head._some(labels, groups)
+    assert 200 <= len(rows) < 400
+    assert set(labels[rows]) == {0, 1, 2}
+    assert all((np.isin(np.flatnonzero(groups == group), rows)).all() for group in set(groups[rows]))
+    assert (labels[rows] == 2).sum() == 4
+
+
+def test_temperature_is_found_again() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (20_000, 4))
+    labels = np.array([random.choice(4, p=p) for p in softmax(logits, axis=1)])
+    assert calibrate.temperature((logits * 3).astype(np.float32), labels) == pytest.approx(3, rel=0.05)
+
+
+def test_temperature_stays_sensible_where_every_photo_is_right() -> None:
+    logits = np.eye(3, dtype=np.float32)[np.arange(30) % 3] * 12
+    found = calibrate.temperature(logits, np.arange(30) % 3)
+    # 32 imagined photos with one error: the confidence that fits is 31/32.
+    assert softmax(logits[0] / found).max() == pytest.approx(31 / 32, abs=1e-3)
+
+
+def test_thresholds_give_the_best_f1_of_all() -> None:
+    random = np.random.default_rng(1)
+    probabilities = random.dirichlet((1, 1, 1), 80).astype(np.float32)
+    labels = np.array([random.choice(3, p=p / p.sum()) for p in probabilities.astype(float)])
+    for label, threshold in enumerate(calibrate.thresholds(probabilities, labels)):
+
+        def f1(cut: float, label: int = label) -> float:
+            named, positive = probabilities[:, label] >= cut, labels == label
+            return float(2 * (named & positive).sum() / (named.sum() + positive.sum()))
+
+        assert f1(threshold) == pytest.approx(max(f1(float(cut)) for cut in np.linspace(0, 1, 2001)), abs=1e-9)
+
+
+def test_a_clean_cut_has_its_threshold_at_a_half_or_just_beside_the_gap() -> None:
+    labels = np.array([0, 0, 1, 1])
+    assert calibrate.thresholds(np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]], np.float32), labels) == (
+        0.5,
+        0.5,
+    )
+    first, second = calibrate.thresholds(
+        np.array([[0.3, 0.7], [0.25, 0.75], [0.1, 0.9], [0.2, 0.8]], np.float32), labels
+    )
+    assert 0.2 < first < 0.25
+    assert 0.75 < second < 0.8
+
+
+def test_calibration_error_of_a_worked_example() -> None:
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55], np.float32)
+    right = np.array([True, True, True, False, True, False])
+    assert calibrate.calibration_error(confidence, right) == pytest.approx(4 / 6 * 0.2 + 2 / 6 * 0.05, abs=1e-6)
