@@ -18,7 +18,9 @@ COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "
 DROPPED = {
     "cancellations (InvoiceNo starts with C)": pl.col("InvoiceNo").str.starts_with("C"),
     "without a customer": pl.col("CustomerID").is_null(),
-    "without an article": pl.col("StockCode").is_null(),
+    "no article but a fee (StockCode without five digits: postage, bank charges)": ~pl.col("StockCode")
+    .str.contains(r"^\d{5}")
+    .fill_null(value=False),
     "quantity not above 0": ~(pl.col("Quantity") > 0).fill_null(value=False),
 }
 

@@ -18,7 +18,7 @@ USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
 NEIGHBOUR_SLOTS: Final = 100
 _UNIT_QUANTILE: Final = 0.99
-_UNIT_USERS: Final = 2000
+_UNIT_USERS: Final = 1000
 _EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
 
 
@@ -120,10 +120,10 @@ def with_diagonal(linear: sp.csr_array, repeat: float) -> sp.csr_array:
 
 
 def unit(affinity: sp.csr_array, linear: sp.csr_array) -> float:
-    """The 99th percentile of users' best scores (of some thousands, evenly spaced): what the tables call 1."""
+    """The 99th percentile of users' best scores (of a thousand or two, evenly spaced): what the tables call 1."""
     known = np.flatnonzero(np.diff(affinity.indptr))
     asked = affinity[known[:: max(1, known.size // _UNIT_USERS)]]
-    tops = np.asarray((asked @ linear).max(axis=1).toarray(), np.float64).ravel()
+    tops = multiply_top(asked, linear, 1).scores[:, 0].astype(np.float64)
     quantile = float(np.quantile(tops, _UNIT_QUANTILE)) if tops.size else 0.0
     return quantile if quantile > 0 else 1.0  # nothing co-occurs, so there is nothing to scale
 

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from larder.errors import InvalidRequest
+from larder_training.demo_shop import ShopFiles
+from larder_training.progress import Progress
+from larder_training.recommender.evaluate import evaluate
+from larder_training.recommender.options import RecommenderOptions
+from larder_training.recommender.train import train
+
+
+@pytest.fixture(scope="module")
+def parts(shop: ShopFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The shop's log in three periods, and a release that was trained on the first."""
+    folder = tmp_path_factory.mktemp("parts")
+    log = pl.read_csv(shop.interactions)
+    first, second = log["TIMESTAMP"].quantile(0.7), log["TIMESTAMP"].quantile(0.85)
+    time = pl.col("TIMESTAMP")
+    periods = {"past": time <= first, "history": (time > first) & (time <= second), "later": time > second}
+    for name, mask in periods.items():
+        log.filter(mask).write_csv(folder / f"{name}.csv")
+    options = RecommenderOptions(folder / "past.csv", "shop", items=shop.items, out=folder / "releases")
+    return {**{name: folder / f"{name}.csv" for name in periods}, "release": train(options, Progress(quiet=True))}
+
+
+def test_a_release_is_measured_on_what_came_later(parts: dict[str, Path]) -> None:
+    told = evaluate(parts["release"], parts["later"])
+    later = pl.read_csv(parts["later"])
+    assert told["users"] == later["USER_ID"].n_unique()
+    assert told["relevant_items"] == later.unique(["USER_ID", "ITEM_ID"]).height
+    assert told["events"]["already_trained_on"] == 0
+    assert told["metrics"]["ndcg@20"]["mean"] > told["baselines"]["popularity"]["ndcg@20"]["mean"]
+    assert told["baselines"]["popularity"]["ndcg@20"]["difference"]["interval"][0] > 0
+
+
+def test_history_makes_the_sessions(parts: dict[str, Path]) -> None:
+    without, told = (
+        evaluate(parts["release"], parts["later"]),
+        evaluate(parts["release"], parts["later"], parts["history"]),
+    )
+    assert told["users"] == without["users"]
+    assert told["metrics"]["ndcg@20"] != without["metrics"]["ndcg@20"]
+
+
+def test_events_that_it_was_trained_on_do_not_count(parts: dict[str, Path], shop: ShopFiles) -> None:
+    told, whole = evaluate(parts["release"], parts["later"]), evaluate(parts["release"], shop.interactions)
+    past = pl.read_csv(parts["past"]).height
+    assert whole["events"]["already_trained_on"] + whole["events"]["duplicates"] >= past
+    assert whole["users"] >= told["users"]
+    with pytest.raises(InvalidRequest, match="give later ones"):
+        evaluate(parts["release"], parts["past"])
+
+
+def test_items_that_it_does_not_know_count_as_missed(parts: dict[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "USER_ID,ITEM_ID,TIMESTAMP\nu0001,never-seen,4000000000\nstranger,p0001,4000000000\n", encoding="utf-8"
+    )
+    told = evaluate(parts["release"], log)
+    assert (told["users"], told["relevant_items"], told["unknown_items"]) == (2, 2, 1)
+
+
+def test_a_folder_that_is_no_release_is_refused(tmp_path: Path, shop: ShopFiles) -> None:
+    with pytest.raises(InvalidRequest, match="give the folder that `larder train` printed"):
+        evaluate(tmp_path, shop.interactions)

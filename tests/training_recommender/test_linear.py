@@ -1,0 +1,102 @@
+"""The regression against oracles: dense EASE by its closed form, and least squares by another library's solver."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender import linear
+from larder_training.recommender.affinity import cut_histories
+from larder_training.recommender.cholesky import solve
+from larder_training.recommender.linear import Regression, fit_linear
+
+
+@pytest.fixture
+def affinity() -> sp.csr_array:
+    random = np.random.default_rng(7)
+    dense = random.random((90, 24)) * (random.random((90, 24)) < 0.4)
+    return sp.csr_array(dense)
+
+
+def gram_of(affinity: sp.csr_array, exponent: float) -> NDArray[np.float64]:
+    dense = affinity.toarray()
+    degree = np.maximum((dense > 0).sum(axis=1), 1.0)
+    gram: NDArray[np.float64] = dense.T @ (dense * degree[:, None] ** -exponent)
+    return gram
+
+
+def ease(gram: NDArray[np.float64], added: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Steck 2019, equation 8: P the inverse of the regularised Gram matrix, B = I - P / diag(P)."""
+    inverse = np.linalg.inv(gram + np.diag(added))
+    result: NDArray[np.float64] = np.eye(len(gram)) - inverse / np.diag(inverse)
+    return result
+
+
+@pytest.mark.parametrize(("ridge", "dropout", "exponent"), [(0.5, 0.0, 0.0), (4.0, 0.4, 0.3), (0.1, 0.7, 0.5)])
+def test_with_all_other_items_it_is_ease(affinity: sp.csr_array, ridge: float, dropout: float, exponent: float) -> None:
+    gram = gram_of(affinity, exponent)
+    # Items that never co-occur would be left out by us and get a coefficient by EASE: here all do.
+    assert (gram > 0).all()
+    added = ridge * np.diag(gram).mean() + dropout / (1 - dropout) * np.diag(gram)
+    found = fit_linear(affinity, Regression(ridge, dropout, width=23, user_exponent=exponent)).toarray()
+    assert np.diag(found).tolist() == [0.0] * 24
+    np.testing.assert_allclose(found, ease(gram, added), atol=2e-6)  # G is held in float32
+
+
+def test_a_narrow_regression_rests_on_the_items_that_co_occur_most(affinity: sp.csr_array) -> None:
+    gram = gram_of(affinity, 0.3)
+    added = 4.0 * np.diag(gram).mean() + 0.4 / 0.6 * np.diag(gram)
+    found = fit_linear(affinity, Regression(width=5)).toarray()
+    for item in range(24):
+        others = np.delete(np.arange(24), item)
+        chosen = others[np.argsort(-gram[others, item])[:5]]
+        expected = np.zeros(24)
+        system = gram[np.ix_(chosen, chosen)] + np.diag(added[chosen])
+        expected[chosen] = np.linalg.lstsq(system, gram[chosen, item])[0]
+        np.testing.assert_allclose(found[:, item], expected, atol=2e-6)
+
+
+def test_a_sparse_gram_matrix_gives_the_same(affinity: sp.csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
+    dense = fit_linear(affinity, Regression(width=6)).toarray()
+    monkeypatch.setattr(linear, "DENSE_BYTES", 0)
+    np.testing.assert_allclose(fit_linear(affinity, Regression(width=6)).toarray(), dense, atol=2e-6)
+
+
+def test_any_number_of_threads_gives_the_same_bytes(affinity: sp.csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_CHUNK", 2)
+    results = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr(linear, "cpu_count", lambda threads=threads: threads)
+        results.append(fit_linear(affinity, Regression(width=6)))
+    assert len({result.data.tobytes() + result.indices.tobytes() for result in results}) == 1
+
+
+def test_items_that_nobody_shares_stand_alone() -> None:
+    alone = sp.csr_array(np.diag([1.0, 2.0, 0.0]))
+    assert fit_linear(alone, Regression()).nnz == 0
+
+
+def test_it_tells_how_far_it_is(affinity: sp.csr_array) -> None:
+    told: list[int] = []
+    fit_linear(affinity, Regression(width=3), told.append)
+    assert sum(told) == 24
+
+
+def test_only_the_strongest_of_a_long_history_count() -> None:
+    matrix = sp.csr_array(np.array([[3.0, 1.0, 2.0, 2.0], [0.0, 1.0, 0.0, 0.0]]))
+    assert cut_histories(matrix, 2).toarray().tolist() == [[3, 0, 2, 0], [0, 1, 0, 0]]
+
+
+def test_cholesky_solves_as_numpy_does() -> None:
+    random = np.random.default_rng(0)
+    for size in (1, 2, 17, 200):
+        factor = random.normal(size=(size + 5, size))
+        system, right = factor.T @ factor + np.eye(size), random.normal(size=size)
+        np.testing.assert_allclose(solve(system.copy(), right), np.linalg.solve(system, right), rtol=1e-9)
+
+
+def test_cholesky_refuses_what_it_cannot_solve() -> None:
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        solve(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2))
+    with pytest.raises(ValueError, match="C order"):
+        solve(np.asfortranarray([[2.0, 1.0], [0.0, 2.0]]), np.ones(2))

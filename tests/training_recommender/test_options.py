@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from larder.errors import InvalidRequest
+from larder_training.recommender.options import RecommenderOptions, parse_numbers
+
+
+def test_numbers_by_event_type() -> None:
+    assert parse_numbers("--event-weights", ["view=1,cart=3", " pay = 5.5 "]) == {"view": 1, "cart": 3, "pay": 5.5}
+    assert parse_numbers("--event-weights", []) == {}
+
+
+@pytest.mark.parametrize("text", ["view", "view=", "=3", "view=much", "view=nan", "view=inf"])
+def test_a_wrong_piece_is_named(text: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"--event-weights: '{text}' is not EVENT=NUMBER"):
+        parse_numbers("--event-weights", [text])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"half_life_days": 0}, "half_life_days is 0"),
+        ({"half_life_days": -1}, "half_life_days is -1"),
+        ({"event_weights": {"view": -1.0}}, "from 0 up"),
+        ({"event_weights": {"view": 0.0}}, "leave every event out"),
+        ({"width": 0}, "width is 0"),
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        RecommenderOptions(Path("log.csv"), "shop", **values)  # type: ignore[arg-type]  # wrong on purpose
