@@ -42,11 +42,11 @@ class Route:
         closeness, variables = [-last if greedy else 0], {}
         for part, segment in zip(pattern, segments, strict=True):
             variable = part.startswith("{") and part.endswith("}")
-            if not segment if variable else part != unquote(segment):
+            if variable and segment:
+                variables[part[1:-1].removesuffix("+")] = unquote(segment)
+            elif variable or part != unquote(segment):
                 return None
             closeness.append(_VARIABLE if variable else _STATIC)
-            if variable:
-                variables[part[1:-1].removesuffix("+")] = unquote(segment)
         return (_GREEDY if greedy else _FULL, *closeness, self.method == ANY), variables
 
 
