@@ -24,7 +24,7 @@ def bundle() -> tuple[Store, ModelHost[Classifier]]:
     host = ModelHost(
         store,
         "classifier",
-        partial(Classifier.open, max_pixels=given.max_pixels),
+        partial(Classifier.open, max_pixels=given.max_pixels, threads=given.vcpus),
         cache_dir=given.cache_dir,
         max_bytes=given.cache_bytes,
         refresh_seconds=given.refresh_seconds,

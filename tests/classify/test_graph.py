@@ -1,6 +1,5 @@
 """The graph alone: what it is loaded with, what it must be, and what its numbers become."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -120,9 +119,10 @@ def test_a_file_that_is_no_graph_is_refused_without_naming_its_path(
         assert str(tmp_path) not in str(caught.value)
 
 
-def test_the_session_is_set_for_small_machines(classifier: Classifier, graph: Graph) -> None:
+def test_the_session_is_set_for_small_machines(serving: ClassifierServing, graph: Graph) -> None:
+    classifier = Classifier(graph(), serving, threads=2)
     options = classifier._session.get_session_options()
-    assert options.intra_op_num_threads == len(os.sched_getaffinity(0))
+    assert options.intra_op_num_threads == 2
     assert options.inter_op_num_threads == 1
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert options.graph_optimization_level.name == "ORT_DISABLE_ALL"

@@ -17,7 +17,17 @@ FINE = {
 
 
 def test_a_complete_environment_is_read() -> None:
-    assert Settings.from_environment(FINE) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100)
+    lambdas = FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
+    assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, 1)
+
+
+@pytest.mark.parametrize(("memory", "vcpus"), [("128", 1), ("1769", 1), ("3008", 2), ("10240", 6)])
+def test_lambdas_memory_decides_the_vcpus(memory: str, vcpus: int) -> None:
+    assert Settings.from_environment(FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory}).vcpus == vcpus
+
+
+def test_elsewhere_every_processor_counts() -> None:
+    assert Settings.from_environment(FINE).vcpus >= 1
 
 
 def test_every_missing_variable_is_told_at_once() -> None:

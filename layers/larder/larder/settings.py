@@ -9,17 +9,21 @@
 ========================  ==============================================================================
 
 None has a default: a variable that is missing is a mistake in the template, and says so at the first request.
+Lambda itself sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which decides how many vCPUs a function has: one for each
+1,769 MB, whatever number of processors the machine shows. Where it is missing, all processors count.
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from larder.errors import SettingsError
 
 T = TypeVar("T")
+_MB_A_VCPU: Final = 1769  # AWS Lambda's developer guide, "Configure Lambda function memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Settings:
     cache_bytes: int
     refresh_seconds: float
     max_pixels: int
+    vcpus: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -53,10 +58,17 @@ class Settings:
             cache_bytes=read("LARDER_CACHE_BYTES", _positive, "a number of bytes, 1 or more", 1),
             refresh_seconds=read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
             max_pixels=read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
+            vcpus=_vcpus(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
         )
         if problems:
             raise SettingsError("This function's environment is not complete.", problems)
         return settings
+
+
+def _vcpus(memory: str | None) -> int:
+    if memory is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, round(int(memory) / _MB_A_VCPU))
 
 
 def _url(text: str) -> str:

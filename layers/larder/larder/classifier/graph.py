@@ -1,6 +1,5 @@
 """The classifier: one ONNX graph from pixels to calibrated probabilities, an embedding, and how strange it looks."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,23 +43,26 @@ class Classifier:
     Raises InvalidModel when the graph does not load, or its inputs and outputs are not what the manifest says.
     """
 
-    def __init__(self, model: Path | bytes, serving: ClassifierServing, *, max_pixels: int = image.MAX_PIXELS) -> None:
+    def __init__(
+        self, model: Path | bytes, serving: ClassifierServing, *, max_pixels: int = image.MAX_PIXELS, threads: int = 1
+    ) -> None:
+        """``threads`` share one run: as many as the process has vCPUs."""
         self.serving = serving
         self._max_pixels = max_pixels
         size = len(model) if isinstance(model, bytes) else model.stat().st_size
         # Measured on MobileNetV2: the weights twice (as read, and packed for the kernels) and 8 MiB to work in.
         self.nbytes: int = 2 * size + 8 * 2**20
-        self._session = _load(model)
+        self._session = _load(model, threads)
         self._thresholds = np.array(serving.thresholds, np.float64)
         _check_signature(self._session, serving)
 
     @classmethod
-    def open(cls, files: ReleaseFiles, *, max_pixels: int = image.MAX_PIXELS) -> "Classifier":
+    def open(cls, files: ReleaseFiles, *, max_pixels: int = image.MAX_PIXELS, threads: int = 1) -> "Classifier":
         """Loads the graph of a release."""
         serving = files.manifest.serving
         if not isinstance(serving, ClassifierServing):
             raise InvalidModel(f"Release {files.manifest.release} is no classifier's: ask for it under its own kind.")
-        return cls(files.path(serving.file), serving, max_pixels=max_pixels)
+        return cls(files.path(serving.file), serving, max_pixels=max_pixels, threads=threads)
 
     def run(self, images: image.Pixels) -> tuple[Floats, Floats, Floats]:
         """Runs a batch of decoded pictures.
@@ -104,12 +106,12 @@ class Classifier:
         """Does nothing: the graph's memory goes with the last request that still holds it."""
 
 
-def _load(model: Path | bytes) -> ort.InferenceSession:
+def _load(model: Path | bytes, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     # Optimised when it was trained: doing it again would cost each cold start as much as loading does.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.intra_op_num_threads = _cpus()
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # A spinning thread burns the time slice that a Lambda of less than one vCPU has for the work itself.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -122,11 +124,6 @@ def _load(model: Path | bytes) -> ort.InferenceSession:
             str(error).split("\n", maxsplit=1)[0].replace(str(model) if isinstance(model, Path) else "\n", "the file")
         )
         raise InvalidModel(f"The ONNX graph does not load: {reason[:200]}. Train and publish it again.") from error
-
-
-def _cpus() -> int:
-    """The vCPUs that this process may use; in a container those are fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_signature(session: ort.InferenceSession, serving: ClassifierServing) -> None:
