@@ -31,6 +31,7 @@ def test_a_release_is_measured_on_what_came_later(parts: dict[str, Path]) -> Non
     assert told["users"] == later["USER_ID"].n_unique()
     assert told["relevant_items"] == later.unique(["USER_ID", "ITEM_ID"]).height
     assert told["events"]["already_trained_on"] == 0
+    assert told["headline"]["ndcg@20"] == told["metrics"]["ndcg@20"]["mean"]
     assert told["metrics"]["ndcg@20"]["mean"] > told["baselines"]["popularity"]["ndcg@20"]["mean"]
     assert told["baselines"]["popularity"]["ndcg@20"]["difference"]["interval"][0] > 0
 

@@ -18,6 +18,7 @@ from larder.serving import RecommenderServing
 from larder.vocabulary import Vocabulary
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
+from larder_training.recommender.measure import headline
 from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, hits
 from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
@@ -69,7 +70,7 @@ def evaluate(release_folder: Path, interactions: Path, history: Path | None = No
     truth = _truth(asked, len(items))
     relevant = np.array([each.relevant for each in asked], np.int64)
     told = bootstrap({name: by_user(hits(ranking, truth), relevant) for name, ranking in shown.items()}, SEED)
-    return {
+    found = {
         "model": manifest.model,
         "release": manifest.release,
         "users": len(asked),
@@ -80,6 +81,7 @@ def evaluate(release_folder: Path, interactions: Path, history: Path | None = No
         "baselines": {"popularity": told["popularity"]},
         "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in shown.items()},
     }
+    return {**found, "headline": headline(found)}
 
 
 def trained_until(manifest: Manifest) -> int:

@@ -42,9 +42,11 @@ class Examination:
         session = rest_of_session(self.period, self.fitted.choices.session_length)
         served = Served.of(self.fitted, np.union1d(known.users, session.users))
         shown = self._systems(served, known)
+        told = self._told(known, shown)
         return {
+            "headline": headline(told),
             "protocol": _PROTOCOL,
-            **self._told(known, shown),
+            **told,
             "recent_popularity_days": self.window,
             "curve": _curve(shown, self.fitted),
             "by_event": self._by_event(known, shown),
@@ -137,6 +139,19 @@ _PROTOCOL = (
     "one was fitted to all events afterwards. Intervals are 95 %, bootstrapped over users; differences and ratios are "
     "paired by user."
 )
+
+
+def headline(told: Document) -> Document:
+    """What fits a glance: main metrics, coverage, recall over popularity's; empty where nothing was measured."""
+    metrics, popular = told["metrics"], told["baselines"]["popularity"]
+    if not metrics:
+        return {}
+    ratio = popular["recall@20"].get("ratio")
+    return {
+        **{name: metrics[name]["mean"] for name in ("recall@20", "ndcg@20", "mrr@25")},
+        "coverage": told["coverage"]["larder"],
+        **({"recall@20 over popularity": ratio["mean"]} if ratio else {}),
+    }
 
 
 def _short(told: Document) -> Document:
