@@ -17,7 +17,7 @@ from typing import IO, cast
 import pytest
 
 from larder_local.gateway.server import Gateway
-from larder_local.gateway.template import load
+from larder_local.gateway.template import Template, load
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 SERVICE = Path(__file__).parent / "service" / "template.yaml"
@@ -58,13 +58,13 @@ def read(connection: http.client.HTTPConnection) -> Answer:
 
 
 @contextmanager
-def serving(logs: Path, *, workers: int, timeout: float = 30.0) -> Iterator[Served]:
-    """Runs a gateway in a thread of its own until the block ends."""
+def serving(logs: Path, *, workers: int, timeout: float = 30.0, template: Template | None = None) -> Iterator[Served]:
+    """Runs a gateway in a thread of its own until the block ends: over ``template``, or over ``service/``."""
     started: Future[tuple[str, Callable[[], None]]] = Future()
 
     async def run() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        gateway = Gateway(load(SERVICE), logs=logs, workers=workers, timeout=timeout)
+        gateway = Gateway(template or load(SERVICE), logs=logs, workers=workers, timeout=timeout)
         try:
             started.set_result((await gateway.start(0), lambda: void(loop.call_soon_threadsafe(stop.set))))
             await stop.wait()

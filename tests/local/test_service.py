@@ -3,6 +3,7 @@
 import json
 import shlex
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -89,6 +90,18 @@ def test_the_three_commands_that_it_prints_work(up: Up, home: Path) -> None:
             assert len(document["items"]) == 10
         else:
             assert [model["model"] for model in document["models"]] == ["digits", "shop"]
+
+
+def test_the_readmes_curl_commands_work(up: Up, home: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = [line for line in readme.splitlines() if line.startswith("curl ") and "127.0.0.1:8080" in line]
+    assert len(commands) == 4
+    for command in commands:
+        local = command.replace("http://127.0.0.1:8080", up.address)
+        done = subprocess.run(["bash", "-c", local], cwd=home, capture_output=True, check=True)  # noqa: S603, S607  ours
+        document = json.loads(done.stdout)
+        assert "error" not in document, command
+        assert document.get("labels") or len(document.get("items", ())) == 3 or document["models"]
 
 
 def test_the_thin_clients(up: Up, home: Path) -> None:
