@@ -45,6 +45,24 @@ def test_history_makes_the_sessions(parts: dict[str, Path]) -> None:
     assert told["metrics"]["ndcg@20"] != without["metrics"]["ndcg@20"]
 
 
+def test_history_that_the_release_was_made_from_adds_nothing_but_helps_users_without_a_row(
+    parts: dict[str, Path], tmp_path: Path
+) -> None:
+    without, told = (
+        evaluate(parts["release"], parts["later"]),
+        evaluate(parts["release"], parts["later"], parts["past"]),
+    )
+    assert told["metrics"] == without["metrics"]
+    renamed = {}
+    for name in ("past", "later"):
+        table = pl.read_csv(parts[name]).with_columns(("new-" + pl.col("USER_ID")).alias("USER_ID"))
+        renamed[name] = tmp_path / f"{name}.csv"
+        table.write_csv(renamed[name])
+    strangers = evaluate(parts["release"], renamed["later"])
+    helped = evaluate(parts["release"], renamed["later"], renamed["past"])
+    assert helped["metrics"]["ndcg@20"]["mean"] > strangers["metrics"]["ndcg@20"]["mean"]
+
+
 def test_events_that_it_was_trained_on_do_not_count(parts: dict[str, Path], shop: ShopFiles) -> None:
     told, whole = evaluate(parts["release"], parts["later"]), evaluate(parts["release"], shop.interactions)
     past = pl.read_csv(parts["past"]).height

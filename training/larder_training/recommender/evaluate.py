@@ -15,6 +15,7 @@ from larder.manifest import Manifest, parse
 from larder.names import MANIFEST
 from larder.recommender import Query, Recommender
 from larder.serving import RecommenderServing
+from larder.tables import KeyedTable, MappedFile
 from larder.vocabulary import Vocabulary
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
@@ -44,10 +45,10 @@ def evaluate(release_folder: Path, interactions: Path, history: Path | None = No
 
     Each user of ``interactions`` is asked for once, as of before them; every item that he then had to do with counts,
     those that the release does not know as missed. Events up to the end of the release's own training data are left
-    out and counted, unless the manifest does not tell that end. ``history``: events between the release's training and
-    ``interactions``; they are each user's session, and what is in it may be recommended again where the release was
-    made to repeat. Raises InvalidRequest where no interaction is left, and InvalidManifest or InvalidTable where the
-    release cannot be read.
+    out and counted, unless the manifest does not tell that end. ``history``: events before ``interactions``. Those that
+    the release has not seen (later than its training, or of users whom it has no row for) make each user's session;
+    what is in it may be recommended again where the release was made to repeat. Raises InvalidRequest where no
+    interaction is left, and InvalidManifest or InvalidTable where the release cannot be read.
     """
     manifest = parse(_read(release_folder / MANIFEST))
     serving = manifest.serving
@@ -60,7 +61,7 @@ def evaluate(release_folder: Path, interactions: Path, history: Path | None = No
             f"all {len(log)} events of {interactions.name} were there when the release was trained: give later ones."
         )
     recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
-    asked = _asked(fresh, items, _sessions(history, fresh, serving.session_length))
+    asked = _asked(fresh, items, _sessions(history, fresh, release_folder, manifest))
     repeats = repeats_allowed(manifest)
     personal = [Query(user=each.user, session=each.session, include_seen=repeats, n=DEPTH) for each in asked]
     shown = {
@@ -106,17 +107,29 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _sessions(history: Path | None, fresh: Log, length: int) -> Mapping[str, tuple[str, ...]]:
-    """Each user's last items of the history, newest last; only events before the interactions begin."""
-    if history is None:
+def _sessions(history: Path | None, fresh: Log, release: Path, manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
+    """Each user's last items of the history before the interactions begin, newest last; what the release's own row of
+    the user was made from is left out.
+    """
+    serving = manifest.serving
+    if history is None or not isinstance(serving, RecommenderServing):
         return {}
     log, _ = read_interactions(history)
     earlier = log.between(int(log.time[0]), int(fresh.time[0]))
+    earlier = earlier.where((earlier.time > trained_until(manifest)) | ~_with_row(log, release, serving)[earlier.user])
     sessions: dict[str, list[str]] = defaultdict(list)
-    user, item, _ = recent_items(earlier, length)
+    user, item, _ = recent_items(earlier, serving.session_length)
     for each, one in zip(user[::-1], item[::-1], strict=True):
         sessions[log.users[each]].append(log.items[one])
     return {name: tuple(found) for name, found in sessions.items()}
+
+
+def _with_row(log: Log, release: Path, serving: RecommenderServing) -> NDArray[np.bool_]:
+    """Bool ``[users]``: whom the release has a row for."""
+    if serving.users is None:
+        return np.zeros(len(log.users), bool)
+    users = KeyedTable.open(MappedFile(release / serving.users.file), serving.users)
+    return np.array([users.lookup(user) is not None for user in log.users])
 
 
 def _asked(log: Log, items: Vocabulary, sessions: Mapping[str, tuple[str, ...]]) -> list[_Asked]:
