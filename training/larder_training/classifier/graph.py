@@ -120,12 +120,19 @@ def to_bytes(model: onnx.ModelProto) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def with_head(model: onnx.ModelProto, weights: Floats, bias: Floats, means: Floats) -> onnx.ModelProto:
+def with_head(
+    model: onnx.ModelProto,
+    weights: Floats,
+    bias: Floats,
+    means: Floats,
+    hidden: tuple[Floats, Floats] | None = None,
+) -> onnx.ModelProto:
     """Puts the classifier on a graph whose one output is ``features`` ``[N, D]``.
 
     ``probabilities = softmax(features @ weights + bias)`` with weights ``[D, C]`` that hold standardisation and
     temperature; ``embedding`` is the features at length 1; ``novelty`` is the Euclidean distance from the embedding
-    to the nearest row of ``means`` ``[C, D]``.
+    to the nearest row of ``means`` ``[C, D]``. With ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are
+    ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])`` in place of the features.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -135,20 +142,28 @@ def with_head(model: onnx.ModelProto, weights: Floats, bias: Floats, means: Floa
         "novelty.means": -2 * means.T,
         "novelty.squares": (means**2).sum(axis=1) + 1,  # the embedding's own square is 1
     }
+    if hidden is not None:
+        constants |= {"hidden.weights": hidden[0], "hidden.bias": hidden[1]}
+        made.graph.node.extend(_hidden_nodes())
     made.graph.initializer.extend(
         numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
     )
-    made.graph.node.extend(_head_nodes(_opset(made)))
+    made.graph.node.extend(_head_nodes(_opset(made), "features" if hidden is None else "hidden.units"))
     del made.graph.output[:]
-    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", weights.shape[0]], "novelty": ["N"]}
+    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", means.shape[1]], "novelty": ["N"]}
     made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
     onnx.checker.check_model(made)
     return made
 
 
-def _head_nodes(opset: int) -> Iterable[onnx.NodeProto]:
+def _hidden_nodes() -> Iterable[onnx.NodeProto]:
+    yield helper.make_node("Gemm", ["features", "hidden.weights", "hidden.bias"], ["hidden.sums"])
+    yield helper.make_node("Relu", ["hidden.sums"], ["hidden.units"])
+
+
+def _head_nodes(opset: int, read: str) -> Iterable[onnx.NodeProto]:
     """The head; ``ReduceMin`` takes its axes as an attribute until opset 17 and as an input from 18 on."""
-    yield helper.make_node("Gemm", ["features", "head.weights", "head.bias"], ["head.logits"])
+    yield helper.make_node("Gemm", [read, "head.weights", "head.bias"], ["head.logits"])
     yield helper.make_node("Softmax", ["head.logits"], ["probabilities"], axis=1)
     yield helper.make_node("LpNormalization", ["features"], ["embedding"], axis=1, p=2)
     yield helper.make_node("Gemm", ["embedding", "novelty.means", "novelty.squares"], ["novelty.all"])
