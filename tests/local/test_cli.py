@@ -17,7 +17,7 @@ HEAVY = ("scipy", "sklearn", "polars", "onnxruntime", "numpy", "aiohttp", "matpl
 def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
     told = larder("--help", folder=tmp_path)
     assert told.returncode == 0
-    for name in ("up", "train", "evaluate", "publish", "classify", "recommend", "models", "demo"):
+    for name in ("up", "train", "evaluate", "export", "publish", "classify", "recommend", "models", "demo"):
         assert f"\n  {name} " in told.stdout
 
     code = f"""
@@ -41,6 +41,7 @@ assert not [name for name in {HEAVY} if name in sys.modules], sys.modules
         "train classifier",
         "train recommender",
         "evaluate",
+        "export",
         "publish",
         "classify",
         "recommend",
@@ -62,6 +63,7 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
         ("train", "nonsense"),
         ("publish",),
         ("evaluate", "digits"),
+        ("export", "digits", "--to", "tensorflow"),
         ("evaluate", "digits", "--images", ".", "--interactions", __file__),
         ("evaluate", "digits", "--images", ".", "--history", __file__),
         ("classify", "nowhere.png"),

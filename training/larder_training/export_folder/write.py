@@ -1,0 +1,138 @@
+"""Writes a classifier's release out as a folder of its own: the model, its labels, an example, maybe a container.
+
+The programs in ``template`` are copied as they stand; they need numpy, Pillow and onnxruntime alone, and answer what
+the service answers (``tests/export_folder``).
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Literal
+
+from larder.errors import InvalidModel, InvalidRequest
+from larder.manifest import Manifest, parse
+from larder.names import MANIFEST
+from larder.serving import ClassifierServing
+
+Target = Literal["saved-onnx", "labels.txt", "docker"]
+TARGETS: Final[tuple[Target, ...]] = ("saved-onnx", "labels.txt", "docker")
+
+_TEMPLATE: Final = Path(__file__).parent / "template"
+_COPIED: Final[dict[Target, tuple[str, ...]]] = {
+    "saved-onnx": ("classify.py",),
+    "labels.txt": (),
+    "docker": ("classify.py", "serve.py", "Dockerfile"),
+}
+_NEEDED: Final = ("numpy", "onnxruntime", "pillow")
+
+
+def export_folder(release: Path, target: Target, out: Path) -> Path:
+    """Writes the release in the folder ``release`` as the folder ``out``, whole or not at all; returns ``out``.
+
+    Every target has ``model.onnx``, ``labels.txt`` (line number = output number), ``preprocessing.json`` and
+    ``README.md``. ``saved-onnx`` adds ``classify.py`` and its pinned ``requirements.txt``; ``docker`` also a small HTTP
+    server and a ``Dockerfile``. The same release and package versions give the same bytes.
+
+    Raises:
+        InvalidRequest: no release of a classifier, one that needs more than a photo, or ``out`` holds files already.
+        InvalidManifest: the release's manifest is broken.
+        InvalidModel: the model file is missing, or is not what the manifest promises.
+    """
+    manifest, serving = _open(release)
+    model = _model(release, manifest, serving)
+    _check_labels(serving)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InvalidRequest(f"{out} is there already: remove it, or give --out another folder.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    written = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        _fill(written, target, manifest, serving, model)
+        written.chmod(0o755)  # mkdtemp's 0o700 would follow the files into a container
+        if out.exists():
+            out.rmdir()
+        written.rename(out)
+    except BaseException:
+        shutil.rmtree(written, ignore_errors=True)
+        raise
+    return out
+
+
+def _open(release: Path) -> tuple[Manifest, ClassifierServing]:
+    try:
+        manifest = parse((release / MANIFEST).read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"{release.name!r} is no release folder: it has no {MANIFEST}. Check the path.") from error
+    if not isinstance(manifest.serving, ClassifierServing):
+        raise InvalidRequest(f"{release.name!r} is a {manifest.kind}: only classifiers are exported. Name one.")
+    return manifest, manifest.serving
+
+
+def _model(release: Path, manifest: Manifest, serving: ClassifierServing) -> bytes:
+    """The graph's bytes, as the manifest promises them, and with a photo as the only input."""
+    import onnx
+
+    try:
+        data = (release / serving.file).read_bytes()
+    except OSError as error:
+        raise InvalidModel(f"{serving.file} is missing from {release.name}. Train it again.") from error
+    if hashlib.sha256(data).hexdigest() != manifest.files[serving.file].sha256:
+        raise InvalidModel(f"{serving.file} is not what {release.name}'s manifest promises. Train it again.")
+    inputs = sorted(value.name for value in onnx.load_from_string(data).graph.input)
+    if inputs != ["image"]:
+        raise InvalidRequest(
+            f"{release.name} takes {', '.join(inputs)}, and an exported folder only photos: train without side "
+            "information to export it."
+        )
+    return data
+
+
+def _check_labels(serving: ClassifierServing) -> None:
+    for label in serving.labels:
+        if "\n" in label or "\r" in label:
+            raise InvalidRequest(f"The label {label!r} breaks a line of labels.txt: train with another name for it.")
+
+
+def _fill(folder: Path, target: Target, manifest: Manifest, serving: ClassifierServing, model: bytes) -> None:
+    preprocessing = {
+        **asdict(serving.image),
+        "thresholds": serving.thresholds,
+        "novelty_threshold": serving.novelty_threshold,
+        "model": manifest.model,
+        "release": manifest.release,
+    }
+    (folder / "model.onnx").write_bytes(model)
+    _write(folder / "labels.txt", "\n".join(serving.labels) + "\n")
+    _write(folder / "preprocessing.json", json.dumps(preprocessing, indent=2, ensure_ascii=False) + "\n")
+    for name in _COPIED[target]:
+        shutil.copyfile(_TEMPLATE / name, folder / name)
+    if _COPIED[target]:
+        _write(folder / "requirements.txt", "".join(f"{name}=={version(name)}\n" for name in _NEEDED))
+    _write(folder / "README.md", _readme(target, manifest, serving))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_bytes(text.encode())  # write_text would turn line ends on some systems
+
+
+def _readme(target: Target, manifest: Manifest, serving: ClassifierServing) -> str:
+    parts = [(_TEMPLATE / "model.md").read_text(encoding="utf-8")]
+    if target != "labels.txt":
+        parts.append((_TEMPLATE / "example.md").read_text(encoding="utf-8"))
+    if target == "docker":
+        parts.append((_TEMPLATE / "docker.md").read_text(encoding="utf-8"))
+    image = serving.image
+    told = {
+        "MODEL": manifest.model,
+        "RELEASE": manifest.release,
+        "COUNT": str(len(serving.labels)),
+        "WIDTH": str(image.width),
+        "HEIGHT": str(image.height),
+    }
+    text = "\n".join(parts)
+    for name, value in told.items():
+        text = text.replace(f"@{name}@", value)
+    return text
