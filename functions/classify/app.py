@@ -1,4 +1,7 @@
-"""Every way to ask for labels: the bytes of a picture, base64 in JSON, or the key of a picture in the store."""
+"""Every way to ask for labels: the bytes of a picture, base64 in JSON, or the key of a picture in the store.
+
+JSON may tell what is known beside the picture, where the model was trained with that.
+"""
 
 import os
 from dataclasses import asdict
@@ -47,7 +50,9 @@ def classify(model: str) -> Response[str]:
     name, release = web.path_parameter(app, "model", model), web.requested_release(app)
     served = host.get(name, release=release, key=web.caller_key(app))
     picture = request.picture(store)
-    labels = served.value.classify(picture, max_labels=request.max_labels, min_confidence=request.min_confidence)
+    labels = served.value.classify(
+        picture, side=request.side, max_labels=request.max_labels, min_confidence=request.min_confidence
+    )
     return web.reply({"model": name, "release": served.manifest.release, **asdict(labels)}, manifest=served.manifest)
 
 

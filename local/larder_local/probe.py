@@ -38,7 +38,7 @@ def _open(files: ReleaseFiles) -> tuple[memoryview, Header, Strings]:
 
 
 def _probe_classifier(files: ReleaseFiles) -> None:
-    from larder.classifier import Classifier
+    from larder.classifier import Classifier, Request
 
     classifier = Classifier.open(files)
     labels = classifier.serving.labels
@@ -46,9 +46,11 @@ def _probe_classifier(files: ReleaseFiles) -> None:
     tensor = header.tensor("probabilities", "F32", (len(requests), len(labels)))
     expected = data[tensor.start : tensor.end].cast("f")
     for number in range(len(requests)):
-        found = {
-            label.name: label.confidence for label in classifier.classify(requests[number], min_confidence=0).labels
-        }
+        data_sent = requests[number]
+        json_sent = data_sent.startswith(b"{")  # as no picture begins
+        request = Request.from_json(json.loads(data_sent), {}) if json_sent else Request.from_body("", data_sent, {})
+        answer = classifier.classify(request.sent or b"", side=request.side, min_confidence=0)
+        found = {label.name: label.confidence for label in answer.labels}
         for place, name in enumerate(labels):
             golden = expected[number * len(labels) + place]
             if not abs(found[name] - golden) <= _TOLERANCE:

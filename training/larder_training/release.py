@@ -4,7 +4,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from importlib.metadata import version
@@ -14,7 +13,7 @@ from typing import Final
 
 from larder.manifest import FileEntry, Kind, Manifest, dump, parse
 from larder.names import MANIFEST
-from larder.serving import ClassifierServing, RecommenderServing
+from larder.serving import ClassifierServing, RecommenderServing, section
 
 _PACKAGES: Final = (
     "larder",
@@ -87,6 +86,6 @@ def _write(path: Path, content: Path | bytes) -> FileEntry:
 
 
 def _name(created: datetime, entries: Mapping[str, FileEntry], serving: ClassifierServing | RecommenderServing) -> str:
-    content = {"files": {name: entry.sha256 for name, entry in entries.items()}, "serving": asdict(serving)}
+    content = {"files": {name: entry.sha256 for name, entry in entries.items()}, "serving": section(serving)}
     digest = sha256(json.dumps(content, sort_keys=True).encode())
     return f"{created:%Y%m%dt%H%M%Sz}-{digest.hexdigest()[:8]}"

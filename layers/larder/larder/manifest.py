@@ -13,7 +13,7 @@ from typing import Final, Literal, cast
 from larder.errors import InvalidManifest, InvalidRequest
 from larder.fields import Fields
 from larder.names import MANIFEST, check_file, check_model, check_release
-from larder.serving import ClassifierServing, RecommenderServing, read_classifier, read_recommender
+from larder.serving import ClassifierServing, RecommenderServing, read_classifier, read_recommender, section
 
 FORMAT: Final = 1
 KINDS: Final = ("classifier", "recommender")
@@ -62,14 +62,14 @@ def parse(data: bytes) -> Manifest:
             "This manifest cannot be read.", [f"format: this version of Larder reads {FORMAT} only; upgrade it"]
         )
     kind = cast("Kind", fields.choice("kind", KINDS))
-    section = fields.child("serving")
+    serving = fields.child("serving")
     manifest = Manifest(
         model=_name(fields, "model"),
         kind=kind,
         release=_name(fields, "release"),
         created=fields.text("created", _CREATED),
         files=_read_files(fields),
-        serving=read_classifier(section) if kind == "classifier" else read_recommender(section),
+        serving=read_classifier(serving) if kind == "classifier" else read_recommender(serving),
         evaluation=fields.mapping("evaluation"),
         training=fields.mapping("training"),
         structure=fields.mapping("structure"),
@@ -89,9 +89,9 @@ def dump(manifest: Manifest) -> bytes:
     """Canonical bytes: sorted keys, two spaces, UTF-8, a newline at the end. NaN is refused with ValueError."""
     document = {name: getattr(manifest, name) for name in Manifest.__slots__}
     document["files"] = {name: asdict(entry) for name, entry in manifest.files.items()}
-    document["serving"] = asdict(manifest.serving)
-    for section in ("evaluation", "training", "structure"):
-        document[section] = dict(document[section])
+    document["serving"] = section(manifest.serving)
+    for name in ("evaluation", "training", "structure"):
+        document[name] = dict(document[name])
     return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 

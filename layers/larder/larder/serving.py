@@ -5,7 +5,7 @@ read them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, cast
 
 from larder.fields import Fields
@@ -18,6 +18,9 @@ FITS: tuple[str, ...] = ("crop", "stretch")
 RESAMPLINGS: tuple[str, ...] = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 COLUMN_TYPES: tuple[str, ...] = ("category", "number", "text")
 _FILE = r"[a-z0-9][a-z0-9._-]*"
+_SIDE_NAME = r"[^\x00-\x1f\x7f]{1,80}"
+_SIDE_COLUMNS = 50
+_SIDE_WIDTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,58 @@ class ImageSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class CategoryColumn:
+    """Side information that is one of ``values``, or none of them: ``len(values) + 1`` numbers of ``side``."""
+
+    name: str
+    values: tuple[str, ...]
+    type: Literal["category"] = "category"
+
+    @property
+    def width(self) -> int:
+        """How many numbers of ``side`` it takes."""
+        return len(self.values) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class NumberColumn:
+    """Side information that is a number, of this ``mean`` and ``deviation`` among the training photos."""
+
+    name: str
+    mean: float
+    deviation: float
+    type: Literal["number"] = "number"
+
+    @property
+    def width(self) -> int:
+        """How many numbers of ``side`` it takes."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """Side information in words, counted in ``buckets`` hashed buckets."""
+
+    name: str
+    buckets: int
+    type: Literal["text"] = "text"
+
+    @property
+    def width(self) -> int:
+        """How many numbers of ``side`` it takes."""
+        return self.buckets
+
+
+SideColumn = CategoryColumn | NumberColumn | TextColumn
+
+
+@dataclass(frozen=True, slots=True)
 class ClassifierServing:
     """The classifier's side. ``thresholds`` (one a label, 0..1) decide which labels an answer names;
     ``novelty_threshold`` is the value of the graph's ``novelty`` output above which an image is ``unknown``
     (None: this release cannot tell). ``temperature`` is inside the graph already and stands here to be read.
+    ``side`` lists the columns of side information in the order of the graph's second input; a release without any has
+    one input, and no such field in its manifest.
     """
 
     file: str
@@ -50,6 +101,7 @@ class ClassifierServing:
     thresholds: tuple[float, ...]
     temperature: float
     novelty_threshold: float | None
+    side: tuple[SideColumn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +152,14 @@ class RecommenderServing:
     rules: tuple[str, ...] = ()
 
 
+def section(serving: ClassifierServing | RecommenderServing) -> dict[str, object]:
+    """The section as the manifest holds it, JSON-ready: a classifier without side information has no ``side``."""
+    document = asdict(serving)
+    if isinstance(serving, ClassifierServing) and not serving.side:
+        del document["side"]
+    return document
+
+
 def read_classifier(fields: Fields) -> ClassifierServing:
     """Reads the section; problems go to ``fields.problems``."""
     image = fields.child("image")
@@ -122,10 +182,45 @@ def read_classifier(fields: Fields) -> ClassifierServing:
         fields.note("thresholds", f"has {len(thresholds)} entries for {len(labels)} labels")
     novelty = fields.number("novelty_threshold", 0) if fields.has("novelty_threshold") else None
     serving = ClassifierServing(
-        fields.text("file", _FILE), spec, labels, thresholds, fields.number("temperature", 1e-3, 1e3), novelty
+        fields.text("file", _FILE),
+        spec,
+        labels,
+        thresholds,
+        fields.number("temperature", 1e-3, 1e3),
+        novelty,
+        _read_side(fields) if fields.has("side") else (),
     )
     fields.finish()
     return serving
+
+
+def _read_side(fields: Fields) -> tuple[SideColumn, ...]:
+    columns: list[SideColumn] = []
+    for number, entry in enumerate(fields.sequence("side")):
+        columns.append(_read_side_column(Fields(entry, f"serving.side.{number}", fields.problems)))
+    names = [column.name for column in columns]
+    if not 1 <= len(names) <= _SIDE_COLUMNS or len(set(names)) != len(names):
+        fields.note("side", f"must list 1 to {_SIDE_COLUMNS} columns of different names")
+    if sum(column.width for column in columns) > _SIDE_WIDTH:
+        fields.note("side", f"takes more than {_SIDE_WIDTH} numbers")
+    return tuple(columns)
+
+
+def _read_side_column(fields: Fields) -> SideColumn:
+    name, kind = fields.text("name", _SIDE_NAME), fields.choice("type", COLUMN_TYPES)
+    if not name:
+        fields.note("name", "must not be empty")
+    column: SideColumn
+    if kind == "number":
+        column = NumberColumn(name, fields.number("mean"), fields.number("deviation", 1e-300))
+    elif kind == "text":
+        column = TextColumn(name, fields.integer("buckets", 1, _SIDE_WIDTH))
+    else:
+        column = CategoryColumn(name, fields.texts("values"))
+        if len(set(column.values)) != len(column.values) or "" in column.values:
+            fields.note("values", "must be different texts, none of them empty")
+    fields.finish()
+    return column
 
 
 def _read_table(fields: Fields) -> TableSpec:

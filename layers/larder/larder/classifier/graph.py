@@ -1,5 +1,6 @@
 """The classifier: one ONNX graph from pixels to calibrated probabilities, an embedding, and how strange it looks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,11 +10,13 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 
 from larder import image
+from larder import side as information
 from larder.errors import InvalidModel
 from larder.host import ReleaseFiles
 from larder.serving import ClassifierServing
 
 INPUT: Final = "image"
+SIDE: Final = "side"
 OUTPUTS: Final = ("probabilities", "embedding", "novelty")
 
 Floats = NDArray[np.float32]
@@ -64,32 +67,47 @@ class Classifier:
             raise InvalidModel(f"Release {files.manifest.release} is no classifier's: ask for it under its own kind.")
         return cls(files.path(serving.file), serving, max_pixels=max_pixels, threads=threads)
 
-    def run(self, images: image.Pixels) -> tuple[Floats, Floats, Floats]:
+    def run(self, images: image.Pixels, side: Floats | None = None) -> tuple[Floats, Floats, Floats]:
         """Runs a batch of decoded pictures.
 
         Args:
             images: uint8 ``[N, height, width, 3]``, RGB, as :func:`larder.image.decode` gives them.
+            side: float32 ``[N, S]`` as :func:`larder.side.encode` gives rows, where the release takes side
+                information; None there means that nothing is known beside the pictures.
 
         Returns:
             Probabilities float32 ``[N, C]``, embeddings float32 ``[N, D]`` and novelties float32 ``[N]``.
         """
-        probabilities, embedding, novelty = self._session.run(OUTPUTS, {INPUT: images})
+        inputs: dict[str, object] = {INPUT: images}
+        if self.serving.side:
+            inputs[SIDE] = self._nothing_known(len(images)) if side is None else side
+        probabilities, embedding, novelty = self._session.run(OUTPUTS, inputs)
         return probabilities, embedding, novelty
 
-    def classify(self, data: bytes, *, max_labels: int | None = None, min_confidence: float | None = None) -> Labels:
+    def classify(
+        self,
+        data: bytes,
+        *,
+        side: Mapping[str, object] | None = None,
+        max_labels: int | None = None,
+        min_confidence: float | None = None,
+    ) -> Labels:
         """Labels one encoded picture.
 
         Args:
             data: a JPEG, PNG, WebP or GIF file.
+            side: what is known beside it, by column; what is missing takes the column's default.
             max_labels: at most this many labels; None for all.
             min_confidence: in place of the thresholds of the manifest; 0 names every label.
 
         Raises:
-            RequestError: whatever :func:`larder.image.decode` finds wrong with the picture.
+            RequestError: whatever :func:`larder.image.decode` finds wrong with the picture, or
+                :func:`larder.side.encode` with ``side``.
             InvalidModel: the graph gave something else than numbers.
         """
+        row = np.array([information.encode(self.serving.side, side or {})], np.float32)
         pixels = image.decode(data, self.serving.image, max_pixels=self._max_pixels)
-        probabilities, _, novelty = self.run(pixels[None])
+        probabilities, _, novelty = self.run(pixels[None], row)
         scores = probabilities[0].astype(np.float64)
         if not np.isfinite(scores).all() or not np.isfinite(novelty[0]):
             raise InvalidModel("The graph answered NaN or infinity: roll back to the release before, and train anew.")
@@ -101,6 +119,9 @@ class Classifier:
             tuple(Label(self.serving.labels[number], round(float(scores[number]), 6)) for number in kept),
             unknown=limit is not None and float(novelty[0]) > limit,
         )
+
+    def _nothing_known(self, pictures: int) -> Floats:
+        return np.tile(np.array(information.encode(self.serving.side, {}), np.float32), (pictures, 1))
 
     def close(self) -> None:
         """Does nothing: the graph's memory goes with the last request that still holds it."""
@@ -129,6 +150,8 @@ def _load(model: Path | bytes, threads: int) -> ort.InferenceSession:
 def _check_signature(session: ort.InferenceSession, serving: ClassifierServing) -> None:
     spec = serving.image
     wanted_inputs: _Signature = {INPUT: ("tensor(uint8)", (None, spec.height, spec.width, 3))}
+    if serving.side:
+        wanted_inputs[SIDE] = ("tensor(float)", (None, information.width(serving.side)))
     wanted_outputs: _Signature = {
         "probabilities": ("tensor(float)", (None, len(serving.labels))),
         "embedding": ("tensor(float)", (None, None)),

@@ -1,10 +1,10 @@
-"""What a request for labels may hold: a picture, sent or stored, and how many labels to name."""
+"""What a request for labels may hold: a picture, sent or stored, what is known beside it, how many labels to name."""
 
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, TypeVar, cast
 
 from larder.errors import InvalidRequest, MissingObject, NotFound, TooLarge, UnsupportedMedia
 from larder.store import Store
@@ -12,7 +12,7 @@ from larder.store import Store
 MAX_SENT: Final = 6 * 2**20 * 3 // 4  # Lambda takes events of 6 MiB, and base64 makes 4 bytes of 3
 MAX_STORED: Final = 20_000_000
 OPTIONS: Final = frozenset({"max_labels", "min_confidence"})
-FIELDS: Final = OPTIONS | {"image", "object"}
+FIELDS: Final = OPTIONS | {"image", "object", "side"}
 
 _MAX_LABELS: Final = 1000
 _JSON: Final = "application/json"
@@ -25,13 +25,15 @@ N = TypeVar("N", int, float)
 class Request:
     """One wish for labels. Either ``sent``, the picture's bytes, or ``key``, its key in the store.
 
-    ``max_labels`` and ``min_confidence`` are None where the caller leaves them to the model.
+    ``max_labels`` and ``min_confidence`` are None where the caller leaves them to the model. ``side`` holds JSON values
+    by column, not yet looked at: what a column may hold, the release says.
     """
 
     sent: bytes | None
     key: str | None
     max_labels: int | None
     min_confidence: float | None
+    side: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def from_body(cls, media_type: str, data: bytes, query: Mapping[str, str]) -> "Request":
@@ -48,11 +50,11 @@ class Request:
 
     @classmethod
     def from_json(cls, document: Mapping[str, object], query: Mapping[str, str]) -> "Request":
-        """The body is JSON: ``image`` (base64) or ``object`` (a key under uploads/), and options.
+        """The body is JSON: ``image`` (base64) or ``object`` (a key under uploads/), ``side``, and options.
 
         Raises InvalidRequest or TooLarge.
         """
-        options = _options({**query, **document})
+        options = (*_options({**query, **document}), _side(document.get("side")))
         match document.get("image"), document.get("object"):
             case str(text), None:
                 return cls(_sent(_decoded(text)), None, *options)
@@ -78,6 +80,14 @@ class Request:
             return store.get(self.key).data
         except MissingObject as error:
             raise NotFound(f"There is no {self.key!r} in the store: upload it first.") from error
+
+
+def _side(value: object) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidRequest('side is no JSON object: send columns and values, such as {"PLACE": "Berlin"}.')
+    return cast("Mapping[str, object]", value)
 
 
 def _sent(data: bytes) -> bytes:

@@ -203,7 +203,8 @@ def _short(value: object) -> object:
 
 def _offered(serving: ClassifierServing | RecommenderServing) -> dict[str, object]:
     if isinstance(serving, ClassifierServing):
-        return {"labels": list(serving.labels)}
+        side = {column.name: column.type for column in serving.side}
+        return {"labels": list(serving.labels), **({"side": side} if side else {})}
     users = serving.users.rows if serving.users else 0
     return {"items": serving.items, "users": users, "columns": dict(serving.columns)}
 

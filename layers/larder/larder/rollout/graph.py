@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto
 
+from larder import side
 from larder.errors import InvalidModel
 from larder.serving import ClassifierServing
 
@@ -24,7 +25,8 @@ def check_graph(data: bytes, serving: ClassifierServing) -> None:
     """Checks ``data``, an ONNX file; runs nothing.
 
     Raises InvalidModel where it does not parse, takes data or operators from elsewhere, or differs from ``image`` uint8
-    ``[N,H,W,3]`` -> ``probabilities`` float32 ``[N,C]``, ``embedding`` float32 ``[N,D]``, ``novelty`` float32 ``[N]``.
+    ``[N,H,W,3]`` (and ``side`` float32 ``[N,S]``, where the manifest states side information) -> ``probabilities``
+    float32 ``[N,C]``, ``embedding`` float32 ``[N,D]``, ``novelty`` float32 ``[N]``.
     """
     try:
         model = onnx.load_model_from_string(data)
@@ -36,7 +38,10 @@ def check_graph(data: bytes, serving: ClassifierServing) -> None:
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     height, width, labels = serving.image.height, serving.image.width, len(serving.labels)
-    _check_values(inputs, {"image": (TensorProto.UINT8, (None, height, width, 3))}, "input", serving.file)
+    wanted: dict[str, tuple[int, Shape]] = {"image": (TensorProto.UINT8, (None, height, width, 3))}
+    if serving.side:
+        wanted["side"] = (TensorProto.FLOAT, (None, side.width(serving.side)))
+    _check_values(inputs, wanted, "input", serving.file)
     outputs: dict[str, tuple[int, Shape]] = {
         "probabilities": (TensorProto.FLOAT, (None, labels)),
         "embedding": (TensorProto.FLOAT, (None, None)),
