@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import unquote, urlsplit
@@ -20,16 +20,21 @@ _PART_NAMES: Final[Mapping[str, Part]] = {
     "test": "test",
 }
 _METADATA: Final = "-metadata"
+_OWN: Final = ("path", "label", "split", "")  # the columns of a CSV that are no side information
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """One file and its label. ``name`` is its path as the data state it; ``part`` where they choose one."""
+    """One file and its label. ``name`` is its path as the data state it; ``part`` where they choose one.
+
+    ``side`` is what a manifest says beside that: texts and numbers by column, empty ones left out.
+    """
 
     path: Path
     name: str
     label: str
     part: Part | None = None
+    side: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
 
 def read_dataset(source: Path, label_attribute: str | None = None) -> list[Photo]:
@@ -38,7 +43,8 @@ def read_dataset(source: Path, label_attribute: str | None = None) -> list[Photo
     Args:
         source: a folder whose sub-folders are classes; a CSV file with the columns ``path``, ``label`` and, if
             wanted, ``split`` (train, validation or test); or a Ground Truth manifest (``.manifest``, ``.jsonl``,
-            ``.json``). Relative paths start at the manifest.
+            ``.json``). Relative paths start at the manifest. Further columns of a CSV, and further fields of a
+            line that are texts or numbers, are side information.
         label_attribute: which label attribute of a Ground Truth manifest counts, where it has several.
 
     Raises:
@@ -88,7 +94,12 @@ def _csv(source: Path) -> Iterator[Photo]:
                 raise InvalidRequest(f"{where} has no {'path' if not name else 'label'}. Fill it in.")
             if part and part.lower() not in _PART_NAMES:
                 raise InvalidRequest(f"{where}: split is {part!r}; write train, validation, test or nothing.")
-            yield Photo(_local(source, name, where), name, label, _PART_NAMES.get(part.lower()))
+            side = {
+                column: value.strip()
+                for column, value in row.items()
+                if isinstance(column, str) and column not in _OWN and isinstance(value, str) and value.strip()
+            }
+            yield Photo(_local(source, name, where), name, label, _PART_NAMES.get(part.lower()), side)
 
 
 def _ground_truth(source: Path, label_attribute: str | None) -> Iterator[Photo]:
@@ -114,7 +125,17 @@ def _entry(source: Path, line: str, label_attribute: str | None, where: str) -> 
             "with one label; label the image so, or choose another attribute with --label-attribute."
         )
     name = cast("str", entry["source-ref"])
-    return Photo(_local(source, name, where), name, label.strip())
+    return Photo(_local(source, name, where), name, label.strip(), None, _plain_fields(entry))
+
+
+def _plain_fields(entry: Mapping[str, object]) -> dict[str, str | float]:
+    """Texts and numbers of a line but the image and the label attributes (each beside its metadata)."""
+    return {
+        name: value
+        for name, value in entry.items()
+        if name not in {"source-ref", "", "class-name"} and f"{name}{_METADATA}" not in entry
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
+    }
 
 
 def _only_attribute(entry: Mapping[str, object], where: str) -> str:
