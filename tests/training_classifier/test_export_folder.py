@@ -1,7 +1,6 @@
 """Exported folders: run as a stranger would run them, without Larder on the path, and held against the service."""
 
 import hashlib
-import http.client
 import json
 import os
 import re
@@ -9,8 +8,9 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
 
@@ -228,8 +228,7 @@ def test_the_dockerfile_copies_what_exists_and_starts_what_answers(
     environment = dict(part.split("=") for word, rest in lines if word == "ENV" for part in shlex.split(rest))
     assert environment == {"HOST": "0.0.0.0", "PORT": "8080"}  # noqa: S104 - inside of a container
     (started,) = [json.loads(rest) for word, rest in lines if word == "CMD"]
-    with serving_folder(folder, started) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with serving_folder(folder, started) as port, closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
 
         def ask(
             method: str, path: str, body: bytes | None = None, length: str | None = None
