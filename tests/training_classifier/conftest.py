@@ -136,7 +136,9 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def options(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> ClassifierOptions:
     out = tmp_path_factory.mktemp("releases")
     created = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    return ClassifierOptions(photos, "patterns", out=out, augment=1, created=created)
+    return ClassifierOptions(
+        photos, "patterns", out=out, augment="medium", copies=1, flip="no", cache=None, created=created
+    )
 
 
 @pytest.fixture(scope="session")

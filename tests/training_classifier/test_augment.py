@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from larder.image import decode
 from larder.serving import ImageSpec
-from larder_training.classifier.augment import augment, with_margin
+from larder_training.classifier.augment import NAMES, STRENGTHS, Name, change, describe, with_margin
 from larder_training.classifier.streaming import in_order
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -21,8 +22,11 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def changed(data: bytes, spec: ImageSpec, *, copies: int = 3, flip: bool = False, seed: int = 0) -> NDArray[np.uint8]:
-    return augment(data, spec, copies=copies, flip=flip, seed=seed, digest=DIGEST)
+def changed(
+    data: bytes, spec: ImageSpec, *, copies: int = 3, seed: int = 0, strength: Name = "medium"
+) -> NDArray[np.uint8]:
+    whole = decode(data, with_margin(spec))
+    return np.stack([change(whole, spec, strength, copy=copy, seed=seed, digest=DIGEST) for copy in range(copies)])
 
 
 def test_copies_differ_from_each_other_and_come_again_with_their_seed(draw: Draw) -> None:
@@ -40,36 +44,47 @@ def test_a_margin_has_the_scale_of_the_crop() -> None:
     assert (spec.width, spec.height, spec.crop) == (256, 128, 1.0)
 
 
-def test_a_copy_shows_the_same_place_in_other_light() -> None:
+@pytest.mark.parametrize("strength", ["weak", "medium"])
+def test_a_copy_shows_the_same_place_in_other_light(strength: Name) -> None:
     """A white spot in the middle stays near the middle, whatever the crop and the turn; the black around stays dark."""
     pixels = np.zeros((80, 80, 3), np.uint8)
     pixels[36:44, 36:44] = 200
-    for copy in changed(png(pixels), ImageSpec(64, 64), copies=20).astype(float).mean(axis=3):
+    for copy in changed(png(pixels), ImageSpec(64, 64), copies=20, strength=strength).astype(float).mean(axis=3):
         weight = np.maximum(copy - 40, 0)
         row, column = (np.average(np.arange(64), weights=weight.sum(axis=axis)) for axis in (1, 0))
-        assert 20 < row < 44
-        assert 20 < column < 44
+        assert 16 < row < 48
+        assert 16 < column < 48
         assert np.median(copy) < 40
 
 
-def test_what_a_turned_crop_finds_beyond_the_edge_is_the_edge() -> None:
-    pixels = np.full((40, 40, 3), 180, np.uint8)
-    for copy in changed(png(pixels), ImageSpec(40, 40), copies=10):
-        assert copy.min() == copy.max()
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_what_a_turned_crop_finds_beyond_the_edge_is_the_edge(strength: Name) -> None:
+    pixels = np.full((40, 40, 3), 120, np.uint8)
+    for copy in changed(png(pixels), ImageSpec(40, 40), copies=10, strength=strength):
+        assert (copy == copy[0, 0]).all()
 
 
-def test_mirrored_copies_come_only_when_asked_for() -> None:
-    pixels = np.zeros((40, 40, 3), np.uint8)
-    pixels[:, 30:] = 255  # bright on the right
-    sides = {
-        flip: [
-            copy[:, 30:].mean() > copy[:, :10].mean()
-            for copy in changed(png(pixels), ImageSpec(40, 40), copies=20, flip=flip)
-        ]
-        for flip in (False, True)
-    }
-    assert all(sides[False])
-    assert {True, False} == set(sides[True])
+def test_a_stronger_name_changes_more(draw: Draw) -> None:
+    data, spec = png(draw("rings", 1)), ImageSpec(32, 32, crop=0.8)
+    plain = decode(data, spec).astype(float)
+    apart = [np.abs(changed(data, spec, copies=20, strength=name) - plain).mean() for name in NAMES[1:]]
+    assert apart == sorted(apart)
+
+
+def test_five_copies_look_at_the_centre_and_each_corner() -> None:
+    """The pixels tell their place: red grows to the right, green downwards."""
+    side = np.arange(0, 250, 2, dtype=np.uint8)
+    pixels = np.stack([*np.meshgrid(side, side), np.zeros((125, 125), np.uint8)], axis=2).astype(np.uint8)
+    seen = set()
+    for copy in changed(png(pixels), ImageSpec(40, 40), copies=5, strength="strong", seed=3):
+        share = copy[:, :, :2].reshape(-1, 2).mean(axis=0)
+        seen.add(tuple(np.sign(np.round((share - share.mean()) / 8)).astype(int)))
+    assert len(seen) >= 2
+
+
+def test_a_description_tells_what_was_drawn() -> None:
+    assert describe("none", 2, flip=True) == {"strength": "none", "copies": 0, "flip": True}
+    assert describe("weak", 2, flip=False)["turn"] == STRENGTHS["weak"].turn
 
 
 def test_results_come_in_order_and_few_wait() -> None:

@@ -23,7 +23,9 @@ def test_ten_classes_of_photos(tmp_path: Path) -> None:
     backbone = DATA / "backbone" / "mobilenetv2_100_fp32.onnx"
     if not backbone.exists():
         pytest.skip("the shared photos and backbone are not on this machine")
-    options = ClassifierOptions(DATA / "photos10" / "train", "photos", out=tmp_path, backbone=str(backbone), augment=0)
+    options = ClassifierOptions(
+        DATA / "photos10" / "train", "photos", out=tmp_path, backbone=str(backbone), augment="none", cache=None
+    )
     release = train(options)
     measured: Any = evaluate(release, DATA / "photos10" / "test")
     assert measured["photos"] == 459

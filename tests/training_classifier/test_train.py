@@ -126,7 +126,7 @@ def test_built_in_features_stay_in_float_and_say_why(builtin_release: Path) -> N
 def test_int8_that_loses_too_much_falls_back_to_float(
     options: ClassifierOptions, backbone: Path, tmp_path: Path
 ) -> None:
-    release = train(replace(options, backbone=str(backbone), max_loss=-1.0, out=tmp_path, augment=0))
+    release = train(replace(options, backbone=str(backbone), max_loss=-1.0, out=tmp_path, augment="none"))
     found: Any = manifest(release).evaluation["quantisation"]
     assert found["dtype"] == "float32"
     assert "int8 loses" in found["reason"]
@@ -161,7 +161,7 @@ def test_bad_files_and_copies_are_told_and_the_training_goes_on(
     (data / "rings/<script>.txt").write_text("no photo")
     shutil.copy(data / "stripes/001.png", data / "stripes/again.png")
     shutil.copy(data / "stripes/002.png", data / "checks/conflict.png")
-    release = train(replace(options, data=data, out=tmp_path / "out", augment=0))
+    release = train(replace(options, data=data, out=tmp_path / "out", augment="none"))
     found: Any = manifest(release).training["data"]
     assert (found["bad"], found["copies"], found["conflicting"], found["photos"]) == (2, 1, 2, 89)
     report = (release / "report.html").read_text()
@@ -219,7 +219,19 @@ def test_evaluate_refuses_what_it_cannot_measure(builtin_release: Path, draw: Dr
 
 def test_the_command_trains_and_prints_the_folder(photos: Path, backbone: Path, tmp_path: Path) -> None:
     arguments = [str(photos), "--model", "patterns", "--out", str(tmp_path), "--backbone", str(backbone)]
-    flags = ["--mean", "120,120,120", "--std", "60", "--resize-short", "36", "--augment", "0", "--dtype", "float32"]
+    flags = [
+        "--mean",
+        "120,120,120",
+        "--std",
+        "60",
+        "--resize-short",
+        "36",
+        "--augment",
+        "none",
+        "--no-cache",
+        "--dtype",
+        "float32",
+    ]
     result = CliRunner().invoke(command, [*arguments, *flags])
     assert result.exit_code == 0, result.output
     release = Path(result.output.strip().splitlines()[-1])
@@ -229,7 +241,17 @@ def test_the_command_trains_and_prints_the_folder(photos: Path, backbone: Path, 
 
 
 def test_the_command_prints_json_alone_when_asked(photos: Path, tmp_path: Path) -> None:
-    arguments = [str(photos), "--model", "patterns", "--out", str(tmp_path), "--augment", "0", "--json"]
+    arguments = [
+        str(photos),
+        "--model",
+        "patterns",
+        "--out",
+        str(tmp_path),
+        "--augment",
+        "none",
+        "--no-cache",
+        "--json",
+    ]
     result = CliRunner().invoke(command, arguments)
     printed = json.loads(result.stdout)
     assert Path(printed["release"]).is_dir()
@@ -240,7 +262,7 @@ def test_the_command_prints_json_alone_when_asked(photos: Path, tmp_path: Path) 
     ("flags", "message"),
     [
         (["--model", "No Name"], "No Name"),
-        (["--model", "a", "--augment", "99"], "augment is 99"),
+        (["--model", "a", "--copies", "99"], "copies is 99"),
         (["--model", "a", "--test", "0.9"], "test 0.9"),
         (["--model", "a", "--folds", "1"], "folds is 1"),
         (["--model", "a", "--mean", "x"], "'x' is no number"),

@@ -8,7 +8,8 @@ import click
 
 from larder.errors import LarderError
 from larder.serving import RESAMPLINGS, Resampling
-from larder_training.classifier.options import DTYPES, OUT, ClassifierOptions
+from larder_training.classifier.cache import FOLDER, MAX_BYTES
+from larder_training.classifier.options import AUGMENT, DTYPES, FLIP, OUT, ClassifierOptions
 from larder_training.classifier.preprocessing import Preprocessing
 from larder_training.progress import Progress
 
@@ -36,8 +37,12 @@ def _numbers(_context: click.Context, parameter: click.Parameter, value: str | N
 @click.option("--resampling", type=click.Choice(RESAMPLINGS), help="How photos are scaled.")
 @click.option("--label-attribute", help="The label attribute of a Ground Truth manifest that has several.")
 @click.option("--dtype", type=click.Choice(DTYPES), default="int8", show_default=True, help="Of the released graph.")
-@click.option("--augment", type=int, default=2, show_default=True, help="Changed copies of each training photo.")
-@click.option("--flip/--no-flip", default=False, show_default=True, help="Whether copies may be mirrored.")
+@click.option("--augment", type=click.Choice(AUGMENT), default="auto", show_default=True, help="Strength of changes.")
+@click.option("--copies", type=int, default=2, show_default=True, help="Changed copies of each training photo.")
+@click.option("--flip", type=click.Choice(FLIP), default="auto", show_default=True, help="Learn from mirrored photos.")
+@click.option("--cache", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Features are kept.")
+@click.option("--no-cache", is_flag=True, help="Neither look features up nor keep them.")
+@click.option("--cache-bytes", type=int, default=MAX_BYTES, show_default=True, help="Limit of the cache.")
 @click.option("--validation", type=float, default=0.15, show_default=True, help="Share to calibrate on.")
 @click.option("--test", type=float, default=0.15, show_default=True, help="Share to report accuracy on.")
 @click.option("--folds", type=int, default=5, show_default=True, help="Of the cross-validation.")
@@ -52,6 +57,7 @@ def command(data: Path, *, as_json: bool, **flags: Any) -> None:  # noqa: ANN401
     from larder_training.classifier.train import train
 
     resampling = cast("Resampling | None", flags.pop("resampling"))
+    flags["cache"] = None if flags.pop("no_cache") else flags["cache"]
     named = {name: flags.pop(name) for name in ("mean", "std", "resize_short", "input_size", "output")}
     try:
         options = ClassifierOptions(data, preprocessing=Preprocessing(**named, resampling=resampling), **flags)

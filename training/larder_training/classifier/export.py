@@ -14,7 +14,7 @@ from larder_training.classifier import calibrate
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.dataset import Part
 from larder_training.classifier.evaluate import Answers, ask, numbers
-from larder_training.classifier.features import extract, plain
+from larder_training.classifier.features import embed, plain
 from larder_training.classifier.graph import Floats, optimise, to_bytes, with_head
 from larder_training.classifier.head import Head
 from larder_training.classifier.options import ClassifierOptions
@@ -49,10 +49,10 @@ def export(options: ClassifierOptions, features: Features, head: Head, parts: Sp
     The test photos are only asked at the end; nothing is chosen by them.
     """
     truth = {part: numbers(parts.parts[part], parts.labels) for part in JUDGED}
-    in_float = {part: _features_of(features.model, features, parts, part, progress) for part in JUDGED}
+    in_float = {part: _features_of(options, features.model, features, parts, part, progress) for part in JUDGED}
     quantised, why = _quantised(options, features, head, parts, in_float["validation"], progress)
     chosen = features.model if quantised is None or quantised.model is None else quantised.model
-    validation = _features_of(optimise(chosen, "extended"), features, parts, "validation", progress)
+    validation = _features_of(options, optimise(chosen, "extended"), features, parts, "validation", progress)
     temperature = calibrate.temperature(head.logits(validation), truth["validation"])
     joined = with_head(chosen, head.weights / temperature, head.bias / temperature, head.means)
     graph = optimise(joined, "extended")
@@ -75,12 +75,23 @@ def export(options: ClassifierOptions, features: Features, head: Head, parts: Sp
     return Exported(graph, calibrated, truth, answers, comparison)
 
 
-def _features_of(model: onnx.ModelProto, features: Features, parts: Split, part: Part, progress: Progress) -> Floats:
-    photos = parts.parts[part]
-    load = plain(photos, features.image)
-    title = f"Features of the {part} photos"
-    (found,) = extract(to_bytes(model), ["features"], load, len(photos), title=title, progress=progress)
-    return found
+def _features_of(
+    options: ClassifierOptions,
+    model: onnx.ModelProto,
+    features: Features,
+    parts: Split,
+    part: Part,
+    progress: Progress,
+) -> Floats:
+    """Features by the backbone as the head learnt from it, or by a graph as it would be released."""
+    return embed(
+        to_bytes(model),
+        plain(parts.parts[part], features.image),
+        optimise=model is features.model,
+        cache=options.feature_cache(),
+        title=f"Features of the {part} photos",
+        progress=progress,
+    )
 
 
 def _quantised(
@@ -97,7 +108,7 @@ def _quantised(
     accuracy = float((head.logits(in_float).argmax(axis=1) == truth).mean())
 
     def loss(model: onnx.ModelProto) -> float:
-        found = _features_of(optimise(model, "extended"), features, parts, "validation", progress)
+        found = _features_of(options, optimise(model, "extended"), features, parts, "validation", progress)
         return accuracy - float((head.logits(found).argmax(axis=1) == truth).mean())
 
     photos = parts.parts["train"]

@@ -1,54 +1,98 @@
-"""Runs a graph over photos, streaming: what grows with their number is the result alone."""
+"""Runs a graph over photos, streaming: what grows with their number is the result alone.
 
+A graph sees one image at a time: on a CPU a batch is no faster, and a row then depends on its own image alone, so that
+rows from the cache are the very rows that would come out again.
+"""
+
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
 
-from larder.errors import InvalidRequest
-from larder.image import decode
-from larder.serving import ImageSpec
-from larder_training.classifier.augment import augment
+from larder_training.classifier.cache import FeatureCache, Rows, origin
 from larder_training.classifier.graph import Floats, session
-from larder_training.classifier.scan import Checked
 from larder_training.classifier.streaming import in_order
+from larder_training.classifier.views import Views, plain
 from larder_training.progress import Progress
 
-BATCH: Final = 8  # images; a larger batch is no faster on a CPU and takes more memory
+__all__ = ["embed", "extract", "plain"]
+
+PHOTOS: Final = 8  # a piece of work for one core
+IN_MEMORY: Final = 256 * 2**20  # bytes; larger results lie in a file, which the system may write out and drop
 
 Pixels = NDArray[np.uint8]
 Load = Callable[[int], Pixels]
 
 
-def plain(photos: Sequence[Checked], spec: ImageSpec) -> Load:
-    """Loads photo ``i`` as served: ``[1, H, W, 3]``."""
+def embed(
+    model: bytes,
+    views: Views,
+    *,
+    output: str = "features",
+    optimise: bool = False,
+    cache: FeatureCache | None = None,
+    title: str,
+    progress: Progress,
+) -> Floats:
+    """Runs a feature graph over every view of every photo, on every core.
 
-    def load(position: int) -> Pixels:
-        return decode(_read(photos[position]), spec)[None]
+    Args:
+        model: an ONNX graph ``image`` uint8 ``[N, H, W, 3]`` -> ``output`` float32 ``[N, D]``.
+        views: the photos, and what is shown of each.
+        output: the tensor that is wanted.
+        optimise: as ``graph.session`` takes it.
+        cache: where rows are looked up first and kept for the next time, at once: a training that is stopped goes on
+            from there.
+        title: of the progress.
+        progress: told of each photo.
 
-    return load
+    Returns:
+        ``[photos * views, D]``; row ``i * len(views.wanted) + k`` belongs to photo i's view k.
+    """
+    running = session(model, optimise=optimise)
+    width = running.get_outputs()[[found.name for found in running.get_outputs()].index(output)].shape[1]
+    each, count = len(views.wanted), len(views.photos)
+    result = room(count * each, width)
+    about = origin(model, output, views.image, optimised=optimise)
+    with cache.rows(about, width) if cache else nullcontext() as rows, progress.task(title, count) as advance:
+
+        def run(start: int) -> list[Floats]:
+            positions = range(start, min(start + PHOTOS, count))
+            return [_rows(views, position, rows, running, output) for position in positions]
+
+        starts = range(0, count, PHOTOS)
+        for start, photos in zip(starts, in_order(run, starts), strict=True):
+            for position, found in enumerate(photos, start):
+                result[position * each : (position + 1) * each] = found
+            advance(len(photos))
+    return result
 
 
-def with_copies(photos: Sequence[Checked], spec: ImageSpec, *, copies: int, flip: bool, seed: int) -> Load:
-    """Loads photo ``i`` and its changed copies: ``[1 + copies, H, W, 3]``, as served first."""
+def _rows(views: Views, position: int, cached: Rows | None, running: InferenceSession, output: str) -> Floats:
+    """The rows of one photo's views: found in the cache, or computed and kept there."""
+    keys = views.keys(position) if cached is not None else []
+    found: list[Floats | None] = [None] * len(views.wanted) if cached is None else cached.read(keys)
+    fresh = [number for number, row in enumerate(found) if row is None]
+    if fresh:
+        images = views.load(position, fresh)
+        made: list[Floats] = [running.run([output], {"image": image[None]})[0][0] for image in images]
+        if cached is not None:
+            cached.append([keys[number] for number in fresh], made)
+        for number, row in zip(fresh, made, strict=True):
+            found[number] = row
+    return np.stack([row for row in found if row is not None])
 
-    def load(position: int) -> Pixels:
-        checked = photos[position]
-        data = _read(checked)
-        changed = augment(data, spec, copies=copies, flip=flip, seed=seed, digest=checked.digest)
-        return np.concatenate([decode(data, spec)[None], changed])
 
-    return load
-
-
-def _read(checked: Checked) -> bytes:
-    try:
-        return checked.photo.path.read_bytes()
-    except OSError as error:
-        raise InvalidRequest(
-            f"{checked.photo.name} went away during the training. Put it back and start again."
-        ) from error
+def room(rows: int, width: int) -> Floats:
+    """An array ``[rows, width]`` to be filled; a large one lies in a temporary file that goes with it."""
+    if 4 * rows * width <= IN_MEMORY:
+        return np.empty((rows, width), np.float32)
+    with tempfile.TemporaryFile(prefix="larder-") as file:
+        return np.memmap(file, np.float32, "w+", shape=(rows, width))
 
 
 def extract(
@@ -57,30 +101,28 @@ def extract(
     load: Load,
     count: int,
     *,
-    each: int = 1,
     optimise: bool = False,
     title: str,
     progress: Progress,
 ) -> list[Floats]:
     """Runs ``outputs`` of a graph over ``count`` photos, on every core.
 
-    ``load(i)`` gives photo i's images, ``[each, H, W, 3]``; row ``i * each + k`` of each result, ``[count * each,
-    ...]``, belongs to its k-th image. Batches are the same whatever the number of cores, and so are the results.
+    ``load(i)`` gives photo i's one image, ``[1, H, W, 3]``; row i of each result, ``[count, ...]``, belongs to it.
     """
     running = session(model, optimise=optimise)
-    step = max(1, BATCH // each)
 
-    def run(start: int) -> list[Floats]:
-        images = np.concatenate([load(position) for position in range(start, min(start + step, count))])
-        found: list[Floats] = running.run(list(outputs), {"image": images})
-        return found
+    def run(start: int) -> list[list[Floats]]:
+        positions = range(start, min(start + PHOTOS, count))
+        return [running.run(list(outputs), {"image": load(position)}) for position in positions]
 
     results: list[Floats] = []
     with progress.task(title, count) as advance:
-        for start, found in zip(range(0, count, step), in_order(run, range(0, count, step)), strict=True):
+        starts = range(0, count, PHOTOS)
+        for start, photos in zip(starts, in_order(run, starts), strict=True):
             if not results:
-                results = [np.empty((count * each, *part.shape[1:]), np.float32) for part in found]
-            for result, part in zip(results, found, strict=True):
-                result[start * each : start * each + len(part)] = part
-            advance(min(step, count - start))
+                results = [np.empty((count, *part.shape[1:]), np.float32) for part in photos[0]]
+            for position, found in enumerate(photos, start):
+                for result, part in zip(results, found, strict=True):
+                    result[position] = part[0]
+            advance(len(photos))
     return results

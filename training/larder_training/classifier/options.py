@@ -7,10 +7,14 @@ from typing import Final, Literal
 
 from larder.errors import InvalidRequest
 from larder.names import check_model
+from larder_training.classifier.augment import NAMES
+from larder_training.classifier.cache import FOLDER, MAX_BYTES, FeatureCache
 from larder_training.classifier.preprocessing import Preprocessing
 
 Dtype = Literal["int8", "float32"]
 DTYPES: Final = ("int8", "float32")
+AUGMENT: Final = ("auto", *NAMES)
+FLIP: Final = ("auto", "yes", "no")
 OUT: Final = Path(".larder/releases")
 
 
@@ -19,9 +23,12 @@ class ClassifierOptions:
     """Everything that decides what a training makes; with the data and the package versions, it decides each byte.
 
     ``data`` is a folder of class folders or a manifest file (``dataset``). ``backbone`` is a path or URL of an ONNX
-    file; None takes the built-in features. ``augment`` is the number of changed copies of each training photo,
-    ``flip`` lets them be mirrored. ``validation`` and ``test`` are shares of the photos. ``max_loss`` is the share of
-    validation photos that int8 may lose against float32. ``created`` is the release's time (None: now).
+    file; None takes the built-in features. ``augment`` is how far the ``copies`` of each training photo may differ
+    from it (a name of ``augment.STRENGTHS``, "none", or "auto": chosen by cross-validation), ``flip`` whether
+    mirrored views are learnt from ("yes", "no" or "auto"). ``cache`` is the folder of the feature cache (None:
+    none), of at most ``cache_bytes``; it changes no byte of the release. ``validation`` and ``test`` are shares of
+    the photos. ``max_loss`` is the share of validation photos that int8 may lose against float32. ``created`` is
+    the release's time (None: now).
     """
 
     data: Path
@@ -32,21 +39,28 @@ class ClassifierOptions:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     label_attribute: str | None = None
     dtype: Dtype = "int8"
-    augment: int = 2
-    flip: bool = False
+    augment: str = "auto"
+    copies: int = 2
+    flip: str = "auto"
     validation: float = 0.15
     test: float = 0.15
     folds: int = 5
     max_loss: float = 0.005
     seed: int = 0
+    cache: Path | None = FOLDER
+    cache_bytes: int = MAX_BYTES
     created: datetime | None = None
 
     def __post_init__(self) -> None:
         check_model(self.model)
         if self.dtype not in DTYPES:
             raise InvalidRequest(f"dtype is {self.dtype!r}: give one of {', '.join(DTYPES)}.")
-        if not 0 <= self.augment <= 50:
-            raise InvalidRequest(f"augment is {self.augment}: give a number of copies from 0 to 50.")
+        if self.augment not in AUGMENT:
+            raise InvalidRequest(f"augment is {self.augment!r}: give one of {', '.join(AUGMENT)}.")
+        if not 1 <= self.copies <= 50:
+            raise InvalidRequest(f"copies is {self.copies}: give a number from 1 to 50, or --augment none.")
+        if self.flip not in FLIP:
+            raise InvalidRequest(f"flip is {self.flip!r}: give one of {', '.join(FLIP)}.")
         if not (0.02 <= self.validation <= 0.4 and 0.02 <= self.test <= 0.4):
             raise InvalidRequest(
                 f"The shares are validation {self.validation} and test {self.test}: give each from 0.02 to 0.4."
@@ -55,3 +69,7 @@ class ClassifierOptions:
             raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")
         if not 0 <= self.seed < 2**63:
             raise InvalidRequest(f"seed is {self.seed}: give a whole number from 0 to 2^63 - 1.")
+
+    def feature_cache(self) -> FeatureCache | None:
+        """The cache that was asked for."""
+        return None if self.cache is None else FeatureCache(self.cache, self.cache_bytes)

@@ -19,6 +19,7 @@ from larder_training.classifier.dataset import PARTS
 from larder_training.classifier.export import CALIBRATION, Exported
 from larder_training.classifier.graph import session
 from larder_training.classifier.head import Head
+from larder_training.classifier.learn import Material
 from larder_training.classifier.metrics import rekognition, summary
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.scan import Checked, Scan
@@ -58,7 +59,13 @@ def metrics(parts: Split, exported: Exported) -> bytes:
 
 
 def training(
-    options: ClassifierOptions, checked: Scan, parts: Split, features: Features, fitted: Head, seconds: float
+    options: ClassifierOptions,
+    checked: Scan,
+    parts: Split,
+    features: Features,
+    material: Material,
+    fitted: Head,
+    seconds: float,
 ) -> dict[str, object]:
     """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
     return {
@@ -76,7 +83,7 @@ def training(
         },
         "split": {"validation": options.validation, "test": options.test, "stated": parts.stated},
         "backbone": features.description,
-        "augmentation": augment.describe(options.augment, options.flip),
+        "augmentation": dict(material.augmentation),
         "head": {
             "kind": "multinomial logistic regression",
             "l2": fitted.strength,

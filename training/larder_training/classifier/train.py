@@ -3,17 +3,14 @@
 import time
 from pathlib import Path
 
-import numpy as np
-
 from larder.manifest import PROBES
 from larder_training.classifier import backbone, builtin, download, record
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.dataset import read_dataset
-from larder_training.classifier.evaluate import numbers
 from larder_training.classifier.export import MODEL, export
-from larder_training.classifier.features import extract, with_copies
-from larder_training.classifier.graph import optimise, structure, to_bytes
-from larder_training.classifier.head import Head, fit
+from larder_training.classifier.graph import optimise, structure
+from larder_training.classifier.head import fit
+from larder_training.classifier.learn import gather
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.preprocessing import read_spec
 from larder_training.classifier.scan import Scan, scan
@@ -38,8 +35,11 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     checked = scan(read_dataset(options.data, options.label_attribute), progress)
     parts = split(checked, validation=options.validation, test=options.test, seed=options.seed)
     _tell(checked, parts, progress)
-    features = _features(options, progress)
-    head = _head(options, features, parts, progress)
+    features = choose_features(options, progress)
+    material = gather(options, features, parts, progress)
+    head = fit(
+        material.features, material.labels, material.groups, material.changed, folds=options.folds, progress=progress
+    )
     exported = export(options, features, head, parts, progress)
     evaluation = record.evaluation(parts, exported)
     release = write_release(
@@ -54,7 +54,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             "report.html": page(checked, parts, features, exported),
         },
         evaluation=evaluation,
-        training=record.training(options, checked, parts, features, head, time.monotonic() - started),
+        training=record.training(options, checked, parts, features, material, head, time.monotonic() - started),
         structure=structure(exported.graph),
         created=options.created,
     )
@@ -72,7 +72,8 @@ def _tell(checked: Scan, parts: Split, progress: Progress) -> None:
     progress.say(f"{len(parts.labels)} labels; {parts.describe()}")
 
 
-def _features(options: ClassifierOptions, progress: Progress) -> Features:
+def choose_features(options: ClassifierOptions, progress: Progress) -> Features:
+    """The backbone's graph, or the built-in features where the options name none."""
     stated = options.preprocessing
     if options.backbone is None:
         image = builtin.spec(stated.input_size, stated.resampling)
@@ -86,22 +87,3 @@ def _features(options: ClassifierOptions, progress: Progress) -> Features:
     for assumption in features.assumed:
         progress.say(f"Not stated for the backbone, assumed: {assumption}")
     return features
-
-
-def _head(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Head:
-    photos, each = parts.parts["train"], 1 + options.augment
-    load = with_copies(photos, features.image, copies=options.augment, flip=options.flip, seed=options.seed)
-    (found,) = extract(
-        to_bytes(features.model),
-        ["features"],
-        load,
-        len(photos),
-        each=each,
-        optimise=True,
-        title="Extracting features",
-        progress=progress,
-    )
-    labels = np.repeat(numbers(photos, parts.labels), each)
-    groups = np.repeat(np.array([checked.group for checked in photos]), each)
-    changed = np.tile(np.arange(each) > 0, len(photos))
-    return fit(found, labels, groups, changed, folds=options.folds, progress=progress)
