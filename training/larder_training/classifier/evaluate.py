@@ -17,6 +17,7 @@ from larder_training.classifier.features import extract, plain
 from larder_training.classifier.graph import Floats
 from larder_training.classifier.metrics import summary
 from larder_training.classifier.scan import Checked, scan
+from larder_training.classifier.side import encode
 from larder_training.progress import Progress
 
 
@@ -31,12 +32,17 @@ class Answers:
 def ask(
     model: bytes, photos: Sequence[Checked], serving: ClassifierServing, *, title: str, progress: Progress
 ) -> Answers:
-    """Runs a release's graph over photos that decode."""
+    """Runs a release's graph over photos that decode, and what their manifest says of them."""
     if not photos:
         return Answers(np.empty((0, len(serving.labels)), np.float32), np.empty(0, np.float32))
-    outputs = ("probabilities", "novelty")
     probabilities, novelty = extract(
-        model, outputs, plain(photos, serving.image), len(photos), title=title, progress=progress
+        model,
+        ("probabilities", "novelty"),
+        plain(photos, serving.image),
+        len(photos),
+        side=encode(serving.side, photos) if serving.side else None,
+        title=title,
+        progress=progress,
     )
     return Answers(probabilities, novelty)
 
@@ -90,6 +96,7 @@ def evaluate(
             "foreign_flagged": _flagged(strangers.novelty, serving),
         },
         "foreign_labels": dict(sorted(Counter(photo.photo.label for photo in foreign).items())),
+        **_side_told(serving, known),
         "bad_files": [{"file": photo.name, "reason": reason} for photo, reason in checked.bad],
         "copies": len(checked.copies),
         "conflicting": [photo.name for photo in checked.conflicts],
@@ -105,6 +112,15 @@ def _open(release: Path) -> tuple[Manifest, ClassifierServing]:
     if not isinstance(manifest.serving, ClassifierServing):
         raise InvalidRequest(f"{release.name!r} is a {manifest.kind}: give --interactions in place of --images.")
     return manifest, manifest.serving
+
+
+def _side_told(serving: ClassifierServing, photos: Sequence[Checked]) -> dict[str, object]:
+    """For a release with side information: the share of the photos that say something in each of its columns."""
+    told = {
+        column.name: sum(column.name in checked.photo.side for checked in photos) / len(photos)
+        for column in serving.side
+    }
+    return {"side": told} if told else {}
 
 
 def _flagged(novelty: Floats, serving: ClassifierServing) -> float | None:

@@ -101,19 +101,25 @@ def extract(
     load: Load,
     count: int,
     *,
+    side: Floats | None = None,
     optimise: bool = False,
     title: str,
     progress: Progress,
 ) -> list[Floats]:
     """Runs ``outputs`` of a graph over ``count`` photos, on every core.
 
-    ``load(i)`` gives photo i's one image, ``[1, H, W, 3]``; row i of each result, ``[count, ...]``, belongs to it.
+    ``load(i)`` gives photo i's one image, ``[1, H, W, 3]``; row i of each result, ``[count, ...]``, belongs to it, and
+    so does row i of ``side``, for a graph that takes side information.
     """
     running = session(model, optimise=optimise)
 
+    def fed(position: int) -> dict[str, NDArray[np.generic]]:
+        beside = {} if side is None else {"side": side[position : position + 1]}
+        return {"image": load(position), **beside}
+
     def run(start: int) -> list[list[Floats]]:
         positions = range(start, min(start + PHOTOS, count))
-        return [running.run(list(outputs), {"image": load(position)}) for position in positions]
+        return [running.run(list(outputs), fed(position)) for position in positions]
 
     results: list[Floats] = []
     with progress.task(title, count) as advance:

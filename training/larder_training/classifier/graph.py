@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET: Final = 17
 OUTPUTS: Final = ("probabilities", "embedding", "novelty")
+HEAD_INPUTS: Final = "head.inputs"  # a tensor that the head reads in place of ``features``, where a graph makes it
 _NAMES: Final = ("image", "features", *OUTPUTS)
 
 # It quantises what the quantiser left in float on purpose, and to 8 bits that saturate without VNNI.
@@ -132,7 +133,8 @@ def with_head(
     ``probabilities = softmax(features @ weights + bias)`` with weights ``[D, C]`` that hold standardisation and
     temperature; ``embedding`` is the features at length 1; ``novelty`` is the Euclidean distance from the embedding
     to the nearest row of ``means`` ``[C, D]``. With ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are
-    ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])`` in place of the features.
+    ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])`` in place of the features. Where the graph makes
+    ``HEAD_INPUTS`` (``beside.Beside.join``), the head reads those, and embedding and novelty still the features.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -142,13 +144,14 @@ def with_head(
         "novelty.means": -2 * means.T,
         "novelty.squares": (means**2).sum(axis=1) + 1,  # the embedding's own square is 1
     }
+    read = HEAD_INPUTS if any(HEAD_INPUTS in node.output for node in made.graph.node) else "features"
     if hidden is not None:
         constants |= {"hidden.weights": hidden[0], "hidden.bias": hidden[1]}
-        made.graph.node.extend(_hidden_nodes())
+        made.graph.node.extend(_hidden_nodes(read))
     made.graph.initializer.extend(
         numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
     )
-    made.graph.node.extend(_head_nodes(_opset(made), "features" if hidden is None else "hidden.units"))
+    made.graph.node.extend(_head_nodes(_opset(made), read if hidden is None else "hidden.units"))
     del made.graph.output[:]
     shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", means.shape[1]], "novelty": ["N"]}
     made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
@@ -156,8 +159,8 @@ def with_head(
     return made
 
 
-def _hidden_nodes() -> Iterable[onnx.NodeProto]:
-    yield helper.make_node("Gemm", ["features", "hidden.weights", "hidden.bias"], ["hidden.sums"])
+def _hidden_nodes(read: str) -> Iterable[onnx.NodeProto]:
+    yield helper.make_node("Gemm", [read, "hidden.weights", "hidden.bias"], ["hidden.sums"])
     yield helper.make_node("Relu", ["hidden.sums"], ["hidden.units"])
 
 

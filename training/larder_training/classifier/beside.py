@@ -1,0 +1,87 @@
+"""What the head reads beside the image features: colour statistics of the picture, and side information."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from larder.serving import ImageSpec, SideColumn
+from larder.side import width
+from larder_training.classifier import colour, side
+from larder_training.classifier.cache import FeatureCache
+from larder_training.classifier.features import embed, room
+from larder_training.classifier.graph import HEAD_INPUTS, Floats, to_bytes
+from larder_training.classifier.views import Views
+from larder_training.progress import Progress
+
+_SIDE: Final = "side"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """``colour`` statistics first, then the ``columns`` of side information; all of them times ``scale``.
+
+    ``scale`` is the features' usual deviation: the head's standardisation does not take what joins for noise.
+    """
+
+    columns: tuple[SideColumn, ...] = ()
+    colour: bool = False
+    scale: float = 1.0
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.columns) or self.colour
+
+    def values(self, views: Views, cache: FeatureCache | None, progress: Progress, *, missing: bool = False) -> Floats:
+        """The numbers beside the features, ``[photos * views, K + S]`` in the order of ``embed``.
+
+        Where there are several views of a photo, columns are left out of the others by chance; with ``missing``, no
+        photo has any value.
+        """
+        parts = []
+        if self.colour:
+            model = to_bytes(colour.statistics(views.image))
+            title = "Colour statistics"
+            parts.append(embed(model, views, output=colour.OUTPUT, cache=cache, title=title, progress=progress))
+        if self.columns and missing:
+            parts.append(np.tile(side.nothing(self.columns), (len(views.photos) * len(views.wanted), 1)))
+        elif self.columns:
+            parts.append(side.encode_views(self.columns, views.photos, len(views.wanted), views.seed))
+        joined: Floats = np.concatenate(parts, axis=1) * np.float32(self.scale)
+        return joined
+
+    def onto(self, features: Floats, values: Floats) -> Floats:
+        """Features ``[N, D]`` and these values as the head reads them: ``[N, D + K + S]``."""
+        joined = room(len(features), features.shape[1] + values.shape[1])
+        joined[:, : features.shape[1]] = features
+        joined[:, features.shape[1] :] = values
+        return joined
+
+    def join(self, model: onnx.ModelProto, image: ImageSpec) -> onnx.ModelProto:
+        """A feature graph that also makes what the head reads, and takes ``side`` where there are columns."""
+        made = onnx.ModelProto()
+        made.CopyFrom(model)
+        if not self:
+            return made
+        graph, parts = made.graph, []
+        if self.colour:
+            colour.add(graph, image)
+            parts.append(colour.OUTPUT)
+        if self.columns:
+            graph.input.append(helper.make_tensor_value_info(_SIDE, TensorProto.FLOAT, ["N", width(self.columns)]))
+            parts.append(_SIDE)
+        graph.initializer.append(numpy_helper.from_array(np.array(self.scale, np.float32), "beside.scale"))
+        graph.node.append(helper.make_node("Concat", parts, ["beside.raw"], axis=1))
+        graph.node.append(helper.make_node("Mul", ["beside.raw", "beside.scale"], ["beside"]))
+        graph.node.append(helper.make_node("Concat", ["features", "beside"], [HEAD_INPUTS], axis=1))
+        return made
+
+
+def usual_deviation(features: Floats) -> float:
+    """The median deviation of features ``[N, D]``, to three digits; 1 where they hardly vary."""
+    rows: NDArray[np.float32] = features[:: max(1, len(features) // 4096)]
+    deviation = float(np.median(rows.std(axis=0)))
+    return float(f"{deviation:.3g}") if deviation > 1e-6 else 1.0
