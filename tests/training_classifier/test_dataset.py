@@ -65,7 +65,7 @@ def test_label_attribute_chooses_between_several(tmp_path: Path) -> None:
         ("a.csv", ["path,label", "a.png,b"], "1 photos of 1 classes"),
         ("a.manifest", ["{"], "line 1 is not JSON"),
         ("a.manifest", ["[]"], "no text source-ref"),
-        ("a.manifest", [json.dumps(ground_truth("s3://bucket/a.png", "cat"))], "aws s3 sync"),
+        ("a.manifest", [json.dumps(ground_truth("gs://bucket/a.png", "cat"))], "local files and s3:// are read"),
         ("a.manifest", ['{"source-ref": "a", "boxes": {}, "boxes-metadata": {"class-map": {}}}'], "has no class-name"),
         ("a.txt", ["hello"], "is no folder, .csv"),
     ],

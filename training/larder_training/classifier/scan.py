@@ -2,18 +2,22 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from larder.errors import RequestError
+from larder.errors import MissingObject, RequestError
 from larder.image import decode
+from larder_training.classifier import remote
 from larder_training.classifier.dataset import Photo
 from larder_training.classifier.duplicates import THUMBNAIL, dhash, group, shrink
 from larder_training.classifier.streaming import in_order
 from larder_training.progress import Progress
+
+FETCHES: Final = 16  # at a time: a fetch waits for the network, not for a core
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,11 @@ def scan(photos: Sequence[Photo], progress: Progress) -> Scan:
     """Reads and decodes every file once, in threads, and sorts them as ``Scan`` says.
 
     Of exact copies with one label the first by name is kept. Copies with different labels are all left out: nobody
-    can tell which label is meant.
+    can tell which label is meant. Photos in S3 are fetched first; one that is not there is a bad file, and a store
+    that fails ends it all (StoreError), for photos must not go missing by chance.
     """
-    bad: list[tuple[Photo, str]] = []
+    photos, missing = _fetched(photos, progress)
+    bad: list[tuple[Photo, str]] = list(missing)
     looks: list[tuple[Photo, _Look]] = []
     with progress.task("Checking photos", len(photos)) as advance:
         for photo, look in zip(photos, in_order(_look, photos), strict=True):
@@ -74,6 +80,29 @@ def scan(photos: Sequence[Photo], progress: Progress) -> Scan:
     )
     checked = tuple(Checked(photo, look.digest, int(g)) for (photo, look), g in zip(kept, groups, strict=True))
     return Scan(checked, tuple(bad), tuple(copies), tuple(conflicts))
+
+
+def _fetched(photos: Sequence[Photo], progress: Progress) -> tuple[list[Photo], list[tuple[Photo, str]]]:
+    """The photos with the paths of their local copies, and those that cannot be had."""
+    absent = [photo for photo in photos if photo.origin is not None]
+    if not absent:
+        return list(photos), []
+    there, missing = [photo for photo in photos if photo.origin is None], []
+    with progress.task("Fetching photos", len(absent)) as advance:
+        for photo, found in zip(absent, in_order(_fetch, absent, FETCHES), strict=True):
+            if isinstance(found, str):
+                missing.append((photo, found))
+            else:
+                there.append(found)
+            advance(1)
+    return sorted(there, key=lambda photo: (photo.name, photo.label)), missing
+
+
+def _fetch(photo: Photo) -> Photo | str:
+    try:
+        return replace(photo, path=remote.fetch(photo.origin or ""))
+    except (MissingObject, RequestError) as error:
+        return str(error)
 
 
 def _look(photo: Photo) -> _Look | str:

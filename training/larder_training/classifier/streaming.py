@@ -10,19 +10,19 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(work: Callable[[T], R], inputs: Iterable[T]) -> Iterator[R]:
-    """``map`` on one thread a core; decoding and inference release Python's lock.
+def in_order(work: Callable[[T], R], inputs: Iterable[T], workers: int | None = None) -> Iterator[R]:
+    """``map`` on one thread a core, or on ``workers``; decoding and inference release Python's lock.
 
-    At most three results a core wait to be taken. Whatever ends the loop (an error, Ctrl-C) drops what has not begun
+    At most three results a thread wait to be taken. Whatever ends the loop (an error, Ctrl-C) drops what has not begun
     and waits for what has.
     """
-    cores = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(cores, thread_name_prefix="larder")
+    workers = workers or os.cpu_count() or 1
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="larder")
     waiting: deque[Future[R]] = deque()
     try:
         for entry in inputs:
             waiting.append(pool.submit(work, entry))
-            if len(waiting) >= 3 * cores:
+            if len(waiting) >= 3 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
