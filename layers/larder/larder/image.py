@@ -116,7 +116,12 @@ def _opener(data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
 
 
 def _check_scans(data: bytes) -> None:
-    """Walks a JPEG's markers to its end (after which a phone may keep a film) and counts its scans."""
+    """Walks a JPEG's markers to its end (after which a phone may keep a film) and counts its scans.
+
+    Only where it may have too many: no scan begins without these two bytes, and counting those is quick.
+    """
+    if data.count(b"\xff\xda") <= _MAX_SCANS:
+        return
     at, scans = 2, 0
     while (found := _MARKER.search(data, at)) and found[1] != b"\xd9":
         scans += found[1] == b"\xda"
