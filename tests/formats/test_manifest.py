@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from larder.errors import InvalidManifest
 from larder.manifest import MAX_BYTES, Manifest, dump, parse
+from larder.serving import CategoryColumn, ClassifierServing, NumberColumn, TextColumn
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -123,6 +124,52 @@ def test_a_recommender_may_have_no_users(recommender_manifest: Manifest) -> None
     document = json.loads(changed(recommender_manifest, "serving/users", None))
     document["serving"]["user_slots"] = 0
     assert parse(json.dumps(document).encode()).serving.users is None  # type: ignore[union-attr]  # a recommender's
+
+
+SIDE: list[dict[str, Any]] = [
+    {"name": "place", "type": "category", "values": ["Berlin", "Hamburg"]},
+    {"name": "price", "type": "number", "mean": 12.5, "deviation": 3.25},
+    {"name": "text", "type": "text", "buckets": 256},
+]
+
+
+def test_side_information_is_read_and_written_and_left_out_where_there_is_none(classifier_manifest: Manifest) -> None:
+    assert "side" not in json.loads(dump(classifier_manifest))["serving"]
+    found = parse(changed(classifier_manifest, "serving/side", SIDE))
+    assert isinstance(found.serving, ClassifierServing)
+    assert found.serving.side == (
+        CategoryColumn("place", ("Berlin", "Hamburg")),
+        NumberColumn("price", 12.5, 3.25),
+        TextColumn("text", 256),
+    )
+    assert [column.width for column in found.serving.side] == [3, 1, 256]
+    assert json.loads(dump(found))["serving"]["side"] == SIDE
+    assert parse(dump(found)) == found
+
+
+BROKEN_SIDE: list[tuple[object, str]] = [
+    ({}, "serving.side: must be a list"),
+    ([], "serving.side: must list 1 to 50 columns"),
+    ([SIDE[0], SIDE[0]], "serving.side: must list 1 to 50 columns of different names"),
+    ([3], "serving.side.0: must be an object"),
+    ([{**SIDE[0], "values": ["a", "a"]}], "serving.side.0.values: must be different texts"),
+    ([{**SIDE[0], "values": [""]}], "serving.side.0.values: must be different texts"),
+    ([{**SIDE[0], "mean": 1}], "serving.side.0.mean: is unknown"),
+    ([{**SIDE[0], "name": ""}], "serving.side.0.name: must not be empty"),
+    ([{**SIDE[0], "name": "a\nb"}], "serving.side.0.name: is"),
+    ([{**SIDE[0], "type": "colour"}], "serving.side.0.type: is 'colour'"),
+    ([SIDE[0], {**SIDE[1], "deviation": 0}], "serving.side.1.deviation:"),
+    ([{**SIDE[1], "mean": 10**400}], "serving.side.0.mean:"),
+    ([{**SIDE[2], "buckets": 0}], "serving.side.0.buckets:"),
+    ([{**SIDE[2], "name": str(n), "buckets": 4000} for n in range(2)], "serving.side: takes more than 4096 numbers"),
+]
+
+
+@pytest.mark.parametrize(("value", "problem"), BROKEN_SIDE, ids=[problem[8:40] for _, problem in BROKEN_SIDE])
+def test_broken_side_information_is_named(classifier_manifest: Manifest, value: object, problem: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(classifier_manifest, "serving/side", value))
+    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
 
 
 def test_all_problems_are_told_at_once(classifier_manifest: Manifest) -> None:
