@@ -4,8 +4,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from larder_training.classifier import calibrate, head
+from larder_training.classifier import calibrate, head, search
 from larder_training.classifier.head import Head
+from larder_training.classifier.options import Limits
 from larder_training.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -24,9 +25,25 @@ def clouds(rows: int, classes: int, dimensions: int, spread: float = 1.0) -> tup
     return features.astype(np.float32), labels.astype(np.int64)
 
 
-def fit(features: Floats, labels: Labels, groups: Labels | None = None, folds: int = 4) -> Head:
+def fit(
+    features: Floats,
+    labels: Labels,
+    groups: Labels | None = None,
+    changed: NDArray[np.bool_] | None = None,
+    *,
+    folds: int = 4,
+    trials: int = len(search.STRENGTHS),
+    hidden: bool = False,
+) -> Head:
     groups = np.arange(len(labels)) if groups is None else groups
-    return head.fit(features, labels, groups, np.zeros(len(labels), np.bool_), folds=folds, progress=QUIET)
+    changed = np.zeros(len(labels), np.bool_) if changed is None else changed
+    limits = Limits(trials, hidden=hidden)
+    return head.fit(features, labels, groups, changed, folds=folds, progress=QUIET, limits=limits)
+
+
+def strength(made: Head) -> float:
+    assert made.search.chosen.recipe.family == "l2"
+    return made.search.chosen.recipe.l2
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -37,24 +54,14 @@ def test_the_head_minimises_the_regularised_loss(classes: int) -> None:
     scale = np.maximum(features.std(0), np.median(features.std(0)) * head.LEAST_DEVIATION)
     standard = (features - features.mean(0)) / scale
 
-    if classes == 2:  # one weight vector, for the second class against the first
-
-        def logits(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.stack([np.zeros(90), standard @ flat[1:] + flat[0]], axis=1)
-
-        start = np.zeros(7)
-    else:
-
-        def logits(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(standard @ flat[classes:].reshape(6, classes) + flat[:classes])
-
-        start = np.zeros(7 * classes)
-    free = 1 if classes == 2 else classes
+    def logits(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(standard @ flat[classes:].reshape(6, classes) + flat[:classes])
 
     def loss(flat: NDArray[np.float64]) -> float:
         data = -log_softmax(logits(flat), axis=1)[np.arange(90), labels].mean()
-        return float(data + made.strength / 2 * (flat[free:] ** 2).sum())
+        return float(data + strength(made) / 2 * (flat[classes:] ** 2).sum())
 
+    start = np.zeros(7 * classes)
     best = minimize(loss, start, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8}).x
     np.testing.assert_allclose(softmax(made.logits(features), axis=1), softmax(logits(best), axis=1), atol=5e-3)
 
@@ -70,8 +77,8 @@ def test_noise_asks_for_stronger_regularisation_than_signal() -> None:
     clear, labels = clouds(120, 3, 20, spread=0.3)
     random = np.random.default_rng(3)
     noise = random.normal(size=clear.shape).astype(np.float32)
-    assert fit(noise, labels).strength > fit(clear, labels).strength
-    assert fit(noise, labels).strength == max(head.STRENGTHS)
+    assert strength(fit(noise, labels)) > strength(fit(clear, labels))
+    assert strength(fit(noise, labels)) == max(search.STRENGTHS)
 
 
 def test_rows_of_one_group_are_never_on_both_sides_of_a_fold() -> None:
@@ -81,8 +88,8 @@ def test_rows_of_one_group_are_never_on_both_sides_of_a_fold() -> None:
     copies = np.repeat(noise, 10, axis=0).astype(np.float32)
     honest = fit(copies, np.repeat(labels, 10), np.repeat(np.arange(24), 10))
     leaky = fit(copies, np.repeat(labels, 10))
-    assert min(loss for _, loss in leaky.losses) < 0.2
-    assert min(loss for _, loss in honest.losses) > 0.6
+    assert leaky.search.best.loss < 0.2
+    assert honest.search.best.loss > 0.6
 
 
 def test_changed_copies_are_learnt_from_and_not_judged_on() -> None:
@@ -92,27 +99,29 @@ def test_changed_copies_are_learnt_from_and_not_judged_on() -> None:
     random = np.random.default_rng(0)
     wrong[changed] = random.permutation(wrong[changed])  # copies that show anything
     groups = np.repeat(np.arange(60), 2)
-    judged = head.fit(wrong, np.repeat(labels, 2), groups, changed, folds=4, progress=QUIET)
-    everything = head.fit(wrong, np.repeat(labels, 2), groups, np.zeros(120, np.bool_), folds=4, progress=QUIET)
-    assert judged.losses[0][1] < everything.losses[0][1]
+    judged = fit(wrong, np.repeat(labels, 2), groups, changed, trials=1)
+    everything = fit(wrong, np.repeat(labels, 2), groups, trials=1)
+    assert judged.search.best.loss < everything.search.best.loss
 
 
 def test_fewer_folds_where_a_class_has_few_groups() -> None:
     features, labels = clouds(60, 3, 5)
     groups = np.arange(60)
     groups[labels == 2] = np.arange(20) % 3 + 100
-    assert fit(features, labels, groups).folds == 3
+    assert fit(features, labels, groups).search.folds == 3
 
 
 def test_a_large_training_chooses_on_whole_groups_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head, "MAX_ROWS", 200)
+    monkeypatch.setattr(search, "MAX_ROWS", 200)
     labels = np.array([0] * 1400 + [1] * 96 + [2] * 4)
     groups = np.arange(1500) // 2
-    rows = head._some(labels, groups)
-    assert 200 <= len(rows) < 400
-    assert set(labels[rows]) == {0, 1, 2}
-    assert all((np.isin(np.flatnonzero(groups == group), rows)).all() for group in set(groups[rows]))
-    assert (labels[rows] == 2).sum() == 4
+    rows = np.arange(1500, dtype=np.float32)[:, None]
+    taken = search.Examples(rows, labels, groups, np.zeros(1500, np.bool_)).some()
+    assert 200 <= len(taken.labels) < 400
+    assert set(taken.labels) == {0, 1, 2}
+    kept = taken.features[:, 0].astype(np.int64)
+    assert all((np.isin(np.flatnonzero(groups == group), kept)).all() for group in set(taken.groups))
+    assert (taken.labels == 2).sum() == 4
 
 
 def test_temperature_is_found_again() -> None:

@@ -54,7 +54,7 @@ def export(options: ClassifierOptions, features: Features, head: Head, parts: Sp
     chosen = features.model if quantised is None or quantised.model is None else quantised.model
     validation = _features_of(options, optimise(chosen, "extended"), features, parts, "validation", progress)
     temperature = calibrate.temperature(head.logits(validation), truth["validation"])
-    joined = with_head(chosen, head.weights / temperature, head.bias / temperature, head.means)
+    joined = with_head(chosen, head.weights / temperature, head.bias / temperature, head.means, head.hidden)
     graph = optimise(joined, "extended")
     serving = ClassifierServing(MODEL, features.image, parts.labels, (), temperature, None)
     model = to_bytes(graph)

@@ -11,6 +11,8 @@ from larder_training.classifier.augment import NAMES
 from larder_training.classifier.cache import FOLDER, MAX_BYTES, FeatureCache
 from larder_training.classifier.preprocessing import Preprocessing
 
+Weightings = Literal["auto", "none", "balanced"]
+CLASS_WEIGHTS: Final = ("auto", "none", "balanced")
 Dtype = Literal["int8", "float32"]
 DTYPES: Final = ("int8", "float32")
 AUGMENT: Final = ("auto", *NAMES)
@@ -19,19 +21,42 @@ OUT: Final = Path(".larder/releases")
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a search may try: ``trials`` and ``minutes`` at most, a hidden layer or none, and which class weights."""
+
+    trials: int = 24
+    minutes: float | None = None
+    hidden: bool = True
+    class_weights: Weightings = "auto"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.trials <= 1000:
+            raise InvalidRequest(f"trials is {self.trials}: give a number from 1 to 1000.")
+        if self.minutes is not None and not 0 < self.minutes <= 10_000:
+            raise InvalidRequest(f"minutes is {self.minutes}: give a number over 0, or leave it out.")
+        if self.class_weights not in CLASS_WEIGHTS:
+            raise InvalidRequest(f"class_weights is {self.class_weights!r}: give one of {', '.join(CLASS_WEIGHTS)}.")
+
+    def describe(self) -> dict[str, object]:
+        """For the manifest. The minutes are left out: what they stopped is told by the number of trials."""
+        return {"most_trials": self.trials, "hidden": self.hidden, "class_weights": self.class_weights}
+
+
+@dataclass(frozen=True, slots=True)
 class ClassifierOptions:
     """Everything that decides what a training makes; with the data and the package versions, it decides each byte.
 
-    ``data`` is a folder of class folders or a manifest file (``dataset``). ``backbone`` is a path or URL of an ONNX
-    file; None takes the built-in features. ``augment`` is how far the ``copies`` of each training photo may differ
+    ``data`` is a folder of class folders or a manifest file, here or in S3 (``dataset``). ``backbone`` is a path or
+    URL of an ONNX file; None takes the built-in features. ``augment`` is how far the ``copies`` of each training photo may differ
     from it (a name of ``augment.STRENGTHS``, "none", or "auto": chosen by cross-validation), ``flip`` whether
     mirrored views are learnt from ("yes", "no" or "auto"). ``cache`` is the folder of the feature cache (None:
     none), of at most ``cache_bytes``; it changes no byte of the release. ``validation`` and ``test`` are shares of
-    the photos. ``max_loss`` is the share of validation photos that int8 may lose against float32. ``created`` is
+    the photos. ``search`` bounds the search for the head.
+    ``max_loss`` is the share of validation photos that int8 may lose against float32. ``created`` is
     the release's time (None: now).
     """
 
-    data: Path
+    data: Path | str
     model: str
     out: Path = OUT
     backbone: str | None = None
@@ -45,6 +70,7 @@ class ClassifierOptions:
     validation: float = 0.15
     test: float = 0.15
     folds: int = 5
+    search: Limits = field(default_factory=Limits)
     max_loss: float = 0.005
     seed: int = 0
     cache: Path | None = FOLDER

@@ -11,13 +11,17 @@ from PIL import Image
 
 from larder.image import decode
 from larder.serving import ImageSpec
+from larder_training.classifier import audit_page
+from larder_training.classifier.audit import Audit
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.calibrate import reliability
 from larder_training.classifier.dataset import PARTS
 from larder_training.classifier.export import JUDGED, Exported
+from larder_training.classifier.head import Head
 from larder_training.classifier.metrics import summary
 from larder_training.classifier.scan import Scan
 from larder_training.classifier.split import Split
+from larder_training.classifier.trials import trials_section
 from larder_training.report import Section, facts, figure, paragraph, pictures, render, table
 
 ERRORS: Final = 24  # pictures of errors, the most confident first
@@ -26,7 +30,7 @@ _NUMBERED: Final = 20  # labels up to which the confusion matrix has numbers in 
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
-def page(checked: Scan, parts: Split, features: Features, exported: Exported) -> bytes:
+def page(checked: Scan, parts: Split, features: Features, head: Head, exported: Exported, audited: Audit) -> bytes:
     """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
     test = cast("dict[str, Any]", summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels))
     sections = [
@@ -36,7 +40,9 @@ def page(checked: Scan, parts: Split, features: Features, exported: Exported) ->
         _errors(parts, exported),
         _reliability(exported, test),
         _precision(exported),
+        trials_section(head.search),
         _data(checked, parts),
+        *audit_page.sections(audited),
         _features(features),
     ]
     return render("Classifier report", sections).encode()

@@ -13,7 +13,8 @@ from PIL import Image
 
 from larder.image import decode
 from larder.serving import ImageSpec
-from larder_training.classifier import augment, calibrate, head
+from larder_training.classifier import augment, calibrate, linear
+from larder_training.classifier.audit import Audit
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.dataset import PARTS
 from larder_training.classifier.export import CALIBRATION, Exported
@@ -22,7 +23,7 @@ from larder_training.classifier.head import Head
 from larder_training.classifier.learn import Material
 from larder_training.classifier.metrics import rekognition, summary
 from larder_training.classifier.options import ClassifierOptions
-from larder_training.classifier.scan import Checked, Scan
+from larder_training.classifier.scan import Checked
 from larder_training.classifier.split import Split
 from larder_training.release import provenance
 from larder_training.tables import write_probes
@@ -43,7 +44,7 @@ def evaluation(parts: Split, exported: Exported) -> dict[str, object]:
     }
 
 
-def metrics(parts: Split, exported: Exported) -> bytes:
+def metrics(parts: Split, exported: Exported, audited: Audit) -> bytes:
     """``metrics.json``: Rekognition's evaluation summary of the test part, and everything of ours under ``larder``."""
     probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
     thresholds = exported.serving.thresholds
@@ -53,6 +54,7 @@ def metrics(parts: Split, exported: Exported) -> bytes:
             "split": parts.describe(),
             "test": summary(probabilities, truth, parts.labels),
             "quantisation": exported.comparison,
+            "audit": audited.document(),
         },
     }
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
@@ -60,7 +62,7 @@ def metrics(parts: Split, exported: Exported) -> bytes:
 
 def training(
     options: ClassifierOptions,
-    checked: Scan,
+    audited: Audit,
     parts: Split,
     features: Features,
     material: Material,
@@ -68,6 +70,7 @@ def training(
     seconds: float,
 ) -> dict[str, object]:
     """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
+    checked = audited.scan
     return {
         "data": {
             "fingerprint": checked.fingerprint(),
@@ -76,6 +79,8 @@ def training(
             "copies": len(checked.copies),
             "conflicting": len(checked.conflicts),
             "near_duplicates": checked.near_duplicates,
+            "near_duplicates_of_other_labels": len(audited.torn),
+            "labels_that_look_wrong": len(audited.suspects),
             "straddling_left_out": len(parts.straddling),
             "parts": {
                 part: dict(sorted(Counter(photo.photo.label for photo in parts.parts[part]).items())) for part in PARTS
@@ -85,13 +90,13 @@ def training(
         "backbone": features.description,
         "augmentation": dict(material.augmentation),
         "head": {
-            "kind": "multinomial logistic regression",
-            "l2": fitted.strength,
-            "folds": fitted.folds,
-            "cross_entropy_by_l2": [list(pair) for pair in fitted.losses],
-            "max_iterations": head.MAX_ITERATIONS,
-            "tolerance": head.TOLERANCE,
+            "kind": "softmax regression" if fitted.hidden is None else "one hidden layer",
+            "recipe": fitted.search.chosen.recipe.describe(),
+            "epochs": fitted.search.chosen.epochs,
+            "max_iterations": linear.MAX_ITERATIONS,
+            "tolerance": linear.TOLERANCE,
         },
+        "search": {**options.search.describe(), **fitted.search.describe()},
         "calibration": {"novelty_quantile": calibrate.NOVELTY_QUANTILE},
         "quantisation": {
             "asked": options.dtype,

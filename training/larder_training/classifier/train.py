@@ -5,6 +5,7 @@ from pathlib import Path
 
 from larder.manifest import PROBES
 from larder_training.classifier import backbone, builtin, download, record
+from larder_training.classifier.audit import audit
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.dataset import read_dataset
 from larder_training.classifier.export import MODEL, export
@@ -15,6 +16,7 @@ from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.preprocessing import read_spec
 from larder_training.classifier.scan import Scan, scan
 from larder_training.classifier.split import Split, split
+from larder_training.classifier.trials import TRIALS
 from larder_training.progress import Progress
 from larder_training.release import write_release
 
@@ -36,9 +38,18 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     parts = split(checked, validation=options.validation, test=options.test, seed=options.seed)
     _tell(checked, parts, progress)
     features = choose_features(options, progress)
+    audited = audit(checked, features, cache=options.feature_cache(), seed=options.seed, progress=progress)
+    progress.say(audited.describe())
     material = gather(options, features, parts, progress)
     head = fit(
-        material.features, material.labels, material.groups, material.changed, folds=options.folds, progress=progress
+        material.features,
+        material.labels,
+        material.groups,
+        material.changed,
+        folds=options.folds,
+        progress=progress,
+        limits=options.search,
+        seed=options.seed,
     )
     exported = export(options, features, head, parts, progress)
     evaluation = record.evaluation(parts, exported)
@@ -50,11 +61,12 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
         files={
             MODEL: exported.model,
             PROBES: record.probes(parts, exported),
-            "metrics.json": record.metrics(parts, exported),
-            "report.html": page(checked, parts, features, exported),
+            "metrics.json": record.metrics(parts, exported, audited),
+            TRIALS: head.search.jsonl(),
+            "report.html": page(checked, parts, features, head, exported, audited),
         },
         evaluation=evaluation,
-        training=record.training(options, checked, parts, features, material, head, time.monotonic() - started),
+        training=record.training(options, audited, parts, features, material, head, time.monotonic() - started),
         structure=structure(exported.graph),
         created=options.created,
     )
