@@ -8,12 +8,13 @@ from typing import cast
 import click
 
 from larder_local.folder import Folder
+from larder_training.classifier.remote import source
 from larder_training.progress import Progress
 
 
 @click.command("evaluate")
 @click.argument("release")
-@click.option("--images", type=click.Path(exists=True, path_type=Path), help="Labelled photos, for a classifier.")
+@click.option("--images", type=source, help="Labelled photos (maybe s3://bucket/prefix), for a classifier.")
 @click.option(
     "--interactions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -26,7 +27,7 @@ from larder_training.progress import Progress
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def command(
-    release: str, images: Path | None, interactions: Path | None, history: Path | None, *, as_json: bool
+    release: str, images: Path | str | None, interactions: Path | None, history: Path | None, *, as_json: bool
 ) -> None:
     """Measure RELEASE on data it has not seen: --images for a classifier, --interactions for a recommender.
 
@@ -48,7 +49,7 @@ def command(
                 click.echo(f"{name}: {json.dumps(value, ensure_ascii=False)}")
 
 
-def _photos(release: Path, images: Path, progress: Progress) -> Mapping[str, object]:
+def _photos(release: Path, images: Path | str, progress: Progress) -> Mapping[str, object]:
     from larder_training.classifier.evaluate import evaluate
 
     return evaluate(release, images, progress=progress)

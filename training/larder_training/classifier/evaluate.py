@@ -54,7 +54,7 @@ def numbers(photos: Sequence[Checked], labels: Sequence[str]) -> NDArray[np.int6
 
 
 def evaluate(
-    release: Path, images: Path, *, label_attribute: str | None = None, progress: Progress | None = None
+    release: Path, images: Path | str, *, label_attribute: str | None = None, progress: Progress | None = None
 ) -> dict[str, object]:
     """Measures the release in a folder on labelled photos.
 

@@ -10,11 +10,13 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
 from larder.errors import InvalidRequest
-from larder.store import Blob, Store, part_beside
+
+if TYPE_CHECKING:  # obstore is loaded where S3 is really asked
+    from larder.store import Blob, Store
 
 SCHEME: Final = "s3://"
 MAX_BYTES: Final = 64 * 2**20  # of one photo; larger objects are told as bad and not fetched
@@ -101,8 +103,10 @@ def fetch(url: str, *, max_bytes: int | None = None) -> Path:
     return _keep(blob, folder, known)
 
 
-def _keep(blob: Blob, folder: Path, old: Path | None) -> Path:
+def _keep(blob: "Blob", folder: Path, old: Path | None) -> Path:
     """Writes a copy that appears whole or not at all; the old version goes."""
+    from larder.store import part_beside
+
     path = folder / (quote(blob.etag, safe="") + _COPY)
     folder.mkdir(parents=True, exist_ok=True)
     part = part_beside(path)
@@ -117,10 +121,12 @@ def _keep(blob: Blob, folder: Path, old: Path | None) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _opened(bucket: str, _environment: tuple[str | None, ...]) -> Store:
+def _opened(bucket: str, _environment: tuple[str | None, ...]) -> "Store":
+    from larder.store import Store
+
     return Store.open(SCHEME + bucket)
 
 
-def _bucket(bucket: str) -> Store:
+def _bucket(bucket: str) -> "Store":
     """The bucket's store, opened once for each setting of the variables that decide where and as whom."""
     return _opened(bucket, tuple(os.environ.get(name) for name in _VARIABLES))
