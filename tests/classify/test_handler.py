@@ -31,6 +31,7 @@ ANSWERS = {
     "empty": 400,
     "json-dot-dot": 400,
     "json-nan": 400,
+    "json-side": 400,
     "wrong-json": 400,
     "unknown-model": 404,
     "form": 415,

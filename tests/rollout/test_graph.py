@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from larder.errors import InvalidModel, InvalidTable
 from larder.names import MANIFEST, live_key
 from larder.rollout import roll_out, upload, verify
 from larder.rollout.graph import check_graph
-from larder.serving import ClassifierServing
+from larder.serving import CategoryColumn, ClassifierServing, NumberColumn
 from larder.store import Store
 from larder_training.tables import write_probes
 
@@ -185,3 +186,32 @@ def test_probes_that_cannot_probe(classifier: Write, tmp_path: Path, requests: i
     with pytest.raises(InvalidTable) as caught:
         verify(store, "pets", found.release)
     assert reason in str(caught.value)
+
+
+SIDE = (CategoryColumn("place", ("sea", "wood")), NumberColumn("price", 1.0, 2.0))
+
+
+def take_side(model: ModelProto, numbers: int = 4, dtype: int = FLOAT) -> bytes:
+    model.graph.input.append(helper.make_tensor_value_info("side", dtype, ["N", numbers]))
+    return bytes(model.SerializeToString())
+
+
+def test_a_second_input_is_right_exactly_where_the_manifest_states_side_information(
+    serving: ClassifierServing, toy_graph: ModelProto
+) -> None:
+    plain = toy_graph.SerializeToString()
+    informed = replace(serving, side=SIDE)
+    with pytest.raises(InvalidModel, match=r"has the inputs \['image'\], not \['image', 'side'\]"):
+        check_graph(plain, informed)
+    with_side = take_side(toy_graph)
+    check_graph(with_side, informed)
+    with pytest.raises(InvalidModel, match=r"has the inputs \['image', 'side'\], not \['image'\]"):
+        check_graph(with_side, serving)
+
+
+@pytest.mark.parametrize(("numbers", "dtype"), [(5, FLOAT), (4, UINT8)])
+def test_side_of_another_width_or_type_is_refused(
+    serving: ClassifierServing, toy_graph: ModelProto, numbers: int, dtype: int
+) -> None:
+    with pytest.raises(InvalidModel, match="input 'side' is"):
+        check_graph(take_side(toy_graph, numbers, dtype), replace(serving, side=SIDE))
