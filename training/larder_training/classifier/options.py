@@ -49,11 +49,10 @@ class ClassifierOptions:
     ``data`` is a folder of class folders or a manifest file, here or in S3 (``dataset``). ``backbone`` is a path or
     URL of an ONNX file; None takes the built-in features. ``augment`` is how far the ``copies`` of each training
     photo may differ from it (a name of ``augment.STRENGTHS``, "none", or "auto": chosen by cross-validation),
-    ``flip`` whether mirrored views are learnt from ("yes", "no" or "auto"). ``cache`` is the folder of the feature cache (None:
-    none), of at most ``cache_bytes``; it changes no byte of the release. ``validation`` and ``test`` are shares of
-    the photos. ``search`` bounds the search for the head.
-    ``max_loss`` is the share of validation photos that int8 may lose against float32. ``created`` is
-    the release's time (None: now).
+    ``flip`` whether mirrored views are learnt from ("yes", "no" or "auto"). ``cache`` is the folder of the feature
+    cache (None: none), of at most ``cache_bytes``; it changes no byte of the release. ``validation`` and ``test``
+    are shares of the photos. ``search`` bounds the search for the head. ``max_loss`` is the share of validation
+    photos that int8 may lose against float32. ``created`` is the release's time (None: now).
     """
 
     data: Path | str
