@@ -14,8 +14,8 @@ from larder_training.classifier.cache import FeatureCache
 from larder_training.classifier.dataset import Photo
 from larder_training.classifier.features import embed, plain, room
 from larder_training.classifier.graph import session, to_bytes
-from larder_training.classifier.learn import views_of
 from larder_training.classifier.scan import Checked
+from larder_training.classifier.strength import Choice
 from larder_training.classifier.views import View, Views
 from larder_training.progress import Progress
 
@@ -46,7 +46,7 @@ def ran(graph: bytes, views: Views, cache: FeatureCache | None = None) -> Floats
 
 
 def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Checked]) -> None:
-    views = Views(checked, IMAGE, views_of("medium", 2, flip=True))
+    views = Views(checked, IMAGE, Choice("medium", 2, flip=True).views())
     found = ran(graph, views)
     assert found.shape == (80, 24)
     running = session(graph, optimise=True)
@@ -58,7 +58,7 @@ def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Check
 def test_an_extraction_that_was_stopped_goes_on(
     graph: bytes, checked: list[Checked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    views, cache = Views(checked, IMAGE, views_of("weak", 1, flip=False)), FeatureCache(tmp_path)
+    views, cache = Views(checked, IMAGE, Choice("weak", 1, flip=False).views()), FeatureCache(tmp_path)
     loaded: list[int] = []
     load = Views.load
 
@@ -86,7 +86,7 @@ def test_views_share_the_cache_between_sets_of_them(
     graph: bytes, checked: list[Checked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = FeatureCache(tmp_path)
-    ran(graph, Views(checked, IMAGE, views_of("strong", 2, flip=True)), cache)
+    ran(graph, Views(checked, IMAGE, Choice("strong", 2, flip=True).views()), cache)
     monkeypatch.setattr(Views, "load", None)  # everything is there already
     ran(graph, plain(checked, IMAGE), cache)
     ran(graph, Views(checked, IMAGE, (View("strong", 0), View(mirrored=True))), cache)
@@ -117,7 +117,7 @@ def test_grey_photos_have_the_features_of_their_rgb_twins(graph: bytes, tmp_path
         Checked(Photo(tmp_path / name, name, "a"), sha256((tmp_path / name).read_bytes()).hexdigest(), number)
         for number, name in enumerate(modes)
     ]
-    found = ran(graph, Views(checked, IMAGE, views_of("strong", 2, flip=True))).reshape(3, 4, -1)
+    found = ran(graph, Views(checked, IMAGE, Choice("strong", 2, flip=True).views())).reshape(3, 4, -1)
     np.testing.assert_array_equal(found[0, :2], found[1, :2])
     np.testing.assert_allclose(found[0, :2], found[2, :2], atol=0.05)
 

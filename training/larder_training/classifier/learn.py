@@ -1,20 +1,29 @@
 """What the head learns from: the features of the training photos and of their chosen views, row by row."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.classifier import augment
+from larder_training.classifier import augment, strength
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.evaluate import numbers
 from larder_training.classifier.features import embed
 from larder_training.classifier.graph import Floats, to_bytes
 from larder_training.classifier.options import ClassifierOptions
+from larder_training.classifier.scan import Checked
 from larder_training.classifier.split import Split
+from larder_training.classifier.strength import Choice, Judged
 from larder_training.classifier.views import View, Views
 from larder_training.progress import Progress
+
+CHOICE_PHOTOS: Final = 1_500  # the augmentation is chosen on about so many training photos at most
+CHOICE_FOLDS: Final = 3
+LEAST_OF_CLASS: Final = 10  # photos of a rare class that are among them, if there are
+MANY: Final = 20_000  # training photos from which on "auto" changes none: extraction would take hours, for little
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class Material:
 
     ``features`` ``[N, D]``, ``labels`` ``[N]``, ``groups`` ``[N]`` (one number for near-duplicates and all views of a
     photo), ``changed`` ``[N]`` (true for every view but the photo as it is served). ``augmentation`` says for the
-    manifest which views there are and how they were chosen.
+    manifest which views there are and how they were chosen; ``compared`` are the choices that were judged for it.
     """
 
     features: Floats
@@ -31,33 +40,87 @@ class Material:
     groups: NDArray[np.int64]
     changed: NDArray[np.bool_]
     augmentation: Mapping[str, object]
+    compared: tuple[Judged, ...] = ()
 
 
 def gather(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Material:
-    """Computes the rows, or finds them in the cache."""
+    """Chooses the augmentation where the options leave it open, and computes the rows or finds them in the cache."""
     photos = parts.parts["train"]
-    name: augment.Name = "medium" if options.augment == "auto" else options.augment  # type: ignore[assignment]
-    wanted = views_of(name, options.copies, flip=options.flip == "yes")
-    found = embed(
-        to_bytes(features.model),
-        Views(photos, features.image, wanted, options.seed),
-        optimise=True,
-        cache=options.feature_cache(),
-        title="Extracting features",
-        progress=progress,
-    )
+    choice, judged, told = _choice(options, features, parts, progress)
+    wanted = choice.views()
+    found = _embed(options, features, photos, wanted, "Extracting features", progress)
     return Material(
         found,
         np.repeat(numbers(photos, parts.labels), len(wanted)),
-        np.repeat(np.array([checked.group for checked in photos], np.int64), len(wanted)),
+        np.repeat(_groups(photos), len(wanted)),
         np.tile(np.arange(len(wanted)) > 0, len(photos)),
-        augment.describe(name, options.copies, flip=options.flip == "yes"),
+        {**augment.describe(choice.name, choice.copies, flip=choice.flip), **told},
+        tuple(judged),
     )
 
 
-def views_of(name: augment.Name, copies: int, *, flip: bool) -> tuple[View, ...]:
-    """The views of a photo: as it is served, its mirror image, its copies (every second one mirrored)."""
-    plain = (View(), View(mirrored=True)) if flip else (View(),)
-    if name == "none":
-        return plain
-    return (*plain, *(View(name, copy, mirrored=flip and copy % 2 == 1) for copy in range(copies)))
+def _choice(
+    options: ClassifierOptions, features: Features, parts: Split, progress: Progress
+) -> tuple[Choice, Sequence[Judged], Mapping[str, object]]:
+    """What the options say; where they say "auto", what cross-validation on training photos says."""
+    names = augment.NAMES if options.augment == "auto" else (cast("augment.Name", options.augment),)
+    flips = {"auto": (False, True), "yes": (True,), "no": (False,)}[options.flip]
+    choices = strength.candidates(names, flips, options.copies)
+    photos = parts.parts["train"]
+    if len(choices) == 1:
+        return choices[0], (), {"chosen_by": "the options"}
+    if len(photos) > MANY:
+        return choices[0], (), {"chosen_by": f"the number of training photos, more than {MANY}"}
+    some = [photos[position] for position in _some(photos, options.seed)]
+    folds = min(CHOICE_FOLDS, *_groups_by_label(some).values())
+    if folds < 2:
+        return choices[0], (), {"chosen_by": "a class with one training photo: nothing can be held out"}
+    views = tuple(dict.fromkeys(view for choice in choices for view in choice.views()))
+    found = _embed(options, features, some, views, "Features of the views to choose from", progress)
+    examples = strength.Examples(
+        found.reshape(len(some), len(views), -1), numbers(some, parts.labels), _groups(some), views
+    )
+    judged = strength.compare(choices, examples, folds=folds, progress=progress)
+    chosen = strength.choose(judged)
+    progress.say(
+        f"Augmentation {chosen.choice.name}, {'mirrored too' if chosen.choice.flip else 'never mirrored'}: "
+        f"cross-validated loss {chosen.loss:.4f} (nothing changed: {judged[0].loss:.4f}) on {len(some)} photos"
+    )
+    return chosen.choice, judged, {"photos": len(some), "folds": folds, **strength.explain(judged, chosen)}
+
+
+def _embed(
+    options: ClassifierOptions,
+    features: Features,
+    photos: Sequence[Checked],
+    wanted: tuple[View, ...],
+    title: str,
+    progress: Progress,
+) -> Floats:
+    views = Views(photos, features.image, wanted, options.seed)
+    cache = options.feature_cache()
+    return embed(to_bytes(features.model), views, optimise=True, cache=cache, title=title, progress=progress)
+
+
+def _groups(photos: Sequence[Checked]) -> NDArray[np.int64]:
+    return np.array([checked.group for checked in photos], np.int64)
+
+
+def _groups_by_label(photos: Sequence[Checked]) -> Counter[str]:
+    return Counter(label for label, _ in {(checked.photo.label, checked.group) for checked in photos})
+
+
+def _some(photos: Sequence[Checked], seed: int) -> list[int]:
+    """The positions of all photos, or of each class's share of ``CHOICE_PHOTOS``, drawn by content."""
+    if len(photos) <= CHOICE_PHOTOS:
+        return list(range(len(photos)))
+    sizes = Counter(checked.photo.label for checked in photos)
+    left = {label: max(LEAST_OF_CLASS, round(CHOICE_PHOTOS * size / len(photos))) for label, size in sizes.items()}
+    by_content = sorted(range(len(photos)), key=lambda position: photos[position].digest)
+    taken = []
+    for position in np.random.default_rng(seed).permutation(by_content).tolist():
+        label = photos[position].photo.label
+        if left[label]:
+            left[label] -= 1
+            taken.append(position)
+    return sorted(taken)

@@ -1,0 +1,188 @@
+"""Chooses how far training photos are changed, and whether they are mirrored, by cross-validation.
+
+Every choice is judged on the training part alone, on photos as they are served and that its fold did not learn from.
+What is fitted is a softmax regression on the strongest principal components, with its L2 strength chosen anew for each
+choice: quick, and near enough to the head to rank choices. The head is then searched for with the choice that won.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+
+from larder_training.classifier import calibrate
+from larder_training.classifier.augment import NAMES, Name
+from larder_training.classifier.graph import Floats
+from larder_training.classifier.linear import Linear, fit_linear, nothing
+from larder_training.classifier.views import View
+from larder_training.progress import Progress
+
+COMPONENTS: Final = 192
+STRENGTHS: Final = (0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001)  # of L2, strong first
+PATIENCE: Final = 2  # weaker strengths tried after the best one so far
+LEAST_LIKELIHOOD: Final = 1e-9  # one photo that is wrong beyond doubt must not decide alone
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A strength, the number of its copies, and whether mirrored views are learnt from."""
+
+    name: Name
+    copies: int
+    flip: bool
+
+    def views(self) -> tuple[View, ...]:
+        """The views of a photo: as it is served, its mirror image, its copies (every second one mirrored)."""
+        plain = (View(), View(mirrored=True)) if self.flip else (View(),)
+        if self.name == "none":
+            return plain
+        return (*plain, *(View(self.name, copy, self.flip and copy % 2 == 1) for copy in range(self.copies)))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A choice with its mean cross-entropy on held-out photos; ``worse`` is by how much it exceeds the best's.
+
+    ``standard_error`` is that of ``worse``, over the photos; ``accuracy`` the share of held-out photos labelled right.
+    """
+
+    choice: Choice
+    l2: float
+    loss: float
+    accuracy: float
+    worse: float
+    standard_error: float
+
+    def describe(self) -> dict[str, object]:
+        """JSON-ready."""
+        return {
+            "augment": self.choice.name,
+            "flip": self.choice.flip,
+            "l2": self.l2,
+            "loss": round(self.loss, 6),
+            "accuracy": round(self.accuracy, 6),
+            "worse_than_best": round(self.worse, 6),
+            "standard_error": round(self.standard_error, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """``features`` ``[P, V, D]`` of P photos and V views, the first as served; ``labels``, ``groups`` ``[P]``."""
+
+    features: Floats
+    labels: Labels
+    groups: NDArray[np.int64]
+    views: Sequence[View]
+
+
+def candidates(names: Sequence[Name], flips: Sequence[bool], copies: int) -> list[Choice]:
+    """The choices to be compared, the one that changes least first."""
+    return [Choice(name, copies, flip) for name in NAMES if name in names for flip in (False, True) if flip in flips]
+
+
+def compare(choices: Sequence[Choice], examples: Examples, *, folds: int, progress: Progress) -> list[Judged]:
+    """Cross-validates every choice on the same folds.
+
+    Args:
+        choices: what to compare; ``examples.views`` has the views of each.
+        examples: features of training photos.
+        folds: of the cross-validation, at least 2; no group is in two of them.
+        progress: told of each choice.
+    """
+    with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
+        reduced = _principal(examples)
+        cuts = list(StratifiedGroupKFold(folds).split(reduced.labels, reduced.labels, reduced.groups))
+        found: list[tuple[float, Floats, Floats]] = []
+        with progress.task("Choosing the augmentation", len(choices)) as advance:
+            for choice in choices:
+                found.append(_judge(choice, reduced, cuts))
+                advance(1)
+    best = min(found, key=lambda one: float(one[1].mean()))[1]
+    return [
+        Judged(
+            choice,
+            l2,
+            float(losses.mean()),
+            float(right.mean()),
+            float((losses - best).mean()),
+            float((losses - best).std() / np.sqrt(len(losses))),
+        )
+        for choice, (l2, losses, right) in zip(choices, found, strict=True)
+    ]
+
+
+def choose(judged: Sequence[Judged]) -> Judged:
+    """The first, so the one that changes least, whose loss is within one standard error of the best's."""
+    return next(one for one in judged if one.worse <= one.standard_error)
+
+
+def explain(judged: Sequence[Judged], chosen: Judged) -> Mapping[str, object]:
+    """For the manifest: the rule, and every choice that was compared."""
+    return {
+        "rule": "the least change within one standard error of the best",
+        "loss": "cross-validated cross-entropy on training photos, after one temperature",
+        "compared": [{**one.describe(), "chosen": one is chosen} for one in judged],
+    }
+
+
+def _principal(examples: Examples) -> Examples:
+    """The features, standardised by the photos as served, along their strongest directions."""
+    served = examples.features[:, 0]
+    deviation = served.std(axis=0)
+    scale = 1 / np.maximum(deviation, max(0.1 * float(np.median(deviation)), 1e-6))
+    centre = served.mean(axis=0)
+    standard = ((served - centre) * scale).astype(np.float32)
+    _, vectors = np.linalg.eigh(standard.T @ standard)  # ascending
+    axes = np.ascontiguousarray(vectors[:, ::-1][:, :COMPONENTS], np.float32)
+    photos, views, _ = examples.features.shape
+    reduced = np.empty((photos, views, axes.shape[1]), np.float32)
+    for view in range(views):
+        reduced[:, view] = ((examples.features[:, view] - centre) * scale).astype(np.float32) @ axes
+    return Examples(reduced, examples.labels, examples.groups, examples.views)
+
+
+def _judge(
+    choice: Choice, examples: Examples, cuts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+) -> tuple[float, Floats, Floats]:
+    """The best L2 strength, and with it each photo's loss when held out and whether its label was right."""
+    own = [examples.views.index(view) for view in choice.views()]
+    judged = np.concatenate([judge for _, judge in cuts])
+    labels = examples.labels[judged]
+    best: tuple[float, Floats, Floats] | None = None
+    worse = 0
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        paths = [_path(examples, own, learn, judge) for learn, judge in cuts]
+        for l2 in STRENGTHS:
+            logits = np.concatenate(list(pool.map(next, paths)))
+            temperature = calibrate.temperature(logits, labels)
+            likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
+            losses = -np.maximum(likelihood, np.log(LEAST_LIKELIHOOD)).astype(np.float32)
+            if best is None or losses.mean() < best[1].mean():
+                best, worse = (l2, losses, (logits.argmax(axis=1) == labels).astype(np.float32)), 0
+            elif (worse := worse + 1) == PATIENCE:
+                break
+    assert best is not None  # noqa: S101 - there is at least one strength
+    return best
+
+
+def _path(examples: Examples, own: Sequence[int], learn: Labels, judge: Labels) -> Iterator[Floats]:
+    """For each L2 strength in turn, the logits of ``judge``; each fit starts where the last ended."""
+    taught = np.ascontiguousarray(examples.features[learn][:, own]).reshape(-1, examples.features.shape[2])
+    labels = np.repeat(examples.labels[learn], len(own))
+    classes = int(examples.labels.max()) + 1
+    centre = nothing(taught.shape[1], classes)
+    model: Linear | None = None
+    for l2 in STRENGTHS:
+        weights = np.ones(len(labels), np.float32)
+        model = fit_linear(taught, labels, weights, l2=l2, l1=0.0, centre=centre, start=model)
+        yield model.logits(examples.features[judge, 0])
