@@ -26,7 +26,7 @@ from larder_training.progress import Progress
 
 Draw = Callable[..., NDArray[np.uint8]]
 Save = Callable[..., Path]
-FILES = {"model.onnx", "probes.safetensors", "metrics.json", "report.html"}
+FILES = {"model.onnx", "probes.safetensors", "metrics.json", "report.html", "trials.jsonl"}
 
 
 def manifest(release: Path) -> Manifest:
@@ -145,8 +145,8 @@ def test_metrics_follow_rekognition_and_ours_stand_beside(release: Path) -> None
 
 def test_the_report_is_one_file_with_pictures(release: Path) -> None:
     text = (release / "report.html").read_text()
-    assert text.count("<svg") == 2
-    for title in ("Confusion", "Labels", "Errors", "Reliability", "Float against the release", "Data", "Features"):
+    assert text.count("<svg") >= 3
+    for title in ("Confusion", "Labels", "Errors", "Reliability", "Float against the release", "Trials", "Data", "Features"):
         assert f"<h2>{title}</h2>" in text
     assert "http-equiv" not in text
     assert str(release.parent) not in text
