@@ -25,7 +25,7 @@ from larder_training.classifier.views import View
 from larder_training.progress import Progress
 
 COMPONENTS: Final = 192
-STRENGTHS: Final = (0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001)  # of L2, strong first
+STRENGTHS: Final = (1.0, 0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001)  # of L2, strong first
 PATIENCE: Final = 2  # weaker strengths tried after the best one so far
 LEAST_LIKELIHOOD: Final = 1e-9  # one photo that is wrong beyond doubt must not decide alone
 
