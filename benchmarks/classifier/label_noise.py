@@ -1,0 +1,64 @@
+"""Flips labels of photos10's training photos on purpose and counts how many of them the audit lists.
+
+python benchmarks/classifier/label_noise.py
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from larder_training.classifier.audit import audit
+from larder_training.classifier.dataset import read_dataset
+from larder_training.classifier.options import ClassifierOptions
+from larder_training.classifier.scan import Scan, scan
+from larder_training.classifier.train import choose_features
+from larder_training.progress import Progress
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def flip(found: Scan, share: float, seed: int) -> tuple[Scan, set[str]]:
+    """The scan with a share of its labels changed to another, each as likely, and the names of those photos."""
+    random = np.random.default_rng(seed)
+    labels = sorted({checked.photo.label for checked in found.photos})
+    photos = list(found.photos)
+    taken = random.choice(len(photos), round(share * len(photos)), replace=False)
+    for position in taken:
+        checked = photos[position]
+        others = [label for label in labels if label != checked.photo.label]
+        other = str(random.choice(others))
+        photos[position] = replace(checked, photo=replace(checked.photo, label=other))
+    return replace(found, photos=tuple(photos)), {photos[position].photo.name for position in taken}
+
+
+def main() -> None:
+    """Prints a line a seed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=SHARED / "photos10" / "train")
+    parser.add_argument("--backbone", default=str(SHARED / "backbone" / "mobilenetv2_100_fp32.onnx"), help="or 'none'")
+    parser.add_argument("--share", type=float, default=0.05)
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10, 20)))
+    given = parser.parse_args()
+    quiet = Progress(quiet=True)
+    backbone = None if given.backbone == "none" else given.backbone
+    options = ClassifierOptions(given.data, "noise", backbone=backbone)
+    features = choose_features(options, quiet)
+    found = scan(read_dataset(given.data), quiet)
+    clean = audit(found, features, cache=options.feature_cache(), seed=0, progress=quiet)
+    print(f"{len(found.photos)} photos, labels as they are: {len(clean.suspects)} listed")
+    names = ("flips", "listed", "flips found", "share found", "list / flips", "named right")
+    print("seed", *(f"{name:>12}" for name in names))
+    truth = {checked.photo.name: checked.photo.label for checked in found.photos}
+    for seed in given.seeds:
+        changed, flips = flip(found, given.share, seed)
+        told = audit(changed, features, cache=options.feature_cache(), seed=0, progress=quiet).suspects
+        hits = [suspect for suspect in told if suspect.photo.photo.name in flips]
+        right = sum(suspect.proposed == truth[suspect.photo.photo.name] for suspect in hits)
+        shares = f"{len(hits) / len(flips):>12.1%} {len(told) / len(flips):>12.2f}"
+        print(f"{seed:>4} {len(flips):>12} {len(told):>12} {len(hits):>12} {shares} {right:>12}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
