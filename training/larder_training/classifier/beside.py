@@ -1,6 +1,8 @@
 """What the head reads beside the image features: colour statistics of the picture, and side information."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 import numpy as np
@@ -14,6 +16,7 @@ from larder_training.classifier import colour, side
 from larder_training.classifier.cache import FeatureCache
 from larder_training.classifier.features import embed, room
 from larder_training.classifier.graph import HEAD_INPUTS, Floats, to_bytes
+from larder_training.classifier.scan import Checked
 from larder_training.classifier.views import Views
 from larder_training.progress import Progress
 
@@ -35,21 +38,29 @@ class Beside:
         """Whether there is anything."""
         return bool(self.columns) or self.colour
 
-    def values(self, views: Views, cache: FeatureCache | None, progress: Progress, *, missing: bool = False) -> Floats:
+    def values(
+        self,
+        views: Views,
+        cache: FeatureCache | None,
+        progress: Progress,
+        *,
+        lessons: bool = False,
+        without: Collection[str] = (),
+    ) -> Floats:
         """The numbers beside the features, ``[photos * views, K + S]`` in the order of ``embed``.
 
-        Where there are several views of a photo, columns are left out of the others by chance; with ``missing``, no
-        photo has any value.
+        ``lessons`` are rows to learn from (``side.encode_lessons``); else there is one view of each photo, and none has
+        a value in the columns ``without``.
         """
         parts = []
         if self.colour:
             model = to_bytes(colour.statistics(views.image))
             title = "Colour statistics"
             parts.append(embed(model, views, output=colour.OUTPUT, cache=cache, title=title, progress=progress))
-        if self.columns and missing:
-            parts.append(np.tile(side.nothing(self.columns), (len(views.photos) * len(views.wanted), 1)))
+        if self.columns and lessons:
+            parts.append(side.encode_lessons(self.columns, views.photos, len(views.wanted), views.seed))
         elif self.columns:
-            parts.append(side.encode_views(self.columns, views.photos, len(views.wanted), views.seed))
+            parts.append(side.encode(self.columns, views.photos, without))
         joined: Floats = np.concatenate(parts, axis=1) * np.float32(self.scale)
         return joined
 
@@ -59,6 +70,17 @@ class Beside:
         joined[:, : features.shape[1]] = features
         joined[:, features.shape[1] :] = values
         return joined
+
+    def describe(self, photos: Sequence[Checked]) -> dict[str, object]:
+        """For the manifest: what it is, and a digest of what the training photos' manifest says."""
+        said = sorted(f"{checked.digest} {sorted(checked.photo.side.items())}\n" for checked in photos)
+        return {
+            "columns": {column.name: column.type for column in self.columns},
+            "colour_statistics": self.colour,
+            "scale": self.scale,
+            "left_out_by_chance": side.MISSING,
+            "fingerprint": sha256("".join(said).encode("utf-8", "surrogatepass")).hexdigest(),
+        }
 
     def join(self, model: onnx.ModelProto, image: ImageSpec) -> onnx.ModelProto:
         """A feature graph that also makes what the head reads, and takes ``side`` where there are columns."""

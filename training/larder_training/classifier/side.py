@@ -6,7 +6,7 @@ number. ``larder.side`` then encodes, here and in serving.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -22,7 +22,7 @@ from larder_training.progress import Progress
 BUCKETS: Final = 256  # of a text column
 MOST_VALUES: Final = 100  # of a category; the rarest of more count as unknown
 LEAST_SEEN: Final = 2  # a value that fewer training photos have counts as unknown
-MISSING: Final = 0.25  # share of the changed copies in which a column is left out: the head learns to do without
+MISSING: Final = 0.25  # share of the rows to learn from in which a column is left out: the head learns to do without
 
 Value = str | float
 _TYPES: Final[tuple[ColumnType, ...]] = ("category", "number", "text")
@@ -103,32 +103,33 @@ def values_of(columns: Sequence[SideColumn], checked: Checked) -> dict[str, Valu
     return values
 
 
-def encode(columns: Sequence[SideColumn], photos: Sequence[Checked]) -> Floats:
-    """The graph's ``side`` input for photos: ``[N, S]``. Raises as ``values_of`` and ``larder.side.encode``."""
-    rows = [_row(columns, checked, values_of(columns, checked)) for checked in photos]
+def encode(columns: Sequence[SideColumn], photos: Sequence[Checked], without: Collection[str] = ()) -> Floats:
+    """The graph's ``side`` input for photos, ``[N, S]``, as if the columns ``without`` had no value.
+
+    Raises as ``values_of`` and ``larder.side.encode``.
+    """
+    rows = [_row(columns, checked, _left(values_of(columns, checked), without)) for checked in photos]
     return np.array(rows, np.float32).reshape(len(photos), side.width(columns))
 
 
-def nothing(columns: Sequence[SideColumn]) -> Floats:
-    """The row ``[S]`` of a photo of which nothing is known."""
-    return np.array(side.encode(columns, {}), np.float32)
+def encode_lessons(columns: Sequence[SideColumn], photos: Sequence[Checked], views: int, seed: int) -> Floats:
+    """Rows to learn from, ``[N * views, S]``: a column is left out by chance (``MISSING``), as requests will leave it.
 
-
-def encode_views(columns: Sequence[SideColumn], photos: Sequence[Checked], views: int, seed: int) -> Floats:
-    """The same for ``views`` rows a photo, ``[N * views, S]``: in all but the first, columns are left out by chance.
-
-    What is left out follows from the seed, the view's number and the file's digest.
+    Of several views of a photo the first has all its values. What is left out follows from the seed, the view's
+    number and the file's digest. Raises as ``encode``.
     """
     rows = []
     for checked in photos:
         values = values_of(columns, checked)
-        rows.append(_row(columns, checked, values))
-        for view in range(1, views):
+        for view in range(views):
             drawn = np.random.default_rng([seed, view, int(checked.digest[:16], 16)]).random(len(columns))
-            dropped = {column.name for column, chance in zip(columns, drawn, strict=True) if chance < MISSING}
-            kept = {name: value for name, value in values.items() if name not in dropped}
-            rows.append(_row(columns, checked, kept))
+            dropped = [column.name for column, chance in zip(columns, drawn, strict=True) if chance < MISSING]
+            rows.append(_row(columns, checked, _left(values, dropped if view or views == 1 else ())))
     return np.array(rows, np.float32).reshape(len(photos) * views, side.width(columns))
+
+
+def _left(values: Mapping[str, Value], without: Collection[str]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if name not in without}
 
 
 def _row(columns: Sequence[SideColumn], checked: Checked, values: Mapping[str, Value]) -> list[float]:
