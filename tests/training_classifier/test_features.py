@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larder.serving import ImageSpec
-from larder_training.classifier import features as features_module
+from larder_training.classifier import rows as rows_module
 from larder_training.classifier.cache import FeatureCache
 from larder_training.classifier.dataset import Photo
-from larder_training.classifier.features import embed, plain, room
+from larder_training.classifier.features import embed, plain
 from larder_training.classifier.graph import session, to_bytes
+from larder_training.classifier.rows import pieces, room
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.strength import Choice
 from larder_training.classifier.views import View, Views
@@ -95,12 +96,17 @@ def test_views_share_the_cache_between_sets_of_them(
 
 
 def test_a_large_result_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features_module, "IN_MEMORY", 1000)
+    monkeypatch.setattr(rows_module, "IN_MEMORY", 1000)
     small, large = room(5, 5), room(50, 50)
     assert not isinstance(small, np.memmap)
     assert isinstance(large, np.memmap)
     large[:] = 3
     assert large.sum() == 7500
+
+
+def test_pieces_are_all_rows_once() -> None:
+    for count in (0, 1, 4096, 10_000):
+        assert [row for piece in pieces(count) for row in range(count)[piece]] == list(range(count))
 
 
 def test_grey_photos_have_the_features_of_their_rgb_twins(graph: bytes, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ A graph sees one image at a time: on a CPU a batch is no faster, and a row then 
 rows from the cache are the very rows that would come out again.
 """
 
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Final
@@ -15,6 +14,7 @@ from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ship
 
 from larder_training.classifier.cache import FeatureCache, Rows, origin
 from larder_training.classifier.graph import Floats, session
+from larder_training.classifier.rows import room
 from larder_training.classifier.streaming import in_order
 from larder_training.classifier.views import Views, plain
 from larder_training.progress import Progress
@@ -22,7 +22,6 @@ from larder_training.progress import Progress
 __all__ = ["embed", "extract", "plain"]
 
 PHOTOS: Final = 8  # a piece of work for one core
-IN_MEMORY: Final = 256 * 2**20  # bytes; larger results lie in a file, which the system may write out and drop
 
 Pixels = NDArray[np.uint8]
 Load = Callable[[int], Pixels]
@@ -85,14 +84,6 @@ def _rows(views: Views, position: int, cached: Rows | None, running: InferenceSe
         for number, row in zip(fresh, made, strict=True):
             found[number] = row
     return np.stack([row for row in found if row is not None])
-
-
-def room(rows: int, width: int) -> Floats:
-    """An array ``[rows, width]`` to be filled; a large one lies in a temporary file that goes with it."""
-    if 4 * rows * width <= IN_MEMORY:
-        return np.empty((rows, width), np.float32)
-    with tempfile.TemporaryFile(prefix="larder-") as file:
-        return np.memmap(file, np.float32, "w+", shape=(rows, width))
 
 
 def extract(
