@@ -98,18 +98,26 @@ def test_lists_are_bounded_and_counts_whole(flawed: Path, monkeypatch: pytest.Mo
     assert len(found["suspects"]["first"]) == 1
 
 
-def test_the_command_prints_lines_or_json_and_writes_a_page(flawed: Path, backbone: Path, tmp_path: Path) -> None:
+def test_the_command_prints_lines_or_json_and_writes_a_page(flawed: Path, tmp_path: Path) -> None:
     report = tmp_path / "audit.html"
-    arguments = ["audit", "classifier", str(flawed), "--backbone", str(backbone), "--no-cache"]
+    arguments = ["audit", "classifier", str(flawed), "--no-cache"]
     told = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
     assert told.exit_code == 0, told.output
     assert "stripes/003-swapped.png: stripes (" in told.stdout
     assert "rings/broken.png: " in told.stdout
     text = report.read_text()
-    assert text.count("<img") >= 3
+    assert text.count("<img") >= 4
     assert str(tmp_path) not in text
     printed = CliRunner().invoke(cli, [*arguments, "--json"])
-    assert json.loads(printed.stdout)["suspects"]["count"] >= 1
+    assert json.loads(printed.stdout)["suspects"]["count"] >= 2
+
+
+def test_a_backbone_judges_by_its_own_features(flawed: Path, backbone: Path) -> None:
+    arguments = ["audit", "classifier", str(flawed), "--no-cache", "--json", "--backbone", str(backbone)]
+    printed = CliRunner().invoke(cli, [*arguments, "--mean", "120", "--std", "60"])
+    own = look(flawed).document()["suspects"]
+    assert printed.exit_code == 0
+    assert json.loads(printed.stdout)["suspects"] != own
 
 
 def test_the_command_refuses_with_what_to_do(tmp_path: Path) -> None:
