@@ -10,10 +10,12 @@ from PIL import Image
 
 from larder.serving import ImageSpec
 from larder_training.classifier import rows as rows_module
+from larder_training.classifier.backbone import load
 from larder_training.classifier.cache import FeatureCache
 from larder_training.classifier.dataset import Photo
 from larder_training.classifier.features import embed, plain
 from larder_training.classifier.graph import session, to_bytes
+from larder_training.classifier.preprocessing import Preprocessing
 from larder_training.classifier.rows import pieces, room
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.strength import Choice
@@ -36,9 +38,6 @@ def checked(photos: Path) -> list[Checked]:
 
 @pytest.fixture(scope="session")
 def graph(backbone: Path) -> bytes:
-    from larder_training.classifier.backbone import load
-    from larder_training.classifier.preprocessing import Preprocessing
-
     return to_bytes(load(backbone, Preprocessing(input_size=32), {}).model)
 
 
@@ -132,9 +131,6 @@ def test_a_layer_in_the_middle_is_pooled(
     make_backbone: Callable[..., onnx.ModelProto], checked: list[Checked], tmp_path: Path
 ) -> None:
     """Any tensor can be named, not the graph's outputs alone; maps are averaged."""
-    from larder_training.classifier.backbone import load
-    from larder_training.classifier.preprocessing import Preprocessing
-
     path = tmp_path / "middle.onnx"
     onnx.save(make_backbone(), path)
     middle = load(path, Preprocessing(input_size=32, output="r2"), {})
@@ -145,3 +141,21 @@ def test_a_layer_in_the_middle_is_pooled(
     np.testing.assert_array_equal(
         ran(to_bytes(last.model), plain(checked[:2], IMAGE)), ran(to_bytes(pooled.model), plain(checked[:2], IMAGE))
     )
+
+
+def test_tokens_are_averaged(
+    make_backbone: Callable[..., onnx.ModelProto], checked: list[Checked], tmp_path: Path
+) -> None:
+    """A transformer's tokens [N, T, D]: here those of a map, so that its own average is what must come out."""
+    model = make_backbone()
+    shape = onnx.numpy_helper.from_array(np.array([0, 24, 256], np.int64), "tokens.shape")
+    model.graph.initializer.append(shape)
+    model.graph.node.append(onnx.helper.make_node("Reshape", ["r3", "tokens.shape"], ["tokens.flat"]))
+    model.graph.node.append(onnx.helper.make_node("Transpose", ["tokens.flat"], ["tokens"], perm=[0, 2, 1]))
+    path = tmp_path / "tokens.onnx"
+    onnx.save(model, path)
+    tokens = load(path, Preprocessing(input_size=32, output="tokens"), {})
+    pooled = load(path, Preprocessing(input_size=32, output="features"), {})
+    shown = plain(checked[:2], IMAGE)
+    found, expected = (ran(to_bytes(one.model), shown) for one in (tokens, pooled))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from larder_training.classifier.learn import gather
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.scan import scan
 from larder_training.classifier.split import split
-from larder_training.classifier.strength import Choice, Examples, candidates, choose, compare
+from larder_training.classifier.strength import Choice, Examples, candidates, choose, compare, jsonl, sections
 from larder_training.classifier.views import View
 from larder_training.progress import Progress
+from larder_training.report import render
 
 QUIET = Progress(quiet=True)
 ALL = candidates(("none", "weak", "medium", "strong"), (False, True), 2)
@@ -78,6 +80,21 @@ def test_a_difference_that_may_be_chance_changes_nothing() -> None:
 def test_the_same_choices_come_again() -> None:
     examples = made_up({}, mirrored=1.0)
     assert compare(ALL, examples, folds=3, progress=QUIET) == compare(ALL, examples, folds=3, progress=QUIET)
+
+
+def test_every_choice_is_told() -> None:
+    judged = compare(ALL[:3], made_up({}, mirrored=1.0), folds=3, progress=QUIET)
+    lines = [json.loads(line) for line in jsonl(judged).splitlines()]
+    assert [(line["stage"], line["augment"], line["flip"]) for line in lines] == [
+        ("augmentation", "none", False),
+        ("augmentation", "none", True),
+        ("augmentation", "weak", False),
+    ]
+    assert sum(line["chosen"] for line in lines) == 1
+    (section,) = sections(judged)
+    assert "(chosen)" in render("t", [section])
+    assert jsonl(()) == b""
+    assert sections(()) == []
 
 
 def gathered(options: ClassifierOptions) -> learn.Material:

@@ -39,6 +39,7 @@ class Features:
     image: ImageSpec
     description: dict[str, object]
     assumed: tuple[str, ...] = ()
+    dtype: str = "float32"  # int8 where the graph is a parent release's that is quantised already
 
 
 def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Features:
@@ -205,21 +206,30 @@ def _check_output(model: onnx.ModelProto, output: str) -> None:
 
 
 def _pool(model: onnx.ModelProto, output: str) -> None:
-    """Makes ``output`` the graph's only output, ``features`` ``[N, D]``; maps ``[N, D, h, w]`` are averaged."""
+    """Makes ``output`` the graph's only output, ``features`` ``[N, D]``.
+
+    Maps ``[N, D, h, w]`` are averaged over their places, tokens ``[N, T, D]`` (of a transformer) over the tokens.
+    """
     graph, tensor = model.graph, _PREFIX + output
     del graph.output[:]
     graph.output.append(helper.make_empty_tensor_value_info(tensor))
     inferred = shape_inference.infer_shapes(model, data_prop=True)
     shape = inferred.graph.output[0].type.tensor_type.shape.dim
-    if len(shape) not in {2, 4} or not shape[1].dim_value:
+    axis = 2 if len(shape) == 3 else 1
+    if len(shape) not in {2, 3, 4} or not shape[axis].dim_value:
         known = [dim.dim_param or dim.dim_value for dim in shape]
         raise InvalidRequest(
-            f"The tensor {output!r} has the shape {known}; [N, D] or [N, D, h, w] is needed. Name another."
+            f"The tensor {output!r} has the shape {known}; [N, D], [N, T, D] or [N, D, h, w] is needed. Name another."
         )
     if len(shape) == 4:
         graph.node.append(helper.make_node("GlobalAveragePool", [tensor], ["larder.pooled"]))
         graph.node.append(helper.make_node("Flatten", ["larder.pooled"], ["larder.flat"], axis=1))
         tensor = "larder.flat"
+    if len(shape) == 3:  # as a map of T places; ReduceMean takes its axes in other ways in other opsets
+        graph.node.append(helper.make_node("Transpose", [tensor], ["larder.channels"], perm=[0, 2, 1]))
+        graph.node.append(helper.make_node("GlobalAveragePool", ["larder.channels"], ["larder.pooled"]))
+        graph.node.append(helper.make_node("Flatten", ["larder.pooled"], ["larder.flat"], axis=1))
+        tensor = "larder.flat"
     graph.node.append(helper.make_node("Identity", [tensor], ["features"]))
     del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", shape[1].dim_value]))
+    graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", shape[axis].dim_value]))

@@ -5,6 +5,7 @@ What is fitted is a softmax regression on the strongest principal components, wi
 choice: quick, and near enough to the head to rank choices. The head is then searched for with the choice that won.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from larder_training.classifier.graph import Floats
 from larder_training.classifier.linear import Linear, fit_linear, nothing
 from larder_training.classifier.views import View
 from larder_training.progress import Progress
+from larder_training.report import Section, paragraph, table
 
 COMPONENTS: Final = 192
 STRENGTHS: Final = (1.0, 0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001)  # of L2, strong first
@@ -133,6 +135,39 @@ def explain(judged: Sequence[Judged], chosen: Judged) -> Mapping[str, object]:
         "loss": "cross-validated cross-entropy on training photos, after one temperature",
         "compared": [{**one.describe(), "chosen": one is chosen} for one in judged],
     }
+
+
+def jsonl(judged: Sequence[Judged]) -> bytes:
+    """The first lines of ``trials.jsonl``: one a choice that was compared, with the ``stage`` "augmentation"."""
+    if not judged:
+        return b""
+    chosen = choose(judged)
+    lines = ({"stage": "augmentation", **one.describe(), "chosen": one is chosen} for one in judged)
+    return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
+
+
+def sections(judged: Sequence[Judged]) -> list[Section]:
+    """The report's section, where choices were compared: each with its loss, and which one was taken."""
+    if not judged:
+        return []
+    chosen = choose(judged)
+    rows = [
+        (
+            one.choice.name + (" (chosen)" if one is chosen else ""),
+            "yes" if one.choice.flip else "no",
+            f"{one.loss:.4f}",
+            f"{one.worse:.4f} ± {one.standard_error:.4f}",
+            f"{100 * one.accuracy:.2f} %",
+        )
+        for one in judged
+    ]
+    told = (
+        "The head also learns from changed copies of the photos (crop, scale, turn, light, colour) where that makes "
+        "training photos that were held out likelier to be labelled right. The least change within one standard error "
+        "of the best was taken."
+    )
+    head = ("Changes", "Mirrored too", "Loss", "Worse than the best", "Held-out photos right")
+    return [Section.of("Augmentation", paragraph(told), table(head, rows))]
 
 
 def _principal(examples: Examples) -> Examples:
