@@ -11,8 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from larder.errors import InvalidModel, InvalidRequest
-from larder_training.classifier import backbone
+from larder_training.classifier import backbone, novelty
 from larder_training.classifier.graph import canonical, optimise, session, structure, to_bytes, with_head
+from larder_training.classifier.novelty import Novelty
 from larder_training.classifier.preprocessing import Preprocessing, read_spec
 
 Make = Callable[..., onnx.ModelProto]
@@ -30,29 +31,29 @@ def pictures(count: int = 3, size: int = 32) -> np.ndarray[tuple[int, ...], np.d
 def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     weights, bias = random.normal(size=(24, 4)).astype(np.float32), random.normal(size=4).astype(np.float32)
-    means = random.uniform(0, 0.3, (4, 24)).astype(np.float32)
+    familiar = novelty.fit(random.uniform(0, 2, (80, 24)).astype(np.float32), np.arange(80) % 4)
     features = load(make_backbone(), tmp_path).model
-    graph = optimise(with_head(features, weights, bias, means), "extended")
+    graph = optimise(with_head(features, weights, bias, familiar), "extended")
     images = pictures()
-    probabilities, embedding, novelty = session(to_bytes(graph)).run(None, {"image": images})
+    probabilities, embedding, novel = session(to_bytes(graph)).run(None, {"image": images})
     (raw,) = session(to_bytes(features)).run(None, {"image": images})
     logits = (raw @ weights + bias).astype(np.float64)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(embedding, unit, atol=1e-6)
-    distance = np.linalg.norm(unit[:, None] - means[None], axis=2).min(axis=1)
-    np.testing.assert_allclose(novelty, distance, atol=1e-4)
+    np.testing.assert_allclose(novel, familiar.score(raw), atol=2e-4)  # itself against a formula: test_novelty
 
 
 @pytest.mark.parametrize("opset", [17, 18, 21])
 def test_the_head_fits_any_opset(make_backbone: Make, tmp_path: Path, opset: int) -> None:
     features = load(make_backbone(opset=opset), tmp_path).model
     zeros = np.zeros((24, 2), np.float32)
-    graph = optimise(with_head(features, zeros, zeros[0], zeros.T), "extended")
-    probabilities, _, novelty = session(to_bytes(graph)).run(None, {"image": pictures()})
+    familiar = Novelty(zeros[:, 0], zeros, zeros)
+    graph = optimise(with_head(features, zeros, zeros[0], familiar), "extended")
+    probabilities, _, novel = session(to_bytes(graph)).run(None, {"image": pictures()})
     np.testing.assert_allclose(probabilities, 0.5)
-    np.testing.assert_allclose(novelty, 1, atol=1e-6)  # the distance of a unit vector from nothing
+    np.testing.assert_allclose(novel, 1, atol=1e-6)  # across what was taught
     assert structure(graph)["opset"] == opset
 
 

@@ -66,13 +66,6 @@ def test_the_head_minimises_the_regularised_loss(classes: int) -> None:
     np.testing.assert_allclose(softmax(made.logits(features), axis=1), softmax(logits(best), axis=1), atol=5e-3)
 
 
-def test_class_means_are_of_features_at_length_one() -> None:
-    features, labels = clouds(60, 3, 5)
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    expected = np.stack([unit[labels == c].mean(0) for c in range(3)])
-    np.testing.assert_allclose(fit(features, labels).means, expected, rtol=1e-5)
-
-
 def test_noise_asks_for_stronger_regularisation_than_signal() -> None:
     clear, labels = clouds(120, 3, 20, spread=0.3)
     random = np.random.default_rng(3)

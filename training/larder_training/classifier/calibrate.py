@@ -1,18 +1,21 @@
 """What is chosen on the validation photos: temperature, the labels' thresholds, and how far is too far."""
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from scipy.stats import t as student
 
 from larder_training.classifier.graph import Floats
 
 LEAST_TEMPERATURE: Final = 0.2
 LARGEST_TEMPERATURE: Final = 10.0
-NOVELTY_QUANTILE: Final = 0.99
 BINS: Final = 15
+
+Counts = NDArray[np.int64]
 
 
 def temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
@@ -41,6 +44,14 @@ def thresholds(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[float,
 
 
 def _threshold(confidence: Floats, positive: NDArray[np.bool_]) -> float:
+    cuts, named, right = _cuts(confidence, positive)
+    f1 = 2 * right / np.maximum(named + positive.sum(), 1)
+    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+    return round(float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]]), 6)
+
+
+def _cuts(confidence: Floats, positive: NDArray[np.bool_]) -> tuple[NDArray[np.float64], Counts, Counts]:
+    """Every threshold that matters, ascending, how many photos it names, and how many of them rightly."""
     values = np.unique(np.concatenate([confidence.astype(np.float64), [0.0, 1.0]]))
     # Between two neighbouring values every threshold does the same: take the point nearest to 0.5, inside the gap.
     low, high = values[:-1], values[1:]
@@ -48,14 +59,37 @@ def _threshold(confidence: Floats, positive: NDArray[np.bool_]) -> float:
     cuts = np.clip(0.5, low + margin, high - margin)
     named = len(confidence) - np.searchsorted(np.sort(confidence), cuts)
     right = positive.sum() - np.searchsorted(np.sort(confidence[positive]), cuts)
-    f1 = 2 * right / np.maximum(named + positive.sum(), 1)
-    best = np.flatnonzero(f1 >= f1.max() - 1e-12)
-    return round(float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]]), 6)
+    return cuts, named, right
 
 
-def novelty_threshold(novelty: Floats) -> float:
-    """The distance that 99 % of the validation photos stay below."""
-    return round(float(np.quantile(novelty, NOVELTY_QUANTILE)), 6)
+def thresholds_at_precision(probabilities: Floats, labels: NDArray[np.int64], precision: float) -> tuple[float, ...]:
+    """For each label, the lowest confidence from which naming it is right at least so often; 1 where none is."""
+    return tuple(_at_precision(column, labels == label, precision) for label, column in enumerate(probabilities.T))
+
+
+def _at_precision(confidence: Floats, positive: NDArray[np.bool_], precision: float) -> float:
+    cuts, named, right = _cuts(confidence, positive)
+    enough = np.flatnonzero((named > 0) & (right >= precision * named - 1e-9))
+    return round(float(cuts[enough[0]]), 6) if len(enough) else 1.0
+
+
+def novelty_threshold(novelty: Floats, rate: float) -> float:
+    """The novelty that at most a share ``rate`` of photos like these will exceed, on average over samples like this.
+
+    Of N photos that nothing was learnt from, the ceil((N + 1)(1 - rate))-th smallest novelty promises that whatever the
+    distribution is (split conformal prediction; Vovk et al., 2005). Where N is too small for any of them to promise it
+    (under 32 for 3 %), the bound is a normal distribution's prediction interval, and no less than the largest.
+    """
+    number = len(novelty)
+    position = math.ceil((number + 1) * (1 - rate) - 1e-9)
+    if position <= number:
+        limit = float(np.sort(novelty)[position - 1])
+    else:
+        limit = float(novelty.max())
+        if number > 1:
+            reach = float(student.ppf(1 - rate, number - 1)) * math.sqrt(1 + 1 / number)
+            limit = max(limit, float(novelty.mean()) + reach * float(novelty.std(ddof=1)))
+    return math.ceil(limit * 1e6) / 1e6  # up: the photo that it was taken from stays below
 
 
 def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:

@@ -1,7 +1,8 @@
 """Makes the one graph that a release serves: quantised where that costs nothing, calibrated, optimised."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from larder.rollout.graph import check_graph
 from larder.serving import ClassifierServing
 from larder_training.classifier import calibrate
 from larder_training.classifier.backbone import Features
+from larder_training.classifier.beside import Beside
 from larder_training.classifier.dataset import Part
 from larder_training.classifier.evaluate import Answers, ask, numbers
 from larder_training.classifier.features import embed, plain
@@ -29,13 +31,17 @@ JUDGED: Final[tuple[Part, ...]] = ("validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The graph, how it is served, what it says of the judged parts, and how int8 compares with float."""
+    """The graph, how it is served, what it says of the judged parts, and how int8 compares with float.
+
+    ``in_float`` is the same graph in float32 where ``graph`` is int8, else None.
+    """
 
     graph: onnx.ModelProto
     serving: ClassifierServing
     truth: Mapping[Part, NDArray[np.int64]]
     answers: Mapping[Part, Answers]
     comparison: Mapping[str, object]
+    in_float: bytes | None = None
 
     @property
     def model(self) -> bytes:
@@ -43,20 +49,22 @@ class Exported:
         return to_bytes(self.graph)
 
 
-def export(options: ClassifierOptions, features: Features, head: Head, parts: Split, progress: Progress) -> Exported:
+def export(
+    options: ClassifierOptions, features: Features, head: Head, beside: Beside, parts: Split, progress: Progress
+) -> Exported:
     """Quantises if asked and worth it, calibrates on validation photos through the graph that was chosen, and joins.
 
     The test photos are only asked at the end; nothing is chosen by them.
     """
     truth = {part: numbers(parts.parts[part], parts.labels) for part in JUDGED}
-    in_float = {part: _features_of(options, features.model, features, parts, part, progress) for part in JUDGED}
-    quantised, why = _quantised(options, features, head, parts, in_float["validation"], progress)
+    rows = partial(_rows_of, options, features, beside, parts, progress=progress)
+    in_float = {part: rows(features.model, part) for part in JUDGED}
+    quantised, why = _quantised(options, features, head, parts, in_float["validation"], rows, progress)
     chosen = features.model if quantised is None or quantised.model is None else quantised.model
-    validation = _features_of(options, optimise(chosen, "extended"), features, parts, "validation", progress)
+    validation = rows(optimise(chosen, "extended"), "validation")
     temperature = calibrate.temperature(head.logits(validation), truth["validation"])
-    joined = with_head(chosen, head.weights / temperature, head.bias / temperature, head.means, head.hidden)
-    graph = optimise(joined, "extended")
-    serving = ClassifierServing(MODEL, features.image, parts.labels, (), temperature, None)
+    graph = _whole(chosen, features, beside, head, temperature)
+    serving = ClassifierServing(MODEL, features.image, parts.labels, (), temperature, None, beside.columns)
     model = to_bytes(graph)
     answers = {
         part: ask(model, parts.parts[part], serving, title=f"Asking the release about {part}", progress=progress)
@@ -66,65 +74,106 @@ def export(options: ClassifierOptions, features: Features, head: Head, parts: Sp
         file=MODEL,
         image=features.image,
         labels=parts.labels,
-        thresholds=calibrate.thresholds(answers["validation"].probabilities, truth["validation"]),
+        thresholds=_thresholds(options, answers["validation"], truth["validation"]),
         temperature=temperature,
-        novelty_threshold=calibrate.novelty_threshold(answers["validation"].novelty),
+        novelty_threshold=calibrate.novelty_threshold(answers["validation"].novelty, options.false_alarms),
+        side=beside.columns,
     )
     check_graph(model, calibrated)  # what the rollout will ask of it
     comparison = _compare(quantised, why, head, truth, in_float, answers)
-    return Exported(graph, calibrated, truth, answers, comparison)
+    if features.dtype == "int8":
+        comparison["dtype"] = features.dtype
+    if chosen is features.model:
+        return Exported(graph, calibrated, truth, answers, comparison)
+    exact = _whole(features.model, features, beside, head, temperature)
+    return Exported(graph, calibrated, truth, answers, comparison, to_bytes(exact))
 
 
-def _features_of(
+def _thresholds(options: ClassifierOptions, answers: Answers, truth: NDArray[np.int64]) -> tuple[float, ...]:
+    if options.precision is None:
+        return calibrate.thresholds(answers.probabilities, truth)
+    return calibrate.thresholds_at_precision(answers.probabilities, truth, options.precision)
+
+
+def _whole(
+    model: onnx.ModelProto, features: Features, beside: Beside, head: Head, temperature: float
+) -> onnx.ModelProto:
+    """The graph that is released: features, what joins them, and the head with its temperature."""
+    joined = beside.join(model, features.image)
+    made = with_head(joined, head.weights / temperature, head.bias / temperature, head.novelty, head.hidden)
+    return optimise(made, "extended")
+
+
+def _rows_of(
     options: ClassifierOptions,
-    model: onnx.ModelProto,
     features: Features,
+    beside: Beside,
     parts: Split,
+    model: onnx.ModelProto,
     part: Part,
+    *,
     progress: Progress,
 ) -> Floats:
-    """Features by the backbone as the head learnt from it, or by a graph as it would be released."""
-    return embed(
+    """What the head reads: features by the backbone as it learnt from it, or by a graph as it would be released."""
+    views, cache = plain(parts.parts[part], features.image), options.feature_cache()
+    found = embed(
         to_bytes(model),
-        plain(parts.parts[part], features.image),
+        views,
         optimise=model is features.model,
-        cache=options.feature_cache(),
+        cache=cache,
         title=f"Features of the {part} photos",
         progress=progress,
     )
+    return beside.onto(found, beside.values(views, cache, progress)) if beside else found
 
 
 def _quantised(
-    options: ClassifierOptions, features: Features, head: Head, parts: Split, in_float: Floats, progress: Progress
+    options: ClassifierOptions,
+    features: Features,
+    head: Head,
+    parts: Split,
+    in_float: Floats,
+    rows: Callable[[onnx.ModelProto, Part], Floats],
+    progress: Progress,
 ) -> tuple[Quantised | None, str]:
     """The int8 feature graph, or why there is none."""
     if options.dtype == "float32":
         return None, "float32 was asked for"
+    if options.parent is not None and options.backbone is None:
+        return None, "the parent's features are taken as they are"
     if options.backbone is None:
         return None, "the built-in features have no weights to quantise"
     if not quantisable(features.model):
         return None, "the backbone has no weights to quantise"
     truth = numbers(parts.parts["validation"], parts.labels)
-    accuracy = float((head.logits(in_float).argmax(axis=1) == truth).mean())
+    right = int((head.logits(in_float).argmax(axis=1) == truth).sum())
+    allowed = _allowed(options.max_loss, len(truth))
 
     def loss(model: onnx.ModelProto) -> float:
-        found = _features_of(options, optimise(model, "extended"), features, parts, "validation", progress)
-        return accuracy - float((head.logits(found).argmax(axis=1) == truth).mean())
+        found = rows(optimise(model, "extended"), "validation")
+        return (right - int((head.logits(found).argmax(axis=1) == truth).sum())) / len(truth)
 
     photos = parts.parts["train"]
     taken = np.random.default_rng(options.seed).permutation(len(photos))[:CALIBRATION]
     load = plain(photos, features.image)
     progress.say(f"Quantising to int8 with {len(taken)} training photos")
     quantised = quantise(
-        features.model, [load(int(i)) for i in sorted(taken)], loss, max_loss=options.max_loss, progress=progress
+        features.model,
+        [load(int(i)) for i in sorted(taken)],
+        loss,
+        max_loss=allowed,
+        progress=progress,
     )
     if quantised.model is None:
-        why = (
-            f"int8 loses {100 * quantised.loss:.2f} points of validation accuracy, more than {100 * options.max_loss:g}"
-        )
+        why = f"int8 loses {100 * quantised.loss:.2f} points of validation accuracy, more than {100 * allowed:.2g}"
         progress.say(f"The release stays in float32: {why}")
         return quantised, why
     return quantised, ""
+
+
+def _allowed(max_loss: float, photos: int) -> float:
+    """One photo may always be lost: of a few hundred, it is more than any small share, and says nothing."""
+    return max(max_loss, 1 / photos) if max_loss >= 0 else max_loss
 
 
 def _compare(

@@ -16,6 +16,8 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from larder_training.classifier.novelty import Novelty
+
 OPSET: Final = 17
 OUTPUTS: Final = ("probabilities", "embedding", "novelty")
 HEAD_INPUTS: Final = "head.inputs"  # a tensor that the head reads in place of ``features``, where a graph makes it
@@ -125,25 +127,20 @@ def with_head(
     model: onnx.ModelProto,
     weights: Floats,
     bias: Floats,
-    means: Floats,
+    novelty: Novelty,
     hidden: tuple[Floats, Floats] | None = None,
 ) -> onnx.ModelProto:
     """Puts the classifier on a graph whose one output is ``features`` ``[N, D]``.
 
     ``probabilities = softmax(features @ weights + bias)`` with weights ``[D, C]`` that hold standardisation and
-    temperature; ``embedding`` is the features at length 1; ``novelty`` is the Euclidean distance from the embedding
-    to the nearest row of ``means`` ``[C, D]``. With ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are
-    ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])`` in place of the features. Where the graph makes
-    ``HEAD_INPUTS`` (``beside.Beside.join``), the head reads those, and embedding and novelty still the features.
+    temperature; ``embedding`` is the features at length 1; the output ``novelty`` is the score of ``novelty``. With
+    ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] +
+    hidden[1])`` in place of the features. Where the graph makes ``HEAD_INPUTS`` (``beside.Beside.join``), the head
+    reads those, and embedding and novelty still the features.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    constants = {
-        "head.weights": weights,
-        "head.bias": bias,
-        "novelty.means": -2 * means.T,
-        "novelty.squares": (means**2).sum(axis=1) + 1,  # the embedding's own square is 1
-    }
+    constants = {"head.weights": weights, "head.bias": bias, **novelty.constants()}
     read = HEAD_INPUTS if any(HEAD_INPUTS in node.output for node in made.graph.node) else "features"
     if hidden is not None:
         constants |= {"hidden.weights": hidden[0], "hidden.bias": hidden[1]}
@@ -151,9 +148,10 @@ def with_head(
     made.graph.initializer.extend(
         numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
     )
-    made.graph.node.extend(_head_nodes(_opset(made), read if hidden is None else "hidden.units"))
+    made.graph.node.extend(_head_nodes(read if hidden is None else "hidden.units"))
+    made.graph.node.extend(novelty.nodes(_opset(made)))
     del made.graph.output[:]
-    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", means.shape[1]], "novelty": ["N"]}
+    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(novelty.middle)], "novelty": ["N"]}
     made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
     onnx.checker.check_model(made)
     return made
@@ -164,20 +162,10 @@ def _hidden_nodes(read: str) -> Iterable[onnx.NodeProto]:
     yield helper.make_node("Relu", ["hidden.sums"], ["hidden.units"])
 
 
-def _head_nodes(opset: int, read: str) -> Iterable[onnx.NodeProto]:
-    """The head; ``ReduceMin`` takes its axes as an attribute until opset 17 and as an input from 18 on."""
+def _head_nodes(read: str) -> Iterable[onnx.NodeProto]:
     yield helper.make_node("Gemm", [read, "head.weights", "head.bias"], ["head.logits"])
     yield helper.make_node("Softmax", ["head.logits"], ["probabilities"], axis=1)
     yield helper.make_node("LpNormalization", ["features"], ["embedding"], axis=1, p=2)
-    yield helper.make_node("Gemm", ["embedding", "novelty.means", "novelty.squares"], ["novelty.all"])
-    if opset < 18:
-        yield helper.make_node("ReduceMin", ["novelty.all"], ["novelty.least"], axes=[1], keepdims=0)
-    else:
-        axis = numpy_helper.from_array(np.array([1], np.int64), "axis")
-        yield helper.make_node("Constant", [], ["novelty.axis"], value=axis)
-        yield helper.make_node("ReduceMin", ["novelty.all", "novelty.axis"], ["novelty.least"], keepdims=0)
-    yield helper.make_node("Relu", ["novelty.least"], ["novelty.square"])  # rounding may leave it a little below 0
-    yield helper.make_node("Sqrt", ["novelty.square"], ["novelty"])
 
 
 def _opset(model: onnx.ModelProto) -> int:

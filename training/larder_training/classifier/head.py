@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from larder_training.classifier import novelty
 from larder_training.classifier.graph import Floats
 from larder_training.classifier.hidden import Network
 from larder_training.classifier.linear import Linear
+from larder_training.classifier.novelty import Novelty
 from larder_training.classifier.options import Limits
 from larder_training.classifier.recipe import Fitted, Lesson, Recipe, fit_recipe
+from larder_training.classifier.rows import pieces, room
 from larder_training.classifier.search import Examples, Parent, search
 from larder_training.classifier.trials import Search
 from larder_training.progress import Progress
@@ -26,14 +29,14 @@ Labels = NDArray[np.int64]
 class Head:
     """``logits = features @ weights + bias``: standardisation is inside, temperature is not.
 
-    ``weights`` ``[D, C]``, ``bias`` ``[C]``, ``means`` ``[C, D]`` of the features at length 1. With ``hidden``
+    ``weights`` ``[D, C]``, ``bias`` ``[C]``; ``novelty`` is what the features of the photos taught. With ``hidden``
     (weights ``[D, H]``, bias ``[H]``) ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])``.
     ``search`` is how it was chosen.
     """
 
     weights: Floats
     bias: Floats
-    means: Floats
+    novelty: Novelty
     search: Search
     hidden: tuple[Floats, Floats] | None = None
 
@@ -60,15 +63,20 @@ class Standard:
     scale: Floats
 
     @classmethod
-    def of(cls, features: Floats) -> "Standard":
-        """To mean 0 and deviation 1, but for features that hardly vary."""
-        deviation = features.std(axis=0)
+    def of(cls, features: Floats, emphasis: Floats | None = None) -> "Standard":
+        """To mean 0 and deviation 1 (times ``emphasis``), but for features that hardly vary."""
+        centre = sum(features[piece].sum(axis=0, dtype=np.float64) for piece in pieces(len(features))) / len(features)
+        squares = sum(((features[piece] - centre) ** 2).sum(axis=0) for piece in pieces(len(features)))
+        deviation = np.sqrt(squares / len(features))
         least = max(float(np.median(deviation)) * LEAST_DEVIATION, 1e-6)
-        return cls(features.mean(axis=0), 1 / np.maximum(deviation, least))
+        scale = (1 if emphasis is None else emphasis) / np.maximum(deviation, least)
+        return cls(centre.astype(np.float32), scale.astype(np.float32))
 
     def apply(self, features: Floats) -> Floats:
         """``[N, D]``, float32."""
-        changed: Floats = ((features - self.centre) * self.scale).astype(np.float32)
+        changed = room(*features.shape)
+        for piece in pieces(len(features)):
+            changed[piece] = (features[piece] - self.centre) * self.scale
         return changed
 
     def take_in(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
@@ -93,6 +101,7 @@ def fit(
     limits: Limits | None = None,
     parent: Inherited | None = None,
     seed: int = 0,
+    emphasis: Floats | None = None,
 ) -> Head:
     """Searches for the head and fits the one that was chosen to all rows.
 
@@ -106,8 +115,9 @@ def fit(
         limits: what the search may try.
         parent: a head to start from.
         seed: decides a hidden layer's start and batches.
+        emphasis: ``[D]``, what standardised features are multiplied by: regularisation then spares those over 1.
     """
-    standard = Standard.of(features)
+    standard = Standard.of(features, emphasis)
     examples = Examples(standard.apply(features), labels, groups, changed)
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
         start = Parent(_standardised(parent.head, standard), parent.recipe) if parent else None
@@ -120,21 +130,16 @@ def fit(
             seed=seed,
             epochs=found.chosen.epochs,
         )
-    means = _class_means(features, labels)
+    served = features[~changed] if changed.any() else features
+    familiar = novelty.fit(served, labels[~changed])
     if isinstance(fitted, Network):
         hidden = standard.take_in(fitted.hidden_weights, fitted.hidden_bias)
-        return Head(fitted.weights, fitted.bias, means, found, hidden)
+        return Head(fitted.weights, fitted.bias, familiar, found, hidden)
     weights, bias = standard.take_in(fitted.weights, fitted.bias)
-    return Head(weights, bias, means, found)
+    return Head(weights, bias, familiar, found)
 
 
 def _standardised(head: Fitted, standard: Standard) -> Fitted:
     if isinstance(head, Network):
         return Network(*standard.take_out(head.hidden_weights, head.hidden_bias), head.weights, head.bias)
     return Linear(*standard.take_out(head.weights, head.bias))
-
-
-def _class_means(features: Floats, labels: Labels) -> Floats:
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    directions = features / np.maximum(lengths, 1e-12)
-    return np.stack([directions[labels == label].mean(axis=0) for label in range(labels.max() + 1)]).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from larder_training.classifier.calibrate import calibration_error
+from larder_training.classifier.calibrate import calibration_error, reliability
 from larder_training.classifier.graph import Floats
 
 RESAMPLES: Final = 10_000
@@ -37,7 +37,8 @@ def confusion(truth: Labels, found: Labels, classes: int) -> NDArray[np.int64]:
 
 
 def summary(probabilities: Floats, truth: Labels, labels: Sequence[str]) -> dict[str, object]:
-    """Accuracy with its interval, macro averages, calibration, and every label's precision, recall and F1.
+    """Accuracy with its interval, macro averages, calibration, every label's precision, recall and F1, and what the
+    reliability diagram draws (``calibrate.reliability``). ``cross_entropy`` is the mean negative log-likelihood.
 
     The best label of each photo counts, whatever its confidence. Empty ``truth`` is not allowed.
     """
@@ -59,9 +60,20 @@ def summary(probabilities: Floats, truth: Labels, labels: Sequence[str]) -> dict
         "macro_f1": float(np.mean([row["f1"] for row in present])),
         "expected_calibration_error": calibration_error(probabilities.max(axis=1), right),
         "cross_entropy": float(-np.log(likelihood).mean()),
+        "brier_score": brier(probabilities, truth),
         "labels": rows,
         "confusion": counts.tolist(),
+        "reliability": [
+            {"middle": middle, "confidence": confidence, "accuracy": accuracy, "share": share}
+            for middle, confidence, accuracy, share in reliability(probabilities.max(axis=1), right)
+        ],
     }
+
+
+def brier(probabilities: Floats, truth: Labels) -> float:
+    """Brier's (1950) score: the squared distance of the probabilities from the truth, 0 to 2, mean over the photos."""
+    wanted = np.eye(probabilities.shape[1])[truth]
+    return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
 
 
 def _scores(right: int, named: int, present: int) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What a training can be told, checked before anything is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Final, Literal
 
 from larder.errors import InvalidRequest
 from larder.names import check_model
+from larder.serving import ColumnType
 from larder_training.classifier.augment import NAMES
 from larder_training.classifier.cache import FOLDER, MAX_BYTES, FeatureCache
 from larder_training.classifier.preprocessing import Preprocessing
@@ -51,8 +53,13 @@ class ClassifierOptions:
     photo may differ from it (a name of ``augment.STRENGTHS``, "none", or "auto": chosen by cross-validation),
     ``flip`` whether mirrored views are learnt from ("yes", "no" or "auto"). ``cache`` is the folder of the feature
     cache (None: none), of at most ``cache_bytes``; it changes no byte of the release. ``validation`` and ``test``
-    are shares of the photos. ``search`` bounds the search for the head. ``max_loss`` is the share of validation
-    photos that int8 may lose against float32. ``created`` is the release's time (None: now).
+    are shares of the photos. ``search`` bounds the search for the head. ``parent`` is a release folder, or the name
+    of a model with a release in ``out``, whose labels, features, head and settings the training begins from. ``side`` names the columns of a manifest that
+    join the pictures, each with its type or None (None: all of them, ``{}``: none); ``colour_statistics`` also join
+    them; ``keep_side`` takes both even where they do not help. ``max_loss`` is the share of validation
+    photos that int8 may lose against float32; one may always be lost.
+    ``false_alarms`` is the share of photos of taught classes that may be called unknown. ``precision`` is what the
+    labels' thresholds must reach (None: they give the best F1). ``created`` is the release's time (None: now).
     """
 
     data: Path | str
@@ -69,8 +76,14 @@ class ClassifierOptions:
     validation: float = 0.15
     test: float = 0.15
     folds: int = 5
+    parent: Path | None = None
     search: Limits = field(default_factory=Limits)
-    max_loss: float = 0.005
+    side: Mapping[str, ColumnType | None] | None = None
+    colour_statistics: bool = False
+    keep_side: bool = False
+    max_loss: float = 0.003
+    false_alarms: float = 0.03
+    precision: float | None = None
     seed: int = 0
     cache: Path | None = FOLDER
     cache_bytes: int = MAX_BYTES
@@ -90,6 +103,11 @@ class ClassifierOptions:
             raise InvalidRequest(
                 f"The shares are validation {self.validation} and test {self.test}: give each from 0.02 to 0.4."
             )
+        if self.colour_statistics and self.backbone is None:
+            raise InvalidRequest(
+                "The built-in features hold colour statistics already: leave --colour-statistics out or give --backbone."
+            )
+        _check_answers(self.false_alarms, self.precision)
         if not 2 <= self.folds <= 20:
             raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")
         if not 0 <= self.seed < 2**63:
@@ -98,3 +116,10 @@ class ClassifierOptions:
     def feature_cache(self) -> FeatureCache | None:
         """The cache that was asked for."""
         return None if self.cache is None else FeatureCache(self.cache, self.cache_bytes)
+
+
+def _check_answers(false_alarms: float, precision: float | None) -> None:
+    if not 0.0001 <= false_alarms <= 0.5:
+        raise InvalidRequest(f"false_alarms is {false_alarms}: give a share from 0.0001 to 0.5.")
+    if precision is not None and not 0.5 <= precision <= 1:
+        raise InvalidRequest(f"precision is {precision}: give a share from 0.5 to 1, or leave it out.")

@@ -7,17 +7,20 @@ from typing import Any, Final, cast
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 
 from larder.image import decode
 from larder.serving import ImageSpec
-from larder_training.classifier import audit_page
+from larder_training.classifier import audit_page, strength
+from larder_training.classifier.ablation import Choice
+from larder_training.classifier.ablation_page import beside_section
 from larder_training.classifier.audit import Audit
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.calibrate import reliability
 from larder_training.classifier.dataset import PARTS
 from larder_training.classifier.export import JUDGED, Exported
-from larder_training.classifier.head import Head
+from larder_training.classifier.learning_curve import Curve, curve_section
 from larder_training.classifier.metrics import summary
 from larder_training.classifier.scan import Scan
 from larder_training.classifier.split import Split
@@ -26,21 +29,37 @@ from larder_training.report import Section, facts, figure, paragraph, pictures, 
 
 ERRORS: Final = 24  # pictures of errors, the most confident first
 FILES: Final = 200  # bad files listed by name
+CONFUSED: Final = 12  # pairs of labels listed
 _NUMBERED: Final = 20  # labels up to which the confusion matrix has numbers in its cells
+_NAMED: Final = 60  # labels up to which it is drawn
+_LONG: Final = 24  # letters of a label beside it
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
-def page(checked: Scan, parts: Split, features: Features, head: Head, exported: Exported, audited: Audit) -> bytes:
+def page(
+    checked: Scan,
+    parts: Split,
+    features: Features,
+    choice: Choice,
+    exported: Exported,
+    audited: Audit,
+    curve: Curve | None,
+    unknown: Section,
+) -> bytes:
     """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
     test = cast("dict[str, Any]", summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels))
     sections = [
         _headline(parts, exported, test),
-        Section.of("Confusion", _confusion(test["confusion"], parts.labels)),
-        _labels(test["labels"], exported),
         _errors(parts, exported),
+        curve_section(curve),
+        _labels(test["labels"], exported),
+        _confusion(test["confusion"], parts.labels),
         _reliability(exported, test),
+        unknown,
         _precision(exported),
-        trials_section(head.search),
+        *beside_section(choice),
+        *strength.sections(choice.material.compared),
+        trials_section(choice.head.search),
         _data(checked, parts),
         *audit_page.sections(audited),
         _features(features),
@@ -70,23 +89,35 @@ def _headline(parts: Split, exported: Exported, test: Mapping[str, Any]) -> Sect
     )
 
 
-def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
+def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Section:
     matrix = np.array(counts)
+    told = "Test photos by class (rows) and label given (columns); shades are shares of the class."
+    blocks = [figure(_matrix(matrix, labels), told)] if len(labels) <= _NAMED else []
+    wrong = matrix - np.diag(matrix.diagonal())
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
+    pairs = [np.unravel_index(position, wrong.shape) for position in order]
+    rows = [(labels[a], labels[b], wrong[a, b], matrix[a].sum()) for a, b in pairs if wrong[a, b]]
+    if rows:
+        blocks.append(table(("Class", "Taken for", "Photos", "Of"), rows))
+    return Section.of("Which labels are confused", *blocks)
+
+
+def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(4 + 0.35 * len(labels), 14)
+    side = min(3 + 0.3 * len(labels), 14)
     drawing = Figure(figsize=(side, side))
     axes = drawing.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xlabel("label given")
     axes.set_ylabel("class")
-    if len(labels) <= 60:
-        axes.set_xticks(range(len(labels)), labels, rotation=90)
-        axes.set_yticks(range(len(labels)), labels)
+    short = [label if len(label) <= _LONG else f"{label[: _LONG - 1]}…" for label in labels]
+    axes.set_xticks(range(len(labels)), short, rotation=90, parse_math=False)
+    axes.set_yticks(range(len(labels)), short, parse_math=False)
     if len(labels) <= _NUMBERED:
         for row, column in np.argwhere(matrix):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    return figure(drawing, "Test photos by class and label given; shades are shares of the class.")
+    return drawing
 
 
 def _labels(rows: Sequence[Mapping[str, Any]], exported: Exported) -> Section:
@@ -100,7 +131,8 @@ def _labels(rows: Sequence[Mapping[str, Any]], exported: Exported) -> Section:
         )
         for row, threshold in zip(rows, exported.serving.thresholds, strict=True)
     ]
-    return Section.of("Labels", table(head, lines), paragraph("Thresholds give the best F1 on the validation photos."))
+    told = "Thresholds were chosen on the validation photos: those of the best F1, or of the precision asked for."
+    return Section.of("Labels", table(head, lines), paragraph(told))
 
 
 def _errors(parts: Split, exported: Exported) -> Section:
@@ -140,15 +172,17 @@ def _reliability(exported: Exported, test: Mapping[str, Any]) -> Section:
 def _precision(exported: Exported) -> Section:
     compared = cast("Mapping[str, Any]", exported.comparison)
     rows = [
-        (part, *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy", "agreement")))
+        (f"Right, {part}", *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy")))
         for part in JUDGED
     ]
+    exact = exported.model if exported.in_float is None else exported.in_float
+    rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (exact, exported.model))))
+    rows += [(f"Same label, {part}", "", _percent(compared[part]["agreement"])) for part in JUDGED]
     told = f"The release is in {compared['dtype']}" + (f": {compared['reason']}." if "reason" in compared else ".")
     left = compared.get("float_nodes", ())
     more = f" {len(left)} sensitive operators stay in float." if left and compared["dtype"] == "int8" else ""
-    return Section.of(
-        "Float against the release", paragraph(told + more), table(("Part", "Float", "Release", "Same label"), rows)
-    )
+    where = " How long a photo takes in both stands in the manifest: training, quantisation, milliseconds_a_photo."
+    return Section.of("Size and speed", paragraph(told + more + where), table(("", "Float", "Release"), rows))
 
 
 def _data(checked: Scan, parts: Split) -> Section:

@@ -1,5 +1,6 @@
 """What a release says about itself: the manifest's sections, ``metrics.json`` and the golden probes."""
 
+import base64
 import io
 import json
 import tempfile
@@ -9,39 +10,58 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from larder.image import decode
 from larder.serving import ImageSpec
-from larder_training.classifier import augment, calibrate, linear
+from larder.side import encode
+from larder_training.classifier import augment, calibrate, linear, side, unseen
+from larder_training.classifier.ablation import Choice
 from larder_training.classifier.audit import Audit
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.dataset import PARTS
 from larder_training.classifier.export import CALIBRATION, Exported
 from larder_training.classifier.graph import session
-from larder_training.classifier.head import Head
 from larder_training.classifier.learn import Material
 from larder_training.classifier.metrics import rekognition, summary
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.scan import Checked
+from larder_training.classifier.speed import milliseconds
 from larder_training.classifier.split import Split
+from larder_training.classifier.unseen import Unseen
 from larder_training.release import provenance
 from larder_training.tables import write_probes
 
 PROBES: Final = 8  # at least; one a label up to 16
+PRECISION: Final = 0.95  # that thresholds are told for, beside those that serve, where the options name none
+_VALIDATION: Final = ("photos", "accuracy", "expected_calibration_error", "cross_entropy", "brier_score")
 
 
-def evaluation(parts: Split, exported: Exported) -> dict[str, object]:
+def evaluation(
+    options: ClassifierOptions, parts: Split, exported: Exported, choice: Choice, strangers: Unseen | None
+) -> dict[str, object]:
     """The manifest's ``evaluation``: how the split was made stands beside the test part's numbers."""
     test = summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels)
     validation = summary(exported.answers["validation"].probabilities, exported.truth["validation"], parts.labels)
-    del test["confusion"]
+    del test["confusion"], test["reliability"]
     return {
         "split": parts.describe(),
         "test": test,
-        "validation": {name: validation[name] for name in ("photos", "accuracy", "expected_calibration_error")},
+        "validation": {name: validation[name] for name in _VALIDATION},
+        "thresholds_at_precision": _at_precision(options, parts, exported),
+        "unknown": unseen.told(options, exported, strangers),
         "quantisation": exported.comparison,
+        **({"beside_the_image": choice.told} if choice.told else {}),
     }
+
+
+def _at_precision(options: ClassifierOptions, parts: Split, exported: Exported) -> dict[str, object]:
+    precision = PRECISION if options.precision is None else options.precision
+    found = calibrate.thresholds_at_precision(
+        exported.answers["validation"].probabilities, exported.truth["validation"], precision
+    )
+    return {"precision": precision, "thresholds": dict(zip(parts.labels, found, strict=True))}
 
 
 def metrics(parts: Split, exported: Exported, audited: Audit) -> bytes:
@@ -66,11 +86,13 @@ def training(
     parts: Split,
     features: Features,
     material: Material,
-    fitted: Head,
+    choice: Choice,
+    exported: Exported,
+    parent: dict[str, object] | None,
     seconds: float,
 ) -> dict[str, object]:
     """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
-    checked = audited.scan
+    checked, fitted = audited.scan, choice.head
     return {
         "data": {
             "fingerprint": checked.fingerprint(),
@@ -96,30 +118,55 @@ def training(
             "max_iterations": linear.MAX_ITERATIONS,
             "tolerance": linear.TOLERANCE,
         },
+        **({"beside_the_image": choice.beside.describe(parts.parts["train"])} if choice.beside else {}),
         "search": {**options.search.describe(), **fitted.search.describe()},
-        "calibration": {"novelty_quantile": calibrate.NOVELTY_QUANTILE},
+        "calibration": {
+            "false_alarms": options.false_alarms,
+            "thresholds": "best F1" if options.precision is None else f"precision {options.precision:g}",
+            "novelty_axes": fitted.novelty.axes.shape[1],
+        },
         "quantisation": {
             "asked": options.dtype,
             "scheme": "static, U8S8, weights by channel in 7 bits (depthwise: 8 bits), QDQ",
             "calibration_photos": CALIBRATION,
             "max_loss": options.max_loss,
+            "milliseconds_a_photo": _milliseconds(exported),
         },
-        "parent": None,
+        "parent": parent,
         "seconds": round(seconds, 1),
         **provenance(options.seed),
     }
 
 
-def probes(parts: Split, exported: Exported) -> bytes:
-    """Some test photos as PNG, and the probabilities that the release gives them: the rollout asks for these again."""
+def _milliseconds(exported: Exported) -> dict[str, float]:
+    """On this machine, one thread; for int8, its share of float32's time too: the ratio says more than either."""
     image = exported.serving.image
+    grey = np.full((1, image.height, image.width, 3), 128, np.uint8)
+    if exported.in_float is None:
+        return milliseconds({"float32": exported.model}, grey)
+    found = milliseconds({"float32": exported.in_float, "int8": exported.model}, grey)
+    return {**found, "int8_to_float32": round(found["int8"] / found["float32"], 3)}
+
+
+def probes(parts: Split, exported: Exported) -> bytes:
+    """Some test photos as PNG, and the probabilities that the release gives them: the rollout asks for these again.
+
+    Where the release takes side information, requests are JSON; the last of them says nothing beside the photo.
+    """
+    image, columns = exported.serving.image, exported.serving.side
     running = session(exported.model)
     requests, expected = [], []
-    for checked in _spread(parts.parts["test"], parts.labels):
+    asked = _spread(parts.parts["test"], parts.labels)
+    for number, checked in enumerate(asked, 1):
         request = _png(checked.photo.path.read_bytes(), image)
+        inputs: dict[str, NDArray[np.generic]] = {"image": decode(request, image)[None]}
+        if columns:
+            values = side.values_of(columns, checked) if number < len(asked) else {}
+            inputs["side"] = np.array([encode(columns, values)], np.float32)
+            document = {"image": base64.b64encode(request).decode(), "side": values}
+            request = json.dumps(document, ensure_ascii=False).encode()
         requests.append(request)
-        pixels = decode(request, image)[None]
-        expected.append(running.run(["probabilities"], {"image": pixels})[0][0])
+        expected.append(running.run(["probabilities"], inputs)[0][0])
     with tempfile.TemporaryDirectory(prefix="larder-") as folder:
         path = Path(folder) / "probes.safetensors"
         write_probes(path, requests, probabilities=np.stack(expected).astype(np.float32))

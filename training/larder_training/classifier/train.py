@@ -1,22 +1,28 @@
 """From labelled photos to a release folder: the steps in their order."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from larder.manifest import PROBES
-from larder_training.classifier import backbone, builtin, download, record
+from larder_training.classifier import backbone, builtin, download, record, strength
+from larder_training.classifier.ablation import choose
 from larder_training.classifier.audit import audit
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.dataset import read_dataset
 from larder_training.classifier.export import MODEL, export
 from larder_training.classifier.graph import optimise, structure
-from larder_training.classifier.head import fit
-from larder_training.classifier.learn import gather
+from larder_training.classifier.head import Head, fit
+from larder_training.classifier.learn import Material, gather
+from larder_training.classifier.learning_curve import learning_curve
 from larder_training.classifier.options import ClassifierOptions
+from larder_training.classifier.parent import ParentRelease, open_parent
 from larder_training.classifier.preprocessing import read_spec
 from larder_training.classifier.scan import Scan, scan
+from larder_training.classifier.side import read_columns
 from larder_training.classifier.split import Split, split
 from larder_training.classifier.trials import TRIALS
+from larder_training.classifier.unseen import estimate, unknown_section
 from larder_training.progress import Progress
 from larder_training.release import write_release
 
@@ -37,22 +43,21 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     checked = scan(read_dataset(options.data, options.label_attribute), progress)
     parts = split(checked, validation=options.validation, test=options.test, seed=options.seed)
     _tell(checked, parts, progress)
-    features = choose_features(options, progress)
+    parent = open_parent(options) if options.parent is not None else None
+    parts = parent.ordered(parts) if parent else parts
+    features = parent.features if parent and options.backbone is None else choose_features(options, progress)
     audited = audit(checked, features, cache=options.feature_cache(), seed=options.seed, progress=progress)
     progress.say(audited.describe())
     material = gather(options, features, parts, progress)
-    head = fit(
-        material.features,
-        material.labels,
-        material.groups,
-        material.changed,
-        folds=options.folds,
-        progress=progress,
-        limits=options.search,
-        seed=options.seed,
-    )
-    exported = export(options, features, head, parts, progress)
-    evaluation = record.evaluation(parts, exported)
+    columns = read_columns(checked.photos, parts.parts["train"], options.side, progress)
+    choice = choose(options, features, parts, material, columns, partial(_fit, options, parent, progress), progress)
+    head = choice.head
+    exported = export(options, features, head, choice.beside, parts, progress)
+    curve = learning_curve(choice.material, head.search.chosen, seed=options.seed, progress=progress)
+    strangers = estimate(material, parts.labels, rate=options.false_alarms, seed=options.seed)
+    evaluation = record.evaluation(options, parts, exported, choice, strangers)
+    if parent:
+        evaluation["parent"] = parent.compare(parts, exported.answers["test"].probabilities, progress)
     release = write_release(
         options.out,
         model=options.model,
@@ -62,16 +67,42 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             MODEL: exported.model,
             PROBES: record.probes(parts, exported),
             "metrics.json": record.metrics(parts, exported, audited),
-            TRIALS: head.search.jsonl(),
-            "report.html": page(checked, parts, features, head, exported, audited),
+            TRIALS: strength.jsonl(material.compared) + head.search.jsonl(),
+            "report.html": page(checked, parts, features, choice, exported, audited, curve, unknown_section(options, exported, strangers)),
         },
         evaluation=evaluation,
-        training=record.training(options, audited, parts, features, material, head, time.monotonic() - started),
+        training=record.training(
+            options,
+            audited,
+            parts,
+            features,
+            material,
+            choice,
+            exported,
+            parent.describe() if parent else None,
+            time.monotonic() - started,
+        ),
         structure=structure(exported.graph),
         created=options.created,
     )
     progress.say(record.headline(evaluation))
     return release
+
+
+def _fit(options: ClassifierOptions, parent: ParentRelease | None, progress: Progress, material: Material) -> Head:
+    classes, dimensions = int(material.labels.max()) + 1, material.features.shape[1]
+    return fit(
+        material.features,
+        material.labels,
+        material.groups,
+        material.changed,
+        folds=options.folds,
+        progress=progress,
+        limits=options.search,
+        emphasis=material.emphasis,
+        parent=parent.inherited(classes, dimensions) if parent else None,
+        seed=options.seed,
+    )
 
 
 def _tell(checked: Scan, parts: Split, progress: Progress) -> None:

@@ -1,0 +1,200 @@
+"""The score behind ``unknown`` against formulas written out, and what a release says of classes it never saw."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from larder_training.classifier import backbone, novelty
+from larder_training.classifier.graph import optimise, session, to_bytes, with_head
+from larder_training.classifier.learn import Material
+from larder_training.classifier.novelty import Novelty
+from larder_training.classifier.preprocessing import Preprocessing
+from larder_training.classifier.quantise import quantise
+from larder_training.classifier.unseen import estimate, leave_out, separation
+from larder_training.classifier.views import Views
+from larder_training.progress import Progress
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Make = Callable[..., onnx.ModelProto]
+Draw = Callable[..., NDArray[np.uint8]]
+
+
+def clouds(rows: int, classes: int, size: int, seed: int = 0) -> tuple[Floats, Labels]:
+    """Classes about centres of their own, with two directions in which all of them vary much."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(rows) % classes
+    centres = np.random.default_rng(99).uniform(0, 2, (classes, size))
+    noise = random.normal(0, 0.2, (rows, size))
+    noise[:, :2] *= 6
+    return (centres[labels] + noise).astype(np.float32), labels.astype(np.int64)
+
+
+def by_the_book(features: Floats, labels: Labels, asked: Floats, axes: int) -> NDArray[np.float64]:
+    """1 - the largest cosine, with the covariance inverted as a whole."""
+
+    def root(values: Floats) -> NDArray[np.float64]:
+        signed = np.sign(values) * np.sqrt(np.abs(values.astype(np.float64)))
+        unit: NDArray[np.float64] = signed / np.linalg.norm(signed, axis=1, keepdims=True)
+        return unit
+
+    taught, given = root(features), root(asked)
+    means = np.stack([taught[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
+    residuals = taught - means[labels]
+    variances, vectors = np.linalg.eigh(residuals.T @ residuals / len(residuals))
+    variances[:-axes] = variances[:-axes].mean()
+    inverse = vectors @ np.diag(1 / variances) @ vectors.T
+    middle = means.mean(axis=0)
+    scores = []
+    for one in given - middle:
+        cosines = [
+            one @ inverse @ way / np.sqrt((one @ inverse @ one) * (way @ inverse @ way)) for way in means - middle
+        ]
+        scores.append(1 - max(cosines))
+    return np.array(scores)
+
+
+def alone(made: Novelty, opset: int, size: int) -> bytes:
+    """A graph of nothing but the head on given features; its weights are 0."""
+    values = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", size])]
+    image = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", size])]
+    graph = helper.make_graph([helper.make_node("Identity", ["image"], ["features"])], "g", image, values)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    zeros = np.zeros((size, made.directions.shape[1]), np.float32)
+    return to_bytes(optimise(with_head(model, zeros, zeros[0], made), "extended"))
+
+
+@pytest.mark.parametrize("opset", [17, 18, 21])
+@pytest.mark.parametrize(("classes", "size"), [(2, 6), (5, 40)])
+def test_the_graph_says_what_the_book_says(opset: int, classes: int, size: int) -> None:
+    features, labels = clouds(300, classes, size)
+    asked = np.concatenate([clouds(20, classes, size, seed=1)[0], -features[:3], 5 * features[:3]])
+    made = novelty.fit(features, labels)
+    axes = min(novelty.AXES, size // 2)
+    assert made.axes.shape == (size, axes)
+    expected = by_the_book(features, labels, asked, axes)
+    (found,) = session(alone(made, opset, size)).run(["novelty"], {"image": asked})
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    np.testing.assert_allclose(made.score(asked), expected, atol=2e-4)
+    np.testing.assert_allclose(found[-3:], made.score(features[:3]), atol=2e-4)  # brightness alone is nothing new
+
+
+def test_a_picture_without_features_is_no_error() -> None:
+    features, labels = clouds(60, 3, 8)
+    made = novelty.fit(features, labels)
+    (found,) = session(alone(made, 17, 8)).run(["novelty"], {"image": np.zeros((1, 8), np.float32)})
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, made.score(np.zeros((1, 8), np.float32)), atol=1e-5)
+
+
+def test_photos_that_are_all_alike_are_no_error() -> None:
+    labels = np.arange(12) % 3
+    features = np.eye(6, dtype=np.float32)[labels]
+    found = novelty.fit(features, labels).score(np.eye(6, dtype=np.float32))
+    np.testing.assert_allclose(found[:3], 0, atol=1e-5)
+    assert (found[3:] > 0.9).all()
+
+
+def test_strangers_that_vary_as_the_classes_do_are_told_from_those_that_do_not() -> None:
+    """The plain distance is misled by the two directions in which every class varies; the score is not."""
+    features, labels = clouds(600, 4, 30)
+    familiar, _ = clouds(200, 4, 30, seed=5)
+    strange = familiar.copy()
+    strange[:, 10:] += np.random.default_rng(3).normal(0, 0.6, strange[:, 10:].shape).astype(np.float32)
+    made = novelty.fit(features, labels)
+
+    def distance(values: Floats) -> Floats:
+        unit = values / np.linalg.norm(values, axis=1, keepdims=True)
+        means = np.stack([features[labels == c].mean(0) for c in range(4)])
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        nearest: Floats = np.linalg.norm(unit[:, None] - means[None], axis=2).min(axis=1)
+        return nearest
+
+    ours = separation(made.score(familiar), made.score(strange))
+    assert ours > 0.95
+    assert ours > separation(distance(familiar), distance(strange)) + 0.05
+
+
+def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw) -> None:
+    onnx.save(make_backbone(), tmp_path / "b.onnx")
+    features = backbone.load(tmp_path / "b.onnx", Preprocessing(), {})
+    images = np.stack([draw(label, n, size=32) for n in range(40) for label in ("checks", "rings", "plain")])
+    labels = np.arange(len(images)) % 3
+    (exact,) = session(to_bytes(features.model)).run(["features"], {"image": images})
+    made = novelty.fit(exact[labels < 2], labels[labels < 2])
+    quantised = quantise(
+        features.model, [image[None] for image in images[:32]], lambda _: 0.0, max_loss=1, progress=Progress(quiet=True)
+    )
+    assert quantised.model is not None
+    zeros = np.zeros((24, 2), np.float32)
+    graph = optimise(with_head(quantised.model, zeros, zeros[0], made), "extended")
+    (found,) = session(to_bytes(graph)).run(["novelty"], {"image": images})
+    expected = made.score(exact)
+    ranks = np.corrcoef(found.argsort().argsort(), expected.argsort().argsort())[0, 1]
+    assert ranks > 0.9  # of a network with few weights, which int8 moves more than a real one
+    in_int8, in_float = (separation(scores[labels < 2], scores[labels == 2]) for scores in (found, expected))
+    assert in_int8 == pytest.approx(in_float, abs=0.03)
+
+
+def material(features: Floats, labels: Labels, changed: NDArray[np.bool_] | None = None) -> Material:
+    groups = np.arange(len(labels))
+    none = np.zeros(len(labels), np.bool_) if changed is None else changed
+    views = Views((), None, (), 0)  # type: ignore[arg-type]  # nothing is drawn from them here
+    return Material(features, labels, groups, none, {}, views)
+
+
+def test_each_class_is_left_out_in_turn() -> None:
+    features, labels = clouds(300, 3, 40)
+    found = estimate(material(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
+    assert found is not None
+    assert list(found.auroc) == ["a", "b", "c"]
+    assert len(found.novelty) == 300
+    told: Any = found.describe()
+    assert told["auroc"] == pytest.approx(np.mean(list(found.auroc.values())))
+    assert told["worst_auroc"] == min(found.auroc.values()) > 0.9
+    assert told["by_label"]["a"]["flagged"] == found.flagged["a"] > 0.5
+
+
+def test_strangers_that_look_like_a_class_are_not_told_from_it() -> None:
+    features, labels = clouds(400, 4, 40)
+    features[labels == 3] = features[labels == 2]  # the same pictures by another name
+    held_out = np.arange(400) % 20 < 4
+    familiar, strange = leave_out(features, labels, held_out, [3])
+    assert (len(familiar), len(strange)) == (60, 100)
+    assert separation(familiar, strange) < 0.6  # most of them were even taught, as label 2
+
+
+def test_changed_views_are_not_asked_about() -> None:
+    features, labels = clouds(300, 3, 40)
+    twice = np.concatenate([features, features + 100]), np.concatenate([labels, labels])
+    changed = np.arange(600) >= 300
+    one = estimate(material(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
+    other = estimate(material(*twice, changed), ("a", "b", "c"), rate=0.05, seed=0)
+    assert one is not None
+    assert other is not None
+    assert one.auroc == other.auroc
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(40, 2), (3, 3)])
+def test_too_little_to_leave_out_says_nothing(rows: int, classes: int) -> None:
+    features, labels = clouds(rows, classes, 10)
+    assert estimate(material(features, labels), "abc"[:classes], rate=0.05, seed=0) is None
+
+
+def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:
+    found: Any = json.loads((int8_release / "manifest.json").read_bytes())
+    unknown = found["evaluation"]["unknown"]
+    assert unknown["false_alarms"] == 0.03
+    assert set(unknown["classes_left_out"]["by_label"]) == {"checks", "rings", "stripes"}
+    assert 0 <= unknown["classes_left_out"]["worst_auroc"] <= unknown["classes_left_out"]["auroc"] <= 1
+    assert unknown["known_flagged"]["validation"] <= 0.03
+    report = (int8_release / "report.html").read_text()
+    assert "<h2>Unknown</h2>" in report
+    assert "Class left out of the training" in report
