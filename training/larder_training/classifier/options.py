@@ -54,10 +54,10 @@ class ClassifierOptions:
     ``flip`` whether mirrored views are learnt from ("yes", "no" or "auto"). ``cache`` is the folder of the feature
     cache (None: none), of at most ``cache_bytes``; it changes no byte of the release. ``validation`` and ``test``
     are shares of the photos. ``search`` bounds the search for the head. ``parent`` is a release folder, or the name
-    of a model with a release in ``out``, whose labels, features, head and settings the training begins from. ``side`` names the columns of a manifest that
-    join the pictures, each with its type or None (None: all of them, ``{}``: none); ``colour_statistics`` also join
-    them; ``keep_side`` takes both even where they do not help. ``max_loss`` is the share of validation
-    photos that int8 may lose against float32; one may always be lost.
+    of a model with a release in ``out``, whose labels, features, head and settings the training begins from.
+    ``side`` names the columns of a manifest that join the pictures, each with its type or None (None: all of them,
+    ``{}``: none); ``colour_statistics`` also join them; ``keep_side`` takes both even where they do not help.
+    ``max_loss`` is the share of validation photos that int8 may lose against float32; one may always be lost.
     ``false_alarms`` is the share of photos of taught classes that may be called unknown. ``precision`` is what the
     labels' thresholds must reach (None: they give the best F1). ``created`` is the release's time (None: now).
     """
