@@ -139,6 +139,15 @@ def test_every_class_is_cut_in_the_same_shares_and_the_seed_decides_which() -> N
     )
 
 
+@pytest.mark.parametrize(("photos", "train"), [(5, 3), (10, 8), (19, 15), (20, 14)])
+def test_of_few_photos_most_are_learnt_from(photos: int, train: int) -> None:
+    made = cut(made_up([("a", n) for n in range(photos)] + [("b", 100 + n) for n in range(photos)]))
+    counts = {part: Counter(checked.photo.label for checked in photos) for part, photos in made.parts.items()}
+    judged = (photos - train) // 2
+    assert counts["train"] == {"a": train, "b": train}
+    assert counts["validation"] == counts["test"] == {"a": judged, "b": judged}
+
+
 @pytest.mark.parametrize("sizes", [[1] * 5, [9, 1, 1, 1, 1], [3, 3, 3, 3, 3], [40, 1, 1, 1, 2]])
 def test_every_part_gets_every_class_however_the_groups_lie(sizes: list[int]) -> None:
     groups = [("a", n) for n, size in enumerate(sizes) for _ in range(size)]

@@ -18,11 +18,10 @@ from larder_training.classifier.dataset import Photo
 from larder_training.classifier.features import embed, plain
 from larder_training.classifier.graph import to_bytes
 from larder_training.classifier.scan import Checked, Scan
-from larder_training.classifier.split import MIN_GROUPS
+from larder_training.classifier.split import FEW, MIN_GROUPS
 from larder_training.classifier.suspects import disagreement
 from larder_training.progress import Progress
 
-FEW: Final = 20  # different photos of a class, under which its results say little
 UNEVEN: Final = 5.0  # the largest class over the smallest, from which balance is worth a word
 NAMED: Final = 1000  # entries of a list in a document; counts are always whole
 

@@ -12,6 +12,7 @@ from larder_training.classifier.dataset import PARTS, Part
 from larder_training.classifier.scan import Checked, Scan
 
 MIN_GROUPS: Final = 5  # different pictures a class: three to learn from, one to calibrate on, one to test
+FEW: Final = 20  # different pictures a class, under which learning needs each more than judging does
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,20 @@ def _at_random(photos: Sequence[Checked], shares: Mapping[Part, float], seed: in
 
 
 def _deal(groups: list[list[Checked]], shares: Mapping[Part, float], parts: Mapping[Part, list[Checked]]) -> None:
-    """Gives each group, large ones first, to the part that still lacks most; the last ones fill what is empty."""
+    """Gives each group, large ones first, to the part that still lacks most; the last ones fill what is empty.
+
+    The judged parts of a class of few groups get their share rounded down, but one photo at least.
+    """
     total = sum(len(group) for group in groups)
-    need = {part: shares[part] * total for part in PARTS}
+    wanted = {part: shares[part] * total for part in PARTS}
+    if len(groups) < FEW:
+        wanted |= {part: max(1.0, float(int(wanted[part]))) for part in PARTS[1:]}
+        wanted["train"] = total - sum(wanted[part] for part in PARTS[1:])
+    need = dict(wanted)
     groups.sort(key=len, reverse=True)
     for position, group in enumerate(groups):
         lacking = len(groups) - position
-        empty: list[Part] = [part for part in PARTS if need[part] == shares[part] * total]
+        empty: list[Part] = [part for part in PARTS if need[part] == wanted[part]]
         choice = empty[0] if lacking <= len(empty) else max(PARTS, key=lambda part: need[part])
         need[choice] -= len(group)
         parts[choice].extend(group)

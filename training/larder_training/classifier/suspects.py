@@ -6,8 +6,8 @@ label is held against the mean that the photos of this label get. A photo is a s
 likelier and its self-confidence is under a quarter of that mean. So the list's length follows from the data: short
 where the labels agree, and in a class that is hard as a whole a photo must stand out further.
 
-The paper's own rule (another class at or above *that* class's mean) finds 75 to 87 % of flipped labels where this one finds
-all: means near 1, as good features give them, are out of reach for a photo that is merely likelier.
+The paper's own rule (another class at or above *that* class's mean) finds 75 to 87 % of flipped labels where this
+one finds all: means near 1, as good features give them, are out of reach for a photo that is merely likelier.
 """
 
 import warnings
