@@ -20,6 +20,7 @@ from larder.rollout.graph import check_graph
 from larder.serving import ClassifierServing
 from larder_training.classifier import ClassifierOptions, command
 from larder_training.classifier.evaluate import evaluate
+from larder_training.classifier.export import _allowed
 from larder_training.classifier.graph import session
 from larder_training.classifier.train import train
 from larder_training.progress import Progress
@@ -100,6 +101,25 @@ def test_the_answer_does_not_depend_on_the_batch(release: Path, draw: Draw) -> N
         np.testing.assert_allclose(values, np.concatenate([one[output] for one in alone]), atol=1e-5)
 
 
+def test_how_long_a_photo_takes_stands_in_the_manifest_alone(builtin_release: Path, int8_release: Path) -> None:
+    by_int8: Any = manifest(int8_release).training["quantisation"]["milliseconds_a_photo"]  # type: ignore[index]  # JSON
+    by_float: Any = manifest(builtin_release).training["quantisation"]["milliseconds_a_photo"]  # type: ignore[index]  # JSON
+    assert set(by_float) == {"float32"}
+    assert set(by_int8) == {"float32", "int8", "int8_to_float32"}
+    assert min(by_int8.values()) > 0
+    assert by_int8["int8_to_float32"] == pytest.approx(by_int8["int8"] / by_int8["float32"], abs=0.001)
+    for release in (builtin_release, int8_release):
+        assert "milliseconds" not in (release / "metrics.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("max_loss", "photos", "allowed"),
+    [(0.003, 212, 1 / 212), (0.003, 5000, 0.003), (0.0, 100, 0.01), (-1.0, 100, -1.0)],
+)
+def test_int8_may_always_lose_one_photo(max_loss: float, photos: int, allowed: float) -> None:
+    assert _allowed(max_loss, photos) == allowed
+
+
 def test_the_manifest_tells_what_is_needed_to_do_it_again(int8_release: Path) -> None:
     found: Any = manifest(int8_release)
     training, evaluation = found.training, found.evaluation
@@ -146,7 +166,8 @@ def test_metrics_follow_rekognition_and_ours_stand_beside(release: Path) -> None
 def test_the_report_is_one_file_with_pictures(release: Path) -> None:
     text = (release / "report.html").read_text()
     assert text.count("<svg") >= 3
-    for title in ("Confusion", "Labels", "Errors", "Reliability", "Float against the release", "Trials", "Data", "Features"):
+    titles = ("Worst mistakes", "Would more photos help?", "Labels", "Which labels are confused", "Reliability")
+    for title in (*titles, "Size and speed", "Trials", "Data", "Features"):
         assert f"<h2>{title}</h2>" in text
     assert "http-equiv" not in text
     assert str(release.parent) not in text
@@ -205,6 +226,7 @@ def test_evaluate_tells_foreign_and_bad_photos_apart(
     assert measured["foreign_labels"] == {"blue": 6}
     assert [entry["file"] for entry in measured["bad_files"]] == ["rings/bad.png"]
     assert measured["unknown"]["foreign_flagged"] == 1.0
+    assert measured["unknown"]["auroc"] == 1.0
     assert measured["unknown"]["known_flagged"] < 0.2
 
 

@@ -69,10 +69,10 @@ class Curve:
         if low > 0 and self.gain >= WORTH:
             return (
                 f"More photos would help. So far each doubling brought {gained}, and the next will bring somewhat "
-                "less. Begin with the labels of the lowest F1 below."
+                "less. Begin with the labels of the lowest F1."
             )
         if high < 100 * 2 * WORTH:
-            return f"More photos of the same kind would hardly help: {gained}. Look at the mistakes below instead."
+            return f"More photos of the same kind would hardly help: {gained}. Look at the mistakes instead."
         return (
             f"Whether more photos would help cannot be told from {self.judged} photos: {gained}. Add some and train "
             "again to see."
@@ -148,7 +148,7 @@ def curve_section(curve: Curve | None) -> Section:
 
 
 def _drawing(curve: Curve) -> Figure:
-    drawing = Figure(figsize=(5, 3.2))
+    drawing = Figure(figsize=(4.2, 2.9))
     axes = drawing.add_subplot()
     bars = [196 * error for error in curve.errors]
     axes.errorbar(curve.photos, [100 * rate for rate in curve.accuracy], yerr=bars, marker="o", capsize=3)

@@ -68,7 +68,7 @@ def page(
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _headline(parts: Split, exported: Exported, test: Mapping[str, Any]) -> Section:
@@ -104,7 +104,7 @@ def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Sectio
 
 def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(3 + 0.3 * len(labels), 14)
+    side = min(2.6 + 0.22 * len(labels), 14)
     drawing = Figure(figsize=(side, side))
     axes = drawing.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -143,10 +143,11 @@ def _errors(parts: Split, exported: Exported) -> Section:
     photos = parts.parts["test"]
     shown = []
     for i in wrong[:ERRORS]:
-        caption = f"{photos[i].photo.label}, labelled {parts.labels[found[i]]} with {_percent(probabilities[i].max())}"
-        shown.append((_jpeg(photos[i].photo.path.read_bytes()), caption))
+        photo, sure = photos[i].photo, _percent(probabilities[i].max())
+        caption = f"{photo.name}: {photo.label}, labelled {parts.labels[found[i]]} with {sure}"
+        shown.append((_jpeg(photo.path.read_bytes()), caption))
     told = f"{len(wrong)} of {len(truth)} test photos; the most confident first."
-    return Section.of("Errors", paragraph(told), pictures(shown))
+    return Section.of("Worst mistakes", paragraph(told), pictures(shown))
 
 
 def _jpeg(data: bytes) -> bytes:
@@ -158,13 +159,13 @@ def _jpeg(data: bytes) -> bytes:
 def _reliability(exported: Exported, test: Mapping[str, Any]) -> Section:
     probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
     bins = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
-    drawing = Figure(figsize=(5, 4))
+    drawing = Figure(figsize=(4.2, 3.4))
     axes = drawing.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     axes.bar([b[0] for b in bins], [b[2] for b in bins], width=1 / 16, alpha=0.6, label="accuracy")
     axes.plot([b[1] for b in bins], [b[2] for b in bins], "o", color="black", label="at mean confidence")
     axes.set(xlabel="confidence of the best label", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower left")
     told = f"Expected calibration error {test['expected_calibration_error']:.3f} over 15 bins."
     return Section.of("Reliability", figure(drawing, told))
 
