@@ -14,8 +14,9 @@ from larder.serving import ImageSpec, SideColumn
 from larder.side import width
 from larder_training.classifier import colour, side
 from larder_training.classifier.cache import FeatureCache
-from larder_training.classifier.features import embed, room
+from larder_training.classifier.features import embed
 from larder_training.classifier.graph import HEAD_INPUTS, Floats, to_bytes
+from larder_training.classifier.rows import room
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.views import Views
 from larder_training.progress import Progress

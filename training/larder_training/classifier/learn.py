@@ -32,7 +32,8 @@ class Material:
 
     ``features`` ``[N, D]``, ``labels`` ``[N]``, ``groups`` ``[N]`` (one number for near-duplicates and all views of a
     photo), ``changed`` ``[N]`` (true for every view but the photo as it is served). ``augmentation`` says for the
-    manifest which views there are and how they were chosen; ``compared`` are the choices that were judged for it.
+    manifest which ``views`` there are and how they were chosen; ``compared`` are the choices that were judged for it.
+    ``emphasis`` is as ``head.fit`` takes it.
     """
 
     features: Floats
@@ -40,6 +41,8 @@ class Material:
     groups: NDArray[np.int64]
     changed: NDArray[np.bool_]
     augmentation: Mapping[str, object]
+    views: Views
+    emphasis: Floats | None = None
     compared: tuple[Judged, ...] = ()
 
 
@@ -55,7 +58,8 @@ def gather(options: ClassifierOptions, features: Features, parts: Split, progres
         np.repeat(_groups(photos), len(wanted)),
         np.tile(np.arange(len(wanted)) > 0, len(photos)),
         {**augment.describe(choice.name, choice.copies, flip=choice.flip), **told},
-        tuple(judged),
+        Views(photos, features.image, wanted, options.seed),
+        compared=tuple(judged),
     )
 
 
