@@ -1,0 +1,133 @@
+"""Peak memory of a whole training by the number of images, step by step: CIFAR-10, built-in features.
+
+Each size runs in a process of its own. Where more images are asked for than there are, the same pictures come again
+under new bytes (a number behind the picture's end), so that none is left out as a copy.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from larder_training.classifier.options import ClassifierOptions, Limits
+from larder_training.classifier.train import train
+from larder_training.progress import Advance, Progress
+
+MIB = 2**20
+
+
+class Watched(Progress):
+    """Notes the peak of each step: all resident memory, and what of it is no mapped file."""
+
+    peaks: dict[str, tuple[float, float, float]]
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 - as the base class has it
+        """One step. The peak is the kernel's, set back as a step begins and read as the next begins."""
+        self.note("between")
+        began = time.monotonic()
+        anonymous = [resident()[1]]
+
+        def advance(_units: int) -> None:
+            anonymous.append(resident()[1])
+
+        yield advance
+        self.note(title, max(anonymous), time.monotonic() - began)
+
+    def note(self, title: str, anonymous: float = 0.0, seconds: float = 0.0) -> None:
+        """Adds the peak since the last note."""
+        peak = resident()[0]
+        old = self.peaks.get(title, (0.0, 0.0, 0.0))
+        self.peaks[title] = (max(old[0], peak), max(old[1], anonymous), old[2] + seconds)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+
+
+def resident() -> tuple[float, float]:
+    """Peak resident memory and, now, resident memory that is no file, in MiB."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1024, int(lines["RssAnon"].split()[0]) / 1024
+
+
+def one(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
+    """Trains on so many images; the peaks by step."""
+    progress = Watched(quiet=True)
+    object.__setattr__(progress, "peaks", {})  # the class is frozen
+    with tempfile.TemporaryDirectory(prefix="larder-") as temporary:
+        manifest = write_manifest(folder, images, Path(temporary))
+        options = ClassifierOptions(
+            manifest,
+            "streaming",
+            out=Path(temporary) / "out",
+            backbone=backbone,
+            augment="none",
+            flip="no",
+            cache=Path(temporary) / "cache",
+            search=Limits(trials=1, hidden=False),
+        )
+        began = time.monotonic()
+        train(options, progress)
+        seconds = time.monotonic() - began
+    progress.note("between")
+    return {"images": images, "seconds": seconds, "peaks": progress.peaks}
+
+
+def write_manifest(folder: Path, images: int, temporary: Path) -> Path:
+    """A CSV of the first images of each class in turn; repeated pictures get new bytes."""
+    classes = [sorted(place.glob("*.jpg")) for place in sorted(folder.iterdir())]
+    path = temporary / "images.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label"])
+        for number in range(images):
+            own = classes[number % len(classes)]
+            turn, position = divmod(number // len(classes), len(own))
+            picture = own[position]
+            if turn:
+                again = temporary / f"{number}.jpg"
+                again.write_bytes(picture.read_bytes() + number.to_bytes(8, "big"))
+                rows.writerow([again, picture.parent.name])
+            else:
+                rows.writerow([picture, picture.parent.name])
+    return path
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="CIFAR-10's train folder, unpacked")
+    parser.add_argument("--images", type=int, nargs="+", default=[5_000, 10_000, 20_000])
+    parser.add_argument("--backbone", help="an ONNX file in place of the built-in features")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(one(given.folder, given.one, given.backbone)))
+        return
+    found = []
+    for images in given.images:
+        command = [sys.executable, __file__, str(given.folder), "--one", str(images)]
+        command += ["--backbone", given.backbone] if given.backbone else []
+        ran = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this very script
+        found.append(json.loads(ran.stdout.splitlines()[-1]))
+        print(ran.stdout.splitlines()[-1], file=sys.stderr)
+    titles = list(dict.fromkeys(title for run in found for title in run["peaks"]))
+    print("peak MiB (anonymous MiB)".ljust(44), *(f"{run['images']:>16}" for run in found))
+    for title in titles:
+        cells = [run["peaks"].get(title, (0, 0, 0)) for run in found]
+        print(title.ljust(44), *(f"{peak:>8.0f} ({anonymous:>5.0f})" for peak, anonymous, _ in cells))
+    tops = [max(peak for peak, *_ in run["peaks"].values()) for run in found]
+    print("highest".ljust(44), *(f"{top:>16.0f}" for top in tops))
+    print("seconds".ljust(44), *(f"{run['seconds']:>16.0f}" for run in found))
+    slope = np.polyfit([run["images"] for run in found], [top * MIB for top in tops], 1)[0] if len(found) > 1 else 0.0
+    print(f"bytes an image: {slope:.0f}")
+
+
+if __name__ == "__main__":
+    main()
