@@ -26,11 +26,11 @@ from larder_training.classifier.dataset import read_dataset
 from larder_training.classifier.evaluate import ask
 from larder_training.classifier.features import embed, plain
 from larder_training.classifier.graph import to_bytes
+from larder_training.classifier.metrics import separation
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.preprocessing import Preprocessing
 from larder_training.classifier.scan import scan
 from larder_training.classifier.train import train
-from larder_training.classifier.unseen import separation
 from larder_training.progress import Progress
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

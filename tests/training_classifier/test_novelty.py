@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from onnx import TensorProto, helper
 from larder_training.classifier import backbone, novelty
 from larder_training.classifier.graph import optimise, session, to_bytes, with_head
 from larder_training.classifier.learn import Material
+from larder_training.classifier.metrics import separation
 from larder_training.classifier.novelty import Novelty
+from larder_training.classifier.options import ClassifierOptions, Limits
 from larder_training.classifier.preprocessing import Preprocessing
 from larder_training.classifier.quantise import quantise
-from larder_training.classifier.unseen import estimate, leave_out, separation
+from larder_training.classifier.train import train
+from larder_training.classifier.unseen import estimate, leave_out
 from larder_training.classifier.views import Views
 from larder_training.progress import Progress
 
@@ -198,3 +202,13 @@ def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:
     report = (int8_release / "report.html").read_text()
     assert "<h2>Unknown</h2>" in report
     assert "Class left out of the training" in report
+
+
+def test_what_is_asked_for_is_served(options: ClassifierOptions, tmp_path: Path) -> None:
+    asked = replace(options, out=tmp_path, precision=0.9, false_alarms=0.2, augment="none", search=Limits(trials=1))
+    found: Any = json.loads((train(asked) / "manifest.json").read_bytes())
+    told = found["evaluation"]["thresholds_at_precision"]
+    assert told["precision"] == 0.9
+    assert found["serving"]["thresholds"] == list(told["thresholds"].values())
+    assert found["training"]["calibration"] == {"false_alarms": 0.2, "novelty_axes": 30, "thresholds": "precision 0.9"}
+    assert 0 < found["evaluation"]["unknown"]["known_flagged"]["validation"] <= 0.2

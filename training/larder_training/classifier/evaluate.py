@@ -15,7 +15,7 @@ from larder.serving import ClassifierServing
 from larder_training.classifier.dataset import read_dataset
 from larder_training.classifier.features import extract, plain
 from larder_training.classifier.graph import Floats
-from larder_training.classifier.metrics import summary
+from larder_training.classifier.metrics import separation, summary
 from larder_training.classifier.scan import Checked, scan
 from larder_training.classifier.side import encode
 from larder_training.progress import Progress
@@ -66,8 +66,9 @@ def evaluate(
 
     Returns:
         JSON-ready: ``metrics.summary`` over the photos whose label the release knows, with the model's and the
-        release's names, ``bad_files``, ``unknown`` (how often known and foreign photos are flagged as unknown), and
-        ``foreign_labels``, the photos by label that the release was never taught.
+        release's names, ``bad_files``, ``unknown`` (how often known and foreign photos are flagged as unknown, and
+        how well novelty tells them apart), and ``foreign_labels``, the photos by label that the release was never
+        taught.
 
     Raises:
         InvalidRequest: nothing to measure, or no such release.
@@ -94,6 +95,7 @@ def evaluate(
             "threshold": serving.novelty_threshold,
             "known_flagged": _flagged(answers.novelty, serving),
             "foreign_flagged": _flagged(strangers.novelty, serving),
+            "auroc": separation(answers.novelty, strangers.novelty) if foreign else None,
         },
         "foreign_labels": dict(sorted(Counter(photo.photo.label for photo in foreign).items())),
         **_side_told(serving, known),

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
 
 from larder_training.classifier.calibrate import calibration_error, reliability
 from larder_training.classifier.graph import Floats
@@ -74,6 +75,12 @@ def brier(probabilities: Floats, truth: Labels) -> float:
     """Brier's (1950) score: the squared distance of the probabilities from the truth, 0 to 2, mean over the photos."""
     wanted = np.eye(probabilities.shape[1])[truth]
     return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
+
+
+def separation(familiar: Floats, strange: Floats) -> float:
+    """AUROC of novelty: the chance that a stranger's is above that of a photo of a taught class."""
+    truth = np.repeat([0, 1], [len(familiar), len(strange)])
+    return float(roc_auc_score(truth, np.concatenate([familiar, strange])))
 
 
 def _scores(right: int, named: int, present: int) -> dict[str, float]:

@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from larder_training.classifier import novelty
@@ -15,6 +14,7 @@ from larder_training.classifier.calibrate import novelty_threshold
 from larder_training.classifier.export import JUDGED, Exported
 from larder_training.classifier.graph import Floats
 from larder_training.classifier.learn import Material
+from larder_training.classifier.metrics import separation
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.report import Section, figure, paragraph, table
 
@@ -82,12 +82,6 @@ def leave_out(
     _, renumbered = np.unique(labels[taught], return_inverse=True)
     made = novelty.fit(features[taught], renumbered.astype(np.int64))
     return made.score(features[~strange & held_out]), made.score(features[strange])
-
-
-def separation(familiar: Floats, strange: Floats) -> float:
-    """AUROC: the chance that a stranger's novelty is above a familiar photo's."""
-    truth = np.repeat([0, 1], [len(familiar), len(strange)])
-    return float(roc_auc_score(truth, np.concatenate([familiar, strange])))
 
 
 def told(options: ClassifierOptions, exported: Exported, strangers: Unseen | None) -> dict[str, object]:
