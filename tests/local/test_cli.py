@@ -67,6 +67,7 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
         ("evaluate", "digits", "--images", ".", "--interactions", __file__),
         ("evaluate", "digits", "--images", ".", "--history", __file__),
         ("classify", "nowhere.png"),
+        ("classify", __file__, "--side", "PLACE"),
         ("recommend", "u1", "--n", "0"),
         ("up", "--port", "70000"),
     ],

@@ -13,6 +13,16 @@ import click
 from larder_local.client import Client
 
 
+def _pairs(_context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{text!r} is no NAME=VALUE, such as place=Berlin.", param=parameter)
+        pairs[name] = value
+    return pairs
+
+
 @click.command("classify")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--model", help="The classifier to ask; without it, the only one there is.")
@@ -21,7 +31,11 @@ from larder_local.client import Client
     "--min-confidence", type=click.FloatRange(0, 1), help="In place of the labels' own thresholds; 0 names all."
 )
 @click.option(
-    "--side", multiple=True, metavar="NAME=VALUE", help="What is known beside the pictures, such as place=Berlin."
+    "--side",
+    multiple=True,
+    callback=_pairs,
+    metavar="NAME=VALUE",
+    help="What is known beside the pictures, such as place=Berlin.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each answer as a line of JSON.")
 def command(
@@ -29,7 +43,7 @@ def command(
     model: str | None,
     max_labels: int | None,
     min_confidence: float | None,
-    side: tuple[str, ...],
+    side: dict[str, str],
     *,
     as_json: bool,
 ) -> None:
@@ -60,17 +74,13 @@ def _body(file: Path, side: Mapping[str, object]) -> tuple[bytes, str]:
     return file.read_bytes(), kind if kind.startswith("image/") else "application/octet-stream"
 
 
-def _typed(given: tuple[str, ...], columns: Mapping[str, Any]) -> dict[str, object]:
+def _typed(given: Mapping[str, str], columns: Mapping[str, Any]) -> dict[str, object]:
     """Values as JSON, by what the model says of its columns; one that it does not know, the service will refuse."""
-    values: dict[str, object] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise click.BadParameter(f"{text!r} is no NAME=VALUE, such as place=Berlin.", param_hint="--side")
-        values[name] = value
+    values: dict[str, object] = dict(given)
+    for name, text in given.items():
         if columns.get(name) == "number":
             try:
-                values[name] = float(value)
+                values[name] = float(text)
             except ValueError as error:
-                raise click.BadParameter(f"{name} is {value!r}: give a number.", param_hint="--side") from error
+                raise click.BadParameter(f"{name} is {text!r}: give a number.", param_hint="--side") from error
     return values
