@@ -23,7 +23,7 @@ h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem;borde
 table{border-collapse:collapse;display:block;overflow-x:auto;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}th{white-space:normal;vertical-align:bottom}
-td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:6rem}
+td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:4.5rem}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.5rem}
 dl div{background:var(--soft);border-radius:.4rem;padding:.5rem .7rem}dt{font-size:.8rem;opacity:.75}
 dd{margin:0;font-size:1.15rem;overflow-wrap:anywhere}
@@ -32,7 +32,7 @@ figcaption{font-size:.85rem;opacity:.8}
 .pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:.6rem}
 .pictures figure{margin:0}.pictures img{width:100%;height:8rem;object-fit:contain;background:var(--soft)}
 .pictures figcaption{overflow-wrap:anywhere}
-@media(max-width:36rem){table{font-size:.85rem}th,td{padding:.25rem .4rem}dd{font-size:1rem}}
+@media(max-width:36rem){table{font-size:.8rem}th,td{padding:.25rem}dd{font-size:1rem}}
 """
 
 
