@@ -2,9 +2,11 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from larder.errors import InvalidRequest, MissingObject, StoreError
 from larder.store import Store
+from larder_local.cli import cli
 from larder_training.classifier import remote
 from larder_training.classifier.dataset import Photo, read_dataset
 from larder_training.classifier.scan import Scan, scan
@@ -131,3 +133,9 @@ def test_a_prefix_or_manifest_that_is_not_there_is_told(s3_url: str) -> None:
 def test_local_photos_stay_as_they_are(own_photos: Path) -> None:
     found = read_dataset(str(own_photos))
     assert found[0] == Photo(own_photos / found[0].name, found[0].name, "checks")
+
+
+def test_commands_take_a_prefix_in_s3(bucket: Store) -> None:
+    result = CliRunner().invoke(cli, ["audit", "classifier", f"{bucket.url}/pets", "--no-cache", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["photos"] == 36
