@@ -302,7 +302,7 @@ def test_colour_statistics_join_a_backbone_in_the_graph(
     kept = train(replace(chosen, keep_side=True))
     assert manifest(kept).evaluation["beside_the_image"]["kept"].startswith("colour statistics")  # type: ignore[index]  # JSON
     assert evaluate(kept, photos_by_colour)["accuracy"] > 0.9  # type: ignore[operator]  # JSON
-    with pytest.raises(InvalidRequest, match="hold colour statistics already"):
+    with pytest.raises(InvalidRequest, match="built-in features hold colour statistics"):
         replace(chosen, backbone=None)
 
 

@@ -106,8 +106,9 @@ def choose(
     for name, beside in possible.items():
         progress.say(f"Learning from the image and {name}")
         values = beside.values(material.views, options.feature_cache(), progress, lessons=True)
+        rows = replace(material, features=beside.onto(material.features, values))
         for title, emphasis in ((name, 1.0), (f"{name}, emphasised", EMPHASIS)):
-            joined[title] = _joined(material, values, beside, emphasis)
+            joined[title] = _emphasised(rows, material.features.shape[1], emphasis)
             head = fit(joined[title])
             # How strange a picture looks is the picture's matter alone.
             found[title] = judge.candidate(beside, replace(head, novelty=alone.novelty))
@@ -128,12 +129,11 @@ def _possible(columns: Sequence[SideColumn], options: ClassifierOptions, scale: 
     return found
 
 
-def _joined(material: Material, values: Floats, beside: Beside, emphasis: float) -> Material:
-    """The rows with what joins them, which counts ``emphasis`` times as much as its deviation alone would make it."""
-    features = beside.onto(material.features, values)
-    factors = np.ones(features.shape[1], np.float32)
-    factors[material.features.shape[1] :] = emphasis
-    return replace(material, features=features, emphasis=factors)
+def _emphasised(joined: Material, dimensions: int, emphasis: float) -> Material:
+    """The same rows, of which all but the first ``dimensions`` count ``emphasis`` times as much."""
+    factors = np.ones(joined.features.shape[1], np.float32)
+    factors[dimensions:] = emphasis
+    return replace(joined, emphasis=factors)
 
 
 def _judge(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> _Judge:

@@ -62,7 +62,8 @@ class Beside:
             parts.append(side.encode_lessons(self.columns, views.photos, len(views.wanted), views.seed))
         elif self.columns:
             parts.append(side.encode(self.columns, views.photos, without))
-        joined: Floats = np.concatenate(parts, axis=1) * np.float32(self.scale)
+        joined: Floats = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        joined *= np.float32(self.scale)
         return joined
 
     def onto(self, features: Floats, values: Floats) -> Floats:

@@ -90,7 +90,7 @@ class Standard:
         return standard, (bias + self.centre.astype(np.float64) @ weights).astype(np.float32)
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each by its name
     features: Floats,
     labels: Labels,
     groups: NDArray[np.int64],

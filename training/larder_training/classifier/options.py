@@ -105,7 +105,7 @@ class ClassifierOptions:
             )
         if self.colour_statistics and self.backbone is None:
             raise InvalidRequest(
-                "The built-in features hold colour statistics already: leave --colour-statistics out or give --backbone."
+                "The built-in features hold colour statistics: leave --colour-statistics out, or give --backbone."
             )
         _check_answers(self.false_alarms, self.precision)
         if not 2 <= self.folds <= 20:

@@ -16,6 +16,7 @@ from larder import side
 from larder.errors import InvalidRequest
 from larder.serving import COLUMN_TYPES, CategoryColumn, ColumnType, NumberColumn, SideColumn, TextColumn
 from larder_training.classifier.graph import Floats
+from larder_training.classifier.rows import room
 from larder_training.classifier.scan import Checked
 from larder_training.progress import Progress
 
@@ -108,8 +109,10 @@ def encode(columns: Sequence[SideColumn], photos: Sequence[Checked], without: Co
 
     Raises as ``values_of`` and ``larder.side.encode``.
     """
-    rows = [_row(columns, checked, _left(values_of(columns, checked), without)) for checked in photos]
-    return np.array(rows, np.float32).reshape(len(photos), side.width(columns))
+    rows = room(len(photos), side.width(columns))
+    for position, checked in enumerate(photos):
+        rows[position] = _row(columns, checked, _left(values_of(columns, checked), without))
+    return rows
 
 
 def encode_lessons(columns: Sequence[SideColumn], photos: Sequence[Checked], views: int, seed: int) -> Floats:
@@ -118,14 +121,15 @@ def encode_lessons(columns: Sequence[SideColumn], photos: Sequence[Checked], vie
     Of several views of a photo the first has all its values. What is left out follows from the seed, the view's
     number and the file's digest. Raises as ``encode``.
     """
-    rows = []
-    for checked in photos:
+    rows = room(len(photos) * views, side.width(columns))
+    for position, checked in enumerate(photos):
         values = values_of(columns, checked)
         for view in range(views):
             drawn = np.random.default_rng([seed, view, int(checked.digest[:16], 16)]).random(len(columns))
             dropped = [column.name for column, chance in zip(columns, drawn, strict=True) if chance < MISSING]
-            rows.append(_row(columns, checked, _left(values, dropped if view or views == 1 else ())))
-    return np.array(rows, np.float32).reshape(len(photos) * views, side.width(columns))
+            left = _left(values, dropped if view or views == 1 else ())
+            rows[position * views + view] = _row(columns, checked, left)
+    return rows
 
 
 def _left(values: Mapping[str, Value], without: Collection[str]) -> dict[str, Value]:
