@@ -1,6 +1,8 @@
 import json
+import os
 from pathlib import Path
 
+import boto3
 import pytest
 from click.testing import CliRunner
 
@@ -139,3 +141,13 @@ def test_commands_take_a_prefix_in_s3(bucket: Store) -> None:
     result = CliRunner().invoke(cli, ["audit", "classifier", f"{bucket.url}/pets", "--no-cache", "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["photos"] == 36
+
+
+@pytest.mark.parametrize("name", ["ä b.png", "50%25 [1]+~'.png", "a#b?c&d=e.png", "ohne-endung"])
+def test_names_of_any_kind_are_found_again(bucket: Store, name: str) -> None:
+    before = {photo.name for photo in read_dataset(f"{bucket.url}/pets")}
+    client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    client.put_object(Bucket=bucket.url.removeprefix("s3://"), Key=f"pets/rings/{name}", Body=b"no photo")
+    (fresh,) = [photo for photo in read_dataset(f"{bucket.url}/pets") if photo.name not in before]
+    assert fresh.name == f"rings/{name}"
+    assert remote.fetch(fresh.origin or "").read_bytes() == b"no photo"
