@@ -219,5 +219,5 @@ def _path(examples: Examples, own: Sequence[int], learn: Labels, judge: Labels) 
     model: Linear | None = None
     for l2 in STRENGTHS:
         weights = np.ones(len(labels), np.float32)
-        model = fit_linear(taught, labels, weights, l2=l2, l1=0.0, centre=centre, start=model)
+        model = fit_linear(taught, labels, weights, l2=l2, l1=0.0, centre=centre, start=model, rough=True)
         yield model.logits(examples.features[judge, 0])
