@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("--backbone", type=Path, help="MobileNetV2; without: the built-in features.")
     parser.add_argument("--features", type=Path, required=True, help="Folder of the computed features.")
     parser.add_argument("--flips", action="store_true", help="Learn from mirror images too.")
+    parser.add_argument("--only", type=int, nargs="*", help="Numbers of the rows to try, from 1. Default: all.")
     arguments = parser.parse_args()
     arguments.features.mkdir(parents=True, exist_ok=True)
     train = read(arguments, "train", flips=arguments.flips)
@@ -181,7 +182,9 @@ def main() -> None:
     print(f"| features | head | epochs | of {HELD_OUT:,} right |\n| --- | --- | --- | --- |")
     results = []
     with threadpool_limits(1, user_api="blas"):
-        for tried in tries(built_in=arguments.backbone is None, flips=arguments.flips):
+        for number, tried in enumerate(tries(built_in=arguments.backbone is None, flips=arguments.flips), start=1):
+            if arguments.only and number not in arguments.only:
+                continue
             fitted, standard, epochs = learn(train, tried, slice(0, split), held_out, 40)
             found = accuracy(fitted, standard, held_out, tried.columns)
             results.append((found, tried, epochs))

@@ -117,6 +117,16 @@ def test_features_are_found_before_the_last_layer_of_a_plain_classifier(make_bac
     assert to_bytes(features.model) == to_bytes(expected.model)
 
 
+def test_several_tensors_stand_one_behind_the_other(make_backbone: Make, tmp_path: Path) -> None:
+    models = [load(make_backbone(), tmp_path, Preprocessing(output=name)) for name in ("features,r2", "features", "r2")]
+    images = pictures()
+    together, *parts = (session(to_bytes(f.model)).run(["features"], {"image": images})[0] for f in models)
+    assert together.shape == (len(images), 24 + 16)
+    np.testing.assert_allclose(together, np.concatenate(parts, axis=1), rtol=1e-5)
+    with pytest.raises(InvalidRequest, match=r"no tensor 'r9'.*--output"):
+        load(make_backbone(), tmp_path, Preprocessing(output="features,r9"))
+
+
 def test_a_map_is_averaged_and_a_fixed_batch_is_freed(make_backbone: Make, tmp_path: Path) -> None:
     features = load(make_backbone(batch=1), tmp_path, Preprocessing(output="r3"))
     pooled = load(make_backbone(), tmp_path)

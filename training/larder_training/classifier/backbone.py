@@ -65,11 +65,12 @@ def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Featur
     output = stated.output or _assume(assumed, "features are the tensor", _find_features(model))
     spec = _image_spec(stated, size, assumed)
     mean, std = _scaling(stated, assumed)
-    _check_output(model, output)
+    outputs = output.split(",")
+    _check_outputs(model, outputs)
     # A prefix of its own, so that no tensor of the backbone is called as one of ours.
     model = compose.add_prefix(model, _PREFIX)
     _normalise(model, _PREFIX + entry, size, mean, std)
-    _pool(model, output)
+    _pool(model, outputs)
     prune(model)
     try:
         optimised = optimise(model, "basic")
@@ -199,37 +200,55 @@ def _normalise(model: onnx.ModelProto, entry: str, size: int, mean: Sequence[flo
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", size, size, 3]))
 
 
-def _check_output(model: onnx.ModelProto, output: str) -> None:
-    if output not in {name for node in model.graph.node for name in node.output}:
-        names = ", ".join(value.name for value in model.graph.output)
-        raise InvalidRequest(f"The backbone has no tensor {output!r}. Its outputs are {names}: name one with --output.")
+def _check_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> None:
+    made = {name for node in model.graph.node for name in node.output}
+    for output in outputs:
+        if output not in made:
+            names = ", ".join(value.name for value in model.graph.output)
+            raise InvalidRequest(
+                f"The backbone has no tensor {output!r}. Its outputs are {names}: name one with --output."
+            )
 
 
-def _pool(model: onnx.ModelProto, output: str) -> None:
-    """Makes ``output`` the graph's only output, ``features`` ``[N, D]``.
+def _pool(model: onnx.ModelProto, outputs: Sequence[str]) -> None:
+    """Makes the tensors, one behind the other, the graph's only output, ``features`` ``[N, D]``.
 
     Maps ``[N, D, h, w]`` are averaged over their places, tokens ``[N, T, D]`` (of a transformer) over the tokens.
     """
-    graph, tensor = model.graph, _PREFIX + output
+    graph, tensors = model.graph, [_PREFIX + output for output in outputs]
     del graph.output[:]
-    graph.output.append(helper.make_empty_tensor_value_info(tensor))
+    graph.output.extend(helper.make_empty_tensor_value_info(tensor) for tensor in tensors)
     inferred = shape_inference.infer_shapes(model, data_prop=True)
-    shape = inferred.graph.output[0].type.tensor_type.shape.dim
-    axis = 2 if len(shape) == 3 else 1
-    if len(shape) not in {2, 3, 4} or not shape[axis].dim_value:
-        known = [dim.dim_param or dim.dim_value for dim in shape]
-        raise InvalidRequest(
-            f"The tensor {output!r} has the shape {known}; [N, D], [N, T, D] or [N, D, h, w] is needed. Name another."
-        )
-    if len(shape) == 4:
-        graph.node.append(helper.make_node("GlobalAveragePool", [tensor], ["larder.pooled"]))
-        graph.node.append(helper.make_node("Flatten", ["larder.pooled"], ["larder.flat"], axis=1))
-        tensor = "larder.flat"
-    if len(shape) == 3:  # as a map of T places; ReduceMean takes its axes in other ways in other opsets
-        graph.node.append(helper.make_node("Transpose", [tensor], ["larder.channels"], perm=[0, 2, 1]))
-        graph.node.append(helper.make_node("GlobalAveragePool", ["larder.channels"], ["larder.pooled"]))
-        graph.node.append(helper.make_node("Flatten", ["larder.pooled"], ["larder.flat"], axis=1))
-        tensor = "larder.flat"
-    graph.node.append(helper.make_node("Identity", [tensor], ["features"]))
+    flat: list[str] = []
+    sizes: list[int] = []
+    for output, tensor, value in zip(outputs, tensors, inferred.graph.output, strict=True):
+        shape = value.type.tensor_type.shape.dim
+        axis = 2 if len(shape) == 3 else 1
+        if len(shape) not in {2, 3, 4} or not shape[axis].dim_value:
+            known = [dim.dim_param or dim.dim_value for dim in shape]
+            raise InvalidRequest(
+                f"The tensor {output!r} has the shape {known}; [N, D], [N, T, D] or [N, D, h, w] is needed. Name "
+                "another."
+            )
+        graph.node.extend(_flatten(tensor, len(shape), f"larder.{len(flat)}"))
+        flat.append(f"larder.{len(flat)}")
+        sizes.append(shape[axis].dim_value)
+    if len(flat) == 1:
+        graph.node.append(helper.make_node("Identity", flat, ["features"]))
+    else:
+        graph.node.append(helper.make_node("Concat", flat, ["features"], axis=1))
     del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", shape[axis].dim_value]))
+    graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", sum(sizes)]))
+
+
+def _flatten(tensor: str, rank: int, to: str) -> list[onnx.NodeProto]:
+    """Averages a tensor of this rank to ``[N, D]``."""
+    if rank == 2:
+        return [helper.make_node("Identity", [tensor], [to])]
+    nodes = []
+    if rank == 3:  # as a map of T places; ReduceMean takes its axes in other ways in other opsets
+        nodes.append(helper.make_node("Transpose", [tensor], [f"{to}.channels"], perm=[0, 2, 1]))
+        tensor = f"{to}.channels"
+    nodes.append(helper.make_node("GlobalAveragePool", [tensor], [f"{to}.pooled"]))
+    nodes.append(helper.make_node("Flatten", [f"{to}.pooled"], [to], axis=1))
+    return nodes

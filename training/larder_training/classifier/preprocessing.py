@@ -16,7 +16,8 @@ class Preprocessing:
 
     ``mean`` and ``std`` (one number, or one a channel) are in units of 8-bit pixel values: x becomes
     ``(x - mean) / std`` with x in 0..255. ``resize_short`` is the short side, in pixels, that a photo is scaled to
-    before the central ``input_size`` square is cut. ``output`` names the tensor that holds the features.
+    before the central ``input_size`` square is cut. ``output`` names the tensor that holds the features,
+    or several with commas between, which are laid one behind the other.
     """
 
     mean: tuple[float, ...] | None = None

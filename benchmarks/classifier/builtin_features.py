@@ -1,0 +1,57 @@
+"""No backbone: the built-in features on handwritten digits, through a whole training.
+
+    python benchmarks/classifier/builtin_features.py
+
+The digits are scikit-learn's (1,797 of 8 x 8 pixels); the release's own test part, which chooses nothing, is counted.
+CIFAR-10 with built-in features is ``cifar10.py`` without ``--backbone``.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from larder_training.classifier import ClassifierOptions
+from larder_training.classifier.train import train
+from larder_training.progress import Progress
+
+
+def save_digits(folder: Path) -> Path:
+    """Writes the digits as PNG files in class folders."""
+    digits = load_digits()
+    for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        pixels = np.rint(image * (255 / 16)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / str(label) / f"{number:04d}.png")
+    return folder
+
+
+def main() -> None:
+    """Trains once for each seed and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    print("| seed | test digits | right | 95 % interval | head |\n| --- | --- | --- | --- | --- |", flush=True)
+    with tempfile.TemporaryDirectory(prefix="larder-") as scratch:
+        data = save_digits(Path(scratch) / "digits")
+        for seed in arguments.seeds:
+            options = ClassifierOptions(
+                data, "digits", out=Path(scratch) / "out", seed=seed, cache=Path(scratch) / "cache"
+            )
+            manifest = json.loads((train(options, Progress(quiet=True)) / "manifest.json").read_bytes())
+            test = manifest["evaluation"]["test"]
+            low, high = test["accuracy_interval_95"]
+            head = manifest["training"]["head"]["recipe"]
+            print(
+                f"| {seed} | {test['photos']} | {100 * test['accuracy']:.2f} % | {100 * low:.1f} to {100 * high:.1f} % | "
+                f"{head} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
