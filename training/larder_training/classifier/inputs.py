@@ -33,7 +33,7 @@ _FLAGS: Final = (
     click.option("--std", callback=_numbers, help="What pixels are then divided by: one number, or R,G,B."),
     click.option("--resize-short", type=int, help="The short side that photos are scaled to before the central crop."),
     click.option("--input-size", type=int, help="The side of the square that the network sees, in pixels."),
-    click.option("--output", help="The backbone's tensor that holds the features."),
+    click.option("--output", help="The backbone's tensor of features, or several: A,B."),
     click.option("--resampling", type=click.Choice(RESAMPLINGS), help="How photos are scaled."),
     click.option("--label-attribute", help="The label attribute of a Ground Truth manifest that has several."),
     click.option(
