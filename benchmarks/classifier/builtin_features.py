@@ -46,11 +46,8 @@ def main() -> None:
             test = manifest["evaluation"]["test"]
             low, high = test["accuracy_interval_95"]
             head = manifest["training"]["head"]["recipe"]
-            print(
-                f"| {seed} | {test['photos']} | {100 * test['accuracy']:.2f} % | {100 * low:.1f} to {100 * high:.1f} % | "
-                f"{head} |",
-                flush=True,
-            )
+            right = f"{100 * test['accuracy']:.2f} % | {100 * low:.1f} to {100 * high:.1f} %"
+            print(f"| {seed} | {test['photos']} | {right} | {head} |", flush=True)
 
 
 if __name__ == "__main__":
