@@ -195,10 +195,10 @@ def test_too_little_to_leave_out_says_nothing(rows: int, classes: int) -> None:
 def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:
     found: Any = json.loads((int8_release / "manifest.json").read_bytes())
     unknown = found["evaluation"]["unknown"]
-    assert unknown["false_alarms"] == 0.03
+    assert unknown["false_alarms"] == 0.04
     assert set(unknown["classes_left_out"]["by_label"]) == {"checks", "rings", "stripes"}
     assert 0 <= unknown["classes_left_out"]["worst_auroc"] <= unknown["classes_left_out"]["auroc"] <= 1
-    assert unknown["known_flagged"]["validation"] <= 0.03
+    assert unknown["known_flagged"]["validation"] < 0.2  # of 14 photos
     report = (int8_release / "report.html").read_text()
     assert "<h2>Unknown</h2>" in report
     assert "Class left out of the training" in report
@@ -211,4 +211,19 @@ def test_what_is_asked_for_is_served(options: ClassifierOptions, tmp_path: Path)
     assert told["precision"] == 0.9
     assert found["serving"]["thresholds"] == list(told["thresholds"].values())
     assert found["training"]["calibration"] == {"false_alarms": 0.2, "novelty_axes": 30, "thresholds": "precision 0.9"}
-    assert 0 < found["evaluation"]["unknown"]["known_flagged"]["validation"] <= 0.2
+
+
+def test_held_out_photos_are_as_novel_as_new_ones() -> None:
+    features, labels = clouds(400, 4, 40)
+    new, _ = clouds(400, 4, 40, seed=7)
+    groups = np.arange(400) // 2  # each photo has a near-duplicate, of another class here
+    apart = novelty.held_out(features, labels, groups)
+    made = novelty.fit(features, labels)
+    assert separation(apart, made.score(new)) == pytest.approx(0.5, abs=0.06)
+    # AND photos that taught are less novel than either, or holding out would be for nothing
+    assert separation(made.score(features), made.score(new)) > 0.55
+
+
+def test_a_class_of_one_picture_cannot_be_held_out() -> None:
+    features, labels = clouds(40, 2, 10)
+    assert len(novelty.held_out(features, labels, np.where(labels == 0, 0, np.arange(40)))) == 0

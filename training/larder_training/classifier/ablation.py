@@ -111,7 +111,7 @@ def choose(
             joined[title] = _emphasised(rows, material.features.shape[1], emphasis)
             head = fit(joined[title])
             # How strange a picture looks is the picture's matter alone.
-            found[title] = judge.candidate(beside, replace(head, novelty=alone.novelty))
+            found[title] = judge.candidate(beside, replace(head, novelty=alone.novelty, held_out=alone.held_out))
     kept, why, helps = _best(found, always=options.keep_side)
     progress.say(f"Released with: {kept}. {why}")
     told = {"kept": kept, "why": why, "helps": helps, **_told(judge, found, found[kept])}

@@ -23,7 +23,7 @@ from larder_training.progress import Progress
 @click.option("--flip", type=click.Choice(FLIP), default="auto", show_default=True, help="Learn from mirrored photos.")
 @click.option("--validation", type=float, default=0.15, show_default=True, help="Share to calibrate on.")
 @click.option("--test", type=float, default=0.15, show_default=True, help="Share to report accuracy on.")
-@click.option("--false-alarms", type=float, default=0.03, show_default=True, help="Share of known photos unknown.")
+@click.option("--false-alarms", type=float, default=0.04, show_default=True, help="Share of known photos unknown.")
 @click.option("--precision", type=float, help="Of the labels' thresholds. Default: those of the best F1.")
 @click.option("--folds", type=int, default=5, show_default=True, help="Of the cross-validation.")
 @click.option("--parent", type=click.Path(path_type=Path), help="Release folder or model to start from.")

@@ -76,7 +76,7 @@ def export(
         labels=parts.labels,
         thresholds=_thresholds(options, answers["validation"], truth["validation"]),
         temperature=temperature,
-        novelty_threshold=calibrate.novelty_threshold(answers["validation"].novelty, options.false_alarms),
+        novelty_threshold=_limit(options, head, in_float["validation"], answers["validation"]),
         side=beside.columns,
     )
     check_graph(model, calibrated)  # what the rollout will ask of it
@@ -93,6 +93,14 @@ def _thresholds(options: ClassifierOptions, answers: Answers, truth: NDArray[np.
     if options.precision is None:
         return calibrate.thresholds(answers.probabilities, truth)
     return calibrate.thresholds_at_precision(answers.probabilities, truth, options.precision)
+
+
+def _limit(options: ClassifierOptions, head: Head, in_float: Floats, answers: Answers) -> float:
+    """By validation photos and by the training photos held out, these moved by what int8 does to novelty."""
+    image = in_float[:, : len(head.novelty.middle)]  # what stands beside it says nothing about novelty
+    moved = np.median(answers.novelty - head.novelty.score(image))
+    novelty = np.concatenate([answers.novelty, head.held_out + moved.astype(np.float32)])
+    return calibrate.novelty_threshold(novelty, options.false_alarms)
 
 
 def _whole(

@@ -29,14 +29,15 @@ Labels = NDArray[np.int64]
 class Head:
     """``logits = features @ weights + bias``: standardisation is inside, temperature is not.
 
-    ``weights`` ``[D, C]``, ``bias`` ``[C]``; ``novelty`` is what the features of the photos taught. With ``hidden``
-    (weights ``[D, H]``, bias ``[H]``) ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])``.
-    ``search`` is how it was chosen.
+    ``weights`` ``[D, C]``, ``bias`` ``[C]``; ``novelty`` is what the features of the photos taught, ``held_out``
+    ``[N]`` their own novelty to what others of them taught. With ``hidden`` (weights ``[D, H]``, bias ``[H]``)
+    ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])``. ``search`` is how it was chosen.
     """
 
     weights: Floats
     bias: Floats
     novelty: Novelty
+    held_out: Floats
     search: Search
     hidden: tuple[Floats, Floats] | None = None
 
@@ -132,11 +133,12 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
         )
     served = features[~changed] if changed.any() else features
     familiar = novelty.fit(served, labels[~changed])
+    apart = novelty.held_out(served, labels[~changed], groups[~changed])
     if isinstance(fitted, Network):
         hidden = standard.take_in(fitted.hidden_weights, fitted.hidden_bias)
-        return Head(fitted.weights, fitted.bias, familiar, found, hidden)
+        return Head(fitted.weights, fitted.bias, familiar, apart, found, hidden)
     weights, bias = standard.take_in(fitted.weights, fitted.bias)
-    return Head(weights, bias, familiar, found)
+    return Head(weights, bias, familiar, apart, found)
 
 
 def _standardised(head: Fitted, standard: Standard) -> Fitted:

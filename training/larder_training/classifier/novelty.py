@@ -18,12 +18,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from scipy.linalg import eigh
+from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.rows import pieces
 
 AXES: Final = 64
 MAX_ROWS: Final = 10_000  # photos that the covariance is learnt from; the means are learnt from all
+FOLDS: Final = 4  # that photos are held out by, to see how novel a familiar photo may be
 LEAST_LENGTH: Final = 1e-6  # of a picture's way from the middle of everything taught
 _SMALL: Final = 1e-12
 
@@ -119,7 +121,7 @@ def fit(features: Floats, labels: Labels) -> Novelty:
     means = np.stack([_mean_of_roots(features, np.flatnonzero(labels == label)) for label in range(labels.max() + 1)])
     middle = means.mean(axis=0)
     rows = np.random.default_rng(0).permutation(len(labels))[:MAX_ROWS]
-    axes, variances, rest = _spread(_roots(features[rows]) - means[labels[rows]], len(means))
+    axes, variances, rest = _spread(features, labels, rows, means)
     away = means - middle
     # inverse(S) = (1 - axes (1 - rest / variances) axes') / rest, and rest itself cancels in a cosine.
     shares = 1 - rest / variances
@@ -132,12 +134,42 @@ def fit(features: Floats, labels: Labels) -> Novelty:
     )
 
 
-def _spread(residuals: NDArray[np.float64], classes: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+def held_out(features: Floats, labels: Labels, groups: NDArray[np.int64]) -> Floats:
+    """``[N]``: each photo's novelty to what the other folds taught; empty where a class cannot be cut into two.
+
+    Of more than ``MAX_ROWS`` photos, so many.
+
+    Args:
+        features: ``[N, D]``, as for ``fit``.
+        labels: ``[N]``.
+        groups: ``[N]``; photos of one group stay in one fold.
+    """
+    rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:MAX_ROWS])
+    features, labels, groups = features[rows], labels[rows], groups[rows]
+    _, labels = np.unique(labels, return_inverse=True)
+    folds = min(FOLDS, *(len(np.unique(groups[labels == label])) for label in range(labels.max() + 1)))
+    scores = np.empty(len(labels), np.float32)
+    if folds < 2:
+        return scores[:0]
+    # Unshuffled: the folds then follow from the groups alone.
+    for taught, asked in StratifiedGroupKFold(folds).split(features, labels, groups):
+        _, renumbered = np.unique(labels[taught], return_inverse=True)  # large groups may leave a class out
+        scores[asked] = fit(features[taught], renumbered.astype(np.int64)).score(features[asked])
+    return scores
+
+
+def _spread(
+    features: Floats, labels: Labels, rows: NDArray[np.int64], means: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """The largest axes ``[D, K]`` of the photos about their class means, their variances ``[K]``, the others'."""
-    number, size = residuals.shape
-    count = max(0, min(AXES, size // 2, (number - classes) // 2))
+    number, size = len(rows), features.shape[1]
+    count = max(0, min(AXES, size // 2, (number - len(means)) // 2))
+    covariance = np.zeros((size, size))
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        covariance = residuals.T @ residuals / number
+        for piece in pieces(number):
+            some = rows[piece]
+            residuals = _roots(features[some]) - means[labels[some]]
+            covariance += residuals.T @ residuals / number
         whole = float(np.trace(covariance))
         if not count:
             return np.zeros((size, 0)), np.zeros(0), max(whole / size, _SMALL)

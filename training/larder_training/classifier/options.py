@@ -82,7 +82,7 @@ class ClassifierOptions:
     colour_statistics: bool = False
     keep_side: bool = False
     max_loss: float = 0.003
-    false_alarms: float = 0.03
+    false_alarms: float = 0.04
     precision: float | None = None
     seed: int = 0
     cache: Path | None = FOLDER
