@@ -4,7 +4,6 @@ JSON may tell what is known beside the picture, where the model was trained with
 """
 
 import os
-from dataclasses import asdict
 from functools import cache, partial
 from typing import Any
 
@@ -53,7 +52,9 @@ def classify(model: str) -> Response[str]:
     labels = served.value.classify(
         picture, side=request.side, max_labels=request.max_labels, min_confidence=request.min_confidence
     )
-    return web.reply({"model": name, "release": served.manifest.release, **asdict(labels)}, manifest=served.manifest)
+    found = [{"name": label.name, "confidence": label.confidence} for label in labels.labels]
+    document = {"model": name, "release": served.manifest.release, "labels": found, "unknown": labels.unknown}
+    return web.reply(document, manifest=served.manifest)
 
 
 def _request() -> Request:
