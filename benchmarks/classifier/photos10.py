@@ -1,6 +1,7 @@
 """photos10: trained on its train/ folder, judged once on its test/ folder.
 
     python benchmarks/classifier/photos10.py --photos10 ../shared/data/photos10 --backbone mobilenetv2.onnx
+        [--resize-short 224 --output features,t145,t156,t167]
 
 15 % of train/ (by class, drawn with the seed) calibrate and decide about int8; everything else of it is learnt from.
 """
@@ -15,8 +16,7 @@ from time import monotonic
 
 import numpy as np
 
-from larder_training.classifier import ClassifierOptions
-from larder_training.classifier.options import Limits
+from larder_training.classifier import ClassifierOptions, Preprocessing
 from larder_training.classifier.train import train
 from larder_training.progress import Progress
 
@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--cache", type=Path, help="Folder of the feature cache. Default: a fresh one.")
+    parser.add_argument("--resize-short", type=int, help="As of `larder train classifier`.")
+    parser.add_argument("--output", help="As of `larder train classifier`.")
     arguments = parser.parse_args()
     print("| seed | test photos | right | ECE | float32 | MB | s | head |\n" + "| --- " * 8 + "|", flush=True)
     with tempfile.TemporaryDirectory(prefix="larder-") as scratch:
@@ -57,7 +59,7 @@ def main() -> None:
                 "photos",
                 out=Path(scratch) / "out",
                 backbone=arguments.backbone,
-                search=Limits(),
+                preprocessing=Preprocessing(resize_short=arguments.resize_short, output=arguments.output),
                 seed=seed,
                 cache=arguments.cache or Path(scratch) / "cache",
             )
