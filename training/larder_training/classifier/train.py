@@ -68,7 +68,16 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             PROBES: record.probes(parts, exported),
             "metrics.json": record.metrics(parts, exported, audited),
             TRIALS: strength.jsonl(material.compared) + head.search.jsonl(),
-            "report.html": page(checked, parts, features, choice, exported, audited, curve, unknown_section(options, exported, strangers)),
+            "report.html": page(
+                checked,
+                parts,
+                features,
+                choice,
+                exported,
+                audited,
+                curve,
+                unknown_section(options, exported, strangers),
+            ),
         },
         evaluation=evaluation,
         training=record.training(
