@@ -43,6 +43,12 @@ def test_an_unknown_route_is_404(served: Served) -> None:
         assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
 
 
+def test_a_line_break_in_a_path_reaches_the_routes_like_any_character(served: Served) -> None:
+    answer = served.call("GET", "/no%0Athing")
+    assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
+    assert json.loads(served.call("GET", "/things/a%0Ab").body)["event"]["pathParameters"] == {"thing": "a\nb"}
+
+
 def test_any_takes_every_method_and_head_has_no_body(served: Served) -> None:
     assert json.loads(served.call("OPTIONS", "/rest/a/b").body)["event"]["pathParameters"] == {"proxy": "a/b"}
     head = served.call("HEAD", "/rest/a")
@@ -203,6 +209,17 @@ def test_the_access_log_names_the_route_and_not_the_path(served: Served, caplog:
     assert "- 404" in caplog.text
     assert "alice" not in caplog.text
     assert "bob" not in caplog.text
+
+
+@pytest.mark.parametrize("rest", [b"a" * 20_000 + b" HTTP/1.1", b" HTTP/1.1\r\nHost: a\r\nX: a\0", b" HTTP/9"])
+def test_what_is_no_http_is_refused_in_one_line_that_does_not_quote_it(
+    served: Served, caplog: pytest.LogCaptureFixture, rest: bytes
+) -> None:
+    with caplog.at_level("INFO"), socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+        connection.sendall(b"GET /things/exact?user=alice" + rest + b"\r\n\r\n")
+        assert connection.recv(12).endswith(b" 400")
+    assert "alice" not in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_when_all_workers_are_busy_and_the_queue_is_full_requests_are_refused(
