@@ -229,8 +229,9 @@ def test_a_folder_that_is_evicted_while_it_is_made_is_made_again(
             folder.rmdir()
             raise
 
-    monkeypatch.setattr(os, "mkdir", late)
-    hold = cache.hold("pets", "r1")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "mkdir", late)
+        hold = cache.hold("pets", "r1")
     assert hold.folder.is_dir()
     hold.close()
 
