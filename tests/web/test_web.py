@@ -103,6 +103,14 @@ def test_errors_have_their_status_and_tell_no_secret(
     assert "secret-user" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("error", [SettingsError("Bad.", ["LARDER_STORE is missing"]), LarderError("LARDER_STORE")])
+def test_what_a_caller_is_not_told_the_log_says(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(raising(error), event())
+    told, _ = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (told["level"], told["error"]) == ("ERROR", type(error).__name__)
+    assert "LARDER_STORE" in told["message"]
+
+
 def test_an_unexpected_error_is_logged_with_its_frames(capsys: pytest.CaptureFixture[str]) -> None:
     ask(raising(ZeroDivisionError("secret-user")), event())
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

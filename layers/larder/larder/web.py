@@ -32,8 +32,10 @@ def router() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver()
 
     def refused(error: LarderError) -> Response[str]:
-        # What a caller cannot mend is not told to him: the log has it.
-        message = str(error) if error.status < 500 or error.status == 503 else "Larder failed; its log says why."
+        message = str(error)
+        if error.status >= 500 and error.status != 503:  # what a caller cannot mend is told to the log, not to him
+            _write({"level": "ERROR", "error": type(error).__name__, "message": message})
+            message = "Larder failed; its log says why."
         return reply({"error": {"code": error.code, "message": message}}, status=error.status)
 
     def failed(error: Exception) -> Response[str]:
