@@ -32,7 +32,10 @@ def command(
     for file in files:
         kind = mimetypes.guess_type(file.name)[0] or ""
         kind = kind if kind.startswith("image/") else "application/octet-stream"
-        answer = client.post(path, file.read_bytes(), kind, parameters)
+        try:
+            answer = client.post(path, file.read_bytes(), kind, parameters)
+        except click.ClickException as error:
+            raise click.ClickException(f"{file}: {error.message}") from error
         if as_json:
             click.echo(json.dumps({"file": str(file), **answer}, ensure_ascii=False))
             continue
