@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -220,6 +221,25 @@ def test_what_is_no_http_is_refused_in_one_line_that_does_not_quote_it(
         assert connection.recv(12).endswith(b" 400")
     assert "alice" not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 9\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", b"Content-Length: 9\r\n\r\n"],
+)
+def test_who_hangs_up_in_the_middle_of_a_body_costs_a_line_and_no_stack_trace(
+    served: Served, caplog: pytest.LogCaptureFixture, head: bytes
+) -> None:
+    with caplog.at_level("INFO"):
+        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+            connection.sendall(b"POST /lab/length?user=alice HTTP/1.1\r\nHost: a\r\n" + head)
+        deadline = time.monotonic() + 20
+        while " 400 " not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    assert "ANY /lab/{deed} 400" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert served.call("GET", "/lab/pid").status == 200
 
 
 def test_when_all_workers_are_busy_and_the_queue_is_full_requests_are_refused(

@@ -120,6 +120,8 @@ class Gateway:
                 body = await _read(request)
         except TimeoutError:
             return failure(408)
+        except (ConnectionError, web.RequestPayloadError):
+            return failure(400)  # the caller hung up in the middle of it
         if body is None:
             return failure(413)
         call = Call(
