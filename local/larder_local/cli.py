@@ -41,9 +41,14 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Runs the command line; an error that Larder raises on purpose is one message and no stack trace."""
+    """Runs the command line; an error that Larder raises on purpose, or the machine's files do, is one message and no
+    stack trace.
+    """
     try:
         cli()
     except LarderError as error:
         click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        click.echo(f"Error: {error}: make room or give access there, or work in another folder.", err=True)
         sys.exit(1)

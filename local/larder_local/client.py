@@ -1,5 +1,6 @@
 """A thin client of the HTTP API, for the commands that ask a running service."""
 
+import http.client
 import json
 import os
 import urllib.error
@@ -10,10 +11,18 @@ from urllib.parse import urlencode
 
 import click
 
+from larder.names import check_model
 from larder_local.folder import Folder
 
 _DEFAULT: Final = "http://127.0.0.1:8080"
 _SECONDS: Final = 60.0
+_ADVICE: Final = {
+    403: "it wants requests that are signed, which this command does not do; see docs/deploy.md",
+    404: "it has no such route; set LARDER_URL to a Larder service",
+    413: "a request takes a picture of at most 4.7 MB; scale it down",
+    429: "wait, then try again",
+    503: "try again",
+}
 
 
 class Client:
@@ -41,9 +50,9 @@ class Client:
         return self._ask(urllib.request.Request(self._url(path, parameters), body, headers))  # noqa: S310  as above
 
     def model(self, kind: str, named: str | None) -> str:
-        """The model to ask: ``named``, or the only one of ``kind``."""
+        """The model to ask: ``named``, or the only one of ``kind``; raises InvalidRequest for a name that is none."""
         if named:
-            return named
+            return check_model(named)
         found = [entry["model"] for entry in self.get("/v1/models")["models"] if entry["kind"] == kind]
         if len(found) != 1:
             listed = ", ".join(found) or "none"
@@ -74,8 +83,9 @@ class Client:
 
 
 def _reason(status: int, body: bytes) -> str:
+    """The service's own words, or for what its gateway answered, which says nothing else, what to do."""
     try:
-        document = json.loads(body)
-        return str(document["error"]["message"] if "error" in document else document["message"])
+        return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"The service answered {status}."
+        advice = _ADVICE.get(status, "see the service's log, or set LARDER_URL to another")
+        return f"The service answered {status} {http.client.responses.get(status, '')}".rstrip() + f": {advice}."

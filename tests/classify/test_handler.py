@@ -129,7 +129,6 @@ def test_a_stored_picture_is_labelled_by_its_key(ask: Ask, store: Path, photo: P
         "uploads/..\\models",
         "uploads/red.jpg\n",
         "uploads/red.jpg\0",
-        "uploads/\ud800.jpg",
         "models/digits/live.json",
         "Uploads/red.jpg",
         "uploads/" + "x" * 300,
@@ -184,7 +183,11 @@ def test_a_picture_too_large_for_an_event_is_pointed_to_the_store(ask: Ask, size
 
 @pytest.mark.parametrize("name", ["max_labels", "min_confidence"])
 @pytest.mark.parametrize(
-    "value", ["NaN", "nan", "-1", "-0.5", "inf", "1e999", "", "x", "0x1", "1001", "true", "null", "9" * 5000, "[1]"]
+    "value",
+    [
+        *("NaN", "nan", "-1", "-0.5", "inf", "1e999", "", "x", "0x1", "1001", "true", "null", "9" * 5000, "[1]"),
+        *("0_1", "+1", "\u0661"),
+    ],
 )
 def test_a_number_that_cannot_be_meant_is_refused_in_query_and_json(ask: Ask, name: str, value: str) -> None:
     status, message = refused(ask(event(queryStringParameters={name: value})))
@@ -195,6 +198,22 @@ def test_a_number_that_cannot_be_meant_is_refused_in_query_and_json(ask: Ask, na
         status, message = refused(ask(with_json(f'{{"image": "{image}", "{name}": {text}}}')))
         assert status == 400
         assert name in message or "JSON" in message
+
+
+def test_a_number_in_a_query_string_has_no_blanks_around_it(ask: Ask) -> None:
+    for value in (" 1", "1 ", "1\n"):
+        assert refused(ask(event(queryStringParameters={"min_confidence": value})))[0] == 400
+
+
+def test_in_json_a_number_is_no_text(ask: Ask) -> None:
+    for name in ("max_labels", "min_confidence"):
+        status, message = refused(ask(with_json({"image": "iVBORw0KGgo=", name: "1"})))
+        assert (status, message.startswith(f"{name} is '1': use")) == (400, True)
+
+
+def test_a_key_of_other_characters_is_told_which_may_be_used(ask: Ask) -> None:
+    status, message = refused(ask(with_json({"object": "uploads/cat#1.jpg"})))
+    assert (status, "letters, digits" in message, "at most 250" in message) == (400, True, True)
 
 
 def test_half_a_label_is_no_number_of_labels(ask: Ask) -> None:

@@ -16,7 +16,7 @@ def test_dump_and_parse_are_inverse() -> None:
     "data", [b"", b"{}", b'{"stable": "../x", "canary_percent": 0, "revision": 1}', b'{"stable": "r", "revision": 0}']
 )
 def test_a_broken_pointer_is_refused(data: bytes) -> None:
-    with pytest.raises(InvalidManifest):
+    with pytest.raises(InvalidManifest, match="remove it from the store, then publish"):
         parse(data)
 
 

@@ -213,3 +213,28 @@ def test_holding_and_evicting_at_once_never_loses_a_held_folder(tmp_path: Path) 
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(use, number) for number in range(3)] + [pool.submit(evict, 3)]:
             done.result(60)
+
+
+def test_a_folder_that_is_evicted_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, folder = DiskCache(tmp_path / "cache", 0), tmp_path / "cache" / "pets" / "r1"
+    folder.mkdir(parents=True)
+    mkdir = os.mkdir
+
+    def late(path: Path, mode: int = 0o777) -> None:
+        try:
+            mkdir(path, mode)
+        except FileExistsError:
+            folder.rmdir()
+            raise
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "mkdir", late)
+        hold = cache.hold("pets", "r1")
+    assert hold.folder.is_dir()
+    hold.close()
+
+    (tmp_path / "cache" / "pets" / "r2").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        cache.hold("pets", "r2")

@@ -87,6 +87,7 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
         (("publish", "digits", "--store", "ftp://x"), "train it first"),
         (("evaluate", "digits", "--images", "."), "train it first"),
         (("models",), "larder up"),
+        (("classify", __file__, "--model", "../x"), "no model name"),
         (("demo", "digits", "."), "exists"),
         (("train", "classifier", "nowhere", "--model", "x"), "nowhere"),
     ],
@@ -102,10 +103,24 @@ def test_a_refusal_is_1_with_its_reason_and_no_stack_trace(
     assert "Traceback" not in told.stderr
 
 
-def test_the_service_s_own_words_are_passed_on(served: Served, tmp_path: Path) -> None:
+def test_an_answer_without_words_comes_with_what_to_do(served: Served, tmp_path: Path) -> None:
     told = larder("models", folder=tmp_path, LARDER_URL=f"http://127.0.0.1:{served.port}")
 
-    assert (told.returncode, told.stderr) == (1, "Error: Not Found\n")
+    assert told.returncode == 1
+    assert told.stderr == (
+        "Error: The service answered 404 Not Found: it has no such route; set LARDER_URL to a Larder service.\n"
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_told_without_a_stack_trace(tmp_path: Path) -> None:
+    (tmp_path / ".larder").write_bytes(b"")
+
+    told = larder("up", "--port", "0", folder=tmp_path)
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: ")
+    assert ".larder" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 def test_an_address_that_is_none_is_wrong_usage(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,6 +42,12 @@ def test_an_unknown_route_is_404(served: Served) -> None:
     for method, path in [("GET", "/"), ("GET", "/nothing"), ("POST", "/things/exact"), ("OPTIONS", "/things/exact")]:
         answer = served.call(method, path)
         assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
+
+
+def test_a_line_break_in_a_path_reaches_the_routes_like_any_character(served: Served) -> None:
+    answer = served.call("GET", "/no%0Athing")
+    assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
+    assert json.loads(served.call("GET", "/things/a%0Ab").body)["event"]["pathParameters"] == {"thing": "a\nb"}
 
 
 def test_any_takes_every_method_and_head_has_no_body(served: Served) -> None:
@@ -203,6 +210,36 @@ def test_the_access_log_names_the_route_and_not_the_path(served: Served, caplog:
     assert "- 404" in caplog.text
     assert "alice" not in caplog.text
     assert "bob" not in caplog.text
+
+
+@pytest.mark.parametrize("rest", [b"a" * 20_000 + b" HTTP/1.1", b" HTTP/1.1\r\nHost: a\r\nX: a\0", b" HTTP/9"])
+def test_what_is_no_http_is_refused_in_one_line_that_does_not_quote_it(
+    served: Served, caplog: pytest.LogCaptureFixture, rest: bytes
+) -> None:
+    with caplog.at_level("INFO"), socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+        connection.sendall(b"GET /things/exact?user=alice" + rest + b"\r\n\r\n")
+        assert connection.recv(12).endswith(b" 400")
+    assert "alice" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 9\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", b"Content-Length: 9\r\n\r\n"],
+)
+def test_who_hangs_up_in_the_middle_of_a_body_costs_a_line_and_no_stack_trace(
+    served: Served, caplog: pytest.LogCaptureFixture, head: bytes
+) -> None:
+    with caplog.at_level("INFO"):
+        with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
+            connection.sendall(b"POST /lab/length?user=alice HTTP/1.1\r\nHost: a\r\n" + head)
+        deadline = time.monotonic() + 20
+        while " 400 " not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    assert "ANY /lab/{deed} 400" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert served.call("GET", "/lab/pid").status == 200
 
 
 def test_when_all_workers_are_busy_and_the_queue_is_full_requests_are_refused(

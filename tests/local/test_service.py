@@ -120,7 +120,7 @@ def test_the_thin_clients(up: Up, home: Path) -> None:
     assert larder("models", folder=home).stdout.count("\n") == 2
 
     unknown = larder("classify", picture, "--model", "nothing", folder=home)
-    assert (unknown.returncode, "nothing" in unknown.stderr) == (1, True)
+    assert (unknown.returncode, "nothing" in unknown.stderr, picture in unknown.stderr) == (1, True, True)
 
 
 @pytest.mark.usefixtures("up")

@@ -160,12 +160,29 @@ def test_an_s3_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, s3_url: str
         Store.open(s3_url).get("k")
 
 
+def test_without_credentials_it_is_told_where_to_put_them(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(StoreError, match=r"no credentials.*set AWS_ACCESS_KEY_ID"):
+        Store.open(s3_url).get("k")
+
+
+def test_a_bucket_that_does_not_exist_is_no_missing_object(s3_url: str) -> None:
+    store = Store.open(f"{s3_url}-not")
+    for ask in (lambda: store.get("k"), lambda: store.put("k", b""), lambda: list(store.list())):
+        with pytest.raises(StoreError, match="no such bucket: check the store's URL") as caught:
+            ask()
+        assert not isinstance(caught.value, MissingObject)
+
+
 def test_http_is_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
     """GIVEN an endpoint elsewhere without TLS WHEN the store is asked THEN nothing is sent to it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost.example.invalid:9")
     with pytest.raises(StoreError) as caught:
         Store.open(s3_url).get("k")
     assert "BadScheme" in repr(caught.value.__cause__)
+    assert "https" in str(caught.value)
 
 
 def test_importing_the_store_imports_neither_boto3_nor_numpy() -> None:

@@ -56,11 +56,26 @@ def test_a_base64_body_is_decoded_and_a_text_body_is_utf8() -> None:
     assert ask(lambda app: len(web.body(app)), event())[1]["value"] == 0
 
 
-@pytest.mark.parametrize("body", ["{", "[]", "3", '{"n": NaN}', '{"n": -Infinity}', "", "[" * 50_000])
+@pytest.mark.parametrize(
+    "body",
+    ["{", "[]", "3", '{"n": NaN}', '{"n": -Infinity}', "", "[" * 50_000, r'{"\ud800": 1}', r'{"n": ["\uDFFF\uD800"]}'],
+)
 def test_wrong_json_is_a_400_that_says_what_to_send(body: str) -> None:
     status, document, _ = ask(web.json_body, event(body=body))
     assert (status, document["error"]["code"]) == (400, "invalid_request")
     assert "send" in document["error"]["message"]
+
+
+@pytest.mark.parametrize("body", [b'{"\xed\xa0\x80": 1}', b'{"\xff": 1}', '{"n": 1}'.encode("utf-16")])
+def test_json_in_another_encoding_than_utf8_is_a_400(body: bytes) -> None:
+    status, document, _ = ask(web.json_body, event(body=base64.b64encode(body).decode(), encoded=True))
+    assert (status, document["error"]["code"]) == (400, "invalid_request")
+    assert "UTF-8" in document["error"]["message"]
+
+
+def test_json_may_escape_a_whole_pair_and_begin_with_a_byte_order_mark() -> None:
+    assert ask(web.json_body, event(body=r'{"n": "\ud83d\ude00"}'))[1]["value"] == {"n": "\U0001f600"}
+    assert ask(web.json_body, event(body='\ufeff{"n": 1}'))[1]["value"] == {"n": 1}
 
 
 def test_wrong_base64_is_a_400() -> None:
@@ -86,6 +101,14 @@ def test_errors_have_their_status_and_tell_no_secret(
     assert "secret" not in json.dumps(document)
     assert "Traceback" not in json.dumps(document)
     assert "secret-user" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [SettingsError("Bad.", ["LARDER_STORE is missing"]), LarderError("LARDER_STORE")])
+def test_what_a_caller_is_not_told_the_log_says(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(raising(error), event())
+    told, _ = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (told["level"], told["error"]) == ("ERROR", type(error).__name__)
+    assert "LARDER_STORE" in told["message"]
 
 
 def test_an_unexpected_error_is_logged_with_its_frames(capsys: pytest.CaptureFixture[str]) -> None:

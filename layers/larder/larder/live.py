@@ -9,6 +9,7 @@ from larder.errors import InvalidManifest
 from larder.fields import Fields
 
 _RELEASE: Final = r"[a-z0-9-]+"
+_MEND: Final = "remove it from the store, then publish the release that shall answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def parse(data: bytes) -> Live:
     try:
         fields = Fields(json.loads(data))
     except ValueError as error:
-        raise InvalidManifest("live.json cannot be read.", [f"it is not JSON: {error}"]) from error
+        raise InvalidManifest(f"live.json cannot be read: {_MEND}.", [f"it is not JSON: {error}"]) from error
     live = Live(
         stable=fields.text("stable", _RELEASE),
         previous=fields.text("previous", _RELEASE) if fields.has("previous") else None,
@@ -47,7 +48,9 @@ def parse(data: bytes) -> Live:
     )
     fields.finish()
     if fields.problems:
-        raise InvalidManifest("live.json is not valid.", fields.problems)
+        raise InvalidManifest(
+            f"live.json is not valid: upgrade Larder where it is newer than this, else {_MEND}.", fields.problems
+        )
     return live
 
 

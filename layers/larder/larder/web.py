@@ -7,6 +7,7 @@ types, everything else as base64, so a body is only ever read through :func:`bod
 import base64
 import binascii
 import json
+import re
 import sys
 import time
 import traceback
@@ -22,6 +23,7 @@ RELEASE_HEADER: Final = "x-larder-release"
 MODEL_HEADER: Final = "x-larder-model"
 KEY_HEADER: Final = "x-larder-key"
 _JSON: Final = "application/json"
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _started: list[bool] = []  # empty until the first request of this process: that one was a cold start
 
 
@@ -30,8 +32,10 @@ def router() -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver()
 
     def refused(error: LarderError) -> Response[str]:
-        # What a caller cannot mend is not told to him: the log has it.
-        message = str(error) if error.status < 500 or error.status == 503 else "Larder failed; its log says why."
+        message = str(error)
+        if error.status >= 500 and error.status != 503:  # what a caller cannot mend is told to the log, not to him
+            _write({"level": "ERROR", "error": type(error).__name__, "message": message})
+            message = "Larder failed; its log says why."
         return reply({"error": {"code": error.code, "message": message}}, status=error.status)
 
     def failed(error: Exception) -> Response[str]:
@@ -70,9 +74,12 @@ def decode_base64(text: str, what: str) -> bytes:
 def json_body(app: APIGatewayHttpResolver) -> dict[str, object]:
     """The body as a JSON object; raises InvalidRequest for anything else, NaN and Infinity among it."""
     try:
-        document = json.loads(body(app), parse_constant=_no_constant)
+        text = body(app).decode("utf-8-sig")  # strictly, as json.loads would not: no half of a surrogate pair passes
+        document = json.loads(text, parse_constant=_no_constant)
+        if _SURROGATE.search(text):
+            json.dumps(document, ensure_ascii=False).encode()  # raises for a half, which no answer could quote
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest("The body is not JSON: send one JSON object, without NaN or Infinity.") from error
+        raise InvalidRequest("The body is not JSON: send one JSON object in UTF-8, without NaN or Infinity.") from error
     if not isinstance(document, dict):
         raise InvalidRequest("The body is not a JSON object: send {...}.")
     return document

@@ -57,7 +57,10 @@ def command(
     options = {"max_labels": max_labels, "min_confidence": min_confidence}
     parameters = {name: str(value) for name, value in options.items() if value is not None}
     for file in files:
-        answer = client.post(f"{about}/classify", *_body(file, known), parameters)
+        try:
+            answer = client.post(f"{about}/classify", *_body(file, known), parameters)
+        except click.ClickException as error:
+            raise click.ClickException(f"{file}: {error.message}") from error
         if as_json:
             click.echo(json.dumps({"file": str(file), **answer}, ensure_ascii=False))
             continue

@@ -13,7 +13,7 @@ from larder_local.client import Client
 @click.argument("user")
 @click.option("--model", help="The recommender to ask; without it, the only one there is.")
 @click.option("--n", type=click.IntRange(1, 500), default=10, show_default=True, help="How many items.")
-@click.option("--session", help="Recent items, the newest first, with commas between.")
+@click.option("--session", help="Recent items, the newest last, with commas between.")
 @click.option("--filter", "rule", help="A filter, such as: EXCLUDE ItemID WHERE Items.PRICE > 20")
 @click.option("--columns", help="Columns of the items to show, with commas between.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")

@@ -36,6 +36,13 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     )
 )
+_MESSAGES: Final = {
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Request Entity Too Large",
+    503: "Service Unavailable",
+}
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -62,8 +69,7 @@ class Reply:
 
 def failure(status: int) -> Reply:
     """The answer that API Gateway itself gives with ``status``."""
-    names = {404: "Not Found", 408: "Request Timeout", 413: "Request Entity Too Large", 503: "Service Unavailable"}
-    body = json.dumps({"message": names.get(status, "Internal Server Error")}, separators=(",", ":"))
+    body = json.dumps({"message": _MESSAGES.get(status, "Internal Server Error")}, separators=(",", ":"))
     return Reply(status, (("content-type", "application/json"),), body.encode())
 
 

@@ -28,7 +28,7 @@ class Pool:
     """Runs one function on 1 to ``largest`` workers.
 
     An event goes to the idle worker that worked last (its caches are the warmest), else it waits while a further
-    worker starts. A worker that ends while it answers is replaced at once. One that ends before it took any event
+    worker starts. A worker that ends while it answers is replaced at once. One that ends before it waits for events
     has a handler that does not load: the next attempt waits for a request and for a pause that doubles each time,
     and until then requests fail at once.
     """
@@ -94,7 +94,9 @@ class Pool:
 
     def _dispatch(self) -> None:
         while self._queue and self._idle:
-            self._idle.pop().take(self._queue.popleft())
+            worker = self._idle.pop()
+            if worker.waiting:  # else it was killed just now and is about to end
+                worker.take(self._queue.popleft())
         starting = sum(not worker.ready for worker in self._workers)
         may_start = asyncio.get_running_loop().time() >= self._not_before and not self._closed
         if may_start:
@@ -121,7 +123,7 @@ class Pool:
         if worker.taken:
             if not self._workers:
                 self._spawn()
-        else:
+        elif not worker.ready:
             self._failures += 1
             pause = min(2.0 ** (self._failures - 1), _LONGEST_PAUSE)
             self._not_before = asyncio.get_running_loop().time() + pause

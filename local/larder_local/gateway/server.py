@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
 from larder.errors import SettingsError
@@ -24,6 +25,17 @@ _HEADER_BYTES: Final = 10240  # the quota of an HTTP API for the request line an
 _DRAIN_SECONDS: Final = 5.0
 _RETIRE_SECONDS: Final = 60.0
 _log = logging.getLogger("larder.access")
+_http = logging.getLogger("larder.http")
+
+
+def _told_without_its_text(record: logging.LogRecord) -> bool:
+    """For what is no HTTP: one line, and not aiohttp's stack trace, which quotes the request and so may name a user."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.msg, record.args, record.exc_info = "- 400, which was no request that can be read", (), None
+    return True
+
+
+_http.addFilter(_told_without_its_text)
 
 
 class Gateway:
@@ -45,11 +57,13 @@ class Gateway:
         ``port`` 0 takes any free one. Raises SettingsError where the port is taken.
         """
         application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self._serve, expect_handler=_expect)
+        # Not ".*": a path may hold a line break, percent-encoded.
+        application.router.add_route("*", r"/{path:[\s\S]*}", self._serve, expect_handler=_expect)
         self._runner = web.AppRunner(
             application,
             access_log=None,
             auto_decompress=False,
+            logger=_http,
             keepalive_timeout=75,
             max_field_size=_HEADER_BYTES,
             max_line_size=_HEADER_BYTES,
@@ -106,6 +120,8 @@ class Gateway:
                 body = await _read(request)
         except TimeoutError:
             return failure(408)
+        except (ConnectionError, web.RequestPayloadError):
+            return failure(400)  # the caller hung up in the middle of it
         if body is None:
             return failure(413)
         call = Call(

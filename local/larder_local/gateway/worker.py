@@ -87,9 +87,14 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an event can be handed over: not any more once its process has let go of the Runtime API."""
+        return self._waiting is not None and not self._waiting.done()
+
     def take(self, invocation: Invocation) -> None:
-        """Hands an event to this worker, which must be idle. The function's time-out runs from here."""
-        if not self._waiting:
+        """Hands an event to this worker, which must be waiting. The function's time-out runs from here."""
+        if not self._waiting or self._waiting.done():
             raise RuntimeError("this worker is not idle")
         self.taken += 1
         self._current = invocation

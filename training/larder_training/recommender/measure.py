@@ -13,7 +13,7 @@ from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, cover
 from larder_training.recommender.model import Fitted
 from larder_training.recommender.segments import Segments, segment_rows
 from larder_training.recommender.served import Served, fixed, lists, segment_lists
-from larder_training.recommender.tasks import Task, next_items, of_event, rest_of_session, unseen
+from larder_training.recommender.tasks import MAX_TEST_USERS, Task, next_items, of_event, rest_of_session, unseen
 
 Lists = NDArray[np.int64]
 Document = dict[str, Any]  # Any: a section of the manifest, JSON
@@ -38,8 +38,8 @@ class Examination:
 
     def document(self) -> Document:
         """Everything that was measured, as the ``evaluation`` section tells it."""
-        known = next_items(self.history, self.period)
-        session = rest_of_session(self.period, self.fitted.choices.session_length)
+        known = self._sample(next_items(self.history, self.period))
+        session = self._sample(rest_of_session(self.period, self.fitted.choices.session_length))
         served = Served.of(self.fitted, np.union1d(known.users, session.users))
         shown = self._systems(served, known)
         told = self._told(known, shown)
@@ -54,6 +54,9 @@ class Examination:
             "sessions": self._sessions(served, session),
             "new_users": self._new_users(),
         }
+
+    def _sample(self, task: Task) -> Task:
+        return task.sample(self.seed, MAX_TEST_USERS)
 
     def _systems(self, served: Served, task: Task) -> dict[str, Lists]:
         hidden = None if self.fitted.choices.repeats else self.fitted.seen
@@ -121,7 +124,7 @@ class Examination:
 
     def _new_users(self) -> Document:
         """Users without any event before the cut-off: their segment's popular items, by their profile."""
-        task = next_items(self.history, self.period, known=False)
+        task = self._sample(next_items(self.history, self.period, known=False))
         rows = segment_rows(self.fitted.present, self.segments, self.fitted.choices.prior_users, DEPTH)
         segment = self.segment_of[task.users]
         shown = {
@@ -133,11 +136,11 @@ class Examination:
 
 
 _PROTOCOL = (
-    "Users with events before the cut-off; every item that one has in the period after it counts, repeats included; "
-    "all items of the catalogue are ranked; the lists come from the tables' float16 rows. Hyperparameters were chosen "
-    "on the validation period, baselines' too; the model measured here saw nothing after the cut-off, and the released "
-    "one was fitted to all events afterwards. Intervals are 95 %, bootstrapped over users; differences and ratios are "
-    "paired by user."
+    "Users with events before the cut-off (at most 10,000, drawn by the seed); every item that one has in the period "
+    "after it counts, repeats included; all items of the catalogue are ranked; the lists come from the tables' float16 "
+    "rows. Hyperparameters were chosen on the validation period, baselines' too; the model measured here saw nothing "
+    "after the cut-off, and the released one was fitted to all events afterwards. Intervals are 95 %, bootstrapped "
+    "over users; differences and ratios are paired by user."
 )
 
 

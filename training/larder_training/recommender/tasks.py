@@ -12,6 +12,7 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.split import known_users
 
 MAX_TUNING_USERS: Final = 2000
+MAX_TEST_USERS: Final = 10_000  # intervals are narrow enough with these
 _PAUSE: Final = 1800  # seconds
 
 

@@ -18,6 +18,8 @@ _MAX_LABELS: Final = 1000
 _JSON: Final = "application/json"
 # Letters of any script, but nothing that a URL, a shell or a file system reads in another way; no segment of dots.
 _UPLOAD = re.compile(r"(?=.{9,250}$)uploads(/(?!\.+(/|$))[\w .()+,=@!'&~-]+)+")
+_WHOLE: Final = re.compile(r"-?[0-9]{1,9}")
+_DECIMAL: Final = re.compile(r"-?[0-9]{0,20}\.?[0-9]{1,20}(?:[eE][+-]?[0-9]{1,3})?")
 N = TypeVar("N", int, float)
 
 
@@ -46,7 +48,7 @@ class Request:
                 f"A body of type {media_type[:80]!r} is not read: send a picture as image/jpeg, image/png, image/webp "
                 f"or image/gif, or {_JSON}."
             )
-        return cls(_sent(data), None, *_options(query))
+        return cls(_sent(data), None, *_options(_read(query)))
 
     @classmethod
     def from_json(cls, document: Mapping[str, object], query: Mapping[str, str]) -> "Request":
@@ -54,14 +56,17 @@ class Request:
 
         Raises InvalidRequest or TooLarge.
         """
-        options = (*_options({**query, **document}), _side(document.get("side")))
+        options = (*_options({**_read(query), **document}), _side(document.get("side")))
         match document.get("image"), document.get("object"):
             case str(text), None:
                 return cls(_sent(_decoded(text)), None, *options)
             case None, str(key) if _UPLOAD.fullmatch(key):
                 return cls(None, key, *options)
             case None, str(key):
-                raise InvalidRequest(f"object is {key[:80]!r}: use a key under uploads/, such as uploads/cat.jpg.")
+                raise InvalidRequest(
+                    f"object is {key[:80]!r}: use a key under uploads/ of letters, digits, spaces and any of "
+                    "()+,=@!'&~_-./ with at most 250 characters, such as uploads/cat.jpg."
+                )
         raise InvalidRequest(
             'Send one picture as a string: either "image" in base64, or "object", a key under uploads/.'
         )
@@ -106,19 +111,27 @@ def _decoded(text: str) -> bytes:
         raise InvalidRequest("image is not base64: send standard base64 with its padding.") from error
 
 
+def _read(query: Mapping[str, str]) -> Mapping[str, object]:
+    """The options of a query string as JSON would have them; what is no plain number stays text, which is refused."""
+    return {name: _plain(text) if name in OPTIONS else text for name, text in query.items()}
+
+
+def _plain(text: str) -> object:
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else text
+
+
 def _options(given: Mapping[str, object]) -> tuple[int | None, float | None]:
     return _number(given, "max_labels", int, 1, _MAX_LABELS), _number(given, "min_confidence", float, 0.0, 1.0)
 
 
 def _number(given: Mapping[str, object], name: str, kind: type[N], low: N, high: N) -> N | None:
-    """Text from a query string, a number from JSON; NaN lies between no bounds."""
+    """A number of JSON, and no text that looks like one; NaN lies between no bounds."""
     if name not in given:
         return None
-    try:
-        value = kind(str(given[name]))
-        if low <= value <= high:
-            return value
-    except ValueError:
-        pass
+    value = given[name]
+    if isinstance(value, (int, kind)) and not isinstance(value, bool) and low <= value <= high:
+        return kind(value)
     expected = {int: "a whole number", float: "a number"}[kind]
-    raise InvalidRequest(f"{name} is {str(given[name])[:40]!r}: use {expected} from {low:g} to {high:g}.")
+    raise InvalidRequest(f"{name} is {value!r:.40}: use {expected} from {low:g} to {high:g}.")

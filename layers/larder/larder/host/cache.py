@@ -50,11 +50,15 @@ class DiskCache:
         """The release's folder, made where absent and marked as used now."""
         folder = self._root / check_model(model) / check_release(release)
         while True:
-            folder.mkdir(parents=True, exist_ok=True)
             try:
+                folder.mkdir(parents=True, exist_ok=True)
                 lock = os.open(folder / _HOLD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except FileNotFoundError:  # evicted since mkdir
                 continue
+            except FileExistsError:
+                if folder.is_file():
+                    raise
+                continue  # evicted while mkdir found that it exists and looked whether it is a folder
             fcntl.flock(lock, fcntl.LOCK_SH)
             if _is_same(lock, folder / _HOLD):
                 os.utime(lock)

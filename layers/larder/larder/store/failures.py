@@ -16,6 +16,15 @@ from obstore.exceptions import (
 from larder.errors import Conflict, InvalidRequest, MissingObject, StoreError
 
 MAX_KEY_BYTES: Final = 1024  # S3's own limit, with the store's prefix on top
+_NO_BUCKET: Final = "<Code>NoSuchBucket<"
+# What a failure's text holds where trying again is no use, and what to do instead.
+_HINTS: Final = {
+    "/latest/api/token": "there are no credentials, so a server's own were asked for: set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY (`aws configure export-credentials --format env` prints those of a profile)",
+    _NO_BUCKET: "there is no such bucket: check the store's URL",
+    "PermanentRedirect": "the bucket is in another region: set AWS_REGION to it",
+    "BadScheme": "its endpoint is not https: use http on this machine alone",
+}
 _SEGMENT = re.compile(r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+")
 
 
@@ -40,6 +49,8 @@ def translated(key: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if _NO_BUCKET in str(error):
+            raise _failed(key, error) from error
         raise MissingObject(f"There is no object {key}: check the name, or upload it.") from error
     except PermissionDeniedError as error:
         raise MissingObject(
@@ -53,9 +64,15 @@ def translated(key: str) -> Iterator[None]:
     except ValueError as error:  # a key that obstore refuses beyond check_key's rule
         raise InvalidRequest(f"{key[:80]!r} is no key that this store takes: use another name.") from error
     except (BaseError, NotImplementedError, OSError) as error:
-        raise StoreError(f"The store failed at {key} ({type(error).__name__}): try again in a moment.") from error
+        raise _failed(key, error) from error
     except BaseException as error:
         # obstore.get_ranges panics, in place of raising, where it joins ranges and one begins after the object's end.
         if type(error).__module__ != "pyo3_runtime":
             raise
         raise StoreError(f"{key} ends before what was asked of it: check that it was uploaded whole.") from error
+
+
+def _failed(key: str, error: Exception) -> StoreError:
+    text = str(error)
+    hint = next((hint for mark, hint in _HINTS.items() if mark in text), "try again in a moment")
+    return StoreError(f"The store failed at {key} ({type(error).__name__}): {hint}.")
