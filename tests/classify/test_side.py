@@ -107,7 +107,7 @@ HOSTILE: list[tuple[object, str]] = [
     ("PLACE=sea", "side is no JSON object"),
     ({"place": "sea"}, "use PLACE, PRICE, TEXT."),
     ({"x" * 10_000: 1}, "use PLACE, PRICE, TEXT."),
-    ({"\ud800": 1}, "use PLACE, PRICE, TEXT."),
+    ({"\ud800": 1}, "send one JSON object in UTF-8"),
     ({"PLACE": 7}, "side.PLACE is a whole number"),
     ({"PLACE": {"a": {}}}, "side.PLACE is an object"),
     ({"PRICE": "cheap"}, "side.PRICE is 'cheap'"),
