@@ -72,6 +72,17 @@ def test_the_same_training_writes_the_same_bytes(
         assert (again / name).read_bytes() == (int8_release / name).read_bytes()
 
 
+def test_the_cache_changes_no_byte(
+    options: ClassifierOptions, int8_release: Path, backbone: Path, tmp_path: Path
+) -> None:
+    cached = replace(options, model="small", backbone=str(backbone), max_loss=0.1, cache=tmp_path / "cache")
+    for number in range(2):  # filling it, then reading it
+        again = train(replace(cached, out=tmp_path / str(number)))
+        for name in FILES:
+            assert (again / name).read_bytes() == (int8_release / name).read_bytes()
+    assert list((tmp_path / "cache").glob("*/*.rows"))
+
+
 def test_another_seed_makes_another_release(options: ClassifierOptions, builtin_release: Path, tmp_path: Path) -> None:
     other = train(replace(options, seed=1, out=tmp_path))
     assert (other / "model.onnx").read_bytes() != (builtin_release / "model.onnx").read_bytes()

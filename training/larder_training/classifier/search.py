@@ -22,7 +22,7 @@ from larder_training.classifier.graph import Floats
 from larder_training.classifier.linear import Linear
 from larder_training.classifier.options import Limits
 from larder_training.classifier.recipe import Fitted, Lesson, Recipe, Weighting, fit_recipe, row_weights
-from larder_training.classifier.trials import Search, Trial
+from larder_training.classifier.trials import HeldOut, Search, Trial
 from larder_training.progress import Progress
 
 # lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong first, so that each fit starts from a simpler one.
@@ -103,7 +103,8 @@ def search(
             out_of_time = time.monotonic() > until
             if len(trials) >= limits.trials or out_of_time:
                 break
-    return Search(tuple(trials), folds, alike, out_of_time)
+    made = Search(tuple(trials), folds, alike, out_of_time)
+    return replace(made, held_out=judge.held_out(made.chosen.recipe))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +190,7 @@ class _Judge:
 
     def trial(self, number: int, recipe: Recipe) -> Trial:
         """Fits the recipe on each fold, on all cores, and judges it on the photos held out."""
-        with ThreadPoolExecutor(cpu_count()) as pool:
-            found = list(pool.map(self._logits, self._folds, repeat(recipe)))
-        logits = np.concatenate([part for part, _ in found])
+        logits, epochs = self._asked(recipe)
         labels = self._examples.labels[self._judged]
         temperature = calibrate.temperature(logits, labels)
         likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
@@ -205,8 +204,17 @@ class _Judge:
             float((logits.argmax(axis=1) == labels).mean()),
             tuple(by_fold),
             temperature,
-            max(1, round(float(np.median([epochs for _, epochs in found])))) if recipe.units else 0,
+            max(1, round(float(np.median(epochs)))) if recipe.units else 0,
         )
+
+    def held_out(self, recipe: Recipe) -> HeldOut:
+        """What the recipe says of every judged photo, learnt without it."""
+        return HeldOut(self._asked(recipe)[0], self._examples.labels[self._judged])
+
+    def _asked(self, recipe: Recipe) -> tuple[Floats, list[int]]:
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            found = list(pool.map(self._logits, self._folds, repeat(recipe)))
+        return np.concatenate([part for part, _ in found]), [epochs for _, epochs in found]
 
     def _logits(self, fold: _Fold, recipe: Recipe) -> tuple[Floats, int]:
         examples, family = self._examples, (recipe.family, recipe.customised)
