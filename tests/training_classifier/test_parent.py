@@ -28,9 +28,7 @@ def manifest(release: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads((release / "manifest.json").read_bytes()))
 
 
-@pytest.mark.parametrize("name", ["builtin_release", "int8_release"])
-def test_features_and_head_taken_apart_give_the_parents_answers(name: str, request: pytest.FixtureRequest) -> None:
-    parent = opened(request.getfixturevalue(name))
+def assert_parts_give_its_answers(parent: ParentRelease) -> None:
     image = parent.serving.image
     pixels = np.random.default_rng(0).integers(0, 256, (3, image.height, image.width, 3), np.uint8)
     (features,) = session(to_bytes(parent.features.model)).run(["features"], {"image": pixels})
@@ -38,6 +36,12 @@ def test_features_and_head_taken_apart_give_the_parents_answers(name: str, reque
     found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     (expected,) = session(parent.model).run(["probabilities"], {"image": pixels})
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["builtin_release", "int8_release"])
+def test_features_and_head_taken_apart_give_the_parents_answers(name: str, request: pytest.FixtureRequest) -> None:
+    parent = opened(request.getfixturevalue(name))
+    assert_parts_give_its_answers(parent)
 
 
 def test_a_head_with_a_hidden_layer_is_taken_apart_too(
@@ -53,13 +57,7 @@ def test_a_head_with_a_hidden_layer_is_taken_apart_too(
     parent = opened(release)
     assert isinstance(parent.head, Network)
     assert parent.recipe == recipe
-    image = parent.serving.image
-    pixels = np.random.default_rng(0).integers(0, 256, (3, image.height, image.width, 3), np.uint8)
-    (features,) = session(to_bytes(parent.features.model)).run(["features"], {"image": pixels})
-    logits = parent.head.logits(features) / parent.serving.temperature
-    found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    (expected,) = session(parent.model).run(["probabilities"], {"image": pixels})
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_parts_give_its_answers(parent)
 
 
 def test_a_training_begins_from_its_parent(

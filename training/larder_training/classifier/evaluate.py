@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
-from larder.manifest import Manifest, parse
-from larder.names import MANIFEST
 from larder.serving import ClassifierServing
 from larder_training.classifier.dataset import read_dataset
 from larder_training.classifier.features import extract, plain
@@ -19,6 +17,7 @@ from larder_training.classifier.metrics import separation, summary
 from larder_training.classifier.scan import Checked, scan
 from larder_training.classifier.side import encode
 from larder_training.progress import Progress
+from larder_training.release import read_classifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def evaluate(
         InvalidManifest: the release's manifest is broken.
     """
     progress = progress or Progress(quiet=True)
-    manifest, serving = _open(release)
+    manifest, serving = read_classifier(release, "give --interactions in place of --images.")
     checked = scan(read_dataset(images, label_attribute), progress)
     known = [photo for photo in checked.photos if photo.photo.label in serving.labels]
     foreign = [photo for photo in checked.photos if photo.photo.label not in serving.labels]
@@ -104,16 +103,6 @@ def evaluate(
         "conflicting": [photo.name for photo in checked.conflicts],
         "data_fingerprint": checked.fingerprint(),
     }
-
-
-def _open(release: Path) -> tuple[Manifest, ClassifierServing]:
-    try:
-        manifest = parse((release / MANIFEST).read_bytes())
-    except OSError as error:
-        raise InvalidRequest(f"{release.name!r} is no release folder: it has no {MANIFEST}. Check the path.") from error
-    if not isinstance(manifest.serving, ClassifierServing):
-        raise InvalidRequest(f"{release.name!r} is a {manifest.kind}: give --interactions in place of --images.")
-    return manifest, manifest.serving
 
 
 def _side_told(serving: ClassifierServing, photos: Sequence[Checked]) -> dict[str, object]:

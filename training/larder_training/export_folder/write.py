@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from larder.errors import InvalidModel, InvalidRequest
-from larder.manifest import Manifest, parse
-from larder.names import MANIFEST
+from larder.manifest import Manifest
 from larder.serving import ClassifierServing
+from larder_training.release import read_classifier
 
 Target = Literal["saved-onnx", "labels.txt", "docker"]
 TARGETS: Final[tuple[Target, ...]] = ("saved-onnx", "labels.txt", "docker")
@@ -42,7 +42,7 @@ def export_folder(release: Path, target: Target, out: Path) -> Path:
         InvalidManifest: the release's manifest is broken.
         InvalidModel: the model file is missing, or is not what the manifest promises.
     """
-    manifest, serving = _open(release)
+    manifest, serving = read_classifier(release, "only classifiers are exported. Name one.")
     model = _model(release, manifest, serving)
     _check_labels(serving)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -59,16 +59,6 @@ def export_folder(release: Path, target: Target, out: Path) -> Path:
         shutil.rmtree(written, ignore_errors=True)
         raise
     return out
-
-
-def _open(release: Path) -> tuple[Manifest, ClassifierServing]:
-    try:
-        manifest = parse((release / MANIFEST).read_bytes())
-    except OSError as error:
-        raise InvalidRequest(f"{release.name!r} is no release folder: it has no {MANIFEST}. Check the path.") from error
-    if not isinstance(manifest.serving, ClassifierServing):
-        raise InvalidRequest(f"{release.name!r} is a {manifest.kind}: only classifiers are exported. Name one.")
-    return manifest, manifest.serving
 
 
 def _model(release: Path, manifest: Manifest, serving: ClassifierServing) -> bytes:
