@@ -23,9 +23,9 @@ from larder.image import decode
 from larder.serving import ImageSpec
 from larder_training.classifier import backbone, builtin
 from larder_training.classifier.graph import session, to_bytes
-from larder_training.classifier.head import Standard
 from larder_training.classifier.preprocessing import Preprocessing
 from larder_training.classifier.recipe import Fitted, Lesson, Recipe, fit_recipe
+from larder_training.classifier.standard import Standard
 from larder_training.classifier.streaming import in_order
 
 PIECE = 2_000

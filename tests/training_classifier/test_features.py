@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from larder.errors import InvalidRequest
 from larder.serving import ImageSpec
 from larder_training.classifier import rows as rows_module
 from larder_training.classifier.backbone import load
@@ -16,7 +17,7 @@ from larder_training.classifier.dataset import Photo
 from larder_training.classifier.features import embed, plain
 from larder_training.classifier.graph import session, to_bytes
 from larder_training.classifier.preprocessing import Preprocessing
-from larder_training.classifier.rows import pieces, room
+from larder_training.classifier.rows import let_go, pieces, room
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.strength import Choice
 from larder_training.classifier.views import View, Views
@@ -97,10 +98,17 @@ def test_views_share_the_cache_between_sets_of_them(
 def test_a_large_result_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "IN_MEMORY", 1000)
     small, large = room(5, 5), room(50, 50)
-    assert not isinstance(small, np.memmap)
-    assert isinstance(large, np.memmap)
+    assert rows_module._mapping(small) is None
+    assert rows_module._mapping(large[3:]) is not None
     large[:] = 3
+    let_go(large)
     assert large.sum() == 7500
+
+
+def test_a_disk_without_room_is_told_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_module, "IN_MEMORY", 1000)
+    with pytest.raises(InvalidRequest, match=r"has no room for \d+ MiB of features .* TMPDIR name a folder"):
+        room(2**40, 2**18)
 
 
 def test_pieces_are_all_rows_once() -> None:

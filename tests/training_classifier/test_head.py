@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from larder_training.classifier import calibrate, head, search
+from larder_training.classifier import calibrate, head, search, standard
 from larder_training.classifier.head import Head
 from larder_training.classifier.options import Limits
 from larder_training.progress import Progress
@@ -51,11 +51,11 @@ def test_the_head_minimises_the_regularised_loss(classes: int) -> None:
     """Against a plain optimiser on the formula: mean cross-entropy + strength / 2 * ||W||^2."""
     features, labels = clouds(90, classes, 6)
     made = fit(features, labels)
-    scale = np.maximum(features.std(0), np.median(features.std(0)) * head.LEAST_DEVIATION)
-    standard = (features - features.mean(0)) / scale
+    scale = np.maximum(features.std(0), np.median(features.std(0)) * standard.LEAST_DEVIATION)
+    rows = (features - features.mean(0)) / scale
 
     def logits(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(standard @ flat[classes:].reshape(6, classes) + flat[:classes])
+        return np.asarray(rows @ flat[classes:].reshape(6, classes) + flat[:classes])
 
     def loss(flat: NDArray[np.float64]) -> float:
         data = -log_softmax(logits(flat), axis=1)[np.arange(90), labels].mean()
@@ -112,7 +112,7 @@ def test_a_large_training_chooses_on_whole_groups_of_every_class(monkeypatch: py
     taken = search.Examples(rows, labels, groups, np.zeros(1500, np.bool_)).some()
     assert 200 <= len(taken.labels) < 400
     assert set(taken.labels) == {0, 1, 2}
-    kept = taken.features[:, 0].astype(np.int64)
+    kept = taken.features[:].ravel().astype(np.int64)
     assert all((np.isin(np.flatnonzero(groups == group), kept)).all() for group in set(taken.groups))
     assert (taken.labels == 2).sum() == 4
 

@@ -1,14 +1,17 @@
 """Whether the learning curve says what is so: on blobs whose overlap decides what more photos can bring."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from larder.serving import ImageSpec
+from larder_training.classifier.learn import Material
 from larder_training.classifier.learning_curve import SHARES, Curve, _share, curve_section, learning_curve
 from larder_training.classifier.recipe import Recipe
-from larder_training.classifier.search import Examples
 from larder_training.classifier.trials import Trial
+from larder_training.classifier.views import Views
 from larder_training.progress import Progress
 from larder_training.report import render
 
@@ -16,17 +19,17 @@ QUIET = Progress(quiet=True)
 TRIAL = Trial(1, Recipe(l2=0.01), 0.5, 0.1, 0.9, (0.5,), 1.0)
 
 
-def material(photos: int, apart: float, *, dimensions: int = 20, copies: int = 0) -> Examples:
+def material(photos: int, apart: float, *, dimensions: int = 20, copies: int = 0) -> Material:
     """Two classes of normal features whose means differ by ``apart`` in each dimension."""
     random = np.random.default_rng(3)
     labels = np.repeat(np.arange(photos) % 2, 1 + copies)
     features = random.normal(size=(len(labels), dimensions)) + apart * labels[:, None]
     groups = np.repeat(np.arange(photos), 1 + copies)
     changed = np.tile(np.arange(1 + copies) > 0, photos)
-    return Examples(features.astype(np.float32), labels, groups, changed)
+    return Material(features.astype(np.float32), labels, groups, changed, {}, Views((), ImageSpec(8, 8)))
 
 
-def curve(given: Examples, seed: int = 0) -> Curve:
+def curve(given: Material, seed: int = 0) -> Curve:
     found = learning_curve(given, TRIAL, seed=seed, progress=QUIET)
     assert found is not None
     return found
@@ -61,7 +64,14 @@ def test_each_photo_is_judged_once_and_shares_grow_to_all_that_is_not_held_out()
 
 def test_changed_copies_neither_teach_nor_judge() -> None:
     given = material(90, 0.4, copies=2)
-    plain = given.taken(np.flatnonzero(~given.changed))
+    kept = ~given.changed
+    plain = replace(
+        given,
+        features=given.features[kept],
+        labels=given.labels[kept],
+        groups=given.groups[kept],
+        changed=given.changed[kept],
+    )
     assert curve(given).judged == 90
     assert curve(given).photos == curve(plain).photos
 

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from larder_training.classifier import hidden, search
-from larder_training.classifier.head import Head, Inherited, Standard, fit
+from larder_training.classifier.head import Head, Inherited, fit
 from larder_training.classifier.hidden import Network, Rows, Schooling, begin, school
 from larder_training.classifier.linear import Linear, fit_linear, nothing
 from larder_training.classifier.options import Limits
 from larder_training.classifier.recipe import Recipe, row_weights
+from larder_training.classifier.standard import Standard
 from larder_training.classifier.trials import Search, Trial, trials_section
 from larder_training.progress import Progress
 

@@ -1,7 +1,6 @@
 """The head: softmax regression, or one hidden layer, on standardised features; which one is searched for."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +13,11 @@ from larder_training.classifier.linear import Linear
 from larder_training.classifier.novelty import Novelty
 from larder_training.classifier.options import Limits
 from larder_training.classifier.recipe import Fitted, Lesson, Recipe, fit_recipe
-from larder_training.classifier.rows import pieces, room
+from larder_training.classifier.rows import gathered
 from larder_training.classifier.search import Examples, Parent, search
+from larder_training.classifier.standard import Standard, standardised
 from larder_training.classifier.trials import Search
 from larder_training.progress import Progress
-
-# A feature that hardly varies would be blown up by its own deviation, and int8's rounding with it.
-LEAST_DEVIATION: Final = 0.1  # share of the median deviation
 
 Labels = NDArray[np.int64]
 
@@ -56,41 +53,6 @@ class Inherited:
     recipe: Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Standard:
-    """``(features - centre) * scale``, both ``[D]``."""
-
-    centre: Floats
-    scale: Floats
-
-    @classmethod
-    def of(cls, features: Floats, emphasis: Floats | None = None) -> "Standard":
-        """To mean 0 and deviation 1 (times ``emphasis``), but for features that hardly vary."""
-        centre = sum(features[piece].sum(axis=0, dtype=np.float64) for piece in pieces(len(features))) / len(features)
-        squares = sum(((features[piece] - centre) ** 2).sum(axis=0) for piece in pieces(len(features)))
-        deviation = np.sqrt(squares / len(features))
-        least = max(float(np.median(deviation)) * LEAST_DEVIATION, 1e-6)
-        scale = (1 if emphasis is None else emphasis) / np.maximum(deviation, least)
-        return cls(centre.astype(np.float32), scale.astype(np.float32))
-
-    def apply(self, features: Floats) -> Floats:
-        """``[N, D]``, float32."""
-        changed = room(*features.shape)
-        for piece in pieces(len(features)):
-            changed[piece] = (features[piece] - self.centre) * self.scale
-        return changed
-
-    def take_in(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
-        """Weights and bias for plain features, from those for standard ones."""
-        plain = weights.astype(np.float64) * self.scale[:, None]
-        return np.ascontiguousarray(plain, np.float32), (bias - self.centre @ plain).astype(np.float32)
-
-    def take_out(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
-        """The other way round."""
-        standard = np.ascontiguousarray(weights / self.scale[:, None], np.float32)
-        return standard, (bias + self.centre.astype(np.float64) @ weights).astype(np.float32)
-
-
 def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each by its name
     features: Floats,
     labels: Labels,
@@ -119,9 +81,9 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
         emphasis: ``[D]``, what standardised features are multiplied by: regularisation then spares those over 1.
     """
     standard = Standard.of(features, emphasis)
-    examples = Examples(standard.apply(features), labels, groups, changed)
+    examples = Examples(standardised(features, standard), labels, groups, changed)
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        start = Parent(_standardised(parent.head, standard), parent.recipe) if parent else None
+        start = Parent(_on_standard(parent.head, standard), parent.recipe) if parent else None
         found = search(examples, limits or Limits(), folds=folds, seed=seed, parent=start, progress=progress)
         progress.say(found.explain())
         fitted, _ = fit_recipe(
@@ -131,7 +93,7 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
             seed=seed,
             epochs=found.chosen.epochs,
         )
-    served = features[~changed] if changed.any() else features
+    served = gathered(features, np.flatnonzero(~changed)) if changed.any() else features
     familiar = novelty.fit(served, labels[~changed])
     apart = novelty.held_out(served, labels[~changed], groups[~changed])
     if isinstance(fitted, Network):
@@ -141,7 +103,7 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
     return Head(weights, bias, familiar, apart, found)
 
 
-def _standardised(head: Fitted, standard: Standard) -> Fitted:
+def _on_standard(head: Fitted, standard: Standard) -> Fitted:
     if isinstance(head, Network):
         return Network(*standard.take_out(head.hidden_weights, head.hidden_bias), head.weights, head.bias)
     return Linear(*standard.take_out(head.weights, head.bias))

@@ -3,6 +3,9 @@
 Adam is Kingma and Ba (2015) with decoupled weight decay (Loshchilov and Hutter, "Decoupled Weight Decay
 Regularization", 2019); SGD has Nesterov's momentum (Sutskever et al., 2013). Features and units are dropped at random
 while it learns (Srivastava et al., 2014). Every draw comes from the seed, so the same call gives the same weights.
+
+Rows that fit into memory are shuffled as one. Of others, short runs from all over the file are read into a pool that is
+shuffled: neighbours, which are often of one class, are then hardly ever in one batch, and the file is read in order.
 """
 
 from collections.abc import Iterator
@@ -14,10 +17,13 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from larder_training.classifier.graph import Floats
+from larder_training.classifier.standard import Lessons, Streamed
 
 Optimiser = Literal["adam", "sgd"]
 
 BATCH: Final = 128
+RUN: Final = 16  # neighbouring rows that are read together, where rows do not fit into memory
+POOL: Final = 64 * BATCH  # rows that are then shuffled among each other
 MAX_EPOCHS: Final = 40
 PATIENCE: Final = 4  # epochs without a better loss on the held-out rows
 RATE_DECAY: Final = 0.93  # of the learning rate, each epoch
@@ -68,15 +74,20 @@ class Schooling:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Standardised features ``[N, D]``, labels ``[N]`` and weights ``[N]`` (of mean 1)."""
+    """Standardised features ``[N, D]``, in memory or streamed, labels ``[N]`` and weights ``[N]`` (of mean 1)."""
 
-    features: Floats
+    features: Lessons
     labels: Labels
     weights: Floats
 
+    def taken(self, rows: NDArray[np.int64]) -> "Rows":
+        """The rows of these numbers, in memory."""
+        return Rows(self.features[rows], self.labels[rows], self.weights[rows])
+
     def loss(self, network: Network) -> float:
         """The weighted mean cross-entropy."""
-        likelihood = log_softmax(network.logits(self.features), axis=1)[np.arange(len(self.labels)), self.labels]
+        logits = network.logits(self.features[:])
+        likelihood = log_softmax(logits, axis=1)[np.arange(len(self.labels)), self.labels]
         return -float(np.average(likelihood, weights=self.weights))
 
 
@@ -106,8 +117,8 @@ def school(
     best, best_loss, best_epoch = network, np.inf, 0
     for epoch in range(1, epochs + 1):
         rate = schooling.rate * RATE_DECAY ** (epoch - 1)
-        for batch in _batches(len(rows.labels), random):
-            step.take(rows, batch, rate, random)
+        for batch in _batches(rows, random):
+            step.take(batch, rate, random)
         if watch is None:
             continue
         loss = watch.loss(step.network())
@@ -118,10 +129,21 @@ def school(
     return (step.network(), epochs) if watch is None else (best, best_epoch)
 
 
-def _batches(rows: int, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    order = random.permutation(rows)
-    for start in range(0, rows, BATCH):
-        yield order[start : start + BATCH]
+def _batches(rows: Rows, random: np.random.Generator) -> Iterator[Rows]:
+    for pool in _pools(rows, random) if isinstance(rows.features, Streamed) else (rows,):
+        order = random.permutation(len(pool.labels))
+        for start in range(0, len(order), BATCH):
+            yield pool.taken(order[start : start + BATCH])
+
+
+def _pools(rows: Rows, random: np.random.Generator) -> Iterator[Rows]:
+    """All rows once, in parts that fit into memory, each of runs that are drawn from everywhere."""
+    count = len(rows.labels)
+    runs = random.permutation(-(-count // RUN))
+    for start in range(0, len(runs), POOL // RUN):
+        begins = np.sort(runs[start : start + POOL // RUN]) * RUN
+        numbers = (begins[:, None] + np.arange(RUN)).ravel()
+        yield rows.taken(numbers[numbers < count])
 
 
 class _Step:
@@ -140,9 +162,9 @@ class _Step:
         hidden_weights, hidden_bias, weights, bias = (value.copy() for value in self._values)
         return Network(hidden_weights, hidden_bias, weights, bias)
 
-    def take(self, rows: Rows, batch: NDArray[np.int64], rate: float, random: np.random.Generator) -> None:
+    def take(self, batch: Rows, rate: float, random: np.random.Generator) -> None:
         """One step down the gradient of a mini-batch."""
-        slopes = self._slopes(rows.features[batch], rows.labels[batch], rows.weights[batch], random)
+        slopes = self._slopes(batch.features[:], batch.labels, batch.weights, random)
         self._taken += 1
         for position, slope in enumerate(slopes):
             value, centre = self._values[position], self._centres[position]

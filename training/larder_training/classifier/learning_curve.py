@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import log2
 from os import cpu_count
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.head import Standard
 from larder_training.classifier.learn import Material
 from larder_training.classifier.recipe import Lesson, fit_recipe
-from larder_training.classifier.search import Examples
+from larder_training.classifier.rows import let_go
+from larder_training.classifier.search import Examples, sample
+from larder_training.classifier.standard import Standard
 from larder_training.classifier.trials import Trial
 from larder_training.progress import Progress
 from larder_training.report import Section, figure, paragraph, table
@@ -79,21 +80,19 @@ class Curve:
         )
 
 
-def learning_curve(material: Material | Examples, trial: Trial, *, seed: int, progress: Progress) -> Curve | None:
+def learning_curve(material: Material, trial: Trial, *, seed: int, progress: Progress) -> Curve | None:
     """Learns the chosen recipe from shares of the training photos; None where a class is too small to hold any out.
 
     ``material`` holds the features as they are, not standardised. Changed copies are left out, so that the curve costs
     seconds: all its points lie a little lower than the head itself does. A share holds that part of each class's
     groups, and each share holds the smaller ones.
     """
-    examples = Examples(material.features, material.labels, material.groups, material.changed)
-    examples = examples.taken(np.flatnonzero(~material.changed)).some()
-    examples = replace(examples, features=Standard.of(examples.features).apply(examples.features))
+    examples = _plain(material)
     folds = min(FOLDS, examples.fewest_groups())
     if folds < 2:
         return None
     cut = StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32)
-    parts = list(cut.split(examples.features, examples.labels, examples.groups))
+    parts = list(cut.split(examples.labels, examples.labels, examples.groups))
     jobs = list(product(SHARES, parts))
 
     def judge(job: tuple[float, tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[int, Right]:
@@ -116,6 +115,16 @@ def learning_curve(material: Material | Examples, trial: Trial, *, seed: int, pr
     by_share = [results[start : start + folds] for start in range(0, len(jobs), folds)]
     photos = [float(np.mean([count for count, _ in found])) for found in by_share]
     return Curve.of(photos, [np.concatenate([right for _, right in found]) for found in by_share])
+
+
+def _plain(material: Material) -> Examples:
+    """Photos as they are served, a bounded number of them, standardised."""
+    plain = np.flatnonzero(~material.changed)
+    rows = plain[sample(material.labels[plain], material.groups[plain])]
+    features = material.features[rows]
+    let_go(material.features)
+    standard = Standard.of(features).apply(features)
+    return Examples(standard, material.labels[rows], material.groups[rows], material.changed[rows])
 
 
 def _share(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:

@@ -7,6 +7,9 @@ It minimises, over weights W ``[D, C]`` and bias b ``[C]``::
 M is 0, or the head of a parent release, which the weights are then pulled towards. The bias is free. Where ``l1`` is
 0 this is smooth; else W - M is written as the difference of two non-negative parts, which makes it smooth over a box
 (Byrd, Lu, Nocedal and Zhu, "A Limited Memory Algorithm for Bound Constrained Optimization", 1995, solves both).
+
+Rows that do not fit into memory are read once an evaluation, in pieces on every core; loss and gradient are sums over
+the pieces, added up in their order, so they are those of all rows but for rounding, and the same bits each time.
 """
 
 from collections.abc import Callable
@@ -19,6 +22,8 @@ from scipy.optimize import Bounds, minimize
 from scipy.special import logsumexp
 
 from larder_training.classifier.graph import Floats
+from larder_training.classifier.standard import Lessons, cuts
+from larder_training.classifier.streaming import in_order
 
 MAX_ITERATIONS: Final = 300
 TOLERANCE: Final = 1e-5  # largest entry of the projected gradient
@@ -47,7 +52,7 @@ def nothing(dimensions: int, classes: int) -> Linear:
 
 
 def fit_linear(
-    features: Floats,
+    features: Lessons,
     labels: NDArray[np.int64],
     row_weights: Floats,
     *,
@@ -60,7 +65,7 @@ def fit_linear(
     """Minimises the loss above.
 
     Args:
-        features: ``[N, D]``, standardised.
+        features: ``[N, D]``, standardised, in memory or streamed.
         labels: ``[N]``, of 0..C-1.
         row_weights: ``[N]``, of mean 1.
         l2: strength of the squared distance.
@@ -73,24 +78,37 @@ def fit_linear(
     start = start or centre
     moved = (start.weights - centre.weights).astype(np.float64).ravel()
     bias = start.bias.astype(np.float64)
-    offset = features @ centre.weights
-    share = row_weights.astype(np.float32) / len(labels)
+    share = row_weights.astype(np.float32) / np.float32(len(labels))
+    parts = cuts(features)
 
     def smooth(change: Doubles, bias: Doubles) -> tuple[float, Doubles, Doubles]:
         """The loss without L1, and its gradient by the change of W and by b."""
-        weights = change.reshape(shape).astype(np.float32)
-        logits = features @ weights + offset + bias.astype(np.float32)
-        log_likelihood = logits - logsumexp(logits, axis=1, keepdims=True)
-        value = -float(share.astype(np.float64) @ log_likelihood[np.arange(len(labels)), labels])
-        error = np.exp(log_likelihood)
-        error[np.arange(len(labels)), labels] -= 1
-        error *= share[:, None]
-        slope = (features.T @ error).astype(np.float64).ravel() + l2 * change
-        return value + l2 / 2 * float(change @ change), slope, error.sum(axis=0, dtype=np.float64)
+        reached = Linear((change.reshape(shape) + centre.weights).astype(np.float32), bias.astype(np.float32))
+
+        def summed(part: slice) -> tuple[float, Doubles, Doubles]:
+            return _sums(reached, features[part], labels[part], share[part])
+
+        value, slope, bias_slope = l2 / 2 * float(change @ change), l2 * change, np.zeros(shape[1])
+        for one, by_weights, by_bias in map(summed, parts) if len(parts) == 1 else in_order(summed, parts):
+            value, slope, bias_slope = value + one, slope + by_weights, bias_slope + by_bias
+        return value, slope, bias_slope
 
     least = ROUGH_PROGRESS if rough else LEAST_PROGRESS
     found, at = _bounded(smooth, moved, bias, l1, least) if l1 else _free(smooth, moved, bias, least)
     return Linear(np.ascontiguousarray(centre.weights + found.reshape(shape), np.float32), np.asarray(at, np.float32))
+
+
+def _sums(
+    reached: Linear, features: Floats, labels: NDArray[np.int64], share: Floats
+) -> tuple[float, Doubles, Doubles]:
+    """What these rows, each with its share of the loss, add to the loss and to its gradient by weights and bias."""
+    logits = reached.logits(features)
+    log_likelihood = logits - logsumexp(logits, axis=1, keepdims=True)
+    value = -float(share.astype(np.float64) @ log_likelihood[np.arange(len(labels)), labels])
+    error = np.exp(log_likelihood)
+    error[np.arange(len(labels)), labels] -= 1
+    error *= share[:, None]
+    return value, (features.T @ error).astype(np.float64).ravel(), error.sum(axis=0, dtype=np.float64)
 
 
 def _free(smooth: Smooth, change: Doubles, bias: Doubles, least: float) -> tuple[Doubles, Doubles]:

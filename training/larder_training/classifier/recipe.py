@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from larder_training.classifier.graph import Floats
 from larder_training.classifier.hidden import MAX_EPOCHS, Network, Optimiser, Rows, Schooling, school
 from larder_training.classifier.linear import Linear, fit_linear, nothing
+from larder_training.classifier.standard import Lessons
 
 Weighting = Literal["none", "balanced"]
 Fitted = Linear | Network
@@ -80,9 +81,9 @@ def row_weights(labels: NDArray[np.int64], classes: int, weighting: Weighting) -
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Standardised features ``[N, D]`` and labels ``[N]`` of 0..classes-1."""
+    """Standardised features ``[N, D]``, in memory or streamed, and labels ``[N]`` of 0..classes-1."""
 
-    features: Floats
+    features: Lessons
     labels: NDArray[np.int64]
     classes: int
 
@@ -127,8 +128,8 @@ def fit_recipe(
         return fitted, 0
     optimiser = recipe.optimiser or "adam"
     schooling = Schooling(recipe.units, optimiser, recipe.rate, recipe.dropout, recipe.l2, seed)
-    learn = np.ones(len(lesson.labels), np.bool_) if stop is None else ~stop
-    rows = Rows(lesson.features[learn], lesson.labels[learn], weights[learn])
-    watch = None if stop is None else Rows(lesson.features[stop], lesson.labels[stop], weights[stop])
+    rows, watch = Rows(lesson.features, lesson.labels, weights), None
+    if stop is not None:
+        rows, watch = rows.taken(np.flatnonzero(~stop)), rows.taken(np.flatnonzero(stop))
     begun = parent if isinstance(parent, Network) else None
     return school(rows, lesson.classes, schooling, epochs=epochs, parent=begun, watch=watch)

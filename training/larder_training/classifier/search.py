@@ -22,6 +22,7 @@ from larder_training.classifier.graph import Floats
 from larder_training.classifier.linear import Linear
 from larder_training.classifier.options import Limits
 from larder_training.classifier.recipe import Fitted, Lesson, Recipe, Weighting, fit_recipe, row_weights
+from larder_training.classifier.standard import Lessons, Streamed
 from larder_training.classifier.trials import HeldOut, Search, Trial
 from larder_training.progress import Progress
 
@@ -45,9 +46,11 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Standardised features ``[N, D]`` with labels, groups (never parted) and ``changed`` (never judged on)."""
+    """Standardised features ``[N, D]``, in memory or streamed, with labels, groups (never parted) and ``changed``
+    (never judged on).
+    """
 
-    features: Floats
+    features: Lessons
     labels: Labels
     groups: NDArray[np.int64]
     changed: NDArray[np.bool_]
@@ -59,7 +62,7 @@ class Examples:
 
     def fewest_groups(self) -> int:
         """Of the class that has the fewest."""
-        return min(len(np.unique(self.groups[self.labels == label])) for label in range(self.classes))
+        return fewest_groups(self.labels, self.groups)
 
     def imbalance(self) -> float:
         """Rows of the largest class to rows of the smallest."""
@@ -67,20 +70,32 @@ class Examples:
         return float(counts.max() / max(counts.min(), 1))
 
     def some(self) -> "Examples":
-        """All rows, or whole groups in a fixed shuffle up to about ``MAX_ROWS``, every class kept."""
-        if len(self.labels) <= MAX_ROWS:
+        """All rows, or those of ``sample``, in memory."""
+        if len(self.labels) <= MAX_ROWS and not isinstance(self.features, Streamed):
             return self
-        names, positions = np.unique(self.groups, return_inverse=True)
-        rank = np.random.default_rng(0).permutation(len(names))[positions]
-        taken = rank < MAX_ROWS * len(names) / len(self.labels)
-        for label in range(self.classes):  # a rare class keeps enough groups to be cut into folds
-            own = np.unique(rank[self.labels == label])[:20]
-            taken |= np.isin(rank, own)
-        return self.taken(np.flatnonzero(taken))
+        return self.taken(sample(self.labels, self.groups))
 
     def taken(self, rows: NDArray[np.int64]) -> "Examples":
-        """Only the rows of these numbers."""
+        """Only the rows of these numbers, in memory."""
         return Examples(self.features[rows], self.labels[rows], self.groups[rows], self.changed[rows])
+
+
+def fewest_groups(labels: Labels, groups: NDArray[np.int64]) -> int:
+    """Of the class that has the fewest."""
+    return min(len(np.unique(groups[labels == label])) for label in range(int(labels.max()) + 1))
+
+
+def sample(labels: Labels, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of all rows, or of whole groups in a fixed shuffle up to about ``MAX_ROWS``, every class kept."""
+    if len(labels) <= MAX_ROWS:
+        return np.arange(len(labels))
+    names, positions = np.unique(groups, return_inverse=True)
+    rank = np.random.default_rng(0).permutation(len(names))[positions]
+    taken = rank < MAX_ROWS * len(names) / len(labels)
+    for label in range(int(labels.max()) + 1):  # a rare class keeps enough groups to be cut into folds
+        own = np.unique(rank[labels == label])[:20]
+        taken |= np.isin(rank, own)
+    return np.flatnonzero(taken)
 
 
 def search(
@@ -173,7 +188,7 @@ class _Judge:
     def __init__(self, examples: Examples, folds: int, seed: int, parent: Fitted | None, weighting: Weighting) -> None:
         self._examples, self._seed, self._parent = examples, seed, parent
         # Unshuffled: the folds then follow from the groups alone.
-        cuts = StratifiedGroupKFold(folds).split(examples.features, examples.labels, examples.groups)
+        cuts = StratifiedGroupKFold(folds).split(examples.labels, examples.labels, examples.groups)
         self._folds = [self._fold(learn, judge) for learn, judge in cuts]
         self._judged = np.concatenate([fold.judge for fold in self._folds])
         self._weights = row_weights(examples.labels[self._judged], examples.classes, weighting)
@@ -181,10 +196,10 @@ class _Judge:
         self._parts = np.split(np.arange(len(self._judged)), sizes)
 
     def _fold(self, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> _Fold:
-        own = self._examples.taken(learn)
+        labels, groups = self._examples.labels[learn], self._examples.groups[learn]
         stop = np.zeros(len(learn), np.bool_)
-        cuts = max(min(5, own.fewest_groups()), 2)
-        watched = next(StratifiedGroupKFold(cuts).split(own.features, own.labels, own.groups))[1]
+        cuts = max(min(5, fewest_groups(labels, groups)), 2)
+        watched = next(StratifiedGroupKFold(cuts).split(labels, labels, groups))[1]
         stop[watched] = True
         return _Fold(learn, judge[~self._examples.changed[judge]], stop)
 
