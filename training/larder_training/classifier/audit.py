@@ -115,10 +115,12 @@ def audit(scan: Scan, features: Features, *, cache: FeatureCache | None, seed: i
     """
     counts = Counter(checked.photo.label for checked in scan.photos)
     groups: defaultdict[str, set[int]] = defaultdict(set)
+    sizes = Counter(checked.group for checked in scan.photos)
     members: defaultdict[int, list[Checked]] = defaultdict(list)
     for checked in scan.photos:
         groups[checked.photo.label].add(checked.group)
-        members[checked.group].append(checked)
+        if sizes[checked.group] > 1:
+            members[checked.group].append(checked)
     judged = [checked for checked in scan.photos if len(groups[checked.photo.label]) > 1]
     suspects = _suspects(judged, features, cache, seed, progress)
     wrong = Counter(suspect.photo.photo.label for suspect in suspects)
@@ -126,7 +128,7 @@ def audit(scan: Scan, features: Features, *, cache: FeatureCache | None, seed: i
     classes = [
         ClassCount(label, counts[label], len(groups[label]), wrong[label]) for label in sorted({*counts, *left_out})
     ]
-    doubles = tuple(tuple(alike) for alike in members.values() if len(alike) > 1)
+    doubles = tuple(tuple(alike) for alike in members.values())
     return Audit(scan, tuple(classes), doubles, tuple(suspects), len(judged))
 
 
@@ -144,11 +146,12 @@ def _suspects(
     rows = embed(
         to_bytes(features.model),
         plain(photos, features.image),
+        outputs=features.outputs,
         optimise=True,
         cache=cache,
         title="Features for the audit",
         progress=progress,
-    )
+    )[:, : features.dimensions]
     groups = np.array([checked.group for checked in photos])
     found = disagreement(rows, labels.astype(np.int64), groups, seed=seed, progress=progress)
     suspects = []

@@ -6,6 +6,7 @@ thumbnails agree: plain or tiny pictures (digits, icons) collide in the hash alo
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 from typing import Final
 
 import numpy as np
@@ -16,10 +17,14 @@ from scipy.sparse.csgraph import connected_components
 from larder.serving import ImageSpec
 
 THUMBNAIL: Final = ImageSpec(36, 32, fit="stretch", resampling="bilinear")
+COLOURS: Final = 16 * 18 * 3
 MAX_BITS: Final = 6
 MAX_DIFFERENCE: Final = 6.0  # root mean square, of 0..255, between thumbnails brought to one brightness
 _BANDS: Final = 8  # more than MAX_BITS: two hashes that near agree in at least one whole band
-_CHUNK: Final = 2048
+_TILE: Final = 1024  # hashes that are held against as many others at a time
+_PAIRS: Final = 2048  # of thumbnails that are compared at a time
+
+Groups = NDArray[np.int64]
 
 
 def dhash(thumbnail: NDArray[np.uint8]) -> int:
@@ -37,25 +42,40 @@ def shrink(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return colours
 
 
-def group(hashes: Sequence[int], thumbnails: NDArray[np.uint8]) -> NDArray[np.int64]:
+def group(hashes: Sequence[int] | NDArray[np.uint64], thumbnails: NDArray[np.uint8]) -> Groups:
     """Groups near-duplicates, transitively.
 
     Args:
         hashes: ``[n]`` from ``dhash``.
-        thumbnails: ``[n, 864]`` from ``shrink``.
+        thumbnails: ``[n, 864]`` from ``shrink``; may be mapped from a file.
 
     Returns:
         ``[n]``: the lowest position of each photo's group.
     """
-    number = len(hashes)
-    pairs = [_alike(candidates, thumbnails) for candidates in _candidates(np.array(hashes, np.uint64))]
-    first, second = np.concatenate([np.zeros((0, 2), np.int64), *pairs]).T
+    groups: Groups = np.arange(len(hashes))
+    found: list[NDArray[np.int64]] = []
+    for pairs in _candidates(np.array(hashes, np.uint64)):
+        apart = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # thousands of frames of one film are soon one group
+        near = _alike(apart, thumbnails)
+        if len(near):
+            found.append(near)
+        if sum(map(len, found)) >= _PAIRS:
+            groups, found = _joined(groups, found), []
+    return _joined(groups, found)
+
+
+def _joined(groups: Groups, pairs: Sequence[NDArray[np.int64]]) -> Groups:
+    """The groups after those of each pair became one."""
+    if not pairs:
+        return groups
+    number = len(groups)
+    first, second = groups[np.concatenate(pairs)].T
     graph = csr_array((np.ones(len(first), np.bool_), (first, second)), shape=(number, number))
     _, component = connected_components(graph, directed=False)
     lowest = np.full(number, number)
     np.minimum.at(lowest, component, np.arange(number))
-    groups: NDArray[np.int64] = lowest[component].astype(np.int64)
-    return groups
+    joined: Groups = lowest[component[groups]]
+    return joined
 
 
 def _candidates(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
@@ -65,14 +85,17 @@ def _candidates(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
         order = np.argsort(columns[:, band], kind="stable")
         edges = np.flatnonzero(np.diff(columns[order, band])) + 1
         for bucket in np.split(order, edges):
-            for start in range(0, len(bucket), _CHUNK):
-                some, others = bucket[start : start + _CHUNK], bucket[start:]
-                distance = np.bitwise_count(hashes[some][:, None] ^ hashes[others][None, :])
-                row, column = np.nonzero(distance <= MAX_BITS)
-                row, column = row[column > row], column[column > row]
-                for piece in range(0, len(row), _CHUNK):
-                    taken = slice(piece, piece + _CHUNK)
-                    yield np.stack([some[row[taken]], others[column[taken]]], axis=1)
+            for some, others in combinations_with_replacement(range(0, len(bucket), _TILE), 2):
+                pairs = _near(hashes, bucket[some : some + _TILE], bucket[others : others + _TILE])
+                yield from (pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS))
+
+
+def _near(hashes: NDArray[np.uint64], some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pairs of near hashes, each once where ``some`` are ``others``."""
+    distance = np.bitwise_count(hashes[some][:, None] ^ hashes[others][None, :])
+    row, column = np.nonzero(distance <= MAX_BITS)
+    pairs = np.stack([some[row], others[column]], axis=1)
+    return pairs[column > row] if some[0] == others[0] else pairs
 
 
 def _alike(pairs: NDArray[np.int64], thumbnails: NDArray[np.uint8]) -> NDArray[np.int64]:

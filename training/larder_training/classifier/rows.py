@@ -8,7 +8,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,6 +19,7 @@ PIECE: Final = 1024  # rows
 IN_MEMORY: Final = 64 * 2**20  # bytes; larger arrays lie in a file
 
 Floats = NDArray[np.float32]
+S = TypeVar("S", bound=np.generic)
 
 
 def pieces(rows: int) -> Iterator[slice]:
@@ -54,8 +55,8 @@ def _reserve(descriptor: int, size: int) -> None:
             os.posix_fallocate(descriptor, 0, size)
     except OSError as error:
         raise InvalidRequest(
-            f"{tempfile.gettempdir()} has no room for {size / 2**20:.0f} MiB of features ({error.strerror}). Make room, "
-            "or let TMPDIR name a folder on a larger disk."
+            f"{tempfile.gettempdir()} has no room for {size / 2**20:.0f} MiB of features ({error.strerror}). Make "
+            "room, or let TMPDIR name a folder on a larger disk."
         ) from error
 
 
@@ -74,9 +75,9 @@ def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
     return owner if isinstance(owner, mmap.mmap) else None
 
 
-def gathered(array: Floats, rows: NDArray[np.int64]) -> Floats:
+def gathered(array: NDArray[S], rows: NDArray[np.int64]) -> NDArray[S]:
     """A copy ``[len(rows), D]`` of these rows, which lies in a file where it is large."""
-    copy: Floats = room(len(rows), array.shape[1], array.dtype)
+    copy: NDArray[S] = room(len(rows), array.shape[1], array.dtype)
     for piece in pieces(len(rows)):
         copy[piece] = array[rows[piece]]
         let_go(array)

@@ -1,6 +1,5 @@
 """Opens every photo once: which files are bad, which are the same, which nearly so."""
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -13,7 +12,8 @@ from larder.errors import MissingObject, RequestError
 from larder.image import decode
 from larder_training.classifier import remote
 from larder_training.classifier.dataset import Photo
-from larder_training.classifier.duplicates import THUMBNAIL, dhash, group, shrink
+from larder_training.classifier.duplicates import COLOURS, THUMBNAIL, dhash, group, shrink
+from larder_training.classifier.rows import PIECE, gathered, let_go, room
 from larder_training.classifier.streaming import in_order
 from larder_training.progress import Progress
 
@@ -56,6 +56,9 @@ class _Look:
     thumbnail: NDArray[np.uint8]
 
 
+Seen = tuple[Photo, str]  # with the digest of its file
+
+
 def scan(photos: Sequence[Photo], progress: Progress) -> Scan:
     """Reads and decodes every file once, in threads, and sorts them as ``Scan`` says.
 
@@ -65,20 +68,24 @@ def scan(photos: Sequence[Photo], progress: Progress) -> Scan:
     """
     photos, missing = _fetched(photos, progress)
     bad: list[tuple[Photo, str]] = list(missing)
-    looks: list[tuple[Photo, _Look]] = []
+    seen: list[Seen] = []
+    hashes, thumbnails = np.empty(len(photos), np.uint64), room(len(photos), COLOURS, np.uint8)
     with progress.task("Checking photos", len(photos)) as advance:
         for photo, look in zip(photos, in_order(_look, photos), strict=True):
             if isinstance(look, str):
                 bad.append((photo, look))
             else:
-                looks.append((photo, look))
+                hashes[len(seen)], thumbnails[len(seen)] = look.hash, look.thumbnail
+                seen.append((photo, look.digest))
+                if len(seen) % PIECE == 0:
+                    let_go(thumbnails)
             advance(1)
-    kept, copies, conflicts = _same(looks)
-    groups = group(
-        [look.hash for _, look in kept],
-        np.stack([look.thumbnail for _, look in kept]) if kept else np.zeros((0, 864), np.uint8),
+    kept, copies, conflicts = _same(seen)
+    groups = group(hashes[kept], gathered(thumbnails, kept))
+    taken = (seen[position] for position in kept.tolist())
+    checked = tuple(
+        Checked(photo, digest, found) for (photo, digest), found in zip(taken, groups.tolist(), strict=True)
     )
-    checked = tuple(Checked(photo, look.digest, int(g)) for (photo, look), g in zip(kept, groups, strict=True))
     return Scan(checked, tuple(bad), tuple(copies), tuple(conflicts))
 
 
@@ -116,18 +123,17 @@ def _look(photo: Photo) -> _Look | str:
     return _Look(sha256(data).hexdigest(), dhash(thumbnail), shrink(thumbnail))
 
 
-def _same(looks: Sequence[tuple[Photo, _Look]]) -> tuple[list[tuple[Photo, _Look]], list[Photo], list[Photo]]:
-    labels: defaultdict[str, set[str]] = defaultdict(set)
-    for photo, look in looks:
-        labels[look.digest].add(photo.label)
-    seen: Counter[str] = Counter()
+def _same(seen: Sequence[Seen]) -> tuple[NDArray[np.int64], list[Photo], list[Photo]]:
+    """The positions of what is kept, and the photos that are not."""
+    labels: dict[str, str] = {}
+    torn = {digest for photo, digest in seen if labels.setdefault(digest, photo.label) != photo.label}
+    first: dict[str, int] = {}
     kept, copies, conflicts = [], [], []
-    for photo, look in looks:
-        if len(labels[look.digest]) > 1:
+    for position, (photo, digest) in enumerate(seen):
+        if digest in torn:
             conflicts.append(photo)
-        elif seen[look.digest]:
+        elif first.setdefault(digest, position) != position:
             copies.append(photo)
         else:
-            kept.append((photo, look))
-        seen[look.digest] += 1
-    return kept, copies, conflicts
+            kept.append(position)
+    return np.array(kept, np.int64), copies, conflicts

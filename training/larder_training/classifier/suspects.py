@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from larder_training.classifier.calibrate import temperature
 from larder_training.classifier.graph import Floats
+from larder_training.classifier.rows import let_go, pieces
 from larder_training.classifier.streaming import in_order
 from larder_training.progress import Progress
 
@@ -35,7 +36,6 @@ LEAST_SHARE: Final = 0.25  # of the class's mean self-confidence; chosen on flip
 STRENGTH: Final = 1.0
 MAX_ROWS: Final = 8_000  # a fold's model learns from about so many photos at most; every photo is judged
 MAX_ITERATIONS: Final = 100
-_CHUNK: Final = 4096  # rows that are standardised at once
 _NEVER_SEEN: Final = -30.0  # the logit of a class that a fold's model was not taught
 
 
@@ -67,7 +67,11 @@ def disagreement(
     folds = deal(labels, groups, seed)
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
         logits = _out_of_fold(features, labels, folds, seed, progress)
-    probabilities = softmax(logits / temperature(logits, labels), axis=1).astype(np.float32)
+    some = _some(np.arange(len(labels)), labels, seed)
+    scale = np.float32(temperature(logits[some], labels[some]))
+    probabilities = logits  # in their place: what grows with the photos is 4 bytes a class
+    for piece in pieces(len(labels)):
+        probabilities[piece] = softmax(logits[piece] / scale, axis=1)
     own = probabilities[np.arange(len(labels)), labels]
     means = np.array([own[labels == label].mean() for label in range(logits.shape[1])], np.float32)
     found = np.flatnonzero((probabilities.argmax(axis=1) != labels) & (own < LEAST_SHARE * means[labels]))
@@ -117,7 +121,8 @@ def _some(rows: NDArray[np.int64], labels: Labels, seed: int) -> NDArray[np.int6
 
 def _judged(features: Floats, labels: Labels, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> Floats:
     """Logits of the rows ``judge`` from a model of the rows ``learn``."""
-    taken = np.array(features[learn], np.float32)
+    taken = np.asarray(features[learn], np.float32)
+    let_go(features)
     centre, spread = taken.mean(axis=0), taken.std(axis=0)
     scale = 1 / np.maximum(spread, max(0.1 * float(np.median(spread)), 1e-6))
     taken -= centre
@@ -125,10 +130,11 @@ def _judged(features: Floats, labels: Labels, learn: NDArray[np.int64], judge: N
     model = LogisticRegression(C=1 / (STRENGTH * len(learn)), max_iter=MAX_ITERATIONS, tol=1e-4)
     model.fit(taken, labels[learn])
     logits = np.full((len(judge), int(labels.max()) + 1), _NEVER_SEEN, np.float32)
-    for start in range(0, len(judge), _CHUNK):
-        some = (features[judge[start : start + _CHUNK]] - centre) * scale
+    for piece in pieces(len(judge)):
+        some = (features[judge[piece]] - centre) * scale
+        let_go(features)
         scores = model.decision_function(some)
         if scores.ndim == 1:  # two classes: scikit-learn models the second against the first
             scores = np.stack([-scores / 2, scores / 2], axis=1)
-        logits[start : start + len(some), model.classes_] = scores
+        logits[piece, model.classes_] = scores
     return logits
