@@ -1,44 +1,52 @@
 """Exported folders: run as a stranger would run them, without Larder on the path, and held against the service."""
 
-import hashlib
+import base64
+import importlib.util
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from larder import side
 from larder.classifier import Classifier
 from larder.errors import InvalidModel, InvalidRequest
 from larder.manifest import dump, parse
-from larder.serving import ClassifierServing, ImageSpec
+from larder.serving import CategoryColumn, ClassifierServing, ImageSpec, NumberColumn, TextColumn
 from larder_local.commands.export import command
-from larder_training.export_folder import TARGETS, Target, export_folder
+from larder_training.export_folder import TARGETS, Target, export_folder, write
 from larder_training.export_folder.write import _NEEDED
 
 CONTENTS = {
     "saved-onnx": {
         *("model.onnx", "labels.txt", "preprocessing.json", "README.md"),
-        *("classify.py", "requirements.txt"),
+        *("classify.py", "side.py", "requirements.txt"),
     },
     "labels.txt": {"model.onnx", "labels.txt", "preprocessing.json", "README.md"},
     "docker": {
         *("model.onnx", "labels.txt", "preprocessing.json", "README.md"),
-        *("classify.py", "requirements.txt", "serve.py", "Dockerfile"),
+        *("classify.py", "side.py", "requirements.txt", "serve.py", "Dockerfile"),
     },
 }
+Encode = Callable[
+    [list[dict[str, object]], Mapping[str, object]], dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
+]
 # Without Larder: an import of it, or of anything else but the three packages of requirements.txt, fails.
 GUARD = """
 import runpy, sys
@@ -155,8 +163,6 @@ def test_a_folder_holds_what_its_target_says_and_the_same_bytes_each_time(
 
 
 def test_the_example_is_short() -> None:
-    from larder_training.export_folder import write
-
     lines = (write._TEMPLATE / "classify.py").read_text().split('"""', 2)[2].splitlines()
     code = [line for line in lines if line.strip() and not line.lstrip().startswith(('"""', "import ", "from ", "#"))]
     assert len(code) <= 50
@@ -169,10 +175,10 @@ def test_requirements_are_pinned_and_all_that_is_imported(builtin_release: Path,
     assert all(re.fullmatch(r"[a-z]+==[0-9.]+", line) for line in pinned)
     used = {
         name.partition(".")[0]
-        for file in ("classify.py", "serve.py")
+        for file in ("classify.py", "side.py", "serve.py")
         for name in re.findall(r"^(?:import|from) ([\w.]+)", (folder / file).read_text(), re.MULTILINE)
     }
-    assert used - sys.stdlib_module_names == {"numpy", "onnxruntime", "PIL", "classify"}
+    assert used - sys.stdlib_module_names == {"numpy", "onnxruntime", "PIL", "classify", "side"}
 
 
 @pytest.mark.parametrize("which", ["builtin_release", "int8_release"])
@@ -240,10 +246,18 @@ def test_the_dockerfile_copies_what_exists_and_starts_what_answers(
         files = list(pictures.values())
         for file, wanted in zip(files, expected(int8_release, files), strict=True):
             assert ask("POST", "/", file.read_bytes()) == (200, {k: v for k, v in wanted.items() if k != "file"})
+        as_text = base64.b64encode(files[1].read_bytes()).decode()
+        (wanted,) = expected(int8_release, files[1:2])
+        del wanted["file"]
+        assert ask("POST", "/", json.dumps({"image": as_text}).encode()) == (200, wanted)
+        assert ask("POST", "/", json.dumps({"image": as_text, "side": {}}).encode()) == (200, wanted)
+        status, told = ask("POST", "/", json.dumps({"image": as_text, "side": {"place": "Oslo"}}).encode())
+        assert (status, "'place', which is no column" in str(told)) == (422, True)
         assert ask("GET", "/health") == (200, {"status": "ok"})
         assert ask("GET", "/")[0] == 404
         assert ask("POST", "/elsewhere", b"x")[0] == 404
-        for bad in (b"", b"<html>", files[1].read_bytes()[:3000], bomb()):
+        broken = (b"{", b'{"image": 1}', b'{"image": "?"}', b'{"image": "", "more": 1}', b'{"side": ' + 9999 * b"[")
+        for bad in (b"", b"<html>", files[1].read_bytes()[:3000], bomb(), *broken):
             status, told = ask("POST", "/", bad)
             assert status == 422, told
         assert ask("POST", "/", length="20000001")[0] == 413
@@ -256,6 +270,34 @@ def bomb() -> bytes:
     file = BytesIO()
     Image.new("1", (10_000, 6_000)).save(file, "PNG")
     return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def their_encode() -> Encode:
+    spec = importlib.util.spec_from_file_location("exported_side", write._TEMPLATE / "side.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    encode: Encode = module.encode
+    return encode
+
+
+TEXTS = st.text(max_size=12) | st.sampled_from(["Oslo", " Zu\u0308rich ", "the cat, THE dog", "ﬁve", ""])
+VALUES = st.none() | st.booleans() | TEXTS | st.integers() | st.floats() | st.lists(st.none(), max_size=1)
+
+
+@given(st.dictionaries(st.sampled_from(["place", "price", "note", "other"]), VALUES))
+def test_side_information_is_encoded_as_the_service_does(their_encode: Encode, values: dict[str, object]) -> None:
+    columns = (CategoryColumn("place", ("Oslo", "Zürich")), NumberColumn("price", 2.5, 3.0), TextColumn("note", 7))
+    told = [asdict(column) for column in columns]
+    try:
+        wanted = side.encode(columns, values)
+    except InvalidRequest:
+        with pytest.raises(ValueError, match="side"):
+            their_encode(told, values)
+    else:
+        np.testing.assert_array_equal(their_encode(told, values)["side"], np.array([wanted], np.float32))
 
 
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(builtin_release: Path, tmp_path: Path) -> None:
@@ -276,7 +318,7 @@ def test_what_cannot_be_exported_is_refused_and_leaves_nothing(builtin_release: 
     assert {path.name for path in tmp_path.iterdir()} == {"full", "changed"}
 
 
-def test_labels_with_line_breaks_and_graphs_with_more_inputs_are_refused(builtin_release: Path, tmp_path: Path) -> None:
+def test_labels_with_line_breaks_are_refused(builtin_release: Path, tmp_path: Path) -> None:
     manifest = parse((builtin_release / "manifest.json").read_bytes())
     assert isinstance(manifest.serving, ClassifierServing)
     broken = copy(builtin_release, tmp_path / "broken")
@@ -284,15 +326,6 @@ def test_labels_with_line_breaks_and_graphs_with_more_inputs_are_refused(builtin
     (broken / "manifest.json").write_bytes(dump(replace(manifest, serving=labels)))
     with pytest.raises(InvalidRequest, match="breaks a line"):
         export_folder(broken, "labels.txt", tmp_path / "out")
-
-    graph = onnx.load(builtin_release / "model.onnx")
-    graph.graph.input.append(onnx.helper.make_tensor_value_info("side", onnx.TensorProto.FLOAT, ["N", 2]))
-    data = graph.SerializeToString()
-    (broken / "model.onnx").write_bytes(data)
-    entry = replace(manifest.files["model.onnx"], sha256=hashlib.sha256(data).hexdigest())
-    (broken / "manifest.json").write_bytes(dump(replace(manifest, files={**manifest.files, "model.onnx": entry})))
-    with pytest.raises(InvalidRequest, match="takes image, side"):
-        export_folder(broken, "saved-onnx", tmp_path / "out")
 
 
 def copy(release: Path, to: Path) -> Path:
@@ -308,3 +341,71 @@ def test_the_command_writes_beside_and_prints_the_folder(builtin_release: Path) 
         told = runner.invoke(command, [str(builtin_release), "--to", "docker"])
         assert (told.exit_code, told.output) == (0, "patterns-docker\n")
         assert {path.name for path in Path("patterns-docker").iterdir()} == CONTENTS["docker"]
+
+
+# --------------------------------------------------------------------------------------------------------- Docker
+
+
+def docker(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603, S607 - the user's own docker
+
+
+def need_base_image() -> None:
+    """Skips where no Docker answers, or what the Dockerfile begins with is neither here nor to be fetched."""
+    name = (write._TEMPLATE / "Dockerfile").read_text().split()[1]
+    if shutil.which("docker") is None or docker("version").returncode:
+        pytest.skip("no Docker daemon answers: start one to build the exported image")
+    if docker("image", "inspect", name).returncode and docker("pull", "--quiet", name, timeout=120).returncode:
+        pytest.skip(f"{name} is not here and cannot be pulled: `docker pull {name}`, or tag a Python image so")
+
+
+@pytest.fixture(scope="module")
+def image(int8_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The exported folder's image, built as its README says."""
+    need_base_image()
+    folder = export_folder(int8_release, "docker", tmp_path_factory.mktemp("docker") / "out")
+    name = f"larder-export-test-{os.getpid()}"
+    # The host's network: a build then reaches the package index by whatever way this machine does.
+    built = docker("build", "--network", "host", "--tag", name, str(folder), timeout=250)
+    if built.returncode and "No matching distribution found" in built.stdout + built.stderr:
+        pytest.skip("the build cannot reach the package index: let containers reach it")
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
+    yield name
+    docker("image", "rm", "--force", name)
+
+
+@contextmanager
+def running(image: str) -> Iterator[tuple[str, int]]:
+    """A container as the README starts it; gives its id and the port on loopback."""
+    started = docker("run", "--detach", "--read-only", "--publish", "127.0.0.1::8080", image)
+    assert started.returncode == 0, started.stderr
+    container = started.stdout.strip()
+    try:
+        port = int(docker("port", container, "8080/tcp").stdout.rpartition(":")[2])
+        for _ in range(100):
+            if "Listening" in docker("logs", container).stdout:
+                break
+            time.sleep(0.1)
+        yield container, port
+    finally:
+        docker("rm", "--force", container)
+
+
+@pytest.mark.slow
+def test_the_image_builds_and_answers_what_the_service_answers(
+    image: str, int8_release: Path, pictures: dict[str, Path]
+) -> None:
+    files = list(pictures.values())
+    with running(image) as (container, port), closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        for file, wanted in zip(files, expected(int8_release, files), strict=True):
+            connection.request("POST", "/", file.read_bytes())
+            answer = connection.getresponse()
+            assert (answer.status, {"file": str(file), **json.loads(answer.read())}) == (200, wanted)
+        # Nothing but its greeting was said, nobody is root, and it stops when it is told to
+        assert docker("logs", container).stdout == "Listening on http://0.0.0.0:8080\n"
+        assert "telemetry" not in docker("logs", container).stderr
+        assert docker("exec", container, "python", "-c", "import os; print(os.getuid())").stdout == "10001\n"
+        (check,) = json.loads(docker("image", "inspect", image).stdout)
+        assert docker("exec", container, *check["Config"]["Healthcheck"]["Test"][1:]).returncode == 0
+        assert docker("stop", container).returncode == 0
+        assert docker("inspect", "--format", "{{.State.ExitCode}}", container).stdout == "0\n"  # killed would be 137

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -32,6 +35,7 @@ from larder_training.classifier.options import Limits
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.side import encode, encode_lessons, parse_flags, read_columns, values_of
 from larder_training.classifier.train import train
+from larder_training.export_folder import export_folder
 from larder_training.progress import Progress
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -258,6 +262,21 @@ def test_serving_answers_as_the_training_measured(told_release: Path, told_photo
     pixels = decode(image, serving(told_release).image)[None]
     best = classifier.run(pixels, row)[0][0].max()
     assert alone.labels[0].confidence == pytest.approx(float(best), abs=1e-5)
+
+
+def test_an_exported_folder_takes_it_as_json(told_release: Path, told_photos: Path, tmp_path: Path) -> None:
+    folder = export_folder(told_release, "saved-onnx", tmp_path / "out")
+    service = Classifier(told_release / "model.onnx", serving(told_release))
+    for number in (0, 7, 14):
+        picture, told = told_photos.parent / f"{number}.png", described(number, ("south", "north")[number % 2])
+        told.pop("dice")  # which did not join
+        program = [sys.executable, str(folder / "classify.py"), str(picture)]
+        environment = {**os.environ, "SIDE": json.dumps(told)}
+        run = subprocess.run(program, check=True, capture_output=True, env=environment, timeout=60)  # noqa: S603 - the exported program
+        wanted = service.classify(picture.read_bytes(), side=told)
+        labels = [{"name": label.name, "confidence": label.confidence} for label in wanted.labels]
+        assert json.loads(run.stdout) == {"file": str(picture), "labels": labels, "unknown": wanted.unknown}
+    assert "`side`, float32" in (folder / "README.md").read_text()
 
 
 def test_evaluate_takes_the_columns_of_a_manifest_and_does_without(told_release: Path, told_photos: Path) -> None:

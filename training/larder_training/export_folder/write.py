@@ -1,7 +1,7 @@
 """Writes a classifier's release out as a folder of its own: the model, its labels, an example, maybe a container.
 
 The programs in ``template`` are copied as they stand; they need numpy, Pillow and onnxruntime alone, and answer what
-the service answers (``tests/export_folder``).
+the service answers (``tests/training_classifier/test_export_folder.py``).
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import Final, Literal
 from larder.errors import InvalidModel, InvalidRequest
 from larder.manifest import Manifest
 from larder.serving import ClassifierServing
+from larder.side import width
 from larder_training.release import read_classifier
 
 Target = Literal["saved-onnx", "labels.txt", "docker"]
@@ -23,9 +24,9 @@ TARGETS: Final[tuple[Target, ...]] = ("saved-onnx", "labels.txt", "docker")
 
 _TEMPLATE: Final = Path(__file__).parent / "template"
 _COPIED: Final[dict[Target, tuple[str, ...]]] = {
-    "saved-onnx": ("classify.py",),
+    "saved-onnx": ("classify.py", "side.py"),
     "labels.txt": (),
-    "docker": ("classify.py", "serve.py", "Dockerfile"),
+    "docker": ("classify.py", "side.py", "serve.py", "Dockerfile"),
 }
 _NEEDED: Final = ("numpy", "onnxruntime", "pillow")
 
@@ -34,11 +35,11 @@ def export_folder(release: Path, target: Target, out: Path) -> Path:
     """Writes the release in the folder ``release`` as the folder ``out``, whole or not at all; returns ``out``.
 
     Every target has ``model.onnx``, ``labels.txt`` (line number = output number), ``preprocessing.json`` and
-    ``README.md``. ``saved-onnx`` adds ``classify.py`` and its pinned ``requirements.txt``; ``docker`` also a small HTTP
-    server and a ``Dockerfile``. The same release and package versions give the same bytes.
+    ``README.md``. ``saved-onnx`` adds ``classify.py``, ``side.py`` and their pinned ``requirements.txt``; ``docker``
+    also a small HTTP server and a ``Dockerfile``. The same release and package versions give the same bytes.
 
     Raises:
-        InvalidRequest: no release of a classifier, one that needs more than a photo, or ``out`` holds files already.
+        InvalidRequest: no release of a classifier, one whose labels break lines, or ``out`` holds files already.
         InvalidManifest: the release's manifest is broken.
         InvalidModel: the model file is missing, or is not what the manifest promises.
     """
@@ -62,21 +63,13 @@ def export_folder(release: Path, target: Target, out: Path) -> Path:
 
 
 def _model(release: Path, manifest: Manifest, serving: ClassifierServing) -> bytes:
-    """The graph's bytes, as the manifest promises them, and with a photo as the only input."""
-    import onnx
-
+    """The graph's bytes, as the manifest promises them."""
     try:
         data = (release / serving.file).read_bytes()
     except OSError as error:
         raise InvalidModel(f"{serving.file} is missing from {release.name}. Train it again.") from error
     if hashlib.sha256(data).hexdigest() != manifest.files[serving.file].sha256:
         raise InvalidModel(f"{serving.file} is not what {release.name}'s manifest promises. Train it again.")
-    inputs = sorted(value.name for value in onnx.load_from_string(data).graph.input)
-    if inputs != ["image"]:
-        raise InvalidRequest(
-            f"{release.name} takes {', '.join(inputs)}, and an exported folder only photos: train without side "
-            "information to export it."
-        )
     return data
 
 
@@ -91,6 +84,7 @@ def _fill(folder: Path, target: Target, manifest: Manifest, serving: ClassifierS
         **asdict(serving.image),
         "thresholds": serving.thresholds,
         "novelty_threshold": serving.novelty_threshold,
+        "side": [asdict(column) for column in serving.side],
         "model": manifest.model,
         "release": manifest.release,
     }
@@ -121,6 +115,7 @@ def _readme(target: Target, manifest: Manifest, serving: ClassifierServing) -> s
         "COUNT": str(len(serving.labels)),
         "WIDTH": str(image.width),
         "HEIGHT": str(image.height),
+        "SIDE": f"; `side`, float32 `[N, {width(serving.side)}]`, as `side.py` encodes it" if serving.side else "",
     }
     text = "\n".join(parts)
     for name, value in told.items():

@@ -1,14 +1,23 @@
 #!/usr/bin/env python3
-"""Labels pictures with the exported model, without Larder: ``python classify.py cat.jpg dog.png``."""
+"""Labels pictures with the exported model, without Larder: ``python classify.py cat.jpg dog.png``.
+
+A model that was trained with side information takes what is known beside the pictures as JSON:
+``SIDE='{"place": "Berlin"}' python classify.py cat.jpg``.
+"""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from PIL import Image
+
+from side import encode  # type: ignore[import-not-found]  # the side.py beside this file
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or importing it writes a device id and sends usage data
+import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 
 HERE = Path(__file__).parent
 SPEC: dict[str, Any] = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))
@@ -53,9 +62,10 @@ def pixels(file: Any) -> Any:  # noqa: ANN401 - a path or an open file in, an ar
     return np.array(small.convert("RGB"))[None]
 
 
-def classify(model: ort.InferenceSession, file: Any) -> dict[str, Any]:  # noqa: ANN401 - a path or an open file
+def classify(model: ort.InferenceSession, file: Any, side: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a path or a file
     """Labels above their thresholds, best first; ``unknown``: the picture is like nothing that the model was taught."""
-    (scores,), (novelty,) = model.run(["probabilities", "novelty"], {"image": pixels(file)})
+    inputs = {"image": pixels(file), **encode(SPEC["side"], side)}
+    (scores,), (novelty,) = model.run(["probabilities", "novelty"], inputs)
     named = [
         {"name": LABELS[i], "confidence": round(float(scores[i]), 6)}
         for i in np.argsort(-scores, kind="stable")
@@ -66,6 +76,6 @@ def classify(model: ort.InferenceSession, file: Any) -> dict[str, Any]:  # noqa:
 
 
 if __name__ == "__main__":
-    running = load()
+    running, known = load(), json.loads(os.environ.get("SIDE", "{}"))
     for name in sys.argv[1:]:
-        sys.stdout.write(json.dumps({"file": name, **classify(running, name)}, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps({"file": name, **classify(running, name, known)}, ensure_ascii=False) + "\n")

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Answers HTTP with the exported model: ``POST /`` with a picture as the body, ``GET /health``.
 
+In place of the picture the body may be JSON: ``{"image": "<Base64>", "side": {"place": "Berlin"}}``.
+
 HOST (default 127.0.0.1) and PORT (8080; 0 takes a free one) say where. Put a proxy with TLS in front before others
 use it.
 """
 
+import base64
 import json
 import os
 import signal
@@ -13,6 +16,7 @@ import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from typing import Any
 
 from PIL import Image
 
@@ -48,10 +52,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path != "/":
             return self._answer(404, {"error": "POST a picture to /."})
         try:
+            picture, side = asked(data)
             with ONE_AT_A_TIME:
-                return self._answer(200, classify(MODEL, BytesIO(data)))
-        except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
-            return self._answer(422, {"error": f"Not a picture that can be read: {error}"[:200]})
+                return self._answer(200, classify(MODEL, picture, side))
+        except (OSError, SyntaxError, ValueError, RecursionError, Warning, Image.DecompressionBombError) as error:
+            return self._answer(422, {"error": f"This cannot be labelled: {error}"[:200]})
 
     def _refuse(self, status: int, message: str) -> None:
         self.close_connection = True  # the body stays unread
@@ -66,6 +71,17 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("connection", "close")
         self.end_headers()
         self.wfile.write(body)
+
+
+def asked(body: bytes) -> tuple[BytesIO, dict[str, Any]]:
+    """The picture, and what is known beside it."""
+    if not body.startswith(b"{"):
+        return BytesIO(body), {}
+    document = json.loads(body)
+    image, side = document.get("image"), document.get("side", {})
+    if document.keys() - {"image", "side"} or not isinstance(image, str) or not isinstance(side, dict):
+        raise ValueError('send {"image": "<Base64>", "side": {...}}.')
+    return BytesIO(base64.b64decode(image, validate=True)), side
 
 
 def main() -> None:
