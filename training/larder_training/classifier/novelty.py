@@ -21,7 +21,7 @@ from scipy.linalg import eigh
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.rows import pieces
+from larder_training.classifier.rows import let_go, pieces
 
 AXES: Final = 64
 MAX_ROWS: Final = 10_000  # photos that the covariance is learnt from; the means are learnt from all
@@ -48,12 +48,15 @@ class Novelty:
     axes: Floats
 
     def score(self, features: Floats) -> Floats:
-        """``[N]`` for features ``[N, D]``, as the graph computes it."""
-        away = _roots(features) - self.middle
-        square = (away**2).sum(axis=1) - ((away @ self.axes) ** 2).sum(axis=1)
-        length = np.sqrt(np.maximum(square, LEAST_LENGTH**2))
-        best: Floats = (1 - (away @ self.directions).max(axis=1) / length).astype(np.float32)
-        return best
+        """``[N]`` for features ``[N, D]``, as the graph computes it; in pieces, for the roots are twice as large."""
+        scores = np.empty(len(features), np.float32)
+        for piece in pieces(len(features)):
+            away = _roots(features[piece]) - self.middle
+            square = (away**2).sum(axis=1) - ((away @ self.axes) ** 2).sum(axis=1)
+            length = np.sqrt(np.maximum(square, LEAST_LENGTH**2))
+            scores[piece] = 1 - (away @ self.directions).max(axis=1) / length
+            let_go(features)
+        return scores
 
     def constants(self) -> dict[str, Floats]:
         """The tensors that ``nodes`` reads."""
@@ -107,8 +110,11 @@ def _roots(features: Floats) -> NDArray[np.float64]:
 
 def _mean_of_roots(features: Floats, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Of these rows, in pieces: all roots at once are twice the features' memory."""
-    total = sum(_roots(features[rows[piece]]).sum(axis=0) for piece in pieces(len(rows)))
-    return np.asarray(total / len(rows), np.float64)
+    total = np.zeros(features.shape[1])
+    for piece in pieces(len(rows)):
+        total += _roots(features[rows[piece]]).sum(axis=0)
+        let_go(features)
+    return total / len(rows)
 
 
 def fit(features: Floats, labels: Labels) -> Novelty:
@@ -169,6 +175,7 @@ def _spread(
         for piece in pieces(number):
             some = rows[piece]
             residuals = _roots(features[some]) - means[labels[some]]
+            let_go(features)
             covariance += residuals.T @ residuals / number
         whole = float(np.trace(covariance))
         if not count:
