@@ -197,15 +197,6 @@ def test_simplicity_has_an_order() -> None:
     assert sorted(ordered, key=lambda recipe: recipe.complexity) == ordered
 
 
-def test_what_was_held_out_is_told_for_calibration() -> None:
-    features, labels = clouds((30, 30, 30), spread=2.0)
-    found = searched(features, labels, Limits(3, hidden=False)).search
-    assert found.held_out is not None
-    assert sorted(found.held_out.labels) == sorted(labels)
-    right = (found.held_out.logits.argmax(axis=1) == found.held_out.labels).mean()
-    assert right == pytest.approx(found.chosen.accuracy, abs=0.02)
-
-
 def test_trials_are_told_one_a_line_and_in_the_report() -> None:
     features, labels = clouds((30, 30, 30))
     found = searched(features, labels, Limits(6)).search

@@ -109,9 +109,7 @@ def choose(
         rows = replace(material, features=beside.onto(material.features, values))
         for title, emphasis in ((name, 1.0), (f"{name}, emphasised", EMPHASIS)):
             joined[title] = _emphasised(rows, material.features.shape[1], emphasis)
-            head = fit(joined[title])
-            # How strange a picture looks is the picture's matter alone.
-            found[title] = judge.candidate(beside, replace(head, novelty=alone.novelty, held_out=alone.held_out))
+            found[title] = judge.candidate(beside, fit(joined[title]))
     kept, why, helps = _best(found, always=options.keep_side)
     progress.say(f"Released with: {kept}. {why}")
     told = {"kept": kept, "why": why, "helps": helps, **_told(judge, found, found[kept])}
@@ -142,6 +140,7 @@ def _judge(options: ClassifierOptions, features: Features, parts: Split, progres
         part: embed(
             to_bytes(features.model),
             plain(parts.parts[part], features.image),
+            outputs=features.outputs,
             optimise=True,
             cache=options.feature_cache(),
             title=f"Features of the {part} photos",

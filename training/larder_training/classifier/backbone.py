@@ -7,7 +7,7 @@ them states is taken from the graph or from ``DEFAULTS``, and told.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import onnx
@@ -21,8 +21,11 @@ from larder_training.classifier.preprocessing import Preprocessing, read_spec
 MEAN: Final = 127.5  # x / 127.5 - 1, the commonest of the conventions for 0..255
 STD: Final = 127.5
 CROP: Final = 0.875  # "short side 256, centre 224"
+CROP_ASSUMED: Final = f"the central {CROP:g} of the short side"
 RESAMPLING: Final[Resampling] = "bilinear"
 FEATURE_NAMES: Final = ("features", "embedding", "embeddings", "pooler_output")
+Undecided = Literal["layers", "crop"]
+
 _PREFIX: Final = "backbone."
 _LAST_LAYERS: Final = ("Gemm", "MatMul", "Add", "Softmax", "Identity")
 
@@ -31,8 +34,9 @@ _LAST_LAYERS: Final = ("Gemm", "MatMul", "Add", "Softmax", "Identity")
 class Features:
     """A float graph ``image`` uint8 ``[N, H, W, 3]`` -> ``features`` float32 ``[N, D]``.
 
-    ``image`` says how photos become its input. ``description`` goes into the manifest, ``assumed`` (what nobody
-    stated, and what was taken for it) into the log and the manifest.
+    It may make ``middle`` ``[N, M]`` too, which the head reads behind the features (``middle.with_middle``).
+    ``image`` says how photos become its input. ``description`` goes into the manifest, ``assumed`` (what nobody stated,
+    and what was taken for it) into the log and the manifest; ``undecided`` of that is what ``reading`` may choose.
     """
 
     model: onnx.ModelProto
@@ -40,6 +44,17 @@ class Features:
     description: dict[str, object]
     assumed: tuple[str, ...] = ()
     dtype: str = "float32"  # int8 where the graph is a parent release's that is quantised already
+    undecided: frozenset[Undecided] = frozenset()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the head reads, in this order: ``features``, and ``middle`` where the graph makes it."""
+        return tuple(value.name for value in self.model.graph.output)
+
+    @property
+    def dimensions(self) -> int:
+        """D."""
+        return int(self.model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
 def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Features:
@@ -85,7 +100,9 @@ def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Featur
         "assumed": assumed,
         "features": int(optimised.graph.output[0].type.tensor_type.shape.dim[1].dim_value),
     }
-    return Features(optimised, spec, description, tuple(assumed))
+    open_to_choice: dict[Undecided, object] = {"layers": stated.output, "crop": stated.resize_short}
+    undecided = frozenset(name for name, said in open_to_choice.items() if said is None)
+    return Features(optimised, spec, description, tuple(assumed), undecided=undecided)
 
 
 def _assume(assumed: list[str], what: str, value: str) -> str:
@@ -167,7 +184,7 @@ def _image_spec(stated: Preprocessing, size: int, assumed: list[str]) -> ImageSp
     if crop > 1:
         raise InvalidRequest(f"resize_short {stated.resize_short} is less than the input size {size}. Raise it.")
     if not stated.resize_short:
-        assumed.append(f"the central {CROP:g} of the short side")
+        assumed.append(CROP_ASSUMED)
     if not stated.resampling:
         assumed.append(f"{RESAMPLING} resampling")
     return ImageSpec(size, size, crop=crop, resampling=stated.resampling or RESAMPLING)

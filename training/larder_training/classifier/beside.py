@@ -16,7 +16,7 @@ from larder_training.classifier import colour, side
 from larder_training.classifier.cache import FeatureCache
 from larder_training.classifier.features import embed
 from larder_training.classifier.graph import HEAD_INPUTS, Floats, to_bytes
-from larder_training.classifier.rows import room
+from larder_training.classifier.rows import let_go, pieces, room
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.views import Views
 from larder_training.progress import Progress
@@ -57,20 +57,23 @@ class Beside:
         if self.colour:
             model = to_bytes(colour.statistics(views.image))
             title = "Colour statistics"
-            parts.append(embed(model, views, output=colour.OUTPUT, cache=cache, title=title, progress=progress))
+            parts.append(embed(model, views, outputs=(colour.OUTPUT,), cache=cache, title=title, progress=progress))
         if self.columns and lessons:
             parts.append(side.encode_lessons(self.columns, views.photos, len(views.wanted), views.seed))
         elif self.columns:
             parts.append(side.encode(self.columns, views.photos, without))
-        joined: Floats = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        joined = parts[0] if len(parts) == 1 else self.onto(*parts)
         joined *= np.float32(self.scale)
         return joined
 
     def onto(self, features: Floats, values: Floats) -> Floats:
         """Features ``[N, D]`` and these values as the head reads them: ``[N, D + K + S]``."""
-        joined = room(len(features), features.shape[1] + values.shape[1])
-        joined[:, : features.shape[1]] = features
-        joined[:, features.shape[1] :] = values
+        joined: Floats = room(len(features), features.shape[1] + values.shape[1])
+        for piece in pieces(len(features)):
+            joined[piece, : features.shape[1]] = features[piece]
+            joined[piece, features.shape[1] :] = values[piece]
+            let_go(features)
+            let_go(joined)
         return joined
 
     def describe(self, photos: Sequence[Checked]) -> dict[str, object]:
@@ -85,12 +88,19 @@ class Beside:
         }
 
     def join(self, model: onnx.ModelProto, image: ImageSpec) -> onnx.ModelProto:
-        """A feature graph that also makes what the head reads, and takes ``side`` where there are columns."""
+        """A feature graph that also makes what the head reads where that is more, and takes ``side`` for columns."""
         made = onnx.ModelProto()
         made.CopyFrom(model)
-        if not self:
-            return made
-        graph, parts = made.graph, []
+        graph, read = made.graph, [output.name for output in model.graph.output]
+        if self:
+            self._add(graph, image)
+            read.append("beside")
+        if len(read) > 1:
+            graph.node.append(helper.make_node("Concat", read, [HEAD_INPUTS], axis=1))
+        return made
+
+    def _add(self, graph: onnx.GraphProto, image: ImageSpec) -> None:
+        parts = []
         if self.colour:
             colour.add(graph, image)
             parts.append(colour.OUTPUT)
@@ -100,12 +110,11 @@ class Beside:
         graph.initializer.append(numpy_helper.from_array(np.array(self.scale, np.float32), "beside.scale"))
         graph.node.append(helper.make_node("Concat", parts, ["beside.raw"], axis=1))
         graph.node.append(helper.make_node("Mul", ["beside.raw", "beside.scale"], ["beside"]))
-        graph.node.append(helper.make_node("Concat", ["features", "beside"], [HEAD_INPUTS], axis=1))
-        return made
 
 
 def usual_deviation(features: Floats) -> float:
     """The median deviation of features ``[N, D]``, to three digits; 1 where they hardly vary."""
     rows: NDArray[np.float32] = features[:: max(1, len(features) // 4096)]
     deviation = float(np.median(rows.std(axis=0)))
+    let_go(features)
     return float(f"{deviation:.3g}") if deviation > 1e-6 else 1.0

@@ -14,7 +14,7 @@ from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ship
 
 from larder_training.classifier.cache import FeatureCache, Rows, origin
 from larder_training.classifier.graph import Floats, session
-from larder_training.classifier.rows import room
+from larder_training.classifier.rows import PIECE, let_go, room
 from larder_training.classifier.streaming import in_order
 from larder_training.classifier.views import Views, plain
 from larder_training.progress import Progress
@@ -31,7 +31,7 @@ def embed(
     model: bytes,
     views: Views,
     *,
-    output: str = "features",
+    outputs: Sequence[str] = ("features",),
     optimise: bool = False,
     cache: FeatureCache | None = None,
     title: str,
@@ -40,9 +40,9 @@ def embed(
     """Runs a feature graph over every view of every photo, on every core.
 
     Args:
-        model: an ONNX graph ``image`` uint8 ``[N, H, W, 3]`` -> ``output`` float32 ``[N, D]``.
+        model: an ONNX graph ``image`` uint8 ``[N, H, W, 3]`` -> each of ``outputs`` float32 ``[N, D]``.
         views: the photos, and what is shown of each.
-        output: the tensor that is wanted.
+        outputs: the tensors that are wanted, laid one behind the other.
         optimise: as ``graph.session`` takes it.
         cache: where rows are looked up first and kept for the next time, at once: a training that is stopped goes on
             from there.
@@ -50,35 +50,43 @@ def embed(
         progress: told of each photo.
 
     Returns:
-        ``[photos * views, D]``; row ``i * len(views.wanted) + k`` belongs to photo i's view k.
+        ``[photos * views, D]``, D of all outputs together; row ``i * len(views.wanted) + k`` is photo i's view k.
     """
     running = session(model, optimise=optimise)
-    width = running.get_outputs()[[found.name for found in running.get_outputs()].index(output)].shape[1]
+    widths = {found.name: int(found.shape[1]) for found in running.get_outputs() if found.name in outputs}
+    width = sum(widths[output] for output in outputs)
     each, count = len(views.wanted), len(views.photos)
     result = room(count * each, width)
-    about = origin(model, output, views.image, optimised=optimise)
+    about = origin(model, ",".join(outputs), views.image, optimised=optimise)
     with cache.rows(about, width) if cache else nullcontext() as rows, progress.task(title, count) as advance:
 
         def run(start: int) -> list[Floats]:
             positions = range(start, min(start + PHOTOS, count))
-            return [_rows(views, position, rows, running, output) for position in positions]
+            return [_rows(views, position, rows, running, outputs) for position in positions]
 
         starts = range(0, count, PHOTOS)
         for start, photos in zip(starts, in_order(run, starts), strict=True):
             for position, found in enumerate(photos, start):
                 result[position * each : (position + 1) * each] = found
+            if start % PIECE == 0:
+                let_go(result)
             advance(len(photos))
+    let_go(result)
     return result
 
 
-def _rows(views: Views, position: int, cached: Rows | None, running: InferenceSession, output: str) -> Floats:
+def _rows(
+    views: Views, position: int, cached: Rows | None, running: InferenceSession, outputs: Sequence[str]
+) -> Floats:
     """The rows of one photo's views: found in the cache, or computed and kept there."""
     keys = views.keys(position) if cached is not None else []
     found: list[Floats | None] = [None] * len(views.wanted) if cached is None else cached.read(keys)
     fresh = [number for number, row in enumerate(found) if row is None]
     if fresh:
         images = views.load(position, fresh)
-        made: list[Floats] = [running.run([output], {"image": image[None]})[0][0] for image in images]
+        made: list[Floats] = [
+            np.concatenate(running.run(outputs, {"image": image[None]}), axis=1)[0] for image in images
+        ]
         if cached is not None:
             cached.append([keys[number] for number in fresh], made)
         for number, row in zip(fresh, made, strict=True):

@@ -20,6 +20,7 @@ from larder_training.classifier.novelty import Novelty
 
 OPSET: Final = 17
 OUTPUTS: Final = ("probabilities", "embedding", "novelty")
+MIDDLE: Final = "middle"  # the output of a feature graph that makes means of middle layers too
 HEAD_INPUTS: Final = "head.inputs"  # a tensor that the head reads in place of ``features``, where a graph makes it
 _NAMES: Final = ("image", "features", *OUTPUTS)
 

@@ -1,6 +1,6 @@
 """The head: softmax regression, or one hidden layer, on standardised features; which one is searched for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,7 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
     parent: Inherited | None = None,
     seed: int = 0,
     emphasis: Floats | None = None,
+    looks: int | None = None,
 ) -> Head:
     """Searches for the head and fits the one that was chosen to all rows.
 
@@ -79,6 +80,7 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
         parent: a head to start from.
         seed: decides a hidden layer's start and batches.
         emphasis: ``[D]``, what standardised features are multiplied by: regularisation then spares those over 1.
+        looks: how many of the first features novelty looks at (None: all of them).
     """
     standard = Standard.of(features, emphasis)
     examples = Examples(standardised(features, standard), labels, groups, changed)
@@ -93,14 +95,40 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
             seed=seed,
             epochs=found.chosen.epochs,
         )
-    served = gathered(features, np.flatnonzero(~changed)) if changed.any() else features
-    familiar = novelty.fit(served, labels[~changed])
-    apart = novelty.held_out(served, labels[~changed], groups[~changed])
+    weights, bias, hidden = _plain(fitted, standard)
+    known, apart = familiar(features, labels, groups, changed, looks)
+    return Head(weights, bias, known, apart, found, hidden)
+
+
+def relearn(
+    head: Head, features: Floats, labels: Labels, *, parent: Inherited | None, seed: int, emphasis: Floats | None
+) -> Head:
+    """The same recipe learnt from other rows; novelty and search stay what they are. Arguments as of ``fit``."""
+    standard, chosen = Standard.of(features, emphasis), head.search.chosen
+    fitted, _ = fit_recipe(
+        chosen.recipe,
+        Lesson(standardised(features, standard), labels, len(head.bias)),
+        parent=_on_standard(parent.head, standard) if parent else None,
+        seed=seed,
+        epochs=chosen.epochs,
+    )
+    weights, bias, hidden = _plain(fitted, standard)
+    return replace(head, weights=weights, bias=bias, hidden=hidden)
+
+
+def familiar(
+    features: Floats, labels: Labels, groups: NDArray[np.int64], changed: NDArray[np.bool_], looks: int | None
+) -> tuple[Novelty, Floats]:
+    """What the photos as they are served taught, and their own novelty, held out in turn."""
+    served = gathered(features[:, :looks], np.flatnonzero(~changed)) if changed.any() else features[:, :looks]
+    return novelty.fit(served, labels[~changed]), novelty.held_out(served, labels[~changed], groups[~changed])
+
+
+def _plain(fitted: Fitted, standard: Standard) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
+    """Weights, bias and hidden layer for features that are not standardised."""
     if isinstance(fitted, Network):
-        hidden = standard.take_in(fitted.hidden_weights, fitted.hidden_bias)
-        return Head(fitted.weights, fitted.bias, familiar, apart, found, hidden)
-    weights, bias = standard.take_in(fitted.weights, fitted.bias)
-    return Head(weights, bias, familiar, apart, found)
+        return fitted.weights, fitted.bias, standard.take_in(fitted.hidden_weights, fitted.hidden_bias)
+    return *standard.take_in(fitted.weights, fitted.bias), None
 
 
 def _on_standard(head: Fitted, standard: Standard) -> Fitted:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import numpy as np
@@ -33,7 +33,8 @@ class Material:
     ``features`` ``[N, D]``, ``labels`` ``[N]``, ``groups`` ``[N]`` (one number for near-duplicates and all views of a
     photo), ``changed`` ``[N]`` (true for every view but the photo as it is served). ``augmentation`` says for the
     manifest which ``views`` there are and how they were chosen; ``compared`` are the choices that were judged for it.
-    ``emphasis`` is as ``head.fit`` takes it.
+    ``emphasis`` is as ``head.fit`` takes it. Novelty looks at the first ``looks`` columns (None: all), the backbone's
+    last layer.
     """
 
     features: Floats
@@ -44,6 +45,7 @@ class Material:
     views: Views
     emphasis: Floats | None = None
     compared: tuple[Judged, ...] = ()
+    looks: int | None = None
 
 
 def gather(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Material:
@@ -55,11 +57,28 @@ def gather(options: ClassifierOptions, features: Features, parts: Split, progres
     return Material(
         found,
         np.repeat(numbers(photos, parts.labels), len(wanted)),
-        np.repeat(_groups(photos), len(wanted)),
+        np.repeat(groups_of(photos), len(wanted)),
         np.tile(np.arange(len(wanted)) > 0, len(photos)),
         {**augment.describe(choice.name, choice.copies, flip=choice.flip), **told},
         Views(photos, features.image, wanted, options.seed),
         compared=tuple(judged),
+        looks=features.dimensions,
+    )
+
+
+def more(
+    options: ClassifierOptions, features: Features, material: Material, parts: Split, progress: Progress
+) -> Material:
+    """The same views of the validation photos, to learn from once nothing is left to be chosen."""
+    photos, wanted = parts.parts["validation"], material.views.wanted
+    found = _embed(options, features, photos, wanted, "Features of the validation photos", progress)
+    return replace(
+        material,
+        features=found,
+        labels=np.repeat(numbers(photos, parts.labels), len(wanted)),
+        groups=np.repeat(groups_of(photos), len(wanted)),
+        changed=np.tile(np.arange(len(wanted)) > 0, len(photos)),
+        views=replace(material.views, photos=photos),
     )
 
 
@@ -75,14 +94,14 @@ def _choice(
         return choices[0], (), {"chosen_by": "the options"}
     if len(photos) > MANY:
         return choices[0], (), {"chosen_by": f"the number of training photos, more than {MANY}"}
-    some = [photos[position] for position in _some(photos, options.seed)]
-    folds = min(CHOICE_FOLDS, *_groups_by_label(some).values())
+    some = [photos[position] for position in some_photos(photos, options.seed)]
+    folds = min(CHOICE_FOLDS, fewest_pictures(some))
     if folds < 2:
         return choices[0], (), {"chosen_by": "a class with one training photo: nothing can be held out"}
     views = tuple(dict.fromkeys(view for choice in choices for view in choice.views()))
     found = _embed(options, features, some, views, "Features of the views to choose from", progress)
     examples = strength.Examples(
-        found.reshape(len(some), len(views), -1), numbers(some, parts.labels), _groups(some), views
+        found.reshape(len(some), len(views), -1), numbers(some, parts.labels), groups_of(some), views
     )
     judged = strength.compare(choices, examples, folds=folds, progress=progress)
     chosen = strength.choose(judged)
@@ -103,18 +122,28 @@ def _embed(
 ) -> Floats:
     views = Views(photos, features.image, wanted, options.seed)
     cache = options.feature_cache()
-    return embed(to_bytes(features.model), views, optimise=True, cache=cache, title=title, progress=progress)
+    return embed(
+        to_bytes(features.model),
+        views,
+        outputs=features.outputs,
+        optimise=True,
+        cache=cache,
+        title=title,
+        progress=progress,
+    )
 
 
-def _groups(photos: Sequence[Checked]) -> NDArray[np.int64]:
+def groups_of(photos: Sequence[Checked]) -> NDArray[np.int64]:
+    """``[N]``: the number that near-duplicates share."""
     return np.array([checked.group for checked in photos], np.int64)
 
 
-def _groups_by_label(photos: Sequence[Checked]) -> Counter[str]:
-    return Counter(label for label, _ in {(checked.photo.label, checked.group) for checked in photos})
+def fewest_pictures(photos: Sequence[Checked]) -> int:
+    """How many different pictures the rarest class has."""
+    return min(Counter(label for label, _ in {(checked.photo.label, checked.group) for checked in photos}).values())
 
 
-def _some(photos: Sequence[Checked], seed: int) -> list[int]:
+def some_photos(photos: Sequence[Checked], seed: int) -> list[int]:
     """The positions of all photos, or of each class's share of ``CHOICE_PHOTOS``, drawn by content."""
     if len(photos) <= CHOICE_PHOTOS:
         return list(range(len(photos)))

@@ -22,6 +22,7 @@ from larder_training.classifier.dataset import PARTS
 from larder_training.classifier.export import JUDGED, Exported
 from larder_training.classifier.learning_curve import Curve, curve_section
 from larder_training.classifier.metrics import summary
+from larder_training.classifier.reading import Reading
 from larder_training.classifier.scan import Scan
 from larder_training.classifier.split import Split
 from larder_training.classifier.trials import trials_section
@@ -33,13 +34,14 @@ CONFUSED: Final = 12  # pairs of labels listed
 _NUMBERED: Final = 20  # labels up to which the confusion matrix has numbers in its cells
 _NAMED: Final = 60  # labels up to which it is drawn
 _LONG: Final = 24  # letters of a label beside it
+_PARTS: Final = {"validation": "held out", "test": "test"}
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
 def page(
     checked: Scan,
     parts: Split,
-    features: Features,
+    reading: Reading,
     choice: Choice,
     exported: Exported,
     audited: Audit,
@@ -58,11 +60,12 @@ def page(
         unknown,
         _precision(exported),
         *beside_section(choice),
+        *reading.sections(),
         *strength.sections(choice.material.compared),
         trials_section(choice.head.search),
         _data(checked, parts),
         *audit_page.sections(audited),
-        _features(features),
+        _features(reading.features),
     ]
     return render("Classifier report", sections).encode()
 
@@ -131,7 +134,7 @@ def _labels(rows: Sequence[Mapping[str, Any]], exported: Exported) -> Section:
         )
         for row, threshold in zip(rows, exported.serving.thresholds, strict=True)
     ]
-    told = "Thresholds were chosen on the validation photos: those of the best F1, or of the precision asked for."
+    told = "Thresholds were chosen on photos that were held out: those of the best F1, or of the precision asked for."
     return Section.of("Labels", table(head, lines), paragraph(told))
 
 
@@ -173,12 +176,15 @@ def _reliability(exported: Exported, test: Mapping[str, Any]) -> Section:
 def _precision(exported: Exported) -> Section:
     compared = cast("Mapping[str, Any]", exported.comparison)
     rows = [
-        (f"Right, {part}", *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy")))
+        (
+            f"Right, {_PARTS[part]}",
+            *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy")),
+        )
         for part in JUDGED
     ]
     exact = exported.model if exported.in_float is None else exported.in_float
     rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (exact, exported.model))))
-    rows += [(f"Same label, {part}", "", _percent(compared[part]["agreement"])) for part in JUDGED]
+    rows += [(f"Same label, {_PARTS[part]}", "", _percent(compared[part]["agreement"])) for part in JUDGED]
     told = f"The release is in {compared['dtype']}" + (f": {compared['reason']}." if "reason" in compared else ".")
     left = compared.get("float_nodes", ())
     more = f" {len(left)} sensitive operators stay in float." if left and compared["dtype"] == "int8" else ""

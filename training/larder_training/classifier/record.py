@@ -19,13 +19,13 @@ from larder.side import encode
 from larder_training.classifier import augment, calibrate, linear, side, unseen
 from larder_training.classifier.ablation import Choice
 from larder_training.classifier.audit import Audit
-from larder_training.classifier.backbone import Features
 from larder_training.classifier.dataset import PARTS
 from larder_training.classifier.export import CALIBRATION, Exported
 from larder_training.classifier.graph import session
-from larder_training.classifier.learn import Material
 from larder_training.classifier.metrics import rekognition, summary
 from larder_training.classifier.options import ClassifierOptions
+from larder_training.classifier.reading import Reading
+from larder_training.classifier.refit import Taught
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.speed import milliseconds
 from larder_training.classifier.split import Split
@@ -39,7 +39,12 @@ _VALIDATION: Final = ("photos", "accuracy", "expected_calibration_error", "cross
 
 
 def evaluation(
-    options: ClassifierOptions, parts: Split, exported: Exported, choice: Choice, strangers: Unseen | None
+    options: ClassifierOptions,
+    parts: Split,
+    exported: Exported,
+    choice: Choice,
+    taught: Taught,
+    strangers: Unseen | None,
 ) -> dict[str, object]:
     """The manifest's ``evaluation``: how the split was made stands beside the test part's numbers."""
     test = summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels)
@@ -48,7 +53,7 @@ def evaluation(
     return {
         "split": parts.describe(),
         "test": test,
-        "validation": {name: validation[name] for name in _VALIDATION},
+        "validation": {"how": taught.describe()["calibrated_by"], **{name: validation[name] for name in _VALIDATION}},
         "thresholds_at_precision": _at_precision(options, parts, exported),
         "unknown": unseen.told(options, exported, strangers),
         "quantisation": exported.comparison,
@@ -84,15 +89,15 @@ def training(
     options: ClassifierOptions,
     audited: Audit,
     parts: Split,
-    features: Features,
-    material: Material,
+    reading: Reading,
     choice: Choice,
+    taught: Taught,
     exported: Exported,
     parent: dict[str, object] | None,
     seconds: float,
 ) -> dict[str, object]:
     """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
-    checked, fitted = audited.scan, choice.head
+    checked, fitted = audited.scan, taught.head
     return {
         "data": {
             "fingerprint": checked.fingerprint(),
@@ -109,18 +114,22 @@ def training(
             },
         },
         "split": {"validation": options.validation, "test": options.test, "stated": parts.stated},
-        "backbone": features.description,
-        "augmentation": dict(material.augmentation),
+        "backbone": reading.features.description,
+        **({"reading": reading.describe()} if reading.compared else {}),
+        "augmentation": dict(choice.material.augmentation),
         "head": {
             "kind": "softmax regression" if fitted.hidden is None else "one hidden layer",
             "recipe": fitted.search.chosen.recipe.describe(),
             "epochs": fitted.search.chosen.epochs,
             "max_iterations": linear.MAX_ITERATIONS,
             "tolerance": linear.TOLERANCE,
+            "learnt_from": taught.describe()["learnt_from"],
         },
         **({"beside_the_image": choice.beside.describe(parts.parts["train"])} if choice.beside else {}),
         "search": {**options.search.describe(), **fitted.search.describe()},
         "calibration": {
+            "by": taught.describe()["calibrated_by"],
+            "photos": len(taught.truth),
             "false_alarms": options.false_alarms,
             "thresholds": "best F1" if options.precision is None else f"precision {options.precision:g}",
             "novelty_axes": fitted.novelty.axes.shape[1],

@@ -23,7 +23,7 @@ from larder_training.classifier.linear import Linear
 from larder_training.classifier.options import Limits
 from larder_training.classifier.recipe import Fitted, Lesson, Recipe, Weighting, fit_recipe, row_weights
 from larder_training.classifier.standard import Lessons, Streamed
-from larder_training.classifier.trials import HeldOut, Search, Trial
+from larder_training.classifier.trials import Search, Trial
 from larder_training.progress import Progress
 
 # lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong first, so that each fit starts from a simpler one.
@@ -118,8 +118,7 @@ def search(
             out_of_time = time.monotonic() > until
             if len(trials) >= limits.trials or out_of_time:
                 break
-    made = Search(tuple(trials), folds, alike, out_of_time)
-    return replace(made, held_out=judge.held_out(made.chosen.recipe))
+    return Search(tuple(trials), folds, alike, out_of_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +220,6 @@ class _Judge:
             temperature,
             max(1, round(float(np.median(epochs)))) if recipe.units else 0,
         )
-
-    def held_out(self, recipe: Recipe) -> HeldOut:
-        """What the recipe says of every judged photo, learnt without it."""
-        return HeldOut(self._asked(recipe)[0], self._examples.labels[self._judged])
 
     def _asked(self, recipe: Recipe) -> tuple[Floats, list[int]]:
         with ThreadPoolExecutor(cpu_count()) as pool:

@@ -102,12 +102,12 @@ def compare(choices: Sequence[Choice], examples: Examples, *, folds: int, progre
         progress: told of each choice.
     """
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        reduced = _principal(examples)
+        reduced = principal(examples)
         cuts = list(StratifiedGroupKFold(folds).split(reduced.labels, reduced.labels, reduced.groups))
         found: list[tuple[float, Floats, Floats]] = []
         with progress.task("Choosing the augmentation", len(choices)) as advance:
             for choice in choices:
-                found.append(_judge(choice, reduced, cuts))
+                found.append(cross_validate(choice, reduced, cuts))
                 advance(1)
     best = min(found, key=lambda one: float(one[1].mean()))[1]
     return [
@@ -170,7 +170,7 @@ def sections(judged: Sequence[Judged]) -> list[Section]:
     return [Section.of("Augmentation", paragraph(told), table(head, rows))]
 
 
-def _principal(examples: Examples) -> Examples:
+def principal(examples: Examples) -> Examples:
     """The features, standardised by the photos as served, along their strongest directions."""
     served = examples.features[:, 0]
     deviation = served.std(axis=0)
@@ -186,10 +186,13 @@ def _principal(examples: Examples) -> Examples:
     return Examples(reduced, examples.labels, examples.groups, examples.views)
 
 
-def _judge(
+def cross_validate(
     choice: Choice, examples: Examples, cuts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 ) -> tuple[float, Floats, Floats]:
-    """The best L2 strength, and with it each photo's loss when held out and whether its label was right."""
+    """The best L2 strength, and with it each photo's loss when held out and whether its label was right.
+
+    ``examples`` as ``principal`` makes them; ``cuts`` are the rows to learn from and to judge on, fold by fold.
+    """
     own = [examples.views.index(view) for view in choice.views()]
     judged = np.concatenate([judge for _, judge in cuts])
     labels = examples.labels[judged]

@@ -18,6 +18,8 @@ from larder_training.classifier.learning_curve import learning_curve
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.parent import ParentRelease, open_parent
 from larder_training.classifier.preprocessing import read_spec
+from larder_training.classifier.reading import choose as choose_reading
+from larder_training.classifier.refit import refit
 from larder_training.classifier.scan import Scan, scan
 from larder_training.classifier.side import read_columns
 from larder_training.classifier.split import Split, split
@@ -46,16 +48,19 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     parent = open_parent(options) if options.parent is not None else None
     parts = parent.ordered(parts) if parent else parts
     features = parent.features if parent and options.backbone is None else choose_features(options, progress)
+    reading = choose_reading(options, features, parts, progress)
+    features = reading.features
     audited = audit(checked, features, cache=options.feature_cache(), seed=options.seed, progress=progress)
     progress.say(audited.describe())
     material = gather(options, features, parts, progress)
     columns = read_columns(checked.photos, parts.parts["train"], options.side, progress)
     choice = choose(options, features, parts, material, columns, partial(_fit, options, parent, progress), progress)
-    head = choice.head
-    exported = export(options, features, head, choice.beside, parts, progress)
-    curve = learning_curve(choice.material, head.search.chosen, seed=options.seed, progress=progress)
+    taught = refit(options, features, parts, choice, parent, progress)
+    exported = export(options, features, taught, choice.beside, parts, progress)
+    search = choice.head.search
+    curve = learning_curve(choice.material, search.chosen, seed=options.seed, progress=progress)
     strangers = estimate(material, parts.labels, rate=options.false_alarms, seed=options.seed)
-    evaluation = record.evaluation(options, parts, exported, choice, strangers)
+    evaluation = record.evaluation(options, parts, exported, choice, taught, strangers)
     if parent:
         evaluation["parent"] = parent.compare(parts, exported.answers["test"].probabilities, progress)
     release = write_release(
@@ -67,11 +72,11 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             MODEL: exported.model,
             PROBES: record.probes(parts, exported),
             "metrics.json": record.metrics(parts, exported, audited),
-            TRIALS: strength.jsonl(material.compared) + head.search.jsonl(),
+            TRIALS: reading.jsonl() + strength.jsonl(material.compared) + search.jsonl(),
             "report.html": page(
                 checked,
                 parts,
-                features,
+                reading,
                 choice,
                 exported,
                 audited,
@@ -84,9 +89,9 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             options,
             audited,
             parts,
-            features,
-            material,
+            reading,
             choice,
+            taught,
             exported,
             parent.describe() if parent else None,
             time.monotonic() - started,
@@ -109,6 +114,7 @@ def _fit(options: ClassifierOptions, parent: ParentRelease | None, progress: Pro
         progress=progress,
         limits=options.search,
         emphasis=material.emphasis,
+        looks=material.looks,
         parent=parent.inherited(classes, dimensions) if parent else None,
         seed=options.seed,
     )

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from larder_training.classifier.graph import Floats
 from larder_training.classifier.recipe import FAMILIES, Recipe
 from larder_training.report import Section, figure, paragraph, table
 
@@ -51,25 +49,13 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
-    """The chosen head's logits ``[N, C]`` of photos that its fold did not learn from, and their labels ``[N]``."""
-
-    logits: Floats
-    labels: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
 class Search:
-    """All trials in their order; ``folds`` of the cross-validation; ``each_class_alike``: how the loss was averaged.
-
-    ``held_out`` is what calibration may use beside the validation photos.
-    """
+    """All trials in their order; ``folds`` of the cross-validation; ``each_class_alike``: how the loss was averaged."""
 
     trials: tuple[Trial, ...]
     folds: int
     each_class_alike: bool = False
     out_of_time: bool = False
-    held_out: HeldOut | None = field(default=None, compare=False, repr=False)
 
     @property
     def best(self) -> Trial:

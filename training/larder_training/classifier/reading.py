@@ -1,0 +1,195 @@
+"""Chooses what is read of a backbone, where nobody stated it: how much of the photo, and which layers.
+
+Judged as the augmentation is (``strength``): by cross-validation inside the training part, on photos as served.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+
+from larder_training.classifier import strength
+from larder_training.classifier.backbone import CROP_ASSUMED, Features
+from larder_training.classifier.evaluate import numbers
+from larder_training.classifier.features import embed, plain
+from larder_training.classifier.graph import Floats, to_bytes
+from larder_training.classifier.learn import CHOICE_FOLDS, fewest_pictures, groups_of, some_photos
+from larder_training.classifier.middle import with_middle
+from larder_training.classifier.options import ClassifierOptions
+from larder_training.classifier.scan import Checked
+from larder_training.classifier.split import Split
+from larder_training.classifier.views import PLAIN
+from larder_training.progress import Progress
+from larder_training.report import Section, paragraph, table
+
+WHOLE: Final = 1.0  # of the short side
+_RULE: Final = "the simplest within one standard error of the best"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Features with their mean cross-entropy on held-out photos; ``worse`` is by how much it exceeds the best's.
+
+    ``standard_error`` is that of ``worse``, over the photos; ``accuracy`` the share of held-out photos labelled right.
+    """
+
+    features: Features
+    loss: float
+    accuracy: float
+    worse: float
+    standard_error: float
+
+    @property
+    def layers(self) -> str:
+        """Which layers are read, in words."""
+        middle = self.features.description.get("middle_layers")
+        return f"last, means of {', '.join(map(str, middle))}" if isinstance(middle, list) else "last"
+
+    def describe(self) -> dict[str, object]:
+        """JSON-ready."""
+        return {
+            "layers": self.layers,
+            "crop": self.features.image.crop,
+            "loss": round(self.loss, 6),
+            "accuracy": round(self.accuracy, 6),
+            "worse_than_best": round(self.worse, 6),
+            "standard_error": round(self.standard_error, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The features that were chosen, and what they were compared with (empty: there was no choice)."""
+
+    features: Features
+    compared: tuple[Judged, ...] = ()
+
+    def describe(self) -> dict[str, object]:
+        """For the manifest."""
+        if not self.compared:
+            return {}
+        rows = [{**one.describe(), "chosen": one.features is self.features} for one in self.compared]
+        return {"rule": _RULE, "loss": "cross-entropy of held-out training photos", "compared": rows}
+
+    def jsonl(self) -> bytes:
+        """The first lines of ``trials.jsonl``: one a reading that was compared, with the ``stage`` "reading"."""
+        lines = (
+            {"stage": "reading", **one.describe(), "chosen": one.features is self.features} for one in self.compared
+        )
+        return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
+
+    def sections(self) -> list[Section]:
+        """The report's section, where readings were compared."""
+        if not self.compared:
+            return []
+        rows = [
+            (
+                one.layers + (" (chosen)" if one.features is self.features else ""),
+                f"{one.features.image.crop:.3g}",
+                f"{one.loss:.4f}",
+                f"{one.worse:.4f} ± {one.standard_error:.4f}",
+                f"{100 * one.accuracy:.2f} %",
+            )
+            for one in self.compared
+        ]
+        told = (
+            "Which layers of the backbone the head reads, and how much of a photo's short side the backbone sees, "
+            f"judged on training photos that were held out. Taken was {_RULE}. --output and --resize-short state it."
+        )
+        head = ("Layers", "Of the short side", "Loss", "Worse than the best", "Held-out photos right")
+        return [Section.of("What is read of the backbone", paragraph(told), table(head, rows))]
+
+
+def candidates(features: Features) -> list[Features]:
+    """What may be read, the simplest first: the last layer, then middle ones too; as much as is usual, then all."""
+    wide = with_middle(features) if "layers" in features.undecided else None
+    crops = [features.image.crop]
+    if "crop" in features.undecided and features.image.crop < WHOLE:
+        crops.append(WHOLE)
+    layers = [features] if wide is None else [features, wide]
+    return [_cropped(one, crop) for one, crop in product(layers, crops)]
+
+
+def _cropped(features: Features, crop: float) -> Features:
+    if crop == features.image.crop:
+        return features
+    assumed = [told for told in features.assumed if told != CROP_ASSUMED]
+    return replace(
+        features,
+        image=replace(features.image, crop=crop),
+        description={**features.description, "assumed": assumed},
+        assumed=tuple(assumed),
+    )
+
+
+def choose(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Reading:
+    """Compares the candidates on training photos (``learn.CHOICE_PHOTOS`` at most) and takes one by the rule."""
+    possible = candidates(features)
+    photos = parts.parts["train"]
+    some = [photos[position] for position in some_photos(photos, options.seed)]
+    folds = min(CHOICE_FOLDS, fewest_pictures(some))
+    if len(possible) == 1 or folds < 2:
+        return Reading(features)
+    judged = _compare(options, possible, some, numbers(some, parts.labels), folds, progress)
+    chosen = next(one for one in judged if one.worse <= one.standard_error)
+    progress.say(
+        f"Read of the backbone: layers {chosen.layers}; {chosen.features.image.crop:.3g} of the short side: "
+        f"cross-validated loss {chosen.loss:.4f} (the usual: {judged[0].loss:.4f}) on {len(some)} photos"
+    )
+    return Reading(chosen.features, tuple(judged))
+
+
+def _compare(
+    options: ClassifierOptions,
+    possible: Sequence[Features],
+    photos: Sequence[Checked],
+    labels: strength.Labels,
+    folds: int,
+    progress: Progress,
+) -> list[Judged]:
+    groups = groups_of(photos)
+    cuts = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
+    rows = _rows(options, possible, photos, progress)
+    found = []
+    with threadpool_limits(1, user_api="blas"), progress.task("Choosing what to read", len(possible)) as advance:
+        for features in possible:
+            width = None if len(features.outputs) > 1 else features.dimensions
+            own = rows[features.image.crop][:, None, :width]
+            examples = strength.principal(strength.Examples(own, labels, groups, (PLAIN,)))
+            found.append(strength.cross_validate(strength.Choice("none", 0, flip=False), examples, cuts))
+            advance(1)
+    best = min((losses for _, losses, _ in found), key=lambda losses: float(losses.mean()))
+    return [
+        Judged(
+            features,
+            float(losses.mean()),
+            float(right.mean()),
+            float((losses - best).mean()),
+            float((losses - best).std() / np.sqrt(len(losses))),
+        )
+        for features, (_, losses, right) in zip(possible, found, strict=True)
+    ]
+
+
+def _rows(
+    options: ClassifierOptions, possible: Sequence[Features], photos: Sequence[Checked], progress: Progress
+) -> Mapping[float, Floats]:
+    """For each crop, the rows of the features that read most: the others' are the first columns of the same run."""
+    widest = {features.image.crop: features for features in possible}
+    return {
+        crop: embed(
+            to_bytes(features.model),
+            plain(photos, features.image),
+            outputs=features.outputs,
+            optimise=True,
+            cache=options.feature_cache(),
+            title=f"Features of {crop:.3g} of the short side",
+            progress=progress,
+        )
+        for crop, features in widest.items()
+    }
