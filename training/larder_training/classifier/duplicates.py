@@ -52,16 +52,43 @@ def group(hashes: Sequence[int] | NDArray[np.uint64], thumbnails: NDArray[np.uin
     Returns:
         ``[n]``: the lowest position of each photo's group.
     """
-    groups: Groups = np.arange(len(hashes))
+    hashes, groups = np.array(hashes, np.uint64), np.arange(len(hashes))
     found: list[NDArray[np.int64]] = []
-    for pairs in _candidates(np.array(hashes, np.uint64)):
-        apart = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]  # thousands of frames of one film are soon one group
-        near = _alike(apart, thumbnails)
-        if len(near):
-            found.append(near)
-        if sum(map(len, found)) >= _PAIRS:
-            groups, found = _joined(groups, found), []
+    for some, others in _tiles(hashes):
+        pairs = _near(hashes, groups, some, others)
+        for start in range(0, len(pairs), _PAIRS):
+            near = _alike(_apart(pairs[start : start + _PAIRS], groups), thumbnails)
+            found += [near] if len(near) else []
+            if sum(map(len, found)) >= _PAIRS:
+                groups, found = _joined(groups, found), []
     return _joined(groups, found)
+
+
+def _tiles(hashes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Positions ``[m]`` and ``[n]`` that share one of eight bytes (multi-index hashing, Norouzi et al. 2012)."""
+    columns = hashes.astype(">u8").view(np.uint8).reshape(-1, _BANDS)
+    for band in range(_BANDS):
+        order = np.argsort(columns[:, band], kind="stable")
+        edges = np.flatnonzero(np.diff(columns[order, band])) + 1
+        for bucket in np.split(order, edges):
+            for some, others in combinations_with_replacement(range(0, len(bucket), _TILE), 2):
+                yield bucket[some : some + _TILE], bucket[others : others + _TILE]
+
+
+def _near(
+    hashes: NDArray[np.uint64], groups: Groups, some: NDArray[np.int64], others: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Pairs ``[k, 2]`` of near hashes; where they are of one group already, as frames of a film soon are, none."""
+    if groups[some].min() == groups[others].max() and groups[others].min() == groups[some].max():
+        return np.zeros((0, 2), np.int64)
+    row, column = np.nonzero(np.bitwise_count(hashes[some][:, None] ^ hashes[others][None, :]) <= MAX_BITS)
+    pairs = _apart(np.stack([some[row], others[column]], axis=1), groups)
+    return pairs[pairs[:, 0] < pairs[:, 1]] if some[0] == others[0] else pairs
+
+
+def _apart(pairs: NDArray[np.int64], groups: Groups) -> NDArray[np.int64]:
+    apart: NDArray[np.int64] = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]
+    return apart
 
 
 def _joined(groups: Groups, pairs: Sequence[NDArray[np.int64]]) -> Groups:
@@ -76,26 +103,6 @@ def _joined(groups: Groups, pairs: Sequence[NDArray[np.int64]]) -> Groups:
     np.minimum.at(lowest, component, np.arange(number))
     joined: Groups = lowest[component[groups]]
     return joined
-
-
-def _candidates(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
-    """Pairs ``[m, 2]`` of near hashes. They share one of eight bytes (multi-index hashing, Norouzi et al. 2012)."""
-    columns = hashes.astype(">u8").view(np.uint8).reshape(-1, _BANDS)
-    for band in range(_BANDS):
-        order = np.argsort(columns[:, band], kind="stable")
-        edges = np.flatnonzero(np.diff(columns[order, band])) + 1
-        for bucket in np.split(order, edges):
-            for some, others in combinations_with_replacement(range(0, len(bucket), _TILE), 2):
-                pairs = _near(hashes, bucket[some : some + _TILE], bucket[others : others + _TILE])
-                yield from (pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS))
-
-
-def _near(hashes: NDArray[np.uint64], some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pairs of near hashes, each once where ``some`` are ``others``."""
-    distance = np.bitwise_count(hashes[some][:, None] ^ hashes[others][None, :])
-    row, column = np.nonzero(distance <= MAX_BITS)
-    pairs = np.stack([some[row], others[column]], axis=1)
-    return pairs[column > row] if some[0] == others[0] else pairs
 
 
 def _alike(pairs: NDArray[np.int64], thumbnails: NDArray[np.uint8]) -> NDArray[np.int64]:
