@@ -1,5 +1,7 @@
 """Peak memory of a whole training by the number of images, step by step: CIFAR-10, built-in features.
 
+Anonymous memory is what a training needs; pages of files that it maps or reads can be dropped at any time.
+
 Each size runs in a process of its own. Where more images are asked for than there are, the same pictures come again
 under new bytes (a number behind the picture's end), so that none is left out as a copy.
 """
@@ -14,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -22,44 +25,57 @@ from larder_training.classifier.train import train
 from larder_training.progress import Advance, Progress
 
 MIB = 2**20
+LOOK_EVERY = 0.005  # seconds
 
 
 class Watched(Progress):
-    """Notes the peak of each step: all resident memory, and what of it is no mapped file."""
+    """Notes the peak of each step, and of what comes after it: anonymous memory and mapped files."""
 
-    peaks: dict[str, tuple[float, float, float]]
+    watch: "Watch"
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 - as the base class has it
-        """One step. The peak is the kernel's, set back as a step begins and read as the next begins."""
-        self.note("between")
-        began = time.monotonic()
-        anonymous = [resident()[1]]
+        """One step."""
+        self.watch.begin(title)
+        yield lambda _units: None
+        self.watch.begin(f"after: {title}")
 
-        def advance(_units: int) -> None:
-            anonymous.append(resident()[1])
 
-        yield advance
-        self.note(title, max(anonymous), time.monotonic() - began)
+class Watch(Thread):
+    """Looks at this process every few milliseconds; ``peaks`` are MiB (anonymous, of files) and seconds by step."""
 
-    def note(self, title: str, anonymous: float = 0.0, seconds: float = 0.0) -> None:
-        """Adds the peak since the last note."""
-        peak = resident()[0]
-        old = self.peaks.get(title, (0.0, 0.0, 0.0))
-        self.peaks[title] = (max(old[0], peak), max(old[1], anonymous), old[2] + seconds)
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peaks: dict[str, tuple[float, float, float]] = {}
+        self.begin("before")
+
+    def begin(self, title: str) -> None:
+        """What is seen from now on is this step's."""
+        self._title = title
+
+    def run(self) -> None:
+        """Until the process ends."""
+        last = time.monotonic()
+        while True:
+            time.sleep(LOOK_EVERY)
+            now, title = time.monotonic(), self._title
+            old, seen = self.peaks.get(title, (0.0, 0.0, 0.0)), resident()
+            self.peaks[title] = (max(old[0], seen[0]), max(old[1], seen[1]), old[2] + now - last)
+            last = now
 
 
 def resident() -> tuple[float, float]:
-    """Peak resident memory and, now, resident memory that is no file, in MiB."""
+    """Resident MiB: anonymous, which only swap could take over, and of files, which the system drops at will."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) / 1024, int(lines["RssAnon"].split()[0]) / 1024
+    anonymous, files = (int(lines[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
+    return anonymous, files
 
 
 def one(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
     """Trains on so many images; the peaks by step."""
-    progress = Watched(quiet=True)
-    object.__setattr__(progress, "peaks", {})  # the class is frozen
+    progress, watch = Watched(quiet=True), Watch()
+    object.__setattr__(progress, "watch", watch)  # the class is frozen
+    watch.start()
     with tempfile.TemporaryDirectory(prefix="larder-") as temporary:
         manifest = write_manifest(folder, images, Path(temporary))
         options = ClassifierOptions(
@@ -75,8 +91,7 @@ def one(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
         began = time.monotonic()
         train(options, progress)
         seconds = time.monotonic() - began
-    progress.note("between")
-    return {"images": images, "seconds": seconds, "peaks": progress.peaks}
+    return {"images": images, "seconds": seconds, "peaks": watch.peaks}
 
 
 def write_manifest(folder: Path, images: int, temporary: Path) -> Path:
@@ -118,15 +133,16 @@ def main() -> None:
         found.append(json.loads(ran.stdout.splitlines()[-1]))
         print(ran.stdout.splitlines()[-1], file=sys.stderr)
     titles = list(dict.fromkeys(title for run in found for title in run["peaks"]))
-    print("peak MiB (anonymous MiB)".ljust(44), *(f"{run['images']:>16}" for run in found))
+    print("peak anonymous MiB (of files)".ljust(44), *(f"{run['images']:>16,}" for run in found))
     for title in titles:
         cells = [run["peaks"].get(title, (0, 0, 0)) for run in found]
-        print(title.ljust(44), *(f"{peak:>8.0f} ({anonymous:>5.0f})" for peak, anonymous, _ in cells))
-    tops = [max(peak for peak, *_ in run["peaks"].values()) for run in found]
+        print(title.ljust(44), *(f"{anonymous:>8.0f} ({files:>5.0f})" for anonymous, files, _ in cells))
+    tops = [max(anonymous for anonymous, *_ in run["peaks"].values()) for run in found]
     print("highest".ljust(44), *(f"{top:>16.0f}" for top in tops))
     print("seconds".ljust(44), *(f"{run['seconds']:>16.0f}" for run in found))
-    slope = np.polyfit([run["images"] for run in found], [top * MIB for top in tops], 1)[0] if len(found) > 1 else 0.0
-    print(f"bytes an image: {slope:.0f}")
+    if len(found) > 1:
+        slope = np.polyfit([run["images"] for run in found], [top * MIB for top in tops], 1)[0]
+        print(f"anonymous bytes an image: {slope:.0f}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from PIL import Image
 
 from larder.errors import InvalidRequest
 from larder.image import decode
+from larder_training.classifier import duplicates
 from larder_training.classifier.dataset import Photo, read_dataset
 from larder_training.classifier.duplicates import THUMBNAIL, dhash, group, shrink
 from larder_training.classifier.scan import Checked, Scan, scan
@@ -95,7 +96,10 @@ def test_hashes_that_are_near_do_not_make_duplicates_of_thumbnails_that_differ()
     assert group([dhash(faint), dhash(strong)], np.stack([shrink(faint), shrink(strong)])).tolist() == [0, 1]
 
 
-def test_groups_agree_with_comparing_all_pairs() -> None:
+@pytest.mark.parametrize(("tile", "pairs"), [(1024, 2048), (3, 2)])
+def test_groups_agree_with_comparing_all_pairs(tile: int, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_TILE", tile)
+    monkeypatch.setattr(duplicates, "_PAIRS", pairs)
     random = np.random.default_rng(0)
     hashes = [int(h) for h in random.integers(0, 2**63, 40)]
     for _ in range(60):  # flips a few bits of earlier ones: chains of near hashes
