@@ -298,6 +298,7 @@ def test_the_command_prints_json_alone_when_asked(photos: Path, tmp_path: Path) 
         (["--model", "a", "--copies", "99"], "copies is 99"),
         (["--model", "a", "--test", "0.9"], "test 0.9"),
         (["--model", "a", "--folds", "1"], "folds is 1"),
+        (["--model", "a", "--cache-bytes", "-1"], "cache_bytes is -1: give 0 or more, or --no-cache."),
         (["--model", "a", "--mean", "x"], "'x' is no number"),
         (["--model", "a", "--backbone", "missing.onnx"], "no backbone 'missing.onnx'"),
         (["--model", "a", "--backbone", "ftp://host/a.onnx"], "cannot be fetched by ftp"),

@@ -107,6 +107,8 @@ class ClassifierOptions:
             raise InvalidRequest(
                 "The built-in features hold colour statistics: leave --colour-statistics out, or give --backbone."
             )
+        if self.cache_bytes < 0:
+            raise InvalidRequest(f"cache_bytes is {self.cache_bytes}: give 0 or more, or --no-cache.")
         _check_answers(self.false_alarms, self.precision)
         if not 2 <= self.folds <= 20:
             raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")

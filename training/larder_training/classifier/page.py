@@ -4,9 +4,11 @@ import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
+from unicodedata import bidirectional
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -95,7 +97,14 @@ def _headline(parts: Split, exported: Exported, test: Mapping[str, Any]) -> Sect
 def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Section:
     matrix = np.array(counts)
     told = "Test photos by class (rows) and label given (columns); shades are shares of the class."
-    blocks = [figure(_matrix(matrix, labels), told)] if len(labels) <= _NAMED else []
+    blocks = []
+    if len(labels) <= _NAMED:
+        named = all(map(_drawable, labels))
+        ticks = [_short(label) if named else str(number) for number, label in enumerate(labels, 1)]
+        blocks.append(figure(_matrix(matrix, ticks), told))
+        if not named:
+            numbered = ", ".join(f"{number} {label}" for number, label in enumerate(labels, 1))
+            blocks.append(paragraph(f"Classes are numbered, for not all letters can be drawn: {numbered}."))
     wrong = matrix - np.diag(matrix.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
     pairs = [np.unravel_index(position, wrong.shape) for position in order]
@@ -103,6 +112,16 @@ def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Sectio
     if rows:
         blocks.append(table(("Class", "Taken for", "Photos", "Of"), rows))
     return Section.of("Which labels are confused", *blocks)
+
+
+def _drawable(text: str) -> bool:
+    """Whether matplotlib's own font has every letter, and writes them in the right order: it knows left to right."""
+    font = get_font(findfont("DejaVu Sans"))
+    return all(font.get_char_index(ord(letter)) and bidirectional(letter) not in {"R", "AL"} for letter in text)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONG else f"{label[: _LONG - 1]}…"
 
 
 def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
@@ -113,9 +132,8 @@ def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xlabel("label given")
     axes.set_ylabel("class")
-    short = [label if len(label) <= _LONG else f"{label[: _LONG - 1]}…" for label in labels]
-    axes.set_xticks(range(len(labels)), short, rotation=90, parse_math=False)
-    axes.set_yticks(range(len(labels)), short, parse_math=False)
+    axes.set_xticks(range(len(labels)), labels, rotation=90, parse_math=False)
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)
     if len(labels) <= _NUMBERED:
         for row, column in np.argwhere(matrix):
             colour = "white" if shares[row, column] > 0.5 else "black"
