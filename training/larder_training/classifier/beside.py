@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from larder.serving import ImageSpec, SideColumn
@@ -16,7 +15,7 @@ from larder_training.classifier import colour, side
 from larder_training.classifier.cache import FeatureCache
 from larder_training.classifier.features import embed
 from larder_training.classifier.graph import HEAD_INPUTS, Floats, to_bytes
-from larder_training.classifier.rows import let_go, pieces, room
+from larder_training.classifier.rows import let_go, loaded, pieces, room
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.views import Views
 from larder_training.progress import Progress
@@ -114,7 +113,6 @@ class Beside:
 
 def usual_deviation(features: Floats) -> float:
     """The median deviation of features ``[N, D]``, to three digits; 1 where they hardly vary."""
-    rows: NDArray[np.float32] = features[:: max(1, len(features) // 4096)]
+    rows = loaded(features, np.arange(0, len(features), max(1, len(features) // 4096)))
     deviation = float(np.median(rows.std(axis=0)))
-    let_go(features)
     return float(f"{deviation:.3g}") if deviation > 1e-6 else 1.0

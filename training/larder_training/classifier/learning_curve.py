@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from larder_training.classifier.learn import Material
 from larder_training.classifier.recipe import Lesson, fit_recipe
-from larder_training.classifier.rows import let_go
+from larder_training.classifier.rows import loaded
 from larder_training.classifier.search import Examples, sample
 from larder_training.classifier.standard import Standard
 from larder_training.classifier.trials import Trial
@@ -121,8 +121,7 @@ def _plain(material: Material) -> Examples:
     """Photos as they are served, a bounded number of them, standardised."""
     plain = np.flatnonzero(~material.changed)
     rows = plain[sample(material.labels[plain], material.groups[plain])]
-    features = material.features[rows]
-    let_go(material.features)
+    features = loaded(material.features, rows)
     standard = Standard.of(features).apply(features)
     return Examples(standard, material.labels[rows], material.groups[rows], material.changed[rows])
 

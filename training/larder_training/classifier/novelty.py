@@ -21,7 +21,7 @@ from scipy.linalg import eigh
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.rows import let_go, pieces
+from larder_training.classifier.rows import let_go, loaded, pieces
 
 AXES: Final = 64
 MAX_ROWS: Final = 10_000  # photos that the covariance is learnt from; the means are learnt from all
@@ -151,7 +151,7 @@ def held_out(features: Floats, labels: Labels, groups: NDArray[np.int64]) -> Flo
         groups: ``[N]``; photos of one group stay in one fold.
     """
     rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:MAX_ROWS])
-    features, labels, groups = features[rows], labels[rows], groups[rows]
+    features, labels, groups = loaded(features, rows), labels[rows], groups[rows]
     _, labels = np.unique(labels, return_inverse=True)
     folds = min(FOLDS, *(len(np.unique(groups[labels == label])) for label in range(labels.max() + 1)))
     scores = np.empty(len(labels), np.float32)

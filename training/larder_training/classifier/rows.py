@@ -75,9 +75,17 @@ def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
     return owner if isinstance(owner, mmap.mmap) else None
 
 
+def loaded(array: NDArray[S], rows: NDArray[np.int64]) -> NDArray[S]:
+    """A copy ``[len(rows), D]`` of these few rows, in memory."""
+    return _copied(array, rows, np.empty((len(rows), array.shape[1]), array.dtype))
+
+
 def gathered(array: NDArray[S], rows: NDArray[np.int64]) -> NDArray[S]:
     """A copy ``[len(rows), D]`` of these rows, which lies in a file where it is large."""
-    copy: NDArray[S] = room(len(rows), array.shape[1], array.dtype)
+    return _copied(array, rows, room(len(rows), array.shape[1], array.dtype))
+
+
+def _copied(array: NDArray[S], rows: NDArray[np.int64], copy: NDArray[S]) -> NDArray[S]:
     for piece in pieces(len(rows)):
         copy[piece] = array[rows[piece]]
         let_go(array)

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from larder_training.classifier.calibrate import temperature
 from larder_training.classifier.graph import Floats
-from larder_training.classifier.rows import let_go, pieces
+from larder_training.classifier.rows import let_go, loaded, pieces
 from larder_training.classifier.streaming import in_order
 from larder_training.progress import Progress
 
@@ -121,14 +121,13 @@ def _some(rows: NDArray[np.int64], labels: Labels, seed: int) -> NDArray[np.int6
 
 def _judged(features: Floats, labels: Labels, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> Floats:
     """Logits of the rows ``judge`` from a model of the rows ``learn``."""
-    taken = np.asarray(features[learn], np.float32)
-    let_go(features)
-    centre, spread = taken.mean(axis=0), taken.std(axis=0)
+    rows = loaded(features, learn)
+    centre, spread = rows.mean(axis=0), rows.std(axis=0)
     scale = 1 / np.maximum(spread, max(0.1 * float(np.median(spread)), 1e-6))
-    taken -= centre
-    taken *= scale
+    rows -= centre
+    rows *= scale
     model = LogisticRegression(C=1 / (STRENGTH * len(learn)), max_iter=MAX_ITERATIONS, tol=1e-4)
-    model.fit(taken, labels[learn])
+    model.fit(rows, labels[learn])
     logits = np.full((len(judge), int(labels.max()) + 1), _NEVER_SEEN, np.float32)
     for piece in pieces(len(judge)):
         some = (features[judge[piece]] - centre) * scale

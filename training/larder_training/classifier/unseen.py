@@ -16,7 +16,7 @@ from larder_training.classifier.graph import Floats
 from larder_training.classifier.learn import Material
 from larder_training.classifier.metrics import separation
 from larder_training.classifier.options import ClassifierOptions
-from larder_training.classifier.rows import let_go
+from larder_training.classifier.rows import loaded
 from larder_training.report import Section, figure, paragraph, table
 
 CLASSES: Final = 20  # left out at most; of more, these are drawn by the seed
@@ -57,8 +57,8 @@ def estimate(material: Material, labels: Sequence[str], *, rate: float, seed: in
     """
     plain = np.flatnonzero(~material.changed)
     plain = np.sort(np.random.default_rng(seed).permutation(plain)[:MAX_ROWS])
-    features, truth, groups = material.features[plain, : material.looks], material.labels[plain], material.groups[plain]
-    let_go(material.features)
+    features = loaded(material.features[:, : material.looks], plain)
+    truth, groups = material.labels[plain], material.groups[plain]
     sizes = [len(np.unique(groups[truth == label])) for label in range(len(labels))]
     folds = min(FOLDS, *sizes)
     if len(labels) < LEAST_CLASSES or folds < 2:
