@@ -1,19 +1,23 @@
 """Rows that do not fit into memory: what is learnt from them is what would have been learnt in memory."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from larder_training.classifier import hidden, rows
+from larder_training.classifier import hidden, refit, rows, search
 from larder_training.classifier.head import Head, fit
 from larder_training.classifier.hidden import Rows, Schooling, school
 from larder_training.classifier.linear import fit_linear, nothing
-from larder_training.classifier.options import Limits
+from larder_training.classifier.options import ClassifierOptions, Limits
 from larder_training.classifier.rows import gathered, let_go, room
 from larder_training.classifier.standard import Standard, Streamed, standardised
+from larder_training.classifier.train import train
 from larder_training.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -133,3 +137,25 @@ def test_a_training_beyond_memory_gives_the_head_of_one_in_memory(monkeypatch: p
     )
     np.testing.assert_allclose(streamed.novelty.score(features), whole.novelty.score(features), atol=1e-4)
     np.testing.assert_array_equal(streamed.weights, head().weights)
+
+
+def test_a_whole_training_beyond_memory_is_the_one_in_memory(
+    options: ClassifierOptions, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_ROWS", 60)  # of 126: the head is chosen on a sample, and learns from all
+    monkeypatch.setattr(refit, "MAX_ROWS", 60)
+    few = Limits(trials=2, hidden=False)
+    asked = replace(options, model="small", backbone=str(backbone), dtype="float32", search=few)
+
+    def trained(name: str) -> tuple[Path, dict[str, Any]]:
+        made = train(replace(asked, out=tmp_path / name))
+        return made, json.loads((made / "manifest.json").read_bytes())["evaluation"]
+
+    _, whole = trained("whole")
+    monkeypatch.setattr(rows, "IN_MEMORY", 1000)
+    monkeypatch.setattr(rows, "PIECE", 16)
+    (first, streamed), (second, _) = trained("first"), trained("second")
+    assert first.name == second.name
+    for part in ("validation", "test"):
+        assert streamed[part]["accuracy"] == whole[part]["accuracy"]
+        assert streamed[part]["cross_entropy"] == pytest.approx(whole[part]["cross_entropy"], abs=1e-3)
