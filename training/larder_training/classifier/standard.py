@@ -70,12 +70,13 @@ class Streamed:
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> Floats:
         """The standardised rows, in memory. Numbers of rows that ascend read the file in order."""
         if isinstance(rows, slice):
-            found = self.standard.apply(self.features[rows])
-        else:
-            found = np.empty((len(rows), self.shape[1]), np.float32)
-            for piece in pieces(len(rows)):
-                found[piece] = self.standard.apply(self.features[rows[piece]])
-        let_go(self.features)
+            some = self.standard.apply(self.features[rows])
+            let_go(self.features)
+            return some
+        found = np.empty((len(rows), self.shape[1]), np.float32)
+        for piece in pieces(len(rows)):
+            found[piece] = self.standard.apply(self.features[rows[piece]])
+            let_go(self.features)
         return found
 
 
