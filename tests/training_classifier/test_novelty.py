@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from larder_training.classifier import backbone, novelty
-from larder_training.classifier.graph import optimise, session, to_bytes, with_head
+from larder_training.classifier.graph import MIDDLE, optimise, session, to_bytes, with_head
 from larder_training.classifier.learn import Material
 from larder_training.classifier.metrics import separation
-from larder_training.classifier.novelty import Novelty
+from larder_training.classifier.novelty import Looks, Novelty
 from larder_training.classifier.options import ClassifierOptions, Limits
 from larder_training.classifier.preprocessing import Preprocessing
 from larder_training.classifier.quantise import quantise
@@ -66,10 +66,14 @@ def by_the_book(features: Floats, labels: Labels, asked: Floats, axes: int) -> N
 
 
 def alone(made: Novelty, opset: int, size: int) -> bytes:
-    """A graph of nothing but the head on given features; its weights are 0."""
-    values = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", size])]
-    image = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", size])]
-    graph = helper.make_graph([helper.make_node("Identity", ["image"], ["features"])], "g", image, values)
+    """A graph of nothing but the head on given features, and middle layers if it looks at any; its weights are 0."""
+    sizes = {"features": size, MIDDLE: len(made.usual)}
+    parts = [name for name in sizes if sizes[name]]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", sizes[name]]) for name in parts]
+    image = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", sum(sizes.values())])]
+    lengths = numpy_helper.from_array(np.array([sizes[name] for name in parts], np.int64), "lengths")
+    nodes = [helper.make_node("Split", ["image", "lengths"], parts, axis=1)]
+    graph = helper.make_graph(nodes, "g", image, values, [lengths])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     zeros = np.zeros((size, made.directions.shape[1]), np.float32)
     return to_bytes(optimise(with_head(model, zeros, zeros[0], made), "extended"))
@@ -88,6 +92,59 @@ def test_the_graph_says_what_the_book_says(opset: int, classes: int, size: int) 
     np.testing.assert_allclose(found, expected, atol=2e-4)
     np.testing.assert_allclose(made.score(asked), expected, atol=2e-4)
     np.testing.assert_allclose(found[-3:], made.score(features[:3]), atol=2e-4)  # brightness alone is nothing new
+
+
+def with_middle(rows: int, seed: int = 0, *, strange: bool = False) -> tuple[Floats, Labels]:
+    """``clouds`` of 3 classes, and 5 columns of middle layers that are other for what is strange."""
+    features, labels = clouds(rows, 3, 30, seed)
+    random = np.random.default_rng(seed + 100)
+    middle = (random.normal(3, 1, (rows, 5)) + labels[:, None]) * np.array([0.1, 1, 1, 10, 1e-9]) + 7 * strange
+    return np.concatenate([features, middle], axis=1).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_middle_layers_count_by_their_deviations(opset: int) -> None:
+    features, labels = with_middle(300)
+    asked, _ = with_middle(20, 7, strange=True)
+    made, held_out = novelty.learn(features, labels, np.arange(300), Looks(30, 5))
+    taught = features[:, 30:].astype(np.float64)
+    means = np.stack([taught[labels == label].mean(axis=0) for label in range(3)])
+    deviation = (taught - means[labels]).std(axis=0)
+    deviation = np.maximum(deviation, 0.1 * np.median(deviation))
+    beside = np.sqrt((((asked[:, None, 30:] - means) / deviation) ** 2).mean(axis=2)).min(axis=1)
+    expected = by_the_book(features[:, :30], labels, asked[:, :30], 15) + made.weight * beside
+    (found,) = session(alone(made, opset, 30)).run(["novelty"], {"image": asked})
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+    np.testing.assert_allclose(made.score(asked), expected, rtol=2e-4)
+    # What stands behind them (side information) is not looked at
+    np.testing.assert_array_equal(made.score(np.pad(asked, ((0, 0), (0, 2)), constant_values=9)), made.score(asked))
+    assert made.weight > 0
+    assert len(held_out) == 300
+
+
+def test_the_weight_makes_the_second_distance_spread_by_its_share() -> None:
+    by_class, beside = np.arange(101, dtype=np.float32), 40 * np.arange(101, dtype=np.float32) + 7
+    beside[-1] = 1e6  # one odd photo says nothing about the others
+    assert novelty.weigh(by_class, beside) == pytest.approx(novelty.SHARE / 40)
+    assert novelty.weigh(by_class, np.zeros(101, np.float32)) == 0
+
+
+def test_a_stranger_that_only_the_middle_layers_see_is_told() -> None:
+    features, labels = with_middle(600)
+    (familiar, _), (strange, _) = with_middle(200, 5), with_middle(200, 5, strange=True)
+    made, held_out = novelty.learn(features, labels, np.arange(600), Looks(30, 5))
+    alone, _ = novelty.learn(features, labels, np.arange(600), Looks(30))
+    assert separation(made.score(familiar), made.score(strange)) > 0.95
+    assert separation(alone.score(familiar), alone.score(strange)) == pytest.approx(0.5)  # the same last layers
+    assert separation(held_out, made.score(familiar)) == pytest.approx(0.5, abs=0.06)
+
+
+def test_rows_are_learnt_from_where_they_lie() -> None:
+    features, labels = with_middle(300)
+    rows = np.flatnonzero(np.arange(300) % 4)
+    there = novelty.fit(features, labels, looks=Looks(30, 5), rows=rows)
+    copied = novelty.fit(features[rows], labels[rows], looks=Looks(30, 5))
+    np.testing.assert_array_equal(there.score(features), copied.score(features))
 
 
 def test_a_picture_without_features_is_no_error() -> None:
@@ -218,8 +275,7 @@ def test_held_out_photos_are_as_novel_as_new_ones() -> None:
     features, labels = clouds(400, 4, 40)
     new, _ = clouds(400, 4, 40, seed=7)
     groups = np.arange(400) // 2  # each photo has a near-duplicate, of another class here
-    apart = novelty.held_out(features, labels, groups)
-    made = novelty.fit(features, labels)
+    made, apart = novelty.learn(features, labels, groups)
     assert separation(apart, made.score(new)) == pytest.approx(0.5, abs=0.06)
     # AND photos that taught are less novel than either, or holding out would be for nothing
     assert separation(made.score(features), made.score(new)) > 0.55
@@ -227,4 +283,7 @@ def test_held_out_photos_are_as_novel_as_new_ones() -> None:
 
 def test_a_class_of_one_picture_cannot_be_held_out() -> None:
     features, labels = clouds(40, 2, 10)
-    assert len(novelty.held_out(features, labels, np.where(labels == 0, 0, np.arange(40)))) == 0
+    made, apart = novelty.learn(features, labels, np.where(labels == 0, 0, np.arange(40)), Looks(8, 2))
+    assert len(apart) == 0
+    assert made.weight == 0  # nothing says how the two distances compare
+    assert np.isfinite(session(alone(made, 17, 8)).run(["novelty"], {"image": features})[0]).all()

@@ -107,9 +107,9 @@ def _held_out(taught: Taught, in_float: Floats, released: Floats, temperature: f
     ``in_float`` and ``released`` are what the heads read of them, ``[n, D]``. Novelty is that of the photos which were
     held out where novelty was learnt, moved by what int8 does to it; of photos that it has not learnt from, their own.
     """
-    novelty, seen = taught.head.novelty, len(taught.head.novelty.middle)
-    scores = novelty.score(released[:, :seen])
-    moved = np.median(scores - novelty.score(in_float[:, :seen]))
+    novelty = taught.head.novelty
+    scores = novelty.score(released)
+    moved = np.median(scores - novelty.score(in_float))
     apart = taught.head.held_out + moved.astype(np.float32)
     probabilities = softmax(taught.logits(released) / temperature, axis=1).astype(np.float32)
     return Answers(probabilities, apart if taught.refitted else np.concatenate([scores, apart]))

@@ -16,6 +16,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from larder_training.classifier import novelty_graph
 from larder_training.classifier.novelty import Novelty
 
 OPSET: Final = 17
@@ -131,17 +132,17 @@ def with_head(
     novelty: Novelty,
     hidden: tuple[Floats, Floats] | None = None,
 ) -> onnx.ModelProto:
-    """Puts the classifier on a graph whose one output is ``features`` ``[N, D]``.
+    """Puts the classifier on a graph that makes ``features`` ``[N, D]``, and maybe ``MIDDLE`` ``[N, M]``.
 
     ``probabilities = softmax(features @ weights + bias)`` with weights ``[D, C]`` that hold standardisation and
     temperature; ``embedding`` is the features at length 1; the output ``novelty`` is the score of ``novelty``. With
     ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] +
     hidden[1])`` in place of the features. Where the graph makes ``HEAD_INPUTS`` (``beside.Beside.join``), the head
-    reads those, and embedding and novelty still the features.
+    reads those, and embedding and novelty still the features, novelty ``MIDDLE`` too where it learnt from it.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    constants = {"head.weights": weights, "head.bias": bias, **novelty.constants()}
+    constants = {"head.weights": weights, "head.bias": bias, **novelty_graph.constants(novelty)}
     read = HEAD_INPUTS if any(HEAD_INPUTS in node.output for node in made.graph.node) else "features"
     if hidden is not None:
         constants |= {"hidden.weights": hidden[0], "hidden.bias": hidden[1]}
@@ -150,7 +151,7 @@ def with_head(
         numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
     )
     made.graph.node.extend(_head_nodes(read if hidden is None else "hidden.units"))
-    made.graph.node.extend(novelty.nodes(_opset(made)))
+    made.graph.node.extend(novelty_graph.nodes(novelty, _opset(made), MIDDLE))
     del made.graph.output[:]
     shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(novelty.middle)], "novelty": ["N"]}
     made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)

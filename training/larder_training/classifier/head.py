@@ -10,7 +10,7 @@ from larder_training.classifier import novelty
 from larder_training.classifier.graph import Floats
 from larder_training.classifier.hidden import Network
 from larder_training.classifier.linear import Linear
-from larder_training.classifier.novelty import Novelty
+from larder_training.classifier.novelty import Looks, Novelty
 from larder_training.classifier.options import Limits
 from larder_training.classifier.recipe import Fitted, Lesson, Recipe, fit_recipe
 from larder_training.classifier.rows import gathered
@@ -65,7 +65,7 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
     parent: Inherited | None = None,
     seed: int = 0,
     emphasis: Floats | None = None,
-    looks: int | None = None,
+    looks: Looks | None = None,
 ) -> Head:
     """Searches for the head and fits the one that was chosen to all rows.
 
@@ -80,7 +80,7 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
         parent: a head to start from.
         seed: decides a hidden layer's start and batches.
         emphasis: ``[D]``, what standardised features are multiplied by: regularisation then spares those over 1.
-        looks: how many of the first features novelty looks at (None: all of them).
+        looks: the columns that novelty looks at (None: all of them).
     """
     standard = Standard.of(features, emphasis)
     examples = Examples(standardised(features, standard), labels, groups, changed)
@@ -117,11 +117,12 @@ def relearn(
 
 
 def familiar(
-    features: Floats, labels: Labels, groups: NDArray[np.int64], changed: NDArray[np.bool_], looks: int | None
+    features: Floats, labels: Labels, groups: NDArray[np.int64], changed: NDArray[np.bool_], looks: Looks | None
 ) -> tuple[Novelty, Floats]:
     """What the photos as they are served taught, and their own novelty, held out in turn."""
-    served = gathered(features[:, :looks], np.flatnonzero(~changed)) if changed.any() else features[:, :looks]
-    return novelty.fit(served, labels[~changed]), novelty.held_out(served, labels[~changed], groups[~changed])
+    if changed.any():
+        features = gathered(features, np.flatnonzero(~changed))
+    return novelty.learn(features, labels[~changed], groups[~changed], looks)
 
 
 def _plain(fitted: Fitted, standard: Standard) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:

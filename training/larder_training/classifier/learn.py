@@ -13,6 +13,7 @@ from larder_training.classifier.backbone import Features
 from larder_training.classifier.evaluate import numbers
 from larder_training.classifier.features import embed
 from larder_training.classifier.graph import Floats, to_bytes
+from larder_training.classifier.novelty import Looks
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.split import Split
@@ -33,8 +34,7 @@ class Material:
     ``features`` ``[N, D]``, ``labels`` ``[N]``, ``groups`` ``[N]`` (one number for near-duplicates and all views of a
     photo), ``changed`` ``[N]`` (true for every view but the photo as it is served). ``augmentation`` says for the
     manifest which ``views`` there are and how they were chosen; ``compared`` are the choices that were judged for it.
-    ``emphasis`` is as ``head.fit`` takes it. Novelty looks at the first ``looks`` columns (None: all), the backbone's
-    last layer.
+    ``emphasis`` is as ``head.fit`` takes it, and ``looks``.
     """
 
     features: Floats
@@ -45,7 +45,7 @@ class Material:
     views: Views
     emphasis: Floats | None = None
     compared: tuple[Judged, ...] = ()
-    looks: int | None = None
+    looks: Looks | None = None
 
 
 def gather(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Material:
@@ -62,7 +62,7 @@ def gather(options: ClassifierOptions, features: Features, parts: Split, progres
         {**augment.describe(choice.name, choice.copies, flip=choice.flip), **told},
         Views(photos, features.image, wanted, options.seed),
         compared=tuple(judged),
-        looks=features.dimensions,
+        looks=Looks(features.dimensions, found.shape[1] - features.dimensions),
     )
 
 

@@ -1,105 +1,96 @@
-"""How unlike everything taught a picture is: the class-conditional distance behind ``unknown``.
+"""How unlike everything taught a picture is: the distances behind ``unknown``.
 
 The root of the embedding (features at length 1) is compared with the class means by the cosine in a space where the
 photos of one class spread equally in all directions: the metric of Mahalanobis scores (Lee et al., 2018, "A Simple
 Unified Framework for Detecting Out-of-Distribution Samples"), but of angles, so that a dull picture, which is near to
 everything, does not pass for a familiar one. The covariance within the classes is that of probabilistic principal
 components (Tipping and Bishop, 1999): its largest axes, and one variance for all others, so that it fits few photos and
-takes few weights. The root keeps a few strong features from deciding alone. ``benchmarks/classifier/unknowns.py`` has
-the numbers.
+takes few weights. The root keeps a few strong features from deciding alone.
+
+Where the backbone's middle layers are read, a second distance is added: how far their means lie from the nearest
+class's, each counted in its own deviation. The last layer knows what a picture shows and names a class for anything;
+the middle ones see edges and textures that were never taught (Lee et al. sum over layers too).
+``benchmarks/classifier/unknowns.py`` has the numbers.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 from scipy.linalg import eigh
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.rows import let_go, loaded, pieces
+from larder_training.classifier.rows import let_go, pieces
 
 AXES: Final = 64
 MAX_ROWS: Final = 10_000  # photos that the covariance is learnt from; the means are learnt from all
 FOLDS: Final = 4  # that photos are held out by, to see how novel a familiar photo may be
 LEAST_LENGTH: Final = 1e-6  # of a picture's way from the middle of everything taught
+SHARE: Final = 0.25  # of the second distance in the sum, both counted in interquartile ranges of held-out photos
+LEAST_DEVIATION: Final = 0.1  # share of the median deviation: what hardly varies must not decide alone
 _SMALL: Final = 1e-12
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
+def _none() -> Floats:
+    return np.empty(0, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Which columns novelty looks at: ``last`` of the backbone's last layer first, then ``middle`` means of others."""
+
+    last: int
+    middle: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """``novelty`` = 1 - the largest cosine between a picture and a class, both seen from the middle of all photos.
+    """``novelty`` = 1 - the largest cosine between a picture and a class, and the distance of its middle layers.
 
     With r = sign(u) sqrt(abs(u)) at length 1 of the embedding u, ``middle`` m ``[D]``, and the covariance S of r within
-    the classes: ``directions`` ``[D, C]`` are ``inverse(S) (mean of class - m)``, as long as makes ``(r - m) @
-    directions / length`` that cosine; ``length**2 = |r - m|**2 - |(r - m) @ axes|**2`` with ``axes`` ``[D, K]``.
-    0 is the mean of a class, 2 its opposite.
+    the classes: ``directions`` ``[D, C]`` are ``inverse(S) (mean of class - m)``, as long as makes
+    ``(r - m) @ directions / length`` that cosine; ``length**2 = |r - m|**2 - |(r - m) @ axes|**2`` with ``axes``
+    ``[D, K]``. 0 is the mean of a class, 2 its opposite. Added is ``weight`` times the least ``|(v - usual) * scale -
+    kind|`` over the ``kinds`` ``[M, C]``, for the middle layers' means v ``[M]``, where there are any.
     """
 
     middle: Floats
     directions: Floats
     axes: Floats
+    usual: Floats = field(default_factory=_none)
+    scale: Floats = field(default_factory=_none)
+    kinds: Floats = field(default_factory=_none)
+    weight: float = 0.0
 
     def score(self, features: Floats) -> Floats:
-        """``[N]`` for features ``[N, D]``, as the graph computes it; in pieces, for the roots are twice as large."""
-        scores = np.empty(len(features), np.float32)
-        for piece in pieces(len(features)):
-            away = _roots(features[piece]) - self.middle
+        """``[N]`` for rows whose first D + M columns are those that it was learnt from, as the graph computes it."""
+        return self.joined(*self.distances(features, np.arange(len(features))))
+
+    def joined(self, by_class: Floats, beside: Floats) -> Floats:
+        """``[N]``: the sum of the two distances, by their weight."""
+        return by_class + np.float32(self.weight) * beside
+
+    def distances(self, features: Floats, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """The two distances of these rows, each ``[N]``; in pieces, for the roots are twice as large."""
+        by_class, beside = np.empty(len(rows), np.float32), np.zeros(len(rows), np.float32)
+        first, end = len(self.middle), len(self.middle) + len(self.usual)
+        for piece in pieces(len(rows)):
+            taken = features[rows[piece], :end]
+            let_go(features)
+            away = _roots(taken[:, :first]) - self.middle
             square = (away**2).sum(axis=1) - ((away @ self.axes) ** 2).sum(axis=1)
             length = np.sqrt(np.maximum(square, LEAST_LENGTH**2))
-            scores[piece] = 1 - (away @ self.directions).max(axis=1) / length
-            let_go(features)
-        return scores
-
-    def constants(self) -> dict[str, Floats]:
-        """The tensors that ``nodes`` reads."""
-        return {
-            "novelty.middle": self.middle,
-            "novelty.directions": self.directions,
-            "novelty.axes": self.axes,
-            "novelty.least": np.array(LEAST_LENGTH**2, np.float32),
-            "novelty.one": np.array(1, np.float32),
-        }
-
-    @staticmethod
-    def nodes(opset: int) -> Iterable[onnx.NodeProto]:
-        """From ``embedding`` ``[N, D]`` to ``novelty`` ``[N]``, in operators of any ONNX runtime."""
-        yield helper.make_node("Abs", ["embedding"], ["novelty.sizes"])
-        yield helper.make_node("Sign", ["embedding"], ["novelty.signs"])
-        yield helper.make_node("Sqrt", ["novelty.sizes"], ["novelty.roots"])
-        yield helper.make_node("Mul", ["novelty.signs", "novelty.roots"], ["novelty.signed_roots"])
-        yield helper.make_node("LpNormalization", ["novelty.signed_roots"], ["novelty.unit"], axis=1, p=2)
-        yield helper.make_node("Sub", ["novelty.unit", "novelty.middle"], ["novelty.away"])
-        yield helper.make_node("MatMul", ["novelty.away", "novelty.axes"], ["novelty.along"])
-        yield from _sum_of_squares("novelty.away", "novelty.whole")
-        yield from _sum_of_squares("novelty.along", "novelty.part")
-        yield helper.make_node("Sub", ["novelty.whole", "novelty.part"], ["novelty.rest"])
-        yield helper.make_node("Max", ["novelty.rest", "novelty.least"], ["novelty.square"])  # rounding, and u = m
-        yield helper.make_node("Sqrt", ["novelty.square"], ["novelty.length"])
-        yield helper.make_node("MatMul", ["novelty.away", "novelty.directions"], ["novelty.all"])
-        if opset < 18:  # from then on the axes are an input
-            yield helper.make_node("ReduceMax", ["novelty.all"], ["novelty.best"], axes=[1], keepdims=0)
-        else:
-            axis = numpy_helper.from_array(np.array([1], np.int64), "axis")
-            yield helper.make_node("Constant", [], ["novelty.axis"], value=axis)
-            yield helper.make_node("ReduceMax", ["novelty.all", "novelty.axis"], ["novelty.best"], keepdims=0)
-        yield helper.make_node("Div", ["novelty.best", "novelty.length"], ["novelty.cosine"])
-        yield helper.make_node("Sub", ["novelty.one", "novelty.cosine"], ["novelty.signed"])
-        yield helper.make_node("Relu", ["novelty.signed"], ["novelty"])  # rounding may leave it a little below 0
-
-
-def _sum_of_squares(name: str, result: str) -> Iterable[onnx.NodeProto]:
-    axis = numpy_helper.from_array(np.array([1], np.int64), "axis")
-    yield helper.make_node("Mul", [name, name], [f"{result}.squares"])
-    yield helper.make_node("Constant", [], [f"{result}.axis"], value=axis)
-    yield helper.make_node("ReduceSum", [f"{result}.squares", f"{result}.axis"], [result], keepdims=0)
+            by_class[piece] = 1 - (away @ self.directions).max(axis=1) / length
+            if len(self.usual):
+                scaled = (taken[:, first:] - self.usual) * self.scale
+                nearest = (2 * scaled @ self.kinds - (self.kinds**2).sum(axis=0)).max(axis=1)
+                beside[piece] = np.sqrt(np.maximum((scaled**2).sum(axis=1) - nearest, 0))
+        return by_class, beside
 
 
 def _roots(features: Floats) -> NDArray[np.float64]:
@@ -117,51 +108,110 @@ def _mean_of_roots(features: Floats, rows: NDArray[np.int64]) -> NDArray[np.floa
     return total / len(rows)
 
 
-def fit(features: Floats, labels: Labels) -> Novelty:
-    """Learns what is familiar.
+def learn(
+    features: Floats, labels: Labels, groups: NDArray[np.int64], looks: Looks | None = None
+) -> tuple[Novelty, Floats]:
+    """Learns what is familiar, and how novel familiar photos are.
 
     Args:
-        features: ``[N, D]``; the plain photos, without changed copies.
+        features: ``[N, D + M]`` or wider; the plain photos, without changed copies.
         labels: ``[N]``, each of 0..C-1 present.
+        groups: ``[N]``; photos of one group stay in one fold.
+        looks: which columns count (None: all, as the last layer's).
+
+    Returns:
+        The novelty, and each photo's own to what the other folds taught: ``[N]``, of more than ``MAX_ROWS`` photos so
+        many. It is empty, and middle layers do not count, where a class cannot be cut into two.
     """
-    means = np.stack([_mean_of_roots(features, np.flatnonzero(labels == label)) for label in range(labels.max() + 1)])
+    made = fit(features, labels, looks=looks)
+    by_class, beside = _held_out(features, labels, groups, looks)
+    made = replace(made, weight=weigh(by_class, beside))
+    return made, made.joined(by_class, beside)
+
+
+def weigh(by_class: Floats, beside: Floats) -> float:
+    """What the second distance counts, by both distances of photos that were held out; 0 where there is none."""
+    if not len(beside) or not beside.any():
+        return 0.0
+    return SHARE * _spans(by_class) / max(_spans(beside), _SMALL)
+
+
+def _spans(scores: Floats) -> float:
+    """The interquartile range: a few odd photos move a deviation."""
+    low, high = np.quantile(scores, (0.25, 0.75))
+    return float(high - low)
+
+
+def fit(
+    features: Floats, labels: Labels, *, looks: Looks | None = None, rows: NDArray[np.int64] | None = None
+) -> Novelty:
+    """Learns what is familiar from these ``rows`` (None: all), without a copy of them; ``weight`` is still 0.
+
+    Args:
+        features: ``[N, D + M]``, as for ``learn``.
+        labels: ``[N]``; among the rows, each of 0..C-1 is present.
+        looks: as for ``learn``.
+        rows: positions in ``features``.
+    """
+    looks = looks or Looks(features.shape[1])
+    rows = np.arange(len(labels)) if rows is None else rows
+    last = features[:, : looks.last]
+    means = np.stack([_mean_of_roots(last, rows[labels[rows] == label]) for label in range(labels[rows].max() + 1)])
     middle = means.mean(axis=0)
-    rows = np.random.default_rng(0).permutation(len(labels))[:MAX_ROWS]
-    axes, variances, rest = _spread(features, labels, rows, means)
+    some = np.sort(rows[np.random.default_rng(0).permutation(len(rows))[:MAX_ROWS]])
+    axes, variances, rest = _spread(last, labels, some, means)
     away = means - middle
     # inverse(S) = (1 - axes (1 - rest / variances) axes') / rest, and rest itself cancels in a cosine.
     shares = 1 - rest / variances
     directions = away - (away @ axes * shares) @ axes.T
     lengths = np.sqrt(np.maximum((away * directions).sum(axis=1, keepdims=True), LEAST_LENGTH**2))
+    beside = _usual(features[:, looks.last : looks.last + looks.middle], labels, rows) if looks.middle else ()
     return Novelty(
         middle.astype(np.float32),
         np.ascontiguousarray((directions / lengths).T, np.float32),
         np.ascontiguousarray(axes * np.sqrt(shares), np.float32),
+        *beside,
     )
 
 
-def held_out(features: Floats, labels: Labels, groups: NDArray[np.int64]) -> Floats:
-    """``[N]``: each photo's novelty to what the other folds taught; empty where a class cannot be cut into two.
-
-    Of more than ``MAX_ROWS`` photos, so many.
-
-    Args:
-        features: ``[N, D]``, as for ``fit``.
-        labels: ``[N]``.
-        groups: ``[N]``; photos of one group stay in one fold.
+def _usual(values: Floats, labels: Labels, rows: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Of these rows: the middle of the classes' means ``[M]``, what makes a deviation from the own class's mean count
+    ``1 / sqrt(M)`` ``[M]``, and each class's mean so scaled, seen from the middle, ``[M, C]``.
     """
+    counts = np.bincount(labels[rows])
+    sums, squares = np.zeros((len(counts), values.shape[1])), np.zeros(values.shape[1])
+    for piece in pieces(len(rows)):
+        some = values[rows[piece]].astype(np.float64)
+        let_go(values)
+        np.add.at(sums, labels[rows[piece]], some)
+        squares += (some**2).sum(axis=0)
+    means = sums / counts[:, None]
+    deviation = np.sqrt(np.maximum(squares - counts @ means**2, 0) / len(rows))
+    least = max(LEAST_DEVIATION * float(np.median(deviation)), _SMALL)
+    scale = 1 / (np.maximum(deviation, least) * np.sqrt(len(deviation)))
+    usual = means.mean(axis=0)
+    kinds = ((means - usual) * scale).T
+    return usual.astype(np.float32), scale.astype(np.float32), np.ascontiguousarray(kinds, np.float32)
+
+
+def _held_out(
+    features: Floats, labels: Labels, groups: NDArray[np.int64], looks: Looks | None
+) -> tuple[Floats, Floats]:
+    """Both distances of each photo to what the other folds taught; empty where a class cannot be cut into two."""
     rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:MAX_ROWS])
-    features, labels, groups = loaded(features, rows), labels[rows], groups[rows]
-    _, labels = np.unique(labels, return_inverse=True)
-    folds = min(FOLDS, *(len(np.unique(groups[labels == label])) for label in range(labels.max() + 1)))
-    scores = np.empty(len(labels), np.float32)
+    _, numbers = np.unique(labels[rows], return_inverse=True)
+    folds = min(FOLDS, *(len(np.unique(groups[rows[numbers == label]])) for label in range(numbers.max() + 1)))
+    by_class, beside = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
     if folds < 2:
-        return scores[:0]
+        return by_class[:0], beside[:0]
+    renumbered = np.empty_like(labels)
     # Unshuffled: the folds then follow from the groups alone.
-    for taught, asked in StratifiedGroupKFold(folds).split(features, labels, groups):
-        _, renumbered = np.unique(labels[taught], return_inverse=True)  # large groups may leave a class out
-        scores[asked] = fit(features[taught], renumbered.astype(np.int64)).score(features[asked])
-    return scores
+    for taught, asked in StratifiedGroupKFold(folds).split(rows, numbers, groups[rows]):
+        _, own = np.unique(numbers[taught], return_inverse=True)  # large groups may leave a class out
+        renumbered[rows[taught]] = own
+        made = fit(features, renumbered, looks=looks, rows=rows[taught])
+        by_class[asked], beside[asked] = made.distances(features, rows[asked])
+    return by_class, beside
 
 
 def _spread(

@@ -1,7 +1,7 @@
 """What a release would make of classes that it was never taught: each class left out in turn plays the stranger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from larder_training.classifier.export import JUDGED, Exported
 from larder_training.classifier.graph import Floats
 from larder_training.classifier.learn import Material
 from larder_training.classifier.metrics import separation
+from larder_training.classifier.novelty import Looks
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.rows import loaded
 from larder_training.report import Section, figure, paragraph, table
@@ -57,8 +58,7 @@ def estimate(material: Material, labels: Sequence[str], *, rate: float, seed: in
     """
     plain = np.flatnonzero(~material.changed)
     plain = np.sort(np.random.default_rng(seed).permutation(plain)[:MAX_ROWS])
-    features = loaded(material.features[:, : material.looks], plain)
-    truth, groups = material.labels[plain], material.groups[plain]
+    features, truth, groups = loaded(material.features, plain), material.labels[plain], material.groups[plain]
     sizes = [len(np.unique(groups[truth == label])) for label in range(len(labels))]
     folds = min(FOLDS, *sizes)
     if len(labels) < LEAST_CLASSES or folds < 2:
@@ -68,7 +68,7 @@ def estimate(material: Material, labels: Sequence[str], *, rate: float, seed: in
     held_out = np.isin(np.arange(len(truth)), held)
     auroc, flagged, scores = {}, {}, []
     for label in sorted(np.random.default_rng(seed).permutation(len(labels))[:CLASSES].tolist()):
-        familiar, strange = leave_out(features, truth, held_out, [label])
+        familiar, strange = leave_out(features, truth, held_out, [label], material.looks)
         auroc[labels[label]] = separation(familiar, strange)
         flagged[labels[label]] = float((strange > novelty_threshold(familiar, rate)).mean())
         scores.append(strange)
@@ -76,14 +76,22 @@ def estimate(material: Material, labels: Sequence[str], *, rate: float, seed: in
 
 
 def leave_out(
-    features: Floats, labels: NDArray[np.int64], held_out: NDArray[np.bool_], strangers: Sequence[int]
+    features: Floats,
+    labels: NDArray[np.int64],
+    held_out: NDArray[np.bool_],
+    strangers: Sequence[int],
+    looks: Looks | None = None,
 ) -> tuple[Floats, Floats]:
-    """Novelty of the held-out photos of the other labels and of all photos of ``strangers``, taught with neither."""
+    """Novelty of the held-out photos of the other labels and of all photos of ``strangers``, taught with neither.
+
+    ``looks`` as ``novelty.learn`` takes it; the held-out photos weigh the distances.
+    """
     strange = np.isin(labels, strangers)
-    taught = ~strange & ~held_out
-    _, renumbered = np.unique(labels[taught], return_inverse=True)
-    made = novelty.fit(features[taught], renumbered.astype(np.int64))
-    return made.score(features[~strange & held_out]), made.score(features[strange])
+    _, renumbered = np.unique(np.where(strange, -1, labels), return_inverse=True)
+    made = novelty.fit(features, renumbered - 1, looks=looks, rows=np.flatnonzero(~strange & ~held_out))
+    familiar = made.distances(features, np.flatnonzero(~strange & held_out))
+    made = replace(made, weight=novelty.weigh(*familiar))
+    return made.joined(*familiar), made.joined(*made.distances(features, np.flatnonzero(strange)))
 
 
 def told(options: ClassifierOptions, exported: Exported, strangers: Unseen | None) -> dict[str, object]:
