@@ -7,6 +7,7 @@ some of them to calibrate and to test on, then `larder evaluate` on photos10/tes
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,18 +39,22 @@ def main() -> None:
     parser.add_argument("--backbone", default=str(SHARED / "backbone" / "mobilenetv2_100_fp32.onnx"))
     parser.add_argument("--sizes", type=int, nargs="*", default=[5, 10, 20, 50])
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--cache", type=Path, help="Folder of the feature cache. Default: none.")
     given = parser.parse_args()
     print(f"{'photos a class':>14} {'mean':>7} {'spread':>7} {'least':>7} {'most':>7} {'ECE':>6}")
     for size in given.sizes:
         accuracy, error = [], []
         for seed in range(given.draws):
-            with tempfile.TemporaryDirectory() as scratch:
+            with tempfile.TemporaryDirectory(prefix="larder-") as scratch:
                 data = draw(given.photos10 / "train", Path(scratch) / "photos", size, seed)
-                options = ClassifierOptions(data, "few", out=Path(scratch) / "out", backbone=given.backbone)
+                options = ClassifierOptions(
+                    data, "few", out=Path(scratch) / "out", backbone=given.backbone, cache=given.cache
+                )
                 release = train(options, Progress(quiet=True))
                 measured: Any = evaluate(release, given.photos10 / "test")
             accuracy.append(measured["accuracy"])
             error.append(measured["expected_calibration_error"])
+            print(f"{size}, draw {seed}: {accuracy[-1]:.2%}, ECE {error[-1]:.4f}", file=sys.stderr, flush=True)
         print(
             f"{size:>14} {np.mean(accuracy):>7.1%} {np.std(accuracy, ddof=1):>7.1%} {min(accuracy):>7.1%} "
             f"{max(accuracy):>7.1%} {np.mean(error):>6.3f}   {' '.join(f'{share:.1%}' for share in accuracy)}",

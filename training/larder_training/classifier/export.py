@@ -1,8 +1,7 @@
 """Makes the one graph that a release serves: quantised where that costs nothing, calibrated, optimised."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,19 +12,14 @@ from scipy.special import softmax
 from larder.rollout.graph import check_graph
 from larder.serving import ClassifierServing
 from larder_training.classifier import calibrate
-from larder_training.classifier.backbone import Features
-from larder_training.classifier.beside import Beside
 from larder_training.classifier.dataset import Part
 from larder_training.classifier.evaluate import Answers, ask, numbers
-from larder_training.classifier.features import embed, plain
+from larder_training.classifier.features import plain
 from larder_training.classifier.graph import Floats, optimise, to_bytes, with_head
 from larder_training.classifier.head import Head
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.quantise import Quantised, quantisable, quantise
-from larder_training.classifier.refit import Taught
-from larder_training.classifier.scan import Checked
-from larder_training.classifier.split import Split
-from larder_training.progress import Progress
+from larder_training.classifier.refit import Settled, Taught, acquainted, refit
 
 CALIBRATION: Final = 128  # training photos whose activations set the int8 ranges
 MODEL: Final = "model.onnx"
@@ -36,11 +30,12 @@ JUDGED: Final[tuple[Part, ...]] = ("validation", "test")
 class Exported:
     """The graph, how it is served, what it says of the judged parts, and how int8 compares with float.
 
-    ``validation`` are the photos that calibrate (``refit.Taught``): out of fold, or the validation part. ``in_float``
-    is the same graph in float32 where ``graph`` is int8, else None.
+    ``taught`` is the head with the photos that calibrate it, the judged part "validation": out of fold, or the
+    validation part. ``in_float`` is the graph in float32 where ``graph`` is int8, else None.
     """
 
     graph: onnx.ModelProto
+    taught: Taught
     serving: ClassifierServing
     truth: Mapping[Part, NDArray[np.int64]]
     answers: Mapping[Part, Answers]
@@ -53,30 +48,26 @@ class Exported:
         return to_bytes(self.graph)
 
 
-def export(
-    options: ClassifierOptions, features: Features, taught: Taught, beside: Beside, parts: Split, progress: Progress
-) -> Exported:
-    """Quantises if asked and worth it, calibrates by held-out photos through the graph that was chosen, and joins.
+def export(settled: Settled) -> Exported:
+    """Learns the last head, in int8 if asked and worth it, calibrates it by held-out photos, and joins the graph.
 
     The test photos are only asked at the end; nothing is chosen by them.
     """
-    head, photos = taught.head, {"validation": taught.photos, "test": parts.parts["test"]}
-    truth: dict[Part, NDArray[np.int64]] = {
-        "validation": taught.truth,
-        "test": numbers(parts.parts["test"], parts.labels),
-    }
-    rows = partial(_rows_of, options, features, beside, progress=progress)
-    in_float = {part: rows(features.model, photos[part]) for part in JUDGED}
-    quantised, why = _quantised(options, features, taught, parts, in_float["validation"], rows, progress)
+    options, features, parts = settled.options, settled.features, settled.parts
+    exact = refit(settled, features.model)
+    quantised, taught, why = _quantised(settled, exact)
+    taught = acquainted(taught, exact)
+    temperature = calibrate.temperature(taught.logits(), taught.truth)
     chosen = features.model if quantised is None or quantised.model is None else quantised.model
-    released = rows(optimise(chosen, "extended"), taught.photos)
-    temperature = calibrate.temperature(taught.logits(released), taught.truth)
-    graph = _whole(chosen, features, beside, head, temperature)
-    serving = ClassifierServing(MODEL, features.image, parts.labels, (), temperature, None, beside.columns)
-    model = to_bytes(graph)
+    graph = _whole(settled, chosen, taught.head, temperature)
+    columns = settled.choice.beside.columns
+    serving = ClassifierServing(MODEL, features.image, parts.labels, (), temperature, None, columns)
+    model, photos = to_bytes(graph), parts.parts["test"]
+    truth: dict[Part, NDArray[np.int64]] = {"validation": taught.truth, "test": numbers(photos, parts.labels)}
+    probabilities = softmax(taught.logits() / temperature, axis=1).astype(np.float32)
     answers: dict[Part, Answers] = {
-        "validation": _held_out(taught, in_float["validation"], released, temperature),
-        "test": ask(model, photos["test"], serving, title="Asking the release about test", progress=progress),
+        "validation": Answers(probabilities, taught.head.held_out),
+        "test": ask(model, photos, serving, title="Asking the release about test", progress=settled.progress),
     }
     calibrated = ClassifierServing(
         file=MODEL,
@@ -84,35 +75,21 @@ def export(
         labels=parts.labels,
         thresholds=_thresholds(options, answers["validation"], taught.truth),
         temperature=temperature,
-        novelty_threshold=calibrate.novelty_threshold(answers["validation"].novelty, options.false_alarms),
-        side=beside.columns,
+        novelty_threshold=calibrate.novelty_threshold(taught.head.held_out, options.false_alarms),
+        side=columns,
     )
     check_graph(model, calibrated)  # what the rollout will ask of it
     by_float: dict[Part, Floats] = {
-        "validation": taught.logits(in_float["validation"]),
-        "test": head.logits(in_float["test"]),
+        "validation": exact.logits(),
+        "test": exact.head.logits(settled.served(features.model, photos)),
     }
     comparison = _compare(quantised, why, truth, by_float, answers)
     if features.dtype == "int8":
         comparison["dtype"] = features.dtype
     if chosen is features.model:
-        return Exported(graph, calibrated, truth, answers, comparison)
-    exact = _whole(features.model, features, beside, head, temperature)
-    return Exported(graph, calibrated, truth, answers, comparison, to_bytes(exact))
-
-
-def _held_out(taught: Taught, in_float: Floats, released: Floats, temperature: float) -> Answers:
-    """What the release would say of the photos that calibrate it, each by a head that has not learnt from it.
-
-    ``in_float`` and ``released`` are what the heads read of them, ``[n, D]``. Novelty is that of the photos which were
-    held out where novelty was learnt, moved by what int8 does to it; of photos that it has not learnt from, their own.
-    """
-    novelty = taught.head.novelty
-    scores = novelty.score(released)
-    moved = np.median(scores - novelty.score(in_float))
-    apart = taught.head.held_out + moved.astype(np.float32)
-    probabilities = softmax(taught.logits(released) / temperature, axis=1).astype(np.float32)
-    return Answers(probabilities, apart if taught.refitted else np.concatenate([scores, apart]))
+        return Exported(graph, taught, calibrated, truth, answers, comparison)
+    in_float = _whole(settled, features.model, exact.head, calibrate.temperature(exact.logits(), exact.truth))
+    return Exported(graph, taught, calibrated, truth, answers, comparison, to_bytes(in_float))
 
 
 def _thresholds(options: ClassifierOptions, answers: Answers, truth: NDArray[np.int64]) -> tuple[float, ...]:
@@ -121,65 +98,29 @@ def _thresholds(options: ClassifierOptions, answers: Answers, truth: NDArray[np.
     return calibrate.thresholds_at_precision(answers.probabilities, truth, options.precision)
 
 
-def _whole(
-    model: onnx.ModelProto, features: Features, beside: Beside, head: Head, temperature: float
-) -> onnx.ModelProto:
+def _whole(settled: Settled, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
     """The graph that is released: features, what joins them, and the head with its temperature."""
-    joined = beside.join(model, features.image)
+    joined = settled.choice.beside.join(model, settled.features.image)
     made = with_head(joined, head.weights / temperature, head.bias / temperature, head.novelty, head.hidden)
     return optimise(made, "extended")
 
 
-def _rows_of(
-    options: ClassifierOptions,
-    features: Features,
-    beside: Beside,
-    model: onnx.ModelProto,
-    photos: Sequence[Checked],
-    *,
-    progress: Progress,
-) -> Floats:
-    """What the head reads: features by the backbone as it learnt from it, or by a graph as it would be released."""
-    views, cache = plain(photos, features.image), options.feature_cache()
-    found = embed(
-        to_bytes(model),
-        views,
-        outputs=features.outputs,
-        optimise=model is features.model,
-        cache=cache,
-        title="Features of the photos as served",
-        progress=progress,
-    )
-    return beside.onto(found, beside.values(views, cache, progress)) if beside else found
-
-
-def _quantised(
-    options: ClassifierOptions,
-    features: Features,
-    taught: Taught,
-    parts: Split,
-    in_float: Floats,
-    rows: Callable[[onnx.ModelProto, Sequence[Checked]], Floats],
-    progress: Progress,
-) -> tuple[Quantised | None, str]:
-    """The int8 feature graph, or why there is none."""
-    if options.dtype == "float32":
-        return None, "float32 was asked for"
-    if options.parent is not None and options.backbone is None:
-        return None, "the parent's features are taken as they are"
-    if options.backbone is None:
-        return None, "the built-in features have no weights to quantise"
-    if not quantisable(features.model):
-        return None, "the backbone has no weights to quantise"
-    truth = taught.truth
-    right = int((taught.logits(in_float).argmax(axis=1) == truth).sum())
-    allowed = _allowed(options.max_loss, len(truth))
+def _quantised(settled: Settled, exact: Taught) -> tuple[Quantised | None, Taught, str]:
+    """The int8 feature graph and the head that learnt from it; or ``exact``, and why it stays in float."""
+    options, features, progress = settled.options, settled.features, settled.progress
+    why = _unquantisable(options, features.model)
+    if why:
+        return None, exact, why
+    allowed = _allowed(options.max_loss, len(exact.truth))
+    tried: list[Taught] = []
 
     def loss(model: onnx.ModelProto) -> float:
-        found = rows(optimise(model, "extended"), taught.photos)
-        return (right - int((taught.logits(found).argmax(axis=1) == truth).sum())) / len(truth)
+        made = refit(settled, optimise(model, "extended"))
+        tried[:] = [made]
+        lost = (exact.right() - made.right()) / len(exact.truth)
+        return allowed if lost > allowed >= 0 and not _less_likely(made, exact) else lost
 
-    photos = parts.parts["train"]
+    photos = settled.parts.parts["train"]
     taken = np.random.default_rng(options.seed).permutation(len(photos))[:CALIBRATION]
     load = plain(photos, features.image)
     progress.say(f"Quantising to int8 with {len(taken)} training photos")
@@ -193,8 +134,28 @@ def _quantised(
     if quantised.model is None:
         why = f"int8 loses {100 * quantised.loss:.2f} points on held-out photos, more than {100 * allowed:.2g}"
         progress.say(f"The release stays in float32: {why}")
-        return quantised, why
-    return quantised, ""
+        return quantised, exact, why
+    return quantised, tried[0], ""
+
+
+def _less_likely(made: Taught, exact: Taught) -> bool:
+    """Whether ``made`` finds the labels less likely, by more than the standard error of that.
+
+    A few photos at the border fall either way by chance; how likely all labels are tells chance from harm.
+    """
+    apart = made.losses() - exact.losses()
+    return float(apart.mean()) > float(apart.std(ddof=1) / np.sqrt(len(apart)))
+
+
+def _unquantisable(options: ClassifierOptions, model: onnx.ModelProto) -> str:
+    """Why there is nothing to quantise, or nothing."""
+    if options.dtype == "float32":
+        return "float32 was asked for"
+    if options.parent is not None and options.backbone is None:
+        return "the parent's features are taken as they are"
+    if options.backbone is None:
+        return "the built-in features have no weights to quantise"
+    return "" if quantisable(model) else "the backbone has no weights to quantise"
 
 
 def _allowed(max_loss: float, photos: int) -> float:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
@@ -63,22 +63,6 @@ def gather(options: ClassifierOptions, features: Features, parts: Split, progres
         Views(photos, features.image, wanted, options.seed),
         compared=tuple(judged),
         looks=Looks(features.dimensions, found.shape[1] - features.dimensions),
-    )
-
-
-def more(
-    options: ClassifierOptions, features: Features, material: Material, parts: Split, progress: Progress
-) -> Material:
-    """The same views of the validation photos, to learn from once nothing is left to be chosen."""
-    photos, wanted = parts.parts["validation"], material.views.wanted
-    found = _embed(options, features, photos, wanted, "Features of the validation photos", progress)
-    return replace(
-        material,
-        features=found,
-        labels=np.repeat(numbers(photos, parts.labels), len(wanted)),
-        groups=np.repeat(groups_of(photos), len(wanted)),
-        changed=np.tile(np.arange(len(wanted)) > 0, len(photos)),
-        views=replace(material.views, photos=photos),
     )
 
 

@@ -15,7 +15,7 @@ from larder.names import MANIFEST
 from larder.serving import ClassifierServing
 from larder_training.classifier.backbone import Features
 from larder_training.classifier.evaluate import ask, numbers
-from larder_training.classifier.graph import Floats, canonical, prune
+from larder_training.classifier.graph import MIDDLE, Floats, canonical, prune
 from larder_training.classifier.head import Inherited
 from larder_training.classifier.hidden import Network
 from larder_training.classifier.linear import Linear
@@ -160,16 +160,33 @@ def _head(graph: onnx.ModelProto, temperature: float) -> tuple[Fitted, str]:
 
 
 def _cut(graph: onnx.ModelProto, source: str, dimensions: int) -> onnx.ModelProto:
-    """The graph from ``image`` to ``features``, quantised as the parent's is."""
+    """The graph from ``image`` to what the head reads, quantised as the parent's is.
+
+    That is ``features``, which the embedding is made of, and ``middle``, what the head read behind them, if anything.
+    """
     made = onnx.ModelProto()
     made.CopyFrom(graph)
+    makers = {name: node for node in made.graph.node for name in node.output}
+    embedded, joint = str(makers["embedding"].input[0]), makers[source]
+    widths = {"features": dimensions}
+    if joint.op_type == "Concat" and joint.input[0] == embedded:
+        made.graph.node.append(helper.make_node("Concat", joint.input[1:], [MIDDLE], axis=1))
+        widths = {"features": _width(graph, "embedding")}
+        widths[MIDDLE], source = dimensions - widths["features"], embedded
     for node in made.graph.node:
         node.input[:] = ["features" if name == source else name for name in node.input]
         node.output[:] = ["features" if name == source else name for name in node.output]
     del made.graph.output[:]
-    made.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", dimensions]))
+    made.graph.output.extend(
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in widths.items()
+    )
     prune(made)
     return canonical(made)
+
+
+def _width(graph: onnx.ModelProto, output: str) -> int:
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in graph.graph.output}
+    return int(shapes[output][1].dim_value)
 
 
 def _recipe(training: Mapping[str, Any], head: Fitted) -> Recipe:

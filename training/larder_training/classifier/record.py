@@ -25,7 +25,6 @@ from larder_training.classifier.graph import session
 from larder_training.classifier.metrics import rekognition, summary
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.reading import Reading
-from larder_training.classifier.refit import Taught
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.speed import milliseconds
 from larder_training.classifier.split import Split
@@ -43,7 +42,6 @@ def evaluation(
     parts: Split,
     exported: Exported,
     choice: Choice,
-    taught: Taught,
     strangers: Unseen | None,
 ) -> dict[str, object]:
     """The manifest's ``evaluation``: how the split was made stands beside the test part's numbers."""
@@ -53,7 +51,10 @@ def evaluation(
     return {
         "split": parts.describe(),
         "test": test,
-        "validation": {"how": taught.describe()["calibrated_by"], **{name: validation[name] for name in _VALIDATION}},
+        "validation": {
+            "how": exported.taught.describe()["calibrated_by"],
+            **{name: validation[name] for name in _VALIDATION},
+        },
         "thresholds_at_precision": _at_precision(options, parts, exported),
         "unknown": unseen.told(options, exported, strangers),
         "quantisation": exported.comparison,
@@ -91,13 +92,12 @@ def training(
     parts: Split,
     reading: Reading,
     choice: Choice,
-    taught: Taught,
     exported: Exported,
     parent: dict[str, object] | None,
     seconds: float,
 ) -> dict[str, object]:
     """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
-    checked, fitted = audited.scan, taught.head
+    checked, taught, fitted = audited.scan, exported.taught, exported.taught.head
     return {
         "data": {
             "fingerprint": checked.fingerprint(),

@@ -19,7 +19,7 @@ from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.parent import ParentRelease, open_parent
 from larder_training.classifier.preprocessing import read_spec
 from larder_training.classifier.reading import choose as choose_reading
-from larder_training.classifier.refit import refit
+from larder_training.classifier.refit import Settled
 from larder_training.classifier.scan import Scan, scan
 from larder_training.classifier.side import read_columns
 from larder_training.classifier.split import Split, split
@@ -55,12 +55,11 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     material = gather(options, features, parts, progress)
     columns = read_columns(checked.photos, parts.parts["train"], options.side, progress)
     choice = choose(options, features, parts, material, columns, partial(_fit, options, parent, progress), progress)
-    taught = refit(options, features, parts, choice, parent, progress)
-    exported = export(options, features, taught, choice.beside, parts, progress)
+    exported = export(Settled(options, features, parts, choice, parent, progress))
     search = choice.head.search
     curve = learning_curve(choice.material, search.chosen, seed=options.seed, progress=progress)
     strangers = estimate(material, parts.labels, rate=options.false_alarms, seed=options.seed)
-    evaluation = record.evaluation(options, parts, exported, choice, taught, strangers)
+    evaluation = record.evaluation(options, parts, exported, choice, strangers)
     if parent:
         evaluation["parent"] = parent.compare(parts, exported.answers["test"].probabilities, progress)
     release = write_release(
@@ -91,7 +90,6 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             parts,
             reading,
             choice,
-            taught,
             exported,
             parent.describe() if parent else None,
             time.monotonic() - started,
