@@ -71,7 +71,7 @@ def test_noise_asks_for_stronger_regularisation_than_signal() -> None:
     random = np.random.default_rng(3)
     noise = random.normal(size=clear.shape).astype(np.float32)
     assert strength(fit(noise, labels)) > strength(fit(clear, labels))
-    assert strength(fit(noise, labels)) == max(search.STRENGTHS)
+    assert strength(fit(noise, labels)) in search.STRENGTHS[:2]  # the temperature makes up for the rest
 
 
 def test_rows_of_one_group_are_never_on_both_sides_of_a_fold() -> None:

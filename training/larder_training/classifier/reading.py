@@ -28,7 +28,7 @@ from larder_training.progress import Progress
 from larder_training.report import Section, paragraph, table
 
 WHOLE: Final = 1.0  # of the short side
-_RULE: Final = "the simplest within one standard error of the best"
+_RULE: Final = "the fewest layers within one standard error of the best, and of these the least loss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Reading:
 
 
 def candidates(features: Features) -> list[Features]:
-    """What may be read, the simplest first: the last layer, then middle ones too; as much as is usual, then all."""
+    """What may be read: the last layer, then middle ones too; as much of the photo as is usual, then all."""
     wide = with_middle(features) if "layers" in features.undecided else None
     crops = [features.image.crop]
     if "crop" in features.undecided and features.image.crop < WHOLE:
@@ -136,7 +136,8 @@ def choose(options: ClassifierOptions, features: Features, parts: Split, progres
     if len(possible) == 1 or folds < 2:
         return Reading(features)
     judged = _compare(options, possible, some, numbers(some, parts.labels), folds, progress)
-    chosen = next(one for one in judged if one.worse <= one.standard_error)
+    as_good = (one for one in judged if one.worse <= one.standard_error)
+    chosen = min(as_good, key=lambda one: (len(one.features.outputs), one.loss))  # of crops, neither is simpler
     progress.say(
         f"Read of the backbone: layers {chosen.layers}; {chosen.features.image.crop:.3g} of the short side: "
         f"cross-validated loss {chosen.loss:.4f} (the usual: {judged[0].loss:.4f}) on {len(some)} photos"

@@ -43,13 +43,12 @@ class Recipe:
 
     @property
     def complexity(self) -> tuple[float, ...]:
-        """Less is simpler: no hidden layer, one strength, no class weights, then the stronger regularisation."""
+        """Less is simpler: no hidden layer, one strength of regularisation, no class weights, from the parent."""
         return (
             self.units,
             FAMILIES.index(self.family),
             self.weighting != "none",
             not self.customised,
-            -self.l2 - self.l1,
         )
 
     def describe(self) -> dict[str, object]:

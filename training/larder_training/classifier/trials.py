@@ -64,14 +64,14 @@ class Search:
 
     @property
     def chosen(self) -> Trial:
-        """The simplest whose loss is within one standard error of the best's.
+        """The simplest whose loss is within one standard error of the best's; of equally simple ones the least loss.
 
         Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees" (1984), section 3.4.3. All trials
         share their folds, so the standard error is that of the difference to the best, fold by fold: whether a fold
         is hard says nothing about which head is better.
         """
         as_good = (trial for trial in self.trials if trial.loss - self.best.loss <= self.doubt(trial))
-        return min(as_good, key=lambda trial: (trial.recipe.complexity, trial.number))
+        return min(as_good, key=lambda trial: (trial.recipe.complexity, trial.loss, trial.number))
 
     def doubt(self, trial: Trial) -> float:
         """The standard error of the difference between a trial's loss and the best one's."""
@@ -101,7 +101,7 @@ class Search:
         kept = sorted(self.trials, key=lambda trial: trial.loss)[:LISTED]
         listed = sorted({trial.number: trial for trial in (*kept, self.chosen)}.values(), key=lambda t: t.number)
         return {
-            "rule": "simplest within one standard error of its difference to the best",
+            "rule": "simplest within one standard error of its difference to the best, then the least loss",
             "loss": "cross-entropy after one temperature"
             + (", each class counting alike" if self.each_class_alike else ""),
             "folds": self.folds,
