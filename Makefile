@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
+ARCHITECTURE ?= x86_64
 CODE := layers/larder functions training local tests examples benchmarks
 
 # The first interpreter that really runs and is new enough (a pyenv shim may be on PATH and still not run).
@@ -11,7 +12,7 @@ FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11
   test -n "$$python" || { echo "Larder needs Python 3.11, 3.12 or 3.13: name one, as in: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test quick check fmt lint types architecture template layers docs clean
+.PHONY: help setup up test quick check fmt lint types architecture template layers build docs clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +54,9 @@ template: $(SYNCED) ## Check template.yaml with SAM and cfn-lint
 
 layers: $(SYNCED) ## Write the layers' requirements from uv.lock; fails when they had drifted
 	@scripts/export-layers
+
+build: $(SYNCED) ## Build the bundle with SAM, without an AWS account (ARCHITECTURE, default x86_64, or arm64)
+	@ARCHITECTURE=$(ARCHITECTURE) scripts/build
 
 docs: $(SYNCED) ## Check that the documents' links and commands exist
 	@$(BIN)/pytest tests/docs
