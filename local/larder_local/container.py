@@ -4,8 +4,12 @@ Inside are AWS's image of Python 3.13, its runtime client and its runtime interf
 at the first event; the function's code is at ``/var/task``, its layers are at ``/opt``. The root file system is
 read-only, the user has no rights, and memory and processor time are what Lambda would give.
 ``scripts/lambda-base-image`` provides the image.
+
+The container shares this machine's network, so that a store at 127.0.0.1 is one for it too; the emulator listens there.
+That needs Docker on Linux itself.
 """
 
+import contextlib
 import http.client
 import os
 import shutil
@@ -28,7 +32,8 @@ VCPU: Final = (
     1769  # MB of memory that come with one vCPU: AWS Lambda's developer guide, "Configure Lambda function memory"
 )
 _USER: Final = "993:990"  # as Lambda's sandbox user, it owns nothing
-_PORT: Final = 8080
+_EMULATOR: Final = "/usr/local/bin/aws-lambda-rie"
+_BOOTSTRAP: Final = "/var/runtime/bootstrap"
 _INVOKE: Final = "/2015-03-31/functions/function/invocations"
 _START_SECONDS: Final = 30.0
 _SPARE_SECONDS: Final = 30.0  # beyond the function's time-out, which the emulator keeps: it counts from the first event
@@ -96,32 +101,36 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def bridge_address() -> str:
-    """The address at which containers reach servers of this machine, if those listen there."""
-    routes = docker("run", "--rm", "--pull", "never", "--entrypoint", "cat", IMAGE, "/proc/net/route")
-    gateway = next(fields[2] for fields in map(str.split, routes.splitlines()) if fields[1] == "00000000")
-    return socket.inet_ntoa(bytes.fromhex(gateway)[::-1])  # the kernel writes it in the processor's order
-
-
 @contextmanager
 def running(
-    function: Function,
-    opt: Path,
-    *,
-    environment: Mapping[str, str],
-    cpus: float | None = None,
-    mounts: Mapping[Path, str] | None = None,
+    function: Function, opt: Path, environment: Mapping[str, str], cpus: float | None = None
 ) -> Iterator[Container]:
     """Starts ``function``; stops and removes it, with its ``/tmp``, when the block ends.
 
     ``opt`` is what ``merge_layers`` gave. ``environment`` is put over the function's own. ``cpus`` is the share of
-    processor time in vCPUs: what Lambda gives with the function's memory unless named. ``mounts`` gives folders of this
-    machine, to be read only, their places inside. Raises LarderError where it does not start.
+    processor time in vCPUs: what Lambda gives with the function's memory unless named. Raises LarderError where it does
+    not start.
     """
     name = f"larder-{function.name.lower()}-{uuid4().hex[:8]}"
-    share = function.memory / VCPU if cpus is None else cpus
+    port, runtime_port = _free_ports()
+    emulator = ("--runtime-interface-emulator-address", f"127.0.0.1:{port}")
+    runtime = ("--runtime-api-address", f"127.0.0.1:{runtime_port}")
+    program = ("--entrypoint", _EMULATOR, IMAGE, *emulator, *runtime, _BOOTSTRAP, function.handler)
+    options = _options(function, opt, environment, function.memory / VCPU if cpus is None else cpus)
+    try:
+        docker("run", "--detach", "--pull", "never", "--name", name, *options, *program)
+        _await(name, port)
+        yield Container(name, port, function.timeout)
+    finally:
+        with contextlib.suppress(LarderError):  # there may be none
+            docker("rm", "--force", "--volumes", name)
+
+
+def _options(function: Function, opt: Path, environment: Mapping[str, str], cpus: float) -> list[str]:
     memory = f"{function.memory}m"
-    places = {function.code: "/var/task", opt: "/opt", **(mounts or {})}
+    limits = ("--cpus", f"{cpus:.3f}", "--memory", memory, "--memory-swap", memory)
+    # A volume and not a tmpfs: /tmp is a disk in Lambda, and what lies there is not counted as the function's memory.
+    places = ("--volume", f"{function.code}:/var/task:ro", "--volume", f"{opt}:/opt:ro", "--volume", "/tmp")  # noqa: S108  the container's
     variables = {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
@@ -131,18 +140,15 @@ def running(
         **function.environment,
         **environment,
     }
-    limits = ("--cpus", f"{share:.3f}", "--memory", memory, "--memory-swap", memory)
-    # A volume and not a tmpfs: /tmp is a disk in Lambda, and what lies there is not counted as the function's memory.
-    options = [*limits, *_QUOTAS, *_RIGHTS, "--volume", "/tmp", "--publish", f"127.0.0.1::{_PORT}"]  # noqa: S108  the container's
-    options += [word for host, inside in places.items() for word in ("--volume", f"{host.resolve()}:{inside}:ro")]
-    options += [word for key, value in variables.items() for word in ("--env", f"{key}={value}")]
-    try:
-        docker("run", "--detach", "--pull", "never", "--name", name, *options, IMAGE, function.handler)
-        port = int(docker("port", name, str(_PORT)).split()[0].rpartition(":")[2])
-        _await(name, port)
-        yield Container(name, port, function.timeout)
-    finally:
-        docker("rm", "--force", "--volumes", name)
+    told = (word for name, value in variables.items() for word in ("--env", f"{name}={value}"))
+    return [*limits, *_QUOTAS, *_RIGHTS, "--network", "host", *places, *told]
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def _await(name: str, port: int) -> None:
