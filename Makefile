@@ -12,10 +12,10 @@ FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11
   test -n "$$python" || { echo "Larder needs Python 3.11, 3.12 or 3.13: name one, as in: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test quick check fmt lint types architecture template layers build docs clean
+.PHONY: help setup up test quick check fmt lint types architecture template layers build e2e docs clean
 
 help: ## List what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(SYNCED) ## Make the virtual environment .venv with everything in it
 $(SYNCED): uv.lock pyproject.toml
@@ -27,13 +27,16 @@ $(SYNCED): uv.lock pyproject.toml
 up: $(SYNCED) ## Start the whole service on this machine (LARDER_PORT, default 8080); train the demo the first time
 	@$(BIN)/larder up
 
-test: $(SYNCED) ## Run all tests
-	@$(BIN)/pytest
+test: $(SYNCED) ## Run all tests but those of the built bundle
+	@$(BIN)/pytest -m 'not e2e'
 
 quick: $(SYNCED) ## Run the tests that take no training and no service
-	@$(BIN)/pytest -m 'not slow'
+	@$(BIN)/pytest -m 'not slow and not e2e'
 
-check: lint types architecture template test ## Run all that CI runs; tests check the documents and the layers' drift too
+e2e: $(SYNCED) ## Build the bundle and run it as Lambda does, in Docker where there is one
+	@scripts/with-docker $(BIN)/pytest -m e2e tests/e2e
+
+check: lint types architecture template test e2e ## Run all that CI runs; tests check the documents and the layers' drift too
 
 fmt: $(SYNCED) ## Format the code and mend what can be mended
 	@$(BIN)/ruff format $(CODE)

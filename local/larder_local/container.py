@@ -91,7 +91,7 @@ def merge_layers(function: Function, folder: Path) -> Path:
     for layer in function.layers:
         shutil.copytree(layer, folder / "python", copy_function=_link, dirs_exist_ok=True)
     folder.chmod(0o755)  # a temporary folder is its owner's alone, and the container's user is another
-    return folder
+    return folder.resolve()
 
 
 def _link(source: str, target: str) -> None:
