@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from larder.errors import SettingsError
-from larder.settings import Settings
+from larder.settings import RolloutSettings, Settings
 
 FINE = {
     "LARDER_STORE": "s3://bucket/prefix",
@@ -56,3 +56,11 @@ def test_a_malformed_variable_is_told_with_its_value(name: str, value: str) -> N
     (problem,) = caught.value.problems
     assert problem.startswith(name)
     assert "set it to" in problem
+
+
+def test_the_rollout_reads_its_own() -> None:
+    lambdas = {"LARDER_STORE": "s3://bucket", "LARDER_CLASSIFY_FUNCTION": "one", "LARDER_RECOMMEND_FUNCTION": "other"}
+    assert RolloutSettings.from_environment(lambdas) == RolloutSettings("s3://bucket", "one", "other")
+    with pytest.raises(SettingsError) as caught:
+        RolloutSettings.from_environment({})
+    assert [problem.split()[0] for problem in caught.value.problems] == list(lambdas)
