@@ -5,6 +5,7 @@ become the places that Python imports from. Routes are the functions' ``HttpApi`
 ``AWS::ApiGatewayV2::Route`` resources, whose target is an integration, whose URI is a function.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ class Function:
     """One Lambda function.
 
     ``code`` is its working folder, ``layers`` the folders its imports come from, ``timeout`` in seconds, ``memory`` in
-    MiB (told to the handler, not enforced).
+    MiB (told to the handler, not enforced). ``program`` is what a worker process runs: the leash, with what stands
+    before it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Function:
     timeout: float
     memory: int
     json_logs: bool = False
+    program: tuple[str, ...] = (sys.executable, "-m", "larder_local.gateway.leash")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Worker:
     async def _live(self, port: int) -> None:
         self._arm(_LOAD_SECONDS, f"did not load its handler within {_LOAD_SECONDS:.0f} s")
         self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "larder_local.gateway.leash", str(os.getpid()), self._function.handler),
+            *(*self._function.program, str(os.getpid()), self._function.handler),
             cwd=self._function.code,
             env=environment(self._function, port),
             stdin=asyncio.subprocess.DEVNULL,
