@@ -14,18 +14,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from larder.live import Live, dump
-from larder.serving import RecommenderServing
+from larder.serving import ClassifierServing, ImageSpec, RecommenderServing
 from larder_training.release import write_release
-from larder_training.tables import write_dense, write_keyed, write_vocabulary
+from larder_training.tables import write_dense, write_keyed, write_probes, write_vocabulary
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 250 * 2**20  # Lambda's, for all layers and the function, unzipped
-LAYERS = {"classify": ("larder", "vision"), "recommend": ("larder",), "models": ("larder",)}
+LAYERS = {
+    "classify": ("larder", "vision"),
+    "recommend": ("larder",),
+    "models": ("larder",),
+    "rollout": ("larder", "graphs", "runtime"),
+}
 HEAVY = {"numpy", "PIL", "onnxruntime"}
 NEVER = {"boto3", "botocore", "safetensors", "polars", "scipy", "sklearn", "onnx", "larder_training", "larder_local"}
+AWS = {"boto3", "botocore"}  # of Lambda's own, and for the rollout alone
 UNREACHABLE = ("Failed to fetch", "network was disabled")
 
 Event = dict[str, Any]
@@ -50,9 +58,15 @@ def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder for each layer with its requirements in it, as a layer's ``python/`` has them."""
-    folders = {}
-    for layer in ("larder", "vision"):
+    """A folder for each layer with its requirements in it, as its ``python/`` has them; ``runtime`` is Lambda's
+    own boto3.
+    """
+    folders = {"runtime": tmp_path_factory.mktemp("runtime")}
+    done = subprocess.run(  # noqa: S603  # ours
+        [ROOT / "scripts/lambda-runtime", folders["runtime"]], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 or pytest.skip(f"Lambda's runtime cannot be installed: {done.stderr[-200:]}")
+    for layer in ("larder", "vision", "graphs"):
         folders[layer] = tmp_path_factory.mktemp(layer)
         requirements = f"layers/{layer}/requirements.txt"
         target = ("--target", str(folders[layer]), "--python", sys.executable, "--link-mode", "symlink")
@@ -63,6 +77,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
                 f"the package registry cannot be reached, and its packages are not cached: {done.stderr[-200:]}"
             )
         assert done.returncode == 0, done.stderr
+    subprocess.run(["make", "trim", f"SITE={folders['graphs']}"], cwd=ROOT / "layers/graphs", check=True)  # noqa: S603, S607
     return folders
 
 
@@ -100,6 +115,31 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+@pytest.fixture
+def foreign(tmp_path: Path) -> str:
+    """The key of a classifier's manifest in the store; its graph needs an operator that onnxruntime has not."""
+    outputs: dict[str, list[str | int]] = {"probabilities": ["N", 2], "embedding": ["N", 3], "novelty": ["N"]}
+    graph = helper.make_graph(
+        [helper.make_node("Open", ["image"], list(outputs), domain="evil")],
+        "foreign",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 4, 5, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+    )
+    write_probes(tmp_path / "probes", [b"png"], probabilities=np.full((1, 2), 0.5, np.float32))
+    release = write_release(
+        tmp_path / "store/models/pets/releases",
+        model="pets",
+        kind="classifier",
+        serving=ClassifierServing("model.onnx", ImageSpec(5, 4), ("cat", "dog"), (0.5, 0.5), 1.0, None),
+        files={"model.onnx": helper.make_model(graph).SerializeToString(), "probes.safetensors": tmp_path / "probes"},
+        evaluation={},
+        training={},
+        structure={},
+        created=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    return f"models/pets/releases/{release.name}/manifest.json"
+
+
 def request(path: str, names: dict[str, str], query: dict[str, str] | None = None) -> Event:
     context = {"http": {"method": "GET", "path": path}, "stage": "$default"}
     event = {"version": "2.0", "rawPath": path, "headers": {}, "pathParameters": names, "requestContext": context}
@@ -115,7 +155,10 @@ def run(
     if store:
         settings = {"STORE": store.as_uri(), "CACHE_DIR": str(store.parent / "cache"), "CACHE_BYTES": "1000000"}
         settings |= {"REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000"}
-        environment |= {f"LARDER_{name}": value for name, value in settings.items()}
+        settings |= {"CLASSIFY_FUNCTION": "classify", "RECOMMEND_FUNCTION": "recommend"}
+        environment |= {f"LARDER_{name}": value for name, value in settings.items()} | {
+            "AWS_DEFAULT_REGION": "eu-central-1"
+        }
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, *map(str, seen), json.dumps(event)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603  # ours
     assert done.returncode == 0, done.stderr
@@ -131,7 +174,7 @@ def test_the_requirements_are_what_the_lock_says() -> None:
 @pytest.mark.parametrize("function", LAYERS)
 def test_every_function_starts_with_its_layers_alone(installed: dict[str, Path], function: str) -> None:
     found = run(function, [installed[layer] for layer in LAYERS[function]], None)
-    assert not NEVER & set(found["modules"])
+    assert not (NEVER - AWS if function == "rollout" else NEVER) & set(found["modules"])
     assert "aws_lambda_powertools" in found["modules"]
     assert (HEAVY & set(found["modules"]) != set()) == (function == "classify")
 
@@ -157,6 +200,17 @@ def test_models_answers_with_its_layer_alone(installed: dict[str, Path], store: 
     assert described["answer"]["statusCode"] == 200
 
 
+def test_rollout_reads_a_graph_with_one_module_of_onnx(
+    installed: dict[str, Path], foreign: str, tmp_path: Path
+) -> None:
+    # GIVEN a classifier's release that must not be loaded
+    event = {"detail-type": "Object Created", "detail": {"object": {"key": foreign}}}
+    # WHEN its manifest arrives THEN it is refused for what stands in the graph, and no array library was loaded for it
+    found = run("rollout", [installed[layer] for layer in LAYERS["rollout"]], event, tmp_path / "store")
+    assert found["answer"]["reason"].startswith("model.onnx needs operator 'Open' of 'evil', which onnxruntime has not")
+    assert not {"numpy", "ml_dtypes"} & set(found["modules"])
+
+
 def test_a_function_without_its_layers_does_not_start(installed: dict[str, Path]) -> None:
     # What the tests above stand on: nothing of this environment leaks into theirs.
     with pytest.raises(AssertionError, match="No module named 'numpy'"):
@@ -170,7 +224,7 @@ def test_the_built_layers_hold_the_code_its_byte_code_and_fit_lambda(tmp_path: P
     if not works or not shutil.which("make"):
         pytest.skip("building a layer needs make and Python 3.13 on PATH")
     size = 0
-    for layer, target in (("larder", "LarderLayer"), ("vision", "VisionLayer")):
+    for layer, target in (("larder", "LarderLayer"), ("vision", "VisionLayer"), ("graphs", "GraphsLayer")):
         # GIVEN a copy of the layer's folder, as `sam build` makes one
         scratch = shutil.copytree(ROOT / "layers" / layer, tmp_path / layer / "scratch")
         command = ["make", f"build-{target}", f"ARTIFACTS_DIR={tmp_path / layer}/built"]

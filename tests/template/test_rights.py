@@ -12,6 +12,14 @@ GRANTED = {
     "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
     "RecommendRole": READS,
     "ModelsRole": READS,
+    # Moves pointers and leaves reasons, where it can do no other harm; it needs no listing, since it is told the key.
+    "RolloutRole": {
+        "s3:GetObject Bucket.Arn/models/*",
+        "s3:PutObject Bucket.Arn/models/*/live.json",
+        "s3:PutObject Bucket.Arn/models/*/releases/*/rejected.json",
+        "lambda:InvokeFunction ClassifyFunctionAliaslive",
+        "lambda:InvokeFunction RecommendFunctionAliaslive",
+    },
 }
 
 

@@ -1,13 +1,15 @@
 """What the stack is made of: nothing circular, nothing fixed, no route without code and no code without a route."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from larder.settings import Settings
+from larder.settings import RolloutSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,15 +117,19 @@ def environments(resources: Tree) -> Mapping[str, Mapping[str, Any]]:
 
 
 def test_the_environment_is_what_settings_read_and_nothing_else(resources: Tree) -> None:
-    wanted = {f"LARDER_{field.name.upper()}" for field in fields(Settings) if field.name != "vcpus"}  # Lambda sets it
     for name, variables in environments(resources).items():
-        assert set(variables) == wanted, name
+        read = fields(RolloutSettings if name == "RolloutFunction" else Settings)
+        assert set(variables) == {f"LARDER_{each.name.upper()}" for each in read if each.name != "vcpus"}, (
+            name
+        )  # Lambda's
 
 
 def test_settings_accept_the_environment(resources: Tree) -> None:
     for name, variables in environments(resources).items():
         assert variables["LARDER_STORE"] == {"Fn::Sub": "s3://${Bucket}"}
-        settings = Settings.from_environment({**variables, "LARDER_STORE": "s3://toy"})
+        if name == "RolloutFunction":
+            continue
+        settings = Settings.from_environment({**variables, "LARDER_STORE": "s3://toy", "LARDER_PRELOAD": ""})
         function = of_type(resources, "AWS::Lambda::Function")[name]
         assert settings.cache_dir.is_relative_to("/tmp")  # noqa: S108  # the one folder of a Lambda that can be written
         # What is kept must fit where it is kept: on /tmp, and in memory beside the interpreter.
@@ -195,6 +201,38 @@ def test_functions_that_people_wait_for_are_called_by_an_alias(stack: Stack) -> 
         "ClassifyFunction",
         "RecommendFunction",
     ]
+
+
+def test_the_rollout_asks_what_callers_are_answered_by(stack: Stack) -> None:
+    made = stack()
+    aliases = {each["FunctionName"]: name for name, each in of_type(made, ALIAS).items()}
+    rollout = of_type(made, "AWS::Lambda::Function")["RolloutFunction"]
+    settings = RolloutSettings.from_environment({**rollout["Environment"]["Variables"], "LARDER_STORE": "s3://toy"})
+    assert (settings.classify_function, settings.recommend_function) == (
+        aliases["ClassifyFunction"],
+        aliases["RecommendFunction"],
+    )
+
+
+def test_a_manifest_in_the_bucket_and_nothing_else_begins_a_rollout(stack: Stack) -> None:
+    made = stack()
+    (rule,) = of_type(made, "AWS::Events::Rule").values()
+    pattern = rule["EventPattern"]
+    event = json.loads((ROOT / "tests/events/rollout/manifest-created.json").read_text())
+    assert (pattern["source"], pattern["detail-type"]) == ([event["source"]], [event["detail-type"]])
+    assert pattern["detail"]["bucket"] == {"name": ["Bucket"]}
+    (key,) = pattern["detail"]["object"]["key"]
+    assert fnmatchcase(event["detail"]["object"]["key"], key["wildcard"])
+    for other in ("models/pets/live.json", "models/pets/releases/r/model.onnx", "models/pets/releases/r/rejected.json"):
+        assert not fnmatchcase(other, key["wildcard"])
+    (target,) = rule["Targets"]
+    assert target["Arn"] == "RolloutFunction.Arn"
+    (permission,) = [
+        each
+        for each in of_type(made, "AWS::Lambda::Permission").values()
+        if each["Principal"] == "events.amazonaws.com"
+    ]
+    assert (permission["FunctionName"], permission["SourceArn"]) == ("RolloutFunction.Arn", "RolloutRule.Arn")
 
 
 def versions(made: Tree) -> dict[str, str]:

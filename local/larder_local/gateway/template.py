@@ -59,7 +59,8 @@ def load(path: Path) -> Template:
         reader.problems.append("there is no HttpApi event and no AWS::ApiGatewayV2::Route: there is nothing to serve")
     if reader.problems:
         raise SettingsError(f"{path} cannot be served on this machine: mend what follows.", reader.problems)
-    return Template(functions, tuple(routes))
+    answering = {route.function for route in routes}  # what only events call, nothing calls here
+    return Template({name: functions[name] for name in functions if name in answering}, tuple(routes))
 
 
 class _Reader:
