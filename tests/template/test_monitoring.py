@@ -42,8 +42,8 @@ def test_slow_means_well_before_the_time_out(stack: Stack) -> None:
             timeout = functions[alarm["Dimensions"][0]["Value"]]["Timeout"]
             assert alarm["Threshold"] <= 1000 * timeout / 2
             assert f"{alarm['Threshold']} ms" in alarm["AlarmDescription"]
-            # One slow cold start in a quiet hour is not a percentile.
-            assert alarm["EvaluateLowSampleCountPercentile"] == "ignore"
+            # CloudWatch would not look at fewer than 1,000 calls in a period, which a small service never has.
+            assert alarm.get("EvaluateLowSampleCountPercentile") != "ignore"
 
 
 def test_the_api_s_errors_and_refused_releases_have_alarms(stack: Stack) -> None:
