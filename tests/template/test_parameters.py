@@ -26,6 +26,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "SnapStart": ("true", {"SnapStart", "Description"}),
     "ClassifyProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
     "RecommendProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
+    "PreloadModels": ("digits,shop", {"Environment"}),
 }
 
 

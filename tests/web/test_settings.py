@@ -18,7 +18,12 @@ FINE = {
 
 def test_a_complete_environment_is_read() -> None:
     lambdas = FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
-    assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, 1)
+    assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), 1)
+
+
+@pytest.mark.parametrize(("names", "read"), [("", ()), ("digits", ("digits",)), (" digits, shop,", ("digits", "shop"))])
+def test_which_models_to_preload_may_be_left_out(names: str, read: tuple[str, ...]) -> None:
+    assert Settings.from_environment(FINE | {"LARDER_PRELOAD": names}).preload == read
 
 
 @pytest.mark.parametrize(("memory", "vcpus"), [("128", 1), ("1769", 1), ("3008", 2), ("10240", 6)])

@@ -6,6 +6,8 @@
 ``LARDER_CACHE_BYTES``    how many bytes of opened releases to keep before the least recently used goes
 ``LARDER_REFRESH_SECONDS``  how long a function may answer without asking whether a newer release is live
 ``LARDER_MAX_PIXELS``     the largest image that is decoded, in pixels
+``LARDER_PRELOAD``        names of models, separated by commas, that are opened while the function starts; where
+                          it is empty or missing, the store's only model, if there is just one
 ========================  ==============================================================================
 
 The rollout reads ``LARDER_STORE`` and
@@ -15,7 +17,7 @@ The rollout reads ``LARDER_STORE`` and
 ``LARDER_RECOMMEND_FUNCTION``  that of the one that serves recommenders
 =============================  =========================================================================
 
-None has a default: a variable that is missing is a mistake in the template, and says so at the first request.
+No other has a default: a variable that is missing is a mistake in the template, and says so at the first request.
 Lambda itself sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which decides how many vCPUs a function has: one for each
 1,769 MB, whatever number of processors the machine shows. Where it is missing, all processors count.
 """
@@ -44,6 +46,7 @@ class Settings:
     cache_bytes: int
     refresh_seconds: float
     max_pixels: int
+    preload: tuple[str, ...]
     vcpus: int
 
     @classmethod
@@ -56,6 +59,7 @@ class Settings:
             cache_bytes=given.read("LARDER_CACHE_BYTES", _positive, "a number of bytes, 1 or more", 1),
             refresh_seconds=given.read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
             max_pixels=given.read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
+            preload=tuple(name.strip() for name in environment.get("LARDER_PRELOAD", "").split(",") if name.strip()),
             vcpus=_vcpus(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
         )
         given.check()

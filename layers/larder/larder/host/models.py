@@ -1,6 +1,7 @@
 """Models, opened on demand, swapped when the pointer moves, and kept within a bound."""
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from threading import Lock
 from typing import Final, Generic, NoReturn, Protocol, TypeVar
 
 from larder import live, manifest
+from larder.cold import cold_start
 from larder.errors import MissingObject, NotFound, NotReady, ReleaseError, StoreError
 from larder.host.cache import DiskCache
 from larder.host.files import ReleaseFiles
@@ -104,6 +106,21 @@ class ModelHost(Generic[T]):
             return self._get(model, self._live(model).choose(key))
         return self._find(model, check_release(release)) or self._get_named(model, release)
 
+    def models(self) -> list[str]:
+        """The names of all models in the store, of either kind; raises StoreError for a role that may not list."""
+        return self._store.folders(models_prefix())
+
+    def renew(self) -> None:
+        """Connects to the store anew, and looks at every pointer before it is used again.
+
+        For a process that was copied. What is opened stays, and answers where the store does not.
+        """
+        self._store.reconnect()
+        with self._lock:
+            lines = list(self._lines.values())
+        for line in lines:
+            line.checked = -math.inf
+
     def close(self) -> None:
         """Closes every opened release. Only for when nobody asks any more."""
         with self._lock:
@@ -134,7 +151,8 @@ class ModelHost(Generic[T]):
 
     def _refresh(self, model: str, line: _Line) -> None:
         try:
-            blob = self._pointer(model, line)
+            with cold_start.measured("pointer"):
+                blob = self._pointer(model, line)
             if blob is not None:
                 line.live, line.etag = self._follow(model, blob)
         except Exception:  # ONNX Runtime raises its own: whatever it is, what serves goes on
@@ -213,7 +231,8 @@ class ModelHost(Generic[T]):
         return True
 
     def _manifest(self, model: str, release: str) -> Manifest:
-        found = manifest.parse(self._store.get(file_key(model, release, MANIFEST)).data)
+        with cold_start.measured("pointer"):
+            found = manifest.parse(self._store.get(file_key(model, release, MANIFEST)).data)
         if (found.model, found.release) != (model, release):
             raise ReleaseError(
                 f"The manifest of {model}/{release} is {found.model}/{found.release}'s: publish that where it belongs."
@@ -225,11 +244,15 @@ class ModelHost(Generic[T]):
 
     def _open(self, found: Manifest) -> Served[T]:
         files = ReleaseFiles(self._store, found, self._cache)
+        begun = time.perf_counter()
         try:
             return Served(found, self._open_release(files), files)
         except BaseException:
             files.close()
             raise
+        finally:
+            cold_start.add("files", files.seconds)
+            cold_start.add("session", time.perf_counter() - begun - files.seconds)
 
     def _keep(self, served: Served[T]) -> None:
         with self._lock:

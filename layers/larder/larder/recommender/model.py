@@ -15,7 +15,7 @@ from larder.recommender.scoring import Click, Evidence, best_first, split_user_r
 from larder.recommender.segments import Profile, most_specific_first, typed_profile
 from larder.rules import Predicate
 from larder.serving import RecommenderServing
-from larder.tables import DenseTable, KeyedTable, MappedFile, Reader, Row
+from larder.tables import DenseTable, KeyedTable, MappedFile, Row
 from larder.vocabulary import Vocabulary
 
 MAX_CLICKS: Final = 100
@@ -53,15 +53,16 @@ class Recommender:
         serving = files.manifest.serving
         if not isinstance(serving, RecommenderServing):
             raise InvalidManifest("This release is no recommender.", ["serving: train it as a recommender"])
-        files.path(serving.items_file)
-        neighbours = _reader(files, serving.neighbours.file)
         users = serving.users
+        tables = [table.file for table in (serving.neighbours, serving.segments, users) if table]
+        files.fetch([serving.items_file, *(name for name in tables if files.manifest.files[name].bytes <= LOCAL_BYTES)])
+        neighbours = files.reader(serving.neighbours.file)
         return cls(
             serving,
             Vocabulary.open(files.reader(serving.items_file)),
             DenseTable.open(neighbours, serving.neighbours),
-            KeyedTable.open(_reader(files, users.file), users) if users else None,
-            KeyedTable.open(_reader(files, serving.segments.file), serving.segments),
+            KeyedTable.open(files.reader(users.file), users) if users else None,
+            KeyedTable.open(files.reader(serving.segments.file), serving.segments),
             far=not isinstance(neighbours, MappedFile),
         )
 
@@ -202,12 +203,6 @@ class Recommender:
                 for (number, _), because in zip(chosen, explained, strict=True)
             )
         )
-
-
-def _reader(files: ReleaseFiles, name: str) -> Reader:
-    if files.manifest.files[name].bytes <= LOCAL_BYTES:
-        files.path(name)
-    return files.reader(name)
 
 
 def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Row]], wanted: int) -> Iterator[Chosen]:
