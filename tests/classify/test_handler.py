@@ -246,6 +246,12 @@ def test_json_that_asks_for_nothing_that_can_be_given_is_refused(ask: Ask, body:
     assert message.endswith(".")
 
 
+def test_a_headers_name_may_be_in_any_case(ask: Ask) -> None:
+    asked = event("json-image")  # `sam local` passes names on as the caller wrote them
+    headers = {name.title(): value for name, value in asked["headers"].items()}
+    assert ask({**asked, "headers": headers}) == ask(asked)
+
+
 def test_a_misspelt_parameter_is_named(ask: Ask) -> None:
     status, message = refused(ask(event(queryStringParameters={"max_label": "3"})))
     assert (status, "'max_label'" in message, "max_labels" in message) == (400, True, True)
