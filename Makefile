@@ -12,7 +12,7 @@ FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11
   test -n "$$python" || { echo "Larder needs Python 3.11, 3.12 or 3.13: name one, as in: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test quick check fmt lint types architecture template layers build e2e docs clean
+.PHONY: help setup up test quick check fmt lint types architecture template layers build deploy e2e docs clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,14 +52,19 @@ types: $(SYNCED) ## Check types, tests included
 architecture: $(SYNCED) ## Check who imports whom
 	@$(BIN)/lint-imports
 
-template: $(SYNCED) ## Check template.yaml with SAM and cfn-lint
+template: $(SYNCED) ## Check template.yaml with SAM, cfn-lint and checkov, which gets an environment of its own
 	@SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+	@CKV_DISABLE_TELEMETRY=1 BC_SKIP_MAPPING=1 $(BIN)/uv run --quiet --no-project --isolated --python $(BIN)/python \
+	  --with-requirements .ci/checkov/requirements.txt checkov --config-file .ci/checkov/config.yaml --file template.yaml
 
 layers: $(SYNCED) ## Write the layers' requirements from uv.lock; fails when they had drifted
 	@scripts/export-layers
 
 build: $(SYNCED) ## Build the bundle with SAM, without an AWS account (ARCHITECTURE, default x86_64, or arm64)
 	@ARCHITECTURE=$(ARCHITECTURE) scripts/build
+
+deploy: build ## Deploy what was built to AWS: asks for a stack, a region and the parameters (docs/deploy.md)
+	@SAM_CLI_TELEMETRY=0 $(BIN)/sam deploy --guided
 
 docs: $(SYNCED) ## Check that the documents' links and commands exist
 	@$(BIN)/pytest tests/docs
