@@ -126,7 +126,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (release,) = home.glob("*/manifest.json")
     larder("publish", release.parent, "--store", folder.as_uri())
     (folder / "uploads").mkdir()
-    shutil.copy(next((home / "digits/test/1").glob("*.png")), folder / "uploads/1.png")
+    shutil.copy(min((home / "photos/1").iterdir()), folder / "uploads/1.png")
     _add_shop(folder, home)
     _add_pets(Store.open(folder.as_uri()))
     return folder

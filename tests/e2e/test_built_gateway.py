@@ -23,7 +23,7 @@ def up(bundle: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def photo(store: Path, kind: str) -> bytes:
-    """A handwritten 1 that the model has not learned from, as a file of that kind."""
+    """A handwritten 1 that the model knows, as a file of that kind."""
     file = io.BytesIO()
     Image.open(store / "uploads/1.png").convert("RGB").save(file, kind)
     return file.getvalue()

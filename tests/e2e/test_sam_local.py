@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.conftest import FUNCTIONS, ROOT, answers_of_the_source, document, events, run
 from tests.local.conftest import Answer, Served
 
+from larder_local.container import docker
 from larder_local.gateway.template import Function
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("image"), pytest.mark.timeout(600)]
@@ -26,9 +27,16 @@ START_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def environment(bundle: Path, store: Path) -> dict[str, str]:
-    """What scripts/sam-local reads."""
-    return {"BUNDLE": str(bundle.parent), "STORE": str(store)}
+def environment(bundle: Path, store: Path) -> Iterator[dict[str, str]]:
+    """What scripts/sam-local reads; the images that SAM makes of the layers, up to 400 MB each, go at the end."""
+    before = layer_images()
+    yield {"BUNDLE": str(bundle.parent), "STORE": str(store)}
+    if made := layer_images() - before:
+        docker("rmi", "--force", *made)
+
+
+def layer_images() -> set[str]:
+    return set(docker("images", "--quiet", "--filter", "reference=samcli/*").split())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
