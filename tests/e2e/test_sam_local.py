@@ -102,7 +102,7 @@ def test_start_api_classifies_a_picture_in_json(api: Served, store: Path) -> Non
     image = base64.b64encode((store / "uploads/1.png").read_bytes()).decode()
     assert read(post(api, "/v1/models/digits/classify", {"image": image}))["labels"][0]["name"] == "1"
     assert read(post(api, "/v1/models/digits/classify", {"object": "uploads/1.png"}))["labels"][0]["name"] == "1"
-    refused = post(api, "/v1/models/digits/classify", {"image": "no base64"})
+    refused = post(api, "/v1/models/digits/classify", {"picture": "misspelt"})
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (400, "invalid_request")
 
 
