@@ -91,13 +91,14 @@ def line_up(line: LineUp, material: Material) -> tuple[Sequence[Bundle], Sequenc
         line.naive("classify", byte_code=True),
         line.larder("recommend"),
         line.naive("recommend"),
+        line.empty(),
     )
     services = (
         line.fastapi(material.float32, "FastAPI, float32"),
         line.fastapi(material.int8, "FastAPI, int8"),
         line.bentoml(material.int8),
         line.mlserver(material.int8),
-        line.redis(),
+        *line.redis(),
         line.sqlite(),
         line.implicit(),
         *line.gateway(),
@@ -113,7 +114,7 @@ def chosen(name: str, beginnings: Sequence[str]) -> bool:
 def started(bundle: Bundle) -> float:
     """Seconds of one cold start; raises RuntimeError where the answer is no success."""
     seconds, answer = cold_start(bundle, bundle.events[0])
-    if b'"statusCode": 200' not in answer:
+    if b'"statusCode": 200' not in answer or bundle.expected not in answer:
         raise RuntimeError(f"{bundle.name} answers {answer[:500]!r}: look at its code and its environment.")
     return seconds
 

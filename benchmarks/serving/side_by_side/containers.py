@@ -19,6 +19,8 @@ _RIE: Final = "/usr/local/bin/aws-lambda-rie"
 _INVOKE: Final = "/2015-03-31/functions/function/invocations"
 _SECONDS: Final = 60.0
 _RIGHTS: Final = ("--user", "993:990", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+# Docker's filter of system calls is none of Lambda's, and the services that are compared run without one.
+_NO_FILTER: Final = ("--security-opt", "seccomp=unconfined")
 
 
 @contextmanager
@@ -37,7 +39,9 @@ def _container(bundle: Bundle, before: tuple[str, ...], after: tuple[str, ...]) 
     # No log driver: what the function prints goes nowhere, so that no other process works on it.
     options = ("--detach", "--network", "host", "--log-driver", "none", "--volume", "/tmp")  # noqa: S108  the container's
     try:
-        docker("run", "--name", name, *options, *limits, *_RIGHTS, *volumes, *given, *before, IMAGE, *after)
+        docker(
+            "run", "--name", name, *options, *limits, *_RIGHTS, *_NO_FILTER, *volumes, *given, *before, IMAGE, *after
+        )
         yield name
     finally:
         docker("rm", "--force", "--volumes", name)

@@ -12,7 +12,8 @@ Task = Literal["classify", "recommend"]
 class Bundle:
     """A Lambda function: its code, what lies at ``/opt``, and the events that it is asked with.
 
-    ``memory`` is the container's limit in MiB, ``size`` of code and layers unpacked in bytes. ``warm`` is False where
+    ``memory`` is the container's limit in MiB, ``expected`` is in the answer to the first event, ``size`` is of
+    code and layers unpacked in bytes. ``warm`` is False where
     only the cold start matters; ``tells``: an answer's body is the milliseconds of its work alone.
     """
 
@@ -23,6 +24,7 @@ class Bundle:
     memory: int
     environment: Mapping[str, str]
     events: Sequence[bytes]
+    expected: bytes
     size: int
     warm: bool = True
     tells: bool = False

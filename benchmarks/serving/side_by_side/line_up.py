@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,7 +20,6 @@ from side_by_side.processes import size
 
 BUCKET: Final = "larder"
 ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(PEERS)}
-_TEMPLATE: Final = Path(__file__).parents[3] / "template.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,14 @@ class LineUp:
         name = {"classify": "ClassifyFunction", "recommend": "RecommendFunction"}[task]
         template: Template = load(self.built / "template.yaml")
         function, opt = template.functions[name], self.folder / "opt" / task
-        if not opt.is_dir():
-            merge_layers(function, opt)
-        given = {**function.environment, "LARDER_STORE": f"s3://{BUCKET}", **self.s3}
+        shutil.rmtree(opt, ignore_errors=True)  # of another build
+        merge_layers(function, opt)
+        manifest = self.material.classifier if task == "classify" else self.material.recommender
+        own = {"LARDER_STORE": f"s3://{BUCKET}", "LARDER_PRELOAD": manifest.model}
+        given = {**function.environment, **own, **self.s3}
         events = self._photo_events() if task == "classify" else self._user_events()
-        return Bundle("Larder", task, function.code, opt, function.memory, given, events, size(function.code, opt))
+        code, expected, unpacked = function.code, self._expected(task), size(function.code, opt)
+        return Bundle("Larder", task, code, opt, function.memory, given, events, expected, unpacked)
 
     def floor(self) -> Bundle:
         """Decode, resize and ``session.run`` on Larder's own layer, the graph beside the code."""
@@ -51,7 +54,11 @@ class LineUp:
         (code / "app.py").write_text((PEERS / "floor/app.py").read_text())
         (code / "model.onnx").write_bytes(self.material.int8.read_bytes())
         given = {"PHOTO_MODEL": "/var/task/model.onnx"}
-        return replace(larder, name="the floor", code=code, environment=given, size=0, tells=True)
+        return replace(larder, name="the floor", code=code, environment=given, expected=b"", size=0, tells=True)
+
+    def empty(self) -> Bundle:
+        """What any function costs under AWS's runtime client."""
+        return Bundle("empty handler", "recommend", PEERS / "empty", None, 512, {}, self._user_events(), b"", 0)
 
     def naive(self, task: Task, *, byte_code: bool = False) -> Bundle:
         """The tutorials' handler."""
@@ -65,9 +72,8 @@ class LineUp:
             given |= {"PHOTO_LABELS": ",".join(self.material.labels)}
             given |= {"PHOTO_SCALE": json.dumps(self.material.scale), "PHOTO_OFFSET": json.dumps(self.material.offset)}
         memory = self.larder(task).memory
-        return Bundle(
-            name, task, code, None, memory, {**given, "BUCKET": BUCKET, **self.s3}, events, size(code), not byte_code
-        )
+        given |= {"BUCKET": BUCKET, **self.s3}
+        return Bundle(name, task, code, None, memory, given, events, self._expected(task), size(code), not byte_code)
 
     def fastapi(self, graph: Path, name: str) -> Service:
         """FastAPI on uvicorn with uvloop and httptools."""
@@ -101,8 +107,8 @@ class LineUp:
         ]
         return replace(service, requests=requests)
 
-    def redis(self) -> Service:
-        """FastAPI in front of Redis, which keeps nothing on disk."""
+    def redis(self) -> tuple[Service, Service]:
+        """FastAPI in front of Redis, which keeps nothing on disk: answers ready to be sent, and sorted sets."""
         place, port, store = environment("lists", self.folder), free_port(), free_port()
         server = ("redis-server", "--port", str(store), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
         cli = f"redis-cli -p {store}"
@@ -112,7 +118,9 @@ class LineUp:
             f"until {cli} ping; do sleep 0.05; done; {cli} --pipe < '{self.material.folder}/lists.resp'",
         )
         service = self._lists("FastAPI + Redis", place, port, "lists_redis:app", {"REDIS_PORT": str(store)})
-        return replace(service, beside=(server,), fill=fill)
+        service = replace(service, beside=(server,), fill=fill)
+        sets = [Request("GET", f"/best?user={user}") for user in self.material.asking]
+        return service, replace(service, name="FastAPI + Redis, sorted sets", requests=sets)
 
     def sqlite(self) -> Service:
         """FastAPI in front of SQLite."""
@@ -131,12 +139,12 @@ class LineUp:
         return replace(service, expected=b'"score"')  # another model: other lists
 
     def gateway(self) -> tuple[Service, Service]:
-        """Larder's local gateway and its worker, both on the core: HTTP from end to end, in development's Python."""
+        """Larder's local gateway and its worker, both on the core: HTTP from end to end."""
         port = free_port()
         command = (
             sys.executable,
             Path(__file__).with_name("local_gateway.py"),
-            _TEMPLATE,
+            self.built,
             self.folder / "gateway",
             str(port),
         )
@@ -146,10 +154,9 @@ class LineUp:
         path = f"/v1/models/{self.material.recommender.model}/recommend"
         users = [Request("GET", f"{path}?user={user}") for user in self.material.asking]
         name = "Larder, local gateway"
-        first = self.material.answers[self.material.asking[0]]
         return (
-            Service(name, "classify", port, command, given, photos, self.material.best.encode(), 0),
-            Service(name, "recommend", port, command, given, users, first, 0),
+            Service(name, "classify", port, command, given, photos, self._expected("classify"), 0),
+            Service(name, "recommend", port, command, given, users, self._expected("recommend"), 0),
         )
 
     def _photos(
@@ -158,14 +165,20 @@ class LineUp:
         labels = str((self.material.folder / "labels.txt").resolve())
         given = {**ONE_THREAD, "PHOTO_MODEL": str(graph.resolve()), "PHOTO_LABELS": labels}
         requests = [Request("POST", path, "image/jpeg", photo) for photo in self.material.photos]
-        best = self.material.best.encode()
-        return Service(name, "classify", port, command, given, requests, best, size(packages(place)))
+        return Service(
+            name, "classify", port, command, given, requests, self._expected("classify"), size(packages(place))
+        )
 
     def _lists(self, name: str, place: Path, port: int, app: str, given: Mapping[str, str]) -> Service:
         requests = [Request("GET", f"/recommend?user={user}") for user in self.material.asking]
-        first = self.material.answers[self.material.asking[0]]
         command, environment = _uvicorn(place, app, port), {**ONE_THREAD, **given}
-        return Service(name, "recommend", port, command, environment, requests, first, size(packages(place)))
+        expected, unpacked = self._expected("recommend"), size(packages(place))
+        return Service(name, "recommend", port, command, environment, requests, expected, unpacked)
+
+    def _expected(self, task: Task) -> bytes:
+        """What is in the answer to the first photo or user: its best label, his best item."""
+        best = self.material.best if task == "classify" else self.material.best_item
+        return best.encode()
 
     def _photo_events(self) -> list[bytes]:
         return [photo_event(self.material.classifier.model, photo) for photo in self.material.photos]

@@ -20,7 +20,9 @@ from larder.manifest import Manifest, parse
 from larder.serving import ClassifierServing
 from larder_local.gateway.event import Call, encode
 from larder_local.gateway.routes import Route
+from larder_local.gateway.template import load
 
+_TEMPLATE: Final = Path(__file__).parents[3] / "template.yaml"
 USERS: Final = 2000  # who ask, drawn from all
 PHOTOS: Final = 200
 
@@ -47,6 +49,12 @@ class Material:
     answers: Mapping[str, bytes]
     asking: Sequence[str]
     interactions: Path
+
+    @property
+    def best_item(self) -> str:
+        """The first item of the first user who asks."""
+        document = json.loads(self.answers[self.asking[0]])
+        return str(document["items"][0]["id"])
 
     @property
     def lists(self) -> dict[str, object]:
@@ -121,13 +129,8 @@ def _store(folder: Path, releases: Mapping[str, Path]) -> Path:
 
 
 def _environment(store: Path, folder: Path) -> None:
-    os.environ |= {
-        "LARDER_STORE": store.resolve().as_uri(),
-        "LARDER_CACHE_DIR": str(folder / "cache"),
-        "LARDER_CACHE_BYTES": "400000000",
-        "LARDER_REFRESH_SECONDS": "30",
-        "LARDER_MAX_PIXELS": "50000000",
-    }
+    places = {"LARDER_STORE": store.resolve().as_uri(), "LARDER_CACHE_DIR": str(folder / "cache")}
+    os.environ |= {**load(_TEMPLATE).functions["RecommendFunction"].environment, **places}
 
 
 def _answers(model: str, users: Sequence[str]) -> Iterator[tuple[str, bytes]]:
@@ -160,8 +163,15 @@ def _write_lists(folder: Path, answers: Mapping[str, bytes]) -> None:
         database.executemany("INSERT INTO lists VALUES (?, ?)", answers.items())
     with (folder / "lists.resp").open("wb") as file:
         for user, body in answers.items():
-            words = (b"SET", user.encode(), body)
-            file.write(b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
+            file.write(_command(b"SET", user.encode(), body))
+            for item in json.loads(body)["items"]:
+                score, name = repr(item["score"]).encode(), item["id"].encode()
+                file.write(_command(b"ZADD", b"best:" + user.encode(), score, name))
+
+
+def _command(*words: bytes) -> bytes:
+    """A command of Redis's protocol."""
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
 def _without_normalisation(source: Path, target: Path) -> tuple[list[float], list[float]]:
