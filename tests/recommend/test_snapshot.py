@@ -155,3 +155,14 @@ def test_the_first_answer_after_a_restore_is_of_what_is_live_by_then(
     # THEN its first answer is the new release's, by credentials asked for anew
     assert json.loads(str(answer["body"]))["release"] == new.name
     assert instance.credentials_given == 2
+
+
+@pytest.mark.parametrize("function", ["classify", "recommend"])
+@pytest.mark.parametrize(("initialization", "hooks"), [("snap-start", 1), ("on-demand", 0)])
+def test_both_functions_that_have_snapshots_renew_themselves(function: str, initialization: str, hooks: int) -> None:
+    code = "import app; from snapshot_restore_py import get_after_restore as hooks; print(len(hooks()))"
+    paths = [str(ROOT / each) for each in ("layers/larder", f"functions/{function}")]
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "AWS_LAMBDA_INITIALIZATION_TYPE": initialization}
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603  # our own
+    assert int(told.stdout) == hooks

@@ -30,26 +30,21 @@ def written() -> str:
     return json.dumps(read(ROOT / "template.yaml"))
 
 
-def with_parameters(tree: Tree, parameters: dict[str, str]) -> Tree:
-    """The template with these values as its parameters' defaults."""
-    for name, value in parameters.items():
-        tree["Parameters"][name]["Default"] = value
-    return tree
-
-
-@cache
-def translated(larder_layer: str = "s3://packaged/layer") -> str:
-    """Plain CloudFormation, as JSON; made once for each place of the layer, since it takes a second."""
+def translated(parameters: dict[str, str] | None = None, larder_layer: str = "s3://packaged/layer") -> Tree:
+    """Plain CloudFormation, as the SAM transform makes it of these parameters; they are its defaults then."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # samtranslator's own, about its own code
         from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # ships no types
 
         tree: Tree = json.loads(written())
+        for name, value in (parameters or {}).items():
+            tree["Parameters"][name]["Default"] = value
         for name, resource in tree["Resources"].items():  # as `sam package` leaves them
             for place in ("CodeUri", "ContentUri"):
                 if place in resource.get("Properties", {}):
                     resource["Properties"][place] = larder_layer if name == "LarderLayer" else "s3://packaged/object"
-        return json.dumps(transform(tree, {}, Policies()))
+        made: Tree = transform(tree, parameters or {}, Policies())
+        return made
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +62,7 @@ def template() -> Tree:
 @pytest.fixture
 def resources() -> Tree:
     """The plain CloudFormation resources, by logical id, with every intrinsic function as it stands."""
-    found: Tree = json.loads(translated())["Resources"]
+    found: Tree = translated()["Resources"]
     return found
 
 
@@ -76,7 +71,7 @@ def stack() -> Callable[..., Tree]:
     """What a deployment with these parameters makes: resources whose condition holds, all functions resolved."""
 
     def deploy(*, larder_layer: str = "s3://packaged/layer", **parameters: str) -> Tree:
-        tree = with_parameters(json.loads(translated(larder_layer)), parameters)
+        tree = translated(parameters, larder_layer)
         resolver = Resolver(tree)
         made = {
             name: each
