@@ -84,14 +84,15 @@ def arguments() -> argparse.Namespace:
 
 def line_up(line: LineUp, material: Material) -> tuple[Sequence[Bundle], Sequence[Service]]:
     """Who takes part."""
+    classify, recommend = line.larder("classify"), line.larder("recommend")
     bundles = (
-        line.larder("classify"),
-        line.floor(),
-        line.naive("classify"),
-        line.naive("classify", byte_code=True),
-        line.larder("recommend"),
-        line.naive("recommend"),
-        line.empty(),
+        classify,
+        line.floor(classify),
+        line.naive_photos(classify, byte_code=False),
+        line.naive_photos(classify, byte_code=True),
+        recommend,
+        line.naive_lists(recommend),
+        line.empty(recommend),
     )
     services = (
         line.fastapi(material.float32, "FastAPI, float32"),

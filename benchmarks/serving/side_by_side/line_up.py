@@ -47,33 +47,38 @@ class LineUp:
         code, expected, unpacked = function.code, self._expected(task), size(function.code, opt)
         return Bundle("Larder", task, code, opt, function.memory, given, events, expected, unpacked)
 
-    def floor(self) -> Bundle:
+    def floor(self, larder: Bundle) -> Bundle:
         """Decode, resize and ``session.run`` on Larder's own layer, the graph beside the code."""
-        larder, code = self.larder("classify"), self.folder / "floor"
+        code = self.folder / "floor"
         code.mkdir(exist_ok=True)
         (code / "app.py").write_text((PEERS / "floor/app.py").read_text())
         (code / "model.onnx").write_bytes(self.material.int8.read_bytes())
         given = {"PHOTO_MODEL": "/var/task/model.onnx"}
         return replace(larder, name="the floor", code=code, environment=given, expected=b"", size=0, tells=True)
 
-    def empty(self) -> Bundle:
+    def empty(self, larder: Bundle) -> Bundle:
         """What any function costs under AWS's runtime client."""
-        return Bundle("empty handler", "recommend", PEERS / "empty", None, 512, {}, self._user_events(), b"", 0)
+        empty = PEERS / "empty"
+        return replace(larder, name="empty handler", code=empty, opt=None, environment={}, expected=b"", size=0)
 
-    def naive(self, task: Task, *, byte_code: bool = False) -> Bundle:
-        """The tutorials' handler."""
+    def naive_photos(self, larder: Bundle, *, byte_code: bool) -> Bundle:
+        """The tutorials' handler, asked as Larder's is; with byte code only its cold start."""
         name = "naive handler, byte code added" if byte_code else "naive handler"
-        if task == "recommend":
-            code, events = PEERS / "naive_lists", self._user_events()
-            given = {"LISTS_KEY": "naive/lists.json"}
-        else:
-            code = bundle("naive", "naive_photos", self.folder, byte_code=byte_code)
-            events, given = self._photo_events(), {"MODEL_KEY": "naive/model.onnx"}
-            given |= {"PHOTO_LABELS": ",".join(self.material.labels)}
-            given |= {"PHOTO_SCALE": json.dumps(self.material.scale), "PHOTO_OFFSET": json.dumps(self.material.offset)}
-        memory = self.larder(task).memory
-        given |= {"BUCKET": BUCKET, **self.s3}
-        return Bundle(name, task, code, None, memory, given, events, self._expected(task), size(code), not byte_code)
+        given = {
+            "BUCKET": BUCKET,
+            "MODEL_KEY": "naive/model.onnx",
+            "PHOTO_LABELS": ",".join(self.material.labels),
+            "PHOTO_SCALE": json.dumps(self.material.scale),
+            "PHOTO_OFFSET": json.dumps(self.material.offset),
+            **self.s3,
+        }
+        code = bundle("naive", "naive_photos", self.folder, byte_code=byte_code)
+        return replace(larder, name=name, code=code, opt=None, environment=given, size=size(code), warm=not byte_code)
+
+    def naive_lists(self, larder: Bundle) -> Bundle:
+        """The same for lists."""
+        code, given = PEERS / "naive_lists", {"BUCKET": BUCKET, "LISTS_KEY": "naive/lists.json", **self.s3}
+        return replace(larder, name="naive handler", code=code, opt=None, environment=given, size=size(code))
 
     def fastapi(self, graph: Path, name: str) -> Service:
         """FastAPI on uvicorn with uvloop and httptools."""
