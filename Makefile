@@ -45,6 +45,7 @@ fmt: $(SYNCED) ## Format the code and mend what can be mended
 lint: $(SYNCED) ## Check format and style
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/shellcheck scripts/* .ci/run
 
 types: $(SYNCED) ## Check types, tests included
 	@$(BIN)/mypy
