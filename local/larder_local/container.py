@@ -65,22 +65,24 @@ class Container:
 
     def log(self) -> str:
         """What the function and the emulator have printed so far."""
-        return docker("logs", self.name)
+        return docker("logs", self.name, errors=True)
 
     def read(self, path: str) -> str:
         """A text file inside, such as a memory count under ``/sys/fs/cgroup``."""
         return docker("exec", self.name, "cat", path)
 
 
-def docker(*arguments: str) -> str:
-    """Runs the docker command; gives what it printed, errors last. Raises LarderError where it fails."""
+def docker(*arguments: str, errors: bool = False) -> str:
+    """Runs the docker command; gives what it printed, with ``errors`` on standard error too. Raises LarderError where
+    it fails.
+    """
     try:
         done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607  the user's own docker
     except OSError as error:
         raise LarderError(f"Docker cannot be run ({error}): install it, or start its daemon.") from error
     if done.returncode:
         raise LarderError(f"`docker {arguments[0]}` failed: {done.stderr.strip()[-500:]}. Mend that, and try again.")
-    return done.stdout + done.stderr
+    return done.stdout + (done.stderr if errors else "")
 
 
 def merge_layers(function: Function, folder: Path) -> Path:
@@ -88,6 +90,7 @@ def merge_layers(function: Function, folder: Path) -> Path:
 
     Files are hard links where the file system allows: it takes no room.
     """
+    folder.mkdir(parents=True)
     for layer in function.layers:
         shutil.copytree(layer, folder / "python", copy_function=_link, dirs_exist_ok=True)
     folder.chmod(0o755)  # a temporary folder is its owner's alone, and the container's user is another
@@ -161,7 +164,9 @@ def _await(name: str, port: int) -> None:
             connection.getresponse().read()
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() > deadline:
-                raise LarderError(f"{name} does not listen: look at its log. {docker('logs', name)[-500:]}") from error
+                raise LarderError(
+                    f"{name} does not listen: look at its log. {docker('logs', name, errors=True)[-500:]}"
+                ) from error
             time.sleep(0.005)
         else:
             return

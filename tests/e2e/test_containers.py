@@ -42,6 +42,35 @@ def test_a_container_has_the_limits_and_the_rights_of_lambda(functions: Mapping[
         assert [mounts[place][0] for place in ("/", "/var/task", "/opt", "/tmp")] == ["ro", "ro", "ro", "rw"]  # noqa: S108
 
 
+def test_a_handler_is_stopped_at_its_memory_and_its_time_and_the_next_event_is_answered(tmp_path: Path) -> None:
+    # GIVEN a function of 128 MB and 2 s that takes what it is told to
+    (tmp_path / "app.py").write_text(GREEDY)
+    tmp_path.chmod(0o755)
+    function = Function("Greedy", "app.handler", tmp_path, (), {}, timeout=2, memory=128)
+    with running(function, merge_layers(function, tmp_path / "opt"), {}) as container:
+
+        def ask(**taken: float) -> dict[str, object]:
+            found: dict[str, object] = json.loads(container.invoke(json.dumps(taken).encode()))
+            return found
+
+        assert ask(megabytes=40) == {"done": 40}
+        # WHEN that is too much THEN Lambda's word for it comes, and a new process answers what follows
+        assert ask(megabytes=400)["errorType"] == "Runtime.ExitError"
+        assert ask(megabytes=41) == {"done": 41}
+        assert b"timed out after 2" in container.invoke(b'{"seconds": 30}')
+        assert ask(megabytes=42) == {"done": 42}
+
+
+GREEDY = """
+import time
+
+def handler(event, context):
+    taken = bytearray(event.get("megabytes", 0) * 2**20)
+    time.sleep(event.get("seconds", 0))
+    return {"done": len(taken) // 2**20}
+"""
+
+
 def memory_limit(container: Container) -> int:
     """In bytes, by whichever version of control groups this machine has."""
     try:
