@@ -30,6 +30,7 @@ from larder_training.release import write_release
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {"classify": "ClassifyFunction", "recommend": "RecommendFunction", "models": "ModelsFunction"}
 PETS = "20260102t030405z-0a1b2c3d"  # the release that the events in tests/events/models name
+HERE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
 UNREACHABLE = ("Failed to fetch", "network was disabled")
 
 # The handler from the source, in the environment that the tests run in.
@@ -86,7 +87,7 @@ def build(folder: Path, architecture: str) -> Path:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The built bundle for this machine's kind of processor: ``template.yaml``, the functions and the layers."""
     folder = tmp_path_factory.mktemp("bundle")
-    yield build(folder, "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64")
+    yield build(folder, HERE)
     shutil.rmtree(folder)  # pytest would keep 150 MB of each of the last three runs
 
 
