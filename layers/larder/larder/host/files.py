@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Collection
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 from larder.errors import ReleaseError, StoreError
 from larder.host.cache import DiskCache, Hold
@@ -36,16 +36,22 @@ class ReleaseFiles:
         """Makes ``path`` ready for several files: all are downloaded at once, since each one's first byte is a round
         trip. Raises as ``path``.
         """
-        begun = time.perf_counter()
-        missing = [name for name in names if name not in self._paths]
-        if len(missing) > 1:
-            from concurrent.futures import ThreadPoolExecutor
+        begun, failures = time.perf_counter(), list[Exception]()
 
-            with ThreadPoolExecutor(len(missing)) as pool:
-                list(pool.map(self.path, missing))
-        elif missing:
-            self.path(missing[0])
+        def download(name: str) -> None:
+            try:
+                self.path(name)
+            except Exception as error:  # noqa: BLE001  # raised below, by the thread that asked
+                failures.append(error)
+
+        threads = [Thread(target=download, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         self.seconds += time.perf_counter() - begun
+        if failures:
+            raise failures[0]
 
     def path(self, name: str) -> Path:
         """The whole file, on this machine.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
@@ -13,10 +13,12 @@ from larder.recommender.query import Promotion, Query, check_ranked
 from larder.recommender.ruling import Ruling
 from larder.recommender.scoring import Click, Evidence, best_first, split_user_row
 from larder.recommender.segments import Profile, most_specific_first, typed_profile
-from larder.rules import Predicate
 from larder.serving import RecommenderServing
 from larder.tables import DenseTable, KeyedTable, MappedFile, Row
 from larder.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # rules are loaded where a filter is first used
+    from larder.rules import Predicate
 
 MAX_CLICKS: Final = 100
 LOCAL_BYTES: Final = 64 * 2**20
@@ -215,7 +217,7 @@ def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Row]], wanted:
             yield number, because
 
 
-def _choose(candidates: Iterator[Chosen], wanted: int, taken: set[int], allowed: Predicate | None) -> list[Chosen]:
+def _choose(candidates: Iterator[Chosen], wanted: int, taken: set[int], allowed: "Predicate | None") -> list[Chosen]:
     """The first ``wanted`` candidates that are not ``taken`` yet and allowed; they are taken then."""
     chosen: list[Chosen] = []
     for candidate in candidates:
