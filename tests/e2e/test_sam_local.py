@@ -32,11 +32,13 @@ def environment(bundle: Path, store: Path) -> Iterator[dict[str, str]]:
     before = layer_images()
     yield {"BUNDLE": str(bundle.parent), "STORE": str(store)}
     if made := layer_images() - before:
-        docker("rmi", "--force", *made)
+        docker("rmi", *made)
 
 
 def layer_images() -> set[str]:
-    return set(docker("images", "--quiet", "--filter", "reference=samcli/*").split())
+    """By name: one may be another's parent, and goes with its last child."""
+    listed = docker("images", "--filter", "reference=samcli/*", "--format", "{{.Repository}}:{{.Tag}}").split()
+    return {name for name in listed if not name.endswith(":<none>")}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
