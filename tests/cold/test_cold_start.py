@@ -34,6 +34,7 @@ UNUSED = {
     "jmespath",
     "pydantic",
 }
+NEEDED = {"models": {"concurrent.futures"}}  # it reads many pointers at once
 MOST = {"classify": 350, "recommend": 230, "models": 240}  # modules; some 30 are to spare
 
 
@@ -76,7 +77,7 @@ def test_an_answer_loads_what_it_needs_and_nothing_else(start: ColdStart, functi
     known = set(sys.stdlib_module_names) | {"larder", "app", "__main__"} | {name.partition(".")[0] for name in bare}
     loaded = set(found.modules)
     assert {name.partition(".")[0] for name in loaded} - known <= ALLOWED[function]
-    assert not UNUSED & loaded
+    assert not (UNUSED - NEEDED.get(function, set())) & loaded
 
     assert len(loaded) <= MOST[function], "a new import: is it needed on the way to an answer?"
 
