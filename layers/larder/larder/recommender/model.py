@@ -1,6 +1,7 @@
 """The recommender: rows of precomputed tables, summed, ruled and explained for each request."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # rules are loaded where a filter is first used
 
 MAX_CLICKS: Final = 100
 LOCAL_BYTES: Final = 64 * 2**20
+SEGMENTS: Final = 256
 
 
 class Recommender:
@@ -43,6 +45,7 @@ class Recommender:
         self._neighbours = neighbours
         self._users = users
         self._segments = segments
+        self._segment = lru_cache(SEGMENTS)(segments.lookup)  # the few that most users belong to
         self._far = far
         self._ruling = Ruling(items, serving.rules)
 
@@ -174,7 +177,7 @@ class Recommender:
 
     def _segments_of(self, profile: Profile) -> Iterator[tuple[str, Row]]:
         for text in most_specific_first(self._serving.segments_by, profile, self._serving.profile):
-            row = self._segments.lookup(text)
+            row = self._segment(text)
             if row is not None:
                 yield text, row
 
