@@ -74,7 +74,7 @@ def serve(delay: float, release: Path, manifest: Manifest) -> None:
     host, port = server.get_host_and_port()
     os.environ |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_REGION": "us-east-1"}
     os.environ |= {"AWS_ACCESS_KEY_ID": "toy", "AWS_SECRET_ACCESS_KEY": "toy"}
-    bucket = urllib.request.Request(f"http://{host}:{port}/bucket", data=b"", method="PUT")  # noqa: S310  # our own server
+    bucket = urllib.request.Request(f"http://{host}:{port}/bucket", data=b"", method="PUT")  # our own server
     urllib.request.urlopen(bucket, timeout=10).close()  # noqa: S310  # our own server
     store = Store.open("s3://bucket")
     for name in [*manifest.files, "manifest.json"]:
