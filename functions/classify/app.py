@@ -4,34 +4,47 @@ JSON may tell what is known beside the picture, where the model was trained with
 """
 
 import os
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
-from larder import web
-from larder.classifier import FIELDS, OPTIONS, Classifier, Request
-from larder.host import ModelHost
+from larder.cold import cold_start
+from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
 from larder.settings import Settings
 from larder.store import Store
 
-app = web.router()
-
 
 @cache
-def bundle() -> tuple[Store, ModelHost[Classifier]]:
-    """What the environment names: opened at the first request, kept for all that follow."""
-    given = Settings.from_environment(os.environ)
-    store = Store.open(given.store)
+def bundle() -> "tuple[Store, ModelHost[Classifier]]":
+    """What the environment names: opened once, kept for all requests."""
+    with cold_start.measured("store"):
+        given = Settings.from_environment(os.environ)
+        store = Store.open(given.store)
+
+    def open_release(files: ReleaseFiles) -> "Classifier":
+        from larder.classifier import Classifier  # while a thread preloads, this is being imported below
+
+        return Classifier.open(files, max_pixels=given.max_pixels, threads=given.vcpus)
+
     host = ModelHost(
         store,
         "classifier",
-        partial(Classifier.open, max_pixels=given.max_pixels, threads=given.vcpus),
+        open_release,
         cache_dir=given.cache_dir,
         max_bytes=given.cache_bytes,
         refresh_seconds=given.refresh_seconds,
     )
     return store, host
+
+
+preloaded = preload(os.environ, lambda: bundle()[1])
+renew_after_restore(os.environ, lambda: bundle()[1])
+
+# While the store sends the model:
+from larder import web  # noqa: E402
+from larder.classifier import FIELDS, OPTIONS, Classifier, Request  # noqa: E402
+from larder.resolver import Response  # noqa: E402
+
+app = web.router()
 
 
 @app.get("/health")
@@ -70,3 +83,7 @@ def _request() -> Request:
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
     return web.logged(app, event, context)
+
+
+preloaded()
+cold_start.imported()

@@ -6,10 +6,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
 from larder import web
+from larder.cold import cold_start
 from larder.repository import Document, Repository
+from larder.resolver import Response
 from larder.settings import Settings
 from larder.store import Store
 
@@ -21,7 +21,8 @@ app = web.router()
 @cache
 def repository() -> Repository:
     """What the bundle's store holds, opened at the first request."""
-    return Repository(Store.open(Settings.from_environment(os.environ).store))
+    with cold_start.measured("store"):
+        return Repository(Store.open(Settings.from_environment(os.environ).store))
 
 
 @cache
@@ -75,3 +76,6 @@ def get_description() -> Response[str]:
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
     return web.logged(app, event, context)
+
+
+cold_start.imported()

@@ -2,26 +2,55 @@
 
 import os
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
-from larder import web
-from larder.host import ModelHost
-from larder.recommender import RANK, RECOMMEND, SIMILAR, Answer, Recommender, read_items, read_parameters, read_query
+from larder.cold import cold_start
+from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
 from larder.settings import Settings
 from larder.store import Store
 
-app = web.router()
-
 
 @cache
-def bundle() -> ModelHost[Recommender]:
-    """What the environment names: opened at the first request, kept for all that follow."""
-    given = Settings.from_environment(os.environ)
-    host = partial(ModelHost[Recommender], refresh_seconds=given.refresh_seconds, max_bytes=given.cache_bytes)
-    return host(Store.open(given.store), "recommender", Recommender.open, cache_dir=given.cache_dir)
+def bundle() -> "ModelHost[Recommender]":
+    """What the environment names: opened once, kept for all requests."""
+    with cold_start.measured("store"):
+        given = Settings.from_environment(os.environ)
+        store = Store.open(given.store)
+    return ModelHost(
+        store,
+        "recommender",
+        _open_release,
+        cache_dir=given.cache_dir,
+        max_bytes=given.cache_bytes,
+        refresh_seconds=given.refresh_seconds,
+    )
+
+
+def _open_release(files: ReleaseFiles) -> "Recommender":
+    from larder.recommender import Recommender  # while a thread preloads, this is being imported below
+
+    return Recommender.open(files)
+
+
+preloaded = preload(os.environ, bundle)
+renew_after_restore(os.environ, bundle)
+
+# While the store sends the model:
+from larder import web  # noqa: E402
+from larder.recommender import (  # noqa: E402
+    RANK,
+    RECOMMEND,
+    SIMILAR,
+    Answer,
+    Recommender,
+    read_items,
+    read_parameters,
+    read_query,
+)
+from larder.resolver import Response  # noqa: E402
+
+app = web.router()
 
 
 @app.route("/v1/models/<model>/recommend", method=["GET", "POST"])
@@ -58,3 +87,7 @@ def _reply(model: str, user: str | None, ask: Callable[[Recommender], Answer]) -
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
     return web.logged(app, event, context)
+
+
+preloaded()
+cold_start.imported()

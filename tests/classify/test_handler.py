@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from classify import app
+from larder.live import Live, dump
+from larder.names import live_key
 from larder.store import Blob, Store
 
 Ask = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
@@ -246,6 +248,12 @@ def test_json_that_asks_for_nothing_that_can_be_given_is_refused(ask: Ask, body:
     assert message.endswith(".")
 
 
+def test_a_headers_name_may_be_in_any_case(ask: Ask) -> None:
+    asked = event("json-image")  # `sam local` passes names on as the caller wrote them
+    headers = {name.title(): value for name, value in asked["headers"].items()}
+    assert ask({**asked, "headers": headers}) == ask(asked)
+
+
 def test_a_misspelt_parameter_is_named(ask: Ask) -> None:
     status, message = refused(ask(event(queryStringParameters={"max_label": "3"})))
     assert (status, "'max_label'" in message, "max_labels" in message) == (400, True, True)
@@ -306,6 +314,17 @@ def test_a_release_that_does_not_open_leaves_the_one_before_in_place(
     before = ask(event())[1]
     publish(graph(height=9))
     assert ask(event())[1] == before
+
+
+def test_a_cold_function_answers_from_the_release_before_and_says_so(
+    ask: Ask, store: Path, publish: Callable[[bytes], str], graph: Callable[..., bytes]
+) -> None:
+    before = ask(event())[1]["release"]
+    broken = publish(graph(height=9))
+    (store / live_key("digits")).write_bytes(dump(Live(broken, previous=before)))
+    app.bundle.cache_clear()  # as a process that has just started
+    answer = app.handler(event(), None)
+    assert (answer["statusCode"], answer["headers"]["x-larder-release"]) == (200, before)
 
 
 def test_no_log_line_identifies_a_caller_or_shows_what_was_sent(ask: Ask, capfd: pytest.CaptureFixture[str]) -> None:

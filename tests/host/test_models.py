@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from larder import live, manifest
-from larder.errors import InvalidModel, InvalidRequest, NotFound, NotReady, ReleaseError
+from larder.errors import InvalidModel, InvalidRequest, MissingObject, NotFound, NotReady, ReleaseError
 from larder.host import ModelHost, ReleaseFiles, Served
 from larder.live import Live
 from larder.manifest import FileEntry, Manifest
@@ -198,6 +198,47 @@ def test_the_first_release_of_all_that_does_not_open_is_an_error_to_the_caller(b
             host.get("pets")
     bundle.publish("pets", NEW, b"new")
     assert answer(host) == b"new"
+
+
+@pytest.mark.parametrize("damage", ["not there", "broken", "cut short", "manifest"])
+def test_a_cold_process_answers_from_the_release_before_one_that_does_not_open(
+    bundle: Bundle, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle.add("pets", OLD, b"old")
+    if damage != "not there":
+        bundle.add(
+            "pets", NEW, b"broken" if damage == "broken" else b"new", stated=b"new, whole" * (damage == "cut short")
+        )
+    if damage == "manifest":
+        bundle.store.put(file_key("pets", NEW, MANIFEST), b"{")
+    bundle.point("pets", Live(NEW, previous=OLD, canary=OLD, canary_percent=100))
+    host = bundle.host()
+    served = host.get("pets", key="anybody")
+    assert (served.value.answer(), served.manifest.release) == (b"old", OLD)
+    assert f"pets: {NEW}, which is live, does not open; {OLD} answers" in caplog.text
+    for refresh in (1, 2):
+        bundle.now = refresh * 30.0
+        assert [answer(host), answer(host)] == [b"old", b"old"]
+    bundle.add("pets", NEW, b"mended")
+    assert answer(host) == b"old"
+    bundle.now = 90.0
+    assert answer(host) == b"mended"
+
+
+def test_a_release_before_that_was_rejected_answers_nobody(bundle: Bundle) -> None:
+    bundle.add("pets", OLD, b"old")
+    bundle.store.put(file_key("pets", OLD, "rejected.json"), b"{}")
+    bundle.add("pets", NEW, b"broken")
+    bundle.point("pets", Live(NEW, previous=OLD))
+    with pytest.raises(InvalidModel, match="broken"):
+        bundle.host().get("pets")
+
+
+def test_where_neither_opens_the_caller_is_told_of_what_is_live(bundle: Bundle) -> None:
+    bundle.add("pets", OLD, b"broken as well")
+    bundle.point("pets", Live(NEW, previous=OLD))
+    with pytest.raises(MissingObject, match=NEW):
+        bundle.host().get("pets")
 
 
 def test_an_unknown_model(bundle: Bundle) -> None:

@@ -1,7 +1,8 @@
-"""What the layers' requirements hold is enough for every function, and no more than it says.
+"""What the layers hold is enough for every function, and no more than it says.
 
-Each function runs in a fresh interpreter that sees its own folder, its layers' code and its layers' requirements,
-installed from their hashes, and nothing else: the environment that Lambda gives it.
+Each function runs in a fresh interpreter that sees its own folder and its layers, and nothing else: the environment
+that Lambda gives it. The layers are those that their Makefiles build, trimmed, on CPython 3.13; where there is none,
+their requirements from their hashes on this interpreter, with the layers' code.
 """
 
 import json
@@ -9,23 +10,34 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
+from larder.errors import SettingsError
 from larder.live import Live, dump
-from larder.serving import RecommenderServing
+from larder.serving import ClassifierServing, ImageSpec, RecommenderServing
+from larder_local import interpreter
 from larder_training.release import write_release
-from larder_training.tables import write_dense, write_keyed, write_vocabulary
+from larder_training.tables import write_dense, write_keyed, write_probes, write_vocabulary
 
 ROOT = Path(__file__).parents[2]
-LIMIT = 250 * 2**20  # Lambda's, for all layers and the function, unzipped
-LAYERS = {"classify": ("larder", "vision"), "recommend": ("larder",), "models": ("larder",)}
+LAYERS = {
+    "classify": ("larder", "vision"),
+    "recommend": ("larder",),
+    "models": ("larder",),
+    "rollout": ("larder", "graphs", "runtime"),
+}
+TARGETS = {"larder": "LarderLayer", "vision": "VisionLayer", "graphs": "GraphsLayer"}
 HEAVY = {"numpy", "PIL", "onnxruntime"}
 NEVER = {"boto3", "botocore", "safetensors", "polars", "scipy", "sklearn", "onnx", "larder_training", "larder_local"}
+AWS = {"boto3", "botocore"}  # of Lambda's own, and for the rollout alone
 UNREACHABLE = ("Failed to fetch", "network was disabled")
 
 Event = dict[str, Any]
@@ -41,29 +53,55 @@ print(json.dumps({"answer": answer, "modules": sorted({name.partition(".")[0] fo
 """
 
 
-def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    beside = Path(sys.executable).with_name("uv")
-    program = str(beside) if beside.exists() else shutil.which("uv")
-    assert program, "uv is missing: run make setup"
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603  # ours
+@dataclass(frozen=True)
+class Layers:
+    """Each layer's folders of modules, and the interpreter that they are for. ``runtime`` is Lambda's own boto3."""
+
+    python: str
+    folders: Mapping[str, Sequence[Path]]
+
+
+def fetch(command: Sequence[str | Path], folder: Path, python: str = sys.executable) -> str:
+    """Runs what fetches packages, in ``folder``, with ``python`` on PATH; skips the test where they cannot be had."""
+    path = [str(Path(sys.executable).parent), str(Path(python).parent), os.environ["PATH"]]
+    environment = {**os.environ, "PATH": os.pathsep.join(path)}
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=environment)  # noqa: S603  # ours
+    if done.returncode and any(reason in done.stderr for reason in UNREACHABLE):
+        pytest.skip(f"the package registry cannot be reached, and its packages are not cached: {done.stderr[-200:]}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A folder for each layer with its requirements in it, as a layer's ``python/`` has them."""
-    folders = {}
-    for layer in ("larder", "vision"):
-        folders[layer] = tmp_path_factory.mktemp(layer)
-        requirements = f"layers/{layer}/requirements.txt"
-        target = ("--target", str(folders[layer]), "--python", sys.executable, "--link-mode", "symlink")
-        strict = ("--require-hashes", "--no-deps", "--only-binary", ":all:")
-        done = uv("pip", "install", "--quiet", *target, *strict, "--requirements", requirements)
-        if done.returncode and any(reason in done.stderr for reason in UNREACHABLE):
-            pytest.skip(
-                f"the package registry cannot be reached, and its packages are not cached: {done.stderr[-200:]}"
-            )
-        assert done.returncode == 0, done.stderr
-    return folders
+def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
+    """All layers, built as `sam build` does it where CPython 3.13 is on this machine."""
+    folders = {layer: tmp_path_factory.mktemp(layer) for layer in (*TARGETS, "runtime")}
+    try:
+        python = str(interpreter.find())
+    except SettingsError:
+        return installed(folders)
+    fetch([ROOT / "scripts/lambda-runtime", folders["runtime"]], ROOT, python)
+    built = {"runtime": [folders["runtime"]]}
+    for layer, target in TARGETS.items():
+        copied = shutil.copytree(ROOT / "layers" / layer, folders[layer] / "copied")
+        fetch(["make", f"build-{target}", f"ARTIFACTS_DIR={folders[layer] / 'built'}"], copied, python)
+        built[layer] = [folders[layer] / "built/python"]
+    return Layers(python, built)
+
+
+def installed(folders: Mapping[str, Path]) -> Layers:
+    """The layers' requirements, in versions for this interpreter, and the code beside them."""
+    export = ("uv", "export", "--quiet", "--frozen", "--only-group", "runtime", "--no-emit-project")
+    (folders["runtime"] / "requirements.txt").write_text(fetch(export, ROOT))
+    strict = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "symlink")
+    for layer, folder in folders.items():
+        listed = (folder if layer == "runtime" else ROOT / "layers" / layer) / "requirements.txt"
+        target = ("--target", folder, "--python", sys.executable)
+        fetch(["uv", "pip", "install", "--quiet", *target, *strict, "--requirements", listed], ROOT)
+    fetch(["make", "trim", f"SITE={folders['graphs']}"], ROOT / "layers/graphs")
+    alone = {layer: [folder] for layer, folder in folders.items()}
+    return Layers(sys.executable, {**alone, "larder": [folders["larder"], ROOT / "layers/larder"]})
 
 
 @pytest.fixture
@@ -100,6 +138,31 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
+@pytest.fixture
+def foreign(tmp_path: Path) -> str:
+    """The key of a classifier's manifest in the store; its graph needs an operator that onnxruntime has not."""
+    outputs: dict[str, list[str | int]] = {"probabilities": ["N", 2], "embedding": ["N", 3], "novelty": ["N"]}
+    graph = helper.make_graph(
+        [helper.make_node("Open", ["image"], list(outputs), domain="evil")],
+        "foreign",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 4, 5, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+    )
+    write_probes(tmp_path / "probes", [b"png"], probabilities=np.full((1, 2), 0.5, np.float32))
+    release = write_release(
+        tmp_path / "store/models/pets/releases",
+        model="pets",
+        kind="classifier",
+        serving=ClassifierServing("model.onnx", ImageSpec(5, 4), ("cat", "dog"), (0.5, 0.5), 1.0, None),
+        files={"model.onnx": helper.make_model(graph).SerializeToString(), "probes.safetensors": tmp_path / "probes"},
+        evaluation={},
+        training={},
+        structure={},
+        created=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    return f"models/pets/releases/{release.name}/manifest.json"
+
+
 def request(path: str, names: dict[str, str], query: dict[str, str] | None = None) -> Event:
     context = {"http": {"method": "GET", "path": path}, "stage": "$default"}
     event = {"version": "2.0", "rawPath": path, "headers": {}, "pathParameters": names, "requestContext": context}
@@ -107,16 +170,27 @@ def request(path: str, names: dict[str, str], query: dict[str, str] | None = Non
 
 
 def run(
-    function: str, folders: Sequence[Path], event: dict[str, Any] | None, store: Path | None = None
+    layers: Layers,
+    function: str,
+    event: dict[str, Any] | None,
+    store: Path | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Imports the function in its own interpreter, sends it ``event`` and returns the answer and all modules loaded."""
-    seen = [ROOT / "functions" / function, ROOT / "layers/larder", *folders]
+    """Imports the function in its own interpreter, sends it ``event`` and returns the answer and all modules loaded.
+
+    It sees its own layers, or those of ``names``.
+    """
+    folders = [folder for name in names or LAYERS[function] for folder in layers.folders[name]]
+    seen = [ROOT / "functions" / function, *folders]
     environment = {"PATH": os.defpath, "HOME": "/nonexistent"}
     if store:
         settings = {"STORE": store.as_uri(), "CACHE_DIR": str(store.parent / "cache"), "CACHE_BYTES": "1000000"}
         settings |= {"REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000"}
-        environment |= {f"LARDER_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-I", "-S", "-c", PROGRAM, *map(str, seen), json.dumps(event)]
+        settings |= {"CLASSIFY_FUNCTION": "classify", "RECOMMEND_FUNCTION": "recommend"}
+        environment |= {f"LARDER_{name}": value for name, value in settings.items()} | {
+            "AWS_DEFAULT_REGION": "eu-central-1"
+        }
+    command = [layers.python, "-I", "-S", "-c", PROGRAM, *map(str, seen), json.dumps(event)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603  # ours
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -129,18 +203,18 @@ def test_the_requirements_are_what_the_lock_says() -> None:
 
 
 @pytest.mark.parametrize("function", LAYERS)
-def test_every_function_starts_with_its_layers_alone(installed: dict[str, Path], function: str) -> None:
-    found = run(function, [installed[layer] for layer in LAYERS[function]], None)
-    assert not NEVER & set(found["modules"])
+def test_every_function_starts_with_its_layers_alone(layers: Layers, function: str) -> None:
+    found = run(layers, function, None)
+    assert not (NEVER - AWS if function == "rollout" else NEVER) & set(found["modules"])
     assert "aws_lambda_powertools" in found["modules"]
     assert (HEAVY & set(found["modules"]) != set()) == (function == "classify")
 
 
-def test_recommend_answers_without_numpy_and_boto3(installed: dict[str, Path], store: Path) -> None:
+def test_recommend_answers_without_numpy_and_boto3(layers: Layers, store: Path) -> None:
     # GIVEN somebody who just looked at the kettle
     event = request("/v1/models/shop/recommend", {"model": "shop"}, {"session": "kettle", "n": "1", "columns": "PRICE"})
     # WHEN recommend is asked, with only what its layer holds
-    found = run("recommend", [installed["larder"]], event, store)
+    found = run(layers, "recommend", event, store)
     # THEN the mug comes, and nothing heavy was loaded on the way
     items = json.loads(found["answer"]["body"])["items"]
     assert [(item["id"], item["columns"], item["because"]["source"]) for item in items] == [
@@ -149,48 +223,24 @@ def test_recommend_answers_without_numpy_and_boto3(installed: dict[str, Path], s
     assert not (HEAVY | NEVER) & set(found["modules"])
 
 
-def test_models_answers_with_its_layer_alone(installed: dict[str, Path], store: Path) -> None:
-    found = run("models", [installed["larder"]], request("/v1/models", {}), store)
+def test_models_answers_with_its_layer_alone(layers: Layers, store: Path) -> None:
+    found = run(layers, "models", request("/v1/models", {}), store)
     (model,) = json.loads(found["answer"]["body"])["models"]
     assert (model["model"], model["kind"]) == ("shop", "recommender")
-    described = run("models", [installed["larder"]], request("/openapi.json", {}))  # no environment, no store
+    described = run(layers, "models", request("/openapi.json", {}))  # no environment, no store
     assert described["answer"]["statusCode"] == 200
 
 
-def test_a_function_without_its_layers_does_not_start(installed: dict[str, Path]) -> None:
+def test_rollout_reads_a_graph_with_one_module_of_onnx(layers: Layers, foreign: str, tmp_path: Path) -> None:
+    # GIVEN a classifier's release that must not be loaded
+    event = {"detail-type": "Object Created", "detail": {"object": {"key": foreign}}}
+    # WHEN its manifest arrives THEN it is refused for what stands in the graph, and no array library was loaded for it
+    found = run(layers, "rollout", event, tmp_path / "store")
+    assert found["answer"]["reason"].startswith("model.onnx needs operator 'Open' of 'evil', which onnxruntime has not")
+    assert not {"numpy", "ml_dtypes"} & set(found["modules"])
+
+
+def test_a_function_without_its_layers_does_not_start(layers: Layers) -> None:
     # What the tests above stand on: nothing of this environment leaks into theirs.
     with pytest.raises(AssertionError, match="No module named 'numpy'"):
-        run("classify", [installed["larder"]], None)
-
-
-@pytest.mark.slow
-def test_the_built_layers_hold_the_code_its_byte_code_and_fit_lambda(tmp_path: Path) -> None:
-    python = shutil.which("python3.13")
-    works = python and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603  # ours
-    if not works or not shutil.which("make"):
-        pytest.skip("building a layer needs make and Python 3.13 on PATH")
-    size = 0
-    for layer, target in (("larder", "LarderLayer"), ("vision", "VisionLayer")):
-        # GIVEN a copy of the layer's folder, as `sam build` makes one
-        scratch = shutil.copytree(ROOT / "layers" / layer, tmp_path / layer / "scratch")
-        command = ["make", f"build-{target}", f"ARTIFACTS_DIR={tmp_path / layer}/built"]
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(  # noqa: S603  # ours
-            command, cwd=scratch, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-        )
-        if done.returncode and any(reason in done.stderr for reason in UNREACHABLE):
-            pytest.skip("the package registry cannot be reached, and its packages are not cached")
-        assert done.returncode == 0, done.stderr
-        size += sum(file.stat().st_size for file in (tmp_path / layer / "built").rglob("*") if file.is_file())
-    # THEN the code is there with its byte code and its data, nothing else of the folder is, and all of it fits
-    built = tmp_path / "larder/built/python"
-    assert (built / "larder/openapi.json").exists()
-    assert (built / "larder/__pycache__/web.cpython-313.pyc").exists()
-    assert not list(built.parent.rglob("requirements.txt"))
-    assert size < LIMIT
-    # AND what was cut out of the wheels is not missed
-    assert python
-    seen = [ROOT / "functions/classify", built, tmp_path / "vision/built/python"]
-    command = [python, "-I", "-S", "-c", PROGRAM, *map(str, seen), "null"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # ours
-    assert done.returncode == 0, done.stderr
+        run(layers, "classify", None, names=["larder"])

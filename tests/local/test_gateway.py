@@ -3,6 +3,8 @@
 import gzip
 import http.client
 import json
+import os
+import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from larder.errors import SettingsError
 
 FAILED = b'{"message":"Internal Server Error"}'
 UNAVAILABLE = b'{"message":"Service Unavailable"}'
+LOST = b'{"message":"The worker that was at this request ended before it answered: send it again."}'
 TOO_LARGE = b'{"message":"Request Entity Too Large"}'
 
 
@@ -129,14 +132,28 @@ def test_a_handler_that_raises_fails_one_request_and_tells_the_caller_nothing(se
     assert "a handler's own secret" in (served.logs / "Lab.log").read_text()
 
 
-def test_a_worker_that_crashes_fails_one_request_and_is_replaced(served: Served) -> None:
+def test_a_worker_that_crashes_loses_one_request_and_is_replaced(served: Served) -> None:
     before = served.call("GET", "/lab/pid").body
 
-    assert (served.call("GET", "/lab/crash").status, served.call("GET", "/lab/crash").body) == (500, FAILED)
+    answer = served.call("GET", "/lab/crash")
+    assert (answer.status, answer.body, answer.header("content-type")) == (502, LOST, "application/json")
 
     after = served.call("GET", "/lab/pid")
     assert after.status == 200
     assert after.body != before
+
+
+@LINUX
+def test_a_worker_that_is_killed_loses_the_request_it_was_at_and_no_other(tmp_path: Path) -> None:
+    with serving(tmp_path, workers=2) as gateway, ThreadPoolExecutor(8) as callers:
+        victim = int(gateway.call("GET", "/lab/pid").body)
+        calls = [callers.submit(gateway.call, "GET", "/lab/sleep?seconds=0.5") for _ in range(8)]
+        time.sleep(0.2)
+        os.kill(victim, signal.SIGKILL)
+        answers = [call.result(60) for call in calls]
+
+    assert sorted(answer.status for answer in answers) == [200] * 7 + [502]
+    assert next(answer.body for answer in answers if answer.status == 502) == LOST
 
 
 def test_a_function_s_time_out_stops_its_worker(served: Served) -> None:

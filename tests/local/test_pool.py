@@ -9,10 +9,17 @@ from tests.local.conftest import SERVICE
 
 from larder_local.gateway.logs import FunctionLog
 from larder_local.gateway.pool import Pool
+from larder_local.gateway.runtime_api import Failure
 from larder_local.gateway.template import load
 from larder_local.gateway.worker import Worker
 
 EVENT = json.dumps({"pathParameters": {"deed": "pid"}}).encode()
+
+
+def answered(answer: bytes | Failure) -> dict[str, object]:
+    assert isinstance(answer, bytes)
+    document: dict[str, object] = json.loads(answer)
+    return document
 
 
 def with_pool(tmp_path: Path, work: Callable[[Pool, FunctionLog], Awaitable[None]]) -> None:
@@ -36,7 +43,7 @@ def test_an_event_passes_over_a_worker_that_has_just_let_go_of_the_runtime_api(t
         asking.cancel()  # what the Runtime API's server does where the connection breaks
         await asyncio.wait([asking])
 
-        answer = json.loads(await pool.invoke(EVENT) or b"{}")
+        answer = answered(await pool.invoke(EVENT))
 
         assert (answer["statusCode"], gone.taken) == (200, 0)
 
@@ -50,6 +57,6 @@ def test_a_loaded_worker_that_is_killed_before_its_first_event_is_no_handler_tha
         worker.kill()
         await asyncio.wait([ending])
 
-        assert json.loads(await pool.invoke(EVENT) or b"{}").get("statusCode") == 200
+        assert answered(await pool.invoke(EVENT)).get("statusCode") == 200
 
     with_pool(tmp_path, work)

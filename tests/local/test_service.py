@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -210,6 +211,16 @@ def test_a_release_that_does_not_answer_its_golden_requests_is_refused(
     states = {entry["release"]: entry for entry in json.loads(up.ask(f"/v1/models/{model}/releases").body)["releases"]}
     assert states[release.name]["state"] == "rejected"
     assert "Probe 0" in states[release.name]["reason"]
+
+
+@LINUX
+def test_half_a_minute_of_load_loses_only_what_killed_workers_were_at(up: Up, home: Path) -> None:
+    soak = Path(__file__).parents[2] / "benchmarks/serving/soak.py"
+    options = ("--minutes", "0.4", "--kills", "2", "--home", str(home), "--gateway", str(up.process.pid))
+    command = [sys.executable, str(soak), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603  our own
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 workers killed" in done.stdout
 
 
 @LINUX

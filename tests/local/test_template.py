@@ -119,6 +119,7 @@ def test_what_is_no_template_is_refused(tmp_path: Path, text: str) -> None:
         ('!Sub ["${A}-${!B}", {A: !Ref "AWS::Region"}]', "us-east-1-${B}"),
         ("!GetAtt Thing.Arn", "Thing.Arn"),
         ("!And [!Equals [a, a], !Or [!Equals [a, b], !Equals [c, c]]]", "true"),
+        ('!Equals [0, "0"]', "true"),
         ("{'Fn::Join': ['', [a, b]]}", "ab"),
     ],
 )

@@ -24,8 +24,7 @@ from recommend import app
 EVENTS = Path(__file__).parents[1] / "events" / "recommend"
 OPENAPI = resources.files("larder") / "openapi.json"
 KALE = "Grünkohl 🥬"
-# The bare package botocore is half a millisecond: powertools looks whether it is there, to name itself to AWS.
-SLOW = ("numpy", "boto3", "botocore.client", "onnxruntime", "PIL", "safetensors", "polars", "scipy", "larder_training")
+SLOW = ("numpy", "boto3", "botocore", "onnxruntime", "PIL", "safetensors", "polars", "scipy", "larder_training")
 
 
 @dataclass

@@ -12,6 +12,7 @@ from larder.names import MANIFEST, file_key, live_key
 from larder.recommender import Query, Recommender, model
 from larder.store import Store, StoreReader
 from larder.tables import DenseTable, KeyedTable
+from recommend import app
 
 
 def publish(folder: Path, store: Store) -> None:
@@ -71,3 +72,47 @@ def test_large_tables_are_read_in_few_round_trips(
     assert remote.recommend(stranger) == shop.recommend(stranger)
     assert trips(remote._users) - before[0] == 3  # one block of keys says that there is no such user
     assert trips(remote._neighbours) - before[1] == 2
+
+
+def test_the_handler_asks_s3_twice_for_a_user_and_for_nothing_else(
+    write_shop: Callable[..., Path],
+    s3_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # GIVEN a users' table that is too large to copy, everything else on this machine, and a function that has answered
+    users = {f"user-{number}": [(number % 6, 1.0), (5, 0.0)] for number in range(1000)}
+    folder = write_shop(users=users)
+    sizes = {path.name: path.stat().st_size for path in folder.glob("*.safetensors")}
+    large = sizes.pop("users.safetensors")
+    assert large > max(sizes.values())
+    monkeypatch.setattr(model, "LOCAL_BYTES", max(sizes.values()))
+    publish(folder, Store.open(s3_url))
+    settings = {"STORE": s3_url, "CACHE_DIR": str(tmp_path), "CACHE_BYTES": "1000000"}
+    for name, value in (settings | {"REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}).items():
+        monkeypatch.setenv(f"LARDER_{name}", value)
+    app.bundle.cache_clear()
+    assert ask("user-0") == 200
+    for user, most in (("user-1", 2), ("user-999", 2), ("nobody", 1), ("user-999", 0)):
+        # WHEN it is asked for another user
+        caplog.clear()
+        with caplog.at_level("INFO", logger="werkzeug"):
+            assert ask(user) == 200
+        # THEN the server saw two requests at most, both for ranges of that table
+        seen = [record.getMessage() for record in caplog.records if record.name == "werkzeug"]
+        assert len(seen) <= most, seen
+        assert all("users.safetensors" in line and " 206 " in line for line in seen), seen
+    app.bundle.cache_clear()
+
+
+def ask(user: str) -> int:
+    path = "/v1/models/shop/recommend"
+    event: dict[str, object] = {
+        "version": "2.0",
+        "rawPath": path,
+        "headers": {},
+        "queryStringParameters": {"user": user},
+    }
+    event["requestContext"] = {"http": {"method": "GET", "path": path}, "stage": "$default"}
+    return int(app.handler({**event, "pathParameters": {"model": "shop"}}, None)["statusCode"])

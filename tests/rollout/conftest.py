@@ -1,15 +1,28 @@
-"""Whole, valid releases of both kinds, small and asymmetric, as folders that an upload takes."""
+"""Whole, valid releases of both kinds, small and asymmetric, as folders that an upload takes; and the functions.
 
-from collections.abc import Callable
+Lambda stands here as one HTTP server that runs the real handlers, so that boto3 is the real one too.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
+import classify.app
+import recommend.app
 from larder.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
+from larder.store import Store
 from larder.tables import EMPTY
 from larder_training.release import write_release
 from larder_training.tables import write_dense, write_keyed, write_probes, write_vocabulary
@@ -119,3 +132,84 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
         )
 
     return write
+
+
+@pytest.fixture
+def golden_classifier(classifier: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A classifier whose golden answers are right, or ``cat`` for the probability of the first of its two labels."""
+
+    def write(hour: int = 0, *, cat: float = 1 / (1 + np.exp(-2.5)), **changes: bytes) -> Path:
+        photo = BytesIO()
+        Image.new("RGB", (WIDTH, HEIGHT), (2, 1, 0)).save(photo, "PNG")  # its logits are 2 + 0.5 and -2 + 2
+        answers = np.array([[cat, 1 - cat]], np.float32)
+        write_probes(tmp_path / "golden", [photo.getvalue()], probabilities=answers)
+        return classifier(hour, files={"probes.safetensors": (tmp_path / "golden").read_bytes()}, **changes)
+
+    return write
+
+
+@pytest.fixture
+def golden_recommender(recommender: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A recommender whose golden answer is right, or ``items``."""
+
+    def write(hour: int = 0, *, items: str = '["a", "d"]') -> Path:
+        # Of everybody's best, which score alike, the rule lets no b pass.
+        write_probes(tmp_path / "golden", [b'{"n": 3}'], answer=[items])
+        return recommender(hour, files={"probes.safetensors": (tmp_path / "golden").read_bytes()})
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A folder, which the functions serve from too."""
+    return Store.open(f"file://{tmp_path}/store")
+
+
+Reply = tuple[int, dict[str, str], dict[str, Any]]  # status, headers, JSON
+FUNCTIONS = {"classify": classify.app, "recommend": recommend.app}
+
+
+@dataclass
+class Lambda:
+    """Functions by name, as they stand; ``instead`` is what every call is answered with while it is set."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    instead: Reply | None = None
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Reply:
+        self.events.append(event)
+        return self.instead or (200, {}, FUNCTIONS[function].handler(event, None))
+
+
+@pytest.fixture
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
+    """Lambda with both functions, serving what is in ``store``."""
+    found = Lambda()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            event = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            status, headers, document = found.invoke(self.path.split("/")[3], event)
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    settings = {"STORE": f"file://{tmp_path}/store", "CACHE_DIR": str(tmp_path / "cache"), "CACHE_BYTES": "1000000"}
+    for name, value in {**settings, "REFRESH_SECONDS": "0", "MAX_PIXELS": "1000"}.items():
+        monkeypatch.setenv(f"LARDER_{name}", value)
+    for module in FUNCTIONS.values():
+        module.bundle.cache_clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            monkeypatch.setenv(name, "us-east-1")
+        yield found
+        server.shutdown()

@@ -17,7 +17,7 @@ LIVE = Live(SECOND, previous=FIRST, revision=2)
         (Situation(THIRD, LIVE), (Verify(), Probe(), Promote())),
         (Situation(THIRD, LIVE, event=True), (Verify(), Probe(), Promote())),
         (Situation(THIRD, LIVE, probe=False), (Verify(), Promote())),
-        (Situation(THIRD, LIVE, rejected="Bad."), (Verify(), Probe(), Clear(), Promote())),
+        (Situation(THIRD, LIVE, rejected="Bad."), (Verify(), Clear(), Probe(), Promote())),
         (Situation(THIRD, LIVE, failed="Bad."), (Reject("Bad."),)),
         (Situation(THIRD, LIVE, failed="Bad.", event=True, rejected="Bad."), (Reject("Bad."),)),
         (Situation(FIRST, LIVE), (Verify(), Probe(), Promote())),

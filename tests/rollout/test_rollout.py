@@ -100,6 +100,22 @@ def test_a_late_notice_of_an_old_release_changes_nothing(store: Store, recommend
     assert roll_out(store, "shop", first.release).state == "promoted"  # a person may go back
 
 
+def test_an_old_release_whose_checks_took_longer_than_the_new_one_s_stays_behind(
+    store: Store, recommender: Write
+) -> None:
+    # GIVEN two notices, and the new release going live while the old one is probed
+    first, second = (upload(recommender(hour), store) for hour in (1, 2))
+
+    def slow(_: Manifest) -> None:
+        assert roll_out(store, "shop", second.release, event=True).state == "promoted"
+
+    # WHEN the old one's rollout comes to its end THEN the pointer stays, and the outcome says why
+    outcome = roll_out(store, "shop", first.release, slow, event=True)
+    assert (outcome.state, outcome.live) == ("kept", Live(second.release))
+    assert outcome.reason == f"{second.release}, which is live, is newer: promote this one by name if you mean it."
+    assert pointer(store, "shop") == Live(second.release)
+
+
 def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
     first, second = (upload(recommender(hour), store) for hour in (1, 2))
     store.put(live_key("shop"), live.dump(Live(first.release, canary=second.release, canary_percent=10, revision=7)))

@@ -1,17 +1,26 @@
-"""docs/deploy.md tells the template's own parameters and sizes, and its costs follow from the prices it states."""
+"""docs/deploy.md tells the template's own parameters and sizes, and costs that follow from docs/prices.toml."""
 
 import re
+import sys
+import tomllib
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import pytest
 from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/deploy.md").read_text()
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 
+sys.path.append(str(ROOT))
+from benchmarks import costs  # noqa: E402  # a script: no installed package holds it
+
 
 def test_the_parameters_and_their_defaults_are_told() -> None:
-    told = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", PAGE, re.MULTILINE))
+    told = dict(re.findall(r"^\| `(\w+)` \| (?:none|`(\w+)`) \|", PAGE, re.MULTILINE))
     assert told == {name: str(each["Default"]) for name, each in TEMPLATE["Parameters"].items()}
 
 
@@ -25,20 +34,37 @@ def test_every_function_and_layer_is_told_with_its_size() -> None:
             assert f"`{name}`" in PAGE
 
 
-def price(pattern: str) -> float:
-    """The number that the page states where the pattern's group is."""
-    found = re.search(pattern, PAGE)
-    assert found, pattern
-    return float(found[1])
+def test_the_tables_of_costs_are_what_the_prices_give() -> None:
+    assert costs.written(PAGE, costs.tables(costs.read())) == PAGE, "run `python benchmarks/costs.py --write`"
 
 
-def test_the_costs_follow_from_the_prices() -> None:
-    a_second = price(r"\$([\d.]+) a GB-second")
-    rest = [price(r"a GB-second and \$([\d.]+) a million"), price(r"HTTP API \$([\d.]+) a million")]
-    rest.append(price(r"taken as (\d+) bytes") / 1000 * price(r"Logs \$([\d.]+) a GB"))
-    rows = re.findall(r"^\| (classify|recommend), (\d+) ms \| " + r" \| ".join([r"([\d.]+)"] * 5), PAGE, re.MULTILINE)
-    assert len(rows) == 2
-    for function, milliseconds, *told in rows:
-        memory = TEMPLATE["Resources"][f"{function.title()}Function"]["Properties"]["MemorySize"]
-        time = memory / 1024 * int(milliseconds) * 1000 * a_second
-        assert [f"{part:.2f}" for part in [time, *rest, time + sum(rest)]] == told
+def test_the_costs_are_those_that_a_hand_calculates() -> None:
+    # Two million calls of half a second would be a million GB-seconds of a function with 1 GB.
+    prices = {"lambda_x86": 2e-5, "lambda_requests": 0.2, "http_api": 1.0, "logs": 0.5, "snapstart_cache": 1e-6}
+    made = costs.Costs(
+        {**prices, "snapstart_restore": 1e-4, "provisioned": 4e-6},
+        {"classify_ms": 500, "classify_cold_ms": 2000},
+        {"log_bytes": 1000},
+        {"classify": 1.0},
+        alarms=3,
+    )
+    assert made.calls("classify") == pytest.approx([10, 0.2, 1, 0.5, 11.7])
+    assert made.hundred_milliseconds("classify") == pytest.approx(2)
+    assert made.cold_starts("classify") == pytest.approx(0.04)
+    assert made.restores("classify") == pytest.approx(0.1)
+    assert made.snapshot("classify") == pytest.approx(2.592)
+    assert made.provisioned("classify") == pytest.approx(10.368)
+
+
+def test_the_costs_count_the_alarms_that_are_made(stack: Callable[..., dict[str, Any]]) -> None:
+    made = [each for each in stack().values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    assert costs.read().alarms == len(made)
+
+
+def test_every_price_says_where_and_when_it_was_read_and_is_used() -> None:
+    document = tomllib.loads((ROOT / "docs/prices.toml").read_text())
+    code = (ROOT / "benchmarks/costs.py").read_text()
+    for name, entry in document["prices"].items():
+        assert set(entry) == {"dollars", "per", "page", "seen", "date"}, name
+        assert isinstance(entry["date"], date), name
+        assert f'"{name}"' in code or f"'{name}'" in code, f"{name} is in no table"

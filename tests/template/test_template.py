@@ -1,72 +1,21 @@
-"""The stack as CloudFormation will see it: template.yaml, translated in this process as ``sam deploy`` has it done."""
+"""What the stack is made of: nothing circular, nothing fixed, no route without code and no code without a route."""
 
 import json
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from functools import cache
+from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from larder.settings import Settings
+from larder.settings import RolloutSettings, Settings
 
 ROOT = Path(__file__).parents[2]
-FUNCTIONS = ("classify", "models", "recommend")
-BASIC = "AWSLambdaBasicExecutionRole"
-# What SAM reads from AWS when it translates; nothing is called here.
-MANAGED = {BASIC: f"arn:aws:iam::aws:policy/service-role/{BASIC}"}
 
 Tree = dict[str, Any]
-
-
-class Policies:
-    """Stands for the list of managed policies that SAM loads from AWS."""
-
-    @staticmethod
-    def load() -> dict[str, str]:
-        return MANAGED
-
-
-@cache
-def written() -> str:
-    """The template as it is written, with CloudFormation's short forms (``!Ref``) spelt out, as JSON."""
-    from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # ships no types
-
-    return json.dumps(yaml_parse((ROOT / "template.yaml").read_text()))
-
-
-@cache
-def translated() -> str:
-    """Plain CloudFormation, as JSON; made once, since it takes a second."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # samtranslator's own, about its own code
-        from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # ships no types
-
-        tree: Tree = json.loads(written())
-        for resource in tree["Resources"].values():  # as `sam package` leaves them
-            for place in ("CodeUri", "ContentUri"):
-                if place in resource.get("Properties", {}):
-                    resource["Properties"][place] = "s3://packaged/object"
-        return json.dumps(transform(tree, {}, Policies()))
-
-
-@pytest.fixture
-def template() -> Tree:
-    """The template as it is written."""
-    tree: Tree = json.loads(written())
-    return tree
-
-
-@pytest.fixture
-def resources(monkeypatch: pytest.MonkeyPatch) -> Tree:
-    """The plain CloudFormation resources, by logical id."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    found: Tree = json.loads(translated())["Resources"]
-    return found
+Stack = Callable[..., Tree]
+ALIAS = "AWS::Lambda::Alias"
 
 
 def of_type(resources: Tree, kind: str) -> Tree:
@@ -87,7 +36,7 @@ def references(value: object) -> Iterator[str]:
                 yield each.split(".")[0] if isinstance(each, str) else each[0]
             elif key == "Fn::Sub":
                 text = each if isinstance(each, str) else each[0]
-                yield from re.findall(r"\$\{(\w+)[.}]", text)
+                yield from re.findall(r"\$\{([\w:]+)[.}]", text)
             yield from references(each)
 
 
@@ -119,43 +68,8 @@ def test_no_name_account_or_region_is_written_down(template: Tree) -> None:
             assert not {"FunctionName", "BucketName", "RoleName", "LogGroupName", "LayerName"} & set(
                 each["Properties"]
             ), name
-    assert not re.search(r"\b\d{12}\b|\b(us|eu|ap)-[a-z]+-\d\b", written())
-
-
-def statements(resources: Tree) -> Iterator[tuple[str, Tree]]:
-    for name, role in of_type(resources, "AWS::IAM::Role").items():
-        for policy in role.get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield name, statement
-
-
-def test_every_function_may_only_read_prefixes_that_it_needs(resources: Tree) -> None:
-    granted: dict[str, set[str]] = {}
-    for role, statement in statements(resources):
-        assert statement["Effect"] == "Allow"
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        resource = statement["Resource"]
-        for action in actions:
-            assert "*" not in action
-            if action == "s3:ListBucket":
-                assert resource == {"Fn::GetAtt": ["Bucket", "Arn"]}
-                condition = statement["Condition"]["StringLike"]["s3:prefix"]
-            else:
-                condition = resource["Fn::Sub"].removeprefix("${Bucket.Arn}/")
-            granted.setdefault(role, set()).add(f"{action} {condition}")
-    reads = {"s3:GetObject models/*", "s3:ListBucket models/*"}
-    assert granted == {
-        "ClassifyFunctionRole": reads | {"s3:GetObject uploads/*"},
-        "ModelsFunctionRole": reads,
-        "RecommendFunctionRole": reads,
-    }
-
-
-def test_roles_are_for_lambda_and_have_no_other_policy(resources: Tree) -> None:
-    for role in of_type(resources, "AWS::IAM::Role").values():
-        trusted = role["AssumeRolePolicyDocument"]["Statement"]
-        assert [each["Principal"] for each in trusted] == [{"Service": ["lambda.amazonaws.com"]}]
-        assert role["ManagedPolicyArns"] == [MANAGED[BASIC]]
+            assert not {"AlarmName", "DashboardName", "TopicName"} & set(each["Properties"]), name
+    assert not re.search(r"\b\d{12}\b|\b(us|eu|ap)-[a-z]+-\d\b", (ROOT / "template.yaml").read_text())
 
 
 def test_the_bucket_is_closed_encrypted_versioned_and_told_to_eventbridge(resources: Tree) -> None:
@@ -172,16 +86,29 @@ def test_the_bucket_is_closed_encrypted_versioned_and_told_to_eventbridge(resour
     assert resources["Bucket"]["DeletionPolicy"] == "Retain"
 
 
+def test_no_rule_of_the_bucket_deletes_a_release(resources: Tree) -> None:
+    # S3 knows an object's age and not whether live.json names it: the oldest release may be the one that answers.
+    (bucket,) = of_type(resources, "AWS::S3::Bucket").values()
+    for rule in bucket["LifecycleConfiguration"]["Rules"]:
+        assert rule["Status"] == "Enabled"
+        assert not {"Expiration", "ExpirationInDays", "ExpirationDate"} & set(rule)
+        # Of the storage classes, the ones that answer a GET at once.
+        assert {each["StorageClass"] for each in rule.get("Transitions", [])} <= {"INTELLIGENT_TIERING"}
+
+
 def test_each_function_states_its_size_time_log_and_layers(resources: Tree) -> None:
-    functions = of_type(resources, "AWS::Lambda::Function")
-    logs = of_type(resources, "AWS::Logs::LogGroup")
-    sizes = {name: (each["MemorySize"], each["Timeout"]) for name, each in functions.items()}
-    assert sizes == {"ClassifyFunction": (1769, 29), "RecommendFunction": (512, 10), "ModelsFunction": (256, 10)}
+    functions, logs = of_type(resources, "AWS::Lambda::Function"), of_type(resources, "AWS::Logs::LogGroup")
+    groups = [each["LoggingConfig"]["LogGroup"]["Ref"] for each in functions.values()]
+    assert len(set(groups)) == len(functions), "a log group of its own, so that its role can be held to it"
     for name, each in functions.items():
+        assert 128 <= each["MemorySize"] <= 10240
+        assert each["Timeout"] <= 900
         assert each["LoggingConfig"]["LogFormat"] == "JSON"
-        assert logs[each["LoggingConfig"]["LogGroup"]["Ref"]] == {"RetentionInDays": {"Ref": "LogRetentionDays"}}
-        assert len(each["Layers"]) == (2 if name == "ClassifyFunction" else 1)
-        assert each["Timeout"] < 30, "API Gateway gives up after 30 s"
+        assert any(layer["Ref"].startswith("LarderLayer") for layer in each["Layers"]), name
+    assert {each["RetentionInDays"]["Ref"] for each in logs.values()} == {"LogRetentionDays"}
+    assert functions["ClassifyFunction"]["MemorySize"] == 1769, "exactly one vCPU"
+    for name in set(routed(resources).values()):
+        assert functions[name]["Timeout"] < 30, "API Gateway gives up after 30 s"
 
 
 def environments(resources: Tree) -> Mapping[str, Mapping[str, Any]]:
@@ -190,15 +117,19 @@ def environments(resources: Tree) -> Mapping[str, Mapping[str, Any]]:
 
 
 def test_the_environment_is_what_settings_read_and_nothing_else(resources: Tree) -> None:
-    wanted = {f"LARDER_{field.name.upper()}" for field in fields(Settings) if field.name != "vcpus"}  # Lambda sets it
     for name, variables in environments(resources).items():
-        assert set(variables) == wanted, name
+        read = fields(RolloutSettings if name == "RolloutFunction" else Settings)
+        assert set(variables) == {f"LARDER_{each.name.upper()}" for each in read if each.name != "vcpus"}, (
+            name
+        )  # Lambda's
 
 
 def test_settings_accept_the_environment(resources: Tree) -> None:
     for name, variables in environments(resources).items():
         assert variables["LARDER_STORE"] == {"Fn::Sub": "s3://${Bucket}"}
-        settings = Settings.from_environment({**variables, "LARDER_STORE": "s3://toy"})
+        if name == "RolloutFunction":
+            continue
+        settings = Settings.from_environment({**variables, "LARDER_STORE": "s3://toy", "LARDER_PRELOAD": ""})
         function = of_type(resources, "AWS::Lambda::Function")[name]
         assert settings.cache_dir.is_relative_to("/tmp")  # noqa: S108  # the one folder of a Lambda that can be written
         # What is kept must fit where it is kept: on /tmp, and in memory beside the interpreter.
@@ -225,7 +156,7 @@ def routed(resources: Tree) -> dict[str, str]:
         assert integration
         called = integrations[integration[1]]
         assert (called["IntegrationType"], called["PayloadFormatVersion"]) == ("AWS_PROXY", "2.0")
-        found[route["RouteKey"]] = called["IntegrationUri"]["Fn::GetAtt"][0]
+        found[route["RouteKey"]] = next(references(called["IntegrationUri"]))
     return found
 
 
@@ -239,7 +170,8 @@ def coded(folder: str) -> list[tuple[str, re.Pattern[str]]]:
 
 
 def test_every_route_has_its_code_and_every_code_its_route(resources: Tree) -> None:
-    unanswered = {(folder, *route) for folder in FUNCTIONS for route in coded(folder)}
+    asked = {function.removesuffix("Function").lower() for function in routed(resources).values()}
+    unanswered = {(folder, *route) for folder in asked for route in coded(folder)}
     for key, function in routed(resources).items():
         method, _, path = key.partition(" ")
         sample = re.sub(r"\{(\w+)\}", r"some-\1", path)
@@ -250,13 +182,73 @@ def test_every_route_has_its_code_and_every_code_its_route(resources: Tree) -> N
     assert not unanswered, "code without a route in the template"
 
 
-def test_api_gateway_may_call_each_function_and_nobody_else_may(resources: Tree) -> None:
-    permissions = of_type(resources, "AWS::Lambda::Permission").values()
-    called = sorted(each["FunctionName"]["Fn::GetAtt"][0] for each in permissions)
-    assert called == sorted(of_type(resources, "AWS::Lambda::Function"))
-    for each in permissions:
-        assert each["Principal"] == "apigateway.amazonaws.com"
-        assert "${Api}" in each["SourceArn"]["Fn::Sub"]
+def test_api_gateway_calls_what_it_may_call_and_nothing_else_is_open_to_it(stack: Stack) -> None:
+    made = stack()
+    aliases = {f"{each['FunctionName']}.Arn:{each['Name']}": name for name, each in of_type(made, ALIAS).items()}
+    permissions = [
+        each
+        for each in of_type(made, "AWS::Lambda::Permission").values()
+        if each["Principal"] == "apigateway.amazonaws.com"
+    ]
+    called = {each["IntegrationUri"] for each in of_type(made, "AWS::ApiGatewayV2::Integration").values()}
+    assert {each["FunctionName"] for each in permissions} == {aliases.get(uri, uri) for uri in called}
+    assert all(each["SourceArn"].endswith(":Api/*") for each in permissions)
+
+
+def test_functions_that_people_wait_for_are_called_by_an_alias(stack: Stack) -> None:
+    # A snapshot and provisioned instances belong to a version, and an alias says which.
+    assert sorted(each["FunctionName"] for each in of_type(stack(), ALIAS).values()) == [
+        "ClassifyFunction",
+        "RecommendFunction",
+    ]
+
+
+def test_the_rollout_asks_what_callers_are_answered_by(stack: Stack) -> None:
+    made = stack()
+    aliases = {each["FunctionName"]: name for name, each in of_type(made, ALIAS).items()}
+    rollout = of_type(made, "AWS::Lambda::Function")["RolloutFunction"]
+    settings = RolloutSettings.from_environment({**rollout["Environment"]["Variables"], "LARDER_STORE": "s3://toy"})
+    assert (settings.classify_function, settings.recommend_function) == (
+        aliases["ClassifyFunction"],
+        aliases["RecommendFunction"],
+    )
+
+
+def test_a_manifest_in_the_bucket_and_nothing_else_begins_a_rollout(stack: Stack) -> None:
+    made = stack()
+    (rule,) = of_type(made, "AWS::Events::Rule").values()
+    pattern = rule["EventPattern"]
+    event = json.loads((ROOT / "tests/events/rollout/manifest-created.json").read_text())
+    assert (pattern["source"], pattern["detail-type"]) == ([event["source"]], [event["detail-type"]])
+    assert pattern["detail"]["bucket"] == {"name": ["Bucket"]}
+    (key,) = pattern["detail"]["object"]["key"]
+    assert fnmatchcase(event["detail"]["object"]["key"], key["wildcard"])
+    for other in ("models/pets/live.json", "models/pets/releases/r/model.onnx", "models/pets/releases/r/rejected.json"):
+        assert not fnmatchcase(other, key["wildcard"])
+    (target,) = rule["Targets"]
+    assert target["Arn"] == "RolloutFunction.Arn"
+    (permission,) = [
+        each
+        for each in of_type(made, "AWS::Lambda::Permission").values()
+        if each["Principal"] == "events.amazonaws.com"
+    ]
+    assert (permission["FunctionName"], permission["SourceArn"]) == ("RolloutFunction.Arn", "RolloutRule.Arn")
+
+
+def versions(made: Tree) -> dict[str, str]:
+    """From each version's logical id to its description: CloudFormation makes a new one where either changes."""
+    return {name: each["Description"] for name, each in of_type(made, "AWS::Lambda::Version").items()}
+
+
+def test_what_changes_the_code_of_a_function_makes_a_new_version_of_it(stack: Stack) -> None:
+    before, after = versions(stack()), versions(stack(larder_layer="s3://packaged/newer"))
+    assert len(after) == len(before) == 2
+    assert not set(before) & set(after)
+
+
+def test_old_versions_go_with_their_snapshots(stack: Stack) -> None:
+    for name in versions(stack()):
+        assert stack()[name]["DeletionPolicy"] == "Delete"
 
 
 def test_only_health_and_the_description_are_always_open(resources: Tree, template: Tree) -> None:
@@ -267,13 +259,6 @@ def test_only_health_and_the_description_are_always_open(resources: Tree, templa
         "GET /openapi.json",
     }
     assert template["Parameters"]["Authorization"]["Default"] == "AWS_IAM"
-
-
-def test_a_parameter_chooses_the_architecture(resources: Tree) -> None:
-    for each in of_type(resources, "AWS::Lambda::Function").values():
-        assert each["Architectures"] == [{"Ref": "Architecture"}]
-    for each in of_type(resources, "AWS::Lambda::LayerVersion").values():
-        assert each["CompatibleArchitectures"] == [{"Ref": "Architecture"}]
 
 
 def test_outputs_say_where_to_call_and_where_to_publish(template: Tree) -> None:

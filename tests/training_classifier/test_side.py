@@ -23,10 +23,11 @@ from larder.classifier import Classifier, Request
 from larder.errors import InvalidRequest
 from larder.image import decode
 from larder.manifest import Manifest, parse
+from larder.rollout import probe
 from larder.rollout.graph import check_graph
 from larder.serving import CategoryColumn, ClassifierServing, ImageSpec, NumberColumn, TextColumn
 from larder.store import Store
-from larder_local.probe import prober
+from larder_local.probe import asking
 from larder_training.classifier import ClassifierOptions, colour, command
 from larder_training.classifier.dataset import Photo
 from larder_training.classifier.evaluate import evaluate
@@ -244,7 +245,9 @@ def test_the_rollout_s_probe_answers_the_golden_requests(told_release: Path, tmp
     place.mkdir(parents=True)
     for path in told_release.iterdir():
         (place / path.name).write_bytes(path.read_bytes())
-    prober(Store.open(f"file://{tmp_path}"))(manifest(told_release))
+    store = Store.open(f"file://{tmp_path}")
+    with asking(store) as ask:
+        probe(store, ask, manifest(told_release))
 
 
 def test_serving_answers_as_the_training_measured(told_release: Path, told_photos: Path) -> None:

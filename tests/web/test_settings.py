@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from larder.errors import SettingsError
-from larder.settings import Settings
+from larder.settings import RolloutSettings, Settings
 
 FINE = {
     "LARDER_STORE": "s3://bucket/prefix",
@@ -18,7 +18,12 @@ FINE = {
 
 def test_a_complete_environment_is_read() -> None:
     lambdas = FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
-    assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, 1)
+    assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), 1)
+
+
+@pytest.mark.parametrize(("names", "read"), [("", ()), ("digits", ("digits",)), (" digits, shop,", ("digits", "shop"))])
+def test_which_models_to_preload_may_be_left_out(names: str, read: tuple[str, ...]) -> None:
+    assert Settings.from_environment(FINE | {"LARDER_PRELOAD": names}).preload == read
 
 
 @pytest.mark.parametrize(("memory", "vcpus"), [("128", 1), ("1769", 1), ("3008", 2), ("10240", 6)])
@@ -56,3 +61,11 @@ def test_a_malformed_variable_is_told_with_its_value(name: str, value: str) -> N
     (problem,) = caught.value.problems
     assert problem.startswith(name)
     assert "set it to" in problem
+
+
+def test_the_rollout_reads_its_own() -> None:
+    lambdas = {"LARDER_STORE": "s3://bucket", "LARDER_CLASSIFY_FUNCTION": "one", "LARDER_RECOMMEND_FUNCTION": "other"}
+    assert RolloutSettings.from_environment(lambdas) == RolloutSettings("s3://bucket", "one", "other")
+    with pytest.raises(SettingsError) as caught:
+        RolloutSettings.from_environment({})
+    assert [problem.split()[0] for problem in caught.value.problems] == list(lambdas)

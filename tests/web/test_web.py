@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
 from larder import web
 from larder.errors import LarderError, NotFound, SettingsError, StoreError
 from larder.manifest import Manifest
+from larder.resolver import APIGatewayHttpResolver
 
 
 @dataclass

@@ -13,6 +13,7 @@
     ├── StoreError                    503  the object store refused or did not answer
     │   ├── MissingObject             503  an object that should be there is missing, or may not be read
     │   └── Conflict                  409  a compare-and-swap lost: somebody wrote first
+    ├── Unanswered                    503  another function could not be asked, and nothing is decided
     ├── ReleaseError                  422  a release that must not be served
     │   ├── InvalidManifest           422  its manifest breaks the format; lists every problem
     │   ├── InvalidTable              422  a table's bytes break the format
@@ -40,6 +41,7 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "TooLarge",
+    "Unanswered",
     "UnreadableImage",
     "UnsupportedMedia",
 ]
@@ -116,6 +118,13 @@ class Conflict(StoreError):
 
     status = 409
     code = "conflict"
+
+
+class Unanswered(LarderError):
+    """Another function could not be asked, for a reason that says nothing about the release: try again."""
+
+    status = 503
+    code = "unanswered"
 
 
 class ReleaseError(LarderError):

@@ -6,9 +6,18 @@
 ``LARDER_CACHE_BYTES``    how many bytes of opened releases to keep before the least recently used goes
 ``LARDER_REFRESH_SECONDS``  how long a function may answer without asking whether a newer release is live
 ``LARDER_MAX_PIXELS``     the largest image that is decoded, in pixels
+``LARDER_PRELOAD``        names of models, separated by commas, that are opened while the function starts; where
+                          it is empty or missing, the store's only model, if there is just one
 ========================  ==============================================================================
 
-None has a default: a variable that is missing is a mistake in the template, and says so at the first request.
+The rollout reads ``LARDER_STORE`` and
+
+=============================  =========================================================================
+``LARDER_CLASSIFY_FUNCTION``   the name or ARN of the function that serves classifiers
+``LARDER_RECOMMEND_FUNCTION``  that of the one that serves recommenders
+=============================  =========================================================================
+
+No other has a default: a variable that is missing is a mistake in the template, and says so at the first request.
 Lambda itself sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which decides how many vCPUs a function has: one for each
 1,769 MB, whatever number of processors the machine shows. Where it is missing, all processors count.
 """
@@ -23,6 +32,8 @@ from typing import Final, TypeVar
 from larder.errors import SettingsError
 
 T = TypeVar("T")
+_STORE: Final = "s3://bucket, s3://bucket/prefix, file:///folder or memory://"
+_FUNCTION: Final = "a Lambda function's name or ARN"
 _MB_A_VCPU: Final = 1769  # AWS Lambda's developer guide, "Configure Lambda function memory"
 
 
@@ -35,34 +46,70 @@ class Settings:
     cache_bytes: int
     refresh_seconds: float
     max_pixels: int
+    preload: tuple[str, ...]
     vcpus: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Reads ``LARDER_*``; raises SettingsError naming every variable that is missing or malformed."""
-        problems: list[str] = []
-
-        def read(name: str, cast: Callable[[str], T], expected: str, stand_in: T) -> T:
-            if not environment.get(name):
-                problems.append(f"{name} is missing: set it to {expected}")
-                return stand_in
-            try:
-                return cast(environment[name])
-            except ValueError:
-                problems.append(f"{name} is {environment[name]!r}: set it to {expected}")
-                return stand_in
-
+        given = _Environment(environment)
         settings = cls(
-            store=read("LARDER_STORE", _url, "s3://bucket, s3://bucket/prefix, file:///folder or memory://", ""),
-            cache_dir=read("LARDER_CACHE_DIR", Path, "a folder that may be written to", Path()),
-            cache_bytes=read("LARDER_CACHE_BYTES", _positive, "a number of bytes, 1 or more", 1),
-            refresh_seconds=read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
-            max_pixels=read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
+            store=given.read("LARDER_STORE", _url, _STORE, ""),
+            cache_dir=given.read("LARDER_CACHE_DIR", Path, "a folder that may be written to", Path()),
+            cache_bytes=given.read("LARDER_CACHE_BYTES", _positive, "a number of bytes, 1 or more", 1),
+            refresh_seconds=given.read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
+            max_pixels=given.read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
+            preload=tuple(name.strip() for name in environment.get("LARDER_PRELOAD", "").split(",") if name.strip()),
             vcpus=_vcpus(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
         )
-        if problems:
-            raise SettingsError("This function's environment is not complete.", problems)
+        given.check()
         return settings
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutSettings:
+    """The environment of the rollout; the module's table says what each field means."""
+
+    store: str
+    classify_function: str
+    recommend_function: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "RolloutSettings":
+        """Reads ``LARDER_*``; raises SettingsError naming every variable that is missing or malformed."""
+        given = _Environment(environment)
+        settings = cls(
+            store=given.read("LARDER_STORE", _url, _STORE, ""),
+            classify_function=given.read("LARDER_CLASSIFY_FUNCTION", str, _FUNCTION, ""),
+            recommend_function=given.read("LARDER_RECOMMEND_FUNCTION", str, _FUNCTION, ""),
+        )
+        given.check()
+        return settings
+
+
+class _Environment:
+    """Variables under check; gathers everything that is wrong with them."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._problems: list[str] = []
+
+    def read(self, name: str, cast: Callable[[str], T], expected: str, stand_in: T) -> T:
+        """The variable, or ``stand_in`` where it is missing or ``cast`` raises ValueError."""
+        value = self._variables.get(name)
+        if not value:
+            self._problems.append(f"{name} is missing: set it to {expected}")
+            return stand_in
+        try:
+            return cast(value)
+        except ValueError:
+            self._problems.append(f"{name} is {value!r}: set it to {expected}")
+            return stand_in
+
+    def check(self) -> None:
+        """Raises SettingsError where anything was wrong."""
+        if self._problems:
+            raise SettingsError("This function's environment is not complete.", self._problems)
 
 
 def _vcpus(memory: str | None) -> int:

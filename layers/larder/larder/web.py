@@ -14,17 +14,16 @@ import traceback
 from collections.abc import Collection, Mapping
 from typing import Any, Final, cast
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-
+from larder.cold import cold_start
 from larder.errors import InvalidRequest, LarderError
 from larder.manifest import Manifest
+from larder.resolver import APIGatewayHttpResolver, Response
 
 RELEASE_HEADER: Final = "x-larder-release"
 MODEL_HEADER: Final = "x-larder-model"
 KEY_HEADER: Final = "x-larder-key"
 _JSON: Final = "application/json"
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_started: list[bool] = []  # empty until the first request of this process: that one was a cold start
 
 
 def router() -> APIGatewayHttpResolver:
@@ -116,7 +115,9 @@ def caller_key(app: APIGatewayHttpResolver) -> str | None:
 
 def _header(app: APIGatewayHttpResolver, name: str) -> str:
     headers: Mapping[str, str] = app.current_event.raw_event.get("headers") or {}
-    return headers.get(name, "")
+    if name in headers:  # API Gateway writes names in lower case
+        return headers[name]
+    return next((value for each, value in headers.items() if each.lower() == name), "")  # `sam local` passes them on
 
 
 def allow_only(given: Collection[str], allowed: Collection[str], what: str) -> None:
@@ -141,13 +142,12 @@ def reply(
 def logged(app: APIGatewayHttpResolver, event: dict[str, Any], context: object) -> dict[str, Any]:
     """Answers one event and writes one JSON line about it: route, model, release, status, milliseconds.
 
-    The line holds no path, no query string, no address and no body: nothing that identifies a user.
+    ``cold`` holds the milliseconds of each phase of the cold start in the line of a process's first answer, and is null
+    in all others. The line holds no path, no query string, no address and no body: nothing that identifies a user.
     """
     begun = time.perf_counter()
-    cold = not _started
-    _started.append(True) if cold else None
     answer = app.resolve(event, context)  # type: ignore[arg-type]  # powertools wants its own context class
-    headers = answer.get("headers") or {}
+    headers, seconds = answer.get("headers") or {}, time.perf_counter() - begun
     _write(
         {
             "level": "INFO",
@@ -155,8 +155,8 @@ def logged(app: APIGatewayHttpResolver, event: dict[str, Any], context: object) 
             "model": headers.get(MODEL_HEADER),
             "release": headers.get(RELEASE_HEADER),
             "status": answer["statusCode"],
-            "ms": round(1000 * (time.perf_counter() - begun), 3),
-            "cold": cold,
+            "ms": round(1000 * seconds, 3),
+            "cold": cold_start.answered(seconds),
             "request": getattr(context, "aws_request_id", None),
         }
     )

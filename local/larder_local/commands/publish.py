@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from larder.rollout import Outcome, roll_out, upload
+from larder.manifest import Manifest
+from larder.rollout import Outcome, prober, roll_out, upload
 from larder.store import Store
 from larder_local.folder import Folder
-from larder_local.probe import prober
+from larder_local.probe import asking
 
 
 @click.command("publish")
@@ -18,13 +19,21 @@ from larder_local.probe import prober
     envvar="LARDER_STORE",
     help="s3://bucket[/prefix] or file:///folder; without it, what `larder up` serves.",
 )
-def command(release: str, store: str | None) -> None:
+@click.option(
+    "--upload-only",
+    is_flag=True,
+    help="Upload it and nothing else: on AWS, the stack's own rollout takes it from there.",
+)
+def command(release: str, store: str | None, *, upload_only: bool) -> None:
     """Upload RELEASE, verify it, ask it its golden requests, and make it answer.
 
     RELEASE is a folder that a training wrote, or a model: then its newest release under .larder/releases. A running
     service answers with it within LARDER_REFRESH_SECONDS (30).
     """
     folder = Folder.here()
+    if upload_only:
+        send(folder.release(release), Store.open(store or folder.store))
+        return
     outcome = publish(folder.release(release), store or folder.store)
     if outcome.state == "rejected":
         sys.exit(1)
@@ -33,10 +42,9 @@ def command(release: str, store: str | None) -> None:
 def publish(release: Path, store_url: str) -> Outcome:
     """Uploads and rolls out the release in a folder, telling each step on standard output."""
     store = Store.open(store_url)
-    manifest = upload(release, store)
-    size = sum(entry.bytes for entry in manifest.files.values())
-    click.echo(f"Uploaded {manifest.model}/{manifest.release}: {len(manifest.files)} files, {size:,} bytes.")
-    outcome = roll_out(store, manifest.model, manifest.release, prober(store))
+    manifest = send(release, store)
+    with asking(store) as ask:
+        outcome = roll_out(store, manifest.model, manifest.release, prober(store, ask))
     if outcome.state == "promoted":
         before = outcome.live.previous if outcome.live else None
         click.echo("Verified: every file is what the manifest says, and the golden requests get their answers.")
@@ -50,3 +58,11 @@ def publish(release: Path, store_url: str) -> Outcome:
         live = f"{outcome.live.stable} keeps answering" if outcome.live else "no release of it answers"
         click.echo(f"Refused {manifest.model}/{manifest.release} ({live}): {outcome.reason}", err=True)
     return outcome
+
+
+def send(release: Path, store: Store) -> Manifest:
+    """Uploads the release in a folder, and tells so."""
+    manifest = upload(release, store)
+    size = sum(entry.bytes for entry in manifest.files.values())
+    click.echo(f"Uploaded {manifest.model}/{manifest.release}: {len(manifest.files)} files, {size:,} bytes.")
+    return manifest

@@ -13,6 +13,7 @@ import click
 from larder.errors import SettingsError
 from larder.store import Store
 from larder_local import demo
+from larder_local.built import bundle
 from larder_local.folder import Folder
 from larder_local.gateway.server import HOST, Gateway
 from larder_local.gateway.template import Function, Template, find_template, load
@@ -39,16 +40,23 @@ from larder_local.gateway.template import Function, Template, find_template, loa
 )
 @click.option("--template", type=click.Path(dir_okay=False, path_type=Path), help="The SAM template to serve.")
 @click.option(
+    "--built",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Serve the bundle that `make build` put there (.aws-sam/build), under Python 3.13 with its layers alone.",
+)
+@click.option(
     "--demo/--no-demo", "with_demo", default=True, show_default=True, help="Train the demo where there is no model."
 )
-def command(port: int, workers: int, template: Path | None, *, with_demo: bool) -> None:
+def command(port: int, workers: int, template: Path | None, built: Path | None, *, with_demo: bool) -> None:
     """Serve the whole API on this machine: 127.0.0.1, no AWS account, models in .larder/store.
 
     Routes, time-outs and environment come from template.yaml. A variable that the template sets for a function may be
     overridden in this command's environment, but for LARDER_STORE and LARDER_CACHE_DIR, which stay in .larder.
     """
     folder = Folder.here()
-    served = load(template or find_template(Path.cwd()))
+    if template and built:
+        raise click.UsageError("--template and --built exclude each other: a built bundle has its own template.")
+    served = bundle(built) if built else load(template or find_template(Path.cwd()))
     with folder.lock():
         _check_port(port)
         if with_demo:

@@ -3,7 +3,8 @@
 Follows "Create AWS Lambda proxy integrations for HTTP APIs" in the API Gateway developer guide. Where the guide is
 silent, what AWS was seen to do: the path arrives percent-decoded, the query string does not; a body is text only for
 ``text/*`` and three application types, and base64 for everything else, a missing Content-Type included; a handler's
-failure is 500 (REST APIs say 502), and a reply that names no ``Content-Type`` is plain text.
+failure is 500 (REST APIs say 502, which here tells that the worker's process was lost), and a reply that names no
+``Content-Type`` is plain text.
 """
 
 import base64
@@ -41,6 +42,7 @@ _MESSAGES: Final = {
     404: "Not Found",
     408: "Request Timeout",
     413: "Request Entity Too Large",
+    502: "The worker that was at this request ended before it answered: send it again.",
     503: "Service Unavailable",
 }
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -68,7 +70,7 @@ class Reply:
 
 
 def failure(status: int) -> Reply:
-    """The answer that API Gateway itself gives with ``status``."""
+    """The answer that API Gateway itself gives with ``status``; 502 is the local gateway's own."""
     body = json.dumps({"message": _MESSAGES.get(status, "Internal Server Error")}, separators=(",", ":"))
     return Reply(status, (("content-type", "application/json"),), body.encode())
 

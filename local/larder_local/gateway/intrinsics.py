@@ -77,7 +77,8 @@ class Resolver:
             "Fn::Split": lambda parts: str(self.resolve(_list(parts)[1])).split(str(_list(parts)[0])),
             "Fn::FindInMap": self._find,
             "Fn::If": self._choose,
-            "Fn::Equals": lambda pair: self.resolve(_list(pair)[0]) == self.resolve(_list(pair)[1]),
+            # As texts: a parameter of type Number is one too.
+            "Fn::Equals": lambda pair: str(self.resolve(_list(pair)[0])) == str(self.resolve(_list(pair)[1])),
             "Fn::And": lambda parts: all(self.resolve(part) for part in _list(parts)),
             "Fn::Or": lambda parts: any(self.resolve(part) for part in _list(parts)),
             "Fn::Not": lambda parts: not self.resolve(_list(parts)[0]),

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from larder_local.gateway.intrinsics import ACCOUNT, REGION
 from larder_local.gateway.logs import FunctionLog
-from larder_local.gateway.runtime_api import Invocation
+from larder_local.gateway.runtime_api import Failure, Invocation
 from larder_local.gateway.template import Function
 from larder_local.gateway.worker import Worker
 
@@ -52,8 +52,8 @@ class Pool:
         await self._settled.wait()
         return self._failures == 0
 
-    async def invoke(self, event: bytes) -> bytes | None:
-        """The handler's JSON for ``event``, None where it failed; raises Busy. Cancelling it stops the worker."""
+    async def invoke(self, event: bytes) -> bytes | Failure:
+        """The handler's JSON for ``event``, or why there is none; raises Busy. Cancelling it stops the worker."""
         if len(self._queue) >= _LONGEST_QUEUE:
             raise Busy
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function.name}"
@@ -139,4 +139,4 @@ class Pool:
 
     def _fail_all(self) -> None:
         while self._queue:
-            self._queue.popleft().finish(None)
+            self._queue.popleft().finish(Failure.HANDLER)

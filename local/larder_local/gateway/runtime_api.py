@@ -7,6 +7,7 @@ Follows "Using the Lambda runtime API for custom runtimes" in the AWS Lambda dev
 import asyncio
 import json
 from dataclasses import dataclass, field
+from enum import IntEnum
 from types import TracebackType
 from typing import Final, Protocol
 
@@ -18,9 +19,16 @@ _PREFIX: Final = "/2018-06-01/runtime"
 _CLOSE_SECONDS: Final = 1.0
 
 
+class Failure(IntEnum):
+    """Why an event has no answer; its value is the HTTP status of that."""
+
+    HANDLER = 500  # it did not load, raised, outlived its time-out or answered too much
+    WORKER = 502  # the process that was at the event ended
+
+
 @dataclass(slots=True, eq=False)
 class Invocation:
-    """One event on its way. ``answer`` becomes the handler's JSON, or None where it failed for whatever reason.
+    """One event on its way. ``answer`` becomes the handler's JSON, or why there is none.
 
     ``deadline`` is in milliseconds since the epoch, set when a worker takes the invocation.
     """
@@ -30,9 +38,11 @@ class Invocation:
     arn: str
     trace: str
     deadline: int = 0
-    answer: "asyncio.Future[bytes | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: "asyncio.Future[bytes | Failure]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
-    def finish(self, payload: bytes | None) -> None:
+    def finish(self, payload: bytes | Failure) -> None:
         """Answers, unless somebody did so before."""
         if not self.answer.done():
             self.answer.set_result(payload)

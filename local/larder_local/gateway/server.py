@@ -17,6 +17,7 @@ from larder_local.gateway.event import MAX_BODY, MAX_EVENT, Call, Reply, decode,
 from larder_local.gateway.logs import FunctionLog
 from larder_local.gateway.pool import Busy, Pool
 from larder_local.gateway.routes import find
+from larder_local.gateway.runtime_api import Failure
 from larder_local.gateway.template import Template
 
 HOST: Final = "127.0.0.1"
@@ -143,7 +144,7 @@ class Gateway:
                 payload = await self._pools[function].invoke(event)
         except (Busy, TimeoutError):
             return failure(503)
-        return failure(500) if payload is None else decode(payload)
+        return failure(payload) if isinstance(payload, Failure) else decode(payload)
 
 
 async def _expect(request: web.Request) -> web.Response | None:

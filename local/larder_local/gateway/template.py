@@ -5,6 +5,7 @@ become the places that Python imports from. Routes are the functions' ``HttpApi`
 ``AWS::ApiGatewayV2::Route`` resources, whose target is an integration, whose URI is a function.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ class Function:
     """One Lambda function.
 
     ``code`` is its working folder, ``layers`` the folders its imports come from, ``timeout`` in seconds, ``memory`` in
-    MiB (told to the handler, not enforced).
+    MiB (told to the handler, not enforced). ``program`` is what a worker process runs: the leash, with what stands
+    before it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Function:
     timeout: float
     memory: int
     json_logs: bool = False
+    program: tuple[str, ...] = (sys.executable, "-m", "larder_local.gateway.leash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ def load(path: Path) -> Template:
         reader.problems.append("there is no HttpApi event and no AWS::ApiGatewayV2::Route: there is nothing to serve")
     if reader.problems:
         raise SettingsError(f"{path} cannot be served on this machine: mend what follows.", reader.problems)
-    return Template(functions, tuple(routes))
+    answering = {route.function for route in routes}  # what only events call, nothing calls here
+    return Template({name: functions[name] for name in functions if name in answering}, tuple(routes))
 
 
 class _Reader:
@@ -122,7 +126,8 @@ class _Reader:
         for name, properties in self.of_type("AWS::ApiGatewayV2::Route").items():
             key, target = (str(self._resolve(properties.get(field, ""))) for field in ("RouteKey", "Target"))
             integration = integrations.get(target.removeprefix("integrations/"), {})
-            function = str(self._resolve(integration.get("IntegrationUri", ""))).removesuffix(".Arn")
+            # <function>.Arn, or <function>.Arn:<alias>: on this machine every alias is the code that lies here.
+            function = str(self._resolve(integration.get("IntegrationUri", ""))).partition(".")[0]
             if function in functions:
                 method, _, path = key.partition(" ")
                 routes.append(Route(method, path, function) if path else Route(ANY, DEFAULT, function))

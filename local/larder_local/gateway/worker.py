@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from larder_local.gateway.intrinsics import REGION
 from larder_local.gateway.logs import FunctionLog
-from larder_local.gateway.runtime_api import Invocation, RuntimeApi
+from larder_local.gateway.runtime_api import Failure, Invocation, RuntimeApi
 from larder_local.gateway.template import Function
 
 _LOAD_SECONDS: Final = 60.0  # Lambda allows 10; a cold disk or a busy machine is no reason to fail here
@@ -54,12 +54,12 @@ class Worker:
         finally:
             self._stop_timer()
             if self._current:
-                self._current.finish(None)
+                self._current.finish(Failure.WORKER)
 
     async def _live(self, port: int) -> None:
         self._arm(_LOAD_SECONDS, f"did not load its handler within {_LOAD_SECONDS:.0f} s")
         self._process = process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "larder_local.gateway.leash", str(os.getpid()), self._function.handler),
+            *(*self._function.program, str(os.getpid()), self._function.handler),
             cwd=self._function.code,
             env=environment(self._function, port),
             stdin=asyncio.subprocess.DEVNULL,
@@ -125,7 +125,7 @@ class Worker:
         self._current = None
         if payload is None:
             _log.warning("%s failed: see %s", self._function.name, self._log.path)
-        invocation.finish(payload)
+        invocation.finish(Failure.HANDLER if payload is None else payload)
         return True
 
     def init_failed(self, reason: str) -> None:
@@ -136,7 +136,7 @@ class Worker:
         def expire() -> None:
             _log.warning("%s %s: its worker is stopped", self._function.name, complaint)
             if self._current:
-                self._current.finish(None)
+                self._current.finish(Failure.HANDLER)
                 self._current = None
             self.kill()
 

@@ -65,6 +65,7 @@ class Classifier:
         serving = files.manifest.serving
         if not isinstance(serving, ClassifierServing):
             raise InvalidModel(f"Release {files.manifest.release} is no classifier's: ask for it under its own kind.")
+        files.fetch([serving.file])
         return cls(files.path(serving.file), serving, max_pixels=max_pixels, threads=threads)
 
     def run(self, images: image.Pixels, side: Floats | None = None) -> tuple[Floats, Floats, Floats]:

@@ -10,7 +10,6 @@ A release that anyone holds is never evicted; the kernel lets go of a lock when 
 
 import fcntl
 import os
-import shutil
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +95,8 @@ def _evict(folder: Path) -> bool:
         if not _is_same(lock, folder / _HOLD):  # evicted by another process, and perhaps held anew
             return True
         # Renamed first: whoever holds the release from here on begins with an empty folder of his own.
+        import shutil  # of no use to a cold start
+
         grave = part_beside(folder)
         folder.rename(grave)
         shutil.rmtree(grave, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Models, opened on demand, swapped when the pointer moves, and kept within a bound."""
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from threading import Lock
 from typing import Final, Generic, NoReturn, Protocol, TypeVar
 
 from larder import live, manifest
-from larder.errors import MissingObject, NotFound, NotReady, ReleaseError, StoreError
+from larder.cold import cold_start
+from larder.errors import MissingObject, NotFound, NotReady, ReleaseError, RequestError, StoreError
 from larder.host.cache import DiskCache
 from larder.host.files import ReleaseFiles
 from larder.live import Live
@@ -62,8 +64,9 @@ class ModelHost(Generic[T]):
 
     A pointer is asked for again, conditionally, at most every ``refresh_seconds``: by one thread, which also opens
     what is new, while the others are answered by what they had. A release that does not open never replaces one that
-    serves; it is logged and tried again at the next refresh. Opened releases are kept up to ``max_bytes`` (by
-    ``nbytes``), downloaded files likewise on disk; the least recently used goes first, the one just asked for never.
+    serves; where nothing serves yet, the one before it does. It is logged and tried again at the next refresh. Opened
+    releases are kept up to ``max_bytes`` (by ``nbytes``), downloaded files likewise on disk; the least recently used
+    goes first, the one just asked for never.
 
     A release that is replaced or evicted is not closed under those who still answer from it: the host forgets it, and
     Python frees it with the last reference (maps and sessions go with their objects).
@@ -104,6 +107,21 @@ class ModelHost(Generic[T]):
             return self._get(model, self._live(model).choose(key))
         return self._find(model, check_release(release)) or self._get_named(model, release)
 
+    def models(self) -> list[str]:
+        """The names of all models in the store, of either kind; raises StoreError for a role that may not list."""
+        return self._store.folders(models_prefix())
+
+    def renew(self) -> None:
+        """Connects to the store anew, and looks at every pointer before it is used again.
+
+        For a process that was copied. What is opened stays, and answers where the store does not.
+        """
+        self._store.reconnect()
+        with self._lock:
+            lines = list(self._lines.values())
+        for line in lines:
+            line.checked = -math.inf
+
     def close(self) -> None:
         """Closes every opened release. Only for when nobody asks any more."""
         with self._lock:
@@ -134,9 +152,10 @@ class ModelHost(Generic[T]):
 
     def _refresh(self, model: str, line: _Line) -> None:
         try:
-            blob = self._pointer(model, line)
+            with cold_start.measured("pointer"):
+                blob = self._pointer(model, line)
             if blob is not None:
-                line.live, line.etag = self._follow(model, blob)
+                line.live, line.etag = self._follow(model, blob, cold=line.live is None)
         except Exception:  # ONNX Runtime raises its own: whatever it is, what serves goes on
             if line.live is None:
                 with self._lock:
@@ -154,10 +173,18 @@ class ModelHost(Generic[T]):
             line.live = None  # whoever removes a model's pointer takes it off the air
             return self._absent(model)
 
-    def _follow(self, model: str, blob: Blob) -> tuple[Live, str]:
-        """Opens what the pointer names; the pointer, and the ETag with which to ask for a newer one."""
+    def _follow(self, model: str, blob: Blob, *, cold: bool) -> tuple[Live, str]:
+        """Opens what the pointer names; the pointer, and the ETag with which to ask for a newer one.
+
+        In a ``cold`` process, which has nothing to go on with, the release before answers where that does not open.
+        """
         pointer = live.parse(blob.data)
-        self._get(model, pointer.stable)
+        try:
+            self._get(model, pointer.stable)
+        except Exception as error:
+            if not cold or not _is_of_the_release(error):
+                raise
+            return self._fall_back(model, pointer, error), ""
         if pointer.canary is None:
             return pointer, blob.etag
         try:
@@ -166,6 +193,20 @@ class ModelHost(Generic[T]):
             _log.warning("%s: the canary %s does not open", model, pointer.canary, exc_info=True)
             return replace(pointer, canary=None, canary_percent=0), ""  # no ETag: the next refresh tries again
         return pointer, blob.etag
+
+    def _fall_back(self, model: str, pointer: Live, error: Exception) -> Live:
+        """Opens ``previous`` in place of ``stable``; raises ``error`` where that cannot answer either."""
+        previous = pointer.previous
+        if previous is None or self._is_rejected(model, previous):
+            raise error
+        try:
+            self._get(model, previous)
+        except Exception as another:
+            raise error from another
+        _log.warning(
+            "%s: %s, which is live, does not open; %s answers", model, pointer.stable, previous, exc_info=error
+        )
+        return Live(stable=previous, revision=pointer.revision)
 
     def _absent(self, model: str) -> NoReturn:
         try:
@@ -213,7 +254,8 @@ class ModelHost(Generic[T]):
         return True
 
     def _manifest(self, model: str, release: str) -> Manifest:
-        found = manifest.parse(self._store.get(file_key(model, release, MANIFEST)).data)
+        with cold_start.measured("pointer"):
+            found = manifest.parse(self._store.get(file_key(model, release, MANIFEST)).data)
         if (found.model, found.release) != (model, release):
             raise ReleaseError(
                 f"The manifest of {model}/{release} is {found.model}/{found.release}'s: publish that where it belongs."
@@ -225,11 +267,15 @@ class ModelHost(Generic[T]):
 
     def _open(self, found: Manifest) -> Served[T]:
         files = ReleaseFiles(self._store, found, self._cache)
+        begun = time.perf_counter()
         try:
             return Served(found, self._open_release(files), files)
         except BaseException:
             files.close()
             raise
+        finally:
+            cold_start.add("files", files.seconds)
+            cold_start.add("session", time.perf_counter() - begun - files.seconds)
 
     def _keep(self, served: Served[T]) -> None:
         with self._lock:
@@ -238,3 +284,8 @@ class ModelHost(Generic[T]):
             while excess > 0 and len(self._kept) > 1:
                 _, evicted = self._kept.popitem(last=False)
                 excess -= evicted.value.nbytes
+
+
+def _is_of_the_release(error: Exception) -> bool:
+    """Whether another release may fare better: not where the store is at fault, or the model is of the other kind."""
+    return isinstance(error, MissingObject) or not isinstance(error, StoreError | RequestError)

@@ -28,8 +28,10 @@ def explain(
     an item owes him its place; ``name`` gives an item's id.
     """
     sources = [evidence.main_source(number) if because is None else None for number, because in chosen]
-    by_user = frozenset(number for (number, _), source in zip(chosen, sources, strict=True) if source == "user")
-    by_session = frozenset(number for (number, _), source in zip(chosen, sources, strict=True) if source == "session")
+    by: dict[str | None, set[int]] = {source: set() for source in sources}
+    for (number, _), source in zip(chosen, sources, strict=True):
+        by[source].add(number)
+    by_user, by_session = by.get("user", set()), by.get("session", set())
     recent = [Click(number, 1.0, row) for number, row in _with_rows(evidence.recent if by_user else (), rows)]
     speaking = speakers(by_user, recent) | speakers(by_session, evidence.clicks)
     popular = of_segment(evidence.segment_text or "")
@@ -44,7 +46,7 @@ def explain(
     return explained
 
 
-def speakers(wanted: frozenset[int], clicks: Sequence[Click]) -> dict[int, list[int]]:
+def speakers(wanted: set[int] | frozenset[int], clicks: Sequence[Click]) -> dict[int, list[int]]:
     """For each item of ``wanted``: the clicked items whose rows speak for it, most first (equal ones in the order of
     ``clicks``), at most three.
     """

@@ -1,8 +1,9 @@
 """The recommender: rows of precomputed tables, summed, ruled and explained for each request."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
@@ -13,13 +14,16 @@ from larder.recommender.query import Promotion, Query, check_ranked
 from larder.recommender.ruling import Ruling
 from larder.recommender.scoring import Click, Evidence, best_first, split_user_row
 from larder.recommender.segments import Profile, most_specific_first, typed_profile
-from larder.rules import Predicate
 from larder.serving import RecommenderServing
-from larder.tables import DenseTable, KeyedTable, MappedFile, Reader, Row
+from larder.tables import DenseTable, KeyedTable, MappedFile, Row
 from larder.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # rules are loaded where a filter is first used
+    from larder.rules import Predicate
 
 MAX_CLICKS: Final = 100
 LOCAL_BYTES: Final = 64 * 2**20
+SEGMENTS: Final = 256
 
 
 class Recommender:
@@ -41,6 +45,7 @@ class Recommender:
         self._neighbours = neighbours
         self._users = users
         self._segments = segments
+        self._segment = lru_cache(SEGMENTS)(segments.lookup)  # the few that most users belong to
         self._far = far
         self._ruling = Ruling(items, serving.rules)
 
@@ -53,15 +58,16 @@ class Recommender:
         serving = files.manifest.serving
         if not isinstance(serving, RecommenderServing):
             raise InvalidManifest("This release is no recommender.", ["serving: train it as a recommender"])
-        files.path(serving.items_file)
-        neighbours = _reader(files, serving.neighbours.file)
         users = serving.users
+        tables = [table.file for table in (serving.neighbours, serving.segments, users) if table]
+        files.fetch([serving.items_file, *(name for name in tables if files.manifest.files[name].bytes <= LOCAL_BYTES)])
+        neighbours = files.reader(serving.neighbours.file)
         return cls(
             serving,
             Vocabulary.open(files.reader(serving.items_file)),
             DenseTable.open(neighbours, serving.neighbours),
-            KeyedTable.open(_reader(files, users.file), users) if users else None,
-            KeyedTable.open(_reader(files, serving.segments.file), serving.segments),
+            KeyedTable.open(files.reader(users.file), users) if users else None,
+            KeyedTable.open(files.reader(serving.segments.file), serving.segments),
             far=not isinstance(neighbours, MappedFile),
         )
 
@@ -171,7 +177,7 @@ class Recommender:
 
     def _segments_of(self, profile: Profile) -> Iterator[tuple[str, Row]]:
         for text in most_specific_first(self._serving.segments_by, profile, self._serving.profile):
-            row = self._segments.lookup(text)
+            row = self._segment(text)
             if row is not None:
                 yield text, row
 
@@ -204,12 +210,6 @@ class Recommender:
         )
 
 
-def _reader(files: ReleaseFiles, name: str) -> Reader:
-    if files.manifest.files[name].bytes <= LOCAL_BYTES:
-        files.path(name)
-    return files.reader(name)
-
-
 def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Row]], wanted: int) -> Iterator[Chosen]:
     """Scored items best first, then popular ones of each segment, most specific first."""
     for number in best_first(evidence.totals, wanted):
@@ -220,7 +220,7 @@ def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Row]], wanted:
             yield number, because
 
 
-def _choose(candidates: Iterator[Chosen], wanted: int, taken: set[int], allowed: Predicate | None) -> list[Chosen]:
+def _choose(candidates: Iterator[Chosen], wanted: int, taken: set[int], allowed: "Predicate | None") -> list[Chosen]:
     """The first ``wanted`` candidates that are not ``taken`` yet and allowed; they are taken then."""
     chosen: list[Chosen] = []
     for candidate in candidates:

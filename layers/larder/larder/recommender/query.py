@@ -4,10 +4,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidRequest
-from larder.rules import Value
+
+if TYPE_CHECKING:  # rules are loaded where a filter is first used
+    from larder.rules import Value
 
 DEFAULT_N: Final = 25
 MAX_N: Final = 500
@@ -20,7 +22,7 @@ MAX_PROMOTIONS: Final = 5
 MAX_VALUES: Final = 25
 MAX_TEXT: Final = 1000
 
-_NOTHING: Mapping[str, Value] = MappingProxyType({})
+_NOTHING: "Mapping[str, Value]" = MappingProxyType({})
 _NO_PROFILE: Mapping[str, str | float] = MappingProxyType({})
 
 
@@ -34,7 +36,7 @@ class Promotion:
     percent: int
     items: tuple[str, ...] = ()
     filter: str | None = None
-    filter_values: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
+    filter_values: "Mapping[str, Value]" = field(default_factory=lambda: _NOTHING)
 
     def __post_init__(self) -> None:
         _check_id("promotions: name", self.name)
@@ -65,7 +67,7 @@ class Query:
     exclude: Sequence[str] = ()
     include_seen: bool = False
     filter: str | None = None
-    filter_values: Mapping[str, Value] = field(default_factory=lambda: _NOTHING)
+    filter_values: "Mapping[str, Value]" = field(default_factory=lambda: _NOTHING)
     promotions: Sequence[Promotion] = ()
     columns: Sequence[str] = ()
 
@@ -137,7 +139,7 @@ def _check_finite(name: str, value: float) -> None:
         raise InvalidRequest(f"{name} is {value!r:.60}: send a finite number.")
 
 
-def _check_values(values: Mapping[str, Value]) -> None:
+def _check_values(values: "Mapping[str, Value]") -> None:
     if len(values) > MAX_VALUES:
         raise InvalidRequest(f"filter_values has {len(values)} entries: send at most {MAX_VALUES}.")
     for name, value in values.items():

@@ -8,12 +8,14 @@ import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidRequest
 from larder.fields import Fields
 from larder.recommender.query import DEFAULT_N, MAX_N, Promotion, Query
-from larder.rules import Value
+
+if TYPE_CHECKING:  # rules are loaded where a filter is first used
+    from larder.rules import Value
 
 SIMILAR: Final = frozenset({"n", "exclude", "filter", "filter_values", "columns"})
 RANK: Final = frozenset({"user", "session", "item", "profile", "columns", "items"})
@@ -133,7 +135,7 @@ def _profile(fields: Fields) -> dict[str, str | float]:
     return profile
 
 
-def _values(fields: Fields) -> dict[str, Value]:
+def _values(fields: Fields) -> "dict[str, Value]":
     values: dict[str, Value] = {}
     for name, value in _object(fields, "filter_values").items():
         if isinstance(value, list) and all(isinstance(text, str) for text in value):

@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from larder.errors import InvalidManifest, InvalidRequest
 from larder.recommender.query import MAX_EXCLUDE, MAX_N, MAX_SESSION
-from larder.rules import Predicate, Value, compile_filter, parse
 from larder.vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # rules are loaded where a filter is first used
+    from larder.rules import Predicate, Value
 
 _ENOUGH: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
 _KEPT: Final = 32  # filters, with their values and what they remember of the items
 _SMALL: Final = 4096  # characters of values; a filter with more is compiled for its one request
 
-_Frozen = tuple[tuple[str, Value], ...]
+_Frozen: TypeAlias = "tuple[tuple[str, Value], ...]"
 
 
 class Ruling:
@@ -26,7 +28,7 @@ class Ruling:
         self._own, problems = [], []
         for place, rule in enumerate(rules):
             try:
-                self._own.append(compile_filter(parse(rule), items))
+                self._own.append(_compiled(rule, items, {}))
             except InvalidRequest as error:
                 problems.append(f"serving.rules.{place}: {error}")
         if problems:
@@ -34,7 +36,7 @@ class Ruling:
         self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
         self._matched = lru_cache(maxsize=_KEPT)(self._match)
 
-    def allowed(self, text: str | None, values: Mapping[str, Value]) -> Predicate | None:
+    def allowed(self, text: str | None, values: "Mapping[str, Value]") -> "Predicate | None":
         """What says whether an item number may be recommended under filter ``text``; None where all may.
 
         Raises InvalidRequest where the filter or its values are wrong.
@@ -44,7 +46,7 @@ class Ruling:
         frozen = _frozen(values)
         return (self._compiled if _is_small(frozen) else self._compile)(text, frozen)
 
-    def matching(self, text: str, values: Mapping[str, Value]) -> tuple[int, ...]:
+    def matching(self, text: str, values: "Mapping[str, Value]") -> tuple[int, ...]:
         """The first item numbers of the catalogue that pass, more than any answer can need.
 
         Looks at every item where few pass (about a second for a million), so the latest lists are kept. Raises as
@@ -53,10 +55,10 @@ class Ruling:
         frozen = _frozen(values)
         return (self._matched if _is_small(frozen) else self._match)(text, frozen)
 
-    def _compile(self, text: str | None, values: _Frozen) -> Predicate:
+    def _compile(self, text: str | None, values: _Frozen) -> "Predicate":
         rules = list(self._own)
         if text is not None:
-            rules.append(compile_filter(parse(text), self._items, dict(values)))
+            rules.append(_compiled(text, self._items, dict(values)))
         if len(rules) == 1:
             return rules[0]
         return lambda number: all(holds(number) for holds in rules)
@@ -66,7 +68,13 @@ class Ruling:
         return tuple(islice(filter(holds, range(len(self._items))), _ENOUGH))
 
 
-def _frozen(values: Mapping[str, Value]) -> _Frozen:
+def _compiled(text: str, items: Vocabulary, values: "Mapping[str, Value]") -> "Predicate":
+    from larder.rules import compile_filter, parse  # most answers need no rule, and a cold start none of this
+
+    return compile_filter(parse(text), items, values)
+
+
+def _frozen(values: "Mapping[str, Value]") -> _Frozen:
     return tuple(
         (name, value if isinstance(value, str | float | int) else tuple(value))
         for name, value in sorted(values.items())

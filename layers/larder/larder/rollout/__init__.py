@@ -6,10 +6,12 @@ compare-and-swap, and the reason of a refusal is left beside the manifest, in ``
 """
 
 from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan
+from larder.rollout.probe import Ask, probe, prober
 from larder.rollout.steps import Outcome, promote, reject, roll_out, upload
 from larder.rollout.verify import verify
 
 __all__ = [
+    "Ask",
     "Clear",
     "Keep",
     "Outcome",
@@ -20,6 +22,8 @@ __all__ = [
     "Step",
     "Verify",
     "plan",
+    "probe",
+    "prober",
     "promote",
     "reject",
     "roll_out",

@@ -1,15 +1,23 @@
 """Whether an ONNX graph may be loaded, and is what ARCHITECTURE.md says a classifier's graph is.
 
-Needs ``onnx``, which no function that answers requests has: import this module where it is used.
+Needs protobuf and, of ``onnx``, the one module of its messages, which no function that answers requests has: import
+this module where it is used.
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto
+from onnx.onnx_ml_pb2 import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    SparseTensorProto,
+    TensorProto,
+    ValueInfoProto,
+)
 
 from larder import side
 from larder.errors import InvalidModel
@@ -29,7 +37,7 @@ def check_graph(data: bytes, serving: ClassifierServing) -> None:
     float32 ``[N,C]``, ``embedding`` float32 ``[N,D]``, ``novelty`` float32 ``[N]``.
     """
     try:
-        model = onnx.load_model_from_string(data)
+        model = ModelProto.FromString(data)
     except DecodeError as error:
         raise InvalidModel(f"{serving.file} is no ONNX file: export it again.") from error
     if not model.graph.node:

@@ -68,18 +68,18 @@ def plan(situation: Situation) -> tuple[Step, ...]:
     """The steps to take, in order; when one fails, ``plan`` again with ``failed`` set."""
     if situation.failed is not None:
         return (Reject(situation.failed),)
-    reason = _why_not(situation)
+    reason = why_not(situation)
     if reason is not None:
         return (Keep(reason),)
     steps: list[Step] = [Verify()]
+    if situation.rejected is not None:
+        steps.append(Clear())  # before the probe: a function does not answer from a release that stands as refused
     if situation.probe:
         steps.append(Probe())
-    if situation.rejected is not None:
-        steps.append(Clear())
     return (*steps, Promote())
 
 
-def _why_not(situation: Situation) -> str | None:
+def why_not(situation: Situation) -> str | None:
     """Why this release is not to go live; None where nothing speaks against it."""
     release, live = situation.release, situation.live
     if live is not None and live.stable == release:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from larder import live, manifest
-from larder.errors import Conflict, LarderError, MissingObject, NotFound, ReleaseError, StoreError
+from larder.errors import Conflict, LarderError, MissingObject, NotFound, ReleaseError, StoreError, Unanswered
 from larder.host.models import REJECTED
 from larder.live import Live
 from larder.manifest import Manifest
 from larder.names import MANIFEST, file_key, live_key
-from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan
+from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan, why_not
 from larder.rollout.verify import read_manifest, verify
 from larder.store import Store
 
@@ -66,10 +66,11 @@ def upload(folder: Path, store: Store) -> Manifest:
     return found
 
 
-def promote(store: Store, found: Manifest) -> Live:
-    """Points the model at this release, whoever else moves the pointer meanwhile, and returns the new pointer.
+def promote(store: Store, found: Manifest, *, event: bool = False) -> Live:
+    """Points the model at this release, whoever else moves the pointer meanwhile, and returns the pointer then.
 
-    The release that was stable becomes ``previous``; a canary ends. Where it is stable already nothing is written.
+    The release that was stable becomes ``previous``; a canary ends. Nothing is written where it is stable already, or
+    where an ``event`` asks and the pointer has moved on since ``plan`` looked at it: ``why_not`` decides again.
     """
     key = live_key(found.model)
     for _ in range(_ATTEMPTS):
@@ -77,7 +78,7 @@ def promote(store: Store, found: Manifest) -> Live:
         with suppress(MissingObject):
             blob = store.get(key)
             old, etag = live.parse(blob.data), blob.etag
-            if old.stable == found.release:
+            if why_not(Situation(found.release, old, event=event)) is not None:
                 return old
             pointer = Live(found.release, previous=old.stable, revision=old.revision + 1)
         try:
@@ -115,14 +116,15 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
         store: where the release was uploaded.
         model: the model's name.
         release: the release's name.
-        probe: answers the release's golden requests as the function would. Whatever it raises is a refusal, but for a
-            StoreError.
+        probe: puts the release's golden requests to what will serve it. Whatever it raises is a refusal, but for a
+            StoreError and Unanswered.
         event: the store's notice of an upload asks, and not a person: see ``Situation``.
 
     Raises:
         InvalidRequest: a name cannot be one.
         NotFound: there is no such release.
         StoreError: the store failed and nothing is decided: try again.
+        Unanswered: what would serve it could not be asked, likewise.
     """
     if _size(store, file_key(model, release, MANIFEST)) is None:
         raise NotFound(f"Model {model!r} has no release {release!r} with a manifest: upload it first.")
@@ -178,7 +180,10 @@ class _Rollout:
         model, release, pointer = self._model, self._situation.release, self._situation.live
         match step:
             case Promote() if self._found is not None:
-                return Outcome(model, release, "promoted", None, promote(self._store, self._found))
+                after = promote(self._store, self._found, event=self._situation.event)
+                if after.stable == release:
+                    return Outcome(model, release, "promoted", None, after)
+                return Outcome(model, release, "kept", why_not(replace(self._situation, live=after)), after)
             case Reject(reason):
                 reject(self._store, model, release, reason)
                 return Outcome(model, release, "rejected", reason, pointer)
@@ -192,7 +197,7 @@ class _Rollout:
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except StoreError:
+    except (StoreError, Unanswered):
         raise
     except LarderError as error:
         raise _Refused(str(error)) from error

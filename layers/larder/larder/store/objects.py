@@ -2,7 +2,7 @@
 
 import builtins
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -46,9 +46,10 @@ class Store:
     StoreError.
     """
 
-    def __init__(self, url: str, backend: "ObjectStore") -> None:
+    def __init__(self, url: str, backend: "ObjectStore", connect: "Callable[[], ObjectStore] | None" = None) -> None:
         self.url: Final = url
         self._backend = backend
+        self._connect = connect
 
     @staticmethod
     def open(url: str) -> "Store":
@@ -61,6 +62,11 @@ class Store:
         from larder.store.urls import open_url  # which imports this module
 
         return open_url(url)
+
+    def reconnect(self) -> None:
+        """Forgets connections and credentials, for a process that was copied; a folder and memory have none."""
+        if self._connect is not None:
+            self._backend = self._connect()
 
     def get(self, key: str) -> Blob:
         """The whole object."""

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from obstore.store import MemoryStore, S3Store
 
 from larder.errors import StoreError
+from larder.store.credentials import container_credentials
 from larder.store.failures import check_key
 from larder.store.folder import FolderStore
 from larder.store.objects import Store
@@ -51,10 +52,17 @@ def _open_bucket(url: str, rest: str) -> Store:
     client = _CLIENT.copy()
     if _LOOPBACK.fullmatch(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""):
         client["allow_http"] = True  # an emulator on this machine; anywhere else the store's traffic stays encrypted
-    try:
-        backend = S3Store(
-            bucket, prefix=check_key(prefix) if prefix else None, client_options=client, retry_config=_RETRIES
-        )
-    except Exception as error:
-        raise StoreError(f"{url[:80]!r} cannot be opened: {_USE}, and check the AWS_ variables.") from error
-    return Store(url.rstrip("/"), backend)
+
+    def connect() -> S3Store:
+        try:
+            return S3Store(
+                bucket,
+                prefix=check_key(prefix) if prefix else None,
+                client_options=client,
+                retry_config=_RETRIES,
+                credential_provider=container_credentials(os.environ),
+            )
+        except Exception as error:
+            raise StoreError(f"{url[:80]!r} cannot be opened: {_USE}, and check the AWS_ variables.") from error
+
+    return Store(url.rstrip("/"), connect(), connect)

@@ -51,6 +51,8 @@ class Rows:
 
     def read(self, numbers: Sequence[int]) -> list[Row]:
         """The rows of ``numbers``, in that order; what is not kept is read in one round trip."""
+        if not self.cached:
+            return [self._unpack(number, data) for number, data in zip(numbers, self._fetch(numbers), strict=True)]
         rows = {number: data for number in numbers if (data := self._recent.get(number)) is not None}
         missing = [number for number in dict.fromkeys(numbers) if number not in rows]
         for number, data in zip(missing, self._fetch(missing), strict=True):

@@ -25,16 +25,19 @@ class Strings:
         return len(self._offsets) - 1
 
     def __getitem__(self, number: int) -> bytes:
+        return bytes(self._view(number))
+
+    def text(self, number: int) -> str:
+        """String ``number``, decoded; raises InvalidTable where it is not UTF-8."""
+        try:
+            return str(self._view(number), "utf-8")
+        except UnicodeDecodeError as error:
+            raise invalid(self._file, f"{self._name} {number} is not UTF-8") from error
+
+    def _view(self, number: int) -> memoryview:
         if not 0 <= number < len(self._offsets) - 1:
             raise IndexError(number)
         start, end = self._offsets[number], self._offsets[number + 1]
         if not start <= end <= len(self._bytes):
             raise invalid(self._file, f"{self._name}.offsets go from {start} to {end} at {number}")
-        return bytes(self._bytes[start:end])
-
-    def text(self, number: int) -> str:
-        """String ``number``, decoded; raises InvalidTable where it is not UTF-8."""
-        try:
-            return self[number].decode()
-        except UnicodeDecodeError as error:
-            raise invalid(self._file, f"{self._name} {number} is not UTF-8") from error
+        return self._bytes[start:end]

@@ -1,0 +1,185 @@
+"""What the stack costs on AWS: docs/deploy.md's tables, from docs/prices.toml and template.yaml.
+
+python benchmarks/costs.py [--write]
+
+Prints the tables; --write puts them where the page has them. A test fails when the page says anything else.
+"""
+
+import argparse
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from larder_local.gateway.template import load
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = ROOT / "docs/deploy.md"
+BEGIN: Final = "<!-- benchmarks/costs.py writes what follows -->\n"
+END: Final = "<!-- end -->\n"
+HOURS: Final = 720  # a month of 30 days
+SECONDS: Final = HOURS * 3600
+FREE_ALARMS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Dollars by what causes them. ``gigabytes`` is the memory of each function, ``alarms`` how many the stack has."""
+
+    prices: Mapping[str, float]
+    measured: Mapping[str, float]
+    assumed: Mapping[str, float]
+    gigabytes: Mapping[str, float]
+    alarms: int
+
+    def calls(self, function: str) -> list[float]:
+        """A million calls: Lambda's time, its requests, the API, the logs, and all of it."""
+        seconds = self.measured[f"{function}_ms"] * 1e-3 * 1e6
+        parts = [
+            seconds * self.gigabytes[function] * self.prices["lambda_x86"],
+            self.prices["lambda_requests"],
+            self.prices["http_api"],
+            self.assumed["log_bytes"] * 1e-3 * self.prices["logs"],
+        ]
+        return [*parts, sum(parts)]
+
+    def hundred_milliseconds(self, function: str) -> float:
+        """What a million calls cost more for each 100 ms that they take longer."""
+        return 1e5 * self.gigabytes[function] * self.prices["lambda_x86"]
+
+    def cold_starts(self, function: str) -> float:
+        """A thousand of them."""
+        return self.measured[f"{function}_cold_ms"] * self.gigabytes[function] * self.prices["lambda_x86"]
+
+    def restores(self, function: str) -> float:
+        """A thousand starts from a snapshot, beside their time."""
+        return 1e3 * self.gigabytes[function] * self.prices["snapstart_restore"]
+
+    def snapshot(self, function: str) -> float:
+        """A month of the snapshot of one version."""
+        return SECONDS * self.gigabytes[function] * self.prices["snapstart_cache"]
+
+    def provisioned(self, function: str) -> float:
+        """A month of one instance that is kept warm."""
+        return SECONDS * self.gigabytes[function] * self.prices["provisioned"]
+
+
+def read() -> Costs:
+    """The prices of docs/prices.toml, and what template.yaml makes."""
+    document: dict[str, Any] = tomllib.loads((ROOT / "docs/prices.toml").read_text(encoding="utf-8"))
+    functions = load(ROOT / "template.yaml").functions
+    return Costs(
+        {name: entry["dollars"] for name, entry in document["prices"].items()},
+        document["measured"],
+        document["assumed"],
+        {name: functions[f"{name.title()}Function"].memory / 1024 for name in ("classify", "recommend")},
+        (ROOT / "template.yaml").read_text(encoding="utf-8").count("Type: AWS::CloudWatch::Alarm\n"),
+    )
+
+
+def tables(costs: Costs) -> str:
+    """The tables, as Markdown."""
+    return f"{_idle(costs)}\n{_calls(costs)}\n{_others(costs)}"
+
+
+def _idle(costs: Costs) -> str:
+    alarms = costs.alarms * costs.prices["alarm"]
+    beyond = max(0, costs.alarms - FREE_ALARMS) * costs.prices["alarm"]
+    rows = [
+        ("functions, API, layers, rules", "always", "0.00"),
+        ("1 GB of releases", "always", f"{costs.prices['s3_storage']:.3f}"),
+        (
+            f"{costs.alarms} alarms",
+            "`Monitoring=true`, the default",
+            f"{alarms:.2f}; {beyond:.2f} in an account without others",
+        ),
+        (
+            "the dashboard",
+            "`Monitoring=true`",
+            f"0.00; {costs.prices['dashboard']:.2f} in an account that has three already",
+        ),
+        ("snapshot of classify", "`SnapStart=true`", f"{costs.snapshot('classify'):.2f}"),
+        ("snapshot of recommend", "`SnapStart=true`", f"{costs.snapshot('recommend'):.2f}"),
+        ("an instance of classify", "`ClassifyProvisioned=1`", f"{costs.provisioned('classify'):.2f}"),
+        ("an instance of recommend", "`RecommendProvisioned=1`", f"{costs.provisioned('recommend'):.2f}"),
+    ]
+    return _table(("a month in which nobody calls", "when", "dollars"), rows)
+
+
+def _calls(costs: Costs) -> str:
+    heads = ("a million calls", "Lambda time", "Lambda requests", "HTTP API", "logs", "together", "each 100 ms more")
+    rows = [
+        (
+            f"{name}, {costs.measured[f'{name}_ms']:.0f} ms",
+            *(f"{dollars:.2f}" for dollars in costs.calls(name)),
+            f"{costs.hundred_milliseconds(name):.2f}",
+        )
+        for name in costs.gigabytes
+    ]
+    more = [
+        (
+            f"{name}, {costs.measured[f'{name}_cold_ms']:.0f} ms",
+            f"{costs.cold_starts(name):.3f}",
+            f"{costs.restores(name):.3f}",
+        )
+        for name in costs.gigabytes
+    ]
+    more_heads = ("a thousand cold starts", "dollars", "each restored from a snapshot, more")
+    return f"{_table(heads, rows)}\n{_table(more_heads, more)}"
+
+
+def _others(costs: Costs) -> str:
+    traces, gets = costs.prices["traces"] * costs.assumed["traced"], costs.prices["s3_get"]
+    logs = costs.assumed["log_bytes"] * 1e-3 * costs.prices["logs_kept"]
+    rows = [
+        ("traces of a million calls, one in twenty", "`Tracing=true`", f"{traces:.2f}"),
+        ("the log of a million calls, for each month that it is kept", "always", f"{logs:.3f} at most"),
+        (
+            "two range reads a call for a million users whose rows are not cached",
+            "recommend from S3",
+            f"{2 * gets:.2f}",
+        ),
+        (
+            "asking twice a minute for one model's pointer, an instance and day",
+            "while it runs",
+            f"{2880e-6 * gets:.4f}",
+        ),
+        (
+            "Rekognition Custom Labels, one inference unit, a month",
+            "asked or not",
+            f"{HOURS * costs.prices['custom_labels']:,.0f}",
+        ),
+        (
+            "Personalize, one campaign of one request a second, a month",
+            "asked or not",
+            f"{SECONDS * 1e-3 * costs.prices['personalize']:.0f}",
+        ),
+    ]
+    return _table(("more, and others", "when", "dollars"), rows)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def written(page: str, made: str) -> str:
+    """The page with the tables in their place."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+
+
+def main() -> None:
+    """As the module's text says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/deploy.md")
+    made = tables(read())
+    print(made)
+    if parser.parse_args().write:
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""What an answer of the recommend function costs with a million users in a local table, and what memory it leaves held.
+
+The function's own handler answers the event that API Gateway sends for ``GET /v1/models/shop/recommend?user=...&n=20``,
+each time for another user: routing, checks, the user's row, the rows that explain it, JSON, the line in the log. Run
+from the repository's root: ``.venv/bin/python benchmarks/serving/recommend_table.py``. Needs 2 GB of temporary disk.
+"""
+
+import argparse
+import contextlib
+import gc
+import json
+import os
+import platform
+import random
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from larder.live import Live, dump
+from larder.serving import RecommenderServing, TableSpec
+from larder_training.release import write_release
+from larder_training.tables import write_dense, write_keyed, write_vocabulary
+
+MIB = 2**20
+EVENT = Path(__file__).parents[2] / "tests/events/recommend/recommend_by_query.json"
+SLOTS = 50  # recommendations of a user's row; ten recent items follow
+RECENT = 10
+NEIGHBOURS = 50
+
+
+def main() -> None:
+    """Writes a release, and measures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--items", type=int, default=20_000)
+    parser.add_argument("--requests", type=int, default=100_000)
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        write(Path(folder), options.users, options.items)
+        os.environ |= {
+            "LARDER_STORE": (Path(folder) / "store").as_uri(),
+            "LARDER_CACHE_DIR": str(Path(folder) / "cache"),
+            "LARDER_CACHE_BYTES": "200000000",
+            "LARDER_REFRESH_SECONDS": "30",
+            "LARDER_MAX_PIXELS": "50000000",
+        }
+        print(f"python {platform.python_version()} on {platform.machine()}, {options.users:,} users")
+        measure(options.users, options.requests)
+
+
+def write(folder: Path, users: int, items: int) -> None:
+    """A live release of random rows; the arrays of the users' table lie on disk."""
+    rng = np.random.default_rng(0)
+    tables = folder / "tables"
+    tables.mkdir()
+    write_vocabulary(tables / "items.safetensors", [f"item-{number}" for number in range(items)], {})
+    near = rng.integers(0, items, (items, NEIGHBOURS)).astype(np.uint32)
+    serving = RecommenderServing(
+        items_file="items.safetensors",
+        items=items,
+        columns={},
+        neighbours=write_dense(tables / "neighbours.safetensors", near, _descending(rng, near.shape)),
+        users=_write_users(tables, users, items),
+        user_slots=SLOTS,
+        segments=write_keyed(tables / "segments.safetensors", [""], near[:1], _descending(rng, (1, NEIGHBOURS))),
+        segments_by=(),
+        profile={},
+        weights={"user": 1.0, "session": 0.5, "segment": 0.1},
+        session_decay=0.8,
+        session_length=10,
+    )
+    written = {path.name: path for path in tables.glob("*.safetensors")}
+    release = write_release(
+        folder / "store/models/shop/releases",
+        model="shop",
+        kind="recommender",
+        serving=serving,
+        files=written,
+        evaluation={},
+        training={},
+        structure={},
+    )
+    (release.parents[1] / "live.json").write_bytes(dump(Live(release.name)))
+    for path in tables.iterdir():
+        path.unlink()
+
+
+def _write_users(tables: Path, users: int, items: int) -> TableSpec:
+    rng = np.random.default_rng(1)
+    numbers = np.memmap(tables / "numbers", np.uint32, "w+", shape=(users, SLOTS + RECENT))
+    scores = np.memmap(tables / "scores", np.float16, "w+", shape=numbers.shape)
+    for start in range(0, users, 65_536):
+        block = numbers[start : start + 65_536].shape
+        numbers[start : start + 65_536] = rng.integers(0, items, block)
+        scores[start : start + 65_536, :SLOTS] = _descending(rng, (block[0], SLOTS))
+    return write_keyed(tables / "users.safetensors", [f"user-{number}" for number in range(users)], numbers, scores)
+
+
+def _descending(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.sort(rng.uniform(0.01, 1, shape))[:, ::-1]
+
+
+def measure(users: int, requests: int) -> None:
+    """Prints the latency of answers to known and to unknown users, and the growth of memory over both."""
+    from recommend import app
+
+    event = json.loads(EVENT.read_text())
+    draw = random.Random(2)  # noqa: S311 - which user is drawn is no secret
+    with Path(os.devnull).open("w") as log, contextlib.redirect_stdout(log):
+        for number in range(1_000):
+            answer(app.handler, event, f"user-{number}")
+        gc.collect()
+        before = resident()
+        known = [answer(app.handler, event, f"user-{draw.randrange(users)}") for _ in range(requests)]
+        after = resident()
+        unknown = [answer(app.handler, event, f"nobody-{number}") for number in range(requests // 10)]
+    for name, seconds in (("known user", known), ("unknown user", unknown)):
+        for clock, taken in zip(("wall", "thread"), zip(*seconds, strict=True), strict=True):
+            cuts = statistics.quantiles(taken, n=100)
+            print(f"{name:14} {clock:6} {1e3 * cuts[49]:7.3f} ms p50, {1e3 * cuts[98]:7.3f} ms p99")
+    for kind in before:
+        print(f"{kind:14} {before[kind] / MIB:7.1f} MiB, {(after[kind] - before[kind]) / MIB:+7.1f} MiB in the end")
+
+
+def answer(handler: Any, event: dict[str, Any], user: str) -> tuple[float, float]:  # noqa: ANN401  # whichever function's
+    """Seconds that the handler took for this user, and those of its thread alone, whatever else the machine does."""
+    path = "/v1/models/shop/recommend"
+    context = {**event["requestContext"], "http": {**event["requestContext"]["http"], "path": path, "method": "GET"}}
+    query = {"user": user, "n": "20"}
+    asked = {**event, "rawPath": path, "requestContext": context, "queryStringParameters": query}
+    asked["pathParameters"] = {"model": "shop"}
+    begun, worked = time.perf_counter(), time.thread_time()
+    given = handler(asked, None)
+    taken = time.perf_counter() - begun, time.thread_time() - worked
+    if given["statusCode"] != 200:
+        sys.exit(f"The handler answered {given}")
+    return taken
+
+
+def resident() -> dict[str, int]:
+    """Bytes of this process in memory, by kind (Linux)."""
+    if sys.platform != "linux":
+        sys.exit("Memory is read from /proc/self/status: run this on Linux.")
+    status = Path("/proc/self/status").read_text()
+    return {kind: int(kib) * 1024 for kind, kib in re.findall(r"(Rss\w+|VmRSS):\s+(\d+) kB", status)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Larder's local gateway with one worker a function, as ``larder up --built`` starts it, on the store that
+the environment names.
+
+``python local_gateway.py BUILT FOLDER PORT``
+"""
+
+import asyncio
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from larder_local.built import bundle
+from larder_local.gateway.server import Gateway
+from larder_local.gateway.template import Function
+
+
+async def serve(built: Path, folder: Path, port: int) -> None:
+    """Listens until it is ended."""
+
+    def local(function: Function) -> Function:
+        places = {"LARDER_STORE": os.environ["LARDER_STORE"], "LARDER_CACHE_DIR": str(folder / "cache")}
+        return replace(function, environment={**function.environment, **places})
+
+    served = bundle(built)
+    local_functions = {name: local(function) for name, function in served.functions.items()}
+    await Gateway(replace(served, functions=local_functions), logs=folder, workers=1).start(port)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
+    asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

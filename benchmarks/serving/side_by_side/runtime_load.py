@@ -1,0 +1,102 @@
+"""Load on functions: a Runtime API that always has a next event, so that the function never waits for a caller.
+
+A lap runs from the moment an event is handed over to the moment its answer has arrived: AWS's runtime client, the
+handler, and two HTTP requests between them and this process, which runs on another core.
+"""
+
+import asyncio
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+from uuid import uuid4
+
+from larder_local.gateway.runtime_api import Invocation, RuntimeApi
+from side_by_side.containers import worker
+from side_by_side.contenders import Bundle, Result
+from side_by_side.http_load import percentile
+from side_by_side.processes import cpu_seconds, memory
+
+_ARN: Final = "arn:aws:lambda:us-east-1:000000000000:function:benchmark"
+_WARM_UP_SECONDS: Final = 2.0
+_PATIENCE: Final = 60.0
+WORKERS: Final = 2  # that share the core when it is to be full: one waits for the Runtime API while the other works
+
+
+class Source:
+    """One worker's events, one after another; ``laps`` in seconds, and the answers where they are to be kept."""
+
+    def __init__(self, events: Sequence[bytes], *, keep: bool) -> None:
+        self.laps: list[float] = []
+        self.answers: list[bytes] = []
+        self._keep = keep
+        self._events = itertools.cycle(events)
+        self._open, self._idle = asyncio.Event(), asyncio.Event()
+        self._begun = 0.0
+        self._failure: str | None = None
+
+    async def next(self) -> Invocation:
+        """For the Runtime API: the next event, at once while the lap counter runs."""
+        self._idle.set()
+        await self._open.wait()
+        self._idle.clear()
+        deadline = int((time.time() + _PATIENCE) * 1000)
+        self._begun = time.perf_counter()
+        return Invocation(str(uuid4()), next(self._events), _ARN, "Root=1-0-0", deadline)
+
+    def done(self, request_id: str, payload: bytes | None) -> bool:  # noqa: ARG002  there is one at a time
+        """For the Runtime API: takes the answer."""
+        self.laps.append(time.perf_counter() - self._begun)
+        if payload is None or b'"statusCode": 200' not in payload:
+            self._failure = repr(payload)
+        elif self._keep:
+            self.answers.append(payload)
+        return True
+
+    def init_failed(self, reason: str) -> None:
+        """For the Runtime API: the handler does not load."""
+        self._failure = reason
+        self._idle.set()
+
+    async def run(self, seconds: float) -> list[float]:
+        """Lets the worker run for so long; its laps. Raises RuntimeError where an answer is no success."""
+        await self.wait()
+        self.laps.clear()
+        self._open.set()
+        await asyncio.sleep(seconds)
+        self._open.clear()
+        await self.wait()
+        return list(self.laps)
+
+    async def wait(self) -> None:
+        """Waits until the worker has nothing to do."""
+        async with asyncio.timeout(_PATIENCE):
+            await asyncio.sleep(0)
+            await self._idle.wait()
+        if self._failure:
+            raise RuntimeError(f"The function failed: {self._failure[:500]}")
+
+
+async def measure(bundle: Bundle, seconds: float, result: Result) -> None:
+    """Adds one round to ``result``: one worker alone, then as many as fill the core."""
+    async with AsyncExitStack() as stack:
+        sources, processes = [], []
+        for _ in range(WORKERS):
+            source = Source(bundle.events, keep=bundle.tells)
+            port = await stack.enter_async_context(RuntimeApi(source))
+            processes.append(stack.enter_context(worker(bundle, port)))
+            sources.append(source)
+            await source.run(_WARM_UP_SECONDS)
+        laps = await sources[0].run(seconds)
+        result.p50.append(percentile(laps, 0.50))
+        result.p99.append(percentile(laps, 0.99))
+        result.memory.append(memory(processes[:1]))
+        if bundle.tells:
+            result.inner.append(statistics.median(float(json.loads(told)["body"]) / 1e3 for told in sources[0].answers))
+        before, begun = cpu_seconds(processes), time.perf_counter()
+        count = sum(map(len, await asyncio.gather(*(source.run(seconds) for source in sources))))
+        result.rate.append(count / (time.perf_counter() - begun))
+        result.cpu.append((cpu_seconds(processes) - before) / count)

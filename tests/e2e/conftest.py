@@ -1,0 +1,219 @@
+"""The bundle, built once; the image and the daemon to run it on; and a store with a live release of each kind.
+
+What is missing on a machine skips the tests that need it, with the reason.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.recommend.conftest import TOY
+
+from larder.errors import LarderError, SettingsError
+from larder.live import Live
+from larder.live import dump as dump_live
+from larder.manifest import FileEntry, Manifest, dump
+from larder.names import file_key, live_key
+from larder.serving import ClassifierServing, ImageSpec
+from larder.store import Store
+from larder_local import interpreter
+from larder_local.container import docker
+from larder_local.gateway.template import Function, load
+from larder_training.release import write_release
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = {"classify": "ClassifyFunction", "recommend": "RecommendFunction", "models": "ModelsFunction"}
+PETS = "20260102t030405z-0a1b2c3d"  # the release that the events in tests/events/models name
+HERE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
+UNREACHABLE = ("Failed to fetch", "network was disabled")
+
+# The handler from the source, in the environment that the tests run in.
+IN_PROCESS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import app
+answers = [app.handler(event, None) for event in json.load(sys.stdin)]
+print()
+print(json.dumps(answers))
+"""
+
+
+def run(*command: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command of this checkout to its end, in its root."""
+    return subprocess.run(  # noqa: S603  our own commands
+        [str(word) for word in command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+
+
+def larder(*arguments: str | Path) -> None:
+    """Runs the ``larder`` command, which must succeed."""
+    done = run(sys.executable, "-m", "larder_local", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def events(function: str) -> dict[str, dict[str, Any]]:
+    """The saved events of a function, by case."""
+    return {
+        path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "tests/events" / function).glob("*.json"))
+    }
+
+
+def build(folder: Path, architecture: str) -> Path:
+    """Builds the bundle under ``folder`` as ``make build`` does; gives the folder that holds its template."""
+    try:
+        interpreter.find()
+    except SettingsError as error:
+        pytest.skip(str(error))
+    done = run("scripts/build", folder, "--no-cached", ARCHITECTURE=architecture)
+    if done.returncode and any(reason in done.stdout + done.stderr for reason in UNREACHABLE):
+        pytest.skip("the package registry cannot be reached, and its packages are not cached")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "build"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The built bundle for this machine's kind of processor: ``template.yaml``, the functions and the layers."""
+    folder = tmp_path_factory.mktemp("bundle")
+    yield build(folder, HERE)
+    shutil.rmtree(folder)  # pytest would keep 150 MB of each of the last three runs
+
+
+@pytest.fixture(scope="session")
+def functions(bundle: Path) -> Mapping[str, Function]:
+    """The built functions by logical id."""
+    return load(bundle / "template.yaml").functions
+
+
+@pytest.fixture(scope="session")
+def image() -> None:
+    """Docker, with the image that Lambda's Python 3.13 is."""
+    try:
+        docker("info")
+    except LarderError as error:
+        pytest.skip(f"no Docker daemon answers: {error}")
+    if sys.platform != "linux":
+        pytest.skip("the image is made of this machine's Python, and needs Linux")
+    done = run("scripts/lambda-base-image")
+    if "There is no CPython" in done.stderr:
+        pytest.skip(f"the image cannot be pulled, nor made here: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store's folder: ``digits`` trained on a few of the demo's pictures, a toy ``shop``, ``pets`` to describe.
+
+    The shop is that of tests/recommend, and the release of pets is the one that tests/events/models asks for.
+    """
+    folder = tmp_path_factory.mktemp("store")
+    home = tmp_path_factory.mktemp("home")
+    larder("demo", "digits", home / "digits")
+    for label in "012":
+        for picture in sorted((home / "digits/train" / label).iterdir())[:30]:
+            (home / "photos" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, home / "photos" / label)
+    larder("train", "classifier", home / "photos", "--model", "digits", "--out", home)
+    (release,) = home.glob("*/manifest.json")
+    larder("publish", release.parent, "--store", folder.as_uri())
+    (folder / "uploads").mkdir()
+    shutil.copy(min((home / "photos/1").iterdir()), folder / "uploads/1.png")
+    _add_shop(folder, home)
+    _add_pets(Store.open(folder.as_uri()))
+    return folder
+
+
+def _add_shop(folder: Path, scratch: Path) -> None:
+    (tables := scratch / "tables").mkdir()
+    serving = TOY.write(tables)
+    release = write_release(
+        folder / "models/shop/releases",
+        model="shop",
+        kind="recommender",
+        serving=serving,
+        files={path.name: path for path in tables.iterdir()},
+        evaluation={},
+        training={},
+        structure={},
+    )
+    (folder / live_key("shop")).write_bytes(dump_live(Live(release.name)))
+
+
+def _add_pets(store: Store) -> None:
+    files = {"model.onnx": bytes(range(200)), "report.html": b"<!doctype html><title>pets</title>"}
+    serving = ClassifierServing("model.onnx", ImageSpec(64, 48), ("cat", "dog"), (0.5, 0.25), 1.5, 0.9)
+    entries = {name: FileEntry(len(data), "b" * 64) for name, data in files.items()}
+    manifest = Manifest("pets", "classifier", PETS, "2026-01-02T03:04:05Z", entries, serving)
+    for name, data in {**files, "manifest.json": dump(manifest)}.items():
+        store.put(file_key("pets", PETS, name), data)
+    store.put(live_key("pets"), dump_live(Live(PETS)))
+
+
+@pytest.fixture(scope="session")
+def s3_environment(store: Path, s3_endpoint: str) -> Mapping[str, str]:
+    """What lets a function find the same store in a bucket, which moto serves on this machine."""
+    import boto3
+
+    environment = {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "toy",
+        "AWS_SECRET_ACCESS_KEY": "toy",
+        "LARDER_STORE": "s3://built-bundle",
+    }
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="toy",
+        aws_secret_access_key="toy",
+    )
+    client.create_bucket(Bucket="built-bundle")
+    for path in store.rglob("*"):
+        if path.is_file():
+            client.upload_file(str(path), "built-bundle", path.relative_to(store).as_posix())
+    return environment
+
+
+def answers_of_the_source(
+    name: str, function: Function, asked: Sequence[Mapping[str, Any]], environment: Mapping[str, str], cache: Path
+) -> list[dict[str, Any]]:
+    """What the handler in functions/``name`` answers, in a fresh process of the environment that the tests run in."""
+    variables = {
+        **os.environ,
+        "AWS_REGION": "us-east-1",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        **function.environment,
+        **environment,
+        "LARDER_CACHE_DIR": str(cache),
+    }
+    done = subprocess.run(  # noqa: S603  our own code
+        [sys.executable, "-c", IN_PROCESS, str(ROOT / "functions" / name)],
+        input=json.dumps(asked),
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def document(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer with its JSON body read, and without what differs each time: a signed address."""
+    headers = {name: value for name, value in answer["headers"].items() if name.lower() != "location"}
+    is_json = headers.get("Content-Type") == "application/json"
+    return {**answer, "headers": headers, "body": json.loads(answer["body"]) if is_json else answer["body"]}

@@ -1,0 +1,88 @@
+"""Each built function in a container of Lambda's image with Lambda's limits, over a store in S3."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import FUNCTIONS, answers_of_the_source, document, events
+
+from larder_local.container import VCPU, Container, merge_layers, running
+from larder_local.gateway.template import Function
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("image")]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_built_function_answers_every_event_as_the_source_does(
+    name: str, functions: Mapping[str, Function], s3_environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    function, cases = functions[FUNCTIONS[name]], events(name)
+    expected = answers_of_the_source(name, function, list(cases.values()), s3_environment, tmp_path / "cache")
+    with running(function, merge_layers(function, tmp_path / "opt"), s3_environment) as container:
+        for (case, event), answer in zip(cases.items(), expected, strict=True):
+            given = json.loads(container.invoke(json.dumps(event).encode()))
+            assert "statusCode" in given, f"{case}: {given} {container.log()}"
+            assert document(given) == document(answer), case
+    # The comparison would hold for a store that none of them finds, too.
+    assert 200 in {answer["statusCode"] for answer in expected}
+
+
+def test_a_container_has_the_limits_and_the_rights_of_lambda(functions: Mapping[str, Function], tmp_path: Path) -> None:
+    function = functions["ModelsFunction"]
+    with running(function, merge_layers(function, tmp_path / "opt"), {}) as container:
+        assert memory_limit(container) == function.memory * 2**20
+        assert processor_share(container) == pytest.approx(function.memory / VCPU, abs=0.001)
+        # A program that is started inside has the rights of all.
+        status = dict(line.split(":\t") for line in container.read("/proc/self/status").splitlines() if ":\t" in line)
+        assert status["Uid"].split() == ["993"] * 4
+        assert {int(status[each], 16) for each in ("CapInh", "CapPrm", "CapEff", "CapBnd")} == {0}
+        assert status["NoNewPrivs"] == "1"
+        mounts = {line.split()[1]: line.split()[3].split(",") for line in container.read("/proc/mounts").splitlines()}
+        assert [mounts[place][0] for place in ("/", "/var/task", "/opt", "/tmp")] == ["ro", "ro", "ro", "rw"]  # noqa: S108
+
+
+def test_a_handler_is_stopped_at_its_memory_and_its_time_and_the_next_event_is_answered(tmp_path: Path) -> None:
+    # GIVEN a function of 128 MB and 2 s that takes what it is told to
+    (tmp_path / "app.py").write_text(GREEDY)
+    tmp_path.chmod(0o755)
+    function = Function("Greedy", "app.handler", tmp_path, (), {}, timeout=2, memory=128)
+    with running(function, merge_layers(function, tmp_path / "opt"), {}) as container:
+
+        def ask(**taken: float) -> dict[str, object]:
+            found: dict[str, object] = json.loads(container.invoke(json.dumps(taken).encode()))
+            return found
+
+        assert ask(megabytes=40) == {"done": 40}
+        # WHEN that is too much THEN Lambda's word for it comes, and a new process answers what follows
+        assert ask(megabytes=400)["errorType"] == "Runtime.ExitError"
+        assert ask(megabytes=41) == {"done": 41}
+        assert b"timed out after 2" in container.invoke(b'{"seconds": 30}')
+        assert ask(megabytes=42) == {"done": 42}
+
+
+GREEDY = """
+import time
+
+def handler(event, context):
+    taken = bytearray(event.get("megabytes", 0) * 2**20)
+    time.sleep(event.get("seconds", 0))
+    return {"done": len(taken) // 2**20}
+"""
+
+
+def memory_limit(container: Container) -> int:
+    """In bytes, by whichever version of control groups this machine has."""
+    try:
+        return int(container.read("/sys/fs/cgroup/memory.max"))
+    except Exception:  # noqa: BLE001  the older one has another file
+        return int(container.read("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def processor_share(container: Container) -> float:
+    """In vCPUs."""
+    try:
+        quota, period = container.read("/sys/fs/cgroup/cpu.max").split()
+    except Exception:  # noqa: BLE001  the older version of control groups has other files
+        quota, period = (container.read(f"/sys/fs/cgroup/cpu/cpu.cfs_{each}_us") for each in ("quota", "period"))
+    return int(quota) / int(period)

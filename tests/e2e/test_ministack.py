@@ -1,0 +1,256 @@
+"""The unmodified template, deployed: a release that is uploaded goes live or is refused, and no function may do more
+than its role says.
+"""
+
+import io
+import json
+import shutil
+import socket
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.aws import Reply, Stack, deploy, running, wait
+from tests.recommend.conftest import TOY
+
+from larder.classifier import Classifier
+from larder.manifest import parse
+from larder.serving import ClassifierServing
+from larder_training.release import write_release
+from larder_training.tables import write_probes
+
+pytestmark = pytest.mark.e2e
+
+POPULAR = ["apple", "bread"]  # of the toy shop
+# A function that makes the calls it is told, and tells how each ended.
+CALLER = """
+import boto3
+from botocore.exceptions import ClientError
+
+def handler(event, context):
+    told = []
+    for service, method, arguments in event:
+        try:
+            getattr(boto3.client(service), method)(**arguments)
+            told.append("allowed")
+        except ClientError as error:
+            told.append(error.response["Error"]["Code"])
+    return told
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The built bundle in an account of its own."""
+    folder = tmp_path_factory.mktemp("aws")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(folder, port) as cloud:
+        yield deploy(cloud, bundle)
+    shutil.rmtree(folder)  # pytest would keep each function's unpacked layers
+
+
+@pytest.fixture(scope="module")
+def digits(store: Path) -> Path:
+    """A trained classifier's release."""
+    (release,) = (store / "models/digits/releases").iterdir()
+    return release
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a release of the toy shop, under a model's name, as if trained at some hour."""
+    folder = tmp_path_factory.mktemp("shops")
+
+    def write(model: str, hour: int, best: str = "egg") -> Path:
+        (tables := folder / f"{model}-{hour}").mkdir()
+        serving = TOY.write(tables)
+        answers = [json.dumps(POPULAR), json.dumps([best])]
+        write_probes(tables / "probes.safetensors", [b'{"n": 2}', b'{"user": "ada", "n": 1}'], answer=answers)
+        return write_release(
+            folder / model,
+            model=model,
+            kind="recommender",
+            serving=serving,
+            files={path.name: path for path in tables.iterdir()},
+            evaluation={},
+            training={},
+            structure={},
+            created=datetime(2026, 1, 2, hour, tzinfo=UTC),
+        )
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def replaced(stack: Stack, shop: Callable[..., Path]) -> str:
+    """A release that was uploaded a moment ago, where functions answer from another and know of none newer."""
+    first, second = shop("replaced", 1), shop("replaced", 2)
+    stack.publish(first)
+    answered(stack, "/v1/models/replaced/recommend", first.name)
+    stack.publish(second)
+    return second.name
+
+
+def answered(stack: Stack, path: str, release: str, body: bytes | None = None) -> Reply:
+    """The first answer that this release gives."""
+
+    def ask() -> Reply | None:
+        reply = stack.ask(path, body)
+        return reply if reply.document.get("release") == release else None
+
+    return wait(ask)
+
+
+def state(stack: Stack, model: str, release: str) -> dict[str, Any]:
+    """What GET .../releases says of a release."""
+    found = stack.ask(f"/v1/models/{model}/releases").document["releases"]
+    return next(each for each in found if each["release"] == release)
+
+
+@pytest.mark.usefixtures("replaced")  # whose time runs while other tests do
+def test_an_uploaded_classifier_answers_over_http(stack: Stack, digits: Path) -> None:
+    stack.publish(digits)
+    picture = (digits.parents[3] / "uploads/1.png").read_bytes()
+    reply = answered(stack, "/v1/models/digits/classify?min_confidence=0", digits.name, picture)
+    serving = parse((digits / "manifest.json").read_bytes()).serving
+    assert isinstance(serving, ClassifierServing)
+    here = Classifier(digits / "model.onnx", serving).classify(picture, min_confidence=0)
+    assert {label["name"]: label["confidence"] for label in reply.document["labels"]} == pytest.approx(
+        {label.name: label.confidence for label in here.labels}, abs=0.02
+    )
+    # AND the log line of the rollout is the metric that the alarm looks at
+    (line,) = [each for each in stack.logged("RolloutLogs") if each.get("model") == "digits"]
+    assert line["RolloutPromoted"] == [1.0]
+
+
+@pytest.mark.parametrize(("damaged", "model"), [("users.safetensors", "tampered"), ("probes.safetensors", "answers")])
+def test_a_tampered_release_is_refused_with_its_reason_and_the_old_one_answers_on(
+    stack: Stack, shop: Callable[..., Path], damaged: str, model: str
+) -> None:
+    good, bad = shop(model, 1), shop(model, 2)
+    stack.publish(good)
+    answered(stack, f"/v1/models/{model}/recommend", good.name)
+    # GIVEN a byte that changed on its way
+    data = bytearray((bad / damaged).read_bytes())
+    data[-1] ^= 1
+    (bad / damaged).write_bytes(data)
+    # WHEN the release arrives
+    stack.publish(bad)
+    # THEN it is refused, and it says why beside its manifest and over HTTP
+    reason = wait(lambda: state(stack, model, bad.name).get("reason"))
+    assert f"{damaged} is damaged: its SHA-256 is " in reason
+    key = f"models/{model}/releases/{bad.name}/rejected.json"
+    written = stack.cloud.client("s3").get_object(Bucket=stack.bucket, Key=key)["Body"].read()
+    assert json.loads(written)["reason"] == reason
+    assert state(stack, model, bad.name)["state"] == "rejected"
+    # AND the old one answers on
+    assert state(stack, model, good.name)["state"] == "live"
+    assert stack.ask(f"/v1/models/{model}/recommend").document["release"] == good.name
+
+
+def test_the_deployed_function_s_other_answer_refuses_a_release(stack: Stack, shop: Callable[..., Path]) -> None:
+    bad = shop("probed", 1, best="fig")
+    stack.publish(bad)
+    reason = wait(lambda: state(stack, "probed", bad.name).get("reason"))
+    assert reason == "Probe 1 gives other items than the training wrote down: train a new release."
+
+
+def test_the_same_event_twice_changes_nothing(stack: Stack, shop: Callable[..., Path]) -> None:
+    release = shop("twice", 1)
+    stack.publish(release)
+    answered(stack, "/v1/models/twice/recommend", release.name)
+    s3, key = stack.cloud.client("s3"), f"models/twice/releases/{release.name}/manifest.json"
+    s3.copy_object(Bucket=stack.bucket, Key=key, CopySource=f"{stack.bucket}/{key}", MetadataDirective="REPLACE")
+    lines = wait(
+        lambda: (
+            found
+            if len(found := [each for each in stack.logged("RolloutLogs") if each.get("model") == "twice"]) > 1
+            else None
+        )
+    )
+    assert [(each["state"], each["revision"]) for each in lines] == [("promoted", 1), ("kept", 1)]
+    assert len(s3.list_object_versions(Bucket=stack.bucket, Prefix="models/twice/live.json")["Versions"]) == 1
+
+
+READ, LIST, WRITE = "get_object", "list_objects_v2", "put_object"
+
+
+def s3(method: str, key: str) -> tuple[str, str, dict[str, str]]:
+    return "s3", method, {"Prefix" if method == LIST else "Key": key}
+
+
+def invoke(function: str) -> tuple[str, str, dict[str, str]]:
+    return "lambda", "invoke", {"FunctionName": function, "Payload": "{}"}
+
+
+HELD = "models/held/releases/r1/manifest.json"
+POINTER, REASON = "models/held/live.json", "models/held/releases/r1/rejected.json"
+READS = [s3(READ, HELD), s3(LIST, "models/held/")]
+HARM = [
+    s3(WRITE, "models/held/releases/r1/model.onnx"),
+    s3("delete_object", POINTER),
+    s3(READ, "private/key"),
+    s3(LIST, "private/"),
+    s3(LIST, ""),
+    invoke("ModelsFunction"),
+    invoke("ClassifyFunction"),  # not by the alias that callers are answered by
+    ("iam", "list_roles", {}),
+]
+WRITES, INVOKES = (
+    [s3(WRITE, POINTER), s3(WRITE, REASON)],
+    [invoke(f"{kind}FunctionAliaslive") for kind in ("Classify", "Recommend")],
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed", "denied"),
+    [
+        ("ClassifyRole", [*READS, s3(READ, "uploads/photo")], [*WRITES, *INVOKES, *HARM]),
+        ("RecommendRole", READS, [s3(READ, "uploads/photo"), *WRITES, *INVOKES, *HARM]),
+        ("ModelsRole", READS, [s3(READ, "uploads/photo"), *WRITES, *INVOKES, *HARM]),
+        ("RolloutRole", [READS[0], *WRITES, *INVOKES], [READS[1], s3(READ, "uploads/photo"), *HARM]),
+    ],
+)
+def test_a_function_that_is_made_to_call_what_its_role_lacks_is_denied(
+    stack: Stack, role: str, allowed: list[Any], denied: list[Any]
+) -> None:
+    # GIVEN objects that are there, so that nothing is denied for want of one
+    client = stack.cloud.client("s3")
+    for key in (HELD, POINTER, "uploads/photo", "private/key"):
+        client.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")
+    # AND a function with the very role, made to call whatever it is told
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as file:
+        file.writestr("caller.py", CALLER)
+    functions = stack.cloud.client("lambda")
+    roles = stack.cloud.client("iam").get_role(RoleName=stack.physical[role])
+    functions.create_function(
+        FunctionName=f"{role}-caller",
+        Runtime="python3.13",
+        Handler="caller.handler",
+        Role=roles["Role"]["Arn"],
+        Code={"ZipFile": code.getvalue()},
+        Timeout=60,
+    )
+    functions.get_waiter("function_active_v2").wait(FunctionName=f"{role}-caller", WaiterConfig={"Delay": 1})
+    # WHEN it calls THEN it may do what its own work needs, and nothing else
+    calls = []
+    for service, method, arguments in [*allowed, *denied]:
+        bucket = {"Bucket": stack.bucket} if service == "s3" else {}
+        name = {"FunctionName": stack.physical[arguments["FunctionName"]]} if service == "lambda" else {}
+        calls.append((service, method, {**arguments, **bucket, **name}))
+    reply = functions.invoke(FunctionName=f"{role}-caller", Payload=json.dumps(calls))
+    told = json.load(reply["Payload"])
+    assert "FunctionError" not in reply, told
+    ends = {f"{call}": end for call, end in zip(calls, told, strict=True)}
+    assert [call for call, end in ends.items() if end == "allowed"] == list(ends)[: len(allowed)]
+    assert set(told[len(allowed) :]) <= {"AccessDenied", "AccessDeniedException"}
+
+
+def test_the_next_release_takes_over_from_one_that_functions_answer_from(stack: Stack, replaced: str) -> None:
+    reply = answered(stack, "/v1/models/replaced/recommend?n=2", replaced)
+    assert [item["id"] for item in reply.document["items"]] == POPULAR

@@ -1,0 +1,85 @@
+"""What each function's role allows: single actions, on prefixes that the function needs, and nothing else."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Tree = dict[str, Any]
+Stack = Callable[..., Tree]
+
+# Of the functions that only read. A function with more to do states it here, beside the reason.
+READS = {"s3:GetObject Bucket.Arn/models/*", "s3:ListBucket Bucket.Arn models/*"}
+GRANTED = {
+    "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
+    "RecommendRole": READS,
+    "ModelsRole": READS,
+    # Moves pointers and leaves reasons, where it can do no other harm; it needs no listing, since it is told the key.
+    "RolloutRole": {
+        "s3:GetObject Bucket.Arn/models/*",
+        "s3:PutObject Bucket.Arn/models/*/live.json",
+        "s3:PutObject Bucket.Arn/models/*/releases/*/rejected.json",
+        "lambda:InvokeFunction ClassifyFunctionAliaslive",
+        "lambda:InvokeFunction RecommendFunctionAliaslive",
+    },
+}
+
+
+def of_type(resources: Tree, kind: str) -> Tree:
+    """The properties of the resources of one type."""
+    return {name: each.get("Properties", {}) for name, each in resources.items() if each["Type"] == kind}
+
+
+def statements(made: Tree) -> Iterator[tuple[str, Tree]]:
+    """Every statement of every role's policies, with the role's logical id."""
+    for name, role in of_type(made, "AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_role_allows_what_its_function_needs_and_nothing_else(stack: Stack) -> None:
+    made = stack()
+    granted: dict[str, set[str]] = {}
+    for role, statement in statements(made):
+        assert statement["Effect"] == "Allow"
+        conditions = [value for test in statement.get("Condition", {}).values() for value in test.values()]
+        for resource in listed(statement["Resource"]):
+            scope = " ".join([resource, *conditions])
+            granted.setdefault(role, set()).update(f"{action} {scope}" for action in listed(statement["Action"]))
+    logs = {
+        role: {f"logs:{action} {role.removesuffix('Role')}Logs.Arn" for action in ("CreateLogStream", "PutLogEvents")}
+        for role in granted
+    }
+    assert {role: rights - logs[role] for role, rights in granted.items()} == GRANTED
+    assert all(logs[role] <= rights for role, rights in granted.items())
+
+
+def test_no_statement_has_a_wildcard_for_an_action_or_a_whole_resource(stack: Stack) -> None:
+    for role, statement in statements(stack()):
+        assert not any("*" in action for action in listed(statement["Action"])), role
+        assert "*" not in listed(statement["Resource"]), role
+        assert "NotAction" not in statement
+        assert "NotResource" not in statement
+
+
+def test_tracing_alone_has_to_name_every_resource(stack: Stack) -> None:
+    assert not of_type(stack(), "AWS::IAM::Policy")
+    (policy,) = of_type(stack(Tracing="true"), "AWS::IAM::Policy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    assert statement["Resource"] == "*"
+    assert sorted(policy["Roles"]) == sorted(of_type(stack(), "AWS::IAM::Role"))
+
+
+def test_each_function_has_a_role_of_its_own_that_only_lambda_may_take(stack: Stack) -> None:
+    made = stack()
+    roles = of_type(made, "AWS::IAM::Role")
+    for role in roles.values():
+        (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert (trusted["Principal"], trusted["Action"]) == ({"Service": "lambda.amazonaws.com"}, "sts:AssumeRole")
+        assert "ManagedPolicyArns" not in role, "AWS's own policies name every log group of the account"
+    taken = [each["Role"] for each in of_type(made, "AWS::Lambda::Function").values()]
+    assert sorted(taken) == sorted(f"{name}.Arn" for name in roles)
