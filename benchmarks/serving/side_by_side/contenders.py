@@ -65,7 +65,7 @@ class Result:
     """What was measured of one contender: a value for each round.
 
     Seconds to the first answer; seconds at the median and at the 99th percentile with one request at a time; answers a
-    second and processor seconds an answer with the core full; bytes of memory after that; and the median seconds of the
+    second and processor seconds an answer at full load; bytes of memory after that; and the median seconds of the
     work alone, where a function tells them.
     """
 

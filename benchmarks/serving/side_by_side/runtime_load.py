@@ -10,7 +10,6 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from typing import Final
 from uuid import uuid4
 
@@ -23,7 +22,6 @@ from side_by_side.processes import cpu_seconds, memory
 _ARN: Final = "arn:aws:lambda:us-east-1:000000000000:function:benchmark"
 _WARM_UP_SECONDS: Final = 2.0
 _PATIENCE: Final = 60.0
-WORKERS: Final = 2  # that share the core when it is to be full: one waits for the Runtime API while the other works
 
 
 class Source:
@@ -81,22 +79,18 @@ class Source:
 
 
 async def measure(bundle: Bundle, seconds: float, result: Result) -> None:
-    """Adds one round to ``result``: one worker alone, then as many as fill the core."""
-    async with AsyncExitStack() as stack:
-        sources, processes = [], []
-        for _ in range(WORKERS):
-            source = Source(bundle.events, keep=bundle.tells)
-            port = await stack.enter_async_context(RuntimeApi(source))
-            processes.append(stack.enter_context(worker(bundle, port)))
-            sources.append(source)
+    """Adds one round to ``result``: one worker, as a Lambda environment has its share of a processor to itself."""
+    source = Source(bundle.events, keep=bundle.tells)
+    async with RuntimeApi(source) as port:
+        with worker(bundle, port) as process:
             await source.run(_WARM_UP_SECONDS)
-        laps = await sources[0].run(seconds)
-        result.p50.append(percentile(laps, 0.50))
-        result.p99.append(percentile(laps, 0.99))
-        result.memory.append(memory(processes[:1]))
-        if bundle.tells:
-            result.inner.append(statistics.median(float(json.loads(told)["body"]) / 1e3 for told in sources[0].answers))
-        before, begun = cpu_seconds(processes), time.perf_counter()
-        count = sum(map(len, await asyncio.gather(*(source.run(seconds) for source in sources))))
-        result.rate.append(count / (time.perf_counter() - begun))
-        result.cpu.append((cpu_seconds(processes) - before) / count)
+            source.answers.clear()
+            before, begun = cpu_seconds([process]), time.perf_counter()
+            laps = await source.run(seconds)
+            result.rate.append(len(laps) / (time.perf_counter() - begun))
+            result.cpu.append((cpu_seconds([process]) - before) / len(laps))
+            result.p50.append(percentile(laps, 0.50))
+            result.p99.append(percentile(laps, 0.99))
+            result.memory.append(memory([process]))
+    if bundle.tells:
+        result.inner.append(statistics.median(float(json.loads(told)["body"]) / 1e3 for told in source.answers))
