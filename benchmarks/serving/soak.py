@@ -37,6 +37,7 @@ HALF_HOUR = 30 * 60
 CLIENTS = 8
 WARM = 0.2  # of the time: caches fill and every worker has answered; growth counts from there
 GROWTH = 20 * MIB  # of one process; Python's allocator gives back late, a leak does not stop
+PATIENCE = 40.0  # s after the load, for a worker to look which release is live: it does each 30 s
 MODELS = ("digits", "shop")
 
 
@@ -122,7 +123,12 @@ def soak(
         act()
     for thread in clients:
         thread.join()
-    return report(seen, requests, time.monotonic() - began, killed, further, warm, memory(gateway))
+    took, last = time.monotonic() - began, memory(gateway)
+    while not further <= seen.releases and time.monotonic() < began + took + PATIENCE:
+        time.sleep(0.5)
+        for number in range(2 * CLIENTS):
+            ask(number)
+    return report(seen, requests, took, killed, further, warm, last)
 
 
 def client(numbers: Iterator[int], requests: int, rate: float, began: float, ask: Callable[[int], None]) -> None:
