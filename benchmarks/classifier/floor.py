@@ -93,7 +93,7 @@ def floor(release: Path, manifest: Manifest, photos: list[bytes]) -> Answer:
             picture.draft(None, (picture.width // factor, picture.height // factor))
         width, height = picture.size
         scale = spec.crop * min(width / spec.width, height / spec.height)
-        left, top = (width - scale * spec.width) / 2, (height - scale * spec.height) / 2
+        left, top = max(0.0, (width - scale * spec.width) / 2), max(0.0, (height - scale * spec.height) / 2)
         resampling = Image.Resampling[spec.resampling.upper()]
         upright = picture.convert("RGB")
         small = upright.resize((spec.width, spec.height), resampling, (left, top, width - left, height - top))
