@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
-import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
@@ -23,6 +22,7 @@ from larder_training.classifier.middle import with_middle
 from larder_training.classifier.options import ClassifierOptions
 from larder_training.classifier.scan import Checked
 from larder_training.classifier.split import Split
+from larder_training.classifier.standing import Standing, against_best
 from larder_training.classifier.views import PLAIN
 from larder_training.progress import Progress
 from larder_training.report import Section, paragraph, table
@@ -32,17 +32,10 @@ _RULE: Final = "the fewest layers within one standard error of the best, and of 
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Features with their mean cross-entropy on held-out photos; ``worse`` is by how much it exceeds the best's.
-
-    ``standard_error`` is that of ``worse``, over the photos; ``accuracy`` the share of held-out photos labelled right.
-    """
+class Judged(Standing):
+    """How features stand."""
 
     features: Features
-    loss: float
-    accuracy: float
-    worse: float
-    standard_error: float
 
     @property
     def layers(self) -> str:
@@ -52,14 +45,7 @@ class Judged:
 
     def describe(self) -> dict[str, object]:
         """JSON-ready."""
-        return {
-            "layers": self.layers,
-            "crop": self.features.image.crop,
-            "loss": round(self.loss, 6),
-            "accuracy": round(self.accuracy, 6),
-            "worse_than_best": round(self.worse, 6),
-            "standard_error": round(self.standard_error, 6),
-        }
+        return {"layers": self.layers, "crop": self.features.image.crop, **self.numbers()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +77,7 @@ class Reading:
             (
                 one.layers + (" (chosen)" if one.features is self.features else ""),
                 f"{one.features.image.crop:.3g}",
-                f"{one.loss:.4f}",
-                f"{one.worse:.4f} ± {one.standard_error:.4f}",
-                f"{100 * one.accuracy:.2f} %",
+                *one.cells(),
             )
             for one in self.compared
         ]
@@ -164,17 +148,8 @@ def _compare(
             examples = strength.principal(strength.Examples(own, labels, groups, (PLAIN,)))
             found.append(strength.cross_validate(strength.Choice("none", 0, flip=False), examples, cuts))
             advance(1)
-    best = min((losses for _, losses, _ in found), key=lambda losses: float(losses.mean()))
-    return [
-        Judged(
-            features,
-            float(losses.mean()),
-            float(right.mean()),
-            float((losses - best).mean()),
-            float((losses - best).std() / np.sqrt(len(losses))),
-        )
-        for features, (_, losses, right) in zip(possible, found, strict=True)
-    ]
+    standings = against_best([(losses, right) for _, losses, right in found])
+    return [Judged(*standing, features) for features, standing in zip(possible, standings, strict=True)]
 
 
 def _rows(

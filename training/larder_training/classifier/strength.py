@@ -22,6 +22,7 @@ from larder_training.classifier import calibrate
 from larder_training.classifier.augment import NAMES, Name
 from larder_training.classifier.graph import Floats
 from larder_training.classifier.linear import Linear, fit_linear, nothing
+from larder_training.classifier.standing import Standing, against_best
 from larder_training.classifier.views import View
 from larder_training.progress import Progress
 from larder_training.report import Section, paragraph, table
@@ -51,30 +52,15 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A choice with its mean cross-entropy on held-out photos; ``worse`` is by how much it exceeds the best's.
-
-    ``standard_error`` is that of ``worse``, over the photos; ``accuracy`` the share of held-out photos labelled right.
-    """
+class Judged(Standing):
+    """How a choice stands, with its best L2 strength."""
 
     choice: Choice
     l2: float
-    loss: float
-    accuracy: float
-    worse: float
-    standard_error: float
 
     def describe(self) -> dict[str, object]:
         """JSON-ready."""
-        return {
-            "augment": self.choice.name,
-            "flip": self.choice.flip,
-            "l2": self.l2,
-            "loss": round(self.loss, 6),
-            "accuracy": round(self.accuracy, 6),
-            "worse_than_best": round(self.worse, 6),
-            "standard_error": round(self.standard_error, 6),
-        }
+        return {"augment": self.choice.name, "flip": self.choice.flip, "l2": self.l2, **self.numbers()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +95,9 @@ def compare(choices: Sequence[Choice], examples: Examples, *, folds: int, progre
             for choice in choices:
                 found.append(cross_validate(choice, reduced, cuts))
                 advance(1)
-    best = min(found, key=lambda one: float(one[1].mean()))[1]
+    standings = against_best([(losses, right) for _, losses, right in found])
     return [
-        Judged(
-            choice,
-            l2,
-            float(losses.mean()),
-            float(right.mean()),
-            float((losses - best).mean()),
-            float((losses - best).std() / np.sqrt(len(losses))),
-        )
-        for choice, (l2, losses, right) in zip(choices, found, strict=True)
+        Judged(*standing, choice, l2) for choice, (l2, _, _), standing in zip(choices, found, standings, strict=True)
     ]
 
 
@@ -155,9 +133,7 @@ def sections(judged: Sequence[Judged]) -> list[Section]:
         (
             one.choice.name + (" (chosen)" if one is chosen else ""),
             "yes" if one.choice.flip else "no",
-            f"{one.loss:.4f}",
-            f"{one.worse:.4f} ± {one.standard_error:.4f}",
-            f"{100 * one.accuracy:.2f} %",
+            *one.cells(),
         )
         for one in judged
     ]
