@@ -103,14 +103,14 @@ def told(options: ClassifierOptions, exported: Exported, strangers: Unseen | Non
 
 
 def unknown_section(options: ClassifierOptions, exported: Exported, strangers: Unseen | None) -> Section:
-    """The report's section: novelty of validation photos and of left-out classes, and the line between them."""
+    """The report's section: novelty of photos that were held out and of left-out classes, and the line between them."""
     familiar, threshold = exported.answers["validation"].novelty, exported.serving.novelty_threshold
     drawing = Figure(figsize=(6, 3.5))
     axes = drawing.add_subplot()
     strange = np.empty(0, np.float32) if strangers is None else strangers.novelty
     top = float(np.concatenate([familiar, strange, [1e-3 if threshold is None else threshold]]).max())
     bins = np.linspace(0, top, 41).tolist()
-    for scores, name in ((familiar, "validation photos"), (strange, "classes left out")):
+    for scores, name in ((familiar, "photos held out"), (strange, "classes left out")):
         if len(scores):
             shares = np.full(len(scores), 1 / len(scores))
             axes.hist(scores, bins, weights=shares, alpha=0.6, label=name)
