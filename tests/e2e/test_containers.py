@@ -43,11 +43,12 @@ def test_a_container_has_the_limits_and_the_rights_of_lambda(functions: Mapping[
 
 
 def test_a_handler_is_stopped_at_its_memory_and_its_time_and_the_next_event_is_answered(tmp_path: Path) -> None:
-    # GIVEN a function of 128 MB and 2 s that takes what it is told to
+    # GIVEN a function of 128 MB and 8 s that takes what it is told to, and a whole processor: with the share of 128 MB,
+    # 7 %, a busy machine may need all its time for touching its memory, and no longer tells one limit from the other
     (tmp_path / "app.py").write_text(GREEDY)
     tmp_path.chmod(0o755)
-    function = Function("Greedy", "app.handler", tmp_path, (), {}, timeout=2, memory=128)
-    with running(function, merge_layers(function, tmp_path / "opt"), {}) as container:
+    function = Function("Greedy", "app.handler", tmp_path, (), {}, timeout=8, memory=128)
+    with running(function, merge_layers(function, tmp_path / "opt"), {}, cpus=1.0) as container:
 
         def ask(**taken: float) -> dict[str, object]:
             found: dict[str, object] = json.loads(container.invoke(json.dumps(taken).encode()))
@@ -57,7 +58,7 @@ def test_a_handler_is_stopped_at_its_memory_and_its_time_and_the_next_event_is_a
         # WHEN that is too much THEN Lambda's word for it comes, and a new process answers what follows
         assert ask(megabytes=400)["errorType"] == "Runtime.ExitError"
         assert ask(megabytes=41) == {"done": 41}
-        assert b"timed out after 2" in container.invoke(b'{"seconds": 30}')
+        assert b"timed out after 8" in container.invoke(b'{"seconds": 60}')
         assert ask(megabytes=42) == {"done": 42}
 
 
