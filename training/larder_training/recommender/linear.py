@@ -10,7 +10,7 @@ overfit towards the Identity", NeurIPS 2020), in time n K**3 in place of n**3 an
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import cpu_count
 from typing import Final, Protocol
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import cut_histories
 from larder_training.recommender.cholesky import solve
+from larder_training.recommender.learner import ItemToItem, Material
 
 USER_EXPONENT: Final = 0.3
 DENSE_BYTES: Final = 2**29  # up to this size the Gram matrix is dense, and a block of it costs one gather
@@ -34,6 +35,17 @@ class Regression:
     dropout: float = 0.4
     width: int = 200
     user_exponent: float = USER_EXPONENT
+
+
+@dataclass(frozen=True, slots=True)
+class LinearModel:
+    """The learner: ``fit_linear`` on the material's affinities."""
+
+    settings: Regression = field(default_factory=Regression)
+
+    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+        """B, multiplied by what users have to do with items."""
+        return ItemToItem(fit_linear(material.affinity, self.settings, advance), material.affinity)
 
 
 def fit_linear(
