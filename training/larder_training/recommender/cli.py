@@ -37,6 +37,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="Whether a user may be recommended what he had before; auto chooses on the validation period.",
 )
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="How long settings may be searched for.")
+@click.option(
+    "--trials", type=int, help="How many settings may be tried: with it, the same input gives the same bytes."
+)
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a release, such as the live one, to measure on the same users.",
+)
 @click.option("--quiet", is_flag=True, help="No progress; prints the release's folder alone.")
 def command(  # noqa: PLR0913  # one argument an option: click passes them so
     *,
@@ -50,6 +59,9 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
     event_thresholds: tuple[str, ...],
     half_life_days: float | None,
     repeats: Repeats,
+    minutes: float,
+    trials: int | None,
+    against: Path | None,
     quiet: bool,
 ) -> None:
     """Trains a recommender from a log of events and prints the release's folder.
@@ -70,6 +82,9 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
             event_thresholds=parse_numbers("--event-thresholds", event_thresholds),
             half_life_days=half_life_days,
             repeats=repeats,
+            minutes=minutes,
+            trials=trials,
+            against=against,
         )
         folder = train(options, Progress(quiet=quiet))
     except LarderError as error:

@@ -23,8 +23,10 @@ class RecommenderOptions:
     at which an event counts half) are chosen on the validation period where they are not given. An event of a type in
     ``event_thresholds`` counts only from that EVENT_VALUE up (a review of one star of five is no recommendation).
     ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``width`` is
-    the number of co-occurring items that each item's regression looks at. Raises InvalidRequest for values that
-    cannot be meant.
+    the number of co-occurring items that each item's regression looks at. ``minutes`` and ``trials`` end the search
+    for settings, whichever comes first (None: no such end); what was not tried keeps its usual value. ``against`` is
+    the folder of a release, mostly the one that is live: both are measured on the same users. Raises InvalidRequest
+    for values that cannot be meant.
     """
 
     interactions: Path
@@ -38,6 +40,9 @@ class RecommenderOptions:
     half_life_days: float | None = None
     repeats: Repeats = "auto"
     width: int = 200
+    minutes: float | None = 10.0
+    trials: int | None = None
+    against: Path | None = None
     created: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -47,6 +52,8 @@ class RecommenderOptions:
             raise InvalidRequest(f"event_weights are {dict(self.event_weights)}: give numbers from 0 up.")
         if self.event_weights and not any(self.event_weights.values()):
             raise InvalidRequest("event_weights leave every event out: give one of them a weight above 0.")
+        if (self.minutes is not None and not self.minutes >= 0) or (self.trials is not None and self.trials < 0):
+            raise InvalidRequest(f"minutes are {self.minutes}, trials {self.trials}: give numbers from 0 up.")
         if not 1 <= self.width <= 2000:
             raise InvalidRequest(f"width is {self.width}: give 1 to 2000 co-occurring items; 200 is a good start.")
 
