@@ -74,6 +74,9 @@ def test_unusable_rows_are_dropped_and_counted(tmp_path: Path) -> None:
         "duplicates": 1,
         "below_threshold": 0,
         "not_in_catalogue": 0,
+        "stray_times": 0,
+        "bots": 0,
+        "bot_users": 0,
         "used": 5,
     }
     assert ("u", "i", 7, "interaction") in rows_of(log)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY: Final = 86_400
+PAUSE: Final = 1800  # seconds without an event that end a session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,6 +16,9 @@ class Log:
     """Events, ascending by time (then user, item, type): ``user``, ``item`` and ``event`` are numbers of ``users``,
     ``items`` and ``events`` (each sorted by text), ``time`` is epoch seconds, ``value`` float32 with NaN where no
     EVENT_VALUE was given. All arrays are ``[events]``.
+
+    ``factor`` multiplies each event's strength (below 0: it speaks against its item; None: 1 each), and ``dwell`` is
+    how many seconds it lasted, NaN where nobody knows (``larder_training.recommender.signals``).
     """
 
     users: Sequence[str]
@@ -25,6 +29,8 @@ class Log:
     event: NDArray[np.int16]
     time: NDArray[np.int64]
     value: NDArray[np.float32]
+    factor: NDArray[np.float32] | None = None
+    dwell: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -40,10 +46,18 @@ class Log:
         return self._rows(slice(int(low), int(high)))
 
     def where(self, mask: NDArray[np.bool_]) -> "Log":
-        """The events that ``mask`` picks."""
-        return self._rows(mask)
+        """The events that ``mask`` picks; this very log where it picks all."""
+        return self if mask.all() else self._rows(mask)
 
-    def _rows(self, rows: slice | NDArray[np.bool_]) -> "Log":
+    def wanted(self) -> "Log":
+        """The events that speak for their item: without returns and poor ratings, which nobody is recommended for."""
+        return self if self.factor is None else self.where(self.factor > 0)
+
+    def take(self, order: NDArray[np.int64]) -> "Log":
+        """The events at these places, in their order, which must be ascending by time."""
+        return self._rows(order)
+
+    def _rows(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "Log":
         return replace(
             self,
             user=self.user[rows],
@@ -51,4 +65,6 @@ class Log:
             event=self.event[rows],
             time=self.time[rows],
             value=self.value[rows],
+            factor=None if self.factor is None else self.factor[rows],
+            dwell=None if self.dwell is None else self.dwell[rows],
         )

@@ -1,7 +1,7 @@
 """From files to a release folder: read, split, choose, measure, fit to everything, write."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +15,10 @@ from larder.manifest import PROBES
 from larder.names import check_model
 from larder.serving import RecommenderServing
 from larder_training.progress import Progress
+from larder_training.recommender.audit import Findings, clean, look
 from larder_training.recommender.baselines import choose_window
 from larder_training.recommender.catalogue import Profiles, Table, align, profiles, read_table
+from larder_training.recommender.files import Given, opened
 from larder_training.recommender.interactions import Audit, read_interactions
 from larder_training.recommender.log import Log
 from larder_training.recommender.measure import Document, Examination
@@ -25,8 +27,9 @@ from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.outputs import FILES, write_tables
 from larder_training.recommender.probes import questions, write_answers
 from larder_training.recommender.report import metrics_json, report_html
+from larder_training.recommender.reviews import review_texts
 from larder_training.recommender.segments import Segments, segment_users
-from larder_training.recommender.source import fingerprint
+from larder_training.recommender.signals import with_signals
 from larder_training.recommender.split import Split, known_users, temporal_split
 from larder_training.recommender.stories import examples, popular_by_segment
 from larder_training.recommender.tasks import next_items
@@ -39,7 +42,9 @@ METRICS: Final = "metrics.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """Everything that was read. ``rows`` int64 ``[users]``: each user's row in ``profiles``, -1 without one."""
+    """Everything that was read. ``rows`` int64 ``[users]``: each user's row in ``profiles``, -1 without one. ``inputs``
+    identifies the files; ``reviews`` ``[items]`` is what was written of each item, None where the log has no texts.
+    """
 
     log: Log
     audit: Audit
@@ -47,6 +52,9 @@ class Data:
     users: Table | None
     profiles: Profiles | None
     rows: NDArray[np.int64]
+    inputs: Mapping[str, object]
+    findings: Findings
+    reviews: Sequence[str | None] | None
 
     def segments(self, history: Log) -> Segments:
         """The segments that ``history`` has enough users for."""
@@ -98,9 +106,15 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
 
 def read(options: RecommenderOptions, progress: Progress) -> Data:
     """Reads and checks all input; raises InvalidRequest where it cannot be trained on."""
-    items = read_table(options.items, "ITEM_ID") if options.items else None
-    users = read_table(options.users, "USER_ID") if options.users else None
-    log, audit = read_interactions(options.interactions, items.ids if items else None)
+    inputs: dict[str, object] = {}
+    items = _table(options.items, "ITEM_ID", "items", inputs, progress)
+    users = _table(options.users, "USER_ID", "users", inputs, progress)
+    with opened(options.interactions, progress) as files:
+        log, audit = read_interactions(files, items.ids if items else None)
+        reviews = review_texts(files, log.items)
+        name, inputs["interactions"] = files.name, files.fingerprint()
+    log, audit, _ = clean(log, audit, bots=options.bots == "drop")
+    log = with_signals(log, options.signals)
     counted = _counted(log, options)
     absent = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
     audit = replace(
@@ -109,14 +123,23 @@ def read(options: RecommenderOptions, progress: Progress) -> Data:
     log = log.where(counted)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
         raise InvalidRequest(
-            f"{options.interactions.name} has {len(log)} usable events of fewer than two users or two items: "
+            f"{name} has {len(log)} usable events of fewer than two users or two items: "
             "give a log in which users share items."
         )
     progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {_dropped(audit)}")
     found = profiles(users) if users else None
     place = {user: row for row, user in enumerate(found.users)} if found else {}
     rows = np.array([place.get(user, -1) for user in log.users], np.int64)
-    return Data(log, audit, items, users, found, rows)
+    return Data(log, audit, items, users, found, rows, inputs, look(log, items, users), reviews)
+
+
+def _table(given: Given | None, key: str, name: str, inputs: dict[str, object], progress: Progress) -> Table | None:
+    """A metadata input, and in ``inputs`` what identifies it."""
+    if given is None:
+        return None
+    with opened(given, progress) as files:
+        inputs[name] = files.fingerprint()
+        return read_table(files, key)
 
 
 def _counted(log: Log, options: RecommenderOptions) -> NDArray[np.bool_]:
@@ -201,26 +224,22 @@ def _write(
 
 
 def _training(data: Data, choices: Choices, trials: list[Trial], options: RecommenderOptions) -> Document:
-    inputs = {
-        "interactions": fingerprint(options.interactions),
-        **({"items": fingerprint(options.items)} if options.items else {}),
-        **({"users": fingerprint(options.users)} if options.users else {}),
-    }
     log = data.log
     return {
         **provenance(options.seed),
         "learner": "linear item-item model: ridge regression of each item on its most co-occurring items",
         "choices": {**asdict(replace(choices, event_weights={})), "event_weights": dict(choices.event_weights)},
         "event_thresholds": dict(options.event_thresholds),
+        "signals": {**asdict(replace(options.signals, scales={})), "scales": dict(options.event_values)},
         "trials": [asdict(trial) for trial in trials],
         "data": {
-            "inputs": inputs,
+            "inputs": dict(data.inputs),
             "users": len(log.users),
             "items": len(log.items),
             "event_types": {name: int((log.event == code).sum()) for code, name in enumerate(log.events)},
             "first": int(log.time[0]),
             "last": int(log.time[-1]),
-            "audit": data.audit.document(),
+            "audit": {**data.audit.document(), **data.findings.document()},
             **{
                 name: {"rows": each.rows, "dropped": each.dropped, "duplicates": each.duplicates}
                 for name, each in (("item_file", data.items), ("user_file", data.users))
