@@ -49,6 +49,11 @@ class Audit:
         """As a JSON object."""
         return asdict(self)
 
+    def dropped(self) -> str:
+        """What was left out and why, in words."""
+        left = {name: count for name, count in asdict(self).items() if count and name not in ("rows", "used")}
+        return ", ".join(f"{name} {count}" for name, count in left.items()) or "every row was usable"
+
 
 def read_interactions(
     given: Given, known_items: Sequence[str] | None = None, progress: Progress | None = None
@@ -75,7 +80,7 @@ def read_interactions(
             f"and 2100. {_SECONDS} Milliseconds must be divided by 1000."
         )
     if not (problems == 0).any():
-        raise InvalidRequest(f"{files.name} holds no usable row of {found.rows}: {_summary(found)}. Mend these rows.")
+        raise InvalidRequest(f"{files.name} holds no usable row of {found.rows}: {found.dropped()}. Mend these rows.")
     log = _sorted(_encode(rows, problems == 0, known_items or ()))
     if len(log.events) > np.iinfo(np.int16).max:
         raise InvalidRequest(
@@ -175,7 +180,3 @@ def _repeated(log: Log) -> NDArray[np.bool_]:
     before, value = log.value[:-1], log.value[1:]
     same &= (value == before) | (np.isnan(value) & np.isnan(before))
     return np.insert(same, 0, False)
-
-
-def _summary(audit: Audit) -> str:
-    return ", ".join(f"{name} {count}" for name, count in audit.document().items() if count and name != "rows")

@@ -126,7 +126,7 @@ def read(options: RecommenderOptions, progress: Progress) -> Data:
             f"{name} has {len(log)} usable events of fewer than two users or two items: "
             "give a log in which users share items."
         )
-    progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {_dropped(audit)}")
+    progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {audit.dropped()}")
     found = profiles(users) if users else None
     place = {user: row for row, user in enumerate(found.users)} if found else {}
     rows = np.array([place.get(user, -1) for user in log.users], np.int64)
@@ -260,8 +260,3 @@ def _structure(serving: RecommenderServing, fitted: Fitted) -> Document:
             "segments": serving.segments.rows,
         },
     }
-
-
-def _dropped(audit: Audit) -> str:
-    counts = {name: count for name, count in audit.document().items() if count and name not in ("rows", "used")}
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "every row was usable"
