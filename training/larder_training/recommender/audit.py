@@ -145,7 +145,7 @@ class Looked:
         told = [
             f"{audit.used} events of {self.users} users with {self.items} items in {found.days} days; {audit.dropped()}"
         ]
-        if found.longest_gap_days > 1:
+        if found.days_without_events:
             told.append(
                 f"{found.days_without_events} days without any event; the longest gap is {found.longest_gap_days:.1f} "
                 f"days from {found.longest_gap_from} on. Check that no file is missing."
