@@ -46,18 +46,26 @@ def presences(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
     """float64 ``[users, items]``: the strongest of a pair's events, so that nobody makes an item popular alone; nothing
     for a pair whose strengths add up to 0 or less.
     """
-    shape = (len(log.users), len(log.items))
-    if not len(log):
-        return sp.csr_array(shape)
-    pair = log.user.astype(np.int64) * shape[1] + log.item
+    parts = [_strongest(log.take(rows), strengths[rows]) for rows in log.blocks()]
+    user, item, strongest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ends = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=len(log.users)))))
+    return sp.csr_array((strongest, item, ends), shape=(len(log.users), len(log.items)))
+
+
+def _strongest(
+    log: Log, strengths: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """Users, items and the largest strength of the log's pairs, ascending."""
+    pair = log.user.astype(np.int64) * len(log.items) + log.item
     order = np.argsort(pair, kind="stable")
     pair, strengths = pair[order], strengths[order]
-    starts = np.flatnonzero(np.insert(pair[1:] != pair[:-1], 0, True))
-    strongest, pair = np.maximum.reduceat(strengths, starts), pair[starts]
+    starts = np.flatnonzero(np.diff(pair, prepend=-1))
+    pair, strongest = pair[starts], np.maximum.reduceat(strengths, starts) if starts.size else strengths
     keep = strongest > 0
-    if strengths.min() < 0:
+    if strengths.min(initial=0) < 0:
         keep &= np.add.reduceat(strengths, starts) > 0
-    return sp.csr_array((strongest[keep], (pair[keep] // shape[1], pair[keep] % shape[1])), shape=shape)
+    user, item = np.divmod(pair[keep], len(log.items))
+    return user.astype(np.int32), item.astype(np.int32), strongest[keep]
 
 
 def seen_pairs(log: Log) -> sp.csr_array:

@@ -31,7 +31,9 @@ def reads_log(function: Callable[..., Any]) -> Callable[..., Any]:
             "USER_ID, ITEM_ID, TIMESTAMP[, EVENT_TYPE, EVENT_VALUE]; a file, folder or s3:// URL.",
         ),
     ):
-        function = click.option(name, type=source, multiple=True, required=required, metavar="FILE", help=told)(function)
+        function = click.option(name, type=source, multiple=True, required=required, metavar="FILE", help=told)(
+            function
+        )
     return function
 
 

@@ -1,6 +1,6 @@
 """The event log in memory: numbers in place of ids, in the order of time, 26 bytes an event."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY: Final = 86_400
+BLOCK: Final = 4_000_000  # events that are sorted at a time
 PAUSE: Final = 1800  # seconds without an event that end a session
 
 
@@ -52,6 +53,21 @@ class Log:
     def wanted(self) -> "Log":
         """The events that speak for their item: without returns and poor ratings, which nobody is recommended for."""
         return self if self.factor is None else self.where(self.factor > 0)
+
+    def blocks(self, events: int = BLOCK) -> Iterator[NDArray[np.int64]]:
+        """The places of the events of some users after others', each user's all in one block and in their order: blocks
+        of ``events`` or, where one user has more, of his. What sorts pairs needs memory for a block at a time.
+        """
+        if len(self) <= events:
+            yield np.arange(len(self))
+            return
+        ends = np.cumsum(np.bincount(self.user, minlength=len(self.users)))
+        user = 0
+        while user < len(ends):
+            begun = int(ends[user - 1]) if user else 0
+            stop = max(int(np.searchsorted(ends, begun + events, side="right")), user + 1)
+            yield np.flatnonzero((self.user >= user) & (self.user < stop))
+            user = stop
 
     def take(self, order: NDArray[np.int64]) -> "Log":
         """The events at these places, in their order, which must be ascending by time."""

@@ -49,6 +49,13 @@ def dwell_seconds(log: Log) -> NDArray[np.float32]:
     """``[events]``: from each event to its user's next one at a later second; NaN where none follows within a session's
     pause of 30 minutes, since nobody knows how long he stayed then.
     """
+    found = np.empty(len(log), np.float32)
+    for rows in log.blocks():
+        found[rows] = _dwell(log.take(rows))
+    return found
+
+
+def _dwell(log: Log) -> NDArray[np.float32]:
     order = np.argsort(log.user, kind="stable")  # by user, and within each by time
     user, time = log.user[order], log.time[order]
     starts = np.flatnonzero(np.insert((user[1:] != user[:-1]) | (time[1:] != time[:-1]), 0, True))
