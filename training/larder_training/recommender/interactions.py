@@ -148,7 +148,7 @@ def _numbered(
     codes = column.to_physical().fill_null(0).to_numpy()[usable]
     known = column.unique().drop_nulls()
     texts = pl.DataFrame({"text": known.cast(pl.String), "code": known.to_physical().cast(pl.Int64)})
-    used = np.bincount(codes, minlength=1)
+    used = np.bincount(codes, minlength=int(texts["code"].max() or 0) + 1)  # type: ignore[arg-type]  # an integer
     texts = texts.filter(pl.Series(used[texts["code"].to_numpy()] > 0))
     others = pl.DataFrame({"text": pl.Series(more, dtype=pl.String).unique()}).join(texts, "text", how="anti")
     texts = pl.concat([texts, others.with_columns(code=pl.lit(-1, pl.Int64))]).sort("text")
