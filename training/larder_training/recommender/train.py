@@ -16,9 +16,11 @@ from larder.names import check_model
 from larder.serving import RecommenderServing
 from larder_training.progress import Progress
 from larder_training.recommender.against import last_event
+from larder_training.recommender.audit import Findings, clean, look
 from larder_training.recommender.baselines import choose_window
 from larder_training.recommender.bench import Bench
 from larder_training.recommender.catalogue import Column, Profiles, Table, align, profiles, read_table
+from larder_training.recommender.files import Given, opened
 from larder_training.recommender.folds import make_folds, thin
 from larder_training.recommender.interactions import Audit, read_interactions
 from larder_training.recommender.log import DAY, Log
@@ -28,8 +30,9 @@ from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.outputs import FILES, write_tables
 from larder_training.recommender.probes import questions, write_answers
 from larder_training.recommender.report import metrics_json, report_html
+from larder_training.recommender.reviews import review_texts
 from larder_training.recommender.segments import Segments, segment_users
-from larder_training.recommender.source import fingerprint
+from larder_training.recommender.signals import with_signals
 from larder_training.recommender.split import Split, known_users, temporal_split
 from larder_training.recommender.stories import examples, popular_by_segment
 from larder_training.recommender.tasks import next_items
@@ -44,7 +47,8 @@ METRICS: Final = "metrics.json"
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """Everything that was read. ``rows`` int64 ``[users]``: each user's row in ``profiles``, -1 without one;
-    ``columns`` are the catalogue's, in the order of ``log.items``.
+    ``columns`` are the catalogue's, in the order of ``log.items``. ``inputs`` identifies the files; ``reviews``
+    ``[items]`` is what was written of each item, None where the log has no texts.
     """
 
     log: Log
@@ -54,6 +58,9 @@ class Data:
     profiles: Profiles | None
     rows: NDArray[np.int64]
     columns: Mapping[str, Column]
+    inputs: Mapping[str, object]
+    findings: Findings
+    reviews: Sequence[str | None] | None
 
     def segments(self, history: Log) -> Segments:
         """The segments that ``history`` has enough users for."""
@@ -109,9 +116,15 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
 
 def read(options: RecommenderOptions, progress: Progress) -> Data:
     """Reads and checks all input; raises InvalidRequest where it cannot be trained on."""
-    items = read_table(options.items, "ITEM_ID") if options.items else None
-    users = read_table(options.users, "USER_ID") if options.users else None
-    log, audit = read_interactions(options.interactions, items.ids if items else None)
+    inputs: dict[str, object] = {}
+    items = _table(options.items, "ITEM_ID", "items", inputs, progress)
+    users = _table(options.users, "USER_ID", "users", inputs, progress)
+    with opened(options.interactions, progress) as files:
+        log, audit = read_interactions(files, items.ids if items else None)
+        reviews = review_texts(files, log.items)
+        name, inputs["interactions"] = files.name, files.fingerprint()
+    log, audit, _ = clean(log, audit, bots=options.bots == "drop")
+    log = with_signals(log, options.signals)
     counted = _counted(log, options)
     absent = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
     audit = replace(
@@ -120,14 +133,24 @@ def read(options: RecommenderOptions, progress: Progress) -> Data:
     log = log.where(counted)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
         raise InvalidRequest(
-            f"{options.interactions.name} has {len(log)} usable events of fewer than two users or two items: "
+            f"{name} has {len(log)} usable events of fewer than two users or two items: "
             "give a log in which users share items."
         )
-    progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {_dropped(audit)}")
+    progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {audit.dropped()}")
     found = profiles(users) if users else None
     place = {user: row for row, user in enumerate(found.users)} if found else {}
     rows = np.array([place.get(user, -1) for user in log.users], np.int64)
-    return Data(log, audit, items, users, found, rows, align(items, log.items))
+    columns = align(items, log.items)
+    return Data(log, audit, items, users, found, rows, columns, inputs, look(log, items, users), reviews)
+
+
+def _table(given: Given | None, key: str, name: str, inputs: dict[str, object], progress: Progress) -> Table | None:
+    """A metadata input, and in ``inputs`` what identifies it."""
+    if given is None:
+        return None
+    with opened(given, progress) as files:
+        inputs[name] = files.fingerprint()
+        return read_table(files, key)
 
 
 def _counted(log: Log, options: RecommenderOptions) -> NDArray[np.bool_]:
@@ -214,11 +237,6 @@ def _write(
 
 
 def _training(data: Data, choices: Choices, trials: Trials, options: RecommenderOptions) -> Document:
-    inputs = {
-        "interactions": fingerprint(options.interactions),
-        **({"items": fingerprint(options.items)} if options.items else {}),
-        **({"users": fingerprint(options.users)} if options.users else {}),
-    }
     log = data.log
     return {
         **provenance(options.seed),
@@ -229,15 +247,16 @@ def _training(data: Data, choices: Choices, trials: Trials, options: Recommender
             "sources": dict(choices.sources),
         },
         "event_thresholds": dict(options.event_thresholds),
+        "signals": {**asdict(replace(options.signals, scales={})), "scales": dict(options.event_values)},
         "trials": trials.document(),
         "data": {
-            "inputs": inputs,
+            "inputs": dict(data.inputs),
             "users": len(log.users),
             "items": len(log.items),
             "event_types": {name: int((log.event == code).sum()) for code, name in enumerate(log.events)},
             "first": int(log.time[0]),
             "last": int(log.time[-1]),
-            "audit": data.audit.document(),
+            "audit": {**data.audit.document(), **data.findings.document()},
             **{
                 name: {"rows": each.rows, "dropped": each.dropped, "duplicates": each.duplicates}
                 for name, each in (("item_file", data.items), ("user_file", data.users))
@@ -258,8 +277,3 @@ def _structure(serving: RecommenderServing, fitted: Fitted) -> Document:
             "segments": serving.segments.rows,
         },
     }
-
-
-def _dropped(audit: Audit) -> str:
-    counts = {name: count for name, count in audit.document().items() if count and name not in ("rows", "used")}
-    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "every row was usable"

@@ -209,7 +209,7 @@ def start(options: RecommenderOptions, span_days: float) -> Choices:
     choices = Choices()
     return replace(
         choices,
-        event_weights=options.event_weights,
+        event_weights=options.strengths,
         half_life_days=options.half_life_days or max(span_days / 4, 1e-3),
         regression=replace(choices.regression, width=options.width),
         repeats=options.repeats != "never",
