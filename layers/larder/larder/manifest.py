@@ -134,5 +134,4 @@ def _read_files(fields: Fields) -> dict[str, FileEntry]:
 def _named(serving: ClassifierServing | RecommenderServing) -> list[str]:
     if isinstance(serving, ClassifierServing):
         return [serving.file]
-    tables = [serving.neighbours, serving.segments] + ([serving.users] if serving.users else [])
-    return [serving.items_file, *(table.file for table in tables)]
+    return [serving.items_file, *(table.file for table in serving.tables)]
