@@ -36,9 +36,10 @@ class Factors:
 
 @dataclass(frozen=True, slots=True)
 class AlternatingLeastSquares:
-    """Least squares on 1 for each pair with an event and 0 for all others, each weighed by its confidence: 1 plus
-    ``alpha`` times the pair's affinity. (implicit's own ``alpha`` leaves out the 1: with affinities that fade, what
-    happened long ago would count less than what never did.)
+    """Least squares on 1 for each pair with an event and 0 for all others, weighed by the pair's confidence.
+
+    The confidence is 1 plus ``alpha`` times the affinity, as in the paper. implicit's own ``alpha`` leaves out the 1:
+    with affinities that fade, what happened long ago would count less than what never did.
 
     Each iteration solves for all users and then for all items; ``cg_steps`` of conjugate gradients from the previous
     solution cost a tenth of solving exactly (``cg_steps`` 0) and rank as well. The bits do not depend on the number of
@@ -77,8 +78,8 @@ class BayesianPersonalizedRanking:
     """Gradient steps that push an item of a user above one that is not his.
 
     A pass draws as many pairs as there are in the data, each against **one** other item, drawn by its popularity.
-    implicit has no number of negatives a positive: to meet each pair k times as often with other negatives, make k times
-    the ``iterations``. ``verify_negatives`` skips a drawn item that is the user's own. How often a user did what he did
+    implicit has no number of negatives a positive: k times the ``iterations`` meet each pair k times as often, each
+    time with another. ``verify_negatives`` skips a drawn item that is the user's own. How often a user did what he did
     does not count here, only whether. One thread: several would race, and the bits would change.
     """
 
