@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from tests.training_recommender.conftest import _log
 
 from larder_training.recommender.affinity import affinities
+from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.learner import Learner, Material, Scorer
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
@@ -15,6 +16,8 @@ LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),
     "popularity, lately": Popularity(half_life_days=2.0),
     "linear": LinearModel(),
+    "least squares": AlternatingLeastSquares(factors=8),
+    "pairwise ranking": BayesianPersonalizedRanking(factors=8),
 }
 
 NEVER_SEEN = "zzz"  # an item without events
