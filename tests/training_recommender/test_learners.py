@@ -9,12 +9,16 @@ from larder_training.recommender.affinity import affinities
 from larder_training.recommender.learner import Learner, Material, Scorer
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
+from larder_training.recommender.low_rank import LowRank
 from larder_training.recommender.popular import Popularity
+from larder_training.recommender.user_neighbours import UserNeighbours
 
 LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),
     "popularity, lately": Popularity(half_life_days=2.0),
     "linear": LinearModel(),
+    "low rank": LowRank(rank=6),
+    "user neighbours": UserNeighbours(),
 }
 
 NEVER_SEEN = "zzz"  # an item without events
