@@ -10,7 +10,9 @@ from larder_training.recommender.factors import AlternatingLeastSquares, Bayesia
 from larder_training.recommender.learner import Learner, Material, Scorer
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
+from larder_training.recommender.low_rank import LowRank
 from larder_training.recommender.popular import Popularity
+from larder_training.recommender.user_neighbours import UserNeighbours
 
 LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),
@@ -18,6 +20,8 @@ LEARNERS: dict[str, Learner] = {
     "linear": LinearModel(),
     "least squares": AlternatingLeastSquares(factors=8),
     "pairwise ranking": BayesianPersonalizedRanking(factors=8),
+    "low rank": LowRank(rank=6),
+    "user neighbours": UserNeighbours(),
 }
 
 NEVER_SEEN = "zzz"  # an item without events
