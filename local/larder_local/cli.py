@@ -13,7 +13,7 @@ from larder_local.lazy import LazyGroup
 _COMMANDS: Final = {
     "up": ("larder_local.commands.up", "Start the whole service on this machine; train the demo the first time."),
     "train": ("larder_local.commands.train", "Train a classifier or a recommender and write a release."),
-    "audit": ("larder_local.commands.audit", "Look through labelled photos before training on them."),
+    "audit": ("larder_local.commands.audit", "Look through photos or a log before training on them."),
     "evaluate": ("larder_local.commands.evaluate", "Measure a release on data it has not seen."),
     "export": ("larder_local.commands.export", "Write a classifier as a folder that runs without Larder."),
     "publish": ("larder_local.commands.publish", "Upload a release, verify it, and make it answer."),

@@ -1,9 +1,12 @@
 import gzip
 import random
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from larder.errors import InvalidRequest
 from larder_training.recommender.interactions import read_interactions
@@ -74,6 +77,9 @@ def test_unusable_rows_are_dropped_and_counted(tmp_path: Path) -> None:
         "duplicates": 1,
         "below_threshold": 0,
         "not_in_catalogue": 0,
+        "stray_times": 0,
+        "bots": 0,
+        "bot_users": 0,
         "used": 5,
     }
     assert ("u", "i", 7, "interaction") in rows_of(log)
@@ -126,3 +132,35 @@ def test_bytes_that_are_no_text_and_files_that_are_not_there(tmp_path: Path) -> 
         read_interactions(path)
     with pytest.raises(InvalidRequest, match="is no file"):
         read_interactions(tmp_path / "none.csv")
+
+
+IDS = st.sampled_from(["", " ", "a", "b ", "B", "ü", "x" * 257])
+TIMES = st.sampled_from(["", "-1", "0", "1", "1.9", "2e0", "4102444799", "4102444800", "nan"])
+VALUES = st.sampled_from(["", "-0.0", "0", "1.5", "-2", "inf", "nan", "1e13"])
+
+
+@given(rows=st.lists(st.tuples(IDS, IDS, TIMES, st.sampled_from(["", "view", "pay"]), VALUES), max_size=30))
+def test_what_is_used_is_what_a_plain_reading_uses(rows: list[tuple[str, str, str, str, str]]) -> None:
+    """THEN the events and the counts are those of a row by row reading in Python."""
+    expected, dropped = set(), 0
+    for user, item, time, event, value in rows:
+        moment, number = float(time or "nan"), float(value or "0")
+        usable = all(0 < len(each.strip()) <= 256 for each in (user, item)) and 0 <= moment < 4_102_444_800
+        if usable and abs(number) <= 1e12:
+            text = None if not value else number + 0.0
+            expected.add((user.strip(), item.strip(), int(moment), event or "interaction", text))
+        else:
+            dropped += 1
+    usual = [("u", "i", "5", "view", "1")] * (len(rows) + 1)  # so that most times are times
+    expected.add(("u", "i", 5, "view", 1.0))
+    with TemporaryDirectory() as folder:
+        lines = (",".join(f'"{cell}"' for cell in row) for row in [*rows, *usual])
+        log, audit = read_interactions(write(Path(folder) / "log.csv", HEAD + "\n".join(lines)))
+    found = [
+        (*row, None if np.isnan(value) else float(value)) for row, value in zip(rows_of(log), log.value, strict=True)
+    ]
+    assert len(found) == len(set(found)) == audit.used
+    assert set(found) == expected
+    assert audit.rows - audit.used - audit.duplicates == dropped
+    assert log.users == sorted({row[0] for row in found})
+    assert log.items == sorted({row[1] for row in found})

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import click
 
 from larder_local.folder import Folder
-from larder_training.classifier.remote import source
+from larder_training.bucket import source
 from larder_training.progress import Progress
 
 
@@ -16,31 +15,28 @@ from larder_training.progress import Progress
 @click.argument("release")
 @click.option("--images", type=source, help="Labelled photos (maybe s3://bucket/prefix), for a classifier.")
 @click.option(
-    "--interactions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Later events, for a recommender.",
+    "--interactions", type=source, multiple=True, help="Later events, for a recommender; a file, folder or s3:// URL."
 )
-@click.option(
-    "--history",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Earlier events: what users did before.",
-)
+@click.option("--history", type=source, multiple=True, help="Earlier events: what users did before.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
 def command(
-    release: str, images: Path | str | None, interactions: Path | None, history: Path | None, *, as_json: bool
+    release: str,
+    images: Path | str | None,
+    interactions: tuple[Path | str, ...],
+    history: tuple[Path | str, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """Measure RELEASE on data it has not seen: --images for a classifier, --interactions for a recommender.
 
     RELEASE is a folder that a training wrote, or a model: then its newest release under .larder/releases.
     """
-    if (images is None) == (interactions is None):
+    if (images is None) != bool(interactions):
         raise click.UsageError("Give --images for a classifier, or --interactions for a recommender.")
-    if history is not None and interactions is None:
+    if history and not interactions:
         raise click.UsageError("--history goes with --interactions.")
     path = Folder.here().release(release)
-    measured = (
-        _photos(path, images, Progress(quiet=as_json)) if images else _events(path, cast("Path", interactions), history)
-    )
+    measured = _photos(path, images, Progress(quiet=as_json)) if images else _events(path, interactions, history)
     if as_json:
         click.echo(json.dumps(measured, ensure_ascii=False, indent=2))
     else:
@@ -55,7 +51,9 @@ def _photos(release: Path, images: Path | str, progress: Progress) -> Mapping[st
     return evaluate(release, images, progress=progress)
 
 
-def _events(release: Path, interactions: Path, history: Path | None) -> Mapping[str, object]:
+def _events(
+    release: Path, interactions: tuple[Path | str, ...], history: tuple[Path | str, ...]
+) -> Mapping[str, object]:
     from larder_training.recommender.evaluate import evaluate
 
-    return evaluate(release, interactions, history)
+    return evaluate(release, interactions, history or None)

@@ -9,6 +9,7 @@ from typing import Final, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from larder.errors import InvalidRequest
+from larder_training import bucket
 from larder_training.classifier import remote
 
 Part = Literal["train", "validation", "test"]
@@ -66,7 +67,7 @@ def read_dataset(source: Path | str, label_attribute: str | None = None) -> list
         InvalidRequest: it is none of these; the message names the line that is wrong.
         StoreError: S3 has no such bucket or manifest, or refuses to tell.
     """
-    if remote.is_remote(source):
+    if bucket.is_remote(source):
         name, photos = str(source), list(_in_bucket(str(source), label_attribute))
     else:
         name, photos = Path(source).name, list(_here(Path(source), label_attribute))
@@ -98,7 +99,7 @@ def _in_bucket(url: str, label_attribute: str | None) -> Iterator[Photo]:
         manifest = _Manifest(remote.fetch(url, max_bytes=_MANIFEST_BYTES), PurePosixPath(url).name, url)
         yield from _csv(manifest) if kind == ".csv" else _ground_truth(manifest, label_attribute)
         return
-    for origin, inside in remote.listed(url):
+    for origin, inside in bucket.listed(url):
         label, _, rest = inside.partition("/")
         if rest:
             yield Photo(Path(inside), inside, label, origin=origin)
@@ -188,7 +189,7 @@ def _only_attribute(entry: Mapping[str, object], where: str) -> str:
 
 
 def _photo(source: _Manifest, name: str, label: str, where: str) -> Photo:
-    if remote.is_remote(name) or source.url is not None:
+    if bucket.is_remote(name) or source.url is not None:
         return Photo(Path(name), name, label, origin=remote.beside(source.url or name, name))
     url = urlsplit(name)
     if url.scheme == "file":

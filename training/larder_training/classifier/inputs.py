@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from larder.serving import RESAMPLINGS, Resampling
-from larder_training.classifier import remote
+from larder_training import bucket
 from larder_training.classifier.cache import FOLDER, MAX_BYTES
 from larder_training.classifier.preprocessing import Preprocessing
 
@@ -26,7 +26,7 @@ def _numbers(_context: click.Context, parameter: click.Parameter, value: str | N
 
 
 _FLAGS: Final = (
-    click.argument("data", type=remote.source),
+    click.argument("data", type=bucket.source),
     click.option("--backbone", help="ONNX file or URL (maybe with #sha256=HEX). Without: built-in HOG and colour."),
     click.option("--backbone-spec", type=click.Path(path_type=Path), help="JSON with the backbone's preprocessing."),
     click.option("--mean", callback=_numbers, help="What is subtracted from 0..255 pixels: one number, or R,G,B."),

@@ -5,8 +5,6 @@ whether it still is the object. The cache holds one version of each object and c
 """
 
 import os
-from collections.abc import Iterator
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -14,39 +12,20 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
 from larder.errors import InvalidRequest
+from larder_training.bucket import SCHEME, is_remote, parse, store_of
 
 if TYPE_CHECKING:  # obstore is loaded where S3 is really asked
-    from larder.store import Blob, Store
+    from larder.store import Blob
 
-SCHEME: Final = "s3://"
 MAX_BYTES: Final = 64 * 2**20  # of one photo; larger objects are told as bad and not fetched
 _HEX: Final = 32
 _COPY: Final = ".copy"
-_VARIABLES: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
-
-
-def is_remote(source: Path | str) -> bool:
-    """Whether the text names an object or a prefix in S3."""
-    return isinstance(source, str) and source.startswith(SCHEME)
-
-
-def source(text: str) -> Path | str:
-    """What a command is given, as ``read_dataset`` takes it: an s3:// URL as it is, anything else as a path."""
-    return text if is_remote(text) else Path(text)
 
 
 def cache_folder() -> Path:
     """``$XDG_CACHE_HOME/larder/photos``, or the same under ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "larder" / "photos"
-
-
-def parse(url: str) -> tuple[str, str]:
-    """The bucket and the key of ``s3://bucket/key``. Raises InvalidRequest where one is missing."""
-    bucket, _, key = url.removeprefix(SCHEME).partition("/")
-    if not url.startswith(SCHEME) or not bucket or not key.strip("/"):
-        raise InvalidRequest(f"{url[:80]!r} is no s3://bucket/key: write both.")
-    return bucket, key
 
 
 def beside(manifest: str, name: str) -> str:
@@ -63,21 +42,6 @@ def beside(manifest: str, name: str) -> str:
     return f"{SCHEME}{bucket}/{joined}"
 
 
-def listed(url: str) -> Iterator[tuple[str, str]]:
-    """Every object below ``s3://bucket/prefix`` in the order of their names: its URL and its path below the prefix.
-
-    Markers of folders (empty objects that other objects lie under) and hidden names are not seen.
-    """
-    bucket, _, prefix = url.removeprefix(SCHEME).rstrip("/").partition("/")
-    start = f"{prefix}/" if prefix else ""
-    keys = sorted(entry.key for entry in _bucket(bucket).list(prefix))
-    folders = {str(parent) for key in keys for parent in PurePosixPath(key).parents}
-    for key in keys:
-        inside = key.removeprefix(start)
-        if key not in folders and not any(part.startswith(".") for part in inside.split("/")):
-            yield f"{SCHEME}{bucket}/{key}", inside
-
-
 def fetch(url: str, *, max_bytes: int | None = None) -> Path:
     """The local copy of an object, fetched unless this version is there already: one round trip where it is.
 
@@ -87,7 +51,7 @@ def fetch(url: str, *, max_bytes: int | None = None) -> Path:
         StoreError: the store failed. What was fetched before is kept for the next time.
     """
     bucket, key = parse(url)
-    store, folder = _bucket(bucket), cache_folder() / sha256(f"{bucket}/{key}".encode()).hexdigest()[:_HEX]
+    store, folder = store_of(bucket), cache_folder() / sha256(f"{bucket}/{key}".encode()).hexdigest()[:_HEX]
     limit = MAX_BYTES if max_bytes is None else max_bytes
     known = next(iter(sorted(folder.glob(f"*{_COPY}"))), None)
     if known is None:
@@ -118,15 +82,3 @@ def _keep(blob: "Blob", folder: Path, old: Path | None) -> Path:
     if old is not None and old != path:
         old.unlink(missing_ok=True)
     return path
-
-
-@lru_cache(maxsize=16)
-def _opened(bucket: str, _environment: tuple[str | None, ...]) -> "Store":
-    from larder.store import Store
-
-    return Store.open(SCHEME + bucket)
-
-
-def _bucket(bucket: str) -> "Store":
-    """The bucket's store, opened once for each setting of the variables that decide where and as whom."""
-    return _opened(bucket, tuple(os.environ.get(name) for name in _VARIABLES))

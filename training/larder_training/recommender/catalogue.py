@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,7 +10,9 @@ from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder.serving import ColumnType, ProfileColumn
-from larder_training.recommender.source import MAX_ID, collect, number, scan
+from larder_training.progress import Progress
+from larder_training.recommender.files import Given, opened
+from larder_training.recommender.source import MAX_ID, collect, number, scan, whole
 
 Column = tuple[ColumnType, Sequence[object]]
 CREATED: Final = "CREATION_TIMESTAMP"
@@ -34,21 +35,22 @@ class Table:
     duplicates: int
 
 
-def read_table(path: Path, key: str) -> Table:
-    """Reads items (``key`` ITEM_ID) or users (USER_ID); raises InvalidRequest where the file or a column is wrong."""
-    frame = scan(path, (key,))
-    data = collect(frame, path)
+def read_table(given: Given, key: str, progress: Progress | None = None) -> Table:
+    """Reads items (``key`` ITEM_ID) or users (USER_ID); raises InvalidRequest where a file or a column is wrong."""
+    with opened(given, progress) as files:
+        scans = scan(files, (key,))
+        data = collect(scans, whole(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
     unique = usable.unique(key, keep="first", maintain_order=True).sort(key)
     if not unique.height:
-        raise InvalidRequest(f"{path.name} holds no row with a {key}: give one row for each.")
-    columns = {name: _column(unique, path, name) for name in data.columns if name != key}
+        raise InvalidRequest(f"{files.name} holds no row with a {key}: give one row for each.")
+    columns = {name: _column(unique, files.name, name) for name in data.columns if name != key}
     return Table(
         unique[key].to_list(), columns, data.height, data.height - usable.height, usable.height - unique.height
     )
 
 
-def _column(data: pl.DataFrame, path: Path, name: str) -> Column:
+def _column(data: pl.DataFrame, file: str, name: str) -> Column:
     """A number where every value is one; a category where values recur; a text otherwise."""
     values = data[name]
     numbers = data.select(number(name))[name]
@@ -57,7 +59,7 @@ def _column(data: pl.DataFrame, path: Path, name: str) -> Column:
         return "number", numbers.fill_nan(None).set(numbers.is_infinite().fill_null(value=False), None).to_list()
     if name == CREATED and given.len():
         bad = data[name].filter(numbers.is_null() & values.is_not_null())[0]
-        raise InvalidRequest(f"{path.name}, column {name}: {bad!r:.60} is no number. Give epoch seconds.")
+        raise InvalidRequest(f"{file}, column {name}: {bad!r:.60} is no number. Give epoch seconds.")
     different = given.n_unique()
     recurs = different <= MAX_CATEGORIES and different * 2 <= max(given.len(), 2)
     return "category" if recurs else "text", values.to_list()

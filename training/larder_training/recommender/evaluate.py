@@ -17,17 +17,19 @@ from larder.recommender import Query, Recommender
 from larder.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.vocabulary import Vocabulary
+from larder_training.recommender.files import Given, opened
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
-from larder_training.recommender.measure import headline
-from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, hits
+from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, headline, hits
 from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
 from larder_training.recommender.ranking import NOTHING
 from larder_training.recommender.split import known_users
 
 SEED: Final = 0
-_NOT_READING: Final = frozenset({"rows", "used", "below_threshold", "not_in_catalogue"})
+_NOT_READING: Final = frozenset(
+    {"rows", "used", "below_threshold", "not_in_catalogue", "stray_times", "bots", "bot_users"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class _Asked:
     relevant: int
 
 
-def evaluate(release_folder: Path, interactions: Path, history: Path | None = None) -> dict[str, Any]:
+def evaluate(release_folder: Path, interactions: Given, history: Given | None = None) -> dict[str, Any]:
     """The release's ranking metrics on ``interactions``, with 95 % intervals, against popularity on the same users.
 
     Each user of ``interactions`` is asked for once, as of before them; every item that he then had to do with counts,
@@ -50,15 +52,13 @@ def evaluate(release_folder: Path, interactions: Path, history: Path | None = No
     what is in it may be recommended again where the release was made to repeat. Raises InvalidRequest where no
     interaction is left, and InvalidManifest or InvalidTable where the release cannot be read.
     """
-    manifest = parse(_read(release_folder / MANIFEST))
-    serving = manifest.serving
-    if not isinstance(serving, RecommenderServing):
-        raise InvalidRequest(f"{manifest.model} is a {manifest.kind}: evaluate it with --images, not --interactions.")
-    log, audit = read_interactions(interactions)
+    manifest, serving = open_release(release_folder)
+    with opened(interactions) as files:
+        log, audit = read_interactions(files)
     fresh = log.where(log.time > trained_until(manifest))
     if not len(fresh):
         raise InvalidRequest(
-            f"all {len(log)} events of {interactions.name} were there when the release was trained: give later ones."
+            f"all {len(log)} events of {files.name} were there when the release was trained: give later ones."
         )
     recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
     asked = _asked(fresh, items, _sessions(history, fresh, release_folder, manifest))
@@ -85,6 +85,18 @@ def evaluate(release_folder: Path, interactions: Path, history: Path | None = No
     return {**found, "headline": headline(found)}
 
 
+def open_release(folder: Path) -> tuple[Manifest, RecommenderServing]:
+    """The manifest of a recommender's release folder, and its serving section.
+
+    Raises InvalidRequest where ``folder`` is no release, or one of another kind, and InvalidManifest where its manifest
+    is broken.
+    """
+    manifest = parse(_read(folder / MANIFEST))
+    if not isinstance(manifest.serving, RecommenderServing):
+        raise InvalidRequest(f"{manifest.model} is a {manifest.kind}: evaluate it with --images, not --interactions.")
+    return manifest, manifest.serving
+
+
 def trained_until(manifest: Manifest) -> int:
     """Epoch seconds of the last event that the release was trained on; -1 where its manifest does not tell."""
     data = manifest.training.get("data")
@@ -107,7 +119,7 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _sessions(history: Path | None, fresh: Log, release: Path, manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
+def _sessions(history: Given | None, fresh: Log, release: Path, manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
     """Each user's last items of the history before the interactions begin, newest last; what the release's own row of
     the user was made from is left out.
     """

@@ -1,4 +1,6 @@
-"""One fitted model: the linear item-item matrix, what users have to do with items, and popularity, at one moment."""
+"""One fitted model at one moment: the linear item-item matrix, further sources of users' rows, what leads from item to
+item, what users have to do with items, and popularity.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,9 +12,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.catalogue import Column
+from larder_training.recommender.learner import Material
 from larder_training.recommender.linear import Regression, fit_linear
 from larder_training.recommender.log import Log
-from larder_training.recommender.ranking import Rows, multiply_top, top_rows
+from larder_training.recommender.ranking import Rows, dense_top, multiply_top, top_rows
+from larder_training.recommender.sources import LEARNERS, TRANSITIONS, Part, learn, served_transitions
 
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
@@ -20,6 +25,7 @@ NEIGHBOUR_SLOTS: Final = 100
 _UNIT_QUANTILE: Final = 0.99
 _UNIT_USERS: Final = 1000
 _EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
+_NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,9 @@ class Choices:
 
     ``repeat`` is B's diagonal where ``repeats`` is allowed: how much having had an item speaks for the item itself.
     ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
-    added to each segment's own (few users say little). ``half_life_days`` None: age does not count.
+    added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
+    further learners (``larder_training.recommender.sources``) and the weight of each beside the linear model's 1.
+    ``revisit_weight`` above 0 shows what a session has seen already.
     """
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
@@ -38,19 +46,26 @@ class Choices:
     repeats: bool = True
     repeat: float = 0.1
     trend_half_life_days: float | None = 30.0
+    sources: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
     prior_users: float = 100.0
     user_weight: float = 1.0
     session_weight: float = 0.5
     segment_weight: float = 0.05
     session_decay: float = 0.9
     session_length: int = 20
+    transition_weight: float = 0.0
+    transition_decay: float = 0.5
+    revisit_weight: float = 0.0
+    revisit_decay: float = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """``affinity`` and ``seen`` are ``[users, items]``, ``linear`` is B ``[items, items]`` with a zero diagonal and
     ``repeat`` what stands on it for users' rows, both in the unit of serving; ``present`` is ``[users, items]`` at the
-    trend's half-life, its column sums are popularity.
+    trend's half-life, its column sums are popularity. ``parts`` are the chosen further sources, ``transitions``
+    ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1 (None: not
+    served).
     """
 
     choices: Choices
@@ -59,6 +74,8 @@ class Fitted:
     linear: sp.csr_array
     repeat: float
     present: sp.csr_array
+    parts: tuple[Part, ...] = ()
+    transitions: sp.csr_array | None = None
 
     @property
     def popularity(self) -> NDArray[np.float64]:
@@ -66,23 +83,51 @@ class Fitted:
         return column_sums(self.present)
 
     def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> Rows:
-        """The best items of all users, or of ``users``, by the linear model; without those that a user had, where
-        repeats are not allowed.
+        """The best items of all users, or of ``users``, by all sources; without those that a user had, where repeats
+        are not allowed.
         """
-        chosen = slice(None) if users is None else users
-        hidden = None if self.choices.repeats else self.seen[chosen]
-        return multiply_top(self.affinity[chosen], with_diagonal(self.linear, self.repeat), width, hidden)
+        chosen = np.arange(self.affinity.shape[0]) if users is None else users
+        hidden = None if self.choices.repeats else self.seen
+        linear = with_diagonal(self.linear, self.repeat)
+        if not self.parts:
+            return multiply_top(self.affinity[chosen], linear, width, None if hidden is None else hidden[chosen])
+
+        def scores(asked: NDArray[np.int64]) -> NDArray[np.float32]:
+            total: NDArray[np.float32] = (self.affinity[asked] @ linear).toarray().astype(np.float32)
+            for part in self.parts:
+                part.add(asked, total)
+            if hidden is not None:
+                total[hidden[asked].nonzero()] = 0
+            return total
+
+        return dense_top(scores, chosen, linear.shape[0], width)
 
     def neighbour_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows:
         """The largest entries of each row of B: an item is not its own neighbour."""
         return top_rows(self.linear, width)
 
+    def transition_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows | None:
+        """The largest entries of each row of ``transitions``, where they are served."""
+        return None if self.transitions is None else top_rows(self.transitions, width)
 
-def fit(log: Log, now: int, choices: Choices, advance: Callable[[int], None] = lambda _: None) -> Fitted:
-    """Fits to all of ``log``, which must end before ``now`` (epoch seconds)."""
+
+def fit(
+    log: Log,
+    now: int,
+    choices: Choices,
+    advance: Callable[[int], None] = lambda _: None,
+    columns: Mapping[str, Column] = _NO_COLUMNS,
+    seed: int = 0,
+) -> Fitted:
+    """Fits to all of ``log``, which must end before ``now`` (epoch seconds); ``columns`` are the catalogue's."""
     affinity = affinity_of(log, now, choices)
     linear = fit_linear(affinity, choices.regression, advance)
-    return assemble(log, now, choices, affinity, linear)
+    material = Material(log, now, affinity, columns, seed)
+    wanted = {*choices.sources, *([TRANSITIONS] if choices.transition_weight else [])}
+    learnt = {name: learn(name, material) for name in LEARNERS if name in wanted}
+    parts = tuple(learnt[name].times(weight) for name, weight in sorted(choices.sources.items()))
+    follows = served_transitions(learnt[TRANSITIONS]) if choices.transition_weight else None
+    return assemble(log, now, choices, affinity, linear, parts, follows)
 
 
 def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
@@ -90,13 +135,20 @@ def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
     return affinities(log, event_strengths(log, choices.event_weights, now, choices.half_life_days))
 
 
-def assemble(log: Log, now: int, choices: Choices, affinity: sp.csr_array, linear: sp.csr_array) -> Fitted:
-    """All but the regression, which is the slow part and depends on few of the choices."""
+def assemble(
+    log: Log,
+    now: int,
+    choices: Choices,
+    affinity: sp.csr_array,
+    linear: sp.csr_array,
+    parts: tuple[Part, ...] = (),
+    transitions: sp.csr_array | None = None,
+) -> Fitted:
+    """All but what is learnt, which is the slow part and depends on few of the choices."""
     repeat = choices.repeat if choices.repeats else 0.0
     one = unit(affinity, with_diagonal(linear, repeat))
-    return Fitted(
-        choices, affinity, seen_pairs(log), (linear / one).tocsr(), repeat / one, present_at(log, now, choices)
-    )
+    seen, present = seen_pairs(log), present_at(log, now, choices)
+    return Fitted(choices, affinity, seen, (linear / one).tocsr(), repeat / one, present, parts, transitions)
 
 
 def present_at(log: Log, now: int, choices: Choices) -> sp.csr_array:

@@ -86,8 +86,9 @@ def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Row
     rows = Rows.empty(len(log.users), width + slots)
     rows.items[:, :width], rows.scores[:, :width] = recommended.items, recommended.scores
     used = (recommended.items != EMPTY).sum(axis=1)
-    user, item, place = recent_items(log, slots)
-    rows.items[user, used[user] + place] = item
+    for block in log.blocks():
+        user, item, place = recent_items(log.take(block), slots)
+        rows.items[user, used[user] + place] = item
     return rows
 
 

@@ -8,12 +8,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import seen_pairs
-from larder_training.recommender.log import Log
+from larder_training.recommender.log import PAUSE, Log
 from larder_training.recommender.split import known_users
 
 MAX_TUNING_USERS: Final = 2000
 MAX_TEST_USERS: Final = 10_000  # intervals are narrow enough with these
-_PAUSE: Final = 1800  # seconds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +48,8 @@ class Task:
 
 
 def next_items(history: Log, period: Log, *, known: bool = True) -> Task:
-    """All items of the period, for users with events before it (``known=False``: for those without)."""
+    """All items that an event of the period speaks for, for users with events before it (``known=False``: without)."""
+    period = period.wanted()
     active = known_users(period) & (known_users(history) == known)
     users = np.flatnonzero(active)
     return Task(users, seen_pairs(period)[users], ((),) * len(users))
@@ -63,19 +63,22 @@ def join(first: Task, second: Task) -> Task:
     return both.take(order)
 
 
-def rest_of_session(period: Log, length: int) -> Task:
+def rest_of_session(period: Log, length: int, *, again: bool = False) -> Task:
     """For each user's latest session with something to foretell: the items of its second half that are not in its
-    first, given the first (newest first, ``length`` at most). Users are known from before or not.
+    first (``again``: these too), given the first (newest first, ``length`` at most). Users are known from before or
+    not.
 
     A session ends where half an hour passes without an event.
     """
+    period = period.wanted()
     order = np.argsort(period.user, kind="stable")
     user, item, time = period.user[order], period.item[order], period.time[order]
-    starts = np.flatnonzero(np.append(True, (np.diff(user) != 0) | (np.diff(time) > _PAUSE)))[: len(user)]
+    starts = np.flatnonzero(np.append(True, (np.diff(user) != 0) | (np.diff(time) > PAUSE)))[: len(user)]
     found: dict[int, tuple[tuple[int, ...], NDArray[np.int32]]] = {}
     for events in np.split(np.arange(len(user)), starts[1:]):
         middle = (len(events) + 1) // 2
-        first, rest = item[events[:middle]], np.setdiff1d(item[events[middle:]], item[events[:middle]])
+        first, rest = item[events[:middle]], np.unique(item[events[middle:]])
+        rest = rest if again else np.setdiff1d(rest, first)
         if rest.size:
             found[int(user[events[0]])] = (tuple(dict.fromkeys(first[::-1].tolist()))[:length], rest)
     ends = np.cumsum([0, *(rest.size for _, rest in found.values())])

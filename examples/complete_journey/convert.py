@@ -1,0 +1,75 @@
+"""Converts dunnhumby's "Complete Journey" to the files that ``larder train recommender`` reads.
+
+    python examples/complete_journey/convert.py FOLDER OUT
+
+Reads FOLDER/transactions*.csv, products.csv and demographics.csv (each maybe .gz) with the column names of the R
+package completejourney, and writes OUT/interactions.csv, OUT/items.csv and OUT/users.csv with Amazon Personalize's
+names. Lines without a quantity are dropped and counted.
+"""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+USER_COLUMNS = ("age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
+ITEM_COLUMNS = ("department", "brand", "product_category", "product_type", "package_size", "manufacturer_id")
+
+
+def read(folder: Path, name: str) -> pl.DataFrame:
+    """All files of a name, as text."""
+    found = sorted([*folder.glob(f"{name}*.csv"), *folder.glob(f"{name}*.csv.gz")])
+    if not found:
+        sys.exit(f"{folder} has no {name}.csv or {name}.csv.gz.")
+    return pl.concat(pl.read_csv(path, infer_schema=False) for path in found)
+
+
+def interactions(lines: pl.DataFrame) -> pl.DataFrame:
+    """One purchase a line; EVENT_VALUE is what was paid. The shop's local time is taken as UTC."""
+    return lines.select(
+        pl.col("household_id").alias("USER_ID"),
+        pl.col("product_id").alias("ITEM_ID"),
+        pl.col("transaction_timestamp").str.to_datetime("%Y-%m-%d %H:%M:%S").dt.epoch("s").alias("TIMESTAMP"),
+        pl.lit("purchase").alias("EVENT_TYPE"),
+        pl.col("sales_value").cast(pl.Float64).round(2).alias("EVENT_VALUE"),
+    ).sort("TIMESTAMP", "USER_ID", "ITEM_ID", "EVENT_VALUE")
+
+
+def metadata(table: pl.DataFrame, key: str, name: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    """One row an id, columns in upper case; a manufacturer's number becomes a text, since it counts nothing."""
+    table = table.unique(key, keep="first").sort(key)
+    texts = [pl.format("m{}", each) if each == "manufacturer_id" else pl.col(each) for each in columns]
+    return table.select(
+        pl.col(key).alias(name), *(text.alias(each.upper()) for text, each in zip(texts, columns, strict=True))
+    )
+
+
+def convert(folder: Path, out: Path) -> dict[str, int]:
+    """Writes the three files into ``out`` and returns the counts."""
+    lines = read(folder, "transactions")
+    bought = lines.filter(pl.col("quantity").cast(pl.Float64) > 0)
+    tables = {
+        "interactions": interactions(bought),
+        "items": metadata(read(folder, "products"), "product_id", "ITEM_ID", ITEM_COLUMNS),
+        "users": metadata(read(folder, "demographics"), "household_id", "USER_ID", USER_COLUMNS),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table.write_csv(out / f"{name}.csv")
+    return {
+        "lines": lines.height,
+        "quantity not above 0": lines.height - bought.height,
+        **{name: table.height for name, table in tables.items()},
+    }
+
+
+def main() -> None:
+    """The command line."""
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    for name, count in convert(Path(sys.argv[1]), Path(sys.argv[2])).items():
+        print(f"{count:>8}  {name}")
+
+
+if __name__ == "__main__":
+    main()
