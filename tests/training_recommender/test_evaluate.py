@@ -36,6 +36,29 @@ def test_a_release_is_measured_on_what_came_later(parts: dict[str, Path]) -> Non
     assert told["baselines"]["popularity"]["ndcg@20"]["difference"]["interval"][0] > 0
 
 
+def test_what_a_session_begins_with_tells_how_it_goes_on(parts: dict[str, Path]) -> None:
+    """THEN the release answers better with the first half of a session than without, beyond chance."""
+    told = evaluate(parts["release"], parts["later"])["sessions"]
+    assert 0 < told["users"] <= pl.read_csv(parts["later"])["USER_ID"].n_unique()
+    assert told["metrics"]["ndcg@20"]["mean"] > 0
+    assert told["baselines"]["without_the_session"]["ndcg@20"]["difference"]["interval"][0] > 0
+
+
+def test_items_of_sessions_that_it_does_not_know_count_as_missed(parts: dict[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    times = (4_000_000_000, 4_000_000_060)
+    rows = [f"u0001,{item},{time}" for item, time in zip(("p0001", "never-seen"), times, strict=True)]
+    log.write_text("\n".join(("USER_ID,ITEM_ID,TIMESTAMP", *rows)) + "\n", encoding="utf-8")
+    told = evaluate(parts["release"], log)["sessions"]
+    assert (told["users"], told["metrics"]["recall@20"]["mean"]) == (1, 0.0)
+
+
+def test_a_log_without_sessions_tells_of_none(parts: dict[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("USER_ID,ITEM_ID,TIMESTAMP\nu0001,p0001,4000000000\n", encoding="utf-8")
+    assert "sessions" not in evaluate(parts["release"], log)
+
+
 def test_history_makes_the_sessions(parts: dict[str, Path]) -> None:
     without, told = (
         evaluate(parts["release"], parts["later"]),

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from larder.errors import InvalidRequest
 from larder.manifest import Manifest, parse
 from larder.names import MANIFEST
-from larder.recommender import Query, Recommender
+from larder.recommender import MAX_CLICKS, Query, Recommender
 from larder.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.vocabulary import Vocabulary
@@ -25,6 +25,7 @@ from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
 from larder_training.recommender.ranking import NOTHING
 from larder_training.recommender.split import known_users
+from larder_training.recommender.tasks import MAX_TEST_USERS, rest_of_session
 
 SEED: Final = 0
 _NOT_READING: Final = frozenset(
@@ -49,7 +50,8 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
     those that the release does not know as missed. Events up to the end of the release's own training data are left
     out and counted, unless the manifest does not tell that end. ``history``: events before ``interactions``. Those that
     the release has not seen (later than its training, or of users whom it has no row for) make each user's session;
-    what is in it may be recommended again where the release was made to repeat. Raises InvalidRequest where no
+    what is in it may be recommended again where the release was made to repeat. ``sessions`` holds what the first half
+    of each user's latest session in ``interactions`` says about its second half. Raises InvalidRequest where no
     interaction is left, and InvalidManifest or InvalidTable where the release cannot be read.
     """
     manifest, serving = open_release(release_folder)
@@ -82,7 +84,8 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
         "baselines": {"popularity": told["popularity"]},
         "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in shown.items()},
     }
-    return {**found, "headline": headline(found)}
+    sessions = _rest_of_sessions(recommender, items, fresh, serving)
+    return {**found, **({"sessions": sessions} if sessions else {}), "headline": headline(found)}
 
 
 def open_release(folder: Path) -> tuple[Manifest, RecommenderServing]:
@@ -157,6 +160,38 @@ def _asked(log: Log, items: Vocabulary, sessions: Mapping[str, tuple[str, ...]])
         name = log.users[int(user)]
         asked.append(_Asked(name, sessions.get(name, ()), truth, len(known)))
     return asked
+
+
+def _rest_of_sessions(
+    recommender: Recommender, items: Vocabulary, log: Log, serving: RecommenderServing
+) -> dict[str, Any] | None:
+    """What the release foretells of sessions, given their first halves, against its answers without them; what was
+    clicked already counts, and is shown, where the release was made for people who come back. None without sessions.
+    """
+    again = serving.shows_seen
+    task = rest_of_session(log, min(serving.session_length, MAX_CLICKS), again=again).sample(SEED, MAX_TEST_USERS)
+    if not len(task.users):
+        return None
+    asked = [
+        Query(user=log.users[user], session=[log.items[item] for item in reversed(session)], n=DEPTH)
+        for user, session in zip(task.users, task.sessions, strict=True)
+    ]
+    deaf = [replace(query, session=(), exclude=() if again else query.session) for query in asked]
+    shown = {
+        "larder": _lists(recommender, items, asked),
+        "without_the_session": _lists(recommender, items, deaf),
+    }
+    numbers = [items.number(item) for item in log.items]
+    known = [place for place, number in enumerate(numbers) if number is not None]
+    columns = [number for number in numbers if number is not None]
+    renumber = sp.csr_array((np.ones(len(known), np.int8), (known, columns)), shape=(len(numbers), len(items)))
+    truth = (task.truth.astype(np.int8) @ renumber).astype(bool)
+    told = bootstrap({name: by_user(hits(ranking, truth), task.relevant) for name, ranking in shown.items()}, SEED)
+    return {
+        "users": len(task.users),
+        "metrics": told["larder"],
+        "baselines": {"without_the_session": told["without_the_session"]},
+    }
 
 
 def _lists(recommender: Recommender, items: Vocabulary, queries: Sequence[Query]) -> NDArray[np.int64]:

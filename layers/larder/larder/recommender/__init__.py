@@ -3,7 +3,7 @@ popular among people like him.
 """
 
 from larder.recommender.answer import ALL_USERS, Answer, Because, Recommendation
-from larder.recommender.model import Recommender
+from larder.recommender.model import MAX_CLICKS, Recommender
 from larder.recommender.query import Promotion, Query
 from larder.recommender.request import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
 from larder.recommender.segments import EVERYONE, bin_text, segment_text
@@ -11,6 +11,7 @@ from larder.recommender.segments import EVERYONE, bin_text, segment_text
 __all__ = [
     "ALL_USERS",
     "EVERYONE",
+    "MAX_CLICKS",
     "RANK",
     "RECOMMEND",
     "SIMILAR",
