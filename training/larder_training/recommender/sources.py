@@ -37,13 +37,9 @@ class Part:
         unit = float(np.quantile(np.concatenate(tops), _UNIT_QUANTILE)) if tops else 0.0
         return cls(scorer, 1 / unit if unit > 0 else 0.0)  # nothing is known of anybody, so there is nothing to add
 
-    def times(self, weight: float) -> "Part":
-        """The same with a weight."""
-        return Part(self.scorer, weight * self.factor)
-
-    def add(self, users: NDArray[np.int64], total: NDArray[np.float32]) -> None:
-        """Adds its scores to ``total`` float32 ``[len(users), items]``."""
-        total += np.float32(self.factor) * self.scorer.scores(users)
+    def add(self, users: NDArray[np.int64], total: NDArray[np.float32], weight: float) -> None:
+        """Adds its scores, times ``weight``, to ``total`` float32 ``[len(users), items]``."""
+        total += np.float32(weight * self.factor) * self.scorer.scores(users)
 
 
 def learn(name: str, material: Material) -> Part:
