@@ -174,7 +174,7 @@ def test_a_recommender_without_transitions_has_no_field_of_them(recommender_mani
     assert parse(json.dumps(document).encode()) == recommender_manifest
 
 
-BROKEN_TRANSITIONS = [
+BROKEN_TRANSITIONS: list[tuple[str, Any, str]] = [
     ("serving/transitions", [], "serving.transitions: must be an object"),
     ("serving/transitions", None, "serving.weights.transition: is above 0, but the release has no table"),
     ("serving/transitions", ..., "serving.weights.transition: is above 0, but the release has no table"),

@@ -15,7 +15,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from larder import live, manifest
-from larder.errors import Conflict, InvalidRequest, MissingObject, NotFound, ReleaseError, StoreError
+from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
 from larder.live import Live
 from larder.manifest import Manifest

@@ -166,6 +166,11 @@ class RecommenderServing:
         return tuple(table for table in (self.neighbours, self.transitions, self.segments, self.users) if table)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files that answers are made from: the items' and every table's."""
+        return (self.items_file, *(table.file for table in self.tables))
+
+    @property
     def shows_seen(self) -> bool:
         """Whether a session's own items may come back where a request does not say: people return to them."""
         return self.weights.get("revisit", 0.0) > 0

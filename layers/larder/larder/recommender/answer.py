@@ -1,4 +1,4 @@
-"""What a recommender answers, and its form in JSON. Made for each item of an answer: tuples, which are made quickest."""
+"""What a recommender answers, and its form in JSON. What is made for each item is a tuple, which is made quickest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
