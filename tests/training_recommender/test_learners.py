@@ -7,21 +7,17 @@ from tests.training_recommender.conftest import _log
 
 from larder_training.recommender.affinity import affinities
 from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
-from larder_training.recommender.learner import Learner, Material, Scorer
-from larder_training.recommender.linear import LinearModel
-from larder_training.recommender.log import DAY, Log
-from larder_training.recommender.low_rank import LowRank
-from larder_training.recommender.popular import Popularity
-from larder_training.recommender.user_neighbours import UserNeighbours
 from larder_training.recommender.hidden_markov import HiddenMarkov
 from larder_training.recommender.learner import Learner, Material, Scorer
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
+from larder_training.recommender.low_rank import LowRank
 from larder_training.recommender.markov import Markov, SecondOrderMarkov
 from larder_training.recommender.popular import Popularity
 from larder_training.recommender.revisit import Revisit
 from larder_training.recommender.session_blend import Transitions
 from larder_training.recommender.transitions import CoVisitation
+from larder_training.recommender.user_neighbours import UserNeighbours
 
 LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),

@@ -63,9 +63,7 @@ class Bench:
         history, now = self.fold.history, self.fold.now
         affinity, linear = self._linear(choices)
         parts = {name: self._part(name, choices) for name in needed(choices)}
-        return replace(
-            assemble(history, now, choices, affinity, linear, self.attributes, parts), ranker=ranker
-        )
+        return replace(assemble(history, now, choices, affinity, linear, self.attributes, parts), ranker=ranker)
 
     def _linear(self, choices: Choices) -> tuple[sp.csr_array, sp.csr_array]:
         def make() -> tuple[sp.csr_array, sp.csr_array]:

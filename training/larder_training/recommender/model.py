@@ -141,8 +141,9 @@ class Fitted:
             hidden = None if self.hidden is None else self.hidden[users]
             return multiply_top(self.affinity[users], with_diagonal(self.linear, self.repeat), width, hidden)
         parts = [self._dense(users[block], width) for block in blocks(len(users), 2 * self.linear.shape[0])]
-        items = [rows.items for rows in parts], [rows.scores for rows in parts]
-        return Rows(*(np.concatenate(each) for each in items)) if parts else Rows.empty(0, width)
+        if not parts:
+            return Rows.empty(0, width)
+        return Rows(np.concatenate([rows.items for rows in parts]), np.concatenate([rows.scores for rows in parts]))
 
     def _dense(self, users: NDArray[np.int64], width: int) -> Rows:
         scores = self.scores(users)
@@ -180,7 +181,11 @@ def fit(
 
 def needed(choices: Choices) -> list[str]:
     """The learners of further sources that a model with these choices rests on."""
-    wanted = {*choices.sources, *([TRANSITIONS] if choices.transition_weight else []), *(RANKED if choices.ranker else [])}
+    wanted = {
+        *choices.sources,
+        *([TRANSITIONS] if choices.transition_weight else []),
+        *(RANKED if choices.ranker else []),
+    }
     return [name for name in LEARNERS if name in wanted]
 
 

@@ -43,11 +43,12 @@ class RecommenderOptions:
     against its item; one of a type in ``returns``, of a type with a weight below 0 or with an EVENT_VALUE below 0 takes
     back; one of a type in ``dwell`` counts by how long it lasted. ``bots``: whether users who act faster or longer than
     a person can are left out.
-    ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``ranker``: whether
-    boosted trees may put users' rows into order, where that does better. ``width`` is the number of co-occurring items that each item's regression looks at. ``minutes`` and ``trials`` end the search
-    for settings, whichever comes first (None: no such end); what was not tried keeps its usual value. ``against`` is
-    the folder of a release, mostly the one that is live: both are measured on the same users. Raises InvalidRequest
-    for values that cannot be meant.
+    ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``ranker``:
+    whether boosted trees may put users' rows into order, where that does better. ``width`` is the number of
+    co-occurring items that each item's regression looks at. ``minutes`` and ``trials`` end the search for settings,
+    whichever comes first (None: no such end); what was not tried keeps its usual value. ``against`` is the folder of a
+    release, mostly the one that is live: both are measured on the same users. Raises InvalidRequest for values that
+    cannot be meant.
     """
 
     interactions: Given

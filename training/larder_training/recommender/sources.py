@@ -2,22 +2,30 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.learner import ItemToItem, Learner, Material, Scorer
+from larder_training.recommender.low_rank import LowRank
+from larder_training.recommender.transitions import CoVisitation
 
+TRANSITIONS: Final = "transitions"
 # In the order in which they are tried: the simple ones first.
-LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {}
+LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
+    TRANSITIONS: CoVisitation,
+    "low_rank": partial(LowRank, rank=256),
+    "als": partial(AlternatingLeastSquares, regularization=0.1, alpha=10.0),
+    "bpr": BayesianPersonalizedRanking,
+}
+RANKED: Final = (TRANSITIONS, "als")  # what a ranker hears, whether the blend has taken it or not
 _UNIT_QUANTILE: Final = 0.99
 _UNIT_USERS: Final = 1000
 _BLOCK: Final = 100
-
-
-TRANSITIONS: Final = "transitions"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -157,9 +157,7 @@ class Tuner:
         """The ranker, taught before each fold and asked on it; nothing where a fold has too little before it."""
         school = teacher(choices)
         rankers = [school.teach(bench.fold.now) for bench in self.benches]
-        values = [
-            bench.values(choices, "known", ranker) for bench, ranker in zip(self.benches, rankers, strict=True)
-        ]
+        values = [bench.values(choices, "known", ranker) for bench, ranker in zip(self.benches, rankers, strict=True)]
         if None in rankers:
             return []
         found = np.concatenate(values)
