@@ -21,9 +21,8 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.model import Choices, Fitted, fit
 from larder_training.recommender.outputs import write_tables
 from larder_training.recommender.probes import open_tables, questions, write_answers
-from larder_training.recommender.ranking import Rows, top_rows
 from larder_training.recommender.segments import segment_users
-from larder_training.recommender.served import NO_SEQUEL, Sequel, Served, lists, segment_row, session_matrix
+from larder_training.recommender.served import Served, lists, segment_row, session_matrix
 from larder_training.recommender.split import known_users
 from larder_training.recommender.tasks import Task
 from larder_training.release import write_release
@@ -42,7 +41,18 @@ class World:
 
     log: Log
     fitted: Fitted
-    followed: Rows
+    followed: sp.csr_array
+
+    def models(self) -> dict[str, Fitted]:
+        """The model with transitions, with revisits, with both and with neither."""
+        follows = replace(CHOICES, transition_weight=0.9, transition_decay=0.3)
+        both = replace(follows, revisit_weight=0.4, revisit_decay=0.7)
+        return {
+            "neighbours alone": self.fitted,
+            "transitions": replace(self.fitted, choices=follows, transitions=self.followed),
+            "revisits": replace(self.fitted, choices=replace(CHOICES, revisit_weight=0.4, revisit_decay=0.7)),
+            "both": replace(self.fitted, choices=both, transitions=self.followed),
+        }
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +65,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     shape = (len(log.items), len(log.items))
     counts = sp.coo_array((np.ones(pairs.sum()), (item[:-1][pairs], item[1:][pairs])), shape=shape).tocsr()
     shares = sp.diags_array(1 / np.maximum(counts.sum(axis=1), 1)) @ counts
-    return World(log, fit(log, log.end, CHOICES), top_rows(shares.tocsr(), 40))
-
-
-def sequels(world: World) -> dict[str, Sequel]:
-    followed = Sequel(world.followed, transition_weight=0.9, transition_decay=0.3)
-    return {
-        "neighbours alone": NO_SEQUEL,
-        "transitions": followed,
-        "revisits": Sequel(revisit_weight=0.4, revisit_decay=0.7),
-        "both": replace(followed, revisit_weight=0.4, revisit_decay=0.7),
-    }
+    return World(log, fit(log, log.end, CHOICES), shares.tocsr())
 
 
 def drawn(world: World, seed: int) -> tuple[Task, Task]:
@@ -78,11 +78,11 @@ def drawn(world: World, seed: int) -> tuple[Task, Task]:
     return Task(users, nothing, ((),) * USERS), Task(some, nothing[:SESSIONS], sessions)
 
 
-def write(world: World, sequel: Sequel, folder: Path) -> RecommenderServing:
+def write(world: World, fitted: Fitted, folder: Path) -> RecommenderServing:
     """The tables and probes."""
     segments = segment_users(known_users(world.log), None, None)
     nobody: NDArray[np.int64] = np.zeros(0, np.int64)
-    serving = write_tables(folder, world.log, world.fitted, {}, segments, ([], nobody), {}, sequel)
+    serving = write_tables(folder, world.log, fitted, {}, segments, ([], nobody), {})
     write_answers(folder, "probes.safetensors", serving, questions(world.log, None, [], seed=0))
     return serving
 
@@ -98,10 +98,10 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     app.bundle.cache_clear()
 
 
-def publish(world: World, sequel: Sequel, store: Path) -> None:
+def publish(world: World, fitted: Fitted, store: Path) -> None:
     tables = store.parent / "tables"
     tables.mkdir()
-    serving = write(world, sequel, tables)
+    serving = write(world, fitted, tables)
     release = write_release(
         store.parent / "releases",
         model="shop",
@@ -129,13 +129,13 @@ def ask(**body: object) -> list[str]:
 )
 def test_the_function_answers_what_was_measured(world: World, store: Path, case: str) -> None:
     # GIVEN a release with these tables and weights
-    sequel = sequels(world)[case]
-    publish(world, sequel, store)
-    served = Served.of(world.fitted, np.arange(len(world.log.users)), sequel)
+    fitted = world.models()[case]
+    publish(world, fitted, store)
+    served = Served.of(fitted, np.arange(len(world.log.users)))
     users, items = world.log.users, world.log.items
     for task in drawn(world, seed=1):
         # WHEN the function is asked for each of 1,000 users, and for each of 400 with a session
-        expected = lists(served, CHOICES, task, N, sequel=sequel)
+        expected = lists(served, fitted.choices, task, N)
         for user, session, row in zip(task.users, task.sessions, expected, strict=True):
             clicked = [items[item] for item in reversed(session)]
             answer = ask(user=users[user], session=clicked, n=N)
@@ -144,31 +144,27 @@ def test_the_function_answers_what_was_measured(world: World, store: Path, case:
             assert len(answer) == N
 
 
-def test_sequels_change_the_lists(world: World) -> None:
+def test_transitions_and_revisits_change_the_lists(world: World) -> None:
     """THEN no two of the cases above are the same test twice."""
     _, task = drawn(world, seed=1)
-    found = [
-        lists(Served.of(world.fitted, task.users, each), CHOICES, task, N, sequel=each)
-        for each in sequels(world).values()
-    ]
+    found = [lists(Served.of(each, task.users), each.choices, task, N) for each in world.models().values()]
     assert len({each.tobytes() for each in found}) == 4
 
 
 def test_a_known_user_without_a_session_is_answered_alike_by_all(world: World) -> None:
     task, _ = drawn(world, seed=2)
     plain, both = (
-        lists(Served.of(world.fitted, task.users, each), CHOICES, task, N, sequel=each)
-        for each in (NO_SEQUEL, sequels(world)["both"])
+        lists(Served.of(each, task.users), each.choices, task, N) for each in (world.fitted, world.models()["both"])
     )
     assert np.array_equal(plain, both)
 
 
 def test_a_release_says_what_it_uses_and_nothing_else(world: World, tmp_path: Path) -> None:
     stated = {}
-    for number, (name, sequel) in enumerate(sequels(world).items()):
+    for number, (name, fitted) in enumerate(world.models().items()):
         folder = tmp_path / str(number)
         folder.mkdir()
-        serving = write(world, sequel, folder)
+        serving = write(world, fitted, folder)
         assert {path.name for path in folder.iterdir()} == {*serving.files, "probes.safetensors"}
         weights = {key: value for key, value in serving.weights.items() if key not in {"user", "session", "segment"}}
         stated[name] = (weights, serving.transition_decay, serving.revisit_decay)
@@ -182,11 +178,12 @@ def test_a_release_says_what_it_uses_and_nothing_else(world: World, tmp_path: Pa
 
 def test_probes_touch_transitions(world: World, tmp_path: Path) -> None:
     """GIVEN a release whose transitions were exchanged, THEN a golden question finds it out."""
-    serving = write(world, sequels(world)["transitions"], tmp_path)
+    fitted = world.models()["transitions"]
+    serving = write(world, fitted, tmp_path)
     recommender, other = open_tables(tmp_path, serving), tmp_path / "other"
     other.mkdir()
-    backwards = Rows(world.followed.items[::-1], world.followed.scores[::-1])
-    exchanged = open_tables(other, write(world, replace(sequels(world)["transitions"], transitions=backwards), other))
+    backwards = replace(fitted, transitions=world.followed[::-1].tocsr())
+    exchanged = open_tables(other, write(world, backwards, other))
     asked = [read_query(each, RECOMMEND) for each in questions(world.log, None, [], seed=0)]
     assert any(recommender.recommend(each).ids() != exchanged.recommend(each).ids() for each in asked)
 

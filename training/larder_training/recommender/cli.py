@@ -12,6 +12,7 @@ from larder_training.progress import Progress
 from larder_training.recommender.options import (
     RELEASES,
     Bots,
+    Ranker,
     RecommenderOptions,
     Repeats,
     parse_names,
@@ -74,6 +75,13 @@ def reads_log(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Whether a user may be recommended what he had before; auto chooses on the validation period.",
 )
+@click.option(
+    "--ranker",
+    type=click.Choice(["auto", "never"]),
+    default="auto",
+    show_default=True,
+    help="Whether boosted trees may put users' rows into order, where validation says that it helps.",
+)
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="How long settings may be searched for.")
 @click.option(
     "--trials", type=int, help="How many settings may be tried: with it, the same input gives the same bytes."
@@ -100,6 +108,7 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
     bots: Bots,
     half_life_days: float | None,
     repeats: Repeats,
+    ranker: Ranker,
     minutes: float,
     trials: int | None,
     against: Path | None,
@@ -128,6 +137,7 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
             bots=bots,
             half_life_days=half_life_days,
             repeats=repeats,
+            ranker=ranker,
             minutes=minutes,
             trials=trials,
             against=against,

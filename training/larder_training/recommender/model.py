@@ -12,12 +12,16 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.candidates import Sources
 from larder_training.recommender.catalogue import Column
-from larder_training.recommender.learner import Material
+from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.linear import Regression, fit_linear
 from larder_training.recommender.log import Log
-from larder_training.recommender.ranking import Rows, dense_top, multiply_top, top_rows
-from larder_training.recommender.sources import LEARNERS, TRANSITIONS, Part, learn, served_transitions
+from larder_training.recommender.popular import Popular
+from larder_training.recommender.ranker import Ranker
+from larder_training.recommender.ranker_features import Context
+from larder_training.recommender.ranking import Rows, blocks, dense_rows, hide, multiply_top, top_rows
+from larder_training.recommender.sources import LEARNERS, RANKED, TRANSITIONS, Part, learn, served_transitions
 
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
@@ -26,6 +30,8 @@ _UNIT_QUANTILE: Final = 0.99
 _UNIT_USERS: Final = 1000
 _EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
+_NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
+_NO_PARTS: Final[Mapping[str, Part]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class Choices:
     ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
     added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
     further learners (``larder_training.recommender.sources``) and the weight of each beside the linear model's 1.
-    ``revisit_weight`` above 0 shows what a session has seen already.
+    ``revisit_weight`` above 0 shows what a session has seen already. ``ranker``: users' rows are put into order by
+    boosted trees.
     """
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
@@ -57,50 +64,92 @@ class Choices:
     transition_decay: float = 0.5
     revisit_weight: float = 0.0
     revisit_decay: float = 0.8
+    ranker: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attributes:
+    """What is known of items and users beside events: the catalogue's ``columns``, aligned with ``log.items``, and
+    int32 ``labels`` ``[users]`` by profile column, each user's category or bin, -1 where it is not known.
+    """
+
+    columns: Mapping[str, Column] = field(default_factory=lambda: _NO_COLUMNS)
+    labels: Mapping[str, NDArray[np.int32]] = field(default_factory=lambda: _NO_LABELS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """``affinity`` and ``seen`` are ``[users, items]``, ``linear`` is B ``[items, items]`` with a zero diagonal and
     ``repeat`` what stands on it for users' rows, both in the unit of serving; ``present`` is ``[users, items]`` at the
-    trend's half-life, its column sums are popularity. ``parts`` are the chosen further sources, ``transitions``
+    trend's half-life, its column sums are popularity. ``parts`` are further sources by name, ``transitions``
     ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1 (None: not
-    served).
+    served). ``context`` is what a ``ranker`` looks at; with one, it orders the users' rows.
     """
 
     choices: Choices
+    context: Context
     affinity: sp.csr_array
     seen: sp.csr_array
     linear: sp.csr_array
     repeat: float
     present: sp.csr_array
-    parts: tuple[Part, ...] = ()
+    parts: Mapping[str, Part] = field(default_factory=lambda: _NO_PARTS)
     transitions: sp.csr_array | None = None
+    ranker: Ranker | None = None
 
     @property
     def popularity(self) -> NDArray[np.float64]:
         """``[items]``, the most popular item's being 1."""
         return column_sums(self.present)
 
+    @property
+    def hidden(self) -> sp.csr_array | None:
+        """Bool ``[users, items]``: what must not be in a user's row; None where he may get again what he had."""
+        return None if self.choices.repeats else self.seen
+
+    def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 ``[len(users), items]``: the sum of the linear model and the chosen sources, nothing hidden."""
+        linear = with_diagonal(self.linear, self.repeat)
+        total: NDArray[np.float32] = (self.affinity[users] @ linear).toarray().astype(np.float32)
+        for name, weight in self.choices.sources.items():
+            self.parts[name].add(users, total, weight)
+        return total
+
+    def sources(self) -> Sources:
+        """All that a ranker hears, by name."""
+        own = sp.diags_array(np.full(self.linear.shape[0], 1.0), format="csr")
+        return {
+            "blend": self,
+            "linear": ItemToItem(self.linear, self.affinity),
+            "own": ItemToItem(own, self.affinity),
+            "popular": Popular(self.popularity.astype(np.float32)),
+            **{name: part.scorer for name, part in self.parts.items()},
+        }
+
     def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> Rows:
-        """The best items of all users, or of ``users``, by all sources; without those that a user had, where repeats
-        are not allowed.
+        """The best items of all users, or of ``users``, by all sources, in the ranker's order where there is one;
+        without those that a user had, where repeats are not allowed.
         """
         chosen = np.arange(self.affinity.shape[0]) if users is None else users
-        hidden = None if self.choices.repeats else self.seen
-        linear = with_diagonal(self.linear, self.repeat)
-        if not self.parts:
-            return multiply_top(self.affinity[chosen], linear, width, None if hidden is None else hidden[chosen])
+        rows = self._blended(chosen, width)
+        if self.ranker is None:
+            return rows
+        return self.ranker.rerank(rows, chosen, self.sources(), self.context, self.hidden)
 
-        def scores(asked: NDArray[np.int64]) -> NDArray[np.float32]:
-            total: NDArray[np.float32] = (self.affinity[asked] @ linear).toarray().astype(np.float32)
-            for part in self.parts:
-                part.add(asked, total)
-            if hidden is not None:
-                total[hidden[asked].nonzero()] = 0
-            return total
+    def _blended(self, users: NDArray[np.int64], width: int) -> Rows:
+        if not self.choices.sources:  # then the product stays sparse
+            hidden = None if self.hidden is None else self.hidden[users]
+            return multiply_top(self.affinity[users], with_diagonal(self.linear, self.repeat), width, hidden)
+        parts = [self._dense(users[block], width) for block in blocks(len(users), 2 * self.linear.shape[0])]
+        if not parts:
+            return Rows.empty(0, width)
+        return Rows(np.concatenate([rows.items for rows in parts]), np.concatenate([rows.scores for rows in parts]))
 
-        return dense_top(scores, chosen, linear.shape[0], width)
+    def _dense(self, users: NDArray[np.int64], width: int) -> Rows:
+        scores = self.scores(users)
+        if self.hidden is not None:
+            hide(scores, self.hidden[users])
+        return dense_rows(scores, width)
 
     def neighbour_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows:
         """The largest entries of each row of B: an item is not its own neighbour."""
@@ -111,23 +160,33 @@ class Fitted:
         return None if self.transitions is None else top_rows(self.transitions, width)
 
 
+NO_ATTRIBUTES: Final = Attributes()
+
+
 def fit(
     log: Log,
     now: int,
     choices: Choices,
+    attributes: Attributes = NO_ATTRIBUTES,
     advance: Callable[[int], None] = lambda _: None,
-    columns: Mapping[str, Column] = _NO_COLUMNS,
     seed: int = 0,
 ) -> Fitted:
-    """Fits to all of ``log``, which must end before ``now`` (epoch seconds); ``columns`` are the catalogue's."""
+    """Fits to all of ``log``, which must end before ``now`` (epoch seconds), all but a ranker."""
     affinity = affinity_of(log, now, choices)
     linear = fit_linear(affinity, choices.regression, advance)
-    material = Material(log, now, affinity, columns, seed)
-    wanted = {*choices.sources, *([TRANSITIONS] if choices.transition_weight else [])}
-    learnt = {name: learn(name, material) for name in LEARNERS if name in wanted}
-    parts = tuple(learnt[name].times(weight) for name, weight in sorted(choices.sources.items()))
-    follows = served_transitions(learnt[TRANSITIONS]) if choices.transition_weight else None
-    return assemble(log, now, choices, affinity, linear, parts, follows)
+    material = Material(log, now, affinity, attributes.columns, seed)
+    parts = {name: learn(name, material) for name in needed(choices)}
+    return assemble(log, now, choices, affinity, linear, attributes, parts)
+
+
+def needed(choices: Choices) -> list[str]:
+    """The learners of further sources that a model with these choices rests on."""
+    wanted = {
+        *choices.sources,
+        *([TRANSITIONS] if choices.transition_weight else []),
+        *(RANKED if choices.ranker else []),
+    }
+    return [name for name in LEARNERS if name in wanted]
 
 
 def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
@@ -141,14 +200,23 @@ def assemble(
     choices: Choices,
     affinity: sp.csr_array,
     linear: sp.csr_array,
-    parts: tuple[Part, ...] = (),
-    transitions: sp.csr_array | None = None,
+    attributes: Attributes,
+    parts: Mapping[str, Part],
 ) -> Fitted:
     """All but what is learnt, which is the slow part and depends on few of the choices."""
     repeat = choices.repeat if choices.repeats else 0.0
     one = unit(affinity, with_diagonal(linear, repeat))
-    seen, present = seen_pairs(log), present_at(log, now, choices)
-    return Fitted(choices, affinity, seen, (linear / one).tocsr(), repeat / one, present, parts, transitions)
+    return Fitted(
+        choices=choices,
+        context=Context(log, now, attributes.columns, attributes.labels),
+        affinity=affinity,
+        seen=seen_pairs(log),
+        linear=(linear / one).tocsr(),
+        repeat=repeat / one,
+        present=present_at(log, now, choices),
+        parts=parts,
+        transitions=served_transitions(parts[TRANSITIONS]) if choices.transition_weight else None,
+    )
 
 
 def present_at(log: Log, now: int, choices: Choices) -> sp.csr_array:

@@ -14,7 +14,6 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.model import HISTORY_SLOTS, USER_SLOTS, Fitted
 from larder_training.recommender.ranking import Rows
 from larder_training.recommender.segments import Segments, segment_rows
-from larder_training.recommender.served import NO_SEQUEL, Sequel
 from larder_training.tables import write_dense, write_keyed, write_vocabulary
 
 ITEMS: Final = "items.safetensors"
@@ -33,9 +32,8 @@ def write_tables(
     segments: Segments,
     newcomers: tuple[Sequence[str], NDArray[np.int64]],
     profile: Mapping[str, ProfileColumn],
-    sequel: Sequel = NO_SEQUEL,
 ) -> RecommenderServing:
-    """Writes the four tables into ``folder``, and that of ``sequel``'s transitions where they weigh something.
+    """Writes the four tables into ``folder``, and that of transitions where they weigh something.
 
     ``newcomers``: ids of users who have a profile but no event, and each one's segment: they get that segment's popular
     items as their row, since a request may name them without telling their profile again.
@@ -47,7 +45,7 @@ def write_tables(
     ids, rows = newcomers
     known = with_history(fitted.user_rows(), log)
     users = _stack(known, popular, rows)
-    follows = sequel.transitions if sequel.transition_weight > 0 else None
+    follows = fitted.transition_rows()
     write_vocabulary(folder / ITEMS, log.items, columns)
     return RecommenderServing(
         items_file=ITEMS,
@@ -63,14 +61,14 @@ def write_tables(
             "user": choices.user_weight,
             "session": choices.session_weight,
             "segment": choices.segment_weight,
-            **({"transition": sequel.transition_weight} if follows else {}),
-            **({"revisit": sequel.revisit_weight} if sequel.revisit_weight > 0 else {}),
+            **({"transition": choices.transition_weight} if follows else {}),
+            **({"revisit": choices.revisit_weight} if choices.revisit_weight > 0 else {}),
         },
         session_decay=choices.session_decay,
         session_length=choices.session_length,
         transitions=_write_rows(folder / TRANSITIONS, follows) if follows else None,
-        transition_decay=sequel.transition_decay if follows else 1.0,
-        revisit_decay=sequel.revisit_decay if sequel.revisit_weight > 0 else 1.0,
+        transition_decay=choices.transition_decay if follows else 1.0,
+        revisit_decay=choices.revisit_decay if choices.revisit_weight > 0 else 1.0,
     )
 
 

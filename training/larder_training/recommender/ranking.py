@@ -134,24 +134,6 @@ def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hide: sp.c
     return rows
 
 
-def dense_top(
-    scores: Callable[[NDArray[np.int64]], NDArray[np.float32]], users: NDArray[np.int64], items: int, width: int
-) -> Rows:
-    """The ``width`` best items above 0 of each of ``users``, from dense scores that ``scores`` gives for some of them
-    at a time, on all cores; ordered as ``top_rows``'s.
-    """
-    rows = Rows.empty(len(users), width)
-
-    def fill(start: int, end: int) -> None:
-        for row, values in enumerate(scores(users[start:end]).astype(np.float16), start):
-            places = best(values, width)
-            rows.items[row, : places.size] = places
-            rows.scores[row, : places.size] = values[places]
-
-    in_blocks(len(users), max(1, CELLS // 8 // max(items, 1)), fill)
-    return rows
-
-
 def without(matrix: sp.csr_array, hidden: sp.csr_array) -> sp.csr_array:
     """``matrix`` with its entries at ``hidden``'s places set to 0."""
     shown: sp.csr_array = (matrix - matrix.multiply(hidden)).tocsr()

@@ -5,7 +5,6 @@ that are equal there are equal here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,24 +15,6 @@ from larder_training.recommender.model import Choices, Fitted
 from larder_training.recommender.ranking import NOTHING, Rows, best, blocks, rank
 from larder_training.recommender.segments import SEGMENT_SLOTS
 from larder_training.recommender.tasks import Task
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sequel:
-    """What a session says beside its neighbours: what followed its items, and that people come back to them.
-
-    ``transitions``: the table's rows, one an item, or None where there is none. The k-th newest item of a session
-    counts ``transition_weight * transition_decay**k`` there, and ``revisit_weight * revisit_decay**k`` for itself.
-    """
-
-    transitions: Rows | None = None
-    transition_weight: float = 0.0
-    transition_decay: float = 1.0
-    revisit_weight: float = 0.0
-    revisit_decay: float = 1.0
-
-
-NO_SEQUEL: Final = Sequel()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +29,7 @@ class Served:
     transitions: sp.csr_array | None = None
 
     @classmethod
-    def of(cls, fitted: Fitted, users: NDArray[np.int64], sequel: Sequel = NO_SEQUEL) -> "Served":
+    def of(cls, fitted: Fitted, users: NDArray[np.int64]) -> "Served":
         """Cuts and rounds a model as its tables do; all users but ``users`` (ascending) are left without a row."""
         items = fitted.linear.shape[0]
         rows = fitted.user_rows(users).matrix(items)
@@ -56,7 +37,8 @@ class Served:
         lengths[users] = np.diff(rows.indptr)
         ends = np.concatenate(([0], np.cumsum(lengths)))
         placed = sp.csr_array((rows.data, rows.indices, ends), shape=fitted.affinity.shape)
-        transitions = None if sequel.transitions is None else sequel.transitions.matrix(items)
+        follows = fitted.transition_rows()
+        transitions = None if follows is None else follows.matrix(items)
         return cls(placed, fitted.neighbour_rows().matrix(items), segment_row(fitted.popularity), transitions)
 
 
@@ -75,28 +57,23 @@ def segment_row(popularity: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def lists(
-    served: Served,
-    choices: Choices,
-    task: Task,
-    n: int,
-    hidden: sp.csr_array | None = None,
-    sequel: Sequel = NO_SEQUEL,
+    served: Served, choices: Choices, task: Task, n: int, hidden: sp.csr_array | None = None
 ) -> NDArray[np.int64]:
     """int64 ``[task's users, n]``: the best items for each user and his session; -1 where there are no more.
 
-    Items of the session are left out where ``sequel`` knows no revisits, as serving leaves them out then unless it is
+    Items of the session are left out where the model knows no revisits, as serving leaves them out then unless it is
     asked not to; so are the entries of ``hidden``, bool ``[users, items]``, as a request's ``exclude`` leaves them out.
     """
     items = served.neighbours.shape[0]
     users = served.users[task.users] * choices.user_weight
     length, rows = choices.session_length, served.neighbours
     parts = [(choices.session_weight, choices.session_decay)]
-    if served.transitions is not None and sequel.transition_weight:
-        parts.append((sequel.transition_weight, sequel.transition_decay))
+    if served.transitions is not None and choices.transition_weight:
+        parts.append((choices.transition_weight, choices.transition_decay))
         rows = sp.vstack((rows, served.transitions), format="csr")
     sessions = session_matrix(task, parts, length, items)
-    revisits = session_matrix(task, [(sequel.revisit_weight, sequel.revisit_decay)], length, items)
-    seen = None if sequel.revisit_weight > 0 else session_matrix(task, [(1.0, 1.0)], None, items)
+    revisits = session_matrix(task, [(choices.revisit_weight, choices.revisit_decay)], length, items)
+    seen = None if choices.revisit_weight > 0 else session_matrix(task, [(1.0, 1.0)], None, items)
     segment = served.popular * choices.segment_weight
 
     def scores(block: slice) -> NDArray[np.float64]:

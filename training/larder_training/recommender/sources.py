@@ -2,22 +2,30 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.learner import ItemToItem, Learner, Material, Scorer
+from larder_training.recommender.low_rank import LowRank
+from larder_training.recommender.transitions import CoVisitation
 
+TRANSITIONS: Final = "transitions"
 # In the order in which they are tried: the simple ones first.
-LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {}
+LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
+    TRANSITIONS: CoVisitation,
+    "low_rank": partial(LowRank, rank=256),
+    "als": partial(AlternatingLeastSquares, regularization=0.1, alpha=10.0),
+    "bpr": BayesianPersonalizedRanking,
+}
+RANKED: Final = (TRANSITIONS, "als")  # what a ranker hears, whether the blend has taken it or not
 _UNIT_QUANTILE: Final = 0.99
 _UNIT_USERS: Final = 1000
 _BLOCK: Final = 100
-
-
-TRANSITIONS: Final = "transitions"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,13 +45,9 @@ class Part:
         unit = float(np.quantile(np.concatenate(tops), _UNIT_QUANTILE)) if tops else 0.0
         return cls(scorer, 1 / unit if unit > 0 else 0.0)  # nothing is known of anybody, so there is nothing to add
 
-    def times(self, weight: float) -> "Part":
-        """The same with a weight."""
-        return Part(self.scorer, weight * self.factor)
-
-    def add(self, users: NDArray[np.int64], total: NDArray[np.float32]) -> None:
-        """Adds its scores to ``total`` float32 ``[len(users), items]``."""
-        total += np.float32(self.factor) * self.scorer.scores(users)
+    def add(self, users: NDArray[np.int64], total: NDArray[np.float32], weight: float) -> None:
+        """Adds its scores, times ``weight``, to ``total`` float32 ``[len(users), items]``."""
+        total += np.float32(weight * self.factor) * self.scorer.scores(users)
 
 
 def learn(name: str, material: Material) -> Part:

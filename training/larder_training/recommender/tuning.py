@@ -4,7 +4,7 @@ Grids are short and climbed from where they begin, since around the values that 
 flat and each step costs a fit. A further source of scores is taken only where it helps beyond noise.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from larder_training.progress import Progress
 from larder_training.recommender.bench import Bench, ndcg
 from larder_training.recommender.folds import MIN_USERS, Fold
+from larder_training.recommender.lessons import Teacher
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.model import Choices, present_at
 from larder_training.recommender.options import RecommenderOptions
@@ -50,8 +51,11 @@ class Tuner:
     trials: Trials
     choices: Choices
 
-    def run(self) -> Choices:
-        """Chooses all there is to choose; with too few users or events to choose by, keeps the starting values."""
+    def run(self, teacher: Callable[[Choices], Teacher]) -> Choices:
+        """Chooses all there is to choose; with too few users or events to choose by, keeps the starting values.
+
+        ``teacher`` gives one for a model with some choices.
+        """
         asked = sum(len(bench.fold.known.users) for bench in self.benches)
         if asked < MIN_USERS:
             self.progress.say(f"Only {asked} users to choose by: the usual settings are kept.")
@@ -62,7 +66,7 @@ class Tuner:
         if sum(len(bench.fold.sessions.users) for bench in self.benches) >= MIN_USERS:
             self._choose_session()
         self._choose_sources()
-        self._choose_model()
+        self._choose_model(teacher)
         if self.trials.cut_short:
             self.progress.say("The budget is spent: what was not tried keeps its usual setting.")
         return self.choices
@@ -130,22 +134,34 @@ class Tuner:
         self.trials.keep(number)
         return True
 
-    def _choose_model(self) -> None:
-        """Of popularity, the linear model, and it with one source after the other: the simplest that is as good as the
-        best, within noise.
+    def _choose_model(self, teacher: Callable[[Choices], Teacher]) -> None:
+        """Of popularity, the linear model, it with one source after the other, and all of them put into order by a
+        ranker: the simplest that is as good as the best, within noise.
         """
         steps = list(self.choices.sources.items())
-        models = {"popularity": replace(self.choices, user_weight=0.0, sources={})}
+        tried = [self._model("popularity", replace(self.choices, user_weight=0.0, sources={}))]
         for count in range(len(steps) + 1):
             name = " + ".join(["linear", *(source for source, _ in steps[:count])])
-            models[name] = replace(self.choices, sources=dict(steps[:count]))
-        tried = []
-        for name, choices in models.items():
-            values = self.values(choices, "known")
-            tried.append((choices, values, self.trials.add("model", name, "known", values)))
+            tried.append(self._model(name, replace(self.choices, sources=dict(steps[:count]))))
+        if self.options.ranker == "auto" and not self.trials.spent():
+            tried += self._ranked(replace(self.choices, ranker=True), teacher)
         best = max(tried, key=lambda each: float(each[1].mean()))[1]
         self.choices, _, number = next(each for each in tried if within_noise(each[1], best))
         self.trials.keep(number)
+
+    def _model(self, name: str, choices: Choices) -> tuple[Choices, Values, int]:
+        values = self.values(choices, "known")
+        return choices, values, self.trials.add("model", name, "known", values)
+
+    def _ranked(self, choices: Choices, teacher: Callable[[Choices], Teacher]) -> list[tuple[Choices, Values, int]]:
+        """The ranker, taught before each fold and asked on it; nothing where a fold has too little before it."""
+        school = teacher(choices)
+        rankers = [school.teach(bench.fold.now) for bench in self.benches]
+        values = [bench.values(choices, "known", ranker) for bench, ranker in zip(self.benches, rankers, strict=True)]
+        if None in rankers:
+            return []
+        found = np.concatenate(values)
+        return [(choices, found, self.trials.add("model", "all, ranked by trees", "known", found))]
 
     def _choose_number(self, name: str, values: Iterable[float], question: Question, begin: int) -> None:
         candidates = [replace(self.choices, **{name: value}) for value in values]  # type: ignore[arg-type]  # floats
