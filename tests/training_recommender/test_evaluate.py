@@ -107,3 +107,11 @@ def test_items_that_it_does_not_know_count_as_missed(parts: dict[str, Path], tmp
 def test_a_folder_that_is_no_release_is_refused(tmp_path: Path, shop: ShopFiles) -> None:
     with pytest.raises(InvalidRequest, match="give the folder that `larder train` printed"):
         evaluate(tmp_path, shop.interactions)
+
+
+def test_what_is_sent_back_is_no_right_answer(parts: dict[str, Path], tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    head = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE\n"
+    log.write_text(head + "u0001,p0001,4000000000,pay,\nu0001,p0002,4000000001,pay,-5\n", encoding="utf-8")
+    told = evaluate(parts["release"], log)
+    assert told["relevant_items"] == told["events"]["used"] == told["events"]["against_their_item"] == 1

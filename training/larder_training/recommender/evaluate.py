@@ -21,9 +21,11 @@ from larder_training.recommender.files import Given, opened
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
 from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, headline, hits
+from larder_training.recommender.options import Signals
 from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
 from larder_training.recommender.ranking import NOTHING
+from larder_training.recommender.signals import with_signals
 from larder_training.recommender.split import known_users
 from larder_training.recommender.tasks import MAX_TEST_USERS, rest_of_session
 
@@ -46,21 +48,24 @@ class _Asked:
 def evaluate(release_folder: Path, interactions: Given, history: Given | None = None) -> dict[str, Any]:
     """The release's ranking metrics on ``interactions``, with 95 % intervals, against popularity on the same users.
 
-    Each user of ``interactions`` is asked for once, as of before them; every item that he then had to do with counts,
-    those that the release does not know as missed. Events up to the end of the release's own training data are left
-    out and counted, unless the manifest does not tell that end. ``history``: events before ``interactions``. Those that
-    the release has not seen (later than its training, or of users whom it has no row for) make each user's session;
-    what is in it may be recommended again where the release was made to repeat. ``sessions`` holds what the first half
-    of each user's latest session in ``interactions`` says about its second half. Raises InvalidRequest where no
-    interaction is left, and InvalidManifest or InvalidTable where the release cannot be read.
+    Each user of ``interactions`` is asked for once, as of before them; every item that he then had to do with
+    counts, those that the release does not know as missed; returns and poor ratings do not, as in its training.
+    Events up to the end of the release's own training data are left out and counted, unless the manifest does not
+    tell that end. ``history``: events before ``interactions``. Those that the release has not seen (later than its
+    training, or of users whom it has no row for) make each user's session; what is in it may be recommended again
+    where the release was made to repeat. ``sessions`` holds what the first half of each user's latest session in
+    ``interactions`` says about its second half. Raises InvalidRequest where no interaction is left, and InvalidManifest
+    or InvalidTable where the release cannot be read.
     """
     manifest, serving = open_release(release_folder)
     with opened(interactions) as files:
         log, audit = read_interactions(files)
-    fresh = log.where(log.time > trained_until(manifest))
+    later = log.where(log.time > trained_until(manifest))
+    fresh = with_signals(later, _signals(manifest, log)).wanted()
     if not len(fresh):
         raise InvalidRequest(
-            f"all {len(log)} events of {files.name} were there when the release was trained: give later ones."
+            f"all {len(log)} events of {files.name} were there when the release was trained, or are returns: "
+            "give later ones."
         )
     recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
     asked = _asked(fresh, items, _sessions(history, fresh, release_folder, manifest))
@@ -79,7 +84,12 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
         "users": len(asked),
         "relevant_items": int(relevant.sum()),
         "unknown_items": int(relevant.sum()) - int(truth.nnz),
-        "events": {"used": len(fresh), "already_trained_on": len(log) - len(fresh), **_dropped(audit.document())},
+        "events": {
+            "used": len(fresh),
+            "already_trained_on": len(log) - len(later),
+            "against_their_item": len(later) - len(fresh),
+            **_dropped(audit.document()),
+        },
         "metrics": told["larder"],
         "baselines": {"popularity": told["popularity"]},
         "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in shown.items()},
@@ -105,6 +115,18 @@ def trained_until(manifest: Manifest) -> int:
     data = manifest.training.get("data")
     last = data.get("last") if isinstance(data, Mapping) else None
     return last if isinstance(last, int) else -1
+
+
+def _signals(manifest: Manifest, log: Log) -> Signals:
+    """What the release was told of single events, as far as this log has such types."""
+    told = manifest.training.get("signals")
+    told = told if isinstance(told, Mapping) else {}
+    known = set(log.events)
+    scales = {name: (float(worst), float(best)) for name, (worst, best) in told.get("scales", {}).items()}
+    return Signals(
+        tuple(name for name in told.get("returns", ()) if name in known),
+        {name: scale for name, scale in scales.items() if name in known},
+    )
 
 
 def repeats_allowed(manifest: Manifest) -> bool:
