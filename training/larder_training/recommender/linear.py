@@ -60,8 +60,8 @@ def fit_linear(
         advance: told the number of items done since its last call.
 
     Memory: the Gram matrix (4 bytes for each pair of items up to 512 MiB; beyond, 12 bytes for each pair that
-    co-occurs), 12 bytes for each entry of B (at most ``width`` an item), and ``8 * width**2`` bytes a thread. The same
-    bytes come out for any number of threads.
+    co-occurs, and 16 while it is made), 40 bytes for each entry of B (at most ``width`` an item) while it is put
+    together and 12 afterwards, and ``8 * width**2`` bytes a thread. The same bytes come out for any number of threads.
     """
     order = _rarest_first(affinity)
     gram = _gram(affinity[:, order], settings.user_exponent)
@@ -86,8 +86,8 @@ def fit_linear(
 
 
 def _rarest_first(affinity: sp.csr_array) -> NDArray[np.intp]:
-    """Items by how many users have them. Numbered so, no item has many partners after it: as few as the square root of
-    twice the pairs of one user's items allow, where the most popular item has nearly all items as partners.
+    """Items by how many users have them, so that few partners have a higher number than an item itself: of Gowalla's
+    40,981 items the most popular has 19,972 partners, but none has more than 2,763 that are more popular.
     """
     return np.argsort(np.bincount(affinity.indices, minlength=affinity.shape[1]), kind="stable")
 
@@ -131,7 +131,7 @@ def _gram(affinity: sp.csr_array, exponent: float) -> _Gram:
     matrix = cut_histories(affinity)
     degree = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
     weighted = sp.diags_array(degree**-exponent) @ matrix
-    product = (weighted.T @ matrix).tocsr()
+    product = weighted.T.tocsr() @ matrix  # rows by rows: as columns by columns, it would be turned into rows once more
     product.data = product.data.astype(np.float32)
     product.sort_indices()
     items = product.shape[0]

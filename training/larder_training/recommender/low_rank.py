@@ -41,7 +41,7 @@ class LowRank:
     user_exponent: float = 0.3
     item_exponent: float = 0.5
     rescale: float = 0.4
-    iterations: int = 2
+    iterations: int = 3
     oversampling: int = 64
 
     def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> "Factors":
