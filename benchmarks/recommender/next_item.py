@@ -43,8 +43,8 @@ from larder_training.recommender.session_blend import SessionFormula, blend_tabl
 from larder_training.recommender.session_neighbours import SessionNeighbours
 from larder_training.recommender.transitions import CoVisitation
 
-DECAYS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.95)
-WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+DECAYS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0)
 PARTS = ("co-visitation", "Markov", "hidden Markov")  # of the table ``transitions``
 TOGETHER = "together, as served"
 CHOOSING = 4_000
