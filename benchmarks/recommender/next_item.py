@@ -40,10 +40,11 @@ from larder_training.recommender.metrics import bootstrap
 from larder_training.recommender.popular import Popularity
 from larder_training.recommender.sequences import Cases, Scores, every_next, leave_one_out, next_item_values, ranks
 from larder_training.recommender.session_blend import SessionFormula, blend_tables, typical_best
+from larder_training.recommender.session_neighbours import SessionNeighbours
 from larder_training.recommender.transitions import CoVisitation
 
-DECAYS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.95)
-WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+DECAYS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0)
 PARTS = ("co-visitation", "Markov", "hidden Markov")  # of the table ``transitions``
 TOGETHER = "together, as served"
 CHOOSING = 4_000
@@ -255,9 +256,11 @@ def measure(split: Split, choice: Choice, arguments: argparse.Namespace) -> None
     log, seed, k = split.refit, arguments.seed, arguments.k
     found, popular = tables(log, seed, choice.covisitation, not arguments.without_linear), popularity(log, seed)
     chain = SecondOrderMarkov().fit(material(log, seed))
+    others = SessionNeighbours().fit(material(log, seed))
     systems: dict[str, Scores] = {TOGETHER: as_served(choice, found)}
     systems |= {name: by_table(table, choice.decays[name]) for name, table in found.items()}
     systems["Markov, second order"] = lambda cases: chain.after(cases.last_two())
+    systems["session neighbours"] = lambda cases: others.votes(cases.recent(SessionNeighbours().history_decay))
     systems["popularity"] = lambda cases: np.repeat(popular[None], len(cases), axis=0)
     if arguments.hide_known:
         del systems["revisit"]

@@ -16,6 +16,7 @@ from larder_training.recommender.markov import Markov, SecondOrderMarkov
 from larder_training.recommender.popular import Popularity
 from larder_training.recommender.revisit import Revisit
 from larder_training.recommender.session_blend import Transitions
+from larder_training.recommender.session_neighbours import SessionNeighbours
 from larder_training.recommender.transitions import CoVisitation
 from larder_training.recommender.user_neighbours import UserNeighbours
 
@@ -32,6 +33,7 @@ LEARNERS: dict[str, Learner] = {
     "Markov, second order": SecondOrderMarkov(),
     "hidden Markov": HiddenMarkov(states=4),
     "revisit": Revisit(),
+    "session neighbours": SessionNeighbours(),
     "transitions": Transitions(((1.0, CoVisitation()), (0.3, Markov()))),
 }
 

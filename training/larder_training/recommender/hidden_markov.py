@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.histories import Histories, recent_items
 from larder_training.recommender.learner import ItemToItem, Material
+from larder_training.recommender.linear import single_threaded_blas
 from larder_training.recommender.sparse_rows import strongest
 from larder_training.recommender.transitions import CoVisitation, count_pairs
 
@@ -38,8 +39,15 @@ class HiddenMarkov:
 
     def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """Learns; ``advance`` is told rounds."""
+        log = material.log
+        with single_threaded_blas():
+            table = self._learn(material, advance).table(self.width)
+        return ItemToItem(table, recent_items(log, self.history_decay))
+
+    def _learn(self, material: Material, advance: Callable[[int], None]) -> "Model":
         log, items = material.log, len(material.log.items)
-        pieces = Pieces.of(log.item[Histories.of(log).order], Histories.of(log).starts, self.longest)
+        histories = Histories.of(log)
+        pieces = Pieces.of(log.item[histories.order], histories.starts, self.longest)
         groups = cluster(count_pairs(log, material.now, CoVisitation(backward=1.0)), self.states, material.seed)
         model = begin(pieces, groups, self.states, items)
         before = -np.inf
@@ -49,7 +57,7 @@ class HiddenMarkov:
             if likelihood - before < self.tolerance * len(pieces.item):
                 break
             before = likelihood
-        return ItemToItem(model.table(self.width), recent_items(log, self.history_decay))
+        return model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,8 +16,8 @@ from larder_training.recommender.histories import Histories, newest_first
 from larder_training.recommender.log import Log
 from larder_training.recommender.metrics import Values
 
-_CELLS = 2**26  # scores at a time, most of them 0 and not stored
-_HIDDEN = -1e30  # far below any score
+_CELLS = 2**25  # scores at a time, 128 MiB where they are dense
+_HIDDEN = np.float32(-1e30)  # far below any score
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,19 +118,22 @@ def ranks(cases: Cases, scores: Scores, hide_known: bool, seed: int = 0) -> NDAr
     found = np.empty(len(cases), np.int64)
     for block in _blocks(len(cases), cases.items):
         some = cases.where(block)
-        values = sp.csr_array(scores(some)).astype(np.float32)
-        if hide_known:
-            known = some.recent(1.0)
-            known.data = np.full(known.nnz, _HIDDEN)
-            values = (values + known.astype(np.float32)).tocsr()
-        ahead, ties = _ahead_and_ties(values, some.target)
+        values = scores(some)
+        known = some.recent(1.0) if hide_known else sp.csr_array((len(some), cases.items))
+        if isinstance(values, np.ndarray):
+            ahead, ties = _ahead_and_ties_dense(values.astype(np.float32), known, some.target)
+        else:
+            ahead, ties = _ahead_and_ties(values.astype(np.float32), known, some.target)
         found[block] = ahead + random.integers(0, ties + 1)
     return found
 
 
-def _ahead_and_ties(values: sp.csr_array, target: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _ahead_and_ties(
+    values: sp.csr_array, known: sp.csr_array, target: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How many items of each row are above the target's value, and how many others equal it."""
     cases, items = values.shape
+    values = (values + (known > 0) * _HIDDEN).tocsr()
     stored = np.diff(values.indptr)
     row = np.repeat(np.arange(cases), stored)
     wanted = np.zeros(cases, np.float32)
@@ -141,6 +144,14 @@ def _ahead_and_ties(values: sp.csr_array, target: NDArray[np.int64]) -> tuple[ND
     ahead += np.where(wanted < 0, items - stored, 0)
     ties += np.where(wanted == 0, items - stored, 0)
     return ahead, ties - 1  # the target ties with itself
+
+
+def _ahead_and_ties_dense(
+    values: NDArray[np.float32], known: sp.csr_array, target: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    values[known.tocoo().coords] = _HIDDEN
+    wanted = values[np.arange(len(values)), target][:, None]
+    return (values > wanted).sum(axis=1), (values == wanted).sum(axis=1) - 1
 
 
 def next_item_values(ranked: NDArray[np.int64], k: int) -> Values:
