@@ -1,8 +1,8 @@
 """Three real shops as the files that ``larder train recommender`` reads."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
 from typing import Final
 
 import polars as pl
@@ -16,10 +16,8 @@ _TAOBAO_DAYS: Final = (1_511_481_600, 1_512_345_600)  # 24 November to 3 Decembe
 
 def online_retail(out: Path) -> RecommenderOptions:
     """A year of purchases, with titles, prices and countries, by the example's own converter."""
-    sys.path.insert(0, str(_EXAMPLES / "online_retail"))  # examples are scripts, not a package
-    from convert import convert
-
-    convert(SHARED / "online-retail" / "online_retail.csv.gz", out)
+    example = run_path(str(_EXAMPLES / "online_retail" / "convert.py"))  # a script, no module of a package
+    example["convert"](SHARED / "online-retail" / "online_retail.csv.gz", out)
     return _options(out, "online-retail", "items", "users")
 
 

@@ -194,8 +194,8 @@ def test_hidden_items_never_appear(make_log: MakeLog) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_same_seed_gives_the_same_trees_on_any_number_of_threads(make_log: MakeLog, threads: int) -> None:
-    log = forgetful(make_log)
-    first, again = taught(log)[0], taught(log, replace(SMALL, threads=threads))[0]
+    log, few = forgetful(make_log, users=80), replace(SMALL, trees=5)
+    first, again = taught(log, few)[0], taught(log, replace(few, threads=threads))[0]
     trees = [each.trees.split("\nparameters:")[0] for each in (first, again)]  # which tell the threads
     assert trees[0] == trees[1]
 

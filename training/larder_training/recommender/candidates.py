@@ -20,8 +20,8 @@ class Candidates:
     """Pairs of a user and an item: users in the order asked for, items ascending within each.
 
     ``users`` int64 ``[users]`` are those asked for; ``row`` int64 ``[pairs]`` is each pair's place among them and
-    ``item`` int64 ``[pairs]`` its item. ``scores`` float32 ``[pairs, sources]`` is what each source of ``names`` gives
-    (NaN: 0, nothing known), ``ranks`` float32 the item's place in the source's list, 0 the best, NaN beyond its end.
+    ``item`` int64 ``[pairs]`` its item. ``scores`` float32 ``[pairs, sources]`` is what each source of ``names`` gives,
+    NaN where that is 0: nothing known.
     """
 
     users: NDArray[np.int64]
@@ -29,7 +29,6 @@ class Candidates:
     item: NDArray[np.int64]
     names: tuple[str, ...]
     scores: NDArray[np.float32]
-    ranks: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.item)
@@ -41,9 +40,7 @@ class Candidates:
 
     def take(self, chosen: NDArray[np.bool_]) -> "Candidates":
         """Some of the pairs, of the same users."""
-        return replace(
-            self, row=self.row[chosen], item=self.item[chosen], scores=self.scores[chosen], ranks=self.ranks[chosen]
-        )
+        return replace(self, row=self.row[chosen], item=self.item[chosen], scores=self.scores[chosen])
 
     def labels(self, truth: sp.csr_array) -> NDArray[np.float32]:
         """``[pairs]``: 1 where the pair is in ``truth`` (bool ``[users asked for, items]``), else 0."""
@@ -58,53 +55,37 @@ def candidates(sources: Sources, users: NDArray[np.int64], n: int, hidden: sp.cs
 
     ``hidden`` bool ``[users of the log, items]``: pairs that are no candidates. Of equal scores the first comes in.
 
-    Memory: ``8 * sources + 16`` bytes for each pair, and blocks of scores.
+    Memory: ``4 * sources + 16`` bytes for each pair, and blocks of scores.
     """
-    found: dict[int, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]] = {}
+    names = tuple(sources)
+    if not len(users):
+        none = np.zeros(0, np.int64)
+        return Candidates(users, none, none, names, np.zeros((0, len(names)), np.float32))
+    items = int(next(iter(sources.values())).scores(users[:1]).shape[1])
+    found: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
 
     def fill(start: int, end: int) -> None:
-        row, item, scores, ranks = _block(sources, users[start:end], n, hidden)
-        found[start] = row + start, item, scores, ranks
+        pairs, scores = _block(sources, users[start:end], n, hidden)
+        found[start] = pairs + start * items, scores
 
-    in_blocks(len(users), _block_size(sources, users), fill)
-    parts = [found[start] for start in sorted(found)]
-    names = tuple(sources)
-    if not parts:
-        none, nothing = np.zeros(0, np.int64), np.zeros((0, len(names)), np.float32)
-        return Candidates(users, none, none, names, nothing, nothing)
-    row, item, scores, ranks = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return Candidates(users, row, item, names, scores, ranks)
-
-
-def _block_size(sources: Sources, users: NDArray[np.int64]) -> int:
-    items = int(next(iter(sources.values())).scores(users[:1]).shape[1])
-    return max(1, _DENSE // max(1, items * len(sources)))
+    in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
+    pairs, scores = (np.concatenate(each) for each in zip(*(found[start] for start in sorted(found)), strict=True))
+    return Candidates(users, pairs // items, pairs % items, names, scores)
 
 
 def _block(
     sources: Sources, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Row, item, scores and ranks of the candidates of a few users."""
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The candidates of a few users, ``row * items + item`` ascending, and their scores."""
     away = None if hidden is None else hidden[users].toarray()
-    scores, lists = [], []
+    scores, listed = [], []
     for scorer in sources.values():
         dense = scorer.scores(users)
         if away is not None:
             dense = np.where(away, np.float32(0), dense)
-        scores.append(dense)
-        lists.append([best(values, n) for values in dense])
-    items = scores[0].shape[1]
-    codes = [_codes(each, items) for each in lists]
-    pairs = np.unique(np.concatenate(codes))
-    row, item = pairs // items, pairs % items
-    given = np.stack([dense[row, item] for dense in scores], axis=1)
-    ranks = np.full(given.shape, np.nan, np.float32)
-    for source, (listed, code) in enumerate(zip(lists, codes, strict=True)):
-        ranks[np.searchsorted(pairs, code), source] = np.concatenate([np.arange(len(each)) for each in listed])
+        scores.append(dense.ravel())
+        listed += [row * dense.shape[1] + best(values, n).astype(np.int64) for row, values in enumerate(dense)]
+    pairs = np.unique(np.concatenate(listed))
+    given = np.stack([each[pairs] for each in scores], axis=1)
     given[given == 0] = np.nan
-    return row, item, given, ranks
-
-
-def _codes(lists: list[NDArray[np.intp]], items: int) -> NDArray[np.int64]:
-    """Each listed pair as one number, in the order of the lists."""
-    return np.concatenate([row * items + listed.astype(np.int64) for row, listed in enumerate(lists)])
+    return pairs, given

@@ -42,9 +42,7 @@ def features(pairs: Candidates, context: Context) -> tuple[NDArray[np.float32], 
     """float32 ``[pairs, features]`` and the features' names; NaN where a thing does not exist. Names that begin with
     ``profile`` are of categories, all others of numbers. Times are days.
     """
-    found: list[Feature] = []
-    for source, name in enumerate(pairs.names):
-        found += [(f"score {name}", pairs.scores[:, source]), (f"rank {name}", pairs.ranks[:, source])]
+    found: list[Feature] = [(f"score {name}", pairs.scores[:, place]) for place, name in enumerate(pairs.names)]
     for part in (_own, _of_item, _of_user, _shared, _profile):
         found += part(pairs, context)
     return np.stack([values.astype(np.float32) for _, values in found], axis=1), tuple(name for name, _ in found)
