@@ -6,6 +6,8 @@ import scipy.sparse as sp
 from tests.training_recommender.conftest import _log
 
 from larder_training.recommender.affinity import affinities
+from larder_training.recommender.catalogue import Column
+from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.learner import Learner, Material, Scorer
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
@@ -15,6 +17,7 @@ LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),
     "popularity, lately": Popularity(half_life_days=2.0),
     "linear": LinearModel(),
+    "content": ContentNeighbours(),
 }
 
 NEVER_SEEN = "zzz"  # an item without events
@@ -37,7 +40,12 @@ def toy(seed: int = 0, users: int = 30, items: int = 12) -> Log:
 
 
 def material(log: Log, seed: int = 0) -> Material:
-    return Material(log, log.end, affinities(log, np.ones(len(log))), seed=seed)
+    """Of a catalogue with a name for each taste, and a number; the item without events has neither."""
+    middle = (len(log.items) - 1) // 2
+    tastes: Column = ("category", ["low" if item[1:] < f"{middle:03}" else "high" for item in log.items[:-1]] + [None])
+    numbers: Column = ("number", [*map(float, range(len(log.items) - 1)), None])
+    columns = {"TASTE": tastes, "NUMBER": numbers}
+    return Material(log, log.end, affinities(log, np.ones(len(log))), columns, seed)
 
 
 def all_scores(scorer: Scorer, log: Log) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
