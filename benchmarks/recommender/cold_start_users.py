@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from cold_start_tables import HALF_LIFE, KNOWN, METRICS, REPEAT, Period, Scores, measured, report
+from cold_start_tables import KNOWN, METRICS, REPEAT, Period, Scores, measured, report
 from numpy.typing import NDArray
 
-from larder_training.recommender.affinity import event_strengths, presences, seen_pairs
-from larder_training.recommender.baselines import WINDOWS, popularity
+from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.baselines import popularity
 from larder_training.recommender.learner import ItemToItem
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
@@ -29,20 +29,40 @@ DECAY: Final = 0.9  # a session's, as in Choices
 def users(validation: Period, test: Period) -> None:
     """Whole users are held out of the fit, a fifth at a time, and shown by their profile and latest items alone."""
     before = [Fold.of(validation, fold) for fold in range(FOLDS)]
-    chosen: dict[str, tuple[float, float]] = {}
-    for name, (settings, _) in SOURCES.items():
-        value = best(settings, partial(mean, before, name, known=(0,), weight=0.0))
-        weight = 0.0 if name in BASELINES else best(SESSION_WEIGHTS, partial(mean, before, name, value))
-        chosen[name] = (value, weight)
-    print("chosen on the validation period, value and weight of the clicks:", chosen)
+    chosen = {name: choose(before, name) for name in SOURCES}
+    print("chosen on the validation period:", chosen)
     after = [Fold.of(test, fold) for fold in range(FOLDS)] if test is not validation else before
     for n in KNOWN:
-        told = {name: joined([fold.values(name, value, w, n) for fold in after]) for name, (value, w) in chosen.items()}
+        told = {name: joined([fold.values(name, each, n) for fold in after]) for name, each in chosen.items()}
         report(f"users with a profile, {n} known items", told)
 
 
-BASELINES: Final = ("popularity", "recent popularity")
-SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0)  # of the clicks, beside a source whose best item has 1
+class Setting(NamedTuple):
+    """``prior`` users, the days by which ages count half (of recent popularity: that count at all), and the weight of
+    the clicks beside a source whose best item has 1.
+    """
+
+    prior: float = 300.0
+    days: float = 90.0
+    clicks: float = 0.0
+
+
+GRID: Final[Mapping[str, Sequence[float]]] = {
+    "days": (7.0, 30.0, 90.0),
+    "prior": (100.0, 300.0, 1000.0, 3000.0),
+    "clicks": (1.0, 3.0, 10.0),
+}
+
+
+def choose(folds: "list[Fold]", name: str) -> Setting:
+    """One setting after the other: by NDCG@20 without any known item, and the clicks' weight by that with 1 and 5."""
+    setting = Setting()
+    for field in SOURCES[name][0]:
+        known = (1, 5) if field == "clicks" else (0,)
+        tried = [setting._replace(**{field: value}) for value in GRID[field]]
+        metrics = [mean(folds, name, each, known) for each in tried]
+        setting = tried[int(np.argmax(metrics))]
+    return setting
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,16 +98,16 @@ class Fold:
         model = ItemToItem((matrix / unit(linear.history, matrix)).tocsr(), linear.history)
         return cls(period, log, np.unique(log.item), model, found, recent, truth[found].tocsr())
 
-    def values(self, name: str, value: float, weight: float, n: int) -> Values:
+    def values(self, name: str, setting: Setting, n: int) -> Values:
         """Metrics of a source beside the clicks on each user's latest ``n`` items; all ten are left out of answers."""
         shape = (len(self.users), len(self.log.items))
         ends = np.arange(len(self.users) + 1)
         clicks = np.tile(DECAY ** np.arange(n), len(self.users))
         clicked = np.concatenate([items[:n] for items in self.recent])
         sessions = sp.csr_array((clicks, clicked, n * ends), shape=shape)
-        scores = base(self, name, value)
-        if n and weight:
-            scores = scores + weight * (sessions @ self.model.matrix)[:, self.items].toarray()
+        scores = base(self, name, setting._replace(clicks=0.0))
+        if n and setting.clicks:
+            scores = scores + setting.clicks * (sessions @ self.model.matrix)[:, self.items].toarray()
         away = sp.csr_array(
             (np.ones(max(KNOWN) * len(self.users)), np.concatenate(self.recent), max(KNOWN) * ends), shape
         )
@@ -96,72 +116,82 @@ class Fold:
 
 
 @lru_cache(maxsize=FOLDS)
-def base(fold: Fold, name: str, value: float) -> Scores:
+def base(fold: Fold, name: str, setting: Setting) -> Scores:
     """``[users, fold's items]``: a source's scores, each user's best item having 1."""
-    scores = SOURCES[name][1](fold, value)[:, fold.items]
+    scores = SOURCES[name][1](fold, setting)[:, fold.items]
     scaled: Scores = scores / np.maximum(scores.max(axis=1, keepdims=True), 1e-30)
     return scaled
 
 
-def popular(fold: Fold, _: float) -> Scores:
+def popular(fold: Fold, _: Setting) -> Scores:
     """By different users, ever."""
     return np.repeat(popularity(fold.log)[None], len(fold.users), axis=0)
 
 
-def recently_popular(fold: Fold, days: float) -> Scores:
+def recently_popular(fold: Fold, setting: Setting) -> Scores:
     """By different users, over these days."""
-    return np.repeat(popularity(fold.log, fold.period.now - int(days) * DAY)[None], len(fold.users), axis=0)
+    since = fold.period.now - int(setting.days) * DAY
+    return np.repeat(popularity(fold.log, since)[None], len(fold.users), axis=0)
 
 
-def everybody(fold: Fold, _: float) -> Scores:
+def histories(fold: Fold, setting: Setting) -> ItemToItem:
+    """What other users had, newer events counting more, and the linear model."""
+    strengths = event_strengths(fold.log, {}, fold.period.now, setting.days)
+    return ItemToItem(fold.model.matrix, affinities(fold.log, strengths))
+
+
+def everybody(fold: Fold, setting: Setting) -> Scores:
     """The mean of all users' rows."""
-    mean_history = np.asarray(fold.model.history.sum(axis=0))[None]
-    return np.repeat(np.asarray(mean_history @ fold.model.matrix), len(fold.users), axis=0)
+    model = histories(fold, setting)
+    total = np.asarray(model.history.sum(axis=0))[None]
+    return np.repeat(np.asarray(total @ model.matrix), len(fold.users), axis=0)
 
 
-def by_segment(fold: Fold, prior: float, model: sp.csr_array | None = None) -> Scores:
-    """The popular items of the most specific segment; by ``model`` where there is one."""
-    data, material = fold.period.data, fold.period.material(fold.log)
+def by_segment(fold: Fold, setting: Setting) -> Scores:
+    """What the most specific segment's users had."""
+    strengths = event_strengths(fold.log, {}, fold.period.now, setting.days)
+    return of_segments(fold, setting, presences(fold.log, strengths), None)
+
+
+def by_segment_and_model(fold: Fold, setting: Setting) -> Scores:
+    """What the linear model foretells the most specific segment's users."""
+    model = histories(fold, setting)
+    return of_segments(fold, setting, model.history, model.matrix)
+
+
+def of_segments(fold: Fold, setting: Setting, history: sp.csr_array, model: sp.csr_array | None) -> Scores:
+    """The rows of a segments table."""
+    data = fold.period.data
     segments = data.segments(fold.log)
-    present = presences(fold.log, event_strengths(fold.log, {}, fold.period.now, HALF_LIFE))
-    rows = segment_rows(present if model is None else material.affinity, segments, prior, model=model)
-    found: Scores = rows.matrix(len(fold.log.items))[segments.of_profile[data.rows[fold.users]]].toarray()
+    rows = segment_rows(history, segments, setting.prior, model=model).matrix(len(fold.log.items))
+    found: Scores = rows[segments.of_profile[data.rows[fold.users]]].toarray()
     return found
 
 
-def by_segment_and_model(fold: Fold, prior: float) -> Scores:
-    """What the linear model foretells the most specific segment's users."""
-    return by_segment(fold, prior, fold.model.matrix)
-
-
-def by_profile(fold: Fold, ridge: float) -> Scores:
+def by_profile(fold: Fold, setting: Setting) -> Scores:
     """Ridge regression on the profile."""
     data = fold.period.data
     if data.profiles is None:
         raise SystemExit("There are no profiles: give users.csv columns beside USER_ID.")
-    scorer = ProfileModel(ridge).fit(fold.period.material(fold.log), data.profiles, data.rows, fold.model)
+    material = fold.period.material(fold.log)
+    scorer = ProfileModel(setting.prior).fit(material, data.profiles, data.rows, histories(fold, setting))
     return scorer.scores_of_profiles(data.rows[fold.users]).astype(np.float64)
 
 
-SOURCES: Final[Mapping[str, tuple[Sequence[float], Callable[[Fold, float], Scores]]]] = {
-    "profile model": ((30.0, 100.0, 300.0, 1000.0, 3000.0), by_profile),
-    "segments of the linear model": ((30.0, 100.0, 300.0, 1000.0), by_segment_and_model),
-    "segments": ((30.0, 100.0, 300.0, 1000.0, 10_000.0), by_segment),
-    "everybody by the linear model": ((0.0,), everybody),
-    "popularity": ((0.0,), popular),
-    "recent popularity": (tuple(map(float, WINDOWS)), recently_popular),
+SOURCES: Final[Mapping[str, tuple[Sequence[str], Callable[[Fold, Setting], Scores]]]] = {
+    "profile model": (("days", "prior", "clicks"), by_profile),
+    "segments of the linear model": (("days", "prior", "clicks"), by_segment_and_model),
+    "segments": (("days", "prior", "clicks"), by_segment),
+    "everybody by the linear model": (("days", "clicks"), everybody),
+    "popularity": ((), popular),
+    "recent popularity": (("days",), recently_popular),
 }
 
 
-def mean(folds: list[Fold], name: str, value: float, weight: float, known: Sequence[int] = (1, 5)) -> float:
+def mean(folds: list[Fold], name: str, setting: Setting, known: Sequence[int]) -> float:
     """NDCG@20 over all folds' users, and over these numbers of known items."""
-    each = [fold.values(name, value, weight, n)["ndcg@20"] for fold in folds for n in known]
+    each = [fold.values(name, setting, n)["ndcg@20"] for fold in folds for n in known]
     return float(np.concatenate(each).mean())
-
-
-def best(settings: Sequence[float], metric: Callable[[float], float]) -> float:
-    """The setting with the largest metric; the first of equal ones."""
-    return settings[int(np.argmax([metric(each) for each in settings]))]
 
 
 def joined(parts: list[Values]) -> Values:
