@@ -6,6 +6,8 @@ import scipy.sparse as sp
 from tests.training_recommender.conftest import _log
 
 from larder_training.recommender.affinity import affinities
+from larder_training.recommender.catalogue import Column
+from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.hidden_markov import HiddenMarkov
 from larder_training.recommender.learner import Learner, Material, Scorer
@@ -35,6 +37,7 @@ LEARNERS: dict[str, Learner] = {
     "revisit": Revisit(),
     "session neighbours": SessionNeighbours(),
     "transitions": Transitions(((1.0, CoVisitation()), (0.3, Markov()))),
+    "content": ContentNeighbours(),
 }
 
 NEVER_SEEN = "zzz"  # an item without events
@@ -57,7 +60,12 @@ def toy(seed: int = 0, users: int = 30, items: int = 12) -> Log:
 
 
 def material(log: Log, seed: int = 0) -> Material:
-    return Material(log, log.end, affinities(log, np.ones(len(log))), seed=seed)
+    """Of a catalogue with a name for each taste, and a number; the item without events has neither."""
+    middle = (len(log.items) - 1) // 2
+    tastes: Column = ("category", ["low" if item[1:] < f"{middle:03}" else "high" for item in log.items[:-1]] + [None])
+    numbers: Column = ("number", [*map(float, range(len(log.items) - 1)), None])
+    columns = {"TASTE": tastes, "NUMBER": numbers}
+    return Material(log, log.end, affinities(log, np.ones(len(log))), columns, seed)
 
 
 def all_scores(scorer: Scorer, log: Log) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -53,6 +53,16 @@ def test_a_segment_s_row_is_its_smoothed_share(segments: Segments) -> None:
     assert rows.scores[3, :2] == pytest.approx([1.0, berlin / 0.5], rel=1e-3)
 
 
+def test_by_a_model_a_segment_s_row_is_the_smoothed_mean_of_what_it_foretells(segments: Segments) -> None:
+    present = sp.csr_array(np.random.default_rng(0).random((USERS, 3)))
+    model = sp.csr_array([[0.0, 0.5, 0.0], [0.2, 0.0, 0.0], [0.0, 0.7, 0.1]])
+    found = segment_rows(present, segments, 10, model=model)
+    foretold = segment_rows(sp.csr_array(present @ model), segments, 10)
+    assert found.items.tolist() == foretold.items.tolist()
+    assert found.scores == pytest.approx(foretold.scores, rel=2e-3)
+    assert found.items.tolist() != segment_rows(present, segments, 10).items.tolist()
+
+
 def test_without_profiles_there_is_everybody() -> None:
     found = segment_users(np.array([True, False, True]), None, None)
     assert found.texts == [""]

@@ -66,20 +66,32 @@ def segment_users(known: NDArray[np.bool_], profiles: Profiles | None, rows: NDA
     return Segments(texts, tuple(sorted(sets, key=lambda columns: (-len(columns), columns))), members, of_profile)
 
 
-def segment_rows(present: sp.csr_array, segments: Segments, prior_users: float, width: int = SEGMENT_SLOTS) -> Rows:
-    """Each segment's most popular items, the first with score 1.
+def segment_rows(
+    present: sp.csr_array,
+    segments: Segments,
+    prior_users: float,
+    width: int = SEGMENT_SLOTS,
+    model: sp.csr_array | None = None,
+) -> Rows:
+    """Each segment's favourite items, the first with score 1.
 
-    An item's share of a segment's users is smoothed with ``prior_users`` users of everybody's taste, so that a segment
-    of twenty users is not ruled by what three of them did. ``present`` is ``[users, items]``.
+    Args:
+        present: ``[users, items]``, what users had: an item's score is its mean over the segment's users.
+        segments: whose rows are made.
+        prior_users: users of everybody's taste that are added to each segment's own, so that a segment of twenty users
+            is not ruled by what three of them did.
+        width: items a segment, at most.
+        model: ``[items, items]``; in place of what users had stands what such a model foretells them, ``present @
+            model``, which averages out much of what single users did by chance.
     """
     items = present.shape[1]
     width = min(width, items)
-    counts = (segments.members @ present).tocsr()
+    sums = (segments.members @ present).tocsr()
     sizes = segments.sizes[:, None]
-    share = counts[[0]].toarray() / max(sizes[0, 0], 1)
+    share = _times(sums[[0]], model) / max(sizes[0, 0], 1)
     rows = Rows.empty(len(segments.texts), width)
     for block in blocks(len(segments.texts), items):
-        smoothed = (counts[block].toarray() + prior_users * share) / (sizes[block] + prior_users)
+        smoothed = (_times(sums[block], model) + prior_users * share) / (sizes[block] + prior_users)
         top = smoothed.max(axis=1, keepdims=True)
         scores = (smoothed / np.where(top > 0, top, 1)).astype(np.float16)
         for row, values in zip(range(block.start, block.stop), scores, strict=True):
@@ -87,6 +99,11 @@ def segment_rows(present: sp.csr_array, segments: Segments, prior_users: float, 
             rows.items[row, : places.size] = places
             rows.scores[row, : places.size] = values[places]
     return rows
+
+
+def _times(sums: sp.csr_array, model: sp.csr_array | None) -> NDArray[np.float64]:
+    product = sums if model is None else sums @ model
+    return np.asarray(product.toarray(), np.float64)
 
 
 def _columns(profiles: Profiles, rows: NDArray[np.int64]) -> list[str]:

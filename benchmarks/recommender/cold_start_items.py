@@ -1,0 +1,116 @@
+"""Items by the number of their known events: content against popularity and chance. Part of cold_start.py."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from cold_start_tables import KNOWN, REPEAT, Period, Results, Scores, measured, report
+from numpy.typing import NDArray
+
+from larder_training.recommender.affinity import seen_pairs
+from larder_training.recommender.baselines import popularity
+from larder_training.recommender.cold_items import fill_cold
+from larder_training.recommender.content import ContentNeighbours
+from larder_training.recommender.learner import ItemToItem
+from larder_training.recommender.linear import LinearModel
+from larder_training.recommender.log import Log
+from larder_training.recommender.model import with_diagonal
+from larder_training.recommender.split import known_users
+
+GAMMAS: Final = (0.5, 1.0, 2.0)
+MAX_USERS: Final = 2000
+
+
+def items(validation: Period, test: Period) -> None:
+    """Items of which few events are known: by nature, or because all others of a random fifth are held back."""
+    shelf = Shelf.of(validation)
+    few = {n: shelf.known(n) for n in (0, 5)}
+    found = {gamma: shelf.ndcg(few, gamma) for gamma in GAMMAS}
+    gamma = max(GAMMAS, key=lambda each: found[each])
+    print(f"chosen on the validation period: gamma {gamma}, by NDCG@20 of", {k: round(v, 4) for k, v in found.items()})
+    if test is not validation:
+        shelf = Shelf.of(test)
+    for n in KNOWN:
+        log = shelf.known(n)
+        report(f"a fifth of the items, {n} known events", shelf.values(log, shelf.held, gamma))
+    history = shelf.period.history
+    whole = replace(shelf, content=content_of(shelf.period, history))
+    counts = np.bincount(history.item, minlength=len(history.items))
+    for n in KNOWN:
+        report(f"all items with at most {n} known events", whole.values(history, counts <= n, gamma))
+    report("all items (what filling costs the others)", whole.values(history, counts >= 0, gamma))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shelf:
+    """``held`` bool ``[items]`` are those whose events are held back, ``content`` was learnt without these events."""
+
+    period: Period
+    held: NDArray[np.bool_]
+    content: sp.csr_array
+
+    @classmethod
+    def of(cls, period: Period) -> "Shelf":
+        """A random fifth of the items."""
+        held = np.random.default_rng(1).random(len(period.history.items)) < 0.2
+        return cls(period, held, content_of(period, period.history.where(~held[period.history.item])))
+
+    def known(self, n: int) -> Log:
+        """The history with the latest ``n`` events of each held-back item."""
+        log = self.period.history
+        newest = np.lexsort((-np.arange(len(log)), log.item))
+        place = np.empty(len(log), np.int64)
+        place[newest] = np.arange(len(log)) - np.searchsorted(log.item[newest], log.item[newest])
+        return log.where(~self.held[log.item] | (place < n))
+
+    def ndcg(self, logs: Mapping[int, Log], gamma: float) -> float:
+        """The mean over logs of held-back items of which little is known."""
+        found = [self.values(log, self.held, gamma, only=True)["content"]["ndcg@20"] for log in logs.values()]
+        return float(np.mean([each.mean() for each in found]))
+
+    def values(self, log: Log, candidates: NDArray[np.bool_], gamma: float, *, only: bool = False) -> Results:
+        """Each system's metrics among the ``candidates``, for known users who then had one of them."""
+        places = np.flatnonzero(candidates)
+        truth = seen_pairs(self.period.later)[:, places]
+        users = np.flatnonzero((np.diff(truth.indptr) > 0) & known_users(log))
+        random = np.random.default_rng(2)
+        users = np.sort(random.permutation(users)[:MAX_USERS])
+        linear = linear_of(self.period, log)
+        counts = np.bincount(log.item, minlength=len(log.items))
+        filled = fill_cold(linear.matrix, self.content, counts, gamma)
+        history = linear.history[users]
+        popular = sp.csr_array(popularity(log)[None])
+        systems: dict[str, tuple[sp.csr_array, sp.csr_array]] = {  # users times items
+            "content": (history, with_diagonal(filled, REPEAT)),
+            "linear model alone": (history, with_diagonal(linear.matrix, REPEAT)),
+            "content neighbours alone": (history, self.content),
+            "popularity": (sp.csr_array(np.ones((len(users), 1))), popular),
+            "random": (sp.csr_array(np.ones((len(users), 1))), 0 * popular),
+        }
+        ties = 1e-9 * random.random(len(places))  # what scores alike is in an order of chance
+        if not only:
+            print(f"\n{len(places)} candidates, {truth.nnz} pairs to find")
+        found = {}
+        for name in list(systems)[: 1 if only else None]:
+            left, right = systems[name][0], systems[name][1][:, places]
+
+            def scores(rows: slice, left: sp.csr_array = left, right: sp.csr_array = right) -> Scores:
+                dense: Scores = (left[rows] @ right).toarray() + ties
+                return dense
+
+            found[name] = measured(scores, truth[users], np.arange(len(places)))
+        return found
+
+
+@cache
+def linear_of(period: Period, log: Log) -> ItemToItem:
+    """The linear model of a log."""
+    return LinearModel().fit(period.material(log))
+
+
+def content_of(period: Period, log: Log) -> sp.csr_array:
+    """Content neighbours, with weights that this log teaches."""
+    return ContentNeighbours().fit(period.material(log)).matrix

@@ -1,0 +1,74 @@
+"""What both parts of cold_start.py share: a period, the metrics of scores, and a table of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.affinity import affinities, event_strengths
+from larder_training.recommender.catalogue import align
+from larder_training.recommender.learner import Material
+from larder_training.recommender.log import Log
+from larder_training.recommender.metrics import Values, bootstrap, by_user, hits
+from larder_training.recommender.ranking import rank
+from larder_training.recommender.train import Data
+
+KNOWN: Final = (0, 1, 2, 5, 10)
+METRICS: Final = ("recall@20", "ndcg@20", "mrr@20")
+DEPTH: Final = 20
+HALF_LIFE: Final = 90.0  # days, of what users have to do with items
+REPEAT: Final = 0.1  # on the diagonal, as in Choices
+
+Scores = NDArray[np.float64]
+Results = dict[str, Values]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Period:
+    """What is known at ``now``, and what people did then until the period's end."""
+
+    data: Data
+    history: Log
+    later: Log
+    now: int
+
+    @classmethod
+    def of(cls, data: Data, now: int, end: int) -> "Period":
+        """From ``now`` to ``end``, epoch seconds."""
+        return cls(data, data.log.between(0, now), data.log.between(now, end), now)
+
+    def material(self, log: Log) -> Material:
+        """Of a part of the history."""
+        affinity = affinities(log, event_strengths(log, {}, self.now, HALF_LIFE))
+        return Material(log, self.now, affinity, align(self.data.items, log.items))
+
+
+def measured(scores: Callable[[slice], Scores], truth: sp.csr_array, places: NDArray[np.int64]) -> Values:
+    """Metrics of scores, which are given for a slice of users as ``[users, places]``; what the truth ``[users, items]``
+    has elsewhere is not found.
+    """
+    lists = rank(scores, truth.shape[0], len(places), DEPTH)
+    found = by_user(hits(lists, truth[:, places]), np.diff(truth.indptr).astype(np.int64), (DEPTH,))
+    return {metric: found[metric] for metric in METRICS}
+
+
+def report(title: str, results: Results) -> None:
+    """One table: means with intervals, and how far the first system is ahead in NDCG@20 and recall@20."""
+    told = bootstrap(results, seed=0)
+    print(f"\n**{title}** ({len(next(iter(results.values()))[METRICS[0]])} users)\n")
+    print(f"| | {' | '.join(METRICS)} | first's lead in recall | in NDCG |\n|{' --- |' * (len(METRICS) + 3)}")
+    for name, values in told.items():
+        cells = [spread(values[metric]) for metric in METRICS]
+        leads = [
+            spread(values[metric]["difference"]) if "difference" in values[metric] else "" for metric in METRICS[:2]
+        ]
+        print(f"| {name} | {' | '.join([*cells, *leads])} |", flush=True)
+
+
+def spread(value: Any) -> str:  # noqa: ANN401  # JSON
+    """A mean and its interval."""
+    low, high = value["interval"]
+    return f"{value['mean']:.4f} [{low:.4f}, {high:.4f}]"
