@@ -173,7 +173,8 @@ def _shared(pairs: Candidates, context: Context) -> Iterator[Feature]:
 
 def _profile(pairs: Candidates, context: Context) -> Iterator[Feature]:
     for name, labels in sorted(context.profiles.items()):
-        yield f"profile {name}", labels[pairs.user].astype(np.float64)
+        label = labels[pairs.user]
+        yield f"profile {name}", np.where(label < 0, np.nan, label)
 
 
 def _named(columns: Mapping[str, Column], kind: str) -> list[str]:
