@@ -1,8 +1,10 @@
 """What an answer of the recommend function costs with a million users in a local table, and what memory it leaves held.
 
 The function's own handler answers the event that API Gateway sends for ``GET /v1/models/shop/recommend?user=...&n=20``,
-each time for another user: routing, checks, the user's row, the rows that explain it, JSON, the line in the log. Run
-from the repository's root: ``.venv/bin/python benchmarks/serving/recommend_table.py``. Needs 2 GB of temporary disk.
+each time for another user: routing, checks, the user's row, the rows that explain it, JSON, the line in the log; then
+for sessions of 20 items. Run from the repository's root: ``.venv/bin/python benchmarks/serving/recommend_table.py``.
+Needs 2 GB of temporary disk. ``--slots 100 --recent 50 --neighbours 100`` are the widths that training writes;
+``--transitions`` adds a table of them, and weights for them and for revisits.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import re
 import statistics
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -29,9 +32,7 @@ from larder_training.tables import write_dense, write_keyed, write_vocabulary
 
 MIB = 2**20
 EVENT = Path(__file__).parents[2] / "tests/events/recommend/recommend_by_query.json"
-SLOTS = 50  # recommendations of a user's row; ten recent items follow
-RECENT = 10
-NEIGHBOURS = 50
+SESSION = 20
 
 
 def main() -> None:
@@ -40,9 +41,13 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--slots", type=int, default=50, help="recommendations of a user's row")
+    parser.add_argument("--recent", type=int, default=10, help="recent items of a user's row")
+    parser.add_argument("--neighbours", type=int, default=50, help="slots of an item's row, and of everybody's")
+    parser.add_argument("--transitions", action="store_true", help="a table of transitions, and revisits")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        write(Path(folder), options.users, options.items)
+        write(Path(folder), options)
         os.environ |= {
             "LARDER_STORE": (Path(folder) / "store").as_uri(),
             "LARDER_CACHE_DIR": str(Path(folder) / "cache"),
@@ -51,30 +56,40 @@ def main() -> None:
             "LARDER_MAX_PIXELS": "50000000",
         }
         print(f"python {platform.python_version()} on {platform.machine()}, {options.users:,} users")
-        measure(options.users, options.requests)
+        measure(options.users, options.items, options.requests)
 
 
-def write(folder: Path, users: int, items: int) -> None:
+def write(folder: Path, options: argparse.Namespace) -> None:
     """A live release of random rows; the arrays of the users' table lie on disk."""
     rng = np.random.default_rng(0)
+    items, width = options.items, options.neighbours
     tables = folder / "tables"
     tables.mkdir()
     write_vocabulary(tables / "items.safetensors", [f"item-{number}" for number in range(items)], {})
-    near = rng.integers(0, items, (items, NEIGHBOURS)).astype(np.uint32)
+    near = rng.integers(0, items, (items, width)).astype(np.uint32)
     serving = RecommenderServing(
         items_file="items.safetensors",
         items=items,
         columns={},
         neighbours=write_dense(tables / "neighbours.safetensors", near, _descending(rng, near.shape)),
-        users=_write_users(tables, users, items),
-        user_slots=SLOTS,
-        segments=write_keyed(tables / "segments.safetensors", [""], near[:1], _descending(rng, (1, NEIGHBOURS))),
+        users=_write_users(tables, options),
+        user_slots=options.slots,
+        segments=write_keyed(tables / "segments.safetensors", [""], near[:1], _descending(rng, (1, width))),
         segments_by=(),
         profile={},
         weights={"user": 1.0, "session": 0.5, "segment": 0.1},
         session_decay=0.8,
-        session_length=10,
+        session_length=SESSION,
     )
+    if options.transitions:
+        next_ = rng.integers(0, items, near.shape).astype(np.uint32)
+        serving = replace(
+            serving,
+            transitions=write_dense(tables / "transitions.safetensors", next_, _descending(rng, near.shape)),
+            weights={**serving.weights, "transition": 0.5, "revisit": 0.25},
+            transition_decay=0.5,
+            revisit_decay=0.8,
+        )
     written = {path.name: path for path in tables.glob("*.safetensors")}
     release = write_release(
         folder / "store/models/shop/releases",
@@ -91,14 +106,15 @@ def write(folder: Path, users: int, items: int) -> None:
         path.unlink()
 
 
-def _write_users(tables: Path, users: int, items: int) -> TableSpec:
+def _write_users(tables: Path, options: argparse.Namespace) -> TableSpec:
     rng = np.random.default_rng(1)
-    numbers = np.memmap(tables / "numbers", np.uint32, "w+", shape=(users, SLOTS + RECENT))
+    users, slots = options.users, options.slots
+    numbers = np.memmap(tables / "numbers", np.uint32, "w+", shape=(users, slots + options.recent))
     scores = np.memmap(tables / "scores", np.float16, "w+", shape=numbers.shape)
     for start in range(0, users, 65_536):
         block = numbers[start : start + 65_536].shape
-        numbers[start : start + 65_536] = rng.integers(0, items, block)
-        scores[start : start + 65_536, :SLOTS] = _descending(rng, (block[0], SLOTS))
+        numbers[start : start + 65_536] = rng.integers(0, options.items, block)
+        scores[start : start + 65_536, :slots] = _descending(rng, (block[0], slots))
     return write_keyed(tables / "users.safetensors", [f"user-{number}" for number in range(users)], numbers, scores)
 
 
@@ -106,21 +122,25 @@ def _descending(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[
     return np.sort(rng.uniform(0.01, 1, shape))[:, ::-1]
 
 
-def measure(users: int, requests: int) -> None:
-    """Prints the latency of answers to known and to unknown users, and the growth of memory over both."""
+def measure(users: int, items: int, requests: int) -> None:
+    """Prints the latency of answers to known users, unknown ones and sessions, and the growth of memory over the
+    first.
+    """
     from recommend import app
 
     event = json.loads(EVENT.read_text())
     draw = random.Random(2)  # noqa: S311 - which user is drawn is no secret
     with Path(os.devnull).open("w") as log, contextlib.redirect_stdout(log):
         for number in range(1_000):
-            answer(app.handler, event, f"user-{number}")
+            answer(app.handler, event, user=f"user-{number}")
         gc.collect()
         before = resident()
-        known = [answer(app.handler, event, f"user-{draw.randrange(users)}") for _ in range(requests)]
+        known = [answer(app.handler, event, user=f"user-{draw.randrange(users)}") for _ in range(requests)]
         after = resident()
-        unknown = [answer(app.handler, event, f"nobody-{number}") for number in range(requests // 10)]
-    for name, seconds in (("known user", known), ("unknown user", unknown)):
+        unknown = [answer(app.handler, event, user=f"nobody-{number}") for number in range(requests // 10)]
+        clicked = [",".join(f"item-{draw.randrange(items)}" for _ in range(SESSION)) for _ in range(requests // 10)]
+        sessions = [answer(app.handler, event, session=each) for each in clicked]
+    for name, seconds in (("known user", known), ("unknown user", unknown), ("session", sessions)):
         for clock, taken in zip(("wall", "thread"), zip(*seconds, strict=True), strict=True):
             cuts = statistics.quantiles(taken, n=100)
             print(f"{name:14} {clock:6} {1e3 * cuts[49]:7.3f} ms p50, {1e3 * cuts[98]:7.3f} ms p99")
@@ -128,12 +148,11 @@ def measure(users: int, requests: int) -> None:
         print(f"{kind:14} {before[kind] / MIB:7.1f} MiB, {(after[kind] - before[kind]) / MIB:+7.1f} MiB in the end")
 
 
-def answer(handler: Any, event: dict[str, Any], user: str) -> tuple[float, float]:  # noqa: ANN401  # whichever function's
-    """Seconds that the handler took for this user, and those of its thread alone, whatever else the machine does."""
+def answer(handler: Any, event: dict[str, Any], **query: str) -> tuple[float, float]:  # noqa: ANN401  # whichever function's
+    """Seconds that the handler took for this query, and those of its thread alone, whatever else the machine does."""
     path = "/v1/models/shop/recommend"
     context = {**event["requestContext"], "http": {**event["requestContext"]["http"], "path": path, "method": "GET"}}
-    query = {"user": user, "n": "20"}
-    asked = {**event, "rawPath": path, "requestContext": context, "queryStringParameters": query}
+    asked = {**event, "rawPath": path, "requestContext": context, "queryStringParameters": {**query, "n": "20"}}
     asked["pathParameters"] = {"model": "shop"}
     begun, worked = time.perf_counter(), time.thread_time()
     given = handler(asked, None)

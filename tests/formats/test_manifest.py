@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from larder.errors import InvalidManifest
 from larder.manifest import MAX_BYTES, Manifest, dump, parse
-from larder.serving import CategoryColumn, ClassifierServing, NumberColumn, TextColumn
+from larder.serving import (
+    CategoryColumn,
+    ClassifierServing,
+    NumberColumn,
+    RecommenderServing,
+    TableSpec,
+    TextColumn,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -124,6 +131,73 @@ def test_a_recommender_may_have_no_users(recommender_manifest: Manifest) -> None
     document = json.loads(changed(recommender_manifest, "serving/users", None))
     document["serving"]["user_slots"] = 0
     assert parse(json.dumps(document).encode()).serving.users is None  # type: ignore[union-attr]  # a recommender's
+
+
+TRANSITIONS = TableSpec("transitions.safetensors", 3, 2, 110)
+
+
+@pytest.fixture
+def following_manifest(recommender_manifest: Manifest) -> Manifest:
+    """A recommender that knows what follows what, and that people come back."""
+    serving = recommender_manifest.serving
+    assert isinstance(serving, RecommenderServing)
+    return replace(
+        recommender_manifest,
+        files={**recommender_manifest.files, TRANSITIONS.file: recommender_manifest.files["items.safetensors"]},
+        serving=replace(
+            serving,
+            transitions=TRANSITIONS,
+            weights={**serving.weights, "transition": 0.25, "revisit": 0.0625},
+            transition_decay=0.5,
+            revisit_decay=0.75,
+        ),
+    )
+
+
+def test_transitions_and_revisits_are_read_and_written_as_the_golden_ones(following_manifest: Manifest) -> None:
+    golden = (GOLDEN / "recommender-transitions.json").read_bytes()
+
+    assert dump(following_manifest) == golden
+    assert parse(golden) == following_manifest
+
+
+def test_a_recommender_without_transitions_has_no_field_of_them(recommender_manifest: Manifest) -> None:
+    new = {"transitions", "transition_decay", "revisit_decay"}
+
+    serving = json.loads(dump(recommender_manifest))["serving"]
+
+    assert not new & serving.keys()
+    assert serving["weights"].keys() == {"user", "session", "segment"}
+    stated = {"transitions": None, "transition_decay": 1.0, "revisit_decay": 1}
+    document = json.loads(dump(recommender_manifest))
+    document["serving"] |= stated
+    assert parse(json.dumps(document).encode()) == recommender_manifest
+
+
+BROKEN_TRANSITIONS: list[tuple[str, Any, str]] = [
+    ("serving/transitions", [], "serving.transitions: must be an object"),
+    ("serving/transitions", None, "serving.weights.transition: is above 0, but the release has no table"),
+    ("serving/transitions", ..., "serving.weights.transition: is above 0, but the release has no table"),
+    ("serving/transitions/width", 0, "serving.transitions.width:"),
+    ("serving/transitions/file", "../x", "serving.transitions.file:"),
+    ("serving/transitions/file", "other.safetensors", "files: other.safetensors is missing, but serving names it"),
+    ("serving/transitions/keys", 1, "serving.transitions.keys: is unknown"),
+    ("serving/transition_decay", 1.5, "serving.transition_decay:"),
+    ("serving/transition_decay", "1", "serving.transition_decay: must be a number"),
+    ("serving/revisit_decay", -0.1, "serving.revisit_decay:"),
+    ("serving/weights/transition", -1, "serving.weights.transition:"),
+    ("serving/weights/revisit", 10**400, "serving.weights.revisit:"),
+    ("serving/weights/revisit", True, "serving.weights.revisit: must be a number"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"), BROKEN_TRANSITIONS, ids=[f"{p}={v!r:.12}" for p, v, _ in BROKEN_TRANSITIONS]
+)
+def test_broken_transitions_are_named(following_manifest: Manifest, path: str, value: object, problem: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(following_manifest, path, value))
+    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
 
 
 SIDE: list[dict[str, Any]] = [

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from larder.recommender import Recommender
 from larder.serving import ColumnType, ProfileColumn, RecommenderServing
-from larder.tables import EMPTY, DenseTable, KeyedTable, MappedFile
-from larder.vocabulary import Vocabulary
+from larder.tables import EMPTY, MappedFile
 from larder_training.release import write_release
 from larder_training.tables import write_dense, write_keyed, write_vocabulary
 
@@ -47,6 +46,18 @@ SEGMENTS: Mapping[str, Slots] = {
 }
 
 
+# What followed an item. Only releases that are asked for have this table.
+TRANSITIONS: Sequence[Slots] = [
+    [(FIG, 1.0), (BREAD, 0.25)],
+    [(CHERRY, 0.5)],
+    [],
+    [(KALE, 0.25)],
+    [(DILL, 0.5), (FIG, 0.25)],
+    [(APPLE, 0.5), (EGG, 0.25)],
+    [(KALE, 0.5)],
+]
+
+
 @dataclass(frozen=True)
 class Tables:
     """What a toy release holds: the slots of each row, widths and the rest of its serving section."""
@@ -62,15 +73,22 @@ class Tables:
     session_decay: float = 0.5
     session_length: int = 3
     rules: tuple[str, ...] = ()
+    transitions: Sequence[Slots] | None = None
+    more_weights: Mapping[str, float] = field(default_factory=dict)
+    transition_decay: float = 1.0
+    revisit_decay: float = 1.0
 
     def write(self, folder: Path) -> RecommenderServing:
-        """Writes the four table files and returns the section that describes them."""
+        """Writes the table files and returns the section that describes them."""
         write_vocabulary(folder / "items.safetensors", self.ids, self.columns)
         near, user, segment = self.widths
         neighbours = write_dense(folder / "neighbours.safetensors", *_arrays(self.neighbours, near))
         users = write_keyed(folder / "users.safetensors", list(self.users), *_arrays(list(self.users.values()), user))
         rows = list(self.segments.values())
         segments = write_keyed(folder / "segments.safetensors", list(self.segments), *_arrays(rows, segment))
+        followed = None
+        if self.transitions is not None:
+            followed = write_dense(folder / "transitions.safetensors", *_arrays(self.transitions, near))
         return RecommenderServing(
             items_file="items.safetensors",
             items=len(self.ids),
@@ -81,10 +99,13 @@ class Tables:
             segments=segments,
             segments_by=(("CITY", "AGE"), ("CITY",)),
             profile={"CITY": ProfileColumn("category"), "AGE": ProfileColumn("number", (18.0, 35.0))},
-            weights=dict(zip(("user", "session", "segment"), self.weights, strict=True)),
+            weights={**dict(zip(("user", "session", "segment"), self.weights, strict=True)), **self.more_weights},
             session_decay=self.session_decay,
             session_length=self.session_length,
             rules=self.rules,
+            transitions=followed,
+            transition_decay=self.transition_decay,
+            revisit_decay=self.revisit_decay,
         )
 
 
@@ -92,17 +113,7 @@ TOY = Tables(NEIGHBOURS, USERS, SEGMENTS)
 
 
 def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
-    def mapped(file: str) -> MappedFile:
-        return MappedFile(folder / file)
-
-    users = serving.users
-    return Recommender(
-        serving,
-        Vocabulary.open(mapped(serving.items_file)),
-        DenseTable.open(mapped(serving.neighbours.file), serving.neighbours),
-        KeyedTable.open(mapped(users.file), users) if users else None,
-        KeyedTable.open(mapped(serving.segments.file), serving.segments),
-    )
+    return Recommender.of(serving, lambda file: MappedFile(folder / file))
 
 
 def _arrays(rows: Sequence[Slots], width: int) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:

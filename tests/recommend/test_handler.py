@@ -15,6 +15,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from tests.recommend.conftest import TRANSITIONS
 
 from larder import live
 from larder.live import Live
@@ -40,20 +41,25 @@ class Reply:
 
 
 @pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory, write_shop: Callable[..., Path]) -> tuple[Path, str, str]:
-    """A store's folder with two releases of the shop, the first of them live."""
+def releases(tmp_path_factory: pytest.TempPathFactory, write_shop: Callable[..., Path]) -> tuple[Path, str, str, str]:
+    """A store's folder with three releases of the shop, the first of them live; the third is for people who return."""
     root = tmp_path_factory.mktemp("store")
     names: list[str] = []
-    for changes in ({}, {"rules": ('EXCLUDE ItemID WHERE Items.KIND IN ("fruit")',), "session_decay": 0.25}):
+    changed: list[dict[str, Any]] = [
+        {},
+        {"rules": ('EXCLUDE ItemID WHERE Items.KIND IN ("fruit")',), "session_decay": 0.25},
+        {"transitions": TRANSITIONS, "more_weights": {"transition": 0.25, "revisit": 0.5}},
+    ]
+    for changes in changed:
         folder = write_shop(created=datetime(2026, 1, 2 + len(names), tzinfo=UTC), **changes)
         shutil.copytree(folder, root / Path(file_key("shop", folder.name, "manifest.json")).parent)
         names.append(folder.name)
     (root / live_key("shop")).write_bytes(live.dump(Live(stable=names[0])))
-    return root, names[0], names[1]
+    return root, names[0], names[1], names[2]
 
 
 @pytest.fixture
-def service(releases: tuple[Path, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def service(releases: tuple[Path, str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"STORE": releases[0].as_uri(), "CACHE_DIR": str(tmp_path), "CACHE_BYTES": "1000000"}
     for name, value in {**settings, "REFRESH_SECONDS": "30", "MAX_PIXELS": "1"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
@@ -85,7 +91,7 @@ def ids(reply: Reply) -> list[str]:
 
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("name", ["recommend_by_query", "recommend_by_body"])
-def test_query_string_and_json_say_the_same(name: str, releases: tuple[Path, str, str]) -> None:
+def test_query_string_and_json_say_the_same(name: str, releases: tuple[Path, str, str, str]) -> None:
     reply = ask(event(name))
 
     assert reply.status == 200
@@ -145,13 +151,41 @@ def test_a_body_may_be_base64() -> None:
 
 
 @pytest.mark.usefixtures("service")
-def test_a_request_may_name_a_release(releases: tuple[Path, str, str]) -> None:
+def test_a_request_may_name_a_release(releases: tuple[Path, str, str, str]) -> None:
     asked = by_query(n="9")
     asked["headers"]["x-larder-release"] = releases[2]
 
     reply = ask(asked)
 
     assert (reply.document["release"], ids(reply)) == (releases[2], ["bread", "dill, fresh"])
+
+
+@pytest.mark.usefixtures("service")
+def test_a_release_for_people_who_return_shows_what_they_clicked(releases: tuple[Path, str, str, str]) -> None:
+    def asked(**parameters: str) -> Reply:
+        event = by_query(session="apple,egg", n="2", **parameters)
+        event["headers"]["x-larder-release"] = releases[3]
+        return ask(event)
+
+    reply = asked()
+
+    assert reply.document["items"] == [
+        {"id": "apple", "score": 0.625, "because": {"source": "revisit", "items": ["apple"]}},
+        {"id": "fig", "score": 0.5625, "because": {"source": "session", "items": ["egg", "apple"]}},
+    ]
+    assert asked(include_seen="true").document == reply.document
+    assert ids(asked(include_seen="false")) == ["fig", "bread"]
+    described = json.loads(OPENAPI.read_text())
+    schema = {"$ref": "#/components/schemas/Items", "components": described["components"]}
+    jsonschema.validate(reply.document, schema)
+
+
+@pytest.mark.usefixtures("service")
+def test_json_may_leave_it_to_the_release_whether_seen_items_come_back() -> None:
+    query = {"session": ["apple"], "n": 3}
+
+    assert ask(by_body({**query, "include_seen": None})).document == ask(by_body(query)).document
+    assert "apple" in ids(ask(by_body({**query, "include_seen": True})))
 
 
 @pytest.mark.usefixtures("service")
@@ -347,7 +381,7 @@ def test_importing_the_function_loads_nothing_that_is_slow() -> None:
     assert not set(SLOW) & set(loaded)
 
 
-def test_answering_loads_no_numpy_and_no_boto3(releases: tuple[Path, str, str], tmp_path: Path) -> None:
+def test_answering_loads_no_numpy_and_no_boto3(releases: tuple[Path, str, str, str], tmp_path: Path) -> None:
     code = (
         "import json, sys\nfrom recommend import app\n"
         "for path in sys.argv[1:]:\n"

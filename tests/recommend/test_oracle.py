@@ -23,14 +23,20 @@ class World:
 
     items: int
     neighbours: list[Slots]
+    transitions: list[Slots] | None
     users: dict[str, Slots]
     segments: dict[str, Slots]
     weights: tuple[float, float, float]
+    transition: float
+    revisit: float
     decay: float
+    transition_decay: float
+    revisit_decay: float
     length: int
     user: str
     session: list[int]
     exclude: set[int]
+    include_seen: bool | None
     age: int
     n: int
     allowed: set[int]
@@ -51,19 +57,26 @@ def rows(items: int, width: int, low: int) -> st.SearchStrategy[Slots]:
 def worlds(draw: st.DrawFn) -> World:
     items = draw(st.integers(2, 9))
     number = st.integers(0, items - 1)
+    decay = st.sampled_from([0.0, 0.5, 1.0])
     power = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0])
     keys = draw(st.sets(st.sampled_from(["CITY=B", "CITY=B|AGE=[18,35)", "CITY=B|AGE=(-inf,18)"])))
     return World(
         items=items,
         neighbours=[draw(rows(items, 4, -16)) for _ in range(items)],
+        transitions=draw(st.none() | st.just([draw(rows(items, 4, 1)) for _ in range(items)])),
         users={"u": draw(rows(items, 3, 1))},
         segments={key: draw(rows(items, 5, 1)) for key in sorted({"", *keys})},
         weights=(draw(power), draw(power), draw(power)),
-        decay=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        transition=draw(power),
+        revisit=draw(power),
+        decay=draw(decay),
+        transition_decay=draw(decay),
+        revisit_decay=draw(decay),
         length=draw(st.integers(1, 4)),
         user=draw(st.sampled_from(["u", "unknown"])),
         session=draw(st.lists(number, max_size=6)),
         exclude=draw(st.sets(number, max_size=3)),
+        include_seen=draw(st.sampled_from([None, None, True, False])),
         age=draw(st.integers(10, 40)),
         n=draw(st.integers(1, 12)),
         allowed=draw(st.sets(number)),
@@ -83,13 +96,27 @@ def dense(slots: Slots, items: int) -> NDArray[np.float64]:
 
 
 def shares(world: World) -> NDArray[np.float64]:
-    """[3, items]: what the user's row, the session and the segment give to each item."""
-    neighbours = np.stack([dense(slots, world.items) for slots in world.neighbours])
-    newest_first = world.session[::-1][: world.length]
-    user = dense(world.users.get(world.user, []), world.items)
-    session = sum((world.decay**k * neighbours[i] for k, i in enumerate(newest_first)), np.zeros(world.items))
-    segment = dense(world.segments[texts(world)[0]], world.items)
-    return np.stack([weight * row for weight, row in zip(world.weights, (user, session, segment), strict=True)])
+    """[4, items]: what the user's row, the session, coming back and the segment give to each item."""
+    nothing: list[Slots] = [[]] * world.items
+    neighbours, transitions = (
+        np.stack([dense(slots, world.items) for slots in table])
+        for table in (world.neighbours, world.transitions or nothing)
+    )
+    newest_first = list(enumerate(world.session[::-1][: world.length]))
+
+    def summed(weight: float, decay: float, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        return sum((weight * decay**k * table[i] for k, i in newest_first), np.zeros(world.items))
+
+    user_weight, session_weight, segment_weight = world.weights
+    return np.stack(
+        [
+            user_weight * dense(world.users.get(world.user, []), world.items),
+            summed(session_weight, world.decay, neighbours)
+            + summed(world.transition, world.transition_decay, transitions),
+            summed(world.revisit, world.revisit_decay, np.eye(world.items)),
+            segment_weight * dense(world.segments[texts(world)[0]], world.items),
+        ]
+    )
 
 
 def expected(world: World, totals: NDArray[np.float64]) -> list[int]:
@@ -97,13 +124,18 @@ def expected(world: World, totals: NDArray[np.float64]) -> list[int]:
     order = [int(item) for item in np.lexsort((np.arange(world.items), -totals)) if totals[item] > 0]
     for text in texts(world):
         order += [item for item, _ in world.segments[text] if item not in order]
-    taken = world.exclude | set(world.session)
+    shown = world.revisit > 0 if world.include_seen is None else world.include_seen
+    taken = world.exclude | (set() if shown else set(world.session))
     return [item for item in order if item not in taken][: world.n]
 
 
 def open_world(open_shop: OpenShop, world: World) -> tuple[Recommender, Query]:
     shop = open_shop(
         neighbours=world.neighbours,
+        transitions=world.transitions,
+        more_weights={"revisit": world.revisit, **({"transition": world.transition} if world.transitions else {})},
+        transition_decay=world.transition_decay,
+        revisit_decay=world.revisit_decay,
         users=world.users,
         segments=world.segments,
         widths=(4, 5, 5),
@@ -117,6 +149,7 @@ def open_world(open_shop: OpenShop, world: World) -> tuple[Recommender, Query]:
         user=world.user,
         session=[f"i{item}" for item in world.session],
         exclude=[f"i{item}" for item in world.exclude],
+        include_seen=world.include_seen,
         profile={"CITY": "B", "AGE": world.age},
         n=world.n,
     )
@@ -138,7 +171,8 @@ def test_answers_are_the_formula(open_shop: OpenShop, world: World) -> None:
         assert item.score == totals[number]
         assert item.because is not None
         best = int(parts[:, number].argmax())
-        assert item.because.source == (("user", "session", "segment")[best] if parts[best, number] > 0 else "segment")
+        sources = ("user", "session", "revisit", "segment")
+        assert item.because.source == (sources[best] if parts[best, number] > 0 else "segment")
 
 
 @settings(max_examples=100)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.recommend.conftest import TRANSITIONS
 
 from larder import live
 from larder.host import ModelHost
@@ -47,15 +48,17 @@ def test_small_tables_are_copied_once(write_shop: Callable[..., Path], s3_url: s
 
 def test_large_tables_are_read_in_few_round_trips(
     write_shop: Callable[..., Path],
-    shop: Recommender,
+    open_shop: Callable[..., Recommender],
     s3_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(model, "LOCAL_BYTES", 0)
-    publish(write_shop(), Store.open(s3_url))
-    remote = open_from(s3_url, tmp_path)
+    following = {"transitions": TRANSITIONS, "more_weights": {"transition": 0.25}}
+    publish(write_shop(**following), Store.open(s3_url))
+    remote, shop = open_from(s3_url, tmp_path), open_shop(**following)
     before = trips(remote._users), trips(remote._neighbours)
+    transitions = trips(remote._transitions)
 
     query = Query(user="ada", session=["cherry", "dill, fresh", "fig"], n=7, include_seen=True)
     answer = remote.recommend(query)
@@ -64,14 +67,34 @@ def test_large_tables_are_read_in_few_round_trips(
     assert {item.because.source for item in answer.items if item.because} >= {"user", "session"}
     assert trips(remote._users) - before[0] == 2
     assert trips(remote._neighbours) - before[1] == 1  # the session's rows, and those that explain the user's
+    assert trips(remote._transitions) - transitions == 1  # of the whole session at once
 
     assert remote.recommend(query) == answer
     assert (trips(remote._users), trips(remote._neighbours)) == (before[0] + 2, before[1] + 1)  # kept
+    assert trips(remote._transitions) == transitions + 1
 
     stranger = Query(user="nobody", session=["egg"])
     assert remote.recommend(stranger) == shop.recommend(stranger)
     assert trips(remote._users) - before[0] == 3  # one block of keys says that there is no such user
     assert trips(remote._neighbours) - before[1] == 2
+    assert trips(remote._transitions) - transitions == 2
+
+    known = Query(user="bob")
+    assert remote.recommend(known) == shop.recommend(known)
+    assert trips(remote._transitions) - transitions == 2  # a known user without a session has no use for them
+    assert remote.nbytes > 0
+
+
+def test_transitions_are_copied_as_the_other_tables_are(
+    write_shop: Callable[..., Path], s3_url: str, tmp_path: Path
+) -> None:
+    folder = write_shop(transitions=TRANSITIONS, more_weights={"transition": 1.0})
+    publish(folder, Store.open(s3_url))
+
+    shop = open_from(s3_url, tmp_path)
+
+    assert (tmp_path / "shop" / folder.name / "transitions.safetensors").is_file()
+    assert shop.recommend(Query(session=["apple"], n=1)).ids() == ["fig"]
 
 
 def test_the_handler_asks_s3_twice_for_a_user_and_for_nothing_else(
@@ -89,30 +112,61 @@ def test_the_handler_asks_s3_twice_for_a_user_and_for_nothing_else(
     assert large > max(sizes.values())
     monkeypatch.setattr(model, "LOCAL_BYTES", max(sizes.values()))
     publish(folder, Store.open(s3_url))
-    settings = {"STORE": s3_url, "CACHE_DIR": str(tmp_path), "CACHE_BYTES": "1000000"}
-    for name, value in (settings | {"REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}).items():
-        monkeypatch.setenv(f"LARDER_{name}", value)
-    app.bundle.cache_clear()
-    assert ask("user-0") == 200
+    set_up(monkeypatch, s3_url, tmp_path)
+    assert ask(user="user-0") == 200
     for user, most in (("user-1", 2), ("user-999", 2), ("nobody", 1), ("user-999", 0)):
         # WHEN it is asked for another user
         caplog.clear()
         with caplog.at_level("INFO", logger="werkzeug"):
-            assert ask(user) == 200
+            assert ask(user=user) == 200
         # THEN the server saw two requests at most, both for ranges of that table
-        seen = [record.getMessage() for record in caplog.records if record.name == "werkzeug"]
+        seen = asked(caplog)
         assert len(seen) <= most, seen
         assert all("users.safetensors" in line and " 206 " in line for line in seen), seen
     app.bundle.cache_clear()
 
 
-def ask(user: str) -> int:
+def test_a_session_costs_one_request_more_for_each_table_of_items(
+    write_shop: Callable[..., Path],
+    s3_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # GIVEN no table on this machine, and a function that has answered somebody new
+    monkeypatch.setattr(model, "LOCAL_BYTES", 0)
+    publish(write_shop(transitions=TRANSITIONS, more_weights={"transition": 0.25, "revisit": 0.5}), Store.open(s3_url))
+    set_up(monkeypatch, s3_url, tmp_path)
+    assert ask() == 200
+    # WHEN it is asked for a user with a session
+    caplog.clear()
+    with caplog.at_level("INFO", logger="werkzeug"):
+        assert ask(user="ada", session="apple,egg,fig") == 200
+    # THEN the server saw two requests for his row, and one for all rows of each other table
+    tables = [line.split("/")[-2].removesuffix(".safetensors HTTP") for line in asked(caplog)]
+    assert sorted(tables) == ["neighbours", "transitions", "users", "users"]
+    app.bundle.cache_clear()
+
+
+def set_up(monkeypatch: pytest.MonkeyPatch, store: str, cache: Path) -> None:
+    settings = {"STORE": store, "CACHE_DIR": str(cache), "CACHE_BYTES": "1000000"}
+    for name, value in (settings | {"REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}).items():
+        monkeypatch.setenv(f"LARDER_{name}", value)
+    app.bundle.cache_clear()
+
+
+def asked(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The lines that the server wrote about its requests."""
+    return [record.getMessage() for record in caplog.records if record.name == "werkzeug"]
+
+
+def ask(**query: str) -> int:
     path = "/v1/models/shop/recommend"
     event: dict[str, object] = {
         "version": "2.0",
         "rawPath": path,
         "headers": {},
-        "queryStringParameters": {"user": user},
+        "queryStringParameters": query,
     }
     event["requestContext"] = {"http": {"method": "GET", "path": path}, "stage": "$default"}
     return int(app.handler({**event, "pathParameters": {"model": "shop"}}, None)["statusCode"])

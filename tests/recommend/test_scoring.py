@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.recommender import bin_text, segment_text
-from larder.recommender.explaining import speakers
-from larder.recommender.scoring import Click, Evidence, best_first, split_user_row
+from larder.recommender.explaining import slots_among, speakers
+from larder.recommender.scoring import Evidence, best_first, split_user_row
 from larder.recommender.segments import most_specific_first
 from larder.serving import ProfileColumn
 from larder.tables import Row
@@ -78,11 +78,19 @@ def test_a_users_row_is_recommendations_and_then_recent_items(
 
 
 def test_speakers_are_the_three_that_say_most() -> None:
-    clicks = [
-        Click(number, weight, Row((9, 8), (0.5, -1))) for number, weight in ((1, 0.5), (2, 1), (3, 0.5), (4, 0.25))
-    ]
+    said = [(number, weight, {9: 0.5, 8: -1.0}) for number, weight in ((1, 0.5), (2, 1), (3, 0.5), (4, 0.25))]
 
-    assert speakers(frozenset({9, 8, 7}), clicks) == {9: [2, 1, 3]}
+    assert speakers({9, 8, 7}, said) == {9: [2, 1, 3], 8: [], 7: []}
+
+
+def test_an_item_that_speaks_twice_speaks_with_the_sum() -> None:
+    said = [(1, 1.0, {9: 0.5}), (2, 1.0, {9: 0.75}), (1, 0.5, {9: 1.0})]
+
+    assert speakers({9}, said) == {9: [1, 2]}
+
+
+def test_of_a_row_only_what_is_wanted_is_looked_at() -> None:
+    assert slots_among(Row((4, 9, 2), (0.5, 0.25, 0.125)), {2, 4, 7}) == {4: 0.5, 2: 0.125}
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,18 @@ def classifier(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def recommender(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a recommender's release with this many users; ``files`` adds to or replaces its files."""
+    """Writes a recommender's release with this many users; ``files`` adds to or replaces its files; ``followed`` is how
+    many items its table of transitions has rows for (0: it has no such table).
+    """
 
-    def write(hour: int = 0, *, files: dict[str, bytes] | None = None, users: int = 300, width: int = 3) -> Path:
+    def write(
+        hour: int = 0,
+        *,
+        files: dict[str, bytes] | None = None,
+        users: int = 300,
+        width: int = 3,
+        followed: int = 4,
+    ) -> Path:
         folder = tmp_path / f"tables-{hour}"
         folder.mkdir(exist_ok=True)
         items = np.array([[1, 2], [0, EMPTY], [EMPTY, EMPTY], [0, 1]], np.uint32)
@@ -95,6 +104,10 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
             {"BRAND": ("category", ["x", None, "y", "x"]), "PRICE": ("number", [1.0, 2.5, None, 3.0])},
         )
         write_probes(folder / "probes.safetensors", [b'{"user": "u1"}'], answer=['["a"]'])
+        transitions = None
+        if followed:
+            rows = np.tile(np.arange(2, dtype=np.uint32), (followed, 1))
+            transitions = write_dense(folder / "transitions.safetensors", rows, np.full((followed, 2), 0.25))
         serving = RecommenderServing(
             items_file="items.safetensors",
             items=4,
@@ -112,12 +125,13 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
             ),
             segments_by=(("CITY",),),
             profile={"CITY": ProfileColumn("category")},
-            weights={"user": 1.0, "session": 0.5, "segment": 0.125},
+            weights={"user": 1.0, "session": 0.5, "segment": 0.125, **({"transition": 0.25} if followed else {})},
             session_decay=0.75,
             session_length=10,
             rules=('INCLUDE ItemID WHERE Items.BRAND IN ("x")',),
+            transitions=transitions,
         )
-        names = ("items", "neighbours", "users", "segments", "probes")
+        names = ["items", "neighbours", "users", "segments", "probes", *(["transitions"] if followed else [])]
         tables: dict[str, Path | bytes] = {f"{name}.safetensors": folder / f"{name}.safetensors" for name in names}
         return write_release(
             tmp_path / "recommenders",

@@ -15,7 +15,7 @@ import pytest
 from obstore.store import MemoryStore
 
 from larder import live, manifest
-from larder.errors import Conflict, InvalidRequest, MissingObject, NotFound, ReleaseError, StoreError
+from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
 from larder.live import Live
 from larder.manifest import Manifest
@@ -71,6 +71,17 @@ def test_a_good_release_goes_live(store: Store, kind: str, request: pytest.Fixtu
     assert (outcome.state, outcome.reason, outcome.live) == ("promoted", None, Live(found.release))
     assert pointer(store, found.model) == Live(found.release)
     assert probed == [found]
+
+
+def test_a_release_without_transitions_goes_live(store: Store, recommender: Write) -> None:
+    found = upload(recommender(followed=0), store)
+    assert roll_out(store, "shop", found.release).state == "promoted"
+
+
+def test_transitions_that_miss_an_item_are_refused(store: Store, recommender: Write) -> None:
+    found = upload(recommender(followed=3), store)
+    with pytest.raises(InvalidTable, match=r"transitions\.safetensors has 3 rows for 4 items: train anew"):
+        verify(store, "shop", found.release)
 
 
 def test_the_next_one_keeps_the_one_before_as_previous(store: Store, recommender: Write) -> None:
@@ -292,6 +303,22 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "item out of range": (
         overwrite("neighbours.safetensors", -12, b"\x04\0\0\0"),
         r"neighbours\.safetensors: row 3 names item 4",
+    ),
+    "transition to an item out of range": (
+        overwrite("transitions.safetensors", -12, b"\x04\0\0\0"),
+        r"transitions\.safetensors: row 3 names item 4",
+    ),
+    "transition's score that is no number": (
+        overwrite("transitions.safetensors", -2, b"\0\x7e"),
+        r"transitions\.safetensors: row 3 has a score",
+    ),
+    "no transitions where they weigh something": (
+        change_serving(transitions=None),
+        r"serving\.weights\.transition: is above 0, but the release has no table",
+    ),
+    "users for transitions": (
+        change_serving(transitions={"file": "users.safetensors", "rows": 4, "width": 2, "head_bytes": 300}),
+        r"users\.safetensors: ",
     ),
     "score that is no number": (
         overwrite("users.safetensors", -2, b"\0\x7e"),

@@ -6,15 +6,33 @@ import scipy.sparse as sp
 from tests.training_recommender.conftest import _log
 
 from larder_training.recommender.affinity import affinities
+from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
+from larder_training.recommender.hidden_markov import HiddenMarkov
 from larder_training.recommender.learner import Learner, Material, Scorer
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
+from larder_training.recommender.low_rank import LowRank
+from larder_training.recommender.markov import Markov, SecondOrderMarkov
 from larder_training.recommender.popular import Popularity
+from larder_training.recommender.revisit import Revisit
+from larder_training.recommender.session_blend import Transitions
+from larder_training.recommender.transitions import CoVisitation
+from larder_training.recommender.user_neighbours import UserNeighbours
 
 LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),
     "popularity, lately": Popularity(half_life_days=2.0),
     "linear": LinearModel(),
+    "least squares": AlternatingLeastSquares(factors=8),
+    "pairwise ranking": BayesianPersonalizedRanking(factors=8),
+    "low rank": LowRank(rank=6),
+    "user neighbours": UserNeighbours(),
+    "co-visitation": CoVisitation(),
+    "Markov": Markov(),
+    "Markov, second order": SecondOrderMarkov(),
+    "hidden Markov": HiddenMarkov(states=4),
+    "revisit": Revisit(),
+    "transitions": Transitions(((1.0, CoVisitation()), (0.3, Markov()))),
 }
 
 NEVER_SEEN = "zzz"  # an item without events

@@ -4,13 +4,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.tables import EMPTY
-from larder_training.recommender.ranking import best, blocks, multiply_top, rank, top_rows
+from larder_training.recommender.ranking import (
+    NOTHING,
+    best,
+    blocks,
+    dense_rows,
+    hide,
+    multiply_top,
+    rank,
+    top,
+    top_rows,
+)
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 0.5, 2.0]), max_size=40), st.integers(1, 10))
 def test_best_is_a_stable_sort_of_what_is_above_zero(scores: list[float], n: int) -> None:
     expected = sorted((place for place, score in enumerate(scores) if score > 0), key=lambda place: -scores[place])[:n]
     assert best(np.array(scores), n).tolist() == expected
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 0.5, 2.0]), min_size=7, max_size=7), max_size=4),
+    st.integers(0, 9),
+)
+def test_top_is_a_stable_sort_of_every_row_without_what_is_hidden(rows: list[list[float]], n: int) -> None:
+    expected = []
+    for row in rows:
+        places = sorted((place for place, score in enumerate(row) if score > -np.inf), key=lambda place: -row[place])
+        expected.append((places + [NOTHING] * n)[:n])
+    assert top(np.array(rows, np.float32).reshape(-1, 7), n).tolist() == expected
+
+
+def test_top_cuts_more_rows_than_one_block_of_them() -> None:
+    scores = np.random.default_rng(0).normal(size=(300, 50)).astype(np.float32)
+    assert top(scores, 9).tolist() == np.argsort(-scores, axis=1)[:, :9].tolist()
+
+
+def test_rows_of_a_dense_block_are_those_of_the_same_sparse_matrix() -> None:
+    scores = np.round(np.random.default_rng(3).normal(size=(70, 40)), 1).astype(np.float32)  # ties, and half below 0
+    expected, found = top_rows(sp.csr_array(scores.astype(np.float64)), 30), dense_rows(scores, 30)
+    assert found.items.tobytes() == expected.items.tobytes()
+    assert found.scores.tobytes() == expected.scores.tobytes()
+
+
+def test_what_is_hidden_is_never_in_a_row() -> None:
+    scores = np.ones((2, 3), np.float32)
+    hide(scores, sp.csr_array(np.array([[0, 1, 0], [1, 0, 1]], bool)))
+    assert top(scores, 3).tolist() == [[0, 2, NOTHING], [1, NOTHING, NOTHING]]
 
 
 def test_rows_are_ordered_by_the_stored_half_and_then_by_item() -> None:

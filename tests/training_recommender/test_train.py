@@ -50,7 +50,7 @@ def serving_of(manifest: Manifest) -> RecommenderServing:
 
 
 def test_the_release_is_whole(release: Path, manifest: Manifest) -> None:
-    files = {f"{name}.safetensors" for name in TABLES} | {"report.html", "metrics.json"}
+    files = {f"{name}.safetensors" for name in TABLES} | {"report.html", "metrics.json", "trials.jsonl"}
     assert set(manifest.files) == files
     assert {path.name for path in release.iterdir()} == files | {"manifest.json"}
     assert [path.name for path in release.parent.iterdir()] == [release.name]
@@ -94,7 +94,7 @@ def test_metrics_have_the_names_of_amazon_personalize_too(release: Path) -> None
 
 def test_the_report_stands_alone(release: Path) -> None:
     page = (release / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 3
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     )
@@ -292,5 +292,5 @@ def test_events_below_their_threshold_or_without_weight_are_left_out(shop: ShopF
     assert choices["repeats"] is False
     assert choices["half_life_days"] == 30
     trials = training["trials"]
-    assert isinstance(trials, list)
-    assert {trial["choice"] for trial in trials}.isdisjoint({"half_life_days", "event_weights"})
+    assert isinstance(trials, dict)
+    assert {"half_life_days", "event_weights"}.isdisjoint(trial["choice"] for trial in trials["kept"])

@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Block = str  # HTML, made by the functions below
@@ -77,6 +78,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Block:
     titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
     return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def drawing_of(width: float, height: float) -> "tuple[Figure, Axes]":
+    """An empty drawing of so many inches with one pair of axes, without a frame on top and to the right."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(width, height))
+    axes = drawing.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return drawing, axes
 
 
 def figure(drawing: "Figure", caption: str) -> Block:

@@ -131,8 +131,5 @@ def _read_files(fields: Fields) -> dict[str, FileEntry]:
     return files
 
 
-def _named(serving: ClassifierServing | RecommenderServing) -> list[str]:
-    if isinstance(serving, ClassifierServing):
-        return [serving.file]
-    tables = [serving.neighbours, serving.segments] + ([serving.users] if serving.users else [])
-    return [serving.items_file, *(table.file for table in tables)]
+def _named(serving: ClassifierServing | RecommenderServing) -> tuple[str, ...]:
+    return (serving.file,) if isinstance(serving, ClassifierServing) else serving.files

@@ -6,6 +6,7 @@ read them.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Literal, cast
 
 from larder.fields import Fields
@@ -131,10 +132,15 @@ class RecommenderServing:
     """The recommender's side.
 
     The first ``user_slots`` slots of a row of ``users`` are recommendations, best first; the rest are that user's
-    recent items, newest first. ``weights`` multiplies each source's scores: ``user``, ``session``, ``segment``.
-    A session's k-th newest item counts ``session_decay ** k`` up to ``session_length`` items. ``segments_by`` lists
-    the sets of profile columns that segments exist for, most specific first; the segment of all users is always there.
-    ``rules`` are filters that every answer obeys.
+    recent items, newest first. ``weights`` multiplies each source's scores: ``user``, ``session``, ``segment``, and
+    where the release has them ``transition`` and ``revisit``. A session's k-th newest item counts
+    ``session_decay ** k`` up to ``session_length`` items. ``segments_by`` lists the sets of profile columns that
+    segments exist for, most specific first; the segment of all users is always there. ``rules`` are filters that every
+    answer obeys.
+
+    ``transitions`` says what followed an item, as ``neighbours`` says what goes with it: the session's k-th newest
+    item counts ``transition_decay ** k`` there, and ``revisit_decay ** k`` for itself, where people come back. A
+    release without them has none of these fields in its manifest; a decay of 1 stands in none.
     """
 
     items_file: str
@@ -150,14 +156,35 @@ class RecommenderServing:
     session_decay: float
     session_length: int
     rules: tuple[str, ...] = ()
+    transitions: TableSpec | None = None
+    transition_decay: float = 1.0
+    revisit_decay: float = 1.0
+
+    @property
+    def tables(self) -> tuple[TableSpec, ...]:
+        """Every table that the release has."""
+        return tuple(table for table in (self.neighbours, self.transitions, self.segments, self.users) if table)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that answers are made from: the items' and every table's."""
+        return (self.items_file, *(table.file for table in self.tables))
+
+    @property
+    def shows_seen(self) -> bool:
+        """Whether a session's own items may come back where a request does not say: people return to them."""
+        return self.weights.get("revisit", 0.0) > 0
+
+
+# Fields that came later, and what they are where a manifest lacks them: what is not used is not written either.
+_OPTIONAL: Mapping[str, object] = MappingProxyType(
+    {"side": (), "transitions": None, "transition_decay": 1.0, "revisit_decay": 1.0}
+)
 
 
 def section(serving: ClassifierServing | RecommenderServing) -> dict[str, object]:
-    """The section as the manifest holds it, JSON-ready: a classifier without side information has no ``side``."""
-    document = asdict(serving)
-    if isinstance(serving, ClassifierServing) and not serving.side:
-        del document["side"]
-    return document
+    """The section as the manifest holds it, JSON-ready, without the optional fields that a release does not use."""
+    return {name: value for name, value in asdict(serving).items() if name not in _OPTIONAL or value != _OPTIONAL[name]}
 
 
 def read_classifier(fields: Fields) -> ClassifierServing:
@@ -248,7 +275,6 @@ def read_recommender(fields: Fields) -> RecommenderServing:
             column.note("edges", "must ascend, with no number twice")
         profile[name] = ProfileColumn(cast("ColumnType", column.choice("type", COLUMN_TYPES)), edges)
         column.finish()
-    weights = fields.child("weights")
     users = _read_table(fields.child("users")) if fields.has("users") else None
     serving = RecommenderServing(
         items_file=fields.text("items_file", _FILE),
@@ -260,14 +286,25 @@ def read_recommender(fields: Fields) -> RecommenderServing:
         segments=_read_table(fields.child("segments")),
         segments_by=_read_segments(fields, set(profile)),
         profile=profile,
-        weights={source: weights.number(source, 0) for source in ("user", "session", "segment")},
+        weights=_read_weights(fields.child("weights")),
         session_decay=fields.number("session_decay", 0, 1),
         session_length=fields.integer("session_length", 1, 1000),
         rules=fields.texts("rules"),
+        transitions=_read_table(fields.child("transitions")) if fields.has("transitions") else None,
+        transition_decay=fields.number("transition_decay", 0, 1) if fields.has("transition_decay") else 1.0,
+        revisit_decay=fields.number("revisit_decay", 0, 1) if fields.has("revisit_decay") else 1.0,
     )
-    weights.finish()
+    if serving.weights.get("transition") and serving.transitions is None:
+        fields.note("weights.transition", "is above 0, but the release has no table of transitions")
     fields.finish()
     return serving
+
+
+def _read_weights(fields: Fields) -> dict[str, float]:
+    weights = {source: fields.number(source, 0) for source in ("user", "session", "segment")}
+    weights |= {source: fields.number(source, 0) for source in ("transition", "revisit") if fields.has(source)}
+    fields.finish()
+    return weights
 
 
 def _read_segments(fields: Fields, profile: set[str]) -> tuple[tuple[str, ...], ...]:

@@ -117,7 +117,8 @@ def _header(app: APIGatewayHttpResolver, name: str) -> str:
     headers: Mapping[str, str] = app.current_event.raw_event.get("headers") or {}
     if name in headers:  # API Gateway writes names in lower case
         return headers[name]
-    return next((value for each, value in headers.items() if each.lower() == name), "")  # `sam local` passes them on
+    spelt = (each for each in headers if len(each) == len(name) and each.lower() == name)
+    return next((headers[each] for each in spelt), "")  # `sam local` passes them on as they come
 
 
 def allow_only(given: Collection[str], allowed: Collection[str], what: str) -> None:

@@ -12,6 +12,7 @@ from larder_training.progress import Progress
 from larder_training.recommender.options import (
     RELEASES,
     Bots,
+    Ranker,
     RecommenderOptions,
     Repeats,
     parse_names,
@@ -74,6 +75,22 @@ def reads_log(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Whether a user may be recommended what he had before; auto chooses on the validation period.",
 )
+@click.option(
+    "--ranker",
+    type=click.Choice(["auto", "never"]),
+    default="auto",
+    show_default=True,
+    help="Whether boosted trees may put users' rows into order, where validation says that it helps.",
+)
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="How long settings may be searched for.")
+@click.option(
+    "--trials", type=int, help="How many settings may be tried: with it, the same input gives the same bytes."
+)
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a release, such as the live one, to measure on the same users.",
+)
 @click.option("--quiet", is_flag=True, help="No progress; prints the release's folder alone.")
 def command(  # noqa: PLR0913  # one argument an option: click passes them so
     *,
@@ -91,6 +108,10 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
     bots: Bots,
     half_life_days: float | None,
     repeats: Repeats,
+    ranker: Ranker,
+    minutes: float,
+    trials: int | None,
+    against: Path | None,
     quiet: bool,
 ) -> None:
     """Trains a recommender from a log of events and prints the release's folder.
@@ -116,6 +137,10 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
             bots=bots,
             half_life_days=half_life_days,
             repeats=repeats,
+            ranker=ranker,
+            minutes=minutes,
+            trials=trials,
+            against=against,
         )
         folder = train(options, Progress(quiet=quiet))
     except LarderError as error:

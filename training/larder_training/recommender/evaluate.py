@@ -20,8 +20,7 @@ from larder.vocabulary import Vocabulary
 from larder_training.recommender.files import Given, opened
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
-from larder_training.recommender.measure import headline
-from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, hits
+from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, headline, hits
 from larder_training.recommender.options import Signals
 from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
@@ -56,10 +55,7 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
     where the release was made to repeat. Raises InvalidRequest where no interaction is left, and InvalidManifest or
     InvalidTable where the release cannot be read.
     """
-    manifest = parse(_read(release_folder / MANIFEST))
-    serving = manifest.serving
-    if not isinstance(serving, RecommenderServing):
-        raise InvalidRequest(f"{manifest.model} is a {manifest.kind}: evaluate it with --images, not --interactions.")
+    manifest, serving = open_release(release_folder)
     with opened(interactions) as files:
         log, audit = read_interactions(files)
     later = log.where(log.time > trained_until(manifest))
@@ -97,6 +93,18 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
         "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in shown.items()},
     }
     return {**found, "headline": headline(found)}
+
+
+def open_release(folder: Path) -> tuple[Manifest, RecommenderServing]:
+    """The manifest of a recommender's release folder, and its serving section.
+
+    Raises InvalidRequest where ``folder`` is no release, or one of another kind, and InvalidManifest where its manifest
+    is broken.
+    """
+    manifest = parse(_read(folder / MANIFEST))
+    if not isinstance(manifest.serving, RecommenderServing):
+        raise InvalidRequest(f"{manifest.model} is a {manifest.kind}: evaluate it with --images, not --interactions.")
+    return manifest, manifest.serving
 
 
 def trained_until(manifest: Manifest) -> int:

@@ -45,7 +45,8 @@ class LinearModel:
 
     def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """B, multiplied by what users have to do with items."""
-        return ItemToItem(fit_linear(material.affinity, self.settings, advance), material.affinity)
+        matrix = fit_linear(material.affinity, self.settings, advance)
+        return ItemToItem(matrix.astype(np.float32), material.affinity.astype(np.float32))
 
 
 def fit_linear(
@@ -62,7 +63,8 @@ def fit_linear(
     co-occurs), 12 bytes for each entry of B (at most ``width`` an item), and ``8 * width**2`` bytes a thread. The same
     bytes come out for any number of threads.
     """
-    gram = _gram(affinity, settings.user_exponent)
+    order = _rarest_first(affinity)
+    gram = _gram(affinity[:, order], settings.user_exponent)
     diagonal = gram.diagonal()
     used = diagonal[diagonal > 0]
     ridge = settings.ridge * (used.mean() if used.size else 1.0)
@@ -77,11 +79,17 @@ def fit_linear(
 
     with single_threaded_blas(), ThreadPoolExecutor(cpu_count() or 1) as pool:
         pieces = list(pool.map(fit_chunk, range(0, items, _CHUNK)))
-    rows = [each for piece, _ in pieces for each in piece]
-    values = [each for _, piece in pieces for each in piece]
-    ends = np.concatenate(([0], np.cumsum([len(each) for each in rows])))
-    parts = (np.concatenate(values), np.concatenate(rows), ends)
-    return sp.csc_array(parts, shape=(items, items)).tocsr()
+    rows = np.concatenate([each for piece, _ in pieces for each in piece])
+    values = np.concatenate([each for _, piece in pieces for each in piece])
+    columns = np.repeat(np.arange(items), [len(each) for piece, _ in pieces for each in piece])
+    return sp.csr_array((values, (order[rows], order[columns])), shape=(items, items))
+
+
+def _rarest_first(affinity: sp.csr_array) -> NDArray[np.intp]:
+    """Items by how many users have them. Numbered so, no item has many partners after it: as few as the square root of
+    twice the pairs of one user's items allow, where the most popular item has nearly all items as partners.
+    """
+    return np.argsort(np.bincount(affinity.indices, minlength=affinity.shape[1]), kind="stable")
 
 
 @contextmanager
@@ -106,9 +114,12 @@ def _column(
     others, counts = gram.column(item)
     chosen = (others != item) & (counts > 0)
     others, counts = others[chosen], counts[chosen]
-    strongest = np.argsort(-counts, kind="stable")[:width]
-    strongest = strongest[np.argsort(others[strongest])]
-    others, counts = others[strongest], counts[strongest]
+    if len(others) > width:
+        # Only these can be chosen: a sort of all partners of a popular item costs as much as its regression.
+        reach = np.flatnonzero(counts >= np.partition(counts, len(counts) - width)[len(counts) - width])
+        strongest = reach[np.argsort(-counts[reach], kind="stable")[:width]]
+        strongest.sort()
+        others, counts = others[strongest], counts[strongest]
     if not others.size:
         return others, counts
     system = gram.block(others)
@@ -121,9 +132,10 @@ def _gram(affinity: sp.csr_array, exponent: float) -> _Gram:
     degree = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
     weighted = sp.diags_array(degree**-exponent) @ matrix
     product = (weighted.T @ matrix).tocsr()
+    product.data = product.data.astype(np.float32)
     product.sort_indices()
     items = product.shape[0]
-    return _Dense(product.astype(np.float32).toarray()) if 4 * items**2 <= DENSE_BYTES else _Sparse(product)
+    return _Dense(product.toarray()) if 4 * items**2 <= DENSE_BYTES else _Sparse(product, _upper(product))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +157,10 @@ class _Dense:
 
 @dataclass(frozen=True, slots=True)
 class _Sparse:
+    """``matrix`` for columns, ``upper`` (its part on and above the diagonal) for blocks."""
+
     matrix: sp.csr_array
+    upper: sp.csr_array
 
     def diagonal(self) -> NDArray[np.float64]:
         return np.asarray(self.matrix.diagonal(), np.float64)
@@ -155,4 +170,15 @@ class _Sparse:
         return self.matrix.indices[start:end].astype(np.intp), self.matrix.data[start:end].astype(np.float64)
 
     def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-        return np.asarray(self.matrix[chosen][:, chosen].toarray(), np.float64)
+        return self.upper[chosen][:, chosen].toarray().astype(np.float64)
+
+
+def _upper(matrix: sp.csr_array) -> sp.csr_array:
+    """``scipy.sparse.triu`` without its three arrays of coordinates, which would be the peak of memory."""
+    ends = matrix.indptr[1:]
+    rows = zip(matrix.indptr[:-1].tolist(), ends.tolist(), strict=True)
+    before = [np.searchsorted(matrix.indices[start:end], row) for row, (start, end) in enumerate(rows)]
+    starts = matrix.indptr[:-1] + np.array(before, matrix.indptr.dtype)
+    keep = np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
+    bounds = np.concatenate(([0], np.cumsum(ends - starts)))
+    return sp.csr_array((matrix.data[keep], matrix.indices[keep], bounds), shape=matrix.shape)

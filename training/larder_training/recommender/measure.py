@@ -1,20 +1,24 @@
 """The test: what the chosen model would have answered at the cut-off, against what people did afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from larder_training.recommender.against import ask
 from larder_training.recommender.baselines import own_again, popularity
+from larder_training.recommender.breakdown import by_history, by_segment, diversity
 from larder_training.recommender.log import DAY, Log
-from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, hits, novelty
+from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, headline, hits, novelty
 from larder_training.recommender.model import Fitted
 from larder_training.recommender.segments import Segments, segment_rows
 from larder_training.recommender.served import Served, fixed, lists, segment_lists
 from larder_training.recommender.tasks import MAX_TEST_USERS, Task, next_items, of_event, rest_of_session, unseen
 
+LIVE: Final = "release_before"
 Lists = NDArray[np.int64]
 Document = dict[str, Any]  # Any: a section of the manifest, JSON
 
@@ -49,11 +53,26 @@ class Examination:
             **told,
             "recent_popularity_days": self.window,
             "curve": _curve(shown, self.fitted),
+            "diversity": {name: round(diversity(ranking, self.fitted.seen), 6) for name, ranking in shown.items()},
             "by_event": self._by_event(known, shown),
+            "by_history": self._parts(by_history(known, self.fitted.seen), known, shown),
+            "by_segment": self._parts(by_segment(known, self.segments), known, shown),
             "new_to_the_user": self._discovery(known),
             "sessions": self._sessions(served, session),
             "new_users": self._new_users(),
         }
+
+    def beside(self, release: Path) -> Document:
+        """The model and a release that was trained on the events before ``now`` too, on the same users."""
+        task = self._sample(next_items(self.history, self.period))
+        rival = ask(release, task, self.history)
+        ours = lists(Served.of(self.fitted, task.users), self.fitted.choices, task, DEPTH)
+        shown = {"larder": ours, LIVE: rival.lists, "popularity": self._popular(task)}
+        return {"release": rival.release, "from": self.now, **_short(self._told(task, shown))}
+
+    def _popular(self, task: Task) -> Lists:
+        hidden = None if self.fitted.choices.repeats else self.fitted.seen
+        return fixed(popularity(self.history), task, DEPTH, hidden)
 
     def _sample(self, task: Task) -> Task:
         return task.sample(self.seed, MAX_TEST_USERS)
@@ -62,7 +81,7 @@ class Examination:
         hidden = None if self.fitted.choices.repeats else self.fitted.seen
         found = {
             "larder": lists(served, self.fitted.choices, task, DEPTH),
-            "popularity": fixed(popularity(self.history), task, DEPTH, hidden),
+            "popularity": self._popular(task),
             "recent_popularity": fixed(self._recent(), task, DEPTH, hidden),
         }
         if hidden is None:
@@ -98,6 +117,15 @@ class Examination:
             rows = np.searchsorted(task.users, part.users)
             found[event] = _short(self._told(part, {name: ranking[rows] for name, ranking in shown.items()}))
         return found
+
+    def _parts(
+        self, parts: Iterator[tuple[str, NDArray[np.int64]]], task: Task, shown: Mapping[str, Lists]
+    ) -> Document:
+        """The same lists for some of the users each."""
+        return {
+            name: _short(self._told(task.take(rows), {system: ranking[rows] for system, ranking in shown.items()}))
+            for name, rows in parts
+        }
 
     def _discovery(self, known: Task) -> Document:
         """Only items that the user never had before: everybody's lists leave out what he had."""
@@ -142,19 +170,6 @@ _PROTOCOL = (
     "after the cut-off, and the released one was fitted to all events afterwards. Intervals are 95 %, bootstrapped "
     "over users; differences and ratios are paired by user."
 )
-
-
-def headline(told: Document) -> Document:
-    """What fits a glance: main metrics, coverage, recall over popularity's; empty where nothing was measured."""
-    metrics, popular = told["metrics"], told["baselines"]["popularity"]
-    if not metrics:
-        return {}
-    ratio = popular["recall@20"].get("ratio")
-    return {
-        **{name: metrics[name]["mean"] for name in ("recall@20", "ndcg@20", "mrr@25")},
-        "coverage": told["coverage"]["larder"],
-        **({"recall@20 over popularity": ratio["mean"]} if ratio else {}),
-    }
 
 
 def _short(told: Document) -> Document:

@@ -1,7 +1,7 @@
 """Ranking metrics by user, and what is said about their means: bootstrap intervals and paired differences."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -103,3 +103,16 @@ def _resampled_means(table: NDArray[np.float64], seed: int) -> NDArray[np.float6
 def _told(value: float, draws: NDArray[np.float64]) -> dict[str, object]:
     low, high = np.quantile(draws, _INTERVAL)
     return {"mean": round(value, 6), "interval": [round(float(low), 6), round(float(high), 6)]}
+
+
+def headline(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What fits a glance: main metrics, coverage, recall over popularity's; empty where nothing was measured."""
+    metrics, popular = told["metrics"], told["baselines"]["popularity"]
+    if not metrics:
+        return {}
+    ratio = popular["recall@20"].get("ratio")
+    return {
+        **{name: metrics[name]["mean"] for name in ("recall@20", "ndcg@20", "mrr@25")},
+        "coverage": told["coverage"]["larder"],
+        **({"recall@20 over popularity": ratio["mean"]} if ratio else {}),
+    }

@@ -1,4 +1,6 @@
-"""One fitted model: the linear item-item matrix, what users have to do with items, and popularity, at one moment."""
+"""One fitted model at one moment: the linear item-item matrix, further sources of users' rows, what leads from item to
+item, what users have to do with items, and popularity.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,9 +12,16 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.candidates import Sources
+from larder_training.recommender.catalogue import Column
+from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.linear import Regression, fit_linear
 from larder_training.recommender.log import Log
-from larder_training.recommender.ranking import Rows, multiply_top, top_rows
+from larder_training.recommender.popular import Popular
+from larder_training.recommender.ranker import Ranker
+from larder_training.recommender.ranker_features import Context
+from larder_training.recommender.ranking import Rows, blocks, dense_rows, hide, multiply_top, top_rows
+from larder_training.recommender.sources import LEARNERS, RANKED, TRANSITIONS, Part, learn, served_transitions
 
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
@@ -20,6 +29,9 @@ NEIGHBOUR_SLOTS: Final = 100
 _UNIT_QUANTILE: Final = 0.99
 _UNIT_USERS: Final = 1000
 _EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
+_NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
+_NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
+_NO_PARTS: Final[Mapping[str, Part]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,10 @@ class Choices:
 
     ``repeat`` is B's diagonal where ``repeats`` is allowed: how much having had an item speaks for the item itself.
     ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
-    added to each segment's own (few users say little). ``half_life_days`` None: age does not count.
+    added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
+    further learners (``larder_training.recommender.sources``) and the weight of each beside the linear model's 1.
+    ``revisit_weight`` above 0 shows what a session has seen already. ``ranker``: users' rows are put into order by
+    boosted trees.
     """
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
@@ -38,51 +53,140 @@ class Choices:
     repeats: bool = True
     repeat: float = 0.1
     trend_half_life_days: float | None = 30.0
+    sources: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
     prior_users: float = 100.0
     user_weight: float = 1.0
     session_weight: float = 0.5
     segment_weight: float = 0.05
     session_decay: float = 0.9
     session_length: int = 20
+    transition_weight: float = 0.0
+    transition_decay: float = 0.5
+    revisit_weight: float = 0.0
+    revisit_decay: float = 0.8
+    ranker: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attributes:
+    """What is known of items and users beside events: the catalogue's ``columns``, aligned with ``log.items``, and
+    int32 ``labels`` ``[users]`` by profile column, each user's category or bin, -1 where it is not known.
+    """
+
+    columns: Mapping[str, Column] = field(default_factory=lambda: _NO_COLUMNS)
+    labels: Mapping[str, NDArray[np.int32]] = field(default_factory=lambda: _NO_LABELS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """``affinity`` and ``seen`` are ``[users, items]``, ``linear`` is B ``[items, items]`` with a zero diagonal and
     ``repeat`` what stands on it for users' rows, both in the unit of serving; ``present`` is ``[users, items]`` at the
-    trend's half-life, its column sums are popularity.
+    trend's half-life, its column sums are popularity. ``parts`` are further sources by name, ``transitions``
+    ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1 (None: not
+    served). ``context`` is what a ``ranker`` looks at; with one, it orders the users' rows.
     """
 
     choices: Choices
+    context: Context
     affinity: sp.csr_array
     seen: sp.csr_array
     linear: sp.csr_array
     repeat: float
     present: sp.csr_array
+    parts: Mapping[str, Part] = field(default_factory=lambda: _NO_PARTS)
+    transitions: sp.csr_array | None = None
+    ranker: Ranker | None = None
 
     @property
     def popularity(self) -> NDArray[np.float64]:
         """``[items]``, the most popular item's being 1."""
         return column_sums(self.present)
 
+    @property
+    def hidden(self) -> sp.csr_array | None:
+        """Bool ``[users, items]``: what must not be in a user's row; None where he may get again what he had."""
+        return None if self.choices.repeats else self.seen
+
+    def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32 ``[len(users), items]``: the sum of the linear model and the chosen sources, nothing hidden."""
+        linear = with_diagonal(self.linear, self.repeat)
+        total: NDArray[np.float32] = (self.affinity[users] @ linear).toarray().astype(np.float32)
+        for name, weight in self.choices.sources.items():
+            self.parts[name].add(users, total, weight)
+        return total
+
+    def sources(self) -> Sources:
+        """All that a ranker hears, by name."""
+        own = sp.diags_array(np.full(self.linear.shape[0], 1.0), format="csr")
+        return {
+            "blend": self,
+            "linear": ItemToItem(self.linear, self.affinity),
+            "own": ItemToItem(own, self.affinity),
+            "popular": Popular(self.popularity.astype(np.float32)),
+            **{name: part.scorer for name, part in self.parts.items()},
+        }
+
     def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> Rows:
-        """The best items of all users, or of ``users``, by the linear model; without those that a user had, where
-        repeats are not allowed.
+        """The best items of all users, or of ``users``, by all sources, in the ranker's order where there is one;
+        without those that a user had, where repeats are not allowed.
         """
-        chosen = slice(None) if users is None else users
-        hidden = None if self.choices.repeats else self.seen[chosen]
-        return multiply_top(self.affinity[chosen], with_diagonal(self.linear, self.repeat), width, hidden)
+        chosen = np.arange(self.affinity.shape[0]) if users is None else users
+        rows = self._blended(chosen, width)
+        if self.ranker is None:
+            return rows
+        return self.ranker.rerank(rows, chosen, self.sources(), self.context, self.hidden)
+
+    def _blended(self, users: NDArray[np.int64], width: int) -> Rows:
+        if not self.choices.sources:  # then the product stays sparse
+            hidden = None if self.hidden is None else self.hidden[users]
+            return multiply_top(self.affinity[users], with_diagonal(self.linear, self.repeat), width, hidden)
+        parts = [self._dense(users[block], width) for block in blocks(len(users), 2 * self.linear.shape[0])]
+        if not parts:
+            return Rows.empty(0, width)
+        return Rows(np.concatenate([rows.items for rows in parts]), np.concatenate([rows.scores for rows in parts]))
+
+    def _dense(self, users: NDArray[np.int64], width: int) -> Rows:
+        scores = self.scores(users)
+        if self.hidden is not None:
+            hide(scores, self.hidden[users])
+        return dense_rows(scores, width)
 
     def neighbour_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows:
         """The largest entries of each row of B: an item is not its own neighbour."""
         return top_rows(self.linear, width)
 
+    def transition_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows | None:
+        """The largest entries of each row of ``transitions``, where they are served."""
+        return None if self.transitions is None else top_rows(self.transitions, width)
 
-def fit(log: Log, now: int, choices: Choices, advance: Callable[[int], None] = lambda _: None) -> Fitted:
-    """Fits to all of ``log``, which must end before ``now`` (epoch seconds)."""
+
+NO_ATTRIBUTES: Final = Attributes()
+
+
+def fit(
+    log: Log,
+    now: int,
+    choices: Choices,
+    attributes: Attributes = NO_ATTRIBUTES,
+    advance: Callable[[int], None] = lambda _: None,
+    seed: int = 0,
+) -> Fitted:
+    """Fits to all of ``log``, which must end before ``now`` (epoch seconds), all but a ranker."""
     affinity = affinity_of(log, now, choices)
     linear = fit_linear(affinity, choices.regression, advance)
-    return assemble(log, now, choices, affinity, linear)
+    material = Material(log, now, affinity, attributes.columns, seed)
+    parts = {name: learn(name, material) for name in needed(choices)}
+    return assemble(log, now, choices, affinity, linear, attributes, parts)
+
+
+def needed(choices: Choices) -> list[str]:
+    """The learners of further sources that a model with these choices rests on."""
+    wanted = {
+        *choices.sources,
+        *([TRANSITIONS] if choices.transition_weight else []),
+        *(RANKED if choices.ranker else []),
+    }
+    return [name for name in LEARNERS if name in wanted]
 
 
 def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
@@ -90,12 +194,28 @@ def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
     return affinities(log, event_strengths(log, choices.event_weights, now, choices.half_life_days))
 
 
-def assemble(log: Log, now: int, choices: Choices, affinity: sp.csr_array, linear: sp.csr_array) -> Fitted:
-    """All but the regression, which is the slow part and depends on few of the choices."""
+def assemble(
+    log: Log,
+    now: int,
+    choices: Choices,
+    affinity: sp.csr_array,
+    linear: sp.csr_array,
+    attributes: Attributes,
+    parts: Mapping[str, Part],
+) -> Fitted:
+    """All but what is learnt, which is the slow part and depends on few of the choices."""
     repeat = choices.repeat if choices.repeats else 0.0
     one = unit(affinity, with_diagonal(linear, repeat))
     return Fitted(
-        choices, affinity, seen_pairs(log), (linear / one).tocsr(), repeat / one, present_at(log, now, choices)
+        choices=choices,
+        context=Context(log, now, attributes.columns, attributes.labels),
+        affinity=affinity,
+        seen=seen_pairs(log),
+        linear=(linear / one).tocsr(),
+        repeat=repeat / one,
+        present=present_at(log, now, choices),
+        parts=parts,
+        transitions=served_transitions(parts[TRANSITIONS]) if choices.transition_weight else None,
     )
 
 

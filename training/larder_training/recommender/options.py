@@ -13,6 +13,7 @@ from larder_training.recommender.files import Given
 
 Repeats = Literal["auto", "allow", "never"]
 Bots = Literal["drop", "keep"]
+Ranker = Literal["auto", "never"]
 Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
 RELEASES: Final = Path(".larder/releases")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
@@ -42,8 +43,11 @@ class RecommenderOptions:
     against its item; one of a type in ``returns``, of a type with a weight below 0 or with an EVENT_VALUE below 0 takes
     back; one of a type in ``dwell`` counts by how long it lasted. ``bots``: whether users who act faster or longer than
     a person can are left out.
-    ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``width`` is
-    the number of co-occurring items that each item's regression looks at. Raises InvalidRequest for values that
+    ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``ranker``:
+    whether boosted trees may put users' rows into order, where that does better. ``width`` is the number of
+    co-occurring items that each item's regression looks at. ``minutes`` and ``trials`` end the search for settings,
+    whichever comes first (None: no such end); what was not tried keeps its usual value. ``against`` is the folder of a
+    release, mostly the one that is live: both are measured on the same users. Raises InvalidRequest for values that
     cannot be meant.
     """
 
@@ -61,7 +65,11 @@ class RecommenderOptions:
     bots: Bots = "drop"
     half_life_days: float | None = None
     repeats: Repeats = "auto"
+    ranker: Ranker = "auto"
     width: int = 200
+    minutes: float | None = 10.0
+    trials: int | None = None
+    against: Path | None = None
     created: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -71,6 +79,8 @@ class RecommenderOptions:
             raise InvalidRequest(f"event_weights are {dict(self.event_weights)}: give numbers.")
         if self.event_weights and not any(weight > 0 for weight in self.event_weights.values()):
             raise InvalidRequest("event_weights leave every event out: give one of them a weight above 0.")
+        if (self.minutes is not None and not self.minutes >= 0) or (self.trials is not None and self.trials < 0):
+            raise InvalidRequest(f"minutes are {self.minutes}, trials {self.trials}: give numbers from 0 up.")
         for name, (worst, best) in self.event_values.items():
             if not worst < best:
                 raise InvalidRequest(f"event_values of {name} are {worst:g}:{best:g}: give the worst, then the best.")

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder.serving import ProfileColumn, RecommenderServing
+from larder.serving import ProfileColumn, RecommenderServing, TableSpec
 from larder.tables import EMPTY
 from larder_training.recommender.catalogue import Column
 from larder_training.recommender.log import Log
@@ -18,9 +18,10 @@ from larder_training.tables import write_dense, write_keyed, write_vocabulary
 
 ITEMS: Final = "items.safetensors"
 NEIGHBOURS: Final = "neighbours.safetensors"
+TRANSITIONS: Final = "transitions.safetensors"
 USERS: Final = "users.safetensors"
 SEGMENTS: Final = "segments.safetensors"
-FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)
+FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # what every release has; all of one's files: ``serving.files``
 
 
 def write_tables(
@@ -32,7 +33,7 @@ def write_tables(
     newcomers: tuple[Sequence[str], NDArray[np.int64]],
     profile: Mapping[str, ProfileColumn],
 ) -> RecommenderServing:
-    """Writes the four tables into ``folder``.
+    """Writes the four tables into ``folder``, and that of transitions where they weigh something.
 
     ``newcomers``: ids of users who have a profile but no event, and each one's segment: they get that segment's popular
     items as their row, since a request may name them without telling their profile again.
@@ -44,23 +45,37 @@ def write_tables(
     ids, rows = newcomers
     known = with_history(fitted.user_rows(), log)
     users = _stack(known, popular, rows)
-    near = fitted.neighbour_rows()
-    width = max(1, int((near.items != EMPTY).sum(axis=1).max(initial=0)))
+    follows = fitted.transition_rows()
     write_vocabulary(folder / ITEMS, log.items, columns)
     return RecommenderServing(
         items_file=ITEMS,
         items=len(log.items),
         columns={name: kind for name, (kind, _) in columns.items()},
-        neighbours=write_dense(folder / NEIGHBOURS, near.items[:, :width], near.scores[:, :width]),
+        neighbours=_write_rows(folder / NEIGHBOURS, fitted.neighbour_rows()),
         users=write_keyed(folder / USERS, [*log.users, *ids], users.items, users.scores),
         user_slots=USER_SLOTS,
         segments=write_keyed(folder / SEGMENTS, segments.texts, popular.items, popular.scores),
         segments_by=segments.sets,
         profile={name: profile[name] for name in sorted({name for names in segments.sets for name in names})},
-        weights={"user": choices.user_weight, "session": choices.session_weight, "segment": choices.segment_weight},
+        weights={
+            "user": choices.user_weight,
+            "session": choices.session_weight,
+            "segment": choices.segment_weight,
+            **({"transition": choices.transition_weight} if follows else {}),
+            **({"revisit": choices.revisit_weight} if choices.revisit_weight > 0 else {}),
+        },
         session_decay=choices.session_decay,
         session_length=choices.session_length,
+        transitions=_write_rows(folder / TRANSITIONS, follows) if follows else None,
+        transition_decay=choices.transition_decay if follows else 1.0,
+        revisit_decay=choices.revisit_decay if choices.revisit_weight > 0 else 1.0,
     )
+
+
+def _write_rows(path: Path, rows: Rows) -> TableSpec:
+    """A dense table as wide as its longest row."""
+    width = max(1, int((rows.items != EMPTY).sum(axis=1).max(initial=0)))
+    return write_dense(path, rows.items[:, :width], rows.scores[:, :width])
 
 
 def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Rows:

@@ -8,7 +8,7 @@ import numpy as np
 
 from larder.recommender import RECOMMEND, Recommender, read_query
 from larder.serving import RecommenderServing
-from larder.tables import DenseTable, KeyedTable, MappedFile
+from larder.tables import MappedFile
 from larder.vocabulary import Vocabulary
 from larder_training.recommender.catalogue import Profiles
 from larder_training.recommender.log import Log
@@ -19,14 +19,7 @@ COUNT: Final = 24
 
 def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
     """The serving code over the tables in a folder of this machine; raises InvalidTable where a file is wrong."""
-    users = serving.users
-    return Recommender(
-        serving,
-        open_vocabulary(folder, serving),
-        DenseTable.open(MappedFile(folder / serving.neighbours.file), serving.neighbours),
-        KeyedTable.open(MappedFile(folder / users.file), users) if users else None,
-        KeyedTable.open(MappedFile(folder / serving.segments.file), serving.segments),
-    )
+    return Recommender.of(serving, lambda file: MappedFile(folder / file))
 
 
 def open_vocabulary(folder: Path, serving: RecommenderServing) -> Vocabulary:

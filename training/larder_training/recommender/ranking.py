@@ -14,7 +14,7 @@ from larder.tables import EMPTY
 
 NOTHING: Final = -1  # an item number in a list that is shorter than asked for
 CELLS: Final = 2**23  # of a dense block of scores: 64 MiB
-_LOWEST: Final = np.finfo(np.float16).smallest_subnormal
+_TOGETHER: Final = 64  # rows of a dense block that are cut at once: what lies in the cache while it is needed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +63,56 @@ def top_rows(matrix: sp.csr_array, width: int) -> Rows:
         rows.items[row, : places.size] = matrix.indices[start:end][places]
         rows.scores[row, : places.size] = halves[start:end][places]
     return rows
+
+
+def top(scores: NDArray[np.float32], n: int) -> NDArray[np.int64]:
+    """int64 ``[rows, n]``: the places of each row's ``n`` largest scores, best first, equal ones by place; those of
+    minus infinity never: -1 stands where a row has no more.
+
+    All rows at once and on all cores. A partition of values (numpy does it with vector instructions) gives each row's
+    n-th largest; ``argpartition`` would move as many places too, and leave the choice among ties open.
+    """
+    rows, items = scores.shape
+    lists = np.full((rows, n), NOTHING, np.int64)
+    kept = min(n, items)
+    if kept:
+        in_blocks(rows, _TOGETHER, lambda start, end: _fill(scores[start:end], lists[start:end, :kept]))
+    return lists
+
+
+def _fill(scores: NDArray[np.float32], lists: NDArray[np.int64]) -> None:
+    rows, n = lists.shape
+    place = scores.shape[1] - n
+    bound = np.partition(scores, place, axis=1)[:, place, None]
+    reach = scores >= bound
+    for row in np.flatnonzero(np.count_nonzero(reach, axis=1) > n):
+        (tied,) = np.nonzero(scores[row] == bound[row])
+        reach[row, tied[n - np.count_nonzero(scores[row] > bound[row]) :]] = False
+    places = np.flatnonzero(reach).reshape(rows, n) % scores.shape[1]
+    values = np.take_along_axis(scores, places, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    found = np.take_along_axis(places, order, axis=1)
+    lists[:] = np.where(np.take_along_axis(values, order, axis=1) == -np.inf, NOTHING, found)
+
+
+def dense_rows(scores: NDArray[np.float32], width: int) -> Rows:
+    """``top_rows`` of a dense block, on all cores: each row's ``width`` largest scores above 0, best first, ordered by
+    the float16 that is stored, then by item number. ``scores`` is overwritten.
+    """
+    halves = scores.astype(np.float16)
+    scores[:] = halves
+    scores[scores <= 0] = -np.inf
+    places = top(scores, width)
+    used = places != NOTHING
+    rows = Rows.empty(len(scores), width)
+    rows.items[used] = places[used]
+    rows.scores[used] = np.take_along_axis(halves, np.maximum(places, 0), axis=1)[used]
+    return rows
+
+
+def hide(scores: NDArray[np.float32], hidden: sp.csr_array) -> None:
+    """Sets the scores at ``hidden``'s places ``[rows, items]`` to minus infinity."""
+    scores[np.repeat(np.arange(hidden.shape[0]), np.diff(hidden.indptr)), hidden.indices] = -np.inf
 
 
 def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hide: sp.csr_array | None = None) -> Rows:

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from larder_training.report import Block, Section, facts, figure, paragraph, render, table
+from larder_training.recommender.trials import Trials, explain, plot
+from larder_training.report import Block, Section, drawing_of, facts, figure, paragraph, render, table
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Any: the evaluation section is a JSON document, and this module only lays it out.
@@ -17,6 +17,7 @@ _NAMES: Final = {
     "popularity": "popularity",
     "recent_popularity": "recent popularity",
     "own_items_again": "own items again",
+    "release_before": "the release before",
     "without_the_session": "without the session",
 }
 _BARS: Final = ("recall@10", "recall@20", "ndcg@10", "ndcg@20", "mrr@25", "hit_rate@20")
@@ -40,6 +41,7 @@ def report_html(
     training: Document,
     examples: Sequence[tuple[str, str, str]],
     segments: Sequence[tuple[str, int, str]],
+    trials: Trials,
 ) -> bytes:
     """The whole report.
 
@@ -49,6 +51,7 @@ def report_html(
         training: the manifest's section.
         examples: some users' recent items, their recommendations, and who they are, as texts.
         segments: each segment's text, users and most popular items.
+        trials: what was tried to choose.
     """
     sections = [
         Section.of("In short", *_headline(evaluation, training)),
@@ -58,7 +61,7 @@ def report_html(
         Section.of("Examples", table(("user", "had lately", "is recommended"), examples)),
         Section.of("Segments", table(("segment", "users", "most popular"), segments)),
         Section.of("Data", table(("what", "rows"), list(training["data"]["audit"].items())), _split(evaluation)),
-        Section.of("Choices", table(("choice", "value", "validation NDCG@20"), _trials(training))),
+        Section.of("Choices", *map(paragraph, explain(trials)), *_trials(trials), _choices(training)),
     ]
     return render(f"Recommender {model}", sections).encode()
 
@@ -89,13 +92,14 @@ def _ranking(evaluation: Document) -> list[Block]:
     head = ("metric", *(_NAMES[name] for name in systems))
     rows = [(metric, *(_cell(systems[name][metric]) for name in systems)) for metric in evaluation["metrics"]]
     rows.append(("coverage", *(f"{evaluation['coverage'][name]:.1%}" for name in systems)))
+    rows.append(("diversity", *(f"{evaluation['diversity'][name]:.3f}" for name in systems)))
     rows.append(("novelty, bits", *(f"{evaluation['novelty'][name]:.2f}" for name in systems)))
     caption = f"Means over {evaluation['users']} users of the test period, with 95 % intervals."
     return [figure(_bars(systems), caption), table(head, rows)]
 
 
 def _bars(systems: Mapping[str, Document]) -> "Figure":
-    drawing, axes = _drawing(8, 3.5)
+    drawing, axes = drawing_of(8, 3.5)
     width = 0.8 / len(systems)
     for place, (name, metrics) in enumerate(systems.items()):
         means = [metrics[metric]["mean"] for metric in _BARS]
@@ -109,7 +113,7 @@ def _bars(systems: Mapping[str, Document]) -> "Figure":
 
 
 def _tail(evaluation: Document) -> list[Block]:
-    drawing, axes = _drawing(8, 3.2)
+    drawing, axes = drawing_of(8, 3.2)
     curve = evaluation["curve"]
     for name in ("data", "larder", "popularity", "own_items_again"):
         if name in curve:
@@ -127,8 +131,12 @@ def _tail(evaluation: Document) -> list[Block]:
 
 
 def _others(evaluation: Document) -> list[Block]:
-    """By type of event, new items, sessions and new users, one line each."""
+    """By type of event, history, segment, new items, sessions and new users, one line each."""
     parts = {f"event {name}": part for name, part in evaluation["by_event"].items()}
+    parts |= {f"users who had {items} items": part for items, part in evaluation["by_history"].items()}
+    parts |= {f"users of {segment}": part for segment, part in evaluation["by_segment"].items()}
+    if "release_before" in evaluation:
+        parts["after the release before was trained"] = evaluation["release_before"]
     parts["items new to the user"] = evaluation["new_to_the_user"]
     parts["rest of the session"] = evaluation["sessions"]
     parts["users without history"] = evaluation["new_users"]
@@ -147,21 +155,15 @@ def _split(evaluation: Document) -> Block:
     return table(("period", "from", "to, not included"), [(part, *split[part]) for part in parts])
 
 
-def _trials(training: Document) -> list[tuple[object, ...]]:
-    chosen = training["choices"]
-    tried = [(each["choice"], each["value"], f"{each['metric']:.4f}") for each in training["trials"]]
-    return [*tried, *((name, value, "chosen") for name, value in chosen.items())]
+def _trials(trials: Trials) -> list[Block]:
+    return [plot(trials.made)] if trials.made else []
+
+
+def _choices(training: Document) -> Block:
+    rows = [(name, value) for name, value in training["choices"].items()]
+    return table(("choice", "value"), rows)
 
 
 def _cell(told: Document) -> str:
     low, high = told["interval"]
     return f"{told['mean']:.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _drawing(width: float, height: float) -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(width, height))
-    axes = drawing.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return drawing, axes

@@ -1,7 +1,9 @@
-"""The answer's formula over many users at once, from the rows that the tables store (ARCHITECTURE.md, "Recommender
-scores"): what is measured is what is served.
+"""The answer's formula over many users at once, from the rows that the tables store (ARCHITECTURE.md, "Answers"): what
+is measured is what is served, item by item. Sums are taken in the order in which serving takes them, so that scores
+that are equal there are equal here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,19 +12,21 @@ from numpy.typing import NDArray
 
 from larder.tables import EMPTY
 from larder_training.recommender.model import Choices, Fitted
-from larder_training.recommender.ranking import NOTHING, Rows, blocks, rank
+from larder_training.recommender.ranking import NOTHING, Rows, best, blocks, rank
+from larder_training.recommender.segments import SEGMENT_SLOTS
 from larder_training.recommender.tasks import Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """``users`` float64 ``[users, items]`` and ``neighbours`` ``[items, items]`` are the tables' rows; ``popular``
-    ``[items]`` is the segment of all users.
+    """``users`` float64 ``[users, items]``, ``neighbours`` and ``transitions`` ``[items, items]`` are the tables' rows;
+    ``popular`` ``[items]`` is the segment of all users.
     """
 
     users: sp.csr_array
     neighbours: sp.csr_array
     popular: NDArray[np.float64]
+    transitions: sp.csr_array | None = None
 
     @classmethod
     def of(cls, fitted: Fitted, users: NDArray[np.int64]) -> "Served":
@@ -33,7 +37,9 @@ class Served:
         lengths[users] = np.diff(rows.indptr)
         ends = np.concatenate(([0], np.cumsum(lengths)))
         placed = sp.csr_array((rows.data, rows.indices, ends), shape=fitted.affinity.shape)
-        return cls(placed, fitted.neighbour_rows().matrix(items), stored(fitted.popularity))
+        follows = fitted.transition_rows()
+        transitions = None if follows is None else follows.matrix(items)
+        return cls(placed, fitted.neighbour_rows().matrix(items), segment_row(fitted.popularity), transitions)
 
 
 def stored(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -41,37 +47,65 @@ def stored(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values.astype(np.float16).astype(np.float64)
 
 
+def segment_row(popularity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Popularity as the segment of all users says it: rounded, and nothing beyond the row's last slot."""
+    values = stored(popularity)
+    kept = best(values, SEGMENT_SLOTS)
+    row = np.zeros_like(values)
+    row[kept] = values[kept]
+    return row
+
+
 def lists(
     served: Served, choices: Choices, task: Task, n: int, hidden: sp.csr_array | None = None
 ) -> NDArray[np.int64]:
     """int64 ``[task's users, n]``: the best items for each user and his session; -1 where there are no more.
 
-    Items of the session are left out, as serving leaves them out unless it is asked not to; so are the entries of
-    ``hidden``, bool ``[users, items]``, as a request's ``exclude`` leaves them out.
+    Items of the session are left out where the model knows no revisits, as serving leaves them out then unless it is
+    asked not to; so are the entries of ``hidden``, bool ``[users, items]``, as a request's ``exclude`` leaves them out.
     """
+    items = served.neighbours.shape[0]
     users = served.users[task.users] * choices.user_weight
-    sessions = session_matrix(task, choices, served.neighbours.shape[0])
+    length, rows = choices.session_length, served.neighbours
+    parts = [(choices.session_weight, choices.session_decay)]
+    if served.transitions is not None and choices.transition_weight:
+        parts.append((choices.transition_weight, choices.transition_decay))
+        rows = sp.vstack((rows, served.transitions), format="csr")
+    sessions = session_matrix(task, parts, length, items)
+    revisits = session_matrix(task, [(choices.revisit_weight, choices.revisit_decay)], length, items)
+    seen = None if choices.revisit_weight > 0 else session_matrix(task, [(1.0, 1.0)], None, items)
     segment = served.popular * choices.segment_weight
 
     def scores(block: slice) -> NDArray[np.float64]:
-        clicked = sessions[block]
-        total: NDArray[np.float64] = (users[block] + clicked @ served.neighbours).toarray() + segment
-        total[np.repeat(np.arange(clicked.shape[0]), np.diff(clicked.indptr)), clicked.indices] = 0
+        personal = users[block] + sessions[block] @ rows
+        total: NDArray[np.float64] = (personal + revisits[block]).toarray() + segment
+        if seen is not None:
+            clicked = seen[block]
+            total[np.repeat(np.arange(clicked.shape[0]), np.diff(clicked.indptr)), clicked.indices] = 0
         if hidden is not None:
             total[hidden[task.users[block]].toarray()] = 0
         return total
 
-    return rank(scores, len(task.users), served.neighbours.shape[0], n)
+    return rank(scores, len(task.users), items, n)
 
 
-def session_matrix(task: Task, choices: Choices, items: int) -> sp.csr_array:
-    """float64 ``[task's users, items]``: ``session_weight * session_decay**k`` at each session's k-th newest item."""
-    cut = [session[: choices.session_length] for session in task.sessions]
-    ends = np.concatenate(([0], np.cumsum([len(session) for session in cut]))).astype(np.int64)
-    columns = np.array([item for session in cut for item in session], np.int64)
-    ages = np.arange(len(columns)) - np.repeat(ends[:-1], np.diff(ends))
-    values = choices.session_weight * choices.session_decay**ages
-    return sp.csr_array((values, columns, ends), shape=(len(task.users), items))
+def session_matrix(task: Task, parts: Sequence[tuple[float, float]], length: int | None, items: int) -> sp.csr_array:
+    """float64 ``[task's users, len(parts) * items]``: for each (weight, decay) of ``parts``, in columns of its own,
+    ``weight * decay**k`` at each session's k-th newest item of the newest ``length`` (None: of all).
+
+    Entries lie in the order of ``parts``, in each the newest first: a product with tables one above the other sums a
+    session's rows as serving does.
+    """
+    cut = [session[:length] for session in task.sessions]
+    longest = max(map(len, cut), default=0)
+    # Not numpy's powers, whose last bit may differ.
+    powers = [[weight * decay**k for k in range(longest)] for weight, decay in parts]
+    values = [value for session in cut for part in powers for value in part[: len(session)]]
+    firsts = range(0, len(parts) * items, items)
+    columns = [first + item for session in cut for first in firsts for item in session]
+    ends = np.cumsum([0, *(len(parts) * len(session) for session in cut)])
+    matrix = (np.array(values, np.float64), np.array(columns, np.int64), ends)
+    return sp.csr_array(matrix, shape=(len(task.users), len(parts) * items))
 
 
 def fixed(values: NDArray[np.float64], task: Task, n: int, hidden: sp.csr_array | None = None) -> NDArray[np.int64]:

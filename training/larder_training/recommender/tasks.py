@@ -63,9 +63,10 @@ def join(first: Task, second: Task) -> Task:
     return both.take(order)
 
 
-def rest_of_session(period: Log, length: int) -> Task:
+def rest_of_session(period: Log, length: int, *, again: bool = False) -> Task:
     """For each user's latest session with something to foretell: the items of its second half that are not in its
-    first, given the first (newest first, ``length`` at most). Users are known from before or not.
+    first (``again``: these too), given the first (newest first, ``length`` at most). Users are known from before or
+    not.
 
     A session ends where half an hour passes without an event.
     """
@@ -76,7 +77,8 @@ def rest_of_session(period: Log, length: int) -> Task:
     found: dict[int, tuple[tuple[int, ...], NDArray[np.int32]]] = {}
     for events in np.split(np.arange(len(user)), starts[1:]):
         middle = (len(events) + 1) // 2
-        first, rest = item[events[:middle]], np.setdiff1d(item[events[middle:]], item[events[:middle]])
+        first, rest = item[events[:middle]], np.unique(item[events[middle:]])
+        rest = rest if again else np.setdiff1d(rest, first)
         if rest.size:
             found[int(user[events[0]])] = (tuple(dict.fromkeys(first[::-1].tolist()))[:length], rest)
     ends = np.cumsum([0, *(rest.size for _, rest in found.values())])

@@ -1,29 +1,31 @@
-"""Choosing on the validation period, one hyperparameter after the other: the test period is never looked at.
+"""Choosing by rolling-origin validation, one hyperparameter after the other: the test period is never looked at.
 
-Grids are short on purpose: around the values that did well on real logs the ranking is flat, and each step costs a fit.
+Grids are short and climbed from where they begin, since around the values that did well on real logs the ranking is
+flat and each step costs a fit. A further source of scores is taken only where it helps beyond noise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.progress import Progress
-from larder_training.recommender.linear import fit_linear
+from larder_training.recommender.bench import Bench, ndcg
+from larder_training.recommender.folds import MIN_USERS, Fold
+from larder_training.recommender.lessons import Teacher
 from larder_training.recommender.log import DAY, Log
-from larder_training.recommender.metrics import by_user, hits
-from larder_training.recommender.model import Choices, affinity_of, assemble, popularity, present_at
+from larder_training.recommender.model import Choices, present_at
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.segments import Segments, segment_rows
-from larder_training.recommender.served import Served, lists, segment_lists, stored
-from larder_training.recommender.split import Split
-from larder_training.recommender.tasks import Task, join, next_items, rest_of_session
+from larder_training.recommender.served import segment_lists
+from larder_training.recommender.sources import LEARNERS
+from larder_training.recommender.tasks import join, next_items
+from larder_training.recommender.trials import Trials, within_noise
 
-METRIC: Final = "ndcg@20"
-MIN_USERS: Final = 20  # fewer say nothing: the choices keep their starting values
+Values = NDArray[np.float64]
+Question = Literal["known", "session", "visit"]
 _HALF_LIVES: Final = (7.0, 30.0, 90.0, 270.0, None)
 _RIDGES: Final = (1.0, 4.0, 16.0)
 _REPEATS: Final = (0.03, 0.1, 0.3, 1.0)
@@ -32,102 +34,186 @@ _QUICK_WIDTH: Final = 100  # of regressions that only compare weights of events 
 _SHORTEST: Final = 16  # half-lives below this part of the history are not tried, for the matrix
 _SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4)
 _SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_TRANSITION_WEIGHTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
+_REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
+_SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
 _PRIORS: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 10_000.0)  # the last is next to everybody's taste
-_DECAYS: Final = (0.6, 0.8, 0.9, 0.97, 1.0)
+_DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One value of one choice, and the validation metric that it gave."""
-
-    choice: str
-    value: object
-    metric: float
-
-
+@dataclass(slots=True)
 class Tuner:
-    """Holds the validation data; ``choices`` is the best so far, ``trials`` everything that was tried."""
+    """``choices`` is the best so far, ``trials`` everything that was tried, over all ``benches`` alike."""
 
-    def __init__(self, log: Log, split: Split, options: RecommenderOptions, progress: Progress) -> None:
-        self._history = log.between(split.start, split.validation)
-        period = log.between(split.validation, split.test)
-        self._now, self._span = split.validation, (split.validation - split.start) / DAY
-        self._progress = progress
-        self._options = options
-        self.choices = start(options, self._span)
-        self.trials: list[Trial] = []
-        self._task = next_items(self._history, period).sample(options.seed)
-        self._sessions = rest_of_session(period, self.choices.session_length).sample(options.seed)
-        self._users = np.union1d(self._task.users, self._sessions.users)
-        self._fits: dict[object, tuple[sp.csr_array, sp.csr_array]] = {}
-        self._rows: dict[object, Served] = {}
+    benches: Sequence[Bench]
+    options: RecommenderOptions
+    progress: Progress
+    trials: Trials
+    choices: Choices
 
-    def run(self) -> Choices:
-        """Chooses all there is to choose; with too few users or events to choose by, keeps the starting values."""
-        if len(self._task.users) < MIN_USERS:
-            self._progress.say(f"Only {len(self._task.users)} users to choose by: the usual settings are kept.")
+    def run(self, teacher: Callable[[Choices], Teacher]) -> Choices:
+        """Chooses all there is to choose; with too few users or events to choose by, keeps the starting values.
+
+        ``teacher`` gives one for a model with some choices.
+        """
+        asked = sum(len(bench.fold.known.users) for bench in self.benches)
+        if asked < MIN_USERS:
+            self.progress.say(f"Only {asked} users to choose by: the usual settings are kept.")
             return self.choices
         self._choose_matrix()
         self._choose_repeats()
         self._choose_segment()
-        if len(self._sessions.users) >= MIN_USERS:
+        if sum(len(bench.fold.sessions.users) for bench in self.benches) >= MIN_USERS:
             self._choose_session()
+        self._choose_sources()
+        self._choose_model(teacher)
+        if self.trials.cut_short:
+            self.progress.say("The budget is spent: what was not tried keeps its usual setting.")
         return self.choices
+
+    def values(self, choices: Choices, question: Question) -> Values:
+        """NDCG@20 of each user asked, over all folds."""
+        return np.concatenate([bench.values(choices, question) for bench in self.benches])
 
     def _choose_matrix(self) -> None:
         regression = self.choices.regression
         quick = replace(regression, width=min(_QUICK_WIDTH, regression.width))
         self.choices = replace(self.choices, regression=quick)
-        if not self._options.event_weights and len(self._history.events) > 1:
-            weights = rarity(self._history)
-            self._try("event_weights", [self.choices, replace(self.choices, event_weights=weights)])
-        if self._options.half_life_days is None:
+        history = self.benches[-1].fold.history
+        if not self.options.event_weights and len(history.events) > 1:
+            self._try("event_weights", [self.choices, replace(self.choices, event_weights=rarity(history))])
+        if self.options.half_life_days is None:
             ages = self._ages(_HALF_LIVES, self._span / _SHORTEST)
-            self._try("half_life_days", [replace(self.choices, half_life_days=age) for age in ages])
+            self._climb("half_life_days", [replace(self.choices, half_life_days=age) for age in ages], len(ages) // 2)
         ridges = [replace(self.choices, regression=replace(regression, ridge=ridge)) for ridge in _RIDGES]
-        self._try("ridge", ridges)
+        self.choices = replace(self.choices, regression=regression)
+        self._climb("ridge", ridges, 1)
 
     def _choose_repeats(self) -> None:
         candidates = []
-        if self._options.repeats != "never":
+        if self.options.repeats != "never":
             candidates += [replace(self.choices, repeats=True, repeat=repeat) for repeat in _REPEATS]
-        if self._options.repeats != "allow":
+        if self.options.repeats != "allow":
             candidates.append(replace(self.choices, repeats=False, repeat=0.0))
         self._try("repeat", candidates)
 
     def _choose_segment(self) -> None:
         ages = self._ages(_TRENDS, 0)
-        trends = [replace(self.choices, trend_half_life_days=age) for age in ages]
-        self._try("trend_half_life_days", trends)
-        self._try("segment_weight", [replace(self.choices, segment_weight=weight) for weight in _SEGMENT_WEIGHTS])
+        self._climb(
+            "trend_half_life_days", [replace(self.choices, trend_half_life_days=age) for age in ages], len(ages) - 2
+        )
+        self._choose_number("segment_weight", _SEGMENT_WEIGHTS, "known", 2)
 
     def _choose_session(self) -> None:
-        for name, values in (("session_weight", _SESSION_WEIGHTS), ("session_decay", _DECAYS)):
-            candidates = [replace(self.choices, **{name: value}) for value in values]  # type: ignore[arg-type]  # floats
-            self._try(name, candidates, self._sessions)
+        self._choose_number("session_weight", _SESSION_WEIGHTS, "session", 2)
+        self._choose_number("session_decay", _DECAYS, "session", 3)
+        if self._add("transition_weight", _TRANSITION_WEIGHTS, "session"):
+            self._choose_number("transition_decay", _DECAYS, "session", 1)
+        if self.choices.repeats and self._add("revisit_weight", _REVISIT_WEIGHTS, "visit"):
+            self._choose_number("revisit_decay", _DECAYS, "visit", 2)
 
-    def _try(self, name: str, candidates: list[Choices], task: Task | None = None) -> None:
-        """Keeps the best candidate; of equal ones the first."""
-        task = task or self._task
-        results = []
-        with self._progress.task(f"Choosing {name}", len(candidates)) as advance:
-            for choices in candidates:
-                results.append(score(self._served(choices), choices, task))
-                self.trials.append(Trial(name, value_of(name, choices), round(results[-1], 6)))
-                advance(1)
-        self.choices = candidates[int(np.argmax(results))]
+    def _add(self, name: str, weights: Iterable[float], question: Question) -> bool:
+        """Gives something that weighs nothing yet its best weight, where that helps beyond noise."""
+        return self._help([replace(self.choices, **{name: weight}) for weight in weights], name, question)  # type: ignore[arg-type]  # floats
 
-    def _served(self, choices: Choices) -> Served:
-        """The model with these choices; the latest regression and rows are kept, since most choices change neither."""
-        regression = (choices.half_life_days, choices.regression, tuple(sorted(choices.event_weights.items())))
-        if regression not in self._fits:
-            affinity = affinity_of(self._history, self._now, choices)
-            self._fits = {regression: (affinity, fit_linear(affinity, choices.regression))}
-        rows = (regression, choices.repeats, choices.repeat)
-        if rows not in self._rows:
-            fitted = assemble(self._history, self._now, choices, *self._fits[regression])
-            self._rows = {rows: Served.of(fitted, self._users)}
-        return replace(self._rows[rows], popular=stored(popularity(self._history, self._now, choices)))
+    def _choose_sources(self) -> None:
+        """Adds one source after the other, each with its best weight, where that helps beyond noise."""
+        for name in LEARNERS:
+            weighed = [replace(self.choices, sources={**self.choices.sources, name: w}) for w in _SOURCE_WEIGHTS]
+            self._help(weighed, f"sources.{name}", "known")
+
+    def _help(self, candidates: list[Choices], name: str, question: Question) -> bool:
+        """Takes the best of the candidates where it is better than what there is, beyond noise."""
+        if self.trials.spent():
+            return False
+        before = self.values(self.choices, question)
+        place, values, number = self._search(name, candidates, question, 1)
+        if values is None or within_noise(before, values):
+            return False
+        self.choices = candidates[place]
+        self.trials.keep(number)
+        return True
+
+    def _choose_model(self, teacher: Callable[[Choices], Teacher]) -> None:
+        """Of popularity, the linear model, it with one source after the other, and all of them put into order by a
+        ranker: the simplest that is as good as the best, within noise.
+        """
+        steps = list(self.choices.sources.items())
+        tried = [self._model("popularity", replace(self.choices, user_weight=0.0, sources={}))]
+        for count in range(len(steps) + 1):
+            name = " + ".join(["linear", *(source for source, _ in steps[:count])])
+            tried.append(self._model(name, replace(self.choices, sources=dict(steps[:count]))))
+        if self.options.ranker == "auto" and not self.trials.spent():
+            tried += self._ranked(replace(self.choices, ranker=True), teacher)
+        best = max(tried, key=lambda each: float(each[1].mean()))[1]
+        self.choices, _, number = next(each for each in tried if within_noise(each[1], best))
+        self.trials.keep(number)
+
+    def _model(self, name: str, choices: Choices) -> tuple[Choices, Values, int]:
+        values = self.values(choices, "known")
+        return choices, values, self.trials.add("model", name, "known", values)
+
+    def _ranked(self, choices: Choices, teacher: Callable[[Choices], Teacher]) -> list[tuple[Choices, Values, int]]:
+        """The ranker, taught before each fold and asked on it; nothing where a fold has too little before it."""
+        school = teacher(choices)
+        rankers = [school.teach(bench.fold.now) for bench in self.benches]
+        values = [bench.values(choices, "known", ranker) for bench, ranker in zip(self.benches, rankers, strict=True)]
+        if None in rankers:
+            return []
+        found = np.concatenate(values)
+        return [(choices, found, self.trials.add("model", "all, ranked by trees", "known", found))]
+
+    def _choose_number(self, name: str, values: Iterable[float], question: Question, begin: int) -> None:
+        candidates = [replace(self.choices, **{name: value}) for value in values]  # type: ignore[arg-type]  # floats
+        self._climb(name, candidates, begin, question)
+
+    def _try(self, name: str, candidates: list[Choices]) -> None:
+        """Keeps the best candidate of all; of equal ones the first."""
+        tried: list[tuple[float, int]] = []
+        for choices in candidates:
+            if self.trials.spent():
+                break
+            values = self.values(choices, "known")
+            tried.append((float(values.mean()), self.trials.add(name, value_of(name, choices), "known", values)))
+        if tried:
+            place = int(np.argmax([mean for mean, _ in tried]))
+            self.choices = candidates[place]
+            self.trials.keep(tried[place][1])
+
+    def _climb(self, name: str, candidates: list[Choices], begin: int, question: Question = "known") -> None:
+        """Keeps the best candidate that is reached uphill from place ``begin``."""
+        place, values, number = self._search(name, candidates, question, begin)
+        if values is not None:
+            self.choices = candidates[place]
+            self.trials.keep(number)
+
+    def _search(
+        self, name: str, candidates: list[Choices], question: Question, begin: int
+    ) -> tuple[int, Values | None, int]:
+        """Climbs from ``begin`` to the place where neither neighbour is better: place, values and trial's number."""
+        tried: dict[int, tuple[Values, int]] = {}
+
+        def mean(place: int) -> float:
+            if place not in tried:
+                if not 0 <= place < len(candidates) or self.trials.spent():
+                    return -np.inf
+                values = self.values(candidates[place], question)
+                tried[place] = values, self.trials.add(name, value_of(name, candidates[place]), question, values)
+                self.progress.say(f"{name} = {value_of(name, candidates[place])}: {values.mean():.4f}")
+            return float(tried[place][0].mean())
+
+        place = min(max(begin, 0), len(candidates) - 1)
+        if not np.isfinite(mean(place)):
+            return place, None, -1
+        for step in (1, -1):
+            while mean(place + step) > mean(place):
+                place += step
+        return place, *tried[place]
+
+    @property
+    def _span(self) -> float:
+        history = self.benches[-1].fold.history
+        return (self.benches[-1].fold.now - int(history.time[0])) / DAY
 
     def _ages(self, grid: Iterable[float | None], shortest: float) -> list[float | None]:
         """Half-lives of the grid that can make a difference within the history."""
@@ -147,12 +233,6 @@ def start(options: RecommenderOptions, span_days: float) -> Choices:
     )
 
 
-def score(served: Served, choices: Choices, task: Task) -> float:
-    """The metric that everything is chosen by, on a task."""
-    found = hits(lists(served, choices, task, 20), task.truth)
-    return float(by_user(found, task.relevant, (20,))[METRIC].mean())
-
-
 def rarity(log: Log) -> dict[str, float]:
     """Weights by how rare a type of event is: the square root of the commonest type's count over this one's."""
     counts = np.bincount(log.event, minlength=len(log.events))
@@ -169,23 +249,26 @@ def value_of(name: str, choices: Choices) -> object:
         return choices.regression.ridge
     if name == "repeat":
         return choices.repeat if choices.repeats else "never"
+    if name.startswith("sources."):
+        return choices.sources[name.removeprefix("sources.")]
     value = getattr(choices, name)
-    return dict(value) if name == "event_weights" else value
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def choose_prior(
-    history: Log, period: Log, now: int, choices: Choices, segments: Segments, segment_of: NDArray[np.int64], seed: int
-) -> tuple[Choices, list[Trial]]:
+    fold: Fold, choices: Choices, segments: Segments, segment_of: NDArray[np.int64], seed: int, trials: Trials
+) -> Choices:
     """Chooses ``prior_users`` by how well segments alone rank for users who are in one; too few choose nothing."""
-    task = join(next_items(history, period), next_items(history, period, known=False))
+    task = join(next_items(fold.history, fold.period), next_items(fold.history, fold.period, known=False))
     task = task.take(np.flatnonzero(segment_of[task.users] > 0)).sample(seed)
     if len(task.users) < MIN_USERS:
-        return choices, []
-    present = present_at(history, now, choices)
-    trials = []
+        return choices
+    present = present_at(fold.history, fold.now, choices)
+    tried = []
     for prior in _PRIORS:
-        ranking = segment_lists(segment_rows(present, segments, prior, 20), segment_of[task.users], 20)
-        metric = float(by_user(hits(ranking, task.truth), task.relevant, (20,))[METRIC].mean())
-        trials.append(Trial("prior_users", prior, round(metric, 6)))
-    best = max(trials, key=lambda trial: trial.metric)
-    return replace(choices, prior_users=_PRIORS[trials.index(best)]), trials
+        rows = segment_rows(present, segments, prior, 20)
+        values = ndcg(segment_lists(rows, segment_of[task.users], 20), task)
+        tried.append((float(values.mean()), trials.add("prior_users", prior, "segment", values)))
+    place = int(np.argmax([mean for mean, _ in tried]))
+    trials.keep(tried[place][1])
+    return replace(choices, prior_users=_PRIORS[place])

@@ -1,14 +1,16 @@
 """Why each chosen item is there. Worked out for the few items of an answer, never for all candidates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from larder.recommender.answer import ALL_USERS, NAMED_ITEMS, Because
-from larder.recommender.scoring import Click, Evidence
+from larder.recommender.scoring import Evidence
 from larder.tables import Row
 
 # A chosen item, and the reason that is known already: a promotion's, or that of an item which fills up an answer.
 Chosen: TypeAlias = tuple[int, Because | None]
+# What an item that somebody had says: its number, the weight of its row, and the slots of the row that matter.
+Said: TypeAlias = tuple[int, float, Mapping[int, float]]
 
 
 def of_segment(text: str) -> Because:
@@ -19,21 +21,25 @@ def of_segment(text: str) -> Because:
 def explain(
     chosen: Sequence[Chosen],
     evidence: Evidence,
-    rows: Callable[[Sequence[int]], Sequence[Row]],
+    among: Callable[[Sequence[int], set[int]], Sequence[Mapping[int, float]]],
     name: Callable[[int], str],
 ) -> list[Because | None]:
     """One reason for each of ``chosen``; None where nothing speaks for it.
 
-    ``rows`` gives the neighbour rows of item numbers, which is asked once, for the user's recent items, and only where
-    an item owes him its place; ``name`` gives an item's id.
+    ``among`` gives the slots of items' neighbour rows that name some items; it is asked once, for the user's recent
+    items, and only where an item owes him its place. ``name`` gives an item's id.
     """
     sources = [evidence.main_source(number) if because is None else None for number, because in chosen]
-    by: dict[str | None, set[int]] = {source: set() for source in sources}
+    by: dict[str | None, set[int]] = {}
     for (number, _), source in zip(chosen, sources, strict=True):
-        by[source].add(number)
-    by_user, by_session = by.get("user", set()), by.get("session", set())
-    recent = [Click(number, 1.0, row) for number, row in _with_rows(evidence.recent if by_user else (), rows)]
-    speaking = speakers(by_user, recent) | speakers(by_session, evidence.clicks)
+        by.setdefault(source, set()).add(number)
+    speaking: dict[int, list[int]] = {}
+    if by_user := by.get("user"):
+        recent = evidence.recent
+        speaking |= speakers(by_user, zip(recent, [1.0] * len(recent), among(recent, by_user), strict=True))
+    if by_session := by.get("session"):
+        said = ((click.number, click.weight, slots_among(click.row, by_session)) for click in evidence.clicks)
+        speaking |= speakers(by_session, said)
     popular = of_segment(evidence.segment_text or "")
     explained: list[Because | None] = []
     for (number, because), source in zip(chosen, sources, strict=True):
@@ -42,24 +48,25 @@ def explain(
         elif source == "segment":
             explained.append(popular)
         else:
-            explained.append(Because(source, items=tuple(map(name, speaking.get(number, ())))))
+            named = [number] if source == "revisit" else speaking[number]
+            explained.append(Because(source, items=tuple(map(name, named))))
     return explained
 
 
-def speakers(wanted: set[int] | frozenset[int], clicks: Sequence[Click]) -> dict[int, list[int]]:
-    """For each item of ``wanted``: the clicked items whose rows speak for it, most first (equal ones in the order of
-    ``clicks``), at most three.
+def slots_among(row: Row, wanted: set[int]) -> dict[int, float]:
+    """The slots of ``row`` whose items are ``wanted``."""
+    items, scores = row
+    return {number: scores[items.index(number)] for number in wanted.intersection(items)}
+
+
+def speakers(wanted: set[int], said: Iterable[Said]) -> dict[int, list[int]]:
+    """For each item of ``wanted``: the items that speak for it, most first (equal ones in the order of ``said``), at
+    most three. One that speaks several times speaks with the sum.
     """
-    shares: dict[int, dict[int, float]] = {}
-    for click in clicks:
-        items, scores = click.row
-        for number in wanted.intersection(items):
-            share = click.weight * scores[items.index(number)]
-            if share > 0:
-                by_click = shares.setdefault(number, {})
-                by_click[click.number] = by_click.get(click.number, 0.0) + share
-    return {number: sorted(by, key=lambda clicked: -by[clicked])[:NAMED_ITEMS] for number, by in shares.items()}
-
-
-def _with_rows(numbers: Sequence[int], rows: Callable[[Sequence[int]], Sequence[Row]]) -> Sequence[tuple[int, Row]]:
-    return list(zip(numbers, rows(numbers), strict=True)) if numbers else []
+    shares: dict[int, dict[int, float]] = {number: {} for number in wanted}
+    for speaker, weight, slots in said:
+        for number, score in slots.items():
+            if (share := weight * score) > 0:
+                by_speaker = shares[number]
+                by_speaker[speaker] = by_speaker.get(speaker, 0.0) + share
+    return {number: sorted(by, key=by.__getitem__, reverse=True)[:NAMED_ITEMS] for number, by in shares.items()}

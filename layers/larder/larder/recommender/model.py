@@ -1,6 +1,6 @@
 """The recommender: rows of precomputed tables, summed, ruled and explained for each request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -12,10 +12,10 @@ from larder.recommender.explaining import Chosen, explain, of_segment
 from larder.recommender.promotions import places, spread
 from larder.recommender.query import Promotion, Query, check_ranked
 from larder.recommender.ruling import Ruling
-from larder.recommender.scoring import Click, Evidence, best_first, split_user_row
+from larder.recommender.scoring import Click, Evidence, Shares, best_first, split_user_row, weighted
 from larder.recommender.segments import Profile, most_specific_first, typed_profile
 from larder.serving import RecommenderServing
-from larder.tables import DenseTable, KeyedTable, MappedFile, Row
+from larder.tables import DenseTable, KeyedTable, MappedFile, Reader
 from larder.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # rules are loaded where a filter is first used
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # rules are loaded where a filter is first used
 MAX_CLICKS: Final = 100
 LOCAL_BYTES: Final = 64 * 2**20
 SEGMENTS: Final = 256
+NAMES: Final = 4096
 
 
 class Recommender:
@@ -36,6 +37,7 @@ class Recommender:
         neighbours: DenseTable,
         users: KeyedTable | None,
         segments: KeyedTable,
+        transitions: DenseTable | None = None,
         *,
         far: bool = False,
     ) -> None:
@@ -43,9 +45,11 @@ class Recommender:
         self._serving = serving
         self._items = items
         self._neighbours = neighbours
+        self._transitions = transitions
         self._users = users
         self._segments = segments
-        self._segment = lru_cache(SEGMENTS)(segments.lookup)  # the few that most users belong to
+        self._segment = lru_cache(SEGMENTS)(self._popular)  # the few that most users belong to
+        self._name = lru_cache(NAMES)(items.id)  # one item is recommended often, and speaks for many in one answer
         self._far = far
         self._ruling = Ruling(items, serving.rules)
 
@@ -58,23 +62,32 @@ class Recommender:
         serving = files.manifest.serving
         if not isinstance(serving, RecommenderServing):
             raise InvalidManifest("This release is no recommender.", ["serving: train it as a recommender"])
-        users = serving.users
-        tables = [table.file for table in (serving.neighbours, serving.segments, users) if table]
-        files.fetch([serving.items_file, *(name for name in tables if files.manifest.files[name].bytes <= LOCAL_BYTES)])
-        neighbours = files.reader(serving.neighbours.file)
+        local = [table.file for table in serving.tables if files.manifest.files[table.file].bytes <= LOCAL_BYTES]
+        files.fetch([serving.items_file, *local])
+        return cls.of(serving, files.reader)
+
+    @classmethod
+    def of(cls, serving: RecommenderServing, reader: Callable[[str], Reader]) -> "Recommender":
+        """The items and the tables that ``serving`` names, each from what ``reader`` gives for its file.
+
+        Raises InvalidTable where a file is not what ``serving`` says, InvalidManifest where a rule does not fit.
+        """
+        users, transitions = serving.users, serving.transitions
+        neighbours = reader(serving.neighbours.file)
         return cls(
             serving,
-            Vocabulary.open(files.reader(serving.items_file)),
+            Vocabulary.open(reader(serving.items_file)),
             DenseTable.open(neighbours, serving.neighbours),
-            KeyedTable.open(files.reader(users.file), users) if users else None,
-            KeyedTable.open(files.reader(serving.segments.file), serving.segments),
+            KeyedTable.open(reader(users.file), users) if users else None,
+            KeyedTable.open(reader(serving.segments.file), serving.segments),
+            DenseTable.open(reader(transitions.file), transitions) if transitions else None,
             far=not isinstance(neighbours, MappedFile),
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory and page cache that this release holds."""
-        tables = (self._neighbours, self._segments, self._users)
+        tables = (self._neighbours, self._transitions, self._segments, self._users)
         return self._items.nbytes + sum(table.nbytes for table in tables if table is not None)
 
     def close(self) -> None:
@@ -89,7 +102,8 @@ class Recommender:
         profile = self._checked(query)
         seen = self._seen(query)
         evidence, segments = self._evidence(query, profile, seen)
-        taken = self._numbers(query.exclude) | (set() if query.include_seen else set(seen))
+        shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
+        taken = self._numbers(query.exclude) | (set() if shown else set(seen))
         promoted: list[list[Chosen]] = []
         for promotion in query.promotions:
             left = query.n - sum(map(len, promoted))
@@ -151,35 +165,45 @@ class Recommender:
 
     def _evidence(
         self, query: Query, profile: Profile, seen: Sequence[int]
-    ) -> tuple[Evidence, Iterator[tuple[str, Row]]]:
+    ) -> tuple[Evidence, Iterator[tuple[str, Shares]]]:
         """What the rows say, and all segments of the user, most specific first, read as they are asked for."""
-        weights = self._serving.weights
         user = self._user(query.user)
-        clicks = self._clicks(seen, user[2] if user else ())
+        clicked = seen[: min(self._serving.session_length, MAX_CLICKS)]
+        clicks = self._clicks(clicked, user[1] if user else ())
         segments = self._segments_of(profile)
         first = next(segments, None)
-        segment = (weights["segment"], *first) if first else None
-        return Evidence.of(user, clicks, segment), chain([first] if first else [], segments)
+        return Evidence.of(user, clicks, self._revisits(clicked), first), chain([first] if first else [], segments)
 
-    def _user(self, user: str | None) -> tuple[float, Row, Sequence[int]] | None:
+    def _user(self, user: str | None) -> tuple[Shares, Sequence[int]] | None:
         row = self._users.lookup(user) if self._users is not None and user is not None else None
-        return (self._serving.weights["user"], *split_user_row(row, self._serving.user_slots)) if row else None
+        if row is None:
+            return None
+        recommended, recent = split_user_row(row, self._serving.user_slots)
+        return weighted(self._serving.weights["user"], recommended), recent
 
-    def _clicks(self, seen: Sequence[int], recent: Sequence[int]) -> list[Click]:
-        decay, weight = self._serving.session_decay, self._serving.weights["session"]
-        numbers = seen[: min(self._serving.session_length, MAX_CLICKS)]
+    def _clicks(self, clicked: Sequence[int], recent: Sequence[int]) -> list[Click]:
+        """The rows of ``clicked``, newest first: of the neighbours, then of the transitions."""
+        serving, weights = self._serving, self._serving.weights
         if self._far and recent:
-            self._neighbours.rows([*numbers, *recent])  # one round trip now; explaining finds its rows kept
-        rows = self._neighbours.rows(numbers) if numbers else []
-        return [
-            Click(number, weight * decay**k, row) for k, (number, row) in enumerate(zip(numbers, rows, strict=True))
-        ]
+            self._neighbours.rows([*clicked, *recent])  # one round trip now; explaining finds its rows kept
+        clicks = _clicks_in(self._neighbours, clicked, weights["session"], serving.session_decay)
+        if self._transitions is not None and (weight := weights.get("transition", 0.0)):
+            clicks += _clicks_in(self._transitions, clicked, weight, serving.transition_decay)
+        return clicks
 
-    def _segments_of(self, profile: Profile) -> Iterator[tuple[str, Row]]:
+    def _revisits(self, clicked: Sequence[int]) -> list[tuple[int, float]]:
+        weight, decay = self._serving.weights.get("revisit", 0.0), self._serving.revisit_decay
+        return [(number, weight * decay**k) for k, number in enumerate(clicked)] if weight else []
+
+    def _popular(self, text: str) -> Shares | None:
+        row = self._segments.lookup(text)
+        return None if row is None else weighted(self._serving.weights["segment"], row)
+
+    def _segments_of(self, profile: Profile) -> Iterator[tuple[str, Shares]]:
         for text in most_specific_first(self._serving.segments_by, profile, self._serving.profile):
-            row = self._segment(text)
-            if row is not None:
-                yield text, row
+            shares = self._segment(text)
+            if shares is not None:
+                yield text, shares
 
     def _promoted(self, promotion: Promotion, wanted: int, evidence: Evidence, taken: set[int]) -> list[Chosen]:
         """The promotion's items that are shown, best score first; they obey the release's rules and its own filter."""
@@ -195,37 +219,41 @@ class Recommender:
         return _choose(((number, because) for number in chain(scored, pool)), wanted, taken, allowed)
 
     def _answer(self, chosen: Sequence[Chosen], evidence: Evidence, columns: Sequence[str]) -> Answer:
-        explained = explain(chosen, evidence, self._neighbours.rows, self._items.id)
-        totals, items = evidence.totals, self._items
+        explained = explain(chosen, evidence, self._neighbours.among, self._name)
+        totals, items, name = evidence.totals, self._items, self._name
         return Answer(
             tuple(
                 Recommendation(
-                    items.id(number),
+                    name(number),
                     totals.get(number, 0.0),
                     because,
-                    {name: items.value(name, number) for name in columns} if columns else None,
+                    {column: items.value(column, number) for column in columns} if columns else None,
                 )
                 for (number, _), because in zip(chosen, explained, strict=True)
             )
         )
 
 
-def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Row]], wanted: int) -> Iterator[Chosen]:
+def _clicks_in(table: DenseTable, clicked: Sequence[int], weight: float, decay: float) -> list[Click]:
+    rows = table.rows(clicked) if clicked else []
+    return [Click(number, weight * decay**k, row) for k, (number, row) in enumerate(zip(clicked, rows, strict=True))]
+
+
+def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Shares]], wanted: int) -> Iterator[Chosen]:
     """Scored items best first, then popular ones of each segment, most specific first."""
     for number in best_first(evidence.totals, wanted):
         yield number, None
-    for text, row in segments:
+    for text, shares in segments:
         because = of_segment(text)
-        for number in row.items:
+        for number in shares:
             yield number, because
 
 
 def _choose(candidates: Iterator[Chosen], wanted: int, taken: set[int], allowed: "Predicate | None") -> list[Chosen]:
     """The first ``wanted`` candidates that are not ``taken`` yet and allowed; they are taken then."""
     chosen: list[Chosen] = []
-    for candidate in candidates:
-        if len(chosen) == wanted:
-            break
+    # The one after the last is not asked for: it may cost a sort of all the others.
+    while len(chosen) < wanted and (candidate := next(candidates, None)) is not None:
         number = candidate[0]
         if number not in taken and (allowed is None or allowed(number)):
             taken.add(number)

@@ -52,8 +52,9 @@ class Query:
     """One question. Raises InvalidRequest, naming the field, where anything is out of bounds.
 
     ``session``: ids of the items that the caller has just dealt with, in the order of the clicks: the newest comes
-    LAST. ``item``: the one in view now; it counts as the session's newest. Neither is recommended back unless
-    ``include_seen``: where people come back to what they saw (a re-order, a shop's cart), ask for it.
+    LAST. ``item``: the one in view now; it counts as the session's newest. ``include_seen``: whether these may be
+    recommended back; None leaves it to the release, which shows them where it was made for people who come back to what
+    they saw (a re-order, a shop's cart).
     ``profile``: the user's columns, for the popular items of his segment. ``exclude``: never recommend these.
     ``filter``: a rule (``larder.rules``), and ``filter_values``, its parameters'. ``columns``: what to tell of items.
     Ids that the model does not know are passed over, and a user whom it does not know is served as a new one.
@@ -65,7 +66,7 @@ class Query:
     profile: Mapping[str, str | float] = field(default_factory=lambda: _NO_PROFILE)
     n: int = DEFAULT_N
     exclude: Sequence[str] = ()
-    include_seen: bool = False
+    include_seen: bool | None = None
     filter: str | None = None
     filter_values: "Mapping[str, Value]" = field(default_factory=lambda: _NOTHING)
     promotions: Sequence[Promotion] = ()

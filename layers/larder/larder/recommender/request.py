@@ -118,11 +118,12 @@ def _object(fields: Fields, name: str) -> Mapping[str, object]:
     return fields.mapping(name) if fields.has(name) else {}
 
 
-def _boolean(document: Mapping[str, object], fields: Fields, name: str) -> bool:
+def _boolean(document: Mapping[str, object], fields: Fields, name: str) -> bool | None:
     value = document.get(name)
-    if value is not None and not isinstance(value, bool):
-        fields.note(name, f"must be true or false, not {value!r:.60}")
-    return value is True
+    if value is None or isinstance(value, bool):
+        return value
+    fields.note(name, f"must be true or false, not {value!r:.60}")
+    return None
 
 
 def _profile(fields: Fields) -> dict[str, str | float]:

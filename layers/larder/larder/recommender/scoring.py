@@ -1,28 +1,32 @@
-"""The score (ARCHITECTURE.md, "Recommender scores"): weighted sums of rows, kept apart by the source they come from.
+"""The score (ARCHITECTURE.md, "Answers"): weighted sums of rows, kept apart by the source they come from.
 
 Summing the neighbour rows of what somebody clicked is the linear item-item model itself, so a session needs no user.
+Training computes the same sums in the same order (``larder_training.recommender.served``): equal scores stay equal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
 
 from larder.recommender.answer import Source
 from larder.tables import Row
 
+Shares: TypeAlias = Mapping[int, float]
+
 _EAGER: Final = 4  # an answer that wants more than a quarter of the candidates sorts them all at once
+_NONE: Final[Shares] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Click:
-    """An item of the session, its weight (``w.session * session_decay ** k``) and its neighbour row."""
+class Click(NamedTuple):
+    """A row that an item of the session has (of ``neighbours`` or ``transitions``), and what the row counts."""
 
     number: int
     weight: float
     row: Row
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the rows say for one query: each source's share of each item's score, and ``totals``, their sums.
 
@@ -32,47 +36,52 @@ class Evidence:
     recent: Sequence[int] = ()
     clicks: Sequence[Click] = ()
     segment_text: str | None = None
-    user: dict[int, float] = field(default_factory=dict)
-    session: dict[int, float] = field(default_factory=dict)
-    segment: dict[int, float] = field(default_factory=dict)
-    totals: dict[int, float] = field(default_factory=dict)
+    user: Shares = field(default_factory=lambda: _NONE)
+    session: Shares = field(default_factory=lambda: _NONE)
+    revisit: Shares = field(default_factory=lambda: _NONE)
+    segment: Shares = field(default_factory=lambda: _NONE)
+    totals: Shares = field(default_factory=lambda: _NONE)
 
     @classmethod
     def of(
         cls,
-        user: tuple[float, Row, Sequence[int]] | None,
+        user: tuple[Shares, Sequence[int]] | None,
         clicks: Sequence[Click],
-        segment: tuple[float, str, Row] | None,
+        revisits: Iterable[tuple[int, float]],
+        segment: tuple[str, Shares] | None,
     ) -> "Evidence":
-        """Sums up. ``user`` is (weight, recommendations, recent items), ``segment`` (weight, text, row)."""
-        evidence = cls(clicks=clicks)
+        """Sums up. ``user`` is (shares, recent items), ``segment`` (text, shares)."""
+        session: dict[int, float] = {}
         for click in clicks:
-            _add(evidence.session, _weighted(click.weight, click.row))
-        evidence.totals = evidence.session.copy()
-        if user is not None:
-            weight, row, evidence.recent = user
-            evidence.user = dict(_weighted(weight, row))
-            _add(evidence.totals, evidence.user.items())
-        if segment is not None:
-            weight, evidence.segment_text, row = segment
-            evidence.segment = dict(_weighted(weight, row))
-            _add(evidence.totals, evidence.segment.items())
-        return evidence
+            _add(session, click.weight, zip(*click.row, strict=True))
+        revisit: dict[int, float] = {}
+        _add(revisit, 1.0, revisits)
+        shares, recent = user or (_NONE, ())
+        text, popular = segment or (None, _NONE)
+        totals = _sum(_sum(_sum(session, shares), revisit), popular)
+        return cls(recent, clicks, text, shares, session, revisit, popular, totals)
 
     def main_source(self, number: int) -> Source | None:
-        """The source with the largest share of an item's score, the user before the session before the segment where
-        shares are equal; None where none is above 0.
+        """The source with the largest share of an item's score, the more personal one where shares are equal; None
+        where none is above 0.
         """
-        user, session = self.user.get(number, 0.0), self.session.get(number, 0.0)
-        segment = self.segment.get(number, 0.0)
-        if user > 0 and user >= session and user >= segment:
-            return "user"
-        if session > 0 and session >= segment:
-            return "session"
-        return "segment" if segment > 0 else None
+        source: Source | None = None
+        most = 0.0
+        if (share := self.user.get(number, 0.0)) > most:
+            source, most = "user", share
+        if (share := self.session.get(number, 0.0)) > most:
+            source, most = "session", share
+        if (share := self.revisit.get(number, 0.0)) > most:
+            source, most = "revisit", share
+        return "segment" if self.segment.get(number, 0.0) > most else source
 
 
-def best_first(totals: Mapping[int, float], wanted: int) -> Iterator[int]:
+def weighted(weight: float, row: Row) -> dict[int, float]:
+    """The shares that a row gives to its items, in its order."""
+    return dict(zip(row.items, [weight * score for score in row.scores], strict=True))
+
+
+def best_first(totals: Shares, wanted: int) -> Iterator[int]:
     """Item numbers with a score above 0, best first, equal scores by number.
 
     Rules seldom turn items away, so the first ``wanted`` are sorted out first and the others only if asked for.
@@ -105,14 +114,18 @@ def _sorted(pairs: list[tuple[float, int]]) -> list[int]:
     return [number for _, number in pairs]
 
 
-def _weighted(weight: float, row: Row) -> Iterable[tuple[int, float]]:
-    return zip(row.items, [weight * score for score in row.scores], strict=True)
+def _add(totals: dict[int, float], weight: float, slots: Iterable[tuple[int, float]]) -> None:
+    known = totals.get
+    for item, score in slots:  # a third of the time of an answer to a session
+        totals[item] = known(item, 0.0) + weight * score
 
 
-def _add(totals: dict[int, float], shares: Iterable[tuple[int, float]]) -> None:
-    # Not dict.get: this loop is a third of an answer's time, and so it takes half as long.
-    for item, share in shares:
-        if item in totals:
-            totals[item] += share
-        else:
-            totals[item] = share
+def _sum(first: Shares, second: Shares) -> Shares:
+    """Both, item by item. The larger is copied and the smaller added: sums are the same whichever comes first."""
+    if len(first) < len(second):
+        first, second = second, first
+    if not second:
+        return first
+    total = dict(first)
+    _add(total, 1.0, second.items())
+    return total

@@ -9,7 +9,7 @@ from larder.manifest import MAX_BYTES, PROBES, FileEntry, Manifest
 from larder.names import MANIFEST, file_key
 from larder.rollout.ahead import ReadAhead
 from larder.rules import compile_filter, parse
-from larder.serving import ClassifierServing, RecommenderServing
+from larder.serving import ClassifierServing, RecommenderServing, TableSpec
 from larder.store import Store, StoreReader
 from larder.tables import MAX_HEADER_BYTES, DenseTable, Header, KeyedTable, MappedFile, Reader, parse_header
 from larder.vocabulary import Vocabulary
@@ -102,12 +102,9 @@ def _check_recommender(store: Store, found: Manifest, serving: RecommenderServin
             f"{serving.items} with {dict(serving.columns)}: train and publish anew."
         )
     items.check()
-    neighbours = DenseTable.open(_reader(store, found, serving.neighbours.file), serving.neighbours)
-    if len(neighbours) != serving.items:
-        raise InvalidTable(
-            f"{serving.neighbours.file} has {len(neighbours)} rows for {serving.items} items: train anew."
-        )
-    neighbours.check(serving.items)
+    for spec in (serving.neighbours, serving.transitions):
+        if spec is not None:
+            _check_dense(store, found, spec, serving.items)
     segments = KeyedTable.open(_reader(store, found, serving.segments.file), serving.segments)
     segments.check(serving.items)
     if segments.lookup("") is None:
@@ -122,6 +119,13 @@ def _check_recommender(store: Store, found: Manifest, serving: RecommenderServin
     header = _check_probes(store, found)
     header.tensor("answer.offsets", "U64", (_probes(header) + 1,))
     header.tensor("answer.bytes", "U8", (None,))
+
+
+def _check_dense(store: Store, found: Manifest, spec: TableSpec, items: int) -> None:
+    table = DenseTable.open(_reader(store, found, spec.file), spec)
+    if len(table) != items:
+        raise InvalidTable(f"{spec.file} has {len(table)} rows for {items} items: train anew.")
+    table.check(items)
 
 
 def _check_headers(store: Store, found: Manifest) -> None:

@@ -51,6 +51,14 @@ class DenseTable:
         """The rows of ``numbers``, in that order, in one round trip; raises as ``row``."""
         return self._rows.read(numbers)
 
+    def among(self, numbers: Sequence[int], wanted: set[int]) -> list[dict[int, float]]:
+        """Of each row of ``numbers`` the slots whose items are ``wanted``, item to score, in one round trip.
+
+        A malformed row is not told here: only what is wanted of it is looked at. Raises InvalidTable for a number that
+        is no row's.
+        """
+        return self._rows.among(numbers, wanted)
+
     def check(self, items: int) -> None:
         """Reads every row; raises InvalidTable at the first that is malformed or names an item from ``items`` up."""
         self._rows.check(items)

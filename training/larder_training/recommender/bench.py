@@ -1,0 +1,106 @@
+"""One validation period to try choices on; what was fitted for the last choices is kept, since most change little."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.folds import Fold
+from larder_training.recommender.learner import Material
+from larder_training.recommender.linear import fit_linear
+from larder_training.recommender.metrics import by_user, hits
+from larder_training.recommender.model import (
+    NEIGHBOUR_SLOTS,
+    Attributes,
+    Choices,
+    Fitted,
+    affinity_of,
+    assemble,
+    needed,
+    popularity,
+)
+from larder_training.recommender.ranker import Ranker
+from larder_training.recommender.ranking import top_rows
+from larder_training.recommender.served import Served, lists, segment_row
+from larder_training.recommender.sources import TRANSITIONS, Part, learn, served_transitions
+from larder_training.recommender.tasks import Task
+from larder_training.recommender.trials import METRIC
+
+Made = TypeVar("Made")
+_DEPTH: Final = 20
+
+
+@dataclass(slots=True, eq=False)
+class Bench:
+    """``fold``, and what was fitted to its history last."""
+
+    fold: Fold
+    attributes: Attributes
+    seed: int
+    _kept: dict[str, tuple[Hashable, object]] = field(default_factory=dict)
+
+    def values(self, choices: Choices, question: str, ranker: Ranker | None = None) -> NDArray[np.float64]:
+        """NDCG@20 of each user of the task, ``[users]``: by the formula that serves, on the rows that are stored."""
+        task = self.task(question)
+        return ndcg(lists(self.served(choices, ranker), choices, task, _DEPTH), task)
+
+    def task(self, question: str) -> Task:
+        """What is asked: ``known``, ``session`` or ``visit``."""
+        return {"known": self.fold.known, "session": self.fold.sessions, "visit": self.fold.visits}[question]
+
+    def served(self, choices: Choices, ranker: Ranker | None = None) -> Served:
+        """The tables of a model with these choices, for the users that any task asks for."""
+        rows = (_matrix_key(choices), choices.repeats, choices.repeat, tuple(sorted(choices.sources.items())), ranker)
+        found = self._once("rows", rows, lambda: Served.of(self._fitted(choices, ranker), self._users()))
+        popular = segment_row(popularity(self.fold.history, self.fold.now, choices))
+        transitions = self._transitions(choices) if choices.transition_weight else None
+        return replace(found, popular=popular, transitions=transitions)
+
+    def _fitted(self, choices: Choices, ranker: Ranker | None) -> Fitted:
+        history, now = self.fold.history, self.fold.now
+        affinity, linear = self._linear(choices)
+        parts = {name: self._part(name, choices) for name in needed(choices)}
+        return replace(assemble(history, now, choices, affinity, linear, self.attributes, parts), ranker=ranker)
+
+    def _linear(self, choices: Choices) -> tuple[sp.csr_array, sp.csr_array]:
+        def make() -> tuple[sp.csr_array, sp.csr_array]:
+            affinity = affinity_of(self.fold.history, self.fold.now, choices)
+            return affinity, fit_linear(affinity, choices.regression)
+
+        return self._once("linear", _matrix_key(choices), make)
+
+    def _part(self, name: str, choices: Choices) -> Part:
+        affinity, _ = self._linear(choices)
+        material = Material(self.fold.history, self.fold.now, affinity, self.attributes.columns, self.seed)
+        return self._once(name, _matrix_key(choices), lambda: learn(name, material))
+
+    def _transitions(self, choices: Choices) -> sp.csr_array:
+        def make() -> sp.csr_array:
+            follows = served_transitions(self._part(TRANSITIONS, choices))
+            return top_rows(follows, NEIGHBOUR_SLOTS).matrix(follows.shape[0])
+
+        return self._once("transition rows", _matrix_key(choices), make)
+
+    def _users(self) -> NDArray[np.int64]:
+        tasks = (self.fold.known, self.fold.sessions, self.fold.visits)
+        return np.unique(np.concatenate([task.users for task in tasks]))
+
+    def _once(self, name: str, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` gives, kept until another key is asked for under the same name."""
+        if name not in self._kept or self._kept[name][0] != key:
+            self._kept.pop(name, None)  # before the next is made, so that both are never held
+            self._kept[name] = (key, make())
+        found: Made = self._kept[name][1]  # type: ignore[assignment]  # one name always holds one type
+        return found
+
+
+def ndcg(ranking: NDArray[np.int64], task: Task) -> NDArray[np.float64]:
+    """NDCG@20 of each user's list."""
+    return by_user(hits(ranking, task.truth), task.relevant, (_DEPTH,))[METRIC]
+
+
+def _matrix_key(choices: Choices) -> Hashable:
+    return choices.half_life_days, choices.regression, tuple(sorted(choices.event_weights.items()))

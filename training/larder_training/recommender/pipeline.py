@@ -1,0 +1,105 @@
+"""The steps of a training between reading and writing: choose, fit, measure."""
+
+from dataclasses import dataclass, replace
+
+import scipy.sparse as sp
+
+from larder_training.progress import Progress
+from larder_training.recommender.against import last_event
+from larder_training.recommender.baselines import choose_window
+from larder_training.recommender.bench import Bench
+from larder_training.recommender.data import Data
+from larder_training.recommender.folds import make_folds, thin
+from larder_training.recommender.lessons import Teacher
+from larder_training.recommender.log import DAY, Log
+from larder_training.recommender.measure import LIVE, Document, Examination
+from larder_training.recommender.model import Attributes, Choices, Fitted, fit
+from larder_training.recommender.options import RecommenderOptions
+from larder_training.recommender.split import Split, temporal_split
+from larder_training.recommender.tasks import next_items
+from larder_training.recommender.trials import Trials
+from larder_training.recommender.tuning import Tuner, choose_prior, start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pipeline:
+    """What every step of one training works with. ``thinned`` is ``data.log``, of some users where there are very many:
+    what settings are chosen on, and what a ranker is taught on.
+    """
+
+    data: Data
+    split: Split
+    options: RecommenderOptions
+    progress: Progress
+    thinned: Log
+
+    @classmethod
+    def of(cls, data: Data, options: RecommenderOptions, progress: Progress) -> "Pipeline":
+        """Splits the log in time."""
+        return cls(data, temporal_split(data.log), options, progress, thin(data.log, options.seed))
+
+    def choose(self, trials: Trials) -> Choices:
+        """By rolling-origin validation."""
+        split, seed = self.split, self.options.seed
+        begin = start(self.options, (split.validation - split.start) / DAY)
+        folds = make_folds(self.thinned, split, begin.session_length, seed)
+        benches = [Bench(fold, self.attributes, seed) for fold in folds]
+        tuner = Tuner(benches, self.options, self.progress, trials, begin)
+        choices = tuner.run(self._teacher)
+        last = folds[-1]
+        segments = self.data.segments(last.history)
+        if len(segments.texts) > 1:
+            choices = choose_prior(last, choices, segments, self.data.segment_of(segments), seed, trials)
+        return choices
+
+    def fit(self, now: int, choices: Choices, title: str) -> Fitted:
+        """To all events before ``now``, the ranker to what came before them too."""
+        log = self.data.log.between(self.split.start, now)
+        with self.progress.task(title, len(log.items)) as advance:
+            fitted = fit(log, now, choices, self.attributes, advance, self.options.seed)
+        if not choices.ranker:
+            return fitted
+        self.progress.say("Teaching the ranker")
+        return replace(fitted, ranker=self._teacher(choices).teach(now))
+
+    def examine(self, now: int, choices: Choices, title: str) -> Examination:
+        """A model of what was before ``now``, and what came after."""
+        fitted, segments = (
+            self.fit(now, choices, title),
+            self.data.segments(self.data.log.between(self.split.start, now)),
+        )
+        return Examination(
+            history=fitted.context.log,
+            now=now,
+            period=self.data.log.between(now, self.split.end),
+            fitted=fitted,
+            segments=segments,
+            segment_of=self.data.segment_of(segments),
+            window=self._window(fitted.hidden),
+            seed=self.options.seed,
+        )
+
+    def measure(self, choices: Choices) -> Document:
+        """On the test period; and once more on what came after the release that it shall be held against, if any."""
+        found = self.examine(self.split.test, choices, "Fitting before the test period").document()
+        release = self.options.against
+        if release is None:
+            return found
+        now = last_event(release, self.data.log) + 1
+        return {**found, LIVE: self.examine(now, choices, "Fitting to what the release before knew").beside(release)}
+
+    def _window(self, hidden: sp.csr_array | None) -> int:
+        """The days of recent popularity that do best on the validation period."""
+        split = self.split
+        earlier = self.data.log.between(split.start, split.validation)
+        task = next_items(earlier, self.data.log.between(split.validation, split.test)).sample(self.options.seed)
+        return choose_window(earlier, split.validation, task, hidden)
+
+    def _teacher(self, choices: Choices) -> Teacher:
+        length = self.split.test - self.split.validation
+        return Teacher(self.thinned, length, choices, self.attributes, self.options.seed)
+
+    @property
+    def attributes(self) -> Attributes:
+        """Of the catalogue and of users' profiles."""
+        return Attributes(self.data.described, self.data.labels())

@@ -1,0 +1,65 @@
+"""The further sources of users' rows, beside the linear model: which there are, and how their scores are added."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
+from larder_training.recommender.learner import ItemToItem, Learner, Material, Scorer
+from larder_training.recommender.low_rank import LowRank
+from larder_training.recommender.transitions import CoVisitation
+
+TRANSITIONS: Final = "transitions"
+# In the order in which they are tried: the simple ones first.
+LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
+    TRANSITIONS: CoVisitation,
+    "low_rank": partial(LowRank, rank=256),
+    "als": partial(AlternatingLeastSquares, regularization=0.1, alpha=10.0),
+    "bpr": BayesianPersonalizedRanking,
+}
+RANKED: Final = (TRANSITIONS, "als")  # what a ranker hears, whether the blend has taken it or not
+_UNIT_QUANTILE: Final = 0.99
+_UNIT_USERS: Final = 1000
+_BLOCK: Final = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A scorer, and what its scores are multiplied by to be in the unit of tables."""
+
+    scorer: Scorer
+    factor: float
+
+    @classmethod
+    def of(cls, scorer: Scorer, known: NDArray[np.int64]) -> "Part":
+        """In its own unit: the 99th percentile of the best scores of users (of a thousand or two of ``known``, evenly
+        spaced) is 1.
+        """
+        asked = known[:: max(1, known.size // _UNIT_USERS)]
+        tops = [scorer.scores(asked[start : start + _BLOCK]).max(axis=1) for start in range(0, asked.size, _BLOCK)]
+        unit = float(np.quantile(np.concatenate(tops), _UNIT_QUANTILE)) if tops else 0.0
+        return cls(scorer, 1 / unit if unit > 0 else 0.0)  # nothing is known of anybody, so there is nothing to add
+
+    def add(self, users: NDArray[np.int64], total: NDArray[np.float32], weight: float) -> None:
+        """Adds its scores, times ``weight``, to ``total`` float32 ``[len(users), items]``."""
+        total += np.float32(weight * self.factor) * self.scorer.scores(users)
+
+
+def learn(name: str, material: Material) -> Part:
+    """Fits the learner of that name, and finds its unit."""
+    return Part.of(LEARNERS[name]().fit(material), np.flatnonzero(np.diff(material.affinity.indptr)))
+
+
+def served_transitions(part: Part) -> sp.csr_array:
+    """What follows an item, as sessions are served it: the 99th percentile of the rows' best entries is 1."""
+    if not isinstance(part.scorer, ItemToItem):
+        raise TypeError("only a matrix of items can be served to sessions")
+    matrix = part.scorer.matrix
+    tops = matrix.max(axis=1).toarray().ravel()
+    unit = float(np.quantile(tops[tops > 0], _UNIT_QUANTILE)) if (tops > 0).any() else 1.0
+    return (matrix / unit).tocsr()
