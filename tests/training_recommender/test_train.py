@@ -50,7 +50,9 @@ def serving_of(manifest: Manifest) -> RecommenderServing:
 
 
 def test_the_release_is_whole(release: Path, manifest: Manifest) -> None:
-    files = {f"{name}.safetensors" for name in TABLES} | {"report.html", "metrics.json", "trials.jsonl"}
+    tables = {*serving_of(manifest).files, "probes.safetensors"}
+    assert {f"{name}.safetensors" for name in TABLES} <= tables
+    files = tables | {"report.html", "metrics.json", "trials.jsonl"}
     assert set(manifest.files) == files
     assert {path.name for path in release.iterdir()} == files | {"manifest.json"}
     assert [path.name for path in release.parent.iterdir()] == [release.name]

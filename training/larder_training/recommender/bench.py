@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.folds import Fold
 from larder_training.recommender.learner import Material
 from larder_training.recommender.linear import fit_linear
@@ -19,6 +20,7 @@ from larder_training.recommender.model import (
     Fitted,
     affinity_of,
     assemble,
+    fill,
     needed,
     popularity,
 )
@@ -53,7 +55,8 @@ class Bench:
 
     def served(self, choices: Choices, ranker: Ranker | None = None) -> Served:
         """The tables of a model with these choices, for the users that any task asks for."""
-        rows = (_matrix_key(choices), choices.repeats, choices.repeat, tuple(sorted(choices.sources.items())), ranker)
+        sources = tuple(sorted(choices.sources.items()))
+        rows = (_matrix_key(choices), choices.content, choices.repeats, choices.repeat, sources, ranker)
         found = self._once("rows", rows, lambda: Served.of(self._fitted(choices, ranker), self._users()))
         popular = segment_row(popularity(self.fold.history, self.fold.now, choices))
         transitions = self._transitions(choices) if choices.transition_weight else None
@@ -61,7 +64,7 @@ class Bench:
 
     def _fitted(self, choices: Choices, ranker: Ranker | None) -> Fitted:
         history, now = self.fold.history, self.fold.now
-        affinity, linear = self._linear(choices)
+        affinity, linear = self._filled(choices) if choices.content else self._linear(choices)
         parts = {name: self._part(name, choices) for name in needed(choices)}
         return replace(assemble(history, now, choices, affinity, linear, self.attributes, parts), ranker=ranker)
 
@@ -72,10 +75,20 @@ class Bench:
 
         return self._once("linear", _matrix_key(choices), make)
 
+    def _filled(self, choices: Choices) -> tuple[sp.csr_array, sp.csr_array]:
+        affinity, linear = self._linear(choices)
+        content = self._once("content", _matrix_key(choices), lambda: self._content(affinity))
+        return affinity, fill(linear, content, self.fold.history, choices)
+
+    def _content(self, affinity: sp.csr_array) -> sp.csr_array:
+        return ContentNeighbours().fit(self._material(affinity)).matrix
+
+    def _material(self, affinity: sp.csr_array) -> Material:
+        return Material(self.fold.history, self.fold.now, affinity, self.attributes.columns, self.seed)
+
     def _part(self, name: str, choices: Choices) -> Part:
         affinity, _ = self._linear(choices)
-        material = Material(self.fold.history, self.fold.now, affinity, self.attributes.columns, self.seed)
-        return self._once(name, _matrix_key(choices), lambda: learn(name, material))
+        return self._once(name, _matrix_key(choices), lambda: learn(name, self._material(affinity)))
 
     def _transitions(self, choices: Choices) -> sp.csr_array:
         def make() -> sp.csr_array:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.candidates import Sources
 from larder_training.recommender.catalogue import Column
+from larder_training.recommender.cold_items import fill_cold
+from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.linear import Regression, fit_linear
 from larder_training.recommender.log import Log
@@ -44,7 +46,8 @@ class Choices:
     added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
     further learners (``larder_training.recommender.sources``) and the weight of each beside the linear model's 1.
     ``revisit_weight`` above 0 shows what a session has seen already. ``ranker``: users' rows are put into order by
-    boosted trees.
+    boosted trees. ``content``: how much the catalogue says of items with few events or none
+    (``larder_training.recommender.cold_items``), 0 for nothing.
     """
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
@@ -65,6 +68,7 @@ class Choices:
     revisit_weight: float = 0.0
     revisit_decay: float = 0.8
     ranker: bool = False
+    content: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,8 +179,15 @@ def fit(
     affinity = affinity_of(log, now, choices)
     linear = fit_linear(affinity, choices.regression, advance)
     material = Material(log, now, affinity, attributes.columns, seed)
+    if choices.content:
+        linear = fill(linear, ContentNeighbours().fit(material).matrix, log, choices)
     parts = {name: learn(name, material) for name in needed(choices)}
     return assemble(log, now, choices, affinity, linear, attributes, parts)
+
+
+def fill(linear: sp.csr_array, content: sp.csr_array, log: Log, choices: Choices) -> sp.csr_array:
+    """B with what the content neighbours of an item say, where its own events say little."""
+    return fill_cold(linear, content, np.bincount(log.item, minlength=len(log.items)), choices.content)
 
 
 def needed(choices: Choices) -> list[str]:

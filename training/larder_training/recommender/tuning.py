@@ -27,16 +27,17 @@ from larder_training.recommender.trials import Trials, within_noise
 Values = NDArray[np.float64]
 Question = Literal["known", "session", "visit"]
 _HALF_LIVES: Final = (7.0, 30.0, 90.0, 270.0, None)
-_RIDGES: Final = (1.0, 4.0, 16.0)
-_REPEATS: Final = (0.03, 0.1, 0.3, 1.0)
+_RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
+_REPEATS: Final = (0.1, 0.3, 1.0, 3.0)
 _TRENDS: Final = (1.0, 3.0, 7.0, 30.0, 90.0, None)
 _QUICK_WIDTH: Final = 100  # of regressions that only compare weights of events and half-lives
 _SHORTEST: Final = 16  # half-lives below this part of the history are not tried, for the matrix
-_SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4)
+_SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6)
 _SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _TRANSITION_WEIGHTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 _REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
 _SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
+_CONTENT: Final = (0.1, 0.3, 1.0)
 _PRIORS: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 10_000.0)  # the last is next to everybody's taste
 _DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
 
@@ -63,6 +64,7 @@ class Tuner:
         self._choose_matrix()
         self._choose_repeats()
         self._choose_segment()
+        self._choose_content()
         if sum(len(bench.fold.sessions.users) for bench in self.benches) >= MIN_USERS:
             self._choose_session()
         self._choose_sources()
@@ -103,6 +105,19 @@ class Tuner:
             "trend_half_life_days", [replace(self.choices, trend_half_life_days=age) for age in ages], len(ages) - 2
         )
         self._choose_number("segment_weight", _SEGMENT_WEIGHTS, "known", 2)
+
+    def _choose_content(self) -> None:
+        """Takes what the catalogue says of new items where that costs nothing beyond noise: they could not be
+        recommended otherwise.
+        """
+        if not self.benches[-1].attributes.columns or self.trials.spent():
+            return
+        before = self.values(self.choices, "known")
+        candidates = [replace(self.choices, content=gamma) for gamma in _CONTENT]
+        place, values, number = self._search("content", candidates, "known", 1)
+        if values is not None and within_noise(values, before):
+            self.choices = candidates[place]
+            self.trials.keep(number)
 
     def _choose_session(self) -> None:
         self._choose_number("session_weight", _SESSION_WEIGHTS, "session", 2)
