@@ -23,6 +23,7 @@ from larder_local.folder import Folder
 DIGITS: Final = "digits"
 SHOP: Final = "shop"
 _STOP_SECONDS: Final = 20.0
+_QUICK: Final = ("--trials", "30", "--ranker", "never")  # a minute is what somebody waits for a demo
 
 
 def prepare(folder: Folder) -> None:
@@ -85,7 +86,11 @@ def _make(folder: Folder, model: str) -> None:
         source = (
             ["classifier", str(data / "train")]
             if model == DIGITS
-            else ["recommender", *(f"--{name}={data / name}.csv" for name in ("interactions", "items", "users"))]
+            else [
+                "recommender",
+                *(f"--{name}={data / name}.csv" for name in ("interactions", "items", "users")),
+                *_QUICK,
+            ]
         )
         _larder("train", *source, "--model", model, "--out", str(folder.releases))
     _larder("publish", str(folder.releases_of(model)[-1]), "--store", folder.store)

@@ -11,6 +11,7 @@ from larder_training.bucket import source
 from larder_training.progress import Progress
 from larder_training.recommender.options import (
     RELEASES,
+    SOURCES,
     Bots,
     Ranker,
     RecommenderOptions,
@@ -82,6 +83,7 @@ def reads_log(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Whether boosted trees may put users' rows into order, where validation says that it helps.",
 )
+@click.option("--without", type=click.Choice(SOURCES), multiple=True, help="A source that is not to be tried.")
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="How long settings may be searched for.")
 @click.option(
     "--trials", type=int, help="How many settings may be tried: with it, the same input gives the same bytes."
@@ -109,6 +111,7 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
     half_life_days: float | None,
     repeats: Repeats,
     ranker: Ranker,
+    without: tuple[str, ...],
     minutes: float,
     trials: int | None,
     against: Path | None,
@@ -138,6 +141,7 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
             half_life_days=half_life_days,
             repeats=repeats,
             ranker=ranker,
+            without=without,
             minutes=minutes,
             trials=trials,
             against=against,

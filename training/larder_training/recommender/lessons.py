@@ -8,6 +8,7 @@ from larder_training.recommender.ranker import Lesson, Ranker, RankerLearner
 from larder_training.recommender.tasks import next_items
 
 MOMENTS = 3  # that a ranker is taught at, each one period before the next
+USERS = 1000  # asked at each: twice as many would take twice the time
 _LEAST_HISTORY = 2  # periods that must lie before a moment
 
 
@@ -41,5 +42,5 @@ class Teacher:
 
 
 def _lesson_of(model: Fitted, period: Log, seed: int) -> Lesson:
-    task = next_items(model.context.log, period).sample(seed)
+    task = next_items(model.context.log, period).sample(seed, USERS)
     return RankerLearner(seed=seed).lesson(model.sources(), model.context, task, model.hidden)

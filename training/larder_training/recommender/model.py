@@ -46,7 +46,7 @@ class Choices:
     added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
     further learners (``larder_training.recommender.sources``) and the weight of each beside the linear model's 1.
     ``revisit_weight`` above 0 shows what a session has seen already. ``ranker``: users' rows are put into order by
-    boosted trees. ``content``: how much the catalogue says of items with few events or none
+    boosted trees, which hear the sources ``heard`` and those of ``sources``. ``content``: how much the catalogue says of items with few events or none
     (``larder_training.recommender.cold_items``), 0 for nothing.
     """
 
@@ -68,6 +68,7 @@ class Choices:
     revisit_weight: float = 0.0
     revisit_decay: float = 0.8
     ranker: bool = False
+    heard: tuple[str, ...] = RANKED
     content: float = 0.0
 
 
@@ -195,7 +196,7 @@ def needed(choices: Choices) -> list[str]:
     wanted = {
         *choices.sources,
         *([TRANSITIONS] if choices.transition_weight else []),
-        *(RANKED if choices.ranker else []),
+        *(choices.heard if choices.ranker else ()),
     }
     return [name for name in LEARNERS if name in wanted]
 

@@ -15,6 +15,9 @@ Repeats = Literal["auto", "allow", "never"]
 Bots = Literal["drop", "keep"]
 Ranker = Literal["auto", "never"]
 Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
+# What may be added to the linear model: learners (larder_training.recommender.sources), and what the catalogue says of
+# new items, and what a session has seen already.
+SOURCES: Final = ("transitions", "low_rank", "als", "bpr", "content", "revisit")
 RELEASES: Final = Path(".larder/releases")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})
@@ -44,7 +47,8 @@ class RecommenderOptions:
     back; one of a type in ``dwell`` counts by how long it lasted. ``bots``: whether users who act faster or longer than
     a person can are left out.
     ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``ranker``:
-    whether boosted trees may put users' rows into order, where that does better. ``width`` is the number of
+    whether boosted trees may put users' rows into order, where that does better. ``without``: sources of ``SOURCES``
+    that are not to be tried. ``width`` is the number of
     co-occurring items that each item's regression looks at. ``minutes`` and ``trials`` end the search for settings,
     whichever comes first (None: no such end); what was not tried keeps its usual value. ``against`` is the folder of a
     release, mostly the one that is live: both are measured on the same users. Raises InvalidRequest for values that
@@ -66,6 +70,7 @@ class RecommenderOptions:
     half_life_days: float | None = None
     repeats: Repeats = "auto"
     ranker: Ranker = "auto"
+    without: tuple[str, ...] = ()
     width: int = 200
     minutes: float | None = 10.0
     trials: int | None = None
@@ -84,6 +89,8 @@ class RecommenderOptions:
         for name, (worst, best) in self.event_values.items():
             if not worst < best:
                 raise InvalidRequest(f"event_values of {name} are {worst:g}:{best:g}: give the worst, then the best.")
+        if unknown := sorted(set(self.without) - set(SOURCES)):
+            raise InvalidRequest(f"without names {', '.join(unknown)}: name some of {', '.join(SOURCES)}.")
         if not 1 <= self.width <= 2000:
             raise InvalidRequest(f"width is {self.width}: give 1 to 2000 co-occurring items; 200 is a good start.")
 

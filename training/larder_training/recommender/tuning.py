@@ -20,7 +20,7 @@ from larder_training.recommender.model import Choices, present_at
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.segments import Segments, segment_rows
 from larder_training.recommender.served import segment_lists
-from larder_training.recommender.sources import LEARNERS
+from larder_training.recommender.sources import LEARNERS, RANKED, TRANSITIONS
 from larder_training.recommender.tasks import join, next_items
 from larder_training.recommender.trials import Trials, within_noise
 
@@ -110,7 +110,7 @@ class Tuner:
         """Takes what the catalogue says of new items where that costs nothing beyond noise: they could not be
         recommended otherwise.
         """
-        if not self.benches[-1].attributes.columns or self.trials.spent():
+        if not self.benches[-1].attributes.columns or "content" in self.options.without or self.trials.spent():
             return
         before = self.values(self.choices, "known")
         candidates = [replace(self.choices, content=gamma) for gamma in _CONTENT]
@@ -122,9 +122,11 @@ class Tuner:
     def _choose_session(self) -> None:
         self._choose_number("session_weight", _SESSION_WEIGHTS, "session", 2)
         self._choose_number("session_decay", _DECAYS, "session", 3)
-        if self._add("transition_weight", _TRANSITION_WEIGHTS, "session"):
+        allowed = TRANSITIONS not in self.options.without
+        if allowed and self._add("transition_weight", _TRANSITION_WEIGHTS, "session"):
             self._choose_number("transition_decay", _DECAYS, "session", 1)
-        if self.choices.repeats and self._add("revisit_weight", _REVISIT_WEIGHTS, "visit"):
+        allowed = self.choices.repeats and "revisit" not in self.options.without
+        if allowed and self._add("revisit_weight", _REVISIT_WEIGHTS, "visit"):
             self._choose_number("revisit_decay", _DECAYS, "visit", 2)
 
     def _add(self, name: str, weights: Iterable[float], question: Question) -> bool:
@@ -133,7 +135,7 @@ class Tuner:
 
     def _choose_sources(self) -> None:
         """Adds one source after the other, each with its best weight, where that helps beyond noise."""
-        for name in LEARNERS:
+        for name in [each for each in LEARNERS if each not in self.options.without]:
             weighed = [replace(self.choices, sources={**self.choices.sources, name: w}) for w in _SOURCE_WEIGHTS]
             self._help(weighed, f"sources.{name}", "known")
 
@@ -245,6 +247,7 @@ def start(options: RecommenderOptions, span_days: float) -> Choices:
         regression=replace(choices.regression, width=options.width),
         repeats=options.repeats != "never",
         trend_half_life_days=max(span_days / 8, 1e-3),
+        heard=tuple(name for name in RANKED if name not in options.without),
     )
 
 
