@@ -16,9 +16,9 @@ from cold_start_tables import Period
 from cold_start_users import users
 
 from larder_training.progress import Progress
+from larder_training.recommender.data import read
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.split import temporal_split
-from larder_training.recommender.train import read
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import affinities, event_strengths
 from larder_training.recommender.catalogue import align
+from larder_training.recommender.data import Data
 from larder_training.recommender.learner import Material
 from larder_training.recommender.log import Log
 from larder_training.recommender.metrics import Values, bootstrap, by_user, hits
 from larder_training.recommender.ranking import rank
-from larder_training.recommender.train import Data
 
 KNOWN: Final = (0, 1, 2, 5, 10)
 METRICS: Final = ("recall@20", "ndcg@20", "mrr@20")

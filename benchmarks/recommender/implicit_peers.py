@@ -19,7 +19,8 @@ from larder_training.recommender.linear import single_threaded_blas
 from larder_training.recommender.log import Log
 from larder_training.recommender.metrics import DEPTH, by_user, hits
 from larder_training.recommender.tasks import Task
-from larder_training.recommender.tuning import METRIC, rarity
+from larder_training.recommender.trials import METRIC
+from larder_training.recommender.tuning import rarity
 
 Setting = dict[str, Any]  # a value for each name of a model's space
 Lists = NDArray[np.int64]

@@ -24,14 +24,14 @@ from shop_files import SHOPS
 from larder_training.progress import Progress
 from larder_training.recommender.affinity import affinities, event_strengths
 from larder_training.recommender.baselines import choose_window, own_again, popularity
+from larder_training.recommender.data import Data, read
 from larder_training.recommender.log import DAY
 from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, hits
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.served import fixed
 from larder_training.recommender.split import Split, temporal_split
 from larder_training.recommender.tasks import MAX_TEST_USERS, Task, next_items
-from larder_training.recommender.train import Data, read
-from larder_training.recommender.tuning import METRIC
+from larder_training.recommender.trials import METRIC
 
 SHOWN = ("recall@20", "ndcg@20", f"mrr@{DEPTH}")
 Result = TypeVar("Result")
@@ -54,21 +54,19 @@ def main() -> None:
         split = temporal_split(data.log)
         task = next_items(data.log.between(split.start, split.test), data.log.between(split.test, split.end))
         task = task.sample(given.seed, MAX_TEST_USERS)
-        first = {"Larder": _timed("Larder", lambda: larder(data, split, options, task))}  # noqa: B023  # called at once
-        others = ablated(data, split, options, task, given.signals) if given.ablate else peers(data, split, task, given)
+        first = {"Larder": _timed("Larder", lambda: larder(data, options, task))}  # noqa: B023  # called at once
+        others = ablated(data, options, task, given.signals) if given.ablate else peers(data, split, task, given)
         table(name, {**first, **others}, task, len(data.log.items), given.seed)
 
 
-def ablated(
-    data: Data, split: Split, options: RecommenderOptions, task: Task, signals: Iterable[str]
-) -> dict[str, Lists]:
+def ablated(data: Data, options: RecommenderOptions, task: Task, signals: Iterable[str]) -> dict[str, Lists]:
     """Larder's lists without each of the signals that it has; others are told and skipped."""
     found = {}
     for signal in signals:
         if signal not in SIGNALS:
             print(f"{signal}: not a signal of this version", file=sys.stderr)
         elif signal != "event weights" or len(data.log.events) > 1:
-            found[f"without {signal}"] = _timed(signal, lambda: larder(data, split, options, task, signal))  # noqa: B023  # called at once
+            found[f"without {signal}"] = _timed(signal, lambda: larder(data, options, task, signal))  # noqa: B023  # called at once
     return found
 
 

@@ -45,8 +45,9 @@ class Choices:
     ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
     added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
     further learners (``larder_training.recommender.sources``) and the weight of each beside the linear model's 1.
-    ``revisit_weight`` above 0 shows what a session has seen already. ``ranker``: users' rows are put into order by
-    boosted trees, which hear the sources ``heard`` and those of ``sources``. ``content``: how much the catalogue says of items with few events or none
+    ``revisit_weight`` above 0 shows what a session has seen already.
+    ``ranker``: users' rows are put into order by boosted trees, which hear the sources ``heard`` and those of
+    ``sources``. ``content``: how much the catalogue says of items with few events or none
     (``larder_training.recommender.cold_items``), 0 for nothing.
     """
 
