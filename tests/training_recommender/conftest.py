@@ -28,6 +28,8 @@ def options(shop: ShopFiles, tmp_path_factory: pytest.TempPathFactory) -> Recomm
         users=shop.users,
         out=tmp_path_factory.mktemp("releases"),
         created=CREATED,
+        minutes=None,
+        without=("low_rank", "als", "bpr"),  # their own tests are elsewhere
     )
 
 

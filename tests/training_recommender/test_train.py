@@ -202,7 +202,8 @@ def test_the_same_input_and_seed_give_the_same_bytes(
         "from larder_training.recommender.train import train; from larder_training.progress import Progress;"
         "a = [Path(each) for each in sys.argv[1:]];"
         "created = datetime(2026,1,2,3,4,5,tzinfo=UTC);"
-        "o = RecommenderOptions(a[0], 'shop', items=a[1], users=a[2], out=a[3], created=created);"
+        "o = RecommenderOptions(a[0], 'shop', items=a[1], users=a[2], out=a[3], created=created, minutes=None,"
+        "  without=('low_rank', 'als', 'bpr'));"
         "train(o, Progress(quiet=True))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "77", "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -217,7 +218,7 @@ def test_the_same_input_and_seed_give_the_same_bytes(
 def test_an_interrupted_training_leaves_nothing(options: RecommenderOptions, tmp_path: Path) -> None:
     out = tmp_path / "releases"
     script = "from larder_training.recommender import command; command()"
-    arguments = ["--interactions", str(options.interactions), "--model", "shop", "--out", str(out)]
+    arguments = ["--interactions", str(options.interactions), "--model", "shop", "--out", str(out), "--trials", "1"]
     command = [sys.executable, "-c", script, *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE)  # noqa: S603  # our own script
     try:
@@ -279,6 +280,7 @@ def test_events_below_their_threshold_or_without_weight_are_left_out(shop: ShopF
         event_weights={"view": 0.0, "click": 1.0},
         event_thresholds={"review": 4.0},
         repeats="never",
+        ranker="never",
         half_life_days=30,
     )
     training = parse((train(options, QUIET) / "manifest.json").read_bytes()).training

@@ -65,7 +65,7 @@ class _Visits:
         keys, time = keys[order], time[order]
         new = np.append(True, np.diff(keys) != 0)[: len(keys)]
         starts = np.flatnonzero(new)
-        ends = np.append(starts[1:], len(keys))
+        ends = np.append(starts[1:], len(keys))  # one too many where there are no events
         another_day = new | np.append(True, np.diff(time // DAY) != 0)[: len(keys)]
         days = np.add.reduceat(another_day.astype(np.float64), starts) if len(keys) else np.zeros(0)
         return cls(
@@ -73,7 +73,7 @@ class _Visits:
             (ends - starts).astype(np.float64),
             days,
             time[starts].astype(float),
-            time[ends - 1].astype(float),
+            time[ends[: len(starts)] - 1].astype(float),
         )
 
     def at(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
