@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--part", choices=("users", "items", "both"), default="both")
     parser.add_argument("--period", choices=("test", "validation"), default="test")
+    parser.add_argument("--gamma", type=float, help="fill_cold's [default: chosen on the validation period]")
     options = parser.parse_args()
     folder = options.folder
     files = {name: folder / f"{name}.csv" for name in ("items", "users")}
@@ -37,7 +38,7 @@ def main() -> None:
     if options.part != "items":
         users(validation, test)
     if options.part != "users":
-        items(validation, test)
+        items(validation, test, options.gamma)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Items by the number of their known events: content against popularity and chance. Part of cold_start.py."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -24,24 +24,27 @@ GAMMAS: Final = (0.5, 1.0, 2.0)
 MAX_USERS: Final = 2000
 
 
-def items(validation: Period, test: Period) -> None:
+def items(validation: Period, test: Period, gamma: float | None) -> None:
     """Items of which few events are known: by nature, or because all others of a random fifth are held back."""
-    shelf = Shelf.of(validation)
-    few = {n: shelf.known(n) for n in (0, 5)}
-    found = {gamma: shelf.ndcg(few, gamma) for gamma in GAMMAS}
-    gamma = max(GAMMAS, key=lambda each: found[each])
-    print(f"chosen on the validation period: gamma {gamma}, by NDCG@20 of", {k: round(v, 4) for k, v in found.items()})
-    if test is not validation:
-        shelf = Shelf.of(test)
-    for n in KNOWN:
-        log = shelf.known(n)
-        report(f"a fifth of the items, {n} known events", shelf.values(log, shelf.held, gamma))
-    history = shelf.period.history
-    whole = replace(shelf, content=content_of(shelf.period, history))
+    gamma = chosen(validation) if gamma is None else gamma
+    history = test.history
     counts = np.bincount(history.item, minlength=len(history.items))
+    whole = Shelf(test, counts < 0, content_of(test, history))
     for n in KNOWN:
         report(f"all items with at most {n} known events", whole.values(history, counts <= n, gamma))
     report("all items (what filling costs the others)", whole.values(history, counts >= 0, gamma))
+    shelf = Shelf.of(test)
+    for n in KNOWN:
+        report(f"a fifth of the items, {n} known events", shelf.values(shelf.known(n), shelf.held, gamma))
+
+
+def chosen(validation: Period) -> float:
+    """The gamma that does best for held-back items with 0 and with 5 known events."""
+    shelf = Shelf.of(validation)
+    few = {n: shelf.known(n) for n in (0, 5)}
+    found = {gamma: shelf.ndcg(few, gamma) for gamma in GAMMAS}
+    print("NDCG@20 on the validation period by gamma:", {each: round(value, 4) for each, value in found.items()})
+    return max(GAMMAS, key=lambda gamma: found[gamma])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +82,7 @@ class Shelf:
         random = np.random.default_rng(2)
         users = np.sort(random.permutation(users)[:MAX_USERS])
         linear = linear_of(self.period, log)
-        counts = np.bincount(log.item, minlength=len(log.items))
-        filled = fill_cold(linear.matrix, self.content, counts, gamma)
+        filled = filled_of(self, log, gamma)
         history = linear.history[users]
         popular = sp.csr_array(popularity(log)[None])
         systems: dict[str, tuple[sp.csr_array, sp.csr_array]] = {  # users times items
@@ -109,6 +111,13 @@ class Shelf:
 def linear_of(period: Period, log: Log) -> ItemToItem:
     """The linear model of a log."""
     return LinearModel().fit(period.material(log))
+
+
+@lru_cache(maxsize=1)
+def filled_of(shelf: Shelf, log: Log, gamma: float) -> sp.csr_array:
+    """The linear model of a log, and what content says of its items."""
+    counts = np.bincount(log.item, minlength=len(log.items))
+    return fill_cold(linear_of(shelf.period, log).matrix, shelf.content, counts, gamma)
 
 
 def content_of(period: Period, log: Log) -> sp.csr_array:

@@ -56,19 +56,18 @@ def measured(scores: Callable[[slice], Scores], truth: sp.csr_array, places: NDA
 
 
 def report(title: str, results: Results) -> None:
-    """One table: means with intervals, and how far the first system is ahead in NDCG@20 and recall@20."""
-    told = bootstrap(results, seed=0)
-    print(f"\n**{title}** ({len(next(iter(results.values()))[METRICS[0]])} users)\n")
-    print(f"| | {' | '.join(METRICS)} | first's lead in recall | in NDCG |\n|{' --- |' * (len(METRICS) + 3)}")
-    for name, values in told.items():
-        cells = [spread(values[metric]) for metric in METRICS]
-        leads = [
-            spread(values[metric]["difference"]) if "difference" in values[metric] else "" for metric in METRICS[:2]
-        ]
+    """One table: means with intervals, and how far each system is ahead of popularity, paired by user."""
+    told = bootstrap({"popularity": results["popularity"], **results}, seed=0)
+    print(f"\n**{title}** ({len(results['popularity'][METRICS[0]])} users)\n")
+    print(f"| | {' | '.join(METRICS)} | lead in recall@20 | lead in NDCG@20 |\n|{' --- |' * (len(METRICS) + 3)}")
+    for name in results:
+        cells = [spread(told[name][metric]) for metric in METRICS]
+        behind = [told[name][metric].get("difference") for metric in METRICS[:2]]  # popularity less this system
+        leads = [spread(each, sign=-1) if each else "" for each in behind]
         print(f"| {name} | {' | '.join([*cells, *leads])} |", flush=True)
 
 
-def spread(value: Any) -> str:  # noqa: ANN401  # JSON
+def spread(value: Any, sign: int = 1) -> str:  # noqa: ANN401  # JSON
     """A mean and its interval."""
-    low, high = value["interval"]
-    return f"{value['mean']:.4f} [{low:.4f}, {high:.4f}]"
+    low, high = sorted(sign * end for end in value["interval"])
+    return f"{sign * value['mean']:.4f} [{low:.4f}, {high:.4f}]"

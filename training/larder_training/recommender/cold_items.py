@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.ranking import multiply_top
+from larder_training.recommender.ranking import multiply_top, top_rows
 
 ENOUGH: Final = 20.0  # events
 _SHARPNESS: Final = 4  # the power of the cosine that a neighbour counts by
@@ -24,7 +24,7 @@ def fill_cold(
     counts: NDArray[np.int64],
     gamma: float = 1.0,
     enough: float = ENOUGH,
-    width: int = 200,
+    width: int = 100,
 ) -> sp.csr_array:
     """``linear`` with what content says of the items below ``enough`` events in their rows and columns.
 
@@ -56,7 +56,8 @@ def fill_cold(
         return sp.coo_array((values, (cold[row], column)), shape=linear.shape).tocsr()
 
     into = (linear + added(linear.T.tocsr()).T).tocsr()
-    return sp.csr_array(into + added(into))
+    heads = top_rows((into / top).tocsr(), width).matrix(len(counts)) * top  # a known item may lead to all cold ones
+    return sp.csr_array(into + added(heads.tocsr()))
 
 
 def _means(content: sp.csr_array, known: NDArray[np.float64]) -> sp.csr_array:
