@@ -66,5 +66,5 @@ class ItemToItem:
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """``history @ matrix`` for these users, dense ``[len(users), items]``."""
-        found: NDArray[np.float32] = (self.history[users] @ self.matrix).toarray().astype(np.float32)
+        found: NDArray[np.float32] = (self.history[users] @ self.matrix).toarray().astype(np.float32, copy=False)
         return found

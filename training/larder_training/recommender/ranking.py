@@ -97,17 +97,32 @@ def _fill(scores: NDArray[np.float32], lists: NDArray[np.int64]) -> None:
 
 def dense_rows(scores: NDArray[np.float32], width: int) -> Rows:
     """``top_rows`` of a dense block, on all cores: each row's ``width`` largest scores above 0, best first, ordered by
-    the float16 that is stored, then by item number. ``scores`` is overwritten.
+    the float16 that is stored, then by item number.
     """
-    halves = scores.astype(np.float16)
-    scores[:] = halves
-    scores[scores <= 0] = -np.inf
-    places = top(scores, width)
-    used = places != NOTHING
     rows = Rows.empty(len(scores), width)
-    rows.items[used] = places[used]
-    rows.scores[used] = np.take_along_axis(halves, np.maximum(places, 0), axis=1)[used]
+    kept = min(width, scores.shape[1])
+
+    def fill(start: int, end: int) -> None:
+        _fill_rows(scores[start:end], rows.items[start:end, :kept], rows.scores[start:end, :kept])
+
+    if kept:
+        in_blocks(len(scores), _TOGETHER, fill)
     return rows
+
+
+def _fill_rows(scores: NDArray[np.float32], items: NDArray[np.uint32], halves: NDArray[np.float16]) -> None:
+    width = items.shape[1]
+    place = scores.shape[1] - width
+    bound = np.partition(scores, place, axis=1)[:, place, None].astype(np.float16)
+    # Whatever rounds to the bound or above it lies above the next float16 below; only these few are rounded.
+    reach = (scores > np.nextafter(bound, np.float16(-np.inf)).astype(np.float32)) & (scores > 0)
+    row, column = np.nonzero(reach)
+    stored = scores[reach].astype(np.float16)
+    order = np.lexsort((-stored.astype(np.float32), row))  # stable: columns stay ascending among equals
+    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    used = (rank < width) & (stored[order] > 0)
+    items[row[used], rank[used]] = column[order][used]
+    halves[row[used], rank[used]] = stored[order][used]
 
 
 def hide(scores: NDArray[np.float32], hidden: sp.csr_array) -> None:
