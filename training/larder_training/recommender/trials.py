@@ -13,6 +13,7 @@ from larder_training.report import Block, drawing_of, figure
 
 METRIC: Final = "ndcg@20"
 TRIALS: Final = "trials.jsonl"
+_NOISE: Final = 1.96  # standard errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +91,15 @@ class Trials:
 
 
 def within_noise(values: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
-    """Whether ``values`` ``[users]`` is as good as ``best`` within one standard error of their paired difference.
+    """Whether ``values`` ``[users]`` is as good as ``best``: the 95 % interval of their paired difference reaches 0.
 
-    The rule of Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees" (1984), section 3.4.3, with
-    the same users on both sides: how hard a user is says nothing about which model is better.
+    Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees" (1984), section 3.4.3, take the simplest
+    within one standard error; the same users stand on both sides here, which leaves so little of it that two are taken.
     """
     if len(values) < 2:
         return True
     apart = best - values
-    return bool(apart.mean() <= apart.std(ddof=1) / np.sqrt(len(apart)))
+    return bool(apart.mean() <= _NOISE * apart.std(ddof=1) / np.sqrt(len(apart)))
 
 
 def explain(trials: Trials) -> list[str]:
@@ -131,7 +132,7 @@ def _best(models: Sequence[Trial]) -> str:
 def _kept(models: Sequence[Trial]) -> str:
     kept = next(trial for trial in models if trial.kept)
     return (
-        "The simplest one that is as good, within one standard error of the paired difference, was taken: "
+        "The simplest one that is as good, within the 95 % interval of the paired difference, was taken: "
         f"{kept.value} ({kept.metric:.4f})."
     )
 

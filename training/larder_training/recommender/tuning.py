@@ -38,6 +38,7 @@ _TRANSITION_WEIGHTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 _REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
 _SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
 _CONTENT: Final = (0.1, 0.3, 1.0)
+RANKED_USERS: Final = 200_000  # a ranker takes milliseconds of processor time for each user's row
 _PRIORS: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 10_000.0)  # the last is next to everybody's taste
 _DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
 
@@ -160,7 +161,8 @@ class Tuner:
         for count in range(len(steps) + 1):
             name = " + ".join(["linear", *(source for source, _ in steps[:count])])
             tried.append(self._model(name, replace(self.choices, sources=dict(steps[:count]))))
-        if self.options.ranker == "auto" and not self.trials.spent():
+        few = len(self.benches[-1].fold.history.users) <= RANKED_USERS
+        if self.options.ranker == "auto" and few and not self.trials.spent():
             tried += self._ranked(replace(self.choices, ranker=True), teacher)
         best = max(tried, key=lambda each: float(each[1].mean()))[1]
         self.choices, _, number = next(each for each in tried if within_noise(each[1], best))

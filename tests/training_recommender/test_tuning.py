@@ -1,0 +1,97 @@
+"""The search takes what helps beyond noise and nothing more."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from larder_training.progress import Progress
+from larder_training.recommender.bench import Bench
+from larder_training.recommender.folds import make_folds
+from larder_training.recommender.lessons import Teacher
+from larder_training.recommender.log import DAY, Log
+from larder_training.recommender.model import NO_ATTRIBUTES, Choices
+from larder_training.recommender.options import RecommenderOptions
+from larder_training.recommender.split import temporal_split
+from larder_training.recommender.trials import Budget, Trials
+from larder_training.recommender.tuning import Tuner, start
+
+MakeLog = Callable[..., Log]
+OPTIONS = RecommenderOptions(
+    Path("log.csv"), "shop", ranker="never", without=("low_rank", "als", "bpr", "content"), minutes=None
+)
+
+
+def visits(make_log: MakeLog, probability: Callable[[int], np.ndarray[tuple[int], np.dtype[np.float64]]]) -> Log:
+    """120 users over 60 days, an item every other day, drawn by each user's own probabilities."""
+    random = np.random.default_rng(0)
+    rows = [
+        (f"u{user:03}", f"i{random.choice(40, p=probability(user)):02}", int(day * DAY + user * 60), "view")
+        for day in range(60)
+        for user in range(120)
+        if random.random() < 0.5
+    ]
+    return make_log(rows)
+
+
+def chosen(log: Log, options: RecommenderOptions = OPTIONS, trials: int | None = None) -> tuple[Choices, Trials]:
+    split = temporal_split(log)
+    begin = start(options, (split.validation - split.start) / DAY)
+    benches = [Bench(fold, NO_ATTRIBUTES, 0) for fold in make_folds(log, split, begin.session_length, 0)]
+    record = Trials(Budget(None, trials))
+    tuner = Tuner(benches, options, Progress(quiet=True), record, begin)
+    length = split.test - split.validation
+    return tuner.run(lambda choices: Teacher(log, length, choices, NO_ATTRIBUTES, 0)), record
+
+
+def shares(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.random.default_rng(seed).dirichlet(np.full(40, 0.4))
+
+
+def test_where_taste_is_everybody_s_popularity_is_kept(make_log: MakeLog) -> None:
+    everybody = shares(1)
+    choices, trials = chosen(visits(make_log, lambda _: everybody))
+    kept = [trial.value for trial in trials.made if trial.choice == "model" and trial.kept]
+    assert kept == ["popularity"]
+    assert choices.user_weight == 0
+    assert not choices.sources
+
+
+def test_where_tastes_differ_a_model_is_kept(make_log: MakeLog) -> None:
+    tastes = [shares(seed) for seed in range(4)]
+    choices, trials = chosen(visits(make_log, lambda user: tastes[user % 4]))
+    models = {trial.value: trial for trial in trials.made if trial.choice == "model"}
+    assert models["linear"].metric > models["popularity"].metric
+    assert not models["popularity"].kept
+    assert choices.user_weight == 1
+
+
+def test_a_spent_budget_keeps_the_usual_settings_and_says_so(make_log: MakeLog) -> None:
+    log = visits(make_log, lambda user: shares(user % 4))
+    choices, trials = chosen(log, trials=2)
+    assert trials.cut_short
+    assert {trial.choice for trial in trials.made} == {"half_life_days", "model"}
+    usual = start(OPTIONS, 1.0)
+    assert (choices.session_weight, choices.segment_weight) == (usual.session_weight, usual.segment_weight)
+
+
+def test_a_source_that_is_left_out_is_not_tried(make_log: MakeLog) -> None:
+    log = visits(make_log, lambda user: shares(user % 4))
+    _, trials = chosen(log, replace(OPTIONS, without=(*OPTIONS.without, "transitions")))
+    assert not [trial for trial in trials.made if "transition" in trial.choice]
+
+
+def test_the_record_is_the_same_again(make_log: MakeLog) -> None:
+    log = visits(make_log, lambda user: shares(user % 4))
+    first, second = (chosen(log)[1].jsonl() for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("users", [3])
+def test_too_few_users_choose_nothing(make_log: MakeLog, users: int) -> None:
+    rows = [(f"u{n % users}", f"i{n % 5}", n * DAY // 4, "view") for n in range(100)]
+    choices, trials = chosen(make_log(rows))
+    assert not trials.made
+    assert choices.user_weight == 1
