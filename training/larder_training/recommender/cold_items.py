@@ -15,7 +15,6 @@ from larder_training.recommender.ranking import multiply_top, top_rows
 
 ENOUGH: Final = 20.0  # events
 _SHARPNESS: Final = 4  # the power of the cosine that a neighbour counts by
-_OWN: Final = 0.1  # how much each neighbour itself leads to the item, in units of B's largest entry
 
 
 def fill_cold(
@@ -24,6 +23,7 @@ def fill_cold(
     counts: NDArray[np.int64],
     gamma: float = 1.0,
     enough: float = ENOUGH,
+    own: float = 0.1,
     width: int = 100,
 ) -> sp.csr_array:
     """``linear`` with what content says of the items below ``enough`` events in their rows and columns.
@@ -34,6 +34,8 @@ def fill_cold(
         counts: ``[items]``, each item's events.
         gamma: the weight of what content says of an item without any event; with n events ``gamma * (1 - n/enough)``.
         enough: the events from which on an item's own history speaks for it alone.
+        own: how much each neighbour itself leads to the item, in units of B's largest entry. Where a log is thin, more
+            may do better.
         width: entries of a filled row or column, the largest, that are kept.
 
     Entries between two items with enough events are those of ``linear``. Memory: 24 bytes for each entry filled, which
@@ -46,11 +48,11 @@ def fill_cold(
         return linear
     mean = _means(content[cold], counts / enough)
     itself = sp.csr_array((np.ones(cold.size, bool), (np.arange(cold.size), cold)), shape=mean.shape)
-    own = sp.diags_array(np.full(len(counts), _OWN))
+    itself_too = sp.diags_array(np.full(len(counts), own))
 
     def added(matrix: sp.csr_array) -> sp.csr_array:
         """``[items, items]``: the means of the neighbours' rows of ``matrix``, in the rows of the items that lack."""
-        rows = multiply_top(mean, (matrix / top + own).tocsr(), width, itself).matrix(len(counts)).tocoo()
+        rows = multiply_top(mean, (matrix / top + itself_too).tocsr(), width, itself).matrix(len(counts)).tocoo()
         row, column = rows.coords
         values = rows.data * top * lacking[cold[row]]
         return sp.coo_array((values, (cold[row], column)), shape=linear.shape).tocsr()
