@@ -40,12 +40,14 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class RankerLearner:
-    """``candidates`` are taken from each source; ``truncation`` is how deep in the list the order counts.
+    """``candidates`` are taken from each source; of those that a user did nothing with, about ``negatives`` are learnt
+    from. ``truncation`` is how deep in the list the order counts.
 
     The same lessons and settings give the same trees, on any number of threads.
     """
 
     candidates: int = 150
+    negatives: int = 100
     trees: int = 150
     leaves: int = 31
     learning_rate: float = 0.1
@@ -65,9 +67,15 @@ class RankerLearner:
         pairs = candidates(sources, task.users, self.candidates, hidden)
         labels = pairs.labels(task.truth)
         useful = np.bincount(pairs.row, labels, minlength=len(task.users))[pairs.row] > 0
-        pairs = pairs.take(useful)
+        kept = useful & ((labels > 0) | self._drawn(pairs.row, labels))
+        pairs = pairs.take(kept)
         rows, names = features(pairs, context)
-        return Lesson(rows, names, pairs.user, labels[useful])
+        return Lesson(rows, names, pairs.user, labels[kept])
+
+    def _drawn(self, row: NDArray[np.int64], labels: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which pairs are drawn, so that about ``negatives`` of each row's without a label are."""
+        without = np.bincount(row, labels <= 0)
+        return np.random.default_rng(self.seed).random(len(row)) * without[row] < self.negatives
 
     def fit(self, lessons: Sequence[Lesson]) -> "Ranker":
         """Learns the order of each user's candidates, from one cut-off's lesson or from several.
