@@ -4,7 +4,7 @@
     python benchmarks/recommender/scale.py --stage read --events 5 10
 
 The log is made by a seed, in files of a million events: users have a taste each, sessions a subject, items Zipf's law.
-Each size runs in a process of its own with all but the regularisation fixed beforehand; memory is the most that the
+Each size runs in a process of its own with all settings fixed beforehand and no ranker; memory is the most that the
 process had resident (ru_maxrss).
 """
 
@@ -94,6 +94,9 @@ def one(folder: Path, stage: str) -> dict[str, float]:
                 half_life_days=90.0,
                 repeats="never",
                 width=100,
+                minutes=None,
+                trials=0,
+                ranker="never",
             )
             train(options, Progress())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
