@@ -17,9 +17,10 @@ Values = dict[str, NDArray[np.float64]]
 
 def hits(lists: NDArray[np.int64], truth: sp.csr_array) -> NDArray[np.bool_]:
     """Bool ``[users, depth]``: where each user's list has one of his items. ``truth`` is bool ``[users, items]``."""
-    found = np.zeros(lists.shape, bool)
-    for row, items in enumerate(lists):
-        found[row] = np.isin(items, truth.indices[truth.indptr[row] : truth.indptr[row + 1]])
+    items = truth.shape[1]
+    users = np.arange(len(lists), dtype=np.int64)
+    wanted = np.repeat(users, np.diff(truth.indptr)) * items + truth.indices
+    found: NDArray[np.bool_] = np.isin(np.where(lists >= 0, users[:, None] * items + lists, -1), wanted)
     return found
 
 
