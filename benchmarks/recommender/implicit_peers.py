@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
+from implicit.recommender_base import ModelFitError
 from implicit.cpu.als import AlternatingLeastSquares  # type: ignore[import-untyped]  # it ships no types
 from implicit.cpu.bpr import BayesianPersonalizedRanking  # type: ignore[import-untyped]  # it ships no types
 from implicit.nearest_neighbours import BM25Recommender, bm25_weight  # type: ignore[import-untyped]  # nor here
@@ -86,7 +87,10 @@ def tune(model: str, history: Log, now: int, task: Task, trials: int, seed: int)
             setting = {**best[1], **{name: _draw(space[name], random) for name in changed.tolist()}}
         if tuple(setting.values()) not in seen:
             seen.add(tuple(setting.values()))
-            found = hits(recommend(model, setting, history, now, task, seed), task.truth)
+            try:
+                found = hits(recommend(model, setting, history, now, task, seed), task.truth)
+            except ModelFitError:  # its factors are not finite: a trial that was in vain
+                continue
             best = max(best, (float(by_user(found, task.relevant)[METRIC].mean()), setting), key=lambda each: each[0])
     return Tuned(best[1], best[0], trials, time.perf_counter() - began)
 

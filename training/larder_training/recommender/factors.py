@@ -90,8 +90,11 @@ class BayesianPersonalizedRanking:
     verify_negatives: bool = True
 
     def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> Factors:
-        """Fits; ``advance`` is told 1 after each pass. The last factor is the item's bias, 1 on the users' side."""
+        """Fits; ``advance`` is told 1 after each pass. The last factor is the item's bias, 1 on the users' side.
+        Where the steps were too large to end anywhere (a high learning rate), all scores are 0.
+        """
         from implicit.cpu.bpr import BayesianPersonalizedRanking as Bpr  # type: ignore[import-untyped]  # no types
+        from implicit.recommender_base import ModelFitError  # type: ignore[import-untyped]  # no types
 
         if not material.affinity.nnz:
             return _zeros(material.affinity, self.factors)
@@ -105,7 +108,11 @@ class BayesianPersonalizedRanking:
                 num_threads=1,
                 random_state=material.seed,
             )
-            model.fit(_float32(material.affinity), show_progress=False, callback=lambda *_: advance(1))
+            try:
+                model.fit(_float32(material.affinity), show_progress=False, callback=lambda *_: advance(1))
+            except ModelFitError:
+                # A step that was too large: the factors are not finite, and say nothing.
+                return _zeros(material.affinity, self.factors)
         return _known(model, material.affinity)
 
 
