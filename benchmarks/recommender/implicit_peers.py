@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
-from implicit.recommender_base import ModelFitError
 from implicit.cpu.als import AlternatingLeastSquares  # type: ignore[import-untyped]  # it ships no types
 from implicit.cpu.bpr import BayesianPersonalizedRanking  # type: ignore[import-untyped]  # it ships no types
 from implicit.nearest_neighbours import BM25Recommender, bm25_weight  # type: ignore[import-untyped]  # nor here
+from implicit.recommender_base import ModelFitError  # type: ignore[import-untyped]  # nor here
 from implicit.utils import ParameterWarning  # type: ignore[import-untyped]  # nor here
 from numpy.typing import NDArray
 

@@ -83,3 +83,9 @@ def test_nothing_to_learn_from_gives_zeros(learner: AlternatingLeastSquares | Ba
     log = toy()
     nothing = Material(log.between(0, 0), log.end, sp.csr_array((len(log.users), len(log.items))))
     assert not learner.fit(nothing).scores(np.arange(3)).any()
+
+
+def test_steps_too_large_to_end_anywhere_say_nothing() -> None:
+    found = BayesianPersonalizedRanking(factors=8, learning_rate=1e6, iterations=20).fit(material(toy()))
+    assert not found.user.any()
+    assert not found.item.any()
