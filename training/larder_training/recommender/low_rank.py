@@ -39,8 +39,8 @@ class LowRank:
 
     rank: int = 1024
     user_exponent: float = 0.3
-    item_exponent: float = 0.5
-    rescale: float = 0.4
+    item_exponent: float = 0.4
+    rescale: float = 0.27
     iterations: int = 3
     oversampling: int = 64
 
