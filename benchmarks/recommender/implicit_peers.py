@@ -44,7 +44,7 @@ SPACES: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
     "BPR": {
         **_SHARED,
         "factors": (64, 16, 32, 128, 256),
-        "iterations": (100, 50, 200, 400, 800),
+        "iterations": (100, 50, 200, 400),
         "learning_rate": (0.01, 0.03, 0.05, 0.1, 0.2),
         "regularization": (0.01, 0.001, 0.003, 0.03, 0.1),
         "verify_negative_samples": (True, False),

@@ -43,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shops", nargs="*", choices=[*SHOPS, []], help="Default: all.")
     parser.add_argument("--trials", type=int, default=40, help="Of each of implicit's models. Default: 40.")
+    parser.add_argument("--models", nargs="*", choices=SPACES, default=[*SPACES], help="Of implicit. Default: all.")
     parser.add_argument("--ablate", action="store_true", help="Larder without each of its signals, in place of peers.")
     parser.add_argument("--signals", nargs="*", default=SIGNALS, help=f"Of --ablate. Default: {', '.join(SIGNALS)}.")
     parser.add_argument("--seed", type=int, default=0)
@@ -81,7 +82,7 @@ def peers(data: Data, split: Split, task: Task, given: argparse.Namespace) -> di
         f"recent popularity, {window} days": fixed(recent, task, DEPTH),
         **_own_items(data, split, task, validation, window),
     }
-    for model in SPACES:
+    for model in given.models:
         best = _timed(model, lambda: tune(model, earlier, split.validation, validation, given.trials, given.seed))  # noqa: B023  # called at once
         print(f"  {METRIC} {best.metric:.4f} on validation by {best.setting}", file=sys.stderr, flush=True)
         found[f"implicit {model}"] = recommend(model, best.setting, history, split.test, task, given.seed)
