@@ -17,7 +17,9 @@ from larder.names import MANIFEST
 from larder.serving import ClassifierServing, RecommenderServing, section
 
 _PACKAGES: Final = (
+    "implicit",
     "larder",
+    "lightgbm",
     "numpy",
     "onnx",
     "onnxruntime",

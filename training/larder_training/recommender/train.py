@@ -91,7 +91,7 @@ def _training(data: Data, choices: Choices, trials: Trials, options: Recommender
     log = data.log
     return {
         **provenance(options.seed),
-        "learner": "linear item-item model: ridge regression of each item on its most co-occurring items",
+        "learner": "linear item-item model, with the sources and the ranker that choices name",
         "choices": {
             **asdict(replace(choices, event_weights={}, sources={})),
             "event_weights": dict(choices.event_weights),
@@ -126,5 +126,6 @@ def _structure(serving: RecommenderServing, fitted: Fitted) -> Document:
             "neighbours": serving.neighbours.rows,
             "users": serving.users.rows if serving.users else 0,
             "segments": serving.segments.rows,
+            **({"transitions": serving.transitions.rows} if serving.transitions else {}),
         },
     }
