@@ -57,10 +57,16 @@ class Bench:
         """The tables of a model with these choices, for the users that any task asks for."""
         sources = tuple(sorted(choices.sources.items()))
         rows = (_matrix_key(choices), choices.content, choices.repeats, choices.repeat, sources, ranker)
-        found = self._once("rows", rows, lambda: Served.of(self._fitted(choices, ranker), self._users()))
-        popular = segment_row(popularity(self.fold.history, self.fold.now, choices))
+        # Transitions are no part of users' rows, and are kept apart: most choices that change rows leave them.
+        alone = replace(choices, transition_weight=0.0)
+        found = self._once("rows", rows, lambda: Served.of(self._fitted(alone, ranker), self._users()))
         transitions = self._transitions(choices) if choices.transition_weight else None
-        return replace(found, popular=popular, transitions=transitions)
+        return replace(found, popular=self._popular(choices), transitions=transitions)
+
+    def _popular(self, choices: Choices) -> NDArray[np.float64]:
+        key = choices.trend_half_life_days, tuple(sorted(choices.event_weights.items()))
+        history, now = self.fold.history, self.fold.now
+        return self._once("popular", key, lambda: segment_row(popularity(history, now, choices)))
 
     def _fitted(self, choices: Choices, ranker: Ranker | None) -> Fitted:
         history, now = self.fold.history, self.fold.now

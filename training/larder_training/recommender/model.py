@@ -23,13 +23,20 @@ from larder_training.recommender.popular import Popular
 from larder_training.recommender.ranker import Ranker
 from larder_training.recommender.ranker_features import Context
 from larder_training.recommender.ranking import Rows, blocks, dense_rows, hide, multiply_top, top_rows
-from larder_training.recommender.sources import LEARNERS, RANKED, TRANSITIONS, Part, learn, served_transitions
+from larder_training.recommender.sources import (
+    LEARNERS,
+    RANKED,
+    TRANSITIONS,
+    Part,
+    learn,
+    sample,
+    served_transitions,
+    unit_of,
+)
 
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
 NEIGHBOUR_SLOTS: Final = 100
-_UNIT_QUANTILE: Final = 0.99
-_UNIT_USERS: Final = 1000
 _EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 _NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
@@ -86,10 +93,10 @@ class Attributes:
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """``affinity`` and ``seen`` are ``[users, items]``, ``linear`` is B ``[items, items]`` with a zero diagonal and
-    ``repeat`` what stands on it for users' rows, both in the unit of serving; ``present`` is ``[users, items]`` at the
-    trend's half-life, its column sums are popularity. ``parts`` are further sources by name, ``transitions``
-    ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1 (None: not
-    served). ``context`` is what a ``ranker`` looks at; with one, it orders the users' rows.
+    ``personal`` the same with ``repeat`` on it, for users' rows, both in the unit of serving; ``present`` is
+    ``[users, items]`` at the trend's half-life, its column sums are popularity. ``parts`` are further sources by name,
+    ``transitions`` ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1
+    (None: not served). ``context`` is what a ``ranker`` looks at; with one, it orders the users' rows.
     """
 
     choices: Choices
@@ -97,7 +104,7 @@ class Fitted:
     affinity: sp.csr_array
     seen: sp.csr_array
     linear: sp.csr_array
-    repeat: float
+    personal: sp.csr_array
     present: sp.csr_array
     parts: Mapping[str, Part] = field(default_factory=lambda: _NO_PARTS)
     transitions: sp.csr_array | None = None
@@ -115,8 +122,7 @@ class Fitted:
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 ``[len(users), items]``: the sum of the linear model and the chosen sources, nothing hidden."""
-        linear = with_diagonal(self.linear, self.repeat)
-        total: NDArray[np.float32] = (self.affinity[users] @ linear).toarray().astype(np.float32)
+        total: NDArray[np.float32] = (self.affinity[users] @ self.personal).toarray().astype(np.float32)
         for name, weight in self.choices.sources.items():
             self.parts[name].add(users, total, weight)
         return total
@@ -145,7 +151,7 @@ class Fitted:
     def _blended(self, users: NDArray[np.int64], width: int) -> Rows:
         if not self.choices.sources:  # then the product stays sparse
             hidden = None if self.hidden is None else self.hidden[users]
-            return multiply_top(self.affinity[users], with_diagonal(self.linear, self.repeat), width, hidden)
+            return multiply_top(self.affinity[users], self.personal, width, hidden)
         parts = [self._dense(users[block], width) for block in blocks(len(users), 2 * self.linear.shape[0])]
         if not parts:
             return Rows.empty(0, width)
@@ -219,13 +225,14 @@ def assemble(
     """All but what is learnt, which is the slow part and depends on few of the choices."""
     repeat = choices.repeat if choices.repeats else 0.0
     one = unit(affinity, with_diagonal(linear, repeat))
+    linear = (linear / one).tocsr()
     return Fitted(
         choices=choices,
         context=Context(log, now, attributes.columns, attributes.labels),
         affinity=affinity,
         seen=seen_pairs(log),
-        linear=(linear / one).tocsr(),
-        repeat=repeat / one,
+        linear=linear,
+        personal=with_diagonal(linear, repeat / one),
         present=present_at(log, now, choices),
         parts=parts,
         transitions=served_transitions(parts[TRANSITIONS]) if choices.transition_weight else None,
@@ -255,10 +262,8 @@ def with_diagonal(linear: sp.csr_array, repeat: float) -> sp.csr_array:
 def unit(affinity: sp.csr_array, linear: sp.csr_array) -> float:
     """The 99th percentile of users' best scores (of a thousand or two, evenly spaced): what the tables call 1."""
     known = np.flatnonzero(np.diff(affinity.indptr))
-    asked = affinity[known[:: max(1, known.size // _UNIT_USERS)]]
-    tops = multiply_top(asked, linear, 1).scores[:, 0].astype(np.float64)
-    quantile = float(np.quantile(tops, _UNIT_QUANTILE)) if tops.size else 0.0
-    return quantile if quantile > 0 else 1.0  # nothing co-occurs, so there is nothing to scale
+    tops = multiply_top(affinity[sample(known)], linear, 1).scores[:, 0].astype(np.float64)
+    return unit_of(tops) or 1.0  # nothing co-occurs, so there is nothing to scale
 
 
 def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:

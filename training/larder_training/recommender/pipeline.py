@@ -1,6 +1,6 @@
 """The steps of a training between reading and writing: choose, fit, measure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import scipy.sparse as sp
 
@@ -32,6 +32,7 @@ class Pipeline:
     options: RecommenderOptions
     progress: Progress
     thinned: Log
+    _teachers: list[Teacher] = field(default_factory=list)
 
     @classmethod
     def of(cls, data: Data, options: RecommenderOptions, progress: Progress) -> "Pipeline":
@@ -64,12 +65,11 @@ class Pipeline:
 
     def examine(self, now: int, choices: Choices, title: str) -> Examination:
         """A model of what was before ``now``, and what came after."""
-        fitted, segments = (
-            self.fit(now, choices, title),
-            self.data.segments(self.data.log.between(self.split.start, now)),
-        )
+        fitted = self.fit(now, choices, title)
+        history = fitted.context.log
+        segments = self.data.segments(history)
         return Examination(
-            history=fitted.context.log,
+            history=history,
             now=now,
             period=self.data.log.between(now, self.split.end),
             fitted=fitted,
@@ -96,8 +96,14 @@ class Pipeline:
         return choose_window(earlier, split.validation, task, hidden)
 
     def _teacher(self, choices: Choices) -> Teacher:
+        """The one for these choices: rankers of moments one period apart share most of their lessons."""
+        wanted = replace(choices, prior_users=Choices().prior_users)  # of segments, which no lesson looks at
+        for teacher in self._teachers:
+            if teacher.choices == wanted:
+                return teacher
         length = self.split.test - self.split.validation
-        return Teacher(self.thinned, length, choices, self.attributes, self.options.seed)
+        self._teachers.append(Teacher(self.thinned, length, wanted, self.attributes, self.options.seed))
+        return self._teachers[-1]
 
     @property
     def attributes(self) -> Attributes:

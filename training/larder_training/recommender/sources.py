@@ -40,10 +40,10 @@ class Part:
         """In its own unit: the 99th percentile of the best scores of users (of a thousand or two of ``known``, evenly
         spaced) is 1.
         """
-        asked = known[:: max(1, known.size // _UNIT_USERS)]
+        asked = sample(known)
         tops = [scorer.scores(asked[start : start + _BLOCK]).max(axis=1) for start in range(0, asked.size, _BLOCK)]
-        unit = float(np.quantile(np.concatenate(tops), _UNIT_QUANTILE)) if tops else 0.0
-        return cls(scorer, 1 / unit if unit > 0 else 0.0)  # nothing is known of anybody, so there is nothing to add
+        unit = unit_of(np.concatenate(tops)) if tops else 0.0
+        return cls(scorer, 1 / unit if unit else 0.0)  # nothing is known of anybody, so there is nothing to add
 
     def add(self, users: NDArray[np.int64], total: NDArray[np.float32], weight: float) -> None:
         """Adds its scores, times ``weight``, to ``total`` float32 ``[len(users), items]``."""
@@ -61,5 +61,14 @@ def served_transitions(part: Part) -> sp.csr_array:
         raise TypeError("only a matrix of items can be served to sessions")
     matrix = part.scorer.matrix
     tops = matrix.max(axis=1).toarray().ravel()
-    unit = float(np.quantile(tops[tops > 0], _UNIT_QUANTILE)) if (tops > 0).any() else 1.0
-    return (matrix / unit).tocsr()
+    return (matrix / (unit_of(tops[tops > 0]) or 1.0)).tocsr()
+
+
+def sample(known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A thousand or two of the users, evenly spaced: those who say what a unit is."""
+    return known[:: max(1, known.size // _UNIT_USERS)]
+
+
+def unit_of(tops: NDArray[np.floating]) -> float:
+    """The 99th percentile of best scores: what tables call 1; 0 where none is above 0."""
+    return max(float(np.quantile(tops, _UNIT_QUANTILE)), 0.0) if tops.size else 0.0

@@ -176,9 +176,9 @@ class Tuner:
         """The ranker, taught before each fold and asked on it; nothing where a fold has too little before it."""
         school = teacher(choices)
         rankers = [school.teach(bench.fold.now) for bench in self.benches]
-        values = [bench.values(choices, "known", ranker) for bench, ranker in zip(self.benches, rankers, strict=True)]
         if None in rankers:
             return []
+        values = [bench.values(choices, "known", ranker) for bench, ranker in zip(self.benches, rankers, strict=True)]
         found = np.concatenate(values)
         return [(choices, found, self.trials.add("model", "all, ranked by trees", "known", found))]
 
