@@ -278,8 +278,8 @@ def test_a_query_string_that_cannot_be_meant_is_a_400_with_the_reason(parameters
         ({"promotions": [{"name": "a", "percent": 5}]}, "send either items or a filter"),
         ({"promotions": [{"name": "a", "percent": 5, "items": ["x"], "color": 1}]}, "promotions.0.color: is unknown"),
         ({"promotions": ["x"]}, "promotions.0: must be an object"),
-        ({"n": 0, "usr": 1, "session": 5}, "usr: is unknown here"),
-        ({"n": 0, "usr": 1, "session": 5}, "session: must be a list, not 5; n: is 0"),
+        ({"n": 0, "usr": 1, "session": 5}, "n: is 0; it must be 1 to 500; usr: is unknown here"),
+        ({"n": 0, "usr": 1, "session": 5}, "session: must be a list, not 5"),
         ([], "not a JSON object"),
     ],
 )

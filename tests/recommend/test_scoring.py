@@ -53,8 +53,7 @@ def test_of_equal_shares_the_more_personal_one_is_named(
 ) -> None:
     evidence = Evidence(user={7: user}, session={7: session}, segment={7: segment})
 
-    assert evidence.main_source(7) == source
-    assert evidence.main_source(8) is None
+    assert evidence.main_sources([8, 7]) == [None, source]
 
 
 @pytest.mark.parametrize(

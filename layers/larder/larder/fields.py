@@ -75,6 +75,10 @@ class Fields:
             self.note(name, f"is {value[:60]!r}; it must be one of {', '.join(allowed)}")
         return value
 
+    def boolean(self, name: str) -> bool:
+        """True or false."""
+        return self._get(name, bool, stand_in=False)
+
     def integer(self, name: str, low: int = 0, high: int = 2**53) -> int:
         """A whole number within ``low..high``."""
         value = self._get(name, int, low)

@@ -23,6 +23,7 @@ RELEASE_HEADER: Final = "x-larder-release"
 MODEL_HEADER: Final = "x-larder-model"
 KEY_HEADER: Final = "x-larder-key"
 _JSON: Final = "application/json"
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -136,8 +137,7 @@ def reply(
 ) -> Response[str]:
     """A JSON answer. With ``manifest``, headers say which release of which model gave it."""
     told = {MODEL_HEADER: manifest.model, RELEASE_HEADER: manifest.release} if manifest else {}
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(status, content_type=_JSON, body=text, headers={**told, **(headers or {})})
+    return Response(status, content_type=_JSON, body=_encode(document), headers={**told, **(headers or {})})
 
 
 def logged(app: APIGatewayHttpResolver, event: dict[str, Any], context: object) -> dict[str, Any]:

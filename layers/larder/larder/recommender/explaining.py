@@ -29,9 +29,10 @@ def explain(
     ``among`` gives the slots of items' neighbour rows that name some items; it is asked once, for the user's recent
     items, and only where an item owes him its place. ``name`` gives an item's id.
     """
-    sources = [evidence.main_source(number) if because is None else None for number, because in chosen]
+    unexplained = [number for number, because in chosen if because is None]
+    sources = dict(zip(unexplained, evidence.main_sources(unexplained), strict=True))
     by: dict[str | None, set[int]] = {}
-    for (number, _), source in zip(chosen, sources, strict=True):
+    for number, source in sources.items():
         by.setdefault(source, set()).add(number)
     speaking: dict[int, list[int]] = {}
     if by_user := by.get("user"):
@@ -42,14 +43,15 @@ def explain(
         speaking |= speakers(by_session, said)
     popular = of_segment(evidence.segment_text or "")
     explained: list[Because | None] = []
-    for (number, because), source in zip(chosen, sources, strict=True):
+    for number, because in chosen:
+        source = sources.get(number)
         if source is None:
             explained.append(because)
         elif source == "segment":
             explained.append(popular)
         else:
             named = [number] if source == "revisit" else speaking[number]
-            explained.append(Because(source, items=tuple(map(name, named))))
+            explained.append(Because(source, tuple(map(name, named))))
     return explained
 
 
@@ -69,4 +71,7 @@ def speakers(wanted: set[int], said: Iterable[Said]) -> dict[int, list[int]]:
             if (share := weight * score) > 0:
                 by_speaker = shares[number]
                 by_speaker[speaker] = by_speaker.get(speaker, 0.0) + share
-    return {number: sorted(by, key=by.__getitem__, reverse=True)[:NAMED_ITEMS] for number, by in shares.items()}
+    return {
+        number: sorted(by, key=by.__getitem__, reverse=True)[:NAMED_ITEMS] if len(by) > 1 else list(by)
+        for number, by in shares.items()
+    }

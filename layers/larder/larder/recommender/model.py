@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # rules are loaded where a filter is first used
 MAX_CLICKS: Final = 100
 LOCAL_BYTES: Final = 64 * 2**20
 SEGMENTS: Final = 256
-NAMES: Final = 4096
+NAMES: Final = 2**14  # at most 3 MB; to read a name anew takes as long as four look-ups
 
 
 class Recommender:

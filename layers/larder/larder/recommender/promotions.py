@@ -19,6 +19,9 @@ def spread(groups: Sequence[Sequence[T]]) -> list[T]:
 
     The j-th of a group of m stands at ``(j + 1/2) / m`` of the way; where two meet, the earlier group goes first.
     """
+    groups = [group for group in groups if group]
+    if len(groups) == 1:
+        return list(groups[0])
     placed = [
         ((place + 0.5) / len(group), order, place) for order, group in enumerate(groups) for place in range(len(group))
     ]

@@ -8,11 +8,11 @@ import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from larder.errors import InvalidRequest
 from larder.fields import Fields
-from larder.recommender.query import DEFAULT_N, MAX_N, Promotion, Query
+from larder.recommender.query import MAX_N, Promotion, Query
 
 if TYPE_CHECKING:  # rules are loaded where a filter is first used
     from larder.rules import Value
@@ -56,26 +56,15 @@ def read_query(document: Mapping[str, object], allowed: frozenset[str], *, item:
     Raises InvalidRequest that lists every field of a wrong type and every field that is none of ``allowed``.
     """
     fields = Fields(dict(document))
-    _refuse_unknown(document, allowed, fields)
-    promotions = [
-        _promotion(Fields(each, f"promotions.{place}", fields.problems))
-        for place, each in enumerate(fields.sequence("promotions") if fields.has("promotions") else ())
-    ]
-    query = partial(
-        Query,
-        user=_text(fields, "user"),
-        session=_texts(fields, "session"),
-        item=_text(fields, "item") if item is None else item,
-        profile=_profile(fields),
-        n=fields.integer("n", 1, MAX_N) if fields.has("n") else DEFAULT_N,
-        exclude=_texts(fields, "exclude"),
-        include_seen=_boolean(document, fields, "include_seen"),
-        filter=_text(fields, "filter"),
-        filter_values=_values(fields),
-        columns=_texts(fields, "columns"),
-    )
+    given: dict[str, Any] = {} if item is None else {"item": item}
+    for name in document:
+        if name not in allowed:
+            fields.note(f"{name:.80}", f"is unknown here; there are {', '.join(sorted(allowed))}")
+        elif fields.has(name) and (read := _READERS.get(name)):
+            given[name] = read(fields, name)
+    promotions = given.pop("promotions", ())
     _refuse(fields)
-    return query(promotions=tuple(promotion() for promotion in promotions))
+    return Query(**given, promotions=tuple(promotion() for promotion in promotions))
 
 
 def read_items(document: Mapping[str, object]) -> Sequence[str]:
@@ -91,12 +80,6 @@ def _refuse(fields: Fields) -> None:
         raise InvalidRequest(f"The request is not right: {'; '.join(fields.problems)}. Mend this and send it again.")
 
 
-def _refuse_unknown(document: Mapping[str, object], allowed: frozenset[str], fields: Fields) -> None:
-    for name in document:
-        if name not in allowed:
-            fields.note(f"{name:.80}", f"is unknown here; there are {', '.join(sorted(allowed))}")
-
-
 def _entries(name: str, text: str) -> list[str]:
     if '"' not in text:
         return [entry for entry in text.split(",") if entry]
@@ -106,46 +89,39 @@ def _entries(name: str, text: str) -> list[str]:
         raise InvalidRequest(f'{name:.80} is no list: close each " and separate entries with commas.') from error
 
 
-def _text(fields: Fields, name: str) -> str | None:
-    return fields.text(name) if fields.has(name) else None
-
-
 def _texts(fields: Fields, name: str) -> tuple[str, ...]:
     return fields.texts(name) if fields.has(name) else ()
 
 
-def _object(fields: Fields, name: str) -> Mapping[str, object]:
-    return fields.mapping(name) if fields.has(name) else {}
+def _n(fields: Fields, name: str) -> int:
+    return fields.integer(name, 1, MAX_N)
 
 
-def _boolean(document: Mapping[str, object], fields: Fields, name: str) -> bool | None:
-    value = document.get(name)
-    if value is None or isinstance(value, bool):
-        return value
-    fields.note(name, f"must be true or false, not {value!r:.60}")
-    return None
-
-
-def _profile(fields: Fields) -> dict[str, str | float]:
+def _profile(fields: Fields, name: str) -> dict[str, str | float]:
     profile: dict[str, str | float] = {}
-    for name, value in _object(fields, "profile").items():
+    for column, value in fields.mapping(name).items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            fields.note(f"profile.{name:.80}", "must be a text or a number")
+            fields.note(f"{name}.{column:.80}", "must be a text or a number")
         else:
-            profile[name] = value
+            profile[column] = value
     return profile
 
 
-def _values(fields: Fields) -> "dict[str, Value]":
+def _values(fields: Fields, name: str) -> "dict[str, Value]":
     values: dict[str, Value] = {}
-    for name, value in _object(fields, "filter_values").items():
+    for key, value in (fields.mapping(name) if fields.has(name) else {}).items():
         if isinstance(value, list) and all(isinstance(text, str) for text in value):
-            values[name] = tuple(value)
+            values[key] = tuple(value)
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            values[name] = value
+            values[key] = value
         else:
-            fields.note(f"filter_values.{name:.80}", "must be a text, a list of texts or a number")
+            fields.note(f"{name}.{key:.80}", "must be a text, a list of texts or a number")
     return values
+
+
+def _promotions(fields: Fields, name: str) -> "list[Callable[[], Promotion]]":
+    each = enumerate(fields.sequence(name))
+    return [_promotion(Fields(data, f"{name}.{place}", fields.problems)) for place, data in each]
 
 
 def _promotion(fields: Fields) -> Callable[[], Promotion]:
@@ -155,8 +131,24 @@ def _promotion(fields: Fields) -> Callable[[], Promotion]:
         name=fields.text("name"),
         percent=fields.integer("percent", 1, 100),
         items=_texts(fields, "items"),
-        filter=_text(fields, "filter"),
-        filter_values=_values(fields),
+        filter=fields.text("filter") if fields.has("filter") else None,
+        filter_values=_values(fields, "filter_values"),
     )
     fields.finish()
     return promotion
+
+
+# The fields of a request that are the query's own; null stands for one that is left out.
+_READERS: Final[Mapping[str, Callable[[Fields, str], object]]] = {
+    "user": Fields.text,
+    "session": Fields.texts,
+    "item": Fields.text,
+    "profile": _profile,
+    "n": _n,
+    "exclude": Fields.texts,
+    "include_seen": Fields.boolean,
+    "filter": Fields.text,
+    "filter_values": _values,
+    "promotions": _promotions,
+    "columns": Fields.texts,
+}

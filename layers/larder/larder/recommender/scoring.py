@@ -61,19 +61,26 @@ class Evidence:
         totals = _sum(_sum(_sum(session, shares), revisit), popular)
         return cls(recent, clicks, text, shares, session, revisit, popular, totals)
 
-    def main_source(self, number: int) -> Source | None:
-        """The source with the largest share of an item's score, the more personal one where shares are equal; None
-        where none is above 0.
+    def main_sources(self, numbers: Iterable[int]) -> list[Source | None]:
+        """For each item the source with the largest share of its score, the more personal one where shares are equal;
+        None where none is above 0.
         """
-        source: Source | None = None
-        most = 0.0
-        if (share := self.user.get(number, 0.0)) > most:
-            source, most = "user", share
-        if (share := self.session.get(number, 0.0)) > most:
-            source, most = "session", share
-        if (share := self.revisit.get(number, 0.0)) > most:
-            source, most = "revisit", share
-        return "segment" if self.segment.get(number, 0.0) > most else source
+        told: tuple[tuple[Source, Shares], ...] = (
+            ("user", self.user),
+            ("session", self.session),
+            ("revisit", self.revisit),
+            ("segment", self.segment),
+        )
+        speaking = [(source, shares.get) for source, shares in told if shares]  # mostly two of the four
+        found: list[Source | None] = []
+        for number in numbers:
+            main: Source | None = None
+            most = 0.0
+            for source, share_of in speaking:
+                if (share := share_of(number, 0.0)) > most:
+                    main, most = source, share
+            found.append(main)
+        return found
 
 
 def weighted(weight: float, row: Row) -> dict[int, float]:
