@@ -14,10 +14,10 @@ from larder_training.recommender.affinity import seen_pairs
 from larder_training.recommender.baselines import popularity
 from larder_training.recommender.cold_items import fill_cold
 from larder_training.recommender.content import ContentNeighbours
+from larder_training.recommender.item_matrix import with_diagonal
 from larder_training.recommender.learner import ItemToItem
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import Log
-from larder_training.recommender.model import with_diagonal
 from larder_training.recommender.split import known_users
 
 GAMMAS: Final = (0.5, 1.0, 2.0)
@@ -85,9 +85,10 @@ class Shelf:
         filled = filled_of(self, log, gamma)
         history = linear.history[users]
         popular = sp.csr_array(popularity(log)[None])
+        own = np.full(filled.shape[0], REPEAT)
         systems: dict[str, tuple[sp.csr_array, sp.csr_array]] = {  # users times items
-            "content": (history, with_diagonal(filled, REPEAT)),
-            "linear model alone": (history, with_diagonal(linear.matrix, REPEAT)),
+            "content": (history, with_diagonal(filled, own)),
+            "linear model alone": (history, with_diagonal(linear.matrix, own)),
             "content neighbours alone": (history, self.content),
             "popularity": (sp.csr_array(np.ones((len(users), 1))), popular),
             "random": (sp.csr_array(np.ones((len(users), 1))), 0 * popular),

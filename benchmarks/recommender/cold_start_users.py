@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.baselines import popularity
+from larder_training.recommender.item_matrix import with_diagonal
 from larder_training.recommender.learner import ItemToItem
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.metrics import Values
-from larder_training.recommender.model import unit, with_diagonal
+from larder_training.recommender.model import unit
 from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.profile_model import ProfileModel
 from larder_training.recommender.ranking import without
@@ -95,7 +96,7 @@ class Fold:
         order = np.lexsort((place, user))
         starts = np.searchsorted(user[order], found)
         recent = [item[order][start : start + max(KNOWN)] for start in starts]
-        matrix = with_diagonal(linear.matrix, REPEAT)
+        matrix = with_diagonal(linear.matrix, np.full(linear.matrix.shape[0], REPEAT))
         model = ItemToItem((matrix / unit(linear.history, matrix)).tocsr(), linear.history)
         return cls(period, log, np.unique(log.item), model, found, recent, truth[found].tocsr())
 

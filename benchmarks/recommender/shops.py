@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,11 +47,12 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", choices=SPACES, default=[*SPACES], help="Of implicit. Default: all.")
     parser.add_argument("--ablate", action="store_true", help="Larder without each of its signals, in place of peers.")
     parser.add_argument("--signals", nargs="*", default=SIGNALS, help=f"Of --ablate. Default: {', '.join(SIGNALS)}.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="Of Larder's search at most. Default: 10.")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     for name in given.shops or SHOPS:
         with tempfile.TemporaryDirectory(prefix="larder-") as scratch:
-            options = SHOPS[name](Path(scratch))
+            options = replace(SHOPS[name](Path(scratch)), minutes=given.minutes)
             data = read(options, Progress(quiet=True))
         split = temporal_split(data.log)
         task = next_items(data.log.between(split.start, split.test), data.log.between(split.test, split.end))

@@ -7,6 +7,7 @@ from tests.training_recommender.conftest import _log
 
 from larder_training.recommender.affinity import affinities
 from larder_training.recommender.catalogue import Column
+from larder_training.recommender.co_occurrence import CoOccurrence
 from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.hidden_markov import HiddenMarkov
@@ -26,6 +27,7 @@ LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),
     "popularity, lately": Popularity(half_life_days=2.0),
     "linear": LinearModel(),
+    "co-occurrence": CoOccurrence(),
     "least squares": AlternatingLeastSquares(factors=8),
     "pairwise ranking": BayesianPersonalizedRanking(factors=8),
     "low rank": LowRank(rank=6),

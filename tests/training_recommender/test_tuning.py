@@ -10,7 +10,9 @@ import pytest
 from larder_training.progress import Progress
 from larder_training.recommender.bench import Bench
 from larder_training.recommender.folds import make_folds
+from larder_training.recommender.item_matrix import name_of
 from larder_training.recommender.lessons import Teacher
+from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.model import NO_ATTRIBUTES, Choices
 from larder_training.recommender.options import RecommenderOptions
@@ -63,16 +65,34 @@ def test_where_tastes_differ_a_model_is_kept(make_log: MakeLog) -> None:
     tastes = [shares(seed) for seed in range(4)]
     choices, trials = chosen(visits(make_log, lambda user: tastes[user % 4]))
     models = {trial.value: trial for trial in trials.made if trial.choice == "model"}
-    assert models["linear"].metric > models["popularity"].metric
+    assert models["regression"].metric > models["popularity"].metric
     assert not models["popularity"].kept
     assert choices.user_weight == 1
+
+
+def test_the_matrix_is_learnt_in_one_way_and_the_other_may_join_it(make_log: MakeLog) -> None:
+    tastes = [shares(seed) for seed in range(4)]
+    choices, trials = chosen(visits(make_log, lambda user: tastes[user % 4]))
+    tried = {trial.value: trial.kept for trial in trials.made if trial.choice == "matrix"}
+    assert set(tried) == {"regression", "co_occurrence"}
+    taken = name_of(choices.matrix)
+    assert [name for name, kept in tried.items() if kept] == [taken]
+    others = {trial.choice for trial in trials.made if trial.choice.startswith("sources.")}
+    assert others == {"sources.transitions"} | {f"sources.{name}" for name in tried if name != taken}
+
+
+def test_a_matrix_of_co_occurrence_is_not_tried_where_it_is_left_out(make_log: MakeLog) -> None:
+    log = visits(make_log, lambda user: shares(user % 4))
+    choices, trials = chosen(log, replace(OPTIONS, without=(*OPTIONS.without, "co_occurrence")))
+    assert [trial.value for trial in trials.made if trial.choice == "matrix"] == ["regression"]
+    assert isinstance(choices.matrix, Regression)
 
 
 def test_a_spent_budget_keeps_the_usual_settings_and_says_so(make_log: MakeLog) -> None:
     log = visits(make_log, lambda user: shares(user % 4))
     choices, trials = chosen(log, trials=2)
     assert trials.cut_short
-    assert {trial.choice for trial in trials.made} == {"half_life_days", "model"}
+    assert {trial.choice for trial in trials.made} == {"matrix", "model"}
     usual = start(OPTIONS, 1.0)
     assert (choices.session_weight, choices.segment_weight) == (usual.session_weight, usual.segment_weight)
 

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.recommender.affinity import seen_pairs
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.metrics import by_user, hits
 from larder_training.recommender.ranking import rank
@@ -19,9 +20,12 @@ def popularity(log: Log, since: int | None = None) -> NDArray[np.float64]:
     """``[items]``: how many different users have an event with each item, from ``since`` (epoch seconds) on."""
     if since is not None:
         log = log.between(since, log.end)
-    items = len(log.items)
-    pairs = np.unique(log.user.astype(np.int64) * items + log.item)
-    return np.bincount(pairs % items, minlength=items).astype(np.float64)
+    return had_by(seen_pairs(log))
+
+
+def had_by(seen: sp.csr_array) -> NDArray[np.float64]:
+    """``[items]``: how many users have an entry with each item in ``seen``, bool ``[users, items]``."""
+    return np.bincount(seen.indices, minlength=seen.shape[1]).astype(np.float64)
 
 
 def choose_window(history: Log, now: int, task: Task, hidden: sp.csr_array | None) -> int:

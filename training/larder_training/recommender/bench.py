@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.folds import Fold
+from larder_training.recommender.item_matrix import fit_matrix
 from larder_training.recommender.learner import Material
-from larder_training.recommender.linear import fit_linear
 from larder_training.recommender.metrics import by_user, hits
 from larder_training.recommender.model import (
     NEIGHBOUR_SLOTS,
@@ -77,14 +77,16 @@ class Bench:
     def _linear(self, choices: Choices) -> tuple[sp.csr_array, sp.csr_array]:
         def make() -> tuple[sp.csr_array, sp.csr_array]:
             affinity = affinity_of(self.fold.history, self.fold.now, choices)
-            return affinity, fit_linear(affinity, choices.regression)
+            return affinity, fit_matrix(affinity, choices.matrix)
 
         return self._once("linear", _matrix_key(choices), make)
 
     def _filled(self, choices: Choices) -> tuple[sp.csr_array, sp.csr_array]:
         affinity, linear = self._linear(choices)
-        content = self._once("content", _matrix_key(choices), lambda: self._content(affinity))
-        return affinity, fill(linear, content, self.fold.history, choices)
+        key = _matrix_key(choices)
+        content = self._once("content", key, lambda: self._content(affinity))
+        made = self._once("filled", (key, choices.content), lambda: fill(linear, content, self.fold.history, choices))
+        return affinity, made
 
     def _content(self, affinity: sp.csr_array) -> sp.csr_array:
         return ContentNeighbours().fit(self._material(affinity)).matrix
@@ -122,4 +124,4 @@ def ndcg(ranking: NDArray[np.int64], task: Task) -> NDArray[np.float64]:
 
 
 def _matrix_key(choices: Choices) -> Hashable:
-    return choices.half_life_days, choices.regression, tuple(sorted(choices.event_weights.items()))
+    return choices.half_life_days, choices.matrix, tuple(sorted(choices.event_weights.items()))

@@ -127,13 +127,33 @@ def _column(
     return others, solve(system, counts)
 
 
-def _gram(affinity: sp.csr_array, exponent: float) -> _Gram:
-    matrix = cut_histories(affinity)
-    degree = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
-    weighted = sp.diags_array(degree**-exponent) @ matrix
-    product = weighted.T.tocsr() @ matrix  # rows by rows: as columns by columns, it would be turned into rows once more
+def gram(affinity: sp.csr_array, exponent: float) -> sp.csr_array:
+    """G = X'DX, float32 ``[items, items]``: how often items co-occur, a user of n items weighing ``n**-exponent``."""
+    matrix, weights = _weighed(affinity, exponent)
+    weighted = sp.diags_array(weights) @ matrix
+    product: sp.csr_array = (
+        weighted.T.tocsr() @ matrix
+    )  # rows by rows: as columns by columns, it would be turned into rows once more
     product.data = product.data.astype(np.float32)
     product.sort_indices()
+    return product
+
+
+def gram_diagonal(affinity: sp.csr_array, exponent: float) -> NDArray[np.float64]:
+    """``[items]``: the diagonal of ``gram``, without the rest."""
+    matrix, weights = _weighed(affinity, exponent)
+    return np.asarray(matrix.power(2).T @ weights, np.float64)
+
+
+def _weighed(affinity: sp.csr_array, exponent: float) -> tuple[sp.csr_array, NDArray[np.float64]]:
+    """X without what robots had beyond all measure, and D's diagonal."""
+    matrix = cut_histories(affinity)
+    degree = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
+    return matrix, degree**-exponent
+
+
+def _gram(affinity: sp.csr_array, exponent: float) -> _Gram:
+    product = gram(affinity, exponent)
     items = product.shape[0]
     return _Dense(product.toarray()) if 4 * items**2 <= DENSE_BYTES else _Sparse(product, _upper(product))
 
@@ -170,7 +190,20 @@ class _Sparse:
         return self.matrix.indices[start:end].astype(np.intp), self.matrix.data[start:end].astype(np.float64)
 
     def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-        return self.upper[chosen][:, chosen].toarray().astype(np.float64)
+        # Half the time of the same with scipy's indices, row by row and then column by column, which also hold the
+        # lock of Python's interpreter all along.
+        starts = self.upper.indptr[chosen]
+        lengths = self.upper.indptr[chosen + 1] - starts
+        ends = np.cumsum(lengths)
+        entries = np.arange(ends[-1]) + np.repeat(starts - (ends - lengths), lengths)
+        place = np.zeros(self.upper.shape[0], np.int32)
+        place[chosen] = np.arange(1, len(chosen) + 1)
+        column = place[self.upper.indices[entries]]
+        among = np.flatnonzero(column)
+        row = np.repeat(np.arange(len(chosen)), lengths)[among]
+        found = np.zeros((len(chosen), len(chosen)))
+        found[row, column[among] - 1] = self.upper.data[entries[among]]
+        return found
 
 
 def _upper(matrix: sp.csr_array) -> sp.csr_array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.recommender.against import ask
-from larder_training.recommender.baselines import own_again, popularity
+from larder_training.recommender.baselines import had_by, own_again, popularity
 from larder_training.recommender.breakdown import by_history, by_segment, diversity
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, headline, hits, novelty
@@ -72,7 +72,7 @@ class Examination:
 
     def _popular(self, task: Task) -> Lists:
         hidden = None if self.fitted.choices.repeats else self.fitted.seen
-        return fixed(popularity(self.history), task, DEPTH, hidden)
+        return fixed(had_by(self.fitted.seen), task, DEPTH, hidden)
 
     def _sample(self, task: Task) -> Task:
         return task.sample(self.seed, MAX_TEST_USERS)
@@ -97,7 +97,8 @@ class Examination:
             {name: by_user(hits(ranking, task.truth), task.relevant) for name, ranking in shown.items()}, self.seed
         )
         first, *others = told
-        share = popularity(self.history) / max(len(np.unique(self.history.user)), 1)
+        seen = self.fitted.seen
+        share = had_by(seen) / max(int(np.count_nonzero(np.diff(seen.indptr))), 1)
         return {
             "users": len(task.users),
             "relevant_items": int(task.relevant.sum()),
@@ -134,7 +135,7 @@ class Examination:
         served = Served.of(replace(self.fitted, choices=choices), task.users)
         shown = {
             "larder": lists(served, choices, task, DEPTH, seen),
-            "popularity": fixed(popularity(self.history), task, DEPTH, seen),
+            "popularity": fixed(had_by(self.fitted.seen), task, DEPTH, seen),
             "recent_popularity": fixed(self._recent(), task, DEPTH, seen),
         }
         return _short(self._told(task, shown))
@@ -157,7 +158,7 @@ class Examination:
         segment = self.segment_of[task.users]
         shown = {
             "larder": segment_lists(rows, segment, DEPTH),
-            "popularity": fixed(popularity(self.history), task, DEPTH),
+            "popularity": fixed(had_by(self.fitted.seen), task, DEPTH),
             "recent_popularity": fixed(self._recent(), task, DEPTH),
         }
         return {"in_a_segment": int((segment > 0).sum()), **_short(self._told(task, shown))}

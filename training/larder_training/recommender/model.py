@@ -1,4 +1,4 @@
-"""One fitted model at one moment: the linear item-item matrix, further sources of users' rows, what leads from item to
+"""One fitted model at one moment: the item-item matrix, further sources of users' rows, what leads from item to
 item, what users have to do with items, and popularity.
 """
 
@@ -16,8 +16,9 @@ from larder_training.recommender.candidates import Sources
 from larder_training.recommender.catalogue import Column
 from larder_training.recommender.cold_items import fill_cold
 from larder_training.recommender.content import ContentNeighbours
+from larder_training.recommender.item_matrix import MatrixLearner, diagonal_of, fit_matrix, with_diagonal
 from larder_training.recommender.learner import ItemToItem, Material
-from larder_training.recommender.linear import Regression, fit_linear
+from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import Log
 from larder_training.recommender.popular import Popular
 from larder_training.recommender.ranker import Ranker
@@ -48,10 +49,11 @@ class Choices:
     """Every hyperparameter. What validation chooses starts from these values, which also stand where a log is too
     small to choose by.
 
-    ``repeat`` is B's diagonal where ``repeats`` is allowed: how much having had an item speaks for the item itself.
+    ``matrix`` is what the item-item matrix B is learnt by, and ``repeat`` multiplies B's diagonal where ``repeats`` is
+    allowed: how much having had an item speaks for the item itself.
     ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
     added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
-    further learners (``larder_training.recommender.sources``) and the weight of each beside the linear model's 1.
+    further learners (``larder_training.recommender.sources``) and the weight of each beside the matrix's 1.
     ``revisit_weight`` above 0 shows what a session has seen already.
     ``ranker``: users' rows are put into order by boosted trees, which hear the sources ``heard`` and those of
     ``sources``. ``content``: how much the catalogue says of items with few events or none
@@ -60,7 +62,7 @@ class Choices:
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
     half_life_days: float | None = 90.0
-    regression: Regression = field(default_factory=Regression)
+    matrix: MatrixLearner = field(default_factory=Regression)
     repeats: bool = True
     repeat: float = 0.1
     trend_half_life_days: float | None = 30.0
@@ -93,7 +95,7 @@ class Attributes:
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """``affinity`` and ``seen`` are ``[users, items]``, ``linear`` is B ``[items, items]`` with a zero diagonal and
-    ``personal`` the same with ``repeat`` on it, for users' rows, both in the unit of serving; ``present`` is
+    ``personal`` the same with one, for users' rows, both in the unit of serving; ``present`` is
     ``[users, items]`` at the trend's half-life, its column sums are popularity. ``parts`` are further sources by name,
     ``transitions`` ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1
     (None: not served). ``context`` is what a ``ranker`` looks at; with one, it orders the users' rows.
@@ -185,7 +187,7 @@ def fit(
 ) -> Fitted:
     """Fits to all of ``log``, which must end before ``now`` (epoch seconds), all but a ranker."""
     affinity = affinity_of(log, now, choices)
-    linear = fit_linear(affinity, choices.regression, advance)
+    linear = fit_matrix(affinity, choices.matrix, advance)
     material = Material(log, now, affinity, attributes.columns, seed)
     if choices.content:
         linear = fill(linear, ContentNeighbours().fit(material).matrix, log, choices)
@@ -209,7 +211,7 @@ def needed(choices: Choices) -> list[str]:
 
 
 def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
-    """The matrix that the regression is fitted to, and that multiplies B."""
+    """The matrix that B is learnt from, and that multiplies it."""
     return affinities(log, event_strengths(log, choices.event_weights, now, choices.half_life_days))
 
 
@@ -223,8 +225,8 @@ def assemble(
     parts: Mapping[str, Part],
 ) -> Fitted:
     """All but what is learnt, which is the slow part and depends on few of the choices."""
-    repeat = choices.repeat if choices.repeats else 0.0
-    one = unit(affinity, with_diagonal(linear, repeat))
+    own = diagonal_of(affinity, choices.matrix) * (choices.repeat if choices.repeats else 0.0)
+    one = unit(affinity, with_diagonal(linear, own))
     linear = (linear / one).tocsr()
     return Fitted(
         choices=choices,
@@ -232,7 +234,7 @@ def assemble(
         affinity=affinity,
         seen=seen_pairs(log),
         linear=linear,
-        personal=with_diagonal(linear, repeat / one),
+        personal=with_diagonal(linear, own / one),
         present=present_at(log, now, choices),
         parts=parts,
         transitions=served_transitions(parts[TRANSITIONS]) if choices.transition_weight else None,
@@ -252,11 +254,6 @@ def popularity(log: Log, now: int, choices: Choices) -> NDArray[np.float64]:
 def column_sums(present: sp.csr_array) -> NDArray[np.float64]:
     """Sums over users, divided by the largest."""
     return scaled(np.asarray(present.sum(axis=0), np.float64).ravel())
-
-
-def with_diagonal(linear: sp.csr_array, repeat: float) -> sp.csr_array:
-    """B with ``repeat`` on its diagonal."""
-    return (linear + sp.diags_array(np.full(linear.shape[0], repeat))).tocsr() if repeat else linear
 
 
 def unit(affinity: sp.csr_array, linear: sp.csr_array) -> float:

@@ -1,4 +1,4 @@
-"""The further sources of users' rows, beside the linear model: which there are, and how their scores are added."""
+"""The further sources of users' rows, beside the item-item matrix: which there are, and how their scores are added."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,14 +9,19 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.recommender.co_occurrence import CoOccurrence
 from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
+from larder_training.recommender.item_matrix import CO_OCCURRENCE, REGRESSION
 from larder_training.recommender.learner import ItemToItem, Learner, Material, Scorer
+from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.low_rank import LowRank
 from larder_training.recommender.transitions import CoVisitation
 
 TRANSITIONS: Final = "transitions"
 # In the order in which they are tried: the simple ones first.
 LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
+    CO_OCCURRENCE: CoOccurrence,
+    REGRESSION: LinearModel,
     TRANSITIONS: CoVisitation,
     "low_rank": partial(LowRank, rank=256),
     "als": partial(AlternatingLeastSquares, regularization=0.1, alpha=10.0),

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from larder_training.progress import Progress
 from larder_training.recommender.bench import Bench, ndcg
+from larder_training.recommender.co_occurrence import CoOccurrence
 from larder_training.recommender.folds import MIN_USERS, Fold
+from larder_training.recommender.item_matrix import name_of
 from larder_training.recommender.lessons import Teacher
+from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.model import Choices, present_at
 from larder_training.recommender.options import RecommenderOptions
@@ -28,6 +31,7 @@ Values = NDArray[np.float64]
 Question = Literal["known", "session", "visit"]
 _HALF_LIVES: Final = (7.0, 30.0, 90.0, 270.0, None)
 _RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
+_ITEM_EXPONENTS: Final = (0.0, 0.25, 0.5, 0.75)
 _REPEATS: Final = (0.1, 0.3, 1.0, 3.0)
 _TRENDS: Final = (1.0, 3.0, 7.0, 30.0, 90.0, None)
 _QUICK_WIDTH: Final = 100  # of regressions that only compare weights of events and half-lives
@@ -62,6 +66,7 @@ class Tuner:
         if asked < MIN_USERS:
             self.progress.say(f"Only {asked} users to choose by: the usual settings are kept.")
             return self.choices
+        self._choose_base()
         self._choose_matrix()
         self._choose_repeats()
         self._choose_segment()
@@ -78,19 +83,41 @@ class Tuner:
         """NDCG@20 of each user asked, over all folds."""
         return np.concatenate([bench.values(choices, question) for bench in self.benches])
 
+    def _choose_base(self) -> None:
+        """How the item-item matrix is learnt, each way with its usual settings: the simplest that is as good as the
+        best, within noise. The other may still join it as a further source.
+        """
+        tried: list[tuple[Choices, Values, int]] = []
+        for base in (self.choices.matrix, CoOccurrence()):
+            if self.trials.spent() or name_of(base) in self.options.without:
+                continue
+            choices = replace(self.choices, matrix=base)
+            values = self.values(choices, "known")
+            tried.append((choices, values, self.trials.add("matrix", name_of(base), "known", values)))
+        if tried:
+            best = max(tried, key=lambda each: float(each[1].mean()))[1]
+            self.choices, _, number = next(each for each in reversed(tried) if within_noise(each[1], best))
+            self.trials.keep(number)
+
     def _choose_matrix(self) -> None:
-        regression = self.choices.regression
-        quick = replace(regression, width=min(_QUICK_WIDTH, regression.width))
-        self.choices = replace(self.choices, regression=quick)
+        base = self.choices.matrix
+        if isinstance(base, Regression):  # one that only compares weights of events and half-lives may be quick
+            self.choices = replace(self.choices, matrix=replace(base, width=min(_QUICK_WIDTH, base.width)))
         history = self.benches[-1].fold.history
         if not self.options.event_weights and len(history.events) > 1:
             self._try("event_weights", [self.choices, replace(self.choices, event_weights=rarity(history))])
+        self._choose_half_life()
+        if isinstance(base, Regression):
+            settings = [replace(base, ridge=ridge) for ridge in _RIDGES]
+            self._climb("ridge", [replace(self.choices, matrix=each) for each in settings], 1)
+        else:
+            exponents = [replace(base, item_exponent=exponent) for exponent in _ITEM_EXPONENTS]
+            self._climb("item_exponent", [replace(self.choices, matrix=each) for each in exponents], 2)
+
+    def _choose_half_life(self) -> None:
         if self.options.half_life_days is None:
             ages = self._ages(_HALF_LIVES, self._span / _SHORTEST)
             self._climb("half_life_days", [replace(self.choices, half_life_days=age) for age in ages], len(ages) // 2)
-        ridges = [replace(self.choices, regression=replace(regression, ridge=ridge)) for ridge in _RIDGES]
-        self.choices = replace(self.choices, regression=regression)
-        self._climb("ridge", ridges, 1)
 
     def _choose_repeats(self) -> None:
         candidates = []
@@ -101,10 +128,16 @@ class Tuner:
         self._try("repeat", candidates)
 
     def _choose_segment(self) -> None:
+        """Popularity's half-life by popularity alone, since whoever has no history is served by it alone; then its
+        weight beside what is personal.
+        """
         ages = self._ages(_TRENDS, 0)
-        self._climb(
-            "trend_half_life_days", [replace(self.choices, trend_half_life_days=age) for age in ages], len(ages) - 2
-        )
+        alone = replace(self.choices, user_weight=0.0)
+        trends = [replace(alone, trend_half_life_days=age) for age in ages]
+        place, values, number = self._search("trend_half_life_days", trends, "known", len(ages) - 2)
+        if values is not None:
+            self.choices = replace(self.choices, trend_half_life_days=ages[place])
+            self.trials.keep(number)
         self._choose_number("segment_weight", _SEGMENT_WEIGHTS, "known", 2)
 
     def _choose_content(self) -> None:
@@ -136,7 +169,8 @@ class Tuner:
 
     def _choose_sources(self) -> None:
         """Adds one source after the other, each with its best weight, where that helps beyond noise."""
-        for name in [each for each in LEARNERS if each not in self.options.without]:
+        base = name_of(self.choices.matrix)
+        for name in [each for each in LEARNERS if each != base and each not in self.options.without]:
             weighed = [replace(self.choices, sources={**self.choices.sources, name: w}) for w in _SOURCE_WEIGHTS]
             self._help(weighed, f"sources.{name}", "known")
 
@@ -153,13 +187,13 @@ class Tuner:
         return True
 
     def _choose_model(self, teacher: Callable[[Choices], Teacher]) -> None:
-        """Of popularity, the linear model, it with one source after the other, and all of them put into order by a
+        """Of popularity, the item-item matrix, it with one source after the other, and all of them put into order by a
         ranker: the simplest that is as good as the best, within noise.
         """
         steps = list(self.choices.sources.items())
         tried = [self._model("popularity", replace(self.choices, user_weight=0.0, sources={}))]
         for count in range(len(steps) + 1):
-            name = " + ".join(["linear", *(source for source, _ in steps[:count])])
+            name = " + ".join([name_of(self.choices.matrix), *(source for source, _ in steps[:count])])
             tried.append(self._model(name, replace(self.choices, sources=dict(steps[:count]))))
         few = len(self.benches[-1].fold.history.users) <= RANKED_USERS
         if self.options.ranker == "auto" and few and not self.trials.spent():
@@ -246,7 +280,7 @@ def start(options: RecommenderOptions, span_days: float) -> Choices:
         choices,
         event_weights=options.strengths,
         half_life_days=options.half_life_days or max(span_days / 4, 1e-3),
-        regression=replace(choices.regression, width=options.width),
+        matrix=Regression(width=options.width),
         repeats=options.repeats != "never",
         trend_half_life_days=max(span_days / 8, 1e-3),
         heard=tuple(name for name in RANKED if name not in options.without),
@@ -265,8 +299,8 @@ def rarity(log: Log) -> dict[str, float]:
 
 def value_of(name: str, choices: Choices) -> object:
     """The value of one choice as it is told in the manifest."""
-    if name == "ridge":
-        return choices.regression.ridge
+    if name in ("ridge", "item_exponent"):
+        return getattr(choices.matrix, name)
     if name == "repeat":
         return choices.repeat if choices.repeats else "never"
     if name.startswith("sources."):
