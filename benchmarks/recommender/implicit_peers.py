@@ -16,12 +16,12 @@ from implicit.utils import ParameterWarning  # type: ignore[import-untyped]  # n
 from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import event_strengths
+from larder_training.recommender.choices import rarity
 from larder_training.recommender.linear import single_threaded_blas
 from larder_training.recommender.log import Log
 from larder_training.recommender.metrics import DEPTH, by_user, hits
 from larder_training.recommender.tasks import Task
 from larder_training.recommender.trials import METRIC
-from larder_training.recommender.tuning import rarity
 
 Setting = dict[str, Any]  # a value for each name of a model's space
 Lists = NDArray[np.int64]

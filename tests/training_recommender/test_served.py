@@ -16,9 +16,10 @@ from larder.names import file_key, live_key
 from larder.recommender import RECOMMEND, read_query
 from larder.serving import RecommenderServing
 from larder_training.demo_shop import generate
+from larder_training.recommender.choices import Choices
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
-from larder_training.recommender.model import Choices, Fitted, fit
+from larder_training.recommender.model import Fitted, fit
 from larder_training.recommender.outputs import write_tables
 from larder_training.recommender.probes import open_tables, questions, write_answers
 from larder_training.recommender.segments import segment_users

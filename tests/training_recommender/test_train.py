@@ -22,9 +22,10 @@ from larder.serving import RecommenderServing
 from larder.tables import EMPTY, KeyedTable, MappedFile
 from larder_training.demo_shop import ShopFiles
 from larder_training.progress import Progress
+from larder_training.recommender.choices import Choices
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
-from larder_training.recommender.model import Choices, fit
+from larder_training.recommender.model import fit
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.outputs import with_history, write_tables
 from larder_training.recommender.probes import open_tables

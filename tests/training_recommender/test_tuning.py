@@ -9,16 +9,17 @@ import pytest
 
 from larder_training.progress import Progress
 from larder_training.recommender.bench import Bench
+from larder_training.recommender.choices import Choices, start
 from larder_training.recommender.folds import make_folds
 from larder_training.recommender.item_matrix import name_of
 from larder_training.recommender.lessons import Teacher
 from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import DAY, Log
-from larder_training.recommender.model import NO_ATTRIBUTES, Choices
+from larder_training.recommender.model import NO_ATTRIBUTES
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.split import temporal_split
 from larder_training.recommender.trials import Budget, Trials
-from larder_training.recommender.tuning import Tuner, start
+from larder_training.recommender.tuning import Tuner
 
 MakeLog = Callable[..., Log]
 OPTIONS = RecommenderOptions(
@@ -43,7 +44,7 @@ def chosen(log: Log, options: RecommenderOptions = OPTIONS, trials: int | None =
     begin = start(options, (split.validation - split.start) / DAY)
     benches = [Bench(fold, NO_ATTRIBUTES, 0) for fold in make_folds(log, split, begin.session_length, 0)]
     record = Trials(Budget(None, trials))
-    tuner = Tuner(benches, options, Progress(quiet=True), record, begin)
+    tuner = Tuner(benches, Progress(quiet=True), record, begin, options)
     length = split.test - split.validation
     return tuner.run(lambda choices: Teacher(log, length, choices, NO_ATTRIBUTES, 0)), record
 

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.recommender.choices import Choices
 from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.folds import Fold
 from larder_training.recommender.item_matrix import fit_matrix
@@ -16,7 +17,6 @@ from larder_training.recommender.metrics import by_user, hits
 from larder_training.recommender.model import (
     NEIGHBOUR_SLOTS,
     Attributes,
-    Choices,
     Fitted,
     affinity_of,
     assemble,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from larder_training.recommender.choices import Choices
 from larder_training.recommender.log import Log
-from larder_training.recommender.model import Attributes, Choices, Fitted, fit
+from larder_training.recommender.model import Attributes, Fitted, fit
 from larder_training.recommender.ranker import Lesson, Ranker, RankerLearner
 from larder_training.recommender.tasks import next_items
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.candidates import Sources
 from larder_training.recommender.catalogue import Column
+from larder_training.recommender.choices import Choices
 from larder_training.recommender.cold_items import fill_cold
 from larder_training.recommender.content import ContentNeighbours
-from larder_training.recommender.item_matrix import MatrixLearner, diagonal_of, fit_matrix, with_diagonal
+from larder_training.recommender.item_matrix import diagonal_of, fit_matrix, with_diagonal
 from larder_training.recommender.learner import ItemToItem, Material
-from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import Log
 from larder_training.recommender.popular import Popular
 from larder_training.recommender.ranker import Ranker
@@ -26,7 +26,6 @@ from larder_training.recommender.ranker_features import Context
 from larder_training.recommender.ranking import Rows, blocks, dense_rows, hide, multiply_top, top_rows
 from larder_training.recommender.sources import (
     LEARNERS,
-    RANKED,
     TRANSITIONS,
     Part,
     learn,
@@ -38,48 +37,9 @@ from larder_training.recommender.sources import (
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
 NEIGHBOUR_SLOTS: Final = 100
-_EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 _NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
 _NO_PARTS: Final[Mapping[str, Part]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """Every hyperparameter. What validation chooses starts from these values, which also stand where a log is too
-    small to choose by.
-
-    ``matrix`` is what the item-item matrix B is learnt by, and ``repeat`` multiplies B's diagonal where ``repeats`` is
-    allowed: how much having had an item speaks for the item itself.
-    ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
-    added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
-    further learners (``larder_training.recommender.sources``) and the weight of each beside the matrix's 1.
-    ``revisit_weight`` above 0 shows what a session has seen already.
-    ``ranker``: users' rows are put into order by boosted trees, which hear the sources ``heard`` and those of
-    ``sources``. ``content``: how much the catalogue says of items with few events or none
-    (``larder_training.recommender.cold_items``), 0 for nothing.
-    """
-
-    event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
-    half_life_days: float | None = 90.0
-    matrix: MatrixLearner = field(default_factory=Regression)
-    repeats: bool = True
-    repeat: float = 0.1
-    trend_half_life_days: float | None = 30.0
-    sources: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
-    prior_users: float = 100.0
-    user_weight: float = 1.0
-    session_weight: float = 0.5
-    segment_weight: float = 0.05
-    session_decay: float = 0.9
-    session_length: int = 20
-    transition_weight: float = 0.0
-    transition_decay: float = 0.5
-    revisit_weight: float = 0.0
-    revisit_decay: float = 0.8
-    ranker: bool = False
-    heard: tuple[str, ...] = RANKED
-    content: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,17 +8,18 @@ from larder_training.progress import Progress
 from larder_training.recommender.against import last_event
 from larder_training.recommender.baselines import choose_window
 from larder_training.recommender.bench import Bench
+from larder_training.recommender.choices import Choices, start
 from larder_training.recommender.data import Data
 from larder_training.recommender.folds import make_folds, thin
 from larder_training.recommender.lessons import Teacher
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.measure import LIVE, Document, Examination
-from larder_training.recommender.model import Attributes, Choices, Fitted, fit
+from larder_training.recommender.model import Attributes, Fitted, fit
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.split import Split, temporal_split
 from larder_training.recommender.tasks import next_items
 from larder_training.recommender.trials import Trials
-from larder_training.recommender.tuning import Tuner, choose_prior, start
+from larder_training.recommender.tuning import Tuner, choose_prior
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +46,7 @@ class Pipeline:
         begin = start(self.options, (split.validation - split.start) / DAY)
         folds = make_folds(self.thinned, split, begin.session_length, seed)
         benches = [Bench(fold, self.attributes, seed) for fold in folds]
-        tuner = Tuner(benches, self.options, self.progress, trials, begin)
+        tuner = Tuner(benches, self.progress, trials, begin, self.options)
         choices = tuner.run(self._teacher)
         last = folds[-1]
         segments = self.data.segments(last.history)

@@ -11,7 +11,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder.tables import EMPTY
-from larder_training.recommender.model import Choices, Fitted
+from larder_training.recommender.choices import Choices
+from larder_training.recommender.model import Fitted
 from larder_training.recommender.ranking import NOTHING, Rows, best, blocks, rank
 from larder_training.recommender.segments import SEGMENT_SLOTS
 from larder_training.recommender.tasks import Task

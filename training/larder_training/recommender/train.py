@@ -13,9 +13,10 @@ from larder.names import check_model
 from larder.serving import RecommenderServing
 from larder_training.progress import Progress
 from larder_training.recommender.against import last_event
+from larder_training.recommender.choices import Choices
 from larder_training.recommender.data import Data, read
 from larder_training.recommender.measure import Document
-from larder_training.recommender.model import Choices, Fitted
+from larder_training.recommender.model import Fitted
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.outputs import write_tables
 from larder_training.recommender.pipeline import Pipeline
