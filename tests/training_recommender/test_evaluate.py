@@ -117,3 +117,25 @@ def test_what_is_sent_back_is_no_right_answer(parts: dict[str, Path], tmp_path: 
     log.write_text(head + "u0001,p0001,4000000000,pay,\nu0001,p0002,4000000001,pay,-5\n", encoding="utf-8")
     told = evaluate(parts["release"], log)
     assert told["relevant_items"] == told["events"]["used"] == told["events"]["against_their_item"] == 1
+
+
+def test_what_the_training_s_thresholds_and_weights_leave_out_is_no_right_answer(
+    parts: dict[str, Path], tmp_path: Path
+) -> None:
+    past = pl.read_csv(parts["past"]).with_columns(EVENT_VALUE=pl.lit(5.0))
+    past.write_csv(tmp_path / "past.csv")
+    options = RecommenderOptions(
+        tmp_path / "past.csv",
+        "shop",
+        out=tmp_path / "releases",
+        event_thresholds={"pay": 3.0},
+        event_weights={"view": 0.0, "pay": 2.0},
+        trials=0,
+        ranker="never",
+    )
+    release = train(options, Progress(quiet=True))
+    rows = ("p0001,4000000000,pay,2", "p0002,4000000001,pay,3", "p0003,4000000002,view,5", "p0004,4000000003,gift,1")
+    head = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE\n"
+    (tmp_path / "log.csv").write_text(head + "".join(f"u0001,{row}\n" for row in rows), encoding="utf-8")
+    told = evaluate(release, tmp_path / "log.csv")
+    assert (told["relevant_items"], told["events"]["used"], told["events"]["below_threshold"]) == (2, 2, 2)

@@ -17,7 +17,7 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.reviews import review_texts
 from larder_training.recommender.segments import Segments, segment_users
-from larder_training.recommender.signals import with_signals
+from larder_training.recommender.signals import counted, with_signals
 from larder_training.recommender.split import known_users
 
 REVIEWS: Final = "REVIEWS"  # the column of what was written of an item, for learning alone
@@ -73,12 +73,12 @@ def read(options: RecommenderOptions, progress: Progress) -> Data:
         name, inputs["interactions"] = files.name, files.fingerprint()
     log, audit, _ = clean(log, audit, bots=options.bots == "drop")
     log = with_signals(log, options.signals)
-    counted = _counted(log, options)
+    usable = _counted(log, options)
     absent = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
     audit = replace(
-        audit, not_in_catalogue=absent, below_threshold=len(log) - int(counted.sum()), used=int(counted.sum())
+        audit, not_in_catalogue=absent, below_threshold=len(log) - int(usable.sum()), used=int(usable.sum())
     )
-    log = log.where(counted)
+    log = log.where(usable)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
         raise InvalidRequest(
             f"{name} has {len(log)} usable events of fewer than two users or two items: "
@@ -103,20 +103,13 @@ def _table(given: Given | None, key: str, name: str, inputs: dict[str, object], 
 
 
 def _counted(log: Log, options: RecommenderOptions) -> NDArray[np.bool_]:
-    """Which events count: those of a type with a weight above 0, from their type's threshold up."""
     for name in (*options.event_weights, *options.event_thresholds):
         if name not in log.events:
             known = ", ".join(log.events)
             raise InvalidRequest(
                 f"no event has the type {name!r}: the log's types are {known[:500]}. Name one of them."
             )
-    counted = np.ones(len(log), bool)
-    for name, weight in options.event_weights.items():
-        if not weight:
-            counted &= log.event != log.events.index(name)
-    for name, threshold in options.event_thresholds.items():
-        counted &= (log.event != log.events.index(name)) | (log.value >= threshold)
-    return counted
+    return counted(log, options.event_weights, options.event_thresholds)
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:

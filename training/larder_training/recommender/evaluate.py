@@ -25,7 +25,7 @@ from larder_training.recommender.options import Signals
 from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
 from larder_training.recommender.ranking import NOTHING
-from larder_training.recommender.signals import with_signals
+from larder_training.recommender.signals import counted, with_signals
 from larder_training.recommender.split import known_users
 from larder_training.recommender.tasks import MAX_TEST_USERS, rest_of_session
 
@@ -49,7 +49,8 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
     """The release's ranking metrics on ``interactions``, with 95 % intervals, against popularity on the same users.
 
     Each user of ``interactions`` is asked for once, as of before them; every item that he then had to do with
-    counts, those that the release does not know as missed; returns and poor ratings do not, as in its training.
+    counts, those that the release does not know as missed; returns, poor ratings and what its training's thresholds
+    left out do not.
     Events up to the end of the release's own training data are left out and counted, unless the manifest does not
     tell that end. ``history``: events before ``interactions``. Those that the release has not seen (later than its
     training, or of users whom it has no row for) make each user's session; what is in it may be recommended again
@@ -61,11 +62,12 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
     with opened(interactions) as files:
         log, audit = read_interactions(files)
     later = log.where(log.time > trained_until(manifest))
-    fresh = with_signals(later, _signals(manifest, log)).wanted()
+    of_note = later.where(_counted(manifest, later))
+    fresh = with_signals(of_note, _signals(manifest, log)).wanted()
     if not len(fresh):
         raise InvalidRequest(
-            f"all {len(log)} events of {files.name} were there when the release was trained, or are returns: "
-            "give later ones."
+            f"all {len(log)} events of {files.name} were there when the release was trained, are returns, or do not "
+            "count by its thresholds: give later ones."
         )
     recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
     asked = _asked(fresh, items, _sessions(history, fresh, release_folder, manifest))
@@ -87,7 +89,8 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
         "events": {
             "used": len(fresh),
             "already_trained_on": len(log) - len(later),
-            "against_their_item": len(later) - len(fresh),
+            "below_threshold": len(later) - len(of_note),
+            "against_their_item": len(of_note) - len(fresh),
             **_dropped(audit.document()),
         },
         "metrics": told["larder"],
@@ -127,6 +130,13 @@ def _signals(manifest: Manifest, log: Log) -> Signals:
         tuple(name for name in told.get("returns", ()) if name in known),
         {name: scale for name, scale in scales.items() if name in known},
     )
+
+
+def _counted(manifest: Manifest, log: Log) -> NDArray[np.bool_]:
+    """Which events the release's training would have counted, by their types' weights and thresholds."""
+    choices, thresholds = (manifest.training.get(name) for name in ("choices", "event_thresholds"))
+    weights = choices.get("event_weights") if isinstance(choices, Mapping) else None
+    return counted(log, *(each if isinstance(each, Mapping) else {} for each in (weights, thresholds)))
 
 
 def repeats_allowed(manifest: Manifest) -> bool:

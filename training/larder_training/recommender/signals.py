@@ -4,6 +4,7 @@ Reading turns these into two columns of the log, so that all that follows stays 
 event's strength, and is below 0 where the event speaks against its item; ``dwell`` is seconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -29,6 +30,19 @@ def with_signals(log: Log, signals: Signals) -> Log:
     timed = np.isin(log.event, [log.events.index(name) for name in signals.dwell])
     seconds = np.where(timed, dwell_seconds(log), np.float32(np.nan)) if signals.dwell else None
     return replace(log, factor=None if (factor == 1).all() else factor, dwell=seconds)
+
+
+def counted(log: Log, weights: Mapping[str, float], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    """``[events]``: which events count: those of a type whose weight is not 0, from their type's threshold of
+    EVENT_VALUE up. Types that the log does not have are passed over.
+    """
+    found = np.ones(len(log), bool)
+    for code, name in enumerate(log.events):
+        if weights.get(name, 1.0) == 0:
+            found &= log.event != code
+        if name in thresholds:
+            found &= (log.event != code) | (log.value >= thresholds[name])
+    return found
 
 
 def event_factors(log: Log, signals: Signals) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from larder_training.progress import Progress
 from larder_training.recommender.against import last_event
 from larder_training.recommender.choices import Choices
 from larder_training.recommender.data import Data, read
+from larder_training.recommender.item_matrix import name_of
 from larder_training.recommender.measure import Document
 from larder_training.recommender.model import Fitted
 from larder_training.recommender.options import RecommenderOptions
@@ -92,9 +93,10 @@ def _training(data: Data, choices: Choices, trials: Trials, options: Recommender
     log = data.log
     return {
         **provenance(options.seed),
-        "learner": "linear item-item model, with the sources and the ranker that choices name",
+        "learner": "an item-item matrix, with the sources and the ranker that choices name",
         "choices": {
             **asdict(replace(choices, event_weights={}, sources={})),
+            "matrix": {"learner": name_of(choices.matrix), **asdict(choices.matrix)},
             "event_weights": dict(choices.event_weights),
             "sources": dict(choices.sources),
         },
