@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.ranking import multiply_top, top_rows
+from larder_training.recommender.sparse_rows import strongest
 
 ENOUGH: Final = 20.0  # events
 _SHARPNESS: Final = 4  # the power of the cosine that a neighbour counts by
@@ -57,7 +58,8 @@ def fill_cold(
         values = rows.data * top * lacking[cold[row]]
         return sp.coo_array((values, (cold[row], column)), shape=linear.shape).tocsr()
 
-    into = (linear + added(linear.T.tocsr()).T).tocsr()
+    columns = strongest(linear.T.tocsr(), 2 * width)  # what leads to a popular item may be most of the catalogue
+    into = (linear + added(columns).T).tocsr()
     heads = top_rows((into / top).tocsr(), width).matrix(len(counts)) * top  # a known item may lead to all cold ones
     return sp.csr_array(into + added(heads.tocsr()))
 

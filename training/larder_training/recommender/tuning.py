@@ -40,7 +40,7 @@ _SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _TRANSITION_WEIGHTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 _REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
 _SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
-_CONTENT: Final = (0.1, 0.3, 1.0)
+_CONTENT: Final = 0.5  # what did best for new items (benchmarks/recommender); users with history cannot tell
 RANKED_USERS: Final = 200_000  # a ranker takes milliseconds of processor time for each user's row
 _PRIORS: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 10_000.0)  # the last is next to everybody's taste
 _DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
@@ -138,8 +138,8 @@ class Tuner(Search):
         if not self.benches[-1].attributes.columns or "content" in self.options.without or self.trials.spent():
             return
         before = self.values(self.choices, "known")
-        candidates = [replace(self.choices, content=gamma) for gamma in _CONTENT]
-        place, values, number = self.reached("content", candidates, "known", 1)
+        candidates = [replace(self.choices, content=_CONTENT)]
+        place, values, number = self.reached("content", candidates, "known", 0)
         if values is not None and within_noise(values, before):
             self.choices = candidates[place]
             self.trials.keep(number)
