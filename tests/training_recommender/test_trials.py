@@ -61,3 +61,12 @@ def test_the_report_says_of_each_source_whether_it_was_taken_and_draws_every_tri
     assert any("bpr" in line and "left out" in line for line in told)
     assert plot(trials.made).count("<svg") == 1
     assert "Too few" in explain(search())[0]
+
+
+def test_the_report_says_how_the_matrix_is_learnt_where_there_was_a_choice() -> None:
+    trials = search()
+    trials.add("matrix", "regression", "known", np.array([0.2, 0.3]))
+    assert not any("learnt by" in line for line in explain(trials))
+    trials.keep(trials.add("matrix", "co_occurrence", "known", np.array([0.3, 0.4])))
+    told = "What leads from item to item is learnt by co-occurrence (0.3500 with usual settings; by regression 0.2500)."
+    assert told in explain(trials)

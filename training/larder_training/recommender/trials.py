@@ -112,6 +112,7 @@ def explain(trials: Trials) -> list[str]:
         f"{max(trial.users for trial in made)} users at most."
         + (" The budget ended the search: what was not tried keeps its usual value." if trials.cut_short else "")
     ]
+    told += _matrix([trial for trial in made if trial.choice == "matrix"])
     sources = [trial for trial in made if trial.choice.startswith("sources.")]
     for choice in dict.fromkeys(trial.choice for trial in sources):
         own = [trial for trial in sources if trial.choice == choice]
@@ -122,6 +123,16 @@ def explain(trials: Trials) -> list[str]:
     models = [trial for trial in made if trial.choice == "model"]
     told += [f"{_best(models)} had the best NDCG@20. {_kept(models)}"] if models else []
     return told
+
+
+def _matrix(tried: Sequence[Trial]) -> list[str]:
+    """How the item-item matrix is learnt, where there was a choice."""
+    if len(tried) < 2:
+        return []
+    ways = sorted(tried, key=lambda trial: not trial.kept)
+    (taken, had), *others = [(str(trial.value).replace("_", "-"), f"{trial.metric:.4f}") for trial in ways]
+    left = " and ".join(f"by {name} {metric}" for name, metric in others)
+    return [f"What leads from item to item is learnt by {taken} ({had} with usual settings; {left})."]
 
 
 def _best(models: Sequence[Trial]) -> str:
