@@ -14,10 +14,10 @@ from larder_training.recommender.affinity import seen_pairs
 from larder_training.recommender.baselines import popularity
 from larder_training.recommender.cold_items import fill_cold
 from larder_training.recommender.content import ContentNeighbours
-from larder_training.recommender.item_matrix import with_diagonal
 from larder_training.recommender.learner import ItemToItem
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import Log
+from larder_training.recommender.sparse_rows import with_diagonal
 from larder_training.recommender.split import known_users
 
 GAMMAS: Final = (0.5, 1.0, 2.0)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.baselines import popularity
-from larder_training.recommender.item_matrix import with_diagonal
 from larder_training.recommender.learner import ItemToItem
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
@@ -22,6 +21,7 @@ from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.profile_model import ProfileModel
 from larder_training.recommender.ranking import without
 from larder_training.recommender.segments import segment_rows
+from larder_training.recommender.sparse_rows import with_diagonal
 
 FOLDS: Final = 5
 DECAY: Final = 0.9  # a session's, as in Choices

@@ -83,13 +83,12 @@ class Bench:
 
     def _filled(self, choices: Choices) -> tuple[sp.csr_array, sp.csr_array]:
         affinity, linear = self._linear(choices)
-        key = _matrix_key(choices)
-        content = self._once("content", key, lambda: self._content(affinity))
-        made = self._once("filled", (key, choices.content), lambda: fill(linear, content, self.fold.history, choices))
-        return affinity, made
 
-    def _content(self, affinity: sp.csr_array) -> sp.csr_array:
-        return ContentNeighbours().fit(self._material(affinity)).matrix
+        def make() -> sp.csr_array:
+            content = ContentNeighbours().fit(self._material(affinity)).matrix
+            return fill(linear, content, self.fold.history, choices)
+
+        return affinity, self._once("filled", (_matrix_key(choices), choices.content), make)
 
     def _material(self, affinity: sp.csr_array) -> Material:
         return Material(self.fold.history, self.fold.now, affinity, self.attributes.columns, self.seed)

@@ -1,7 +1,7 @@
 """Every hyperparameter of a recommender: where each starts, and how it is told."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -56,9 +56,7 @@ class Choices:
 
 def start(options: RecommenderOptions, span_days: float) -> Choices:
     """The choices before any validation: the options', and the usual values, with ages in parts of the log's length."""
-    choices = Choices()
-    return replace(
-        choices,
+    return Choices(
         event_weights=options.strengths,
         half_life_days=options.half_life_days or max(span_days / 4, 1e-3),
         matrix=Regression(width=options.width),

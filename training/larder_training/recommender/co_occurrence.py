@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.linear import USER_EXPONENT, gram, gram_diagonal
-from larder_training.recommender.sparse_rows import strongest
+from larder_training.recommender.sparse_rows import strongest, with_diagonal
 
 WIDTH: Final = 500
 
@@ -35,8 +35,7 @@ class CoOccurrence:
         affinity = material.affinity
         others, own = co_occurring(affinity, self), own_entries(affinity, self)
         advance(affinity.shape[1])
-        whole = (others + sp.diags_array(own)).tocsr()
-        return ItemToItem(whole.astype(np.float32), affinity.astype(np.float32))
+        return ItemToItem(with_diagonal(others, own).astype(np.float32), affinity.astype(np.float32))
 
 
 def co_occurring(affinity: sp.csr_array, settings: CoOccurrence) -> sp.csr_array:

@@ -17,7 +17,7 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.reviews import review_texts
 from larder_training.recommender.segments import Segments, segment_users
-from larder_training.recommender.signals import counted, with_signals
+from larder_training.recommender.signals import check_types, counted, with_signals
 from larder_training.recommender.split import known_users
 
 REVIEWS: Final = "REVIEWS"  # the column of what was written of an item, for learning alone
@@ -73,7 +73,8 @@ def read(options: RecommenderOptions, progress: Progress) -> Data:
         name, inputs["interactions"] = files.name, files.fingerprint()
     log, audit, _ = clean(log, audit, bots=options.bots == "drop")
     log = with_signals(log, options.signals)
-    usable = _counted(log, options)
+    check_types(log, (*options.event_weights, *options.event_thresholds))
+    usable = counted(log, options.event_weights, options.event_thresholds)
     absent = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
     audit = replace(
         audit, not_in_catalogue=absent, below_threshold=len(log) - int(usable.sum()), used=int(usable.sum())
@@ -100,16 +101,6 @@ def _table(given: Given | None, key: str, name: str, inputs: dict[str, object], 
     with opened(given, progress) as files:
         inputs[name] = files.fingerprint()
         return read_table(files, key)
-
-
-def _counted(log: Log, options: RecommenderOptions) -> NDArray[np.bool_]:
-    for name in (*options.event_weights, *options.event_thresholds):
-        if name not in log.events:
-            known = ", ".join(log.events)
-            raise InvalidRequest(
-                f"no event has the type {name!r}: the log's types are {known[:500]}. Name one of them."
-            )
-    return counted(log, options.event_weights, options.event_thresholds)
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:

@@ -40,8 +40,3 @@ def diagonal_of(affinity: sp.csr_array, learner: MatrixLearner) -> NDArray[np.fl
     if isinstance(learner, Regression):
         return np.ones(affinity.shape[1])
     return own_entries(affinity, learner)
-
-
-def with_diagonal(matrix: sp.csr_array, diagonal: NDArray[np.float64]) -> sp.csr_array:
-    """``matrix``, which has none, with a diagonal; nothing is stored for zeros."""
-    return (matrix + sp.diags_array(diagonal)).tocsr() if diagonal.any() else matrix

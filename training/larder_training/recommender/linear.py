@@ -131,9 +131,8 @@ def gram(affinity: sp.csr_array, exponent: float) -> sp.csr_array:
     """G = X'DX, float32 ``[items, items]``: how often items co-occur, a user of n items weighing ``n**-exponent``."""
     matrix, weights = _weighed(affinity, exponent)
     weighted = sp.diags_array(weights) @ matrix
-    product: sp.csr_array = (
-        weighted.T.tocsr() @ matrix
-    )  # rows by rows: as columns by columns, it would be turned into rows once more
+    # Rows by rows: as columns by columns, it would be turned into rows once more.
+    product: sp.csr_array = weighted.T.tocsr() @ matrix
     product.data = product.data.astype(np.float32)
     product.sort_indices()
     return product

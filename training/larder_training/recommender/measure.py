@@ -72,7 +72,7 @@ class Examination:
 
     def _popular(self, task: Task) -> Lists:
         hidden = None if self.fitted.choices.repeats else self.fitted.seen
-        return fixed(had_by(self.fitted.seen), task, DEPTH, hidden)
+        return fixed(self._ever(), task, DEPTH, hidden)
 
     def _sample(self, task: Task) -> Task:
         return task.sample(self.seed, MAX_TEST_USERS)
@@ -88,6 +88,9 @@ class Examination:
             found["own_items_again"] = own_again(self.fitted.affinity, self._recent(), task, DEPTH)
         return found
 
+    def _ever(self) -> NDArray[np.float64]:
+        return had_by(self.fitted.seen)
+
     def _recent(self) -> NDArray[np.float64]:
         return popularity(self.history, self.now - self.window * DAY)
 
@@ -97,8 +100,7 @@ class Examination:
             {name: by_user(hits(ranking, task.truth), task.relevant) for name, ranking in shown.items()}, self.seed
         )
         first, *others = told
-        seen = self.fitted.seen
-        share = had_by(seen) / max(int(np.count_nonzero(np.diff(seen.indptr))), 1)
+        share = self._ever() / max(int(np.count_nonzero(np.diff(self.fitted.seen.indptr))), 1)
         return {
             "users": len(task.users),
             "relevant_items": int(task.relevant.sum()),
@@ -135,7 +137,7 @@ class Examination:
         served = Served.of(replace(self.fitted, choices=choices), task.users)
         shown = {
             "larder": lists(served, choices, task, DEPTH, seen),
-            "popularity": fixed(had_by(self.fitted.seen), task, DEPTH, seen),
+            "popularity": fixed(self._ever(), task, DEPTH, seen),
             "recent_popularity": fixed(self._recent(), task, DEPTH, seen),
         }
         return _short(self._told(task, shown))
@@ -158,7 +160,7 @@ class Examination:
         segment = self.segment_of[task.users]
         shown = {
             "larder": segment_lists(rows, segment, DEPTH),
-            "popularity": fixed(had_by(self.fitted.seen), task, DEPTH),
+            "popularity": fixed(self._ever(), task, DEPTH),
             "recent_popularity": fixed(self._recent(), task, DEPTH),
         }
         return {"in_a_segment": int((segment > 0).sum()), **_short(self._told(task, shown))}

@@ -17,7 +17,7 @@ from larder_training.recommender.catalogue import Column
 from larder_training.recommender.choices import Choices
 from larder_training.recommender.cold_items import fill_cold
 from larder_training.recommender.content import ContentNeighbours
-from larder_training.recommender.item_matrix import diagonal_of, fit_matrix, with_diagonal
+from larder_training.recommender.item_matrix import diagonal_of, fit_matrix
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.log import Log
 from larder_training.recommender.popular import Popular
@@ -33,6 +33,7 @@ from larder_training.recommender.sources import (
     served_transitions,
     unit_of,
 )
+from larder_training.recommender.sparse_rows import with_diagonal
 
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50

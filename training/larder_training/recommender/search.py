@@ -31,8 +31,7 @@ class Search:
 
     def number(self, name: str, values: Iterable[float], question: Question, begin: int) -> None:
         """Climbs a grid of one number from place ``begin``."""
-        candidates = [replace(self.choices, **{name: value}) for value in values]  # type: ignore[arg-type]  # floats
-        self.climb(name, candidates, begin, question)
+        self.climb(name, self._each(name, values), begin, question)
 
     def best_of(self, name: str, candidates: list[Choices]) -> None:
         """Keeps the best candidate of all; of equal ones the first."""
@@ -79,7 +78,7 @@ class Search:
 
     def add(self, name: str, weights: Iterable[float], question: Question) -> bool:
         """Gives something that weighs nothing yet its best weight, where that helps beyond noise."""
-        return self.help([replace(self.choices, **{name: weight}) for weight in weights], name, question)  # type: ignore[arg-type]  # floats
+        return self.help(self._each(name, weights), name, question)
 
     def help(self, candidates: list[Choices], name: str, question: Question) -> bool:
         """Takes the best of the candidates where it is better than what there is, beyond noise."""
@@ -92,3 +91,6 @@ class Search:
         self.choices = candidates[place]
         self.trials.keep(number)
         return True
+
+    def _each(self, name: str, values: Iterable[float]) -> list[Choices]:
+        return [replace(self.choices, **{name: value}) for value in values]  # type: ignore[arg-type]  # floats

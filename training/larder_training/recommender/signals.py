@@ -4,7 +4,7 @@ Reading turns these into two columns of the log, so that all that follows stays 
 event's strength, and is below 0 where the event speaks against its item; ``dwell`` is seconds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -20,16 +20,21 @@ USUAL_DWELL: Final = 30.0  # seconds of a view that count as one
 
 def with_signals(log: Log, signals: Signals) -> Log:
     """The log with its ``factor`` and ``dwell``; raises InvalidRequest where no event has a type that is named."""
-    for name in (*signals.returns, *signals.scales, *signals.dwell):
+    check_types(log, (*signals.returns, *signals.scales, *signals.dwell))
+    factor = event_factors(log, signals)
+    timed = np.isin(log.event, [log.events.index(name) for name in signals.dwell])
+    seconds = np.where(timed, dwell_seconds(log), np.float32(np.nan)) if signals.dwell else None
+    return replace(log, factor=None if (factor == 1).all() else factor, dwell=seconds)
+
+
+def check_types(log: Log, names: Iterable[str]) -> None:
+    """Raises InvalidRequest where no event has a type that is named."""
+    for name in names:
         if name not in log.events:
             known = ", ".join(log.events)
             raise InvalidRequest(
                 f"no event has the type {name!r}: the log's types are {known[:500]}. Name one of them."
             )
-    factor = event_factors(log, signals)
-    timed = np.isin(log.event, [log.events.index(name) for name in signals.dwell])
-    seconds = np.where(timed, dwell_seconds(log), np.float32(np.nan)) if signals.dwell else None
-    return replace(log, factor=None if (factor == 1).all() else factor, dwell=seconds)
 
 
 def counted(log: Log, weights: Mapping[str, float], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:

@@ -1,8 +1,13 @@
-"""Rows of sparse matrices: cut to their largest entries, and merged within a bound of memory."""
+"""Sparse matrices: rows cut to their largest entries, sums within a bound of memory, diagonals."""
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+
+def with_diagonal(matrix: sp.csr_array, diagonal: NDArray[np.float64]) -> sp.csr_array:
+    """``matrix``, which has none, with a diagonal; nothing is stored for zeros."""
+    return (matrix + sp.diags_array(diagonal)).tocsr() if diagonal.any() else matrix
 
 
 def strongest(matrix: sp.csr_array, width: int) -> sp.csr_array:

@@ -138,10 +138,10 @@ class Tuner(Search):
         if not self.benches[-1].attributes.columns or "content" in self.options.without or self.trials.spent():
             return
         before = self.values(self.choices, "known")
-        candidates = [replace(self.choices, content=_CONTENT)]
-        place, values, number = self.reached("content", candidates, "known", 0)
+        filled = replace(self.choices, content=_CONTENT)
+        _, values, number = self.reached("content", [filled], "known", 0)
         if values is not None and within_noise(values, before):
-            self.choices = candidates[place]
+            self.choices = filled
             self.trials.keep(number)
 
     def _choose_session(self) -> None:
