@@ -9,23 +9,19 @@ that a table would store (float16, 50 a user). Run from the repository's root:
 """
 
 import argparse
-import gzip
 import resource
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
+from pair_files import Split, read_split
 
-from larder_training.recommender.affinity import seen_pairs
 from larder_training.recommender.blend import Blend, Pools, WeightTrial, choose_weights
 from larder_training.recommender.learner import Learner, Material, Scorer
 from larder_training.recommender.linear import LinearModel, Regression, single_threaded_blas
-from larder_training.recommender.log import Log
 from larder_training.recommender.low_rank import LowRank
 from larder_training.recommender.metrics import Values, bootstrap, by_user, hits
 from larder_training.recommender.popular import Popularity
@@ -33,34 +29,33 @@ from larder_training.recommender.ranking import Rows, dense_rows, hide, in_block
 from larder_training.recommender.user_neighbours import UserNeighbours
 
 SHARED: Final = Path(__file__).parents[3] / "shared" / "data" / "gowalla"
-LEARNERS: Final[Mapping[str, Learner]] = {
-    "popularity": Popularity(),
-    "item neighbours": LinearModel(Regression(ridge=4.0, dropout=0.45, width=300)),
-    "user neighbours": UserNeighbours(),
-    "low rank": LowRank(),
-}
-WEIGHTS: Final = {"item neighbours": 0.46, "user neighbours": 0.15, "low rank": 0.39}  # chosen on held-out pairs
+BLENDED: Final = ("item neighbours", "user neighbours", "low rank")
 WIDTH: Final = 50
 BLOCK: Final = 512  # users whose dense scores are held at once, on each core
 TUNING_USERS: Final = 4000
 
-Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+class Settings(NamedTuple):
+    """The blend's learners in the order of ``BLENDED``, and the weight of each."""
+
+    learners: tuple[LinearModel, UserNeighbours, LowRank]
+    weights: tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """``train`` is what is learnt from and hidden, ``truth`` what is asked; bool ``[users, items]`` both."""
-
-    material: Material
-    train: sp.csr_array
-    truth: sp.csr_array
-
-    @classmethod
-    def of(cls, train: Pairs, truth: Pairs, shape: tuple[int, int], seed: int) -> "Split":
-        """Makes a log without times of the pairs."""
-        learnt, asked = log_of(train, shape), log_of(truth, shape)
-        seen = seen_pairs(learnt)
-        return cls(Material(learnt, 1, seen.astype(np.float64), seed=seed), seen, seen_pairs(asked))
+# Each by what was held out of training files to choose it: the last of each user's pairs, or pairs drawn at random.
+SETTINGS: Final[Mapping[str, Settings]] = {
+    "last": Settings(
+        (
+            LinearModel(Regression(ridge=8.0, dropout=0.65)),
+            UserNeighbours(item_exponent=-0.05),
+            LowRank(rank=640, item_exponent=0.45, rescale=0.5),
+        ),
+        (0.26, 0.37, 0.37),
+    ),
+    "drawn": Settings(
+        (LinearModel(Regression(ridge=4.0, dropout=0.45, width=300)), UserNeighbours(), LowRank()), (0.46, 0.15, 0.39)
+    ),
+}
 
 
 def main() -> None:
@@ -68,65 +63,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, default=SHARED / "train.txt.gz", help=".txt or .txt.gz")
     parser.add_argument("--test", type=Path, default=SHARED / "test.txt.gz", help="not read with --tune or --holdout")
+    parser.add_argument("--settings", choices=SETTINGS, default="last", help="which pairs they were chosen on")
     parser.add_argument("--holdout", type=float, help="measure on this share of each user's training items instead")
-    parser.add_argument("--tune", action="store_true", help="choose the blend's weights on a held-out tenth of --train")
-    parser.add_argument("--only", nargs="*", choices=LEARNERS, help="methods; all by default")
-    parser.add_argument("--weights", nargs=3, type=float, default=WEIGHTS.values(), metavar=("ITEMS", "USERS", "RANK"))
+    parser.add_argument("--tune", action="store_true", help="choose the blend's weights on a held-out part of --train")
+    parser.add_argument("--only", nargs="*", choices=("popularity", *BLENDED), help="methods; all by default")
+    parser.add_argument("--weights", nargs=3, type=float, metavar=("ITEMS", "USERS", "RANK"))
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     share = given.holdout or (0.1 if given.tune else None)
     split = read_split(given.train, given.test, share, given.seed)
-    scorers, seconds = fit({name: LEARNERS[name] for name in given.only or LEARNERS}, split.material)
+    settings = SETTINGS[given.settings]
+    learners: dict[str, Learner] = {"popularity": Popularity(), **dict(zip(BLENDED, settings.learners, strict=True))}
+    scorers, seconds = fit({name: learners[name] for name in given.only or learners}, split.material)
     if given.tune:
         tune(scorers, split, given.seed)
     else:
-        report(scorers, seconds, split, dict(zip(WEIGHTS, given.weights, strict=True)), given.seed)
-
-
-def read_split(train: Path, test: Path, share: float | None, seed: int) -> Split:
-    """The files' split, or one inside the training file."""
-    pairs = read(train)
-    asked = read(test) if share is None else None
-    shape = tuple(int(max(part[axis].max() for part in (pairs, asked) if part)) + 1 for axis in (0, 1))
-    if asked is None:
-        away = held_out(pairs[0], share or 0, seed)
-        pairs, asked = (pairs[0][~away], pairs[1][~away]), (pairs[0][away], pairs[1][away])
-    print(f"{shape[0]:,} users, {shape[1]:,} items, {len(pairs[0]):,} pairs to learn from, {len(asked[0]):,} asked for")
-    return Split.of(pairs, asked, (shape[0], shape[1]), seed)
-
-
-def read(path: Path) -> Pairs:
-    """Users and items of all pairs; a user without items has none."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        rows = [np.array(line.split(), np.int64) for line in lines]
-    users = np.concatenate([np.repeat(row[:1], len(row) - 1) for row in rows])
-    return users, np.concatenate([row[1:] for row in rows])
-
-
-def held_out(users: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
-    """A share of each user's pairs (rounded), drawn by ``seed``."""
-    order = np.lexsort((np.random.default_rng(seed).random(len(users)), users))
-    counts = np.bincount(users)
-    rank = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
-    away = np.zeros(len(users), bool)
-    away[order] = rank < np.floor(counts * share + 0.5)[users[order]]
-    return away
-
-
-def log_of(pairs: Pairs, shape: tuple[int, int]) -> Log:
-    """Events of one type, all at once."""
-    count = len(pairs[0])
-    names = [[str(number) for number in range(n)] for n in shape]
-    return Log(
-        names[0],
-        names[1],
-        ["interaction"],
-        pairs[0].astype(np.int32),
-        pairs[1].astype(np.int32),
-        np.zeros(count, np.int16),
-        np.zeros(count, np.int64),
-        np.full(count, np.nan, np.float32),
-    )
+        report(scorers, seconds, split, dict(zip(BLENDED, given.weights or settings.weights, strict=True)), given.seed)
 
 
 def fit(learners: Mapping[str, Learner], material: Material) -> tuple[dict[str, Scorer], dict[str, float]]:
