@@ -13,7 +13,8 @@ from typing import Final, Literal, cast
 from larder.errors import InvalidManifest, InvalidRequest
 from larder.fields import Fields
 from larder.names import MANIFEST, check_file, check_model, check_release
-from larder.serving import ClassifierServing, RecommenderServing, read_classifier, read_recommender, section
+from larder.sections import read_classifier, read_recommender
+from larder.serving import ClassifierServing, RecommenderServing, section
 
 FORMAT: Final = 1
 KINDS: Final = ("classifier", "recommender")
