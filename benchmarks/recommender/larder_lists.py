@@ -23,7 +23,7 @@ SIGNALS: Final = ("event weights", "decay", "repeats", "catalogue", "profile", "
 def larder(data: Data, options: RecommenderOptions, task: Task, without: str = "") -> Lists:
     """int64 ``[task's users, 25]``, from the rows that the tables would store; ``without`` one of ``SIGNALS``."""
     pipeline = Pipeline.of(_fewer_data(data, without), _fewer_options(options, data, without), Progress(quiet=True))
-    trials = Trials(Budget(options.minutes, options.trials))
+    trials = Trials(Budget.of(options))
     choices = pipeline.choose(trials)
     fitted = pipeline.fit(pipeline.split.test, choices, "")
     print(f"  {len(trials.made)} trials; {_told(trials)}", file=sys.stderr, flush=True)

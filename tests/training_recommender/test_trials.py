@@ -1,9 +1,12 @@
 """The record of a search, its budget, and the rule by which the simpler one wins."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.trials import Budget, Trials, explain, plot, within_noise
 
 
@@ -25,6 +28,21 @@ def test_a_budget_of_minutes_ends_the_search() -> None:
     assert search(minutes=0).spent()
     assert not search(minutes=60).spent()
     assert not search().spent()
+
+
+def test_the_last_trial_may_begin_when_the_others_may_not() -> None:
+    trials = Trials(Budget(60, first=0.0))
+    assert trials.spent()
+    assert not trials.spent(last=True)
+    assert trials.cut_short
+    assert Trials(Budget(0, first=0.0)).spent(last=True)
+    assert Trials(Budget(60, trials=0)).spent(last=True)
+
+
+def test_minutes_are_kept_for_a_ranker_alone() -> None:
+    options = RecommenderOptions(Path("log.csv"), "shop", minutes=8.0)
+    assert 0 < Budget.of(options).first < 1
+    assert Budget.of(replace(options, ranker="never")).first == 1
 
 
 def test_a_trial_has_mean_and_standard_error_and_is_marked_where_kept() -> None:

@@ -39,11 +39,13 @@ def visits(make_log: MakeLog, probability: Callable[[int], np.ndarray[tuple[int]
     return make_log(rows)
 
 
-def chosen(log: Log, options: RecommenderOptions = OPTIONS, trials: int | None = None) -> tuple[Choices, Trials]:
+def chosen(
+    log: Log, options: RecommenderOptions = OPTIONS, trials: int | None = None, budget: Budget | None = None
+) -> tuple[Choices, Trials]:
     split = temporal_split(log)
     begin = start(options, (split.validation - split.start) / DAY)
     benches = [Bench(fold, NO_ATTRIBUTES, 0) for fold in make_folds(log, split, begin.session_length, 0)]
-    record = Trials(Budget(None, trials))
+    record = Trials(budget or Budget(None, trials))
     tuner = Tuner(benches, Progress(quiet=True), record, begin, options)
     length = split.test - split.validation
     return tuner.run(lambda choices: Teacher(log, length, choices, NO_ATTRIBUTES, 0)), record
@@ -96,6 +98,15 @@ def test_a_spent_budget_keeps_the_usual_settings_and_says_so(make_log: MakeLog) 
     assert {trial.choice for trial in trials.made} == {"matrix", "model"}
     usual = start(OPTIONS, 1.0)
     assert (choices.session_weight, choices.segment_weight) == (usual.session_weight, usual.segment_weight)
+
+
+def test_a_ranker_is_tried_where_only_the_others_minutes_are_spent(make_log: MakeLog) -> None:
+    log = visits(make_log, lambda user: shares(user % 4))
+    ranked = replace(OPTIONS, ranker="auto")
+    for minutes, tried in ((60.0, True), (0.0, False)):
+        _, trials = chosen(log, ranked, budget=Budget(minutes, first=0.0))
+        assert {trial.choice for trial in trials.made} == {"model"}
+        assert any("trees" in str(trial.value) for trial in trials.made) == tried
 
 
 def test_a_source_that_is_left_out_is_not_tried(make_log: MakeLog) -> None:

@@ -44,7 +44,7 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     if options.against is not None:
         last_event(options.against, data.log)  # before hours of work
     pipeline = Pipeline.of(data, options, progress)
-    trials = Trials(Budget(options.minutes, options.trials))
+    trials = Trials(Budget.of(options))
     choices = pipeline.choose(trials)
     evaluation = {"split": pipeline.split.document(), **pipeline.measure(choices)}
     fitted = pipeline.fit(data.log.end, choices, "Fitting to all events")

@@ -9,11 +9,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from larder_training.recommender.options import RecommenderOptions
 from larder_training.report import Block, drawing_of, figure
 
 METRIC: Final = "ndcg@20"
 TRIALS: Final = "trials.jsonl"
 _NOISE: Final = 1.96  # standard errors
+_FIRST: Final = 0.7  # of the minutes, where a ranker is tried last
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,26 @@ class Trial:
 @dataclass(slots=True)
 class Budget:
     """How long may be tried: until ``minutes`` have passed since this object was made, or ``trials`` were made,
-    whichever comes first; None: no such bound. What one trial has begun is finished.
+    whichever comes first; None: no such bound. What one trial has begun is finished. ``first`` is the share of the
+    minutes that all but the last trial may take: the last, a ranker, is worth more than what it would wait for.
     """
 
     minutes: float | None = None
     trials: int | None = None
-    _until: float = field(init=False)
+    first: float = 1.0
+    _begun: float = field(init=False, default_factory=time.monotonic)
 
-    def __post_init__(self) -> None:
-        self._until = float("inf") if self.minutes is None else time.monotonic() + 60 * self.minutes
+    @classmethod
+    def of(cls, options: RecommenderOptions) -> "Budget":
+        """That of a training, from now on."""
+        return cls(options.minutes, options.trials, _FIRST if options.ranker == "auto" else 1.0)
 
-    def spent(self, made: int) -> bool:
-        """Whether no further trial may begin after ``made``."""
-        return time.monotonic() >= self._until or (self.trials is not None and made >= self.trials)
+    def spent(self, made: int, *, last: bool = False) -> bool:
+        """Whether no further trial may begin after ``made``, or not the last one."""
+        if self.trials is not None and made >= self.trials:
+            return True
+        share = 1.0 if last else self.first
+        return self.minutes is not None and time.monotonic() - self._begun >= 60 * self.minutes * share
 
 
 @dataclass(slots=True)
@@ -63,11 +72,11 @@ class Trials:
     made: list[Trial] = field(default_factory=list)
     cut_short: bool = False
 
-    def spent(self) -> bool:
-        """Whether no further trial may begin; remembers that it said so."""
-        if self.budget.spent(len(self.made)):
-            self.cut_short = True
-        return self.cut_short
+    def spent(self, *, last: bool = False) -> bool:
+        """Whether no further trial may begin, or not the last one; remembers that it said so."""
+        spent = self.budget.spent(len(self.made), last=last)
+        self.cut_short = self.cut_short or spent
+        return spent
 
     def add(self, choice: str, value: object, question: str, values: NDArray[np.float64]) -> int:
         """Records one trial by its users' ``values`` ``[users]``; gives its number."""

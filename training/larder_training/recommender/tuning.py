@@ -171,7 +171,7 @@ class Tuner(Search):
             name = " + ".join([name_of(self.choices.matrix), *(source for source, _ in steps[:count])])
             tried.append(self._model(name, replace(self.choices, sources=dict(steps[:count]))))
         few = len(self.benches[-1].fold.history.users) <= RANKED_USERS
-        if self.options.ranker == "auto" and few and not self.trials.spent():
+        if self.options.ranker == "auto" and few and not self.trials.spent(last=True):
             tried += self._ranked(replace(self.choices, ranker=True), teacher)
         best = max(tried, key=lambda each: float(each[1].mean()))[1]
         self.choices, _, number = next(each for each in tried if within_noise(each[1], best))
