@@ -19,7 +19,7 @@ from larder_training.recommender.model import NO_ATTRIBUTES
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.split import temporal_split
 from larder_training.recommender.trials import Budget, Trials
-from larder_training.recommender.tuning import Tuner
+from larder_training.recommender.tuning import RANKED_USERS, Tuner
 
 MakeLog = Callable[..., Log]
 OPTIONS = RecommenderOptions(
@@ -107,6 +107,14 @@ def test_a_ranker_is_tried_where_only_the_others_minutes_are_spent(make_log: Mak
         _, trials = chosen(log, ranked, budget=Budget(minutes, first=0.0))
         assert {trial.choice for trial in trials.made} == {"model"}
         assert any("trees" in str(trial.value) for trial in trials.made) == tried
+
+
+def test_no_minutes_are_kept_where_users_are_too_many_for_a_ranker(make_log: MakeLog) -> None:
+    log = visits(make_log, lambda user: shares(user % 4))
+    many = replace(log, users=[*log.users, *(f"v{user}" for user in range(RANKED_USERS))])
+    for users, first in ((log, "model"), (many, "matrix")):
+        _, trials = chosen(users, replace(OPTIONS, ranker="auto"), budget=Budget(60.0, trials=1, first=0.0))
+        assert trials.made[0].choice == first
 
 
 def test_a_source_that_is_left_out_is_not_tried(make_log: MakeLog) -> None:

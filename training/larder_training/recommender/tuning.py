@@ -61,6 +61,8 @@ class Tuner(Search):
         if asked < MIN_USERS:
             self.progress.say(f"Only {asked} users to choose by: the usual settings are kept.")
             return self.choices
+        if not self._few_users:
+            self.trials.budget.first = 1.0  # nobody is left to keep minutes for
         self._choose_base()
         self._choose_matrix()
         self._choose_repeats()
@@ -170,8 +172,7 @@ class Tuner(Search):
         for count in range(len(steps) + 1):
             name = " + ".join([name_of(self.choices.matrix), *(source for source, _ in steps[:count])])
             tried.append(self._model(name, replace(self.choices, sources=dict(steps[:count]))))
-        few = len(self.benches[-1].fold.history.users) <= RANKED_USERS
-        if self.options.ranker == "auto" and few and not self.trials.spent(last=True):
+        if self.options.ranker == "auto" and self._few_users and not self.trials.spent(last=True):
             tried += self._ranked(replace(self.choices, ranker=True), teacher)
         best = max(tried, key=lambda each: float(each[1].mean()))[1]
         self.choices, _, number = next(each for each in tried if within_noise(each[1], best))
@@ -190,6 +191,11 @@ class Tuner(Search):
         values = [bench.values(choices, "known", ranker) for bench, ranker in zip(self.benches, rankers, strict=True)]
         found = np.concatenate(values)
         return [(choices, found, self.trials.add("model", "all, ranked by trees", "known", found))]
+
+    @property
+    def _few_users(self) -> bool:
+        """Whether a ranker has the time to put every user's row into order."""
+        return len(self.benches[-1].fold.history.users) <= RANKED_USERS
 
     @property
     def _span(self) -> float:
