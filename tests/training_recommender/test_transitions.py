@@ -13,7 +13,7 @@ from larder_training.recommender import transitions
 from larder_training.recommender.histories import Histories, recent_items
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.revisit import Revisit
-from larder_training.recommender.sparse_rows import Accumulator, strongest
+from larder_training.recommender.sparse_rows import Accumulator, place_within, strongest
 from larder_training.recommender.transitions import CoVisitation, count_pairs
 
 SETTINGS = CoVisitation(gaps=3, decay=0.7, backward=0.4, row_exponent=0.0)
@@ -93,6 +93,12 @@ def test_sums_do_not_depend_on_how_matrices_are_merged() -> None:
 def test_the_strongest_entries_stay_and_equal_ones_by_column() -> None:
     matrix = sp.csr_array(np.array([[1.0, 3.0, 3.0, 2.0, 3.0], [0.0, 0.0, 5.0, 0.0, 0.0]]))
     assert strongest(matrix, 2).toarray().tolist() == [[0, 3, 3, 0, 0], [0, 0, 5, 0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_entries_are_numbered_within_their_rows(dtype: type[np.integer]) -> None:
+    assert place_within(np.array([0, 0, 2, 5, 5, 5], dtype)).tolist() == [0, 1, 0, 0, 1, 2]
+    assert place_within(np.array([], dtype)).tolist() == []
 
 
 def test_a_users_newest_event_weighs_most_and_repeats_add_up() -> None:

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.log import Log
+from larder_training.recommender.sparse_rows import place_within
 
 LONGEST = 20  # events back that a history reaches by default: 0.5**20 is a millionth
 
@@ -76,6 +77,6 @@ def newest_first(
     """The last ``longest`` events of each sequence ``item[start:end]``, the k-th newest weighing ``decay**k``."""
     count = np.minimum(ends - starts, longest)
     sequence = np.repeat(np.arange(len(starts)), count)
-    k = np.arange(len(sequence)) - np.repeat(np.cumsum(count) - count, count)
+    k = place_within(sequence)
     place = ends[sequence] - 1 - k
     return Recent(len(starts), sequence, place, item[place].astype(np.int64), decay ** k.astype(np.float64))

@@ -14,6 +14,7 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.model import HISTORY_SLOTS, USER_SLOTS, Fitted
 from larder_training.recommender.ranking import Rows
 from larder_training.recommender.segments import Segments, segment_rows
+from larder_training.recommender.sparse_rows import place_within
 from larder_training.tables import write_dense, write_keyed, write_vocabulary
 
 ITEMS: Final = "items.safetensors"
@@ -97,8 +98,7 @@ def recent_items(log: Log, slots: int) -> tuple[NDArray[np.int64], NDArray[np.in
     user, item = kept // len(log.items), kept % len(log.items)
     order = np.lexsort((newest, user))
     user, item = user[order], item[order]
-    starts = np.searchsorted(user, user)
-    place = np.arange(len(user)) - starts
+    place = place_within(user)
     keep = place < slots
     return user[keep], item[keep], place[keep]
 
