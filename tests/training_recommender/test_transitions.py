@@ -10,7 +10,7 @@ from tests.training_recommender.conftest import _log
 from tests.training_recommender.test_learners import material, toy
 
 from larder_training.recommender import transitions
-from larder_training.recommender.histories import Histories, recent_items
+from larder_training.recommender.histories import Histories, weigh_histories
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.revisit import Revisit
 from larder_training.recommender.sparse_rows import Accumulator, place_within, strongest
@@ -103,8 +103,8 @@ def test_entries_are_numbered_within_their_rows(dtype: type[np.integer]) -> None
 
 def test_a_users_newest_event_weighs_most_and_repeats_add_up() -> None:
     log = _log([("ann", "a", 1, "x"), ("ann", "b", 2, "x"), ("ann", "a", 3, "x"), ("bob", "c", 1, "x")])
-    assert recent_items(log, 0.5).toarray().tolist() == [[1.25, 0.5, 0], [0, 0, 1]]
-    assert recent_items(log, 0.5, longest=1).toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert weigh_histories(log, 0.5).toarray().tolist() == [[1.25, 0.5, 0], [0, 0, 1]]
+    assert weigh_histories(log, 0.5, longest=1).toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
 def test_chunks_hold_whole_users_and_every_event_once() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.histories import Histories, recent_items
+from larder_training.recommender.histories import Histories, weigh_histories
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.linear import single_threaded_blas
 from larder_training.recommender.sparse_rows import place_within, strongest
@@ -42,7 +42,7 @@ class HiddenMarkov:
         log = material.log
         with single_threaded_blas():
             table = self._learn(material, advance).table(self.width)
-        return ItemToItem(table, recent_items(log, self.history_decay))
+        return ItemToItem(table, weigh_histories(log, self.history_decay))
 
     def _learn(self, material: Material, advance: Callable[[int], None]) -> "Model":
         log, items = material.log, len(material.log.items)
