@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.baselines import popularity
+from larder_training.recommender.histories import recent_items
 from larder_training.recommender.learner import ItemToItem
 from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.metrics import Values
 from larder_training.recommender.model import unit
-from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.profile_model import ProfileModel
 from larder_training.recommender.ranking import without
 from larder_training.recommender.segments import segment_rows

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from larder_training.recommender.affinity import seen_pairs
 from larder_training.recommender.learner import Material
 from larder_training.recommender.log import Log
+from larder_training.recommender.sparse_rows import place_within
 
 _COMMON: Final = 5  # pairs of an item, for it to tell whether a split is drawn at random
 
@@ -60,7 +61,7 @@ def held_out(users: NDArray[np.int64], items: NDArray[np.int64], share: float, s
     tells no time, and the share is drawn by ``seed``.
     """
     counts = np.bincount(users)
-    rank = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rank = place_within(users)
     drawn = bool((np.diff(items)[np.diff(users) == 0] > 0).all())
     order = np.lexsort((np.random.default_rng(seed).random(len(users)) if drawn else -rank, users))
     away = np.zeros(len(users), bool)

@@ -57,31 +57,32 @@ def test_large_tables_are_read_in_few_round_trips(
     following = {"transitions": TRANSITIONS, "more_weights": {"transition": 0.25}}
     publish(write_shop(**following), Store.open(s3_url))
     remote, shop = open_from(s3_url, tmp_path), open_shop(**following)
-    before = trips(remote._users), trips(remote._neighbours)
-    transitions = trips(remote._transitions)
+    tables = remote._tables
+    before = trips(tables._users), trips(tables.neighbours)
+    transitions = trips(tables._transitions)
 
     query = Query(user="ada", session=["cherry", "dill, fresh", "fig"], n=7, include_seen=True)
     answer = remote.recommend(query)
 
     assert answer == shop.recommend(query)
     assert {item.because.source for item in answer.items if item.because} >= {"user", "session"}
-    assert trips(remote._users) - before[0] == 2
-    assert trips(remote._neighbours) - before[1] == 1  # the session's rows, and those that explain the user's
-    assert trips(remote._transitions) - transitions == 1  # of the whole session at once
+    assert trips(tables._users) - before[0] == 2
+    assert trips(tables.neighbours) - before[1] == 1  # the session's rows, and those that explain the user's
+    assert trips(tables._transitions) - transitions == 1  # of the whole session at once
 
     assert remote.recommend(query) == answer
-    assert (trips(remote._users), trips(remote._neighbours)) == (before[0] + 2, before[1] + 1)  # kept
-    assert trips(remote._transitions) == transitions + 1
+    assert (trips(tables._users), trips(tables.neighbours)) == (before[0] + 2, before[1] + 1)  # kept
+    assert trips(tables._transitions) == transitions + 1
 
     stranger = Query(user="nobody", session=["egg"])
     assert remote.recommend(stranger) == shop.recommend(stranger)
-    assert trips(remote._users) - before[0] == 3  # one block of keys says that there is no such user
-    assert trips(remote._neighbours) - before[1] == 2
-    assert trips(remote._transitions) - transitions == 2
+    assert trips(tables._users) - before[0] == 3  # one block of keys says that there is no such user
+    assert trips(tables.neighbours) - before[1] == 2
+    assert trips(tables._transitions) - transitions == 2
 
     known = Query(user="bob")
     assert remote.recommend(known) == shop.recommend(known)
-    assert trips(remote._transitions) - transitions == 2  # a known user without a session has no use for them
+    assert trips(tables._transitions) - transitions == 2  # a known user without a session has no use for them
     assert remote.nbytes > 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from larder.serving import ImageSpec
-from larder_training.classifier import cache as cache_module
+from larder_training.classifier import shards as shards_module
 from larder_training.classifier.cache import FeatureCache, key, origin
 
 WIDTH = 6
@@ -120,7 +120,7 @@ def test_a_killed_process_leaves_what_it_had_computed(tmp_path: Path) -> None:
 
 
 def test_the_shards_used_last_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "SHARD_BYTES", 10 * 4 * WIDTH)
+    monkeypatch.setattr(shards_module, "SHARD_BYTES", 10 * 4 * WIDTH)
     wide = FeatureCache(tmp_path)
     keep(wide, range(40))
     assert len(shards(wide)) == 4
@@ -136,7 +136,7 @@ def test_the_shards_used_last_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_one_run_keeps_within_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module, "SHARD_BYTES", 10 * 4 * WIDTH)
+    monkeypatch.setattr(shards_module, "SHARD_BYTES", 10 * 4 * WIDTH)
     limit = 5 * 10 * (4 * WIDTH + 20)
     cache = FeatureCache(tmp_path, limit)
     keep(cache, range(200))

@@ -67,8 +67,8 @@ def test_any_number_of_threads_gives_the_same_bytes(affinity: sp.csr_array, monk
     results = []
     for threads in (1, 2, 5):
         monkeypatch.setattr(low_rank, "cpu_count", lambda threads=threads: threads)
-        factors = LowRank(6).fit(material(affinity))
-        results.append(factors.users.tobytes() + factors.items.tobytes())
+        found = LowRank(6).fit(material(affinity))
+        results.append(found.users.tobytes() + found.items.tobytes())
     assert len(set(results)) == 1
 
 

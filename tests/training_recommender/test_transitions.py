@@ -10,10 +10,10 @@ from tests.training_recommender.conftest import _log
 from tests.training_recommender.test_learners import material, toy
 
 from larder_training.recommender import transitions
-from larder_training.recommender.histories import Histories, recent_items
+from larder_training.recommender.histories import Histories, weigh_histories
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.revisit import Revisit
-from larder_training.recommender.sparse_rows import Accumulator, strongest
+from larder_training.recommender.sparse_rows import Accumulator, place_within, strongest
 from larder_training.recommender.transitions import CoVisitation, count_pairs
 
 SETTINGS = CoVisitation(gaps=3, decay=0.7, backward=0.4, row_exponent=0.0)
@@ -95,10 +95,16 @@ def test_the_strongest_entries_stay_and_equal_ones_by_column() -> None:
     assert strongest(matrix, 2).toarray().tolist() == [[0, 3, 3, 0, 0], [0, 0, 5, 0, 0]]
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+def test_entries_are_numbered_within_their_rows(dtype: type[np.integer]) -> None:
+    assert place_within(np.array([0, 0, 2, 5, 5, 5], dtype)).tolist() == [0, 1, 0, 0, 1, 2]
+    assert place_within(np.array([], dtype)).tolist() == []
+
+
 def test_a_users_newest_event_weighs_most_and_repeats_add_up() -> None:
     log = _log([("ann", "a", 1, "x"), ("ann", "b", 2, "x"), ("ann", "a", 3, "x"), ("bob", "c", 1, "x")])
-    assert recent_items(log, 0.5).toarray().tolist() == [[1.25, 0.5, 0], [0, 0, 1]]
-    assert recent_items(log, 0.5, longest=1).toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert weigh_histories(log, 0.5).toarray().tolist() == [[1.25, 0.5, 0], [0, 0, 1]]
+    assert weigh_histories(log, 0.5, longest=1).toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
 def test_chunks_hold_whole_users_and_every_event_once() -> None:

@@ -5,6 +5,7 @@
     models/<model>/live.json
     models/<model>/releases/<release>/manifest.json
     models/<model>/releases/<release>/<file>
+    models/<model>/releases/<release>/rejected.json
 
 Every name is checked here, before it becomes part of a key: none can hold a slash, a dot-dot or a character that a
 store, a URL or a shell would read in another way.
@@ -16,6 +17,7 @@ from typing import Final
 from larder.errors import InvalidRequest
 
 MANIFEST: Final = "manifest.json"
+REJECTED: Final = "rejected.json"
 _MODELS: Final = "models"
 # At most 63 characters, as a DNS label: a name fits a URL, a metric's dimension and a SageMaker job's name.
 _MODEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")

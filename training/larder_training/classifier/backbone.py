@@ -11,11 +11,12 @@ from typing import Final, Literal
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper, numpy_helper, shape_inference, version_converter
+from onnx import TensorProto, compose, helper, numpy_helper, shape_inference
 
 from larder.errors import InvalidModel, InvalidRequest
 from larder.serving import ImageSpec, Resampling
-from larder_training.classifier.graph import OPSET, optimise, prune
+from larder_training.classifier.graph import optimise, prune
+from larder_training.classifier.onnx_file import check_outputs, find_features, find_input, read
 from larder_training.classifier.preprocessing import Preprocessing, read_spec
 
 MEAN: Final = 127.5  # x / 127.5 - 1, the commonest of the conventions for 0..255
@@ -23,11 +24,9 @@ STD: Final = 127.5
 CROP: Final = 0.875  # "short side 256, centre 224"
 CROP_ASSUMED: Final = f"the central {CROP:g} of the short side"
 RESAMPLING: Final[Resampling] = "bilinear"
-FEATURE_NAMES: Final = ("features", "embedding", "embeddings", "pooler_output")
 Undecided = Literal["layers", "crop"]
 
 _PREFIX: Final = "backbone."
-_LAST_LAYERS: Final = ("Gemm", "MatMul", "Add", "Softmax", "Identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +73,14 @@ def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Featur
         beside = path.with_suffix(".json")
     if beside.exists():
         stated = stated.over(read_spec(beside))
-    model = _read(path)
-    entry, size = _input(model, stated.input_size)
+    model = read(path)
+    entry, size = find_input(model, stated.input_size)
     assumed: list[str] = []
-    output = stated.output or _assume(assumed, "features are the tensor", _find_features(model))
+    output = stated.output or _assume(assumed, "features are the tensor", find_features(model))
     spec = _image_spec(stated, size, assumed)
     mean, std = _scaling(stated, assumed)
     outputs = output.split(",")
-    _check_outputs(model, outputs)
+    check_outputs(model, outputs)
     # A prefix of its own, so that no tensor of the backbone is called as one of ours.
     model = compose.add_prefix(model, _PREFIX)
     _normalise(model, _PREFIX + entry, size, mean, std)
@@ -108,75 +107,6 @@ def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Featur
 def _assume(assumed: list[str], what: str, value: str) -> str:
     assumed.append(f"{what} {value}")
     return value
-
-
-def _read(path: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(path)
-    except FileNotFoundError as error:
-        raise InvalidRequest(f"There is no backbone {path.name!r}. Check the path.") from error
-    except Exception as error:
-        raise InvalidModel(f"{path.name} is no ONNX file ({type(error).__name__}). Give one.") from error
-    if any(
-        attribute.type in {onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS}
-        for node in model.graph.node
-        for attribute in node.attribute
-    ):
-        raise InvalidModel(f"{path.name} has control flow (If, Loop or Scan). Export it without, for inference.")
-    version = next((int(o.version) for o in model.opset_import if o.domain in {"", "ai.onnx"}), 0)
-    if version < OPSET:
-        try:
-            model = version_converter.convert_version(model, OPSET)
-        except Exception as error:
-            raise InvalidModel(
-                f"{path.name} has opset {version}, and cannot be raised to {OPSET}: export it so."
-            ) from error
-    return model
-
-
-def _input(model: onnx.ModelProto, wanted: int | None) -> tuple[str, int]:
-    """The name of the image input, and its side; its batch dimension is made free."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
-    if len(inputs) != 1:
-        raise InvalidRequest(f"The backbone has {len(inputs)} inputs; one image input is needed. Export it so.")
-    kind = inputs[0].type.tensor_type
-    shape = [dim.dim_value for dim in kind.shape.dim]
-    if kind.elem_type != TensorProto.FLOAT or len(shape) != 4 or shape[1] not in {0, 3}:
-        raise InvalidRequest(
-            f"The backbone's input is {TensorProto.DataType.Name(kind.elem_type)} {shape}; float32 [N, 3, height, "
-            "width] is needed. Export it so."
-        )
-    stated = {side for side in shape[2:] if side}
-    size = wanted or next(iter(stated), 0)
-    if not size or (stated and stated != {size}):
-        raise InvalidRequest(
-            f"The backbone's input is {shape} and the input size asked for {wanted or 'nothing'}: "
-            f"give --input-size {next(iter(stated), 'PIXELS')}; it must be a square."
-        )
-    return inputs[0].name, size
-
-
-def _find_features(model: onnx.ModelProto) -> str:
-    """The output named like features; else the only one of rank 2, or what its last linear layer reads."""
-    outputs = {value.name: len(value.type.tensor_type.shape.dim) for value in model.graph.output}
-    for name in FEATURE_NAMES:
-        if name in outputs:
-            return str(name)
-    flat = [name for name, rank in outputs.items() if rank == 2]
-    if len(flat) != 1:
-        raise InvalidRequest(
-            f"The backbone's outputs are {', '.join(outputs)}: which holds the features is unclear. Give --output NAME."
-        )
-    makers = {name: node for node in model.graph.node for name in node.output}
-    constants = {tensor.name for tensor in model.graph.initializer}
-    name = flat[0]
-    while name in makers and makers[name].op_type in _LAST_LAYERS:
-        node = makers[name]
-        name = str(next(i for i in node.input if i not in constants))
-        if node.op_type in {"Gemm", "MatMul"}:
-            return name
-    return str(flat[0])
 
 
 def _image_spec(stated: Preprocessing, size: int, assumed: list[str]) -> ImageSpec:
@@ -215,16 +145,6 @@ def _normalise(model: onnx.ModelProto, entry: str, size: int, mean: Sequence[flo
     del graph.node[:], graph.input[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", size, size, 3]))
-
-
-def _check_outputs(model: onnx.ModelProto, outputs: Sequence[str]) -> None:
-    made = {name for node in model.graph.node for name in node.output}
-    for output in outputs:
-        if output not in made:
-            names = ", ".join(value.name for value in model.graph.output)
-            raise InvalidRequest(
-                f"The backbone has no tensor {output!r}. Its outputs are {names}: name one with --output."
-            )
 
 
 def _pool(model: onnx.ModelProto, outputs: Sequence[str]) -> None:

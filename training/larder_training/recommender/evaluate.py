@@ -18,11 +18,11 @@ from larder.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.vocabulary import Vocabulary
 from larder_training.recommender.files import Given, opened
+from larder_training.recommender.histories import recent_items
 from larder_training.recommender.interactions import read_interactions
 from larder_training.recommender.log import Log
 from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, headline, hits
 from larder_training.recommender.options import Signals
-from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
 from larder_training.recommender.ranking import NOTHING
 from larder_training.recommender.signals import counted, with_signals

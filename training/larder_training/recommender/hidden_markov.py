@@ -14,10 +14,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.histories import Histories, recent_items
+from larder_training.recommender.histories import Histories, weigh_histories
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.linear import single_threaded_blas
-from larder_training.recommender.sparse_rows import strongest
+from larder_training.recommender.sparse_rows import place_within, strongest
 from larder_training.recommender.transitions import CoVisitation, count_pairs
 
 _BATCH = 4096  # sequences: [batch, states] a step, enough that Python's loop over steps costs nothing
@@ -42,7 +42,7 @@ class HiddenMarkov:
         log = material.log
         with single_threaded_blas():
             table = self._learn(material, advance).table(self.width)
-        return ItemToItem(table, recent_items(log, self.history_decay))
+        return ItemToItem(table, weigh_histories(log, self.history_decay))
 
     def _learn(self, material: Material, advance: Callable[[int], None]) -> "Model":
         log, items = material.log, len(material.log.items)
@@ -74,8 +74,7 @@ class Pieces:
         lengths = np.diff(starts)
         pieces = -(-lengths // longest)
         owner = np.repeat(np.arange(len(lengths)), pieces)
-        number = np.arange(len(owner)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-        start = starts[owner] + number * longest
+        start = starts[owner] + place_within(owner) * longest
         length = np.minimum(starts[owner + 1] - start, longest)
         order = np.argsort(-length, kind="stable")
         return cls(item.astype(np.int64), start[order], length[order])

@@ -1,4 +1,4 @@
-"""Each user's events in the order of time, side by side: what sequence models read."""
+"""Each user's events in the order of time, side by side, and the newest of them: what sequence models read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.log import Log
+from larder_training.recommender.sparse_rows import place_within
 
 LONGEST = 20  # events back that a history reaches by default: 0.5**20 is a millionth
 
@@ -40,13 +41,25 @@ class Histories:
             start = stop
 
 
-def recent_items(log: Log, decay: float, longest: int = LONGEST) -> sp.csr_array:
+def weigh_histories(log: Log, decay: float, longest: int = LONGEST) -> sp.csr_array:
     """float64 ``[users, items]``: ``decay**k`` for a user's k-th newest event, summed where an item comes again; events
     from the ``longest``-th on count nothing.
     """
     histories = Histories.of(log)
     item, starts = log.item[histories.order], histories.starts
     return newest_first(item, starts[:-1], starts[1:], decay, longest).weigh(len(log.items))
+
+
+def recent_items(log: Log, slots: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Each user's latest ``slots`` different items: user, item and place (0 the newest), three arrays of one length."""
+    pair = log.user[::-1].astype(np.int64) * len(log.items) + log.item[::-1]
+    kept, newest = np.unique(pair, return_index=True)  # the first in reversed time is the latest
+    user, item = kept // len(log.items), kept % len(log.items)
+    order = np.lexsort((newest, user))
+    user, item = user[order], item[order]
+    place = place_within(user)
+    keep = place < slots
+    return user[keep], item[keep], place[keep]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +89,6 @@ def newest_first(
     """The last ``longest`` events of each sequence ``item[start:end]``, the k-th newest weighing ``decay**k``."""
     count = np.minimum(ends - starts, longest)
     sequence = np.repeat(np.arange(len(starts)), count)
-    k = np.arange(len(sequence)) - np.repeat(np.cumsum(count) - count, count)
+    k = place_within(sequence)
     place = ends[sequence] - 1 - k
     return Recent(len(starts), sequence, place, item[place].astype(np.int64), decay ** k.astype(np.float64))

@@ -45,8 +45,8 @@ class LowRank:
     iterations: int = 3
     oversampling: int = 64
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> "Factors":
-        """Factors of the material's affinities.
+    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> "Projection":
+        """Projects the users of the material onto the strongest directions of its affinities.
 
         Memory: float32 ``[users + 2 * items, rank + oversampling]`` and two sparse copies of the affinities.
         """
@@ -62,12 +62,14 @@ class LowRank:
         with single_threaded_blas():
             vectors = right_vectors(matrix, width, self.iterations, material.seed, advance)[:, : self.rank]
             left = _multiply(matrix, vectors)
-        return Factors(left, vectors * outer[:, None].astype(np.float32))
+        return Projection(left, vectors * outer[:, None].astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Factors:
-    """``users`` ``[users, rank]`` and ``items`` ``[items, rank]``: scores are their inner products."""
+class Projection:
+    """A scorer: ``users`` ``[users, rank]``, their rows along the directions, and ``items`` ``[items, rank]``, the way
+    back from these. Scores are inner products, the same bits whoever is asked together.
+    """
 
     users: Dense
     items: Dense

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.histories import Histories, recent_items
+from larder_training.recommender.histories import Histories, weigh_histories
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.log import Log
 from larder_training.recommender.sparse_rows import strongest
@@ -36,7 +36,7 @@ class Markov:
         """Counts; ``advance`` is told items."""
         table, _ = first_order(*_collapsed(material.log), len(material.log.items))
         advance(len(material.log.items))
-        history = recent_items(material.log, self.history_decay, longest=20 if self.history_decay else 1)
+        history = weigh_histories(material.log, self.history_decay, longest=20 if self.history_decay else 1)
         return ItemToItem(strongest(table, self.width), history)
 
 

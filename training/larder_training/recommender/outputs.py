@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from larder.serving import ProfileColumn, RecommenderServing, TableSpec
 from larder.tables import EMPTY
 from larder_training.recommender.catalogue import Column
+from larder_training.recommender.histories import recent_items
 from larder_training.recommender.log import Log
 from larder_training.recommender.model import HISTORY_SLOTS, USER_SLOTS, Fitted
 from larder_training.recommender.ranking import Rows
@@ -88,19 +89,6 @@ def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Row
         user, item, place = recent_items(log.take(block), slots)
         rows.items[user, used[user] + place] = item
     return rows
-
-
-def recent_items(log: Log, slots: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Each user's latest ``slots`` different items: user, item and place (0 the newest), three arrays of one length."""
-    pair = log.user[::-1].astype(np.int64) * len(log.items) + log.item[::-1]
-    kept, newest = np.unique(pair, return_index=True)  # the first in reversed time is the latest
-    user, item = kept // len(log.items), kept % len(log.items)
-    order = np.lexsort((newest, user))
-    user, item = user[order], item[order]
-    starts = np.searchsorted(user, user)
-    place = np.arange(len(user)) - starts
-    keep = place < slots
-    return user[keep], item[keep], place[keep]
 
 
 def _stack(known: Rows, popular: Rows, segments: NDArray[np.int64]) -> Rows:

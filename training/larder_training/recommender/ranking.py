@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder.tables import EMPTY
+from larder_training.recommender.sparse_rows import place_within
 
 NOTHING: Final = -1  # an item number in a list that is shorter than asked for
 CELLS: Final = 2**23  # of a dense block of scores: 64 MiB
@@ -119,7 +120,7 @@ def _fill_rows(scores: NDArray[np.float32], items: NDArray[np.uint32], halves: N
     row, column = np.nonzero(reach)
     stored = scores[reach].astype(np.float16)
     order = np.lexsort((-stored.astype(np.float32), row))  # stable: columns stay ascending among equals
-    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    rank = place_within(row)
     used = (rank < width) & (stored[order] > 0)
     items[row[used], rank[used]] = column[order][used]
     halves[row[used], rank[used]] = stored[order][used]

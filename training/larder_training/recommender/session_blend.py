@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.histories import recent_items
+from larder_training.recommender.histories import weigh_histories
 from larder_training.recommender.learner import ItemToItem, Learner, Material
 from larder_training.recommender.sparse_rows import strongest
 
@@ -28,7 +28,7 @@ class Transitions:
             if not isinstance(scorer, ItemToItem):
                 raise TypeError(f"{learner} gives no item-to-item table: blend its scores by user in place of this.")
             tables.append((weight, scorer.matrix))
-        return ItemToItem(blend_tables(tables, self.width), recent_items(material.log, self.history_decay))
+        return ItemToItem(blend_tables(tables, self.width), weigh_histories(material.log, self.history_decay))
 
 
 def blend_tables(tables: Sequence[tuple[float, sp.csr_array]], width: int) -> sp.csr_array:

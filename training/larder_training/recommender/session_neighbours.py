@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.affinity import seen_pairs
-from larder_training.recommender.histories import recent_items
+from larder_training.recommender.histories import weigh_histories
 from larder_training.recommender.learner import Material
 from larder_training.recommender.sparse_rows import strongest
 
@@ -34,7 +34,7 @@ class SessionNeighbours:
         lengths = np.maximum(np.diff(had.indptr), 1)
         compared = (sp.diags_array(lengths**-0.5) @ had @ sp.diags_array(rarity)).T.tocsr()
         advance(items)
-        return Neighbourhoods(had, compared, recent_items(material.log, self.history_decay), self.neighbours)
+        return Neighbourhoods(had, compared, weigh_histories(material.log, self.history_decay), self.neighbours)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

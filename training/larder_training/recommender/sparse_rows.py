@@ -1,4 +1,4 @@
-"""Sparse matrices: rows cut to their largest entries, sums within a bound of memory, diagonals."""
+"""Sparse matrices: rows cut to their largest entries, places within rows, sums within a bound of memory, diagonals."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -31,6 +31,15 @@ def _largest(values: NDArray[np.floating], width: int) -> NDArray[np.bool_]:
     ties = np.flatnonzero(values == bound)
     chosen[ties[: width - int(chosen.sum())]] = True
     return chosen
+
+
+def place_within(rows: NDArray[np.integer]) -> NDArray[np.int64]:
+    """int64 ``[entries]``: each entry's place in its row, 0 the first.
+
+    ``rows`` ``[entries]`` are the numbers of the entries' rows, none below 0; those of one row stand together.
+    """
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    return np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
 
 
 class Accumulator:

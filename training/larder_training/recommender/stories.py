@@ -10,8 +10,8 @@ from larder.recommender import EVERYONE, Query
 from larder.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.vocabulary import Vocabulary
+from larder_training.recommender.histories import recent_items
 from larder_training.recommender.log import Log
-from larder_training.recommender.outputs import recent_items
 from larder_training.recommender.probes import open_tables, open_vocabulary
 from larder_training.recommender.segments import Segments
 

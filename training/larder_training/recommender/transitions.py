@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.histories import Histories, recent_items
+from larder_training.recommender.histories import Histories, weigh_histories
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.sparse_rows import Accumulator, strongest
@@ -56,7 +56,7 @@ class CoVisitation:
         counts = count_pairs(material.log, material.now, self, advance)
         rows = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), np.finfo(np.float32).tiny)
         counts.data *= np.repeat(rows**-self.row_exponent, np.diff(counts.indptr)).astype(counts.dtype)
-        return ItemToItem(strongest(counts, self.width), recent_items(material.log, self.history_decay))
+        return ItemToItem(strongest(counts, self.width), weigh_histories(material.log, self.history_decay))
 
 
 def count_pairs(

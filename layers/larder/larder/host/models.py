@@ -1,52 +1,25 @@
-"""Models, opened on demand, swapped when the pointer moves, and kept within a bound."""
+"""Which release of a model answers: the pointer, followed, and what answers where it leads nowhere."""
 
 import logging
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Final, Generic, NoReturn, Protocol, TypeVar
+from typing import Generic, NoReturn
 
-from larder import live, manifest
+from larder import live
 from larder.cold import cold_start
-from larder.errors import MissingObject, NotFound, NotReady, ReleaseError, RequestError, StoreError
-from larder.host.cache import DiskCache
+from larder.errors import MissingObject, NotFound, NotReady, RequestError, StoreError
 from larder.host.files import ReleaseFiles
+from larder.host.releases import Releases, Served, T
 from larder.live import Live
-from larder.manifest import Kind, Manifest
-from larder.names import MANIFEST, check_model, check_release, file_key, live_key, models_prefix
+from larder.manifest import Kind
+from larder.names import check_model, check_release, live_key, models_prefix
 from larder.store import Blob, Store
 
-REJECTED: Final = "rejected.json"
-_ROUTES: Final = {"classifier": "POST /v1/models/{}/classify", "recommender": "GET /v1/models/{}/recommend"}
-
 _log = logging.getLogger(__name__)
-
-
-class Opened(Protocol):
-    """What a release is opened as: a classifier, a recommender."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory that it holds."""
-
-    def close(self) -> None:
-        """Gives up what does not go with the object itself. Called when the host is closed."""
-
-
-T = TypeVar("T", bound=Opened)
-
-
-@dataclass(frozen=True, slots=True)
-class Served(Generic[T]):
-    """An opened release. It stays usable for as long as it is referred to, whatever goes live meanwhile."""
-
-    manifest: Manifest
-    value: T
-    files: ReleaseFiles = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -64,12 +37,8 @@ class ModelHost(Generic[T]):
 
     A pointer is asked for again, conditionally, at most every ``refresh_seconds``: by one thread, which also opens
     what is new, while the others are answered by what they had. A release that does not open never replaces one that
-    serves; where nothing serves yet, the one before it does. It is logged and tried again at the next refresh. Opened
-    releases are kept up to ``max_bytes`` (by ``nbytes``), downloaded files likewise on disk; the least recently used
-    goes first, the one just asked for never.
-
-    A release that is replaced or evicted is not closed under those who still answer from it: the host forgets it, and
-    Python frees it with the last reference (maps and sessions go with their objects).
+    serves; where nothing serves yet, the one before it does. It is logged and tried again at the next refresh. What is
+    opened is kept up to ``max_bytes``, and so are downloaded files (``releases.Releases``).
     """
 
     def __init__(
@@ -84,16 +53,11 @@ class ModelHost(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._kind = kind
-        self._open_release = open_release
-        self._cache = DiskCache(cache_dir, max_bytes)
-        self._max_bytes = max_bytes
+        self._releases = Releases(store, kind, open_release, cache_dir=cache_dir, max_bytes=max_bytes)
         self._refresh_seconds = refresh_seconds
         self._clock = clock
-        self._lock = Lock()  # of the two collections below, held for moments
+        self._lock = Lock()  # of the collection below, held for moments
         self._lines: dict[str, _Line] = {}
-        self._kept: OrderedDict[tuple[str, str], Served[T]] = OrderedDict()
-        self._opening = Lock()  # one release opens at a time: that bounds the peak of memory too
 
     def get(self, model: str, *, release: str | None = None, key: str | None = None) -> Served[T]:
         """The release that answers the caller with the stable key ``key``, or the ``release`` that a request names.
@@ -104,8 +68,8 @@ class ModelHost(Generic[T]):
         """
         check_model(model)
         if release is None:
-            return self._get(model, self._live(model).choose(key))
-        return self._find(model, check_release(release)) or self._get_named(model, release)
+            return self._releases.get(model, self._live(model).choose(key))
+        return self._releases.get_named(model, check_release(release))
 
     def models(self) -> list[str]:
         """The names of all models in the store, of either kind; raises StoreError for a role that may not list."""
@@ -125,12 +89,8 @@ class ModelHost(Generic[T]):
     def close(self) -> None:
         """Closes every opened release. Only for when nobody asks any more."""
         with self._lock:
-            kept = list(self._kept.values())
-            self._kept.clear()
             self._lines.clear()
-        for served in kept:
-            served.value.close()
-            served.files.close()
+        self._releases.close()
 
     def _live(self, model: str) -> Live:
         with self._lock:
@@ -180,7 +140,7 @@ class ModelHost(Generic[T]):
         """
         pointer = live.parse(blob.data)
         try:
-            self._get(model, pointer.stable)
+            self._releases.get(model, pointer.stable)
         except Exception as error:
             if not cold or not _is_of_the_release(error):
                 raise
@@ -188,7 +148,7 @@ class ModelHost(Generic[T]):
         if pointer.canary is None:
             return pointer, blob.etag
         try:
-            self._get(model, pointer.canary)
+            self._releases.get(model, pointer.canary)
         except Exception:  # noqa: BLE001  # whatever ONNX Runtime raises, stable answers in the canary's place
             _log.warning("%s: the canary %s does not open", model, pointer.canary, exc_info=True)
             return replace(pointer, canary=None, canary_percent=0), ""  # no ETag: the next refresh tries again
@@ -197,10 +157,10 @@ class ModelHost(Generic[T]):
     def _fall_back(self, model: str, pointer: Live, error: Exception) -> Live:
         """Opens ``previous`` in place of ``stable``; raises ``error`` where that cannot answer either."""
         previous = pointer.previous
-        if previous is None or self._is_rejected(model, previous):
+        if previous is None or self._releases.is_rejected(model, previous):
             raise error
         try:
-            self._get(model, previous)
+            self._releases.get(model, previous)
         except Exception as another:
             raise error from another
         _log.warning(
@@ -216,74 +176,6 @@ class ModelHost(Generic[T]):
         if exists:
             raise NotReady(f"No release of model {model} is live yet: publish one, or wait for its rollout to end.")
         raise NotFound(f"There is no model {model!r}: GET /v1/models lists those that exist.")
-
-    def _find(self, model: str, release: str) -> Served[T] | None:
-        with self._lock:
-            served = self._kept.get((model, release))
-            if served is not None:
-                self._kept.move_to_end((model, release))
-            return served
-
-    def _get(self, model: str, release: str) -> Served[T]:
-        served = self._find(model, release)
-        if served is not None:
-            return served
-        with self._opening:
-            served = self._find(model, release)  # another thread may have opened it while we waited
-            if served is None:
-                served = self._open(self._manifest(model, release))
-                self._keep(served)
-            return served
-
-    def _get_named(self, model: str, release: str) -> Served[T]:
-        try:
-            self._store.size(file_key(model, release, MANIFEST))
-        except MissingObject as error:
-            raise NotFound(
-                f"Model {model!r} has no release {release!r}: GET /v1/models/{model}/releases lists them."
-            ) from error
-        if self._is_rejected(model, release):
-            raise NotFound(f"Release {release} of {model} was rejected: GET /v1/models/{model}/releases tells why.")
-        return self._get(model, release)
-
-    def _is_rejected(self, model: str, release: str) -> bool:
-        try:
-            self._store.size(file_key(model, release, REJECTED))
-        except MissingObject:
-            return False
-        return True
-
-    def _manifest(self, model: str, release: str) -> Manifest:
-        with cold_start.measured("pointer"):
-            found = manifest.parse(self._store.get(file_key(model, release, MANIFEST)).data)
-        if (found.model, found.release) != (model, release):
-            raise ReleaseError(
-                f"The manifest of {model}/{release} is {found.model}/{found.release}'s: publish that where it belongs."
-            )
-        if found.kind != self._kind:
-            route = _ROUTES[found.kind].format(model)
-            raise NotFound(f"Model {model} is a {found.kind}, not a {self._kind}: ask it by {route}.")
-        return found
-
-    def _open(self, found: Manifest) -> Served[T]:
-        files = ReleaseFiles(self._store, found, self._cache)
-        begun = time.perf_counter()
-        try:
-            return Served(found, self._open_release(files), files)
-        except BaseException:
-            files.close()
-            raise
-        finally:
-            cold_start.add("files", files.seconds)
-            cold_start.add("session", time.perf_counter() - begun - files.seconds)
-
-    def _keep(self, served: Served[T]) -> None:
-        with self._lock:
-            self._kept[served.manifest.model, served.manifest.release] = served
-            excess = sum(kept.value.nbytes for kept in self._kept.values()) - self._max_bytes
-            while excess > 0 and len(self._kept) > 1:
-                _, evicted = self._kept.popitem(last=False)
-                excess -= evicted.value.nbytes
 
 
 def _is_of_the_release(error: Exception) -> bool:

@@ -3,8 +3,9 @@ popular among people like him.
 """
 
 from larder.recommender.answer import ALL_USERS, Answer, Because, Recommendation
-from larder.recommender.model import MAX_CLICKS, Recommender
+from larder.recommender.model import Recommender
 from larder.recommender.query import Promotion, Query
+from larder.recommender.reading import MAX_CLICKS
 from larder.recommender.request import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
 from larder.recommender.segments import EVERYONE, bin_text, segment_text
 

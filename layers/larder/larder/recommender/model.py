@@ -1,4 +1,4 @@
-"""The recommender: rows of precomputed tables, summed, ruled and explained for each request."""
+"""The recommender: what the tables say, chosen from, ruled and explained for each request."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -11,46 +11,29 @@ from larder.recommender.answer import Answer, Because, Recommendation
 from larder.recommender.explaining import Chosen, explain, of_segment
 from larder.recommender.promotions import places, spread
 from larder.recommender.query import Promotion, Query, check_ranked
+from larder.recommender.reading import Tables
 from larder.recommender.ruling import Ruling
-from larder.recommender.scoring import Click, Evidence, Shares, best_first, split_user_row, weighted
-from larder.recommender.segments import Profile, most_specific_first, typed_profile
+from larder.recommender.scoring import Evidence, Shares, best_first
+from larder.recommender.segments import Profile, typed_profile
 from larder.serving import RecommenderServing
-from larder.tables import DenseTable, KeyedTable, MappedFile, Reader
+from larder.tables import Reader
 from larder.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # rules are loaded where a filter is first used
     from larder.rules import Predicate
 
-MAX_CLICKS: Final = 100
 LOCAL_BYTES: Final = 64 * 2**20
-SEGMENTS: Final = 256
 NAMES: Final = 2**14  # at most 3 MB; to read a name anew takes as long as four look-ups
 
 
 class Recommender:
     """One opened release. Pure reading: the same query gives the same answer, from any thread."""
 
-    def __init__(
-        self,
-        serving: RecommenderServing,
-        items: Vocabulary,
-        neighbours: DenseTable,
-        users: KeyedTable | None,
-        segments: KeyedTable,
-        transitions: DenseTable | None = None,
-        *,
-        far: bool = False,
-    ) -> None:
-        """``far``: a read of ``neighbours`` is a round trip, so the rows that one answer needs are fetched at once."""
+    def __init__(self, serving: RecommenderServing, items: Vocabulary, tables: Tables) -> None:
         self._serving = serving
         self._items = items
-        self._neighbours = neighbours
-        self._transitions = transitions
-        self._users = users
-        self._segments = segments
-        self._segment = lru_cache(SEGMENTS)(self._popular)  # the few that most users belong to
+        self._tables = tables
         self._name = lru_cache(NAMES)(items.id)  # one item is recommended often, and speaks for many in one answer
-        self._far = far
         self._ruling = Ruling(items, serving.rules)
 
     @classmethod
@@ -72,23 +55,12 @@ class Recommender:
 
         Raises InvalidTable where a file is not what ``serving`` says, InvalidManifest where a rule does not fit.
         """
-        users, transitions = serving.users, serving.transitions
-        neighbours = reader(serving.neighbours.file)
-        return cls(
-            serving,
-            Vocabulary.open(reader(serving.items_file)),
-            DenseTable.open(neighbours, serving.neighbours),
-            KeyedTable.open(reader(users.file), users) if users else None,
-            KeyedTable.open(reader(serving.segments.file), serving.segments),
-            DenseTable.open(reader(transitions.file), transitions) if transitions else None,
-            far=not isinstance(neighbours, MappedFile),
-        )
+        return cls(serving, Vocabulary.open(reader(serving.items_file)), Tables.open(serving, reader))
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory and page cache that this release holds."""
-        tables = (self._neighbours, self._transitions, self._segments, self._users)
-        return self._items.nbytes + sum(table.nbytes for table in tables if table is not None)
+        return self._items.nbytes + self._tables.nbytes
 
     def close(self) -> None:
         """Nothing is held that does not go with this object: maps go with the last view of them."""
@@ -101,7 +73,7 @@ class Recommender:
         """
         profile = self._checked(query)
         seen = self._seen(query)
-        evidence, segments = self._evidence(query, profile, seen)
+        evidence, segments = self._tables.evidence(query.user, profile, seen)
         shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
         taken = self._numbers(query.exclude) | (set() if shown else set(seen))
         promoted: list[list[Chosen]] = []
@@ -120,7 +92,7 @@ class Recommender:
         """
         check_ranked(items)
         profile = self._checked(query)
-        evidence, _ = self._evidence(query, profile, self._seen(query))
+        evidence, _ = self._tables.evidence(query.user, profile, self._seen(query))
         numbers = [self._items.number(item) for item in items]
         known = [number for number in numbers if number is not None]
         known.sort(key=lambda number: -evidence.totals.get(number, 0.0))
@@ -138,7 +110,7 @@ class Recommender:
         number = None if query.item is None else self._items.number(query.item)
         if number is None or query.item is None:
             raise NotFound(f"This model knows no item {query.item!r:.80}: use an id that it was trained with.")
-        totals = dict(zip(*self._neighbours.row(number), strict=True))
+        totals = dict(zip(*self._tables.neighbours.row(number), strict=True))
         taken = self._numbers(query.exclude) | {number}
         allowed = self._ruling.allowed(query.filter, query.filter_values)
         because = Because("item", items=(query.item,))
@@ -163,48 +135,6 @@ class Recommender:
         numbers = (self._items.number(item) for item in ids)
         return {number for number in numbers if number is not None}
 
-    def _evidence(
-        self, query: Query, profile: Profile, seen: Sequence[int]
-    ) -> tuple[Evidence, Iterator[tuple[str, Shares]]]:
-        """What the rows say, and all segments of the user, most specific first, read as they are asked for."""
-        user = self._user(query.user)
-        clicked = seen[: min(self._serving.session_length, MAX_CLICKS)]
-        clicks = self._clicks(clicked, user[1] if user else ())
-        segments = self._segments_of(profile)
-        first = next(segments, None)
-        return Evidence.of(user, clicks, self._revisits(clicked), first), chain([first] if first else [], segments)
-
-    def _user(self, user: str | None) -> tuple[Shares, Sequence[int]] | None:
-        row = self._users.lookup(user) if self._users is not None and user is not None else None
-        if row is None:
-            return None
-        recommended, recent = split_user_row(row, self._serving.user_slots)
-        return weighted(self._serving.weights["user"], recommended), recent
-
-    def _clicks(self, clicked: Sequence[int], recent: Sequence[int]) -> list[Click]:
-        """The rows of ``clicked``, newest first: of the neighbours, then of the transitions."""
-        serving, weights = self._serving, self._serving.weights
-        if self._far and recent:
-            self._neighbours.rows([*clicked, *recent])  # one round trip now; explaining finds its rows kept
-        clicks = _clicks_in(self._neighbours, clicked, weights["session"], serving.session_decay)
-        if self._transitions is not None and (weight := weights.get("transition", 0.0)):
-            clicks += _clicks_in(self._transitions, clicked, weight, serving.transition_decay)
-        return clicks
-
-    def _revisits(self, clicked: Sequence[int]) -> list[tuple[int, float]]:
-        weight, decay = self._serving.weights.get("revisit", 0.0), self._serving.revisit_decay
-        return [(number, weight * decay**k) for k, number in enumerate(clicked)] if weight else []
-
-    def _popular(self, text: str) -> Shares | None:
-        row = self._segments.lookup(text)
-        return None if row is None else weighted(self._serving.weights["segment"], row)
-
-    def _segments_of(self, profile: Profile) -> Iterator[tuple[str, Shares]]:
-        for text in most_specific_first(self._serving.segments_by, profile, self._serving.profile):
-            shares = self._segment(text)
-            if shares is not None:
-                yield text, shares
-
     def _promoted(self, promotion: Promotion, wanted: int, evidence: Evidence, taken: set[int]) -> list[Chosen]:
         """The promotion's items that are shown, best score first; they obey the release's rules and its own filter."""
         if promotion.filter is not None:
@@ -219,7 +149,7 @@ class Recommender:
         return _choose(((number, because) for number in chain(scored, pool)), wanted, taken, allowed)
 
     def _answer(self, chosen: Sequence[Chosen], evidence: Evidence, columns: Sequence[str]) -> Answer:
-        explained = explain(chosen, evidence, self._neighbours.among, self._name)
+        explained = explain(chosen, evidence, self._tables.neighbours.among, self._name)
         totals, items, name = evidence.totals, self._items, self._name
         return Answer(
             tuple(
@@ -232,11 +162,6 @@ class Recommender:
                 for (number, _), because in zip(chosen, explained, strict=True)
             )
         )
-
-
-def _clicks_in(table: DenseTable, clicked: Sequence[int], weight: float, decay: float) -> list[Click]:
-    rows = table.rows(clicked) if clicked else []
-    return [Click(number, weight * decay**k, row) for k, (number, row) in enumerate(zip(clicked, rows, strict=True))]
 
 
 def _candidates(evidence: Evidence, segments: Iterator[tuple[str, Shares]], wanted: int) -> Iterator[Chosen]:

@@ -12,11 +12,11 @@ from typing import Final, TypeVar
 
 from larder import live
 from larder.errors import InvalidManifest, InvalidRequest, MissingObject, NotFound
-from larder.host.models import REJECTED
 from larder.live import Live
 from larder.manifest import Manifest, dump, parse
 from larder.names import (
     MANIFEST,
+    REJECTED,
     check_file,
     check_model,
     check_release,

@@ -11,10 +11,9 @@ from typing import Final, Literal
 
 from larder import live, manifest
 from larder.errors import Conflict, LarderError, MissingObject, NotFound, ReleaseError, StoreError, Unanswered
-from larder.host.models import REJECTED
 from larder.live import Live
 from larder.manifest import Manifest
-from larder.names import MANIFEST, file_key, live_key
+from larder.names import MANIFEST, REJECTED, file_key, live_key
 from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan, why_not
 from larder.rollout.verify import read_manifest, verify
 from larder.store import Store
