@@ -28,13 +28,14 @@ def main() -> None:
     parser.add_argument("--part", choices=("users", "items", "both"), default="both")
     parser.add_argument("--period", choices=("test", "validation"), default="test")
     parser.add_argument("--gamma", type=float, help="fill_cold's [default: chosen on the validation period]")
+    parser.add_argument("--width", type=int, default=200, help="items that each item's regression looks at [200]")
     options = parser.parse_args()
     folder = options.folder
     files = {name: folder / f"{name}.csv" for name in ("items", "users")}
     data = read(RecommenderOptions(folder / "interactions.csv", "shop", **files), Progress(quiet=True))
     split = temporal_split(data.log)
-    validation = Period.of(data, split.validation, split.test)
-    test = Period.of(data, split.test, split.end) if options.period == "test" else validation
+    validation = Period.of(data, split.validation, split.test, options.width)
+    test = Period.of(data, split.test, split.end, options.width) if options.period == "test" else validation
     if options.part != "items":
         users(validation, test)
     if options.part != "users":

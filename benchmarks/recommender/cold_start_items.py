@@ -15,7 +15,6 @@ from larder_training.recommender.baselines import popularity
 from larder_training.recommender.cold_items import fill_cold
 from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.learner import ItemToItem
-from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import Log
 from larder_training.recommender.sparse_rows import with_diagonal
 from larder_training.recommender.split import known_users
@@ -111,7 +110,7 @@ class Shelf:
 @cache
 def linear_of(period: Period, log: Log) -> ItemToItem:
     """The linear model of a log."""
-    return LinearModel().fit(period.material(log))
+    return period.linear(log)
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from larder_training.recommender.affinity import affinities, event_strengths
 from larder_training.recommender.catalogue import align
 from larder_training.recommender.data import Data
-from larder_training.recommender.learner import Material
+from larder_training.recommender.learner import ItemToItem, Material
+from larder_training.recommender.linear import LinearModel, Regression
 from larder_training.recommender.log import Log
 from larder_training.recommender.metrics import Values, bootstrap, by_user, hits
 from larder_training.recommender.ranking import rank
@@ -28,17 +29,22 @@ Results = dict[str, Values]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Period:
-    """What is known at ``now``, and what people did then until the period's end."""
+    """What is known at ``now``, and what people did then until the period's end; ``width`` is of regressions."""
 
     data: Data
     history: Log
     later: Log
     now: int
+    width: int
 
     @classmethod
-    def of(cls, data: Data, now: int, end: int) -> "Period":
+    def of(cls, data: Data, now: int, end: int, width: int) -> "Period":
         """From ``now`` to ``end``, epoch seconds."""
-        return cls(data, data.log.between(0, now), data.log.between(now, end), now)
+        return cls(data, data.log.between(0, now), data.log.between(now, end), now, width)
+
+    def linear(self, log: Log) -> ItemToItem:
+        """The linear model of a part of the history."""
+        return LinearModel(Regression(width=self.width)).fit(self.material(log))
 
     def material(self, log: Log) -> Material:
         """Of a part of the history."""

@@ -14,7 +14,6 @@ from larder_training.recommender.affinity import affinities, event_strengths, pr
 from larder_training.recommender.baselines import popularity
 from larder_training.recommender.histories import recent_items
 from larder_training.recommender.learner import ItemToItem
-from larder_training.recommender.linear import LinearModel
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.metrics import Values
 from larder_training.recommender.model import unit
@@ -87,7 +86,7 @@ class Fold:
         history, data = period.history, period.data
         held = np.random.default_rng(0).integers(0, FOLDS, len(history.users)) == fold
         log = history.where(~held[history.user])
-        linear = LinearModel().fit(period.material(log))
+        linear = period.linear(log)
         user, item, place = recent_items(history, max(KNOWN))
         enough = np.bincount(user, minlength=len(held)) == max(KNOWN)
         latest = sp.csr_array((np.ones(len(user), bool), (user, item)), shape=(len(held), len(history.items)))

@@ -16,10 +16,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.learner import ItemToItem, Material
-from larder_training.recommender.linear import USER_EXPONENT, gram, gram_diagonal
+from larder_training.recommender.linear import USER_EXPONENT, gram_diagonal, gram_factors
+from larder_training.recommender.ranking import in_blocks
 from larder_training.recommender.sparse_rows import strongest, with_diagonal
 
 WIDTH: Final = 500
+_ROWS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,22 @@ class CoOccurrence:
 def co_occurring(affinity: sp.csr_array, settings: CoOccurrence) -> sp.csr_array:
     """Float64 ``[items, items]`` with a zero diagonal: entry ``[i, j]`` is what item i says for item j.
 
-    Memory: 24 bytes for each pair of items that co-occurs, while it is made.
+    Memory: 24 bytes for each entry that is kept, and the rows of 256 items a core before they are cut.
     """
-    product = gram(affinity, settings.user_exponent)
-    scale = _scale(product.diagonal().astype(np.float64), -settings.item_exponent)
-    product.setdiag(0)
-    product.eliminate_zeros()
-    return sp.csr_array(sp.diags_array(scale) @ strongest(product, settings.width).astype(np.float64))
+    left, right = gram_factors(affinity, settings.user_exponent)
+    scale = _scale(gram_diagonal(affinity, settings.user_exponent), -settings.item_exponent)
+    found: dict[int, sp.csr_array] = {}
+
+    def fill(start: int, end: int) -> None:
+        product = (left[start:end] @ right).astype(np.float32)
+        itself = product.indices == np.repeat(np.arange(start, end), np.diff(product.indptr))
+        product.data[itself] = 0
+        product.eliminate_zeros()
+        found[start] = strongest(product, settings.width).astype(np.float64)
+
+    in_blocks(affinity.shape[1], _ROWS, fill)
+    rows = sp.vstack([found[start] for start in sorted(found)], format="csr")
+    return sp.csr_array(sp.diags_array(scale) @ rows)
 
 
 def own_entries(affinity: sp.csr_array, settings: CoOccurrence) -> NDArray[np.float64]:

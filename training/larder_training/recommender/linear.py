@@ -129,13 +129,18 @@ def _column(
 
 def gram(affinity: sp.csr_array, exponent: float) -> sp.csr_array:
     """G = X'DX, float32 ``[items, items]``: how often items co-occur, a user of n items weighing ``n**-exponent``."""
-    matrix, weights = _weighed(affinity, exponent)
-    weighted = sp.diags_array(weights) @ matrix
-    # Rows by rows: as columns by columns, it would be turned into rows once more.
-    product: sp.csr_array = weighted.T.tocsr() @ matrix
+    left, right = gram_factors(affinity, exponent)
+    product: sp.csr_array = left @ right
     product.data = product.data.astype(np.float32)
     product.sort_indices()
     return product
+
+
+def gram_factors(affinity: sp.csr_array, exponent: float) -> tuple[sp.csr_array, sp.csr_array]:
+    """X'D ``[items, users]`` and X, whose product is ``gram`` but for its precision: for some of its rows at a time."""
+    matrix, weights = _weighed(affinity, exponent)
+    # Rows by rows: as columns by columns, the product would be turned into rows once more.
+    return (sp.diags_array(weights) @ matrix).T.tocsr(), matrix
 
 
 def gram_diagonal(affinity: sp.csr_array, exponent: float) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from larder_training.recommender.bench import ndcg
 from larder_training.recommender.choices import Choices, rarity
 from larder_training.recommender.co_occurrence import CoOccurrence
 from larder_training.recommender.folds import MIN_USERS, Fold
-from larder_training.recommender.item_matrix import name_of
+from larder_training.recommender.item_matrix import MatrixLearner, name_of
 from larder_training.recommender.lessons import Teacher
 from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import DAY
@@ -33,7 +33,7 @@ _RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
 _ITEM_EXPONENTS: Final = (0.0, 0.25, 0.5, 0.75)
 _REPEATS: Final = (0.1, 0.3, 1.0, 3.0)
 _TRENDS: Final = (1.0, 3.0, 7.0, 30.0, 90.0, None)
-_QUICK_WIDTH: Final = 100  # of regressions that only compare weights of events and half-lives
+_QUICK_WIDTH: Final = 100  # of regressions that only compare other choices
 _SHORTEST: Final = 16  # half-lives below this part of the history are not tried, for the matrix
 _SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6)
 _SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -80,26 +80,26 @@ class Tuner(Search):
         """How the item-item matrix is learnt, each way with its usual settings: the simplest that is as good as the
         best, within noise. The other may still join it as a further source.
         """
-        tried: list[tuple[Choices, Values, int]] = []
+        tried: list[tuple[MatrixLearner, Values, int]] = []
         for base in (self.choices.matrix, CoOccurrence()):
             if self.trials.spent() or name_of(base) in self.options.without:
                 continue
-            choices = replace(self.choices, matrix=base)
-            values = self.values(choices, "known")
-            tried.append((choices, values, self.trials.add("matrix", name_of(base), "known", values)))
+            values = self.values(replace(self.choices, matrix=_quick(base)), "known")
+            tried.append((base, values, self.trials.add("matrix", name_of(base), "known", values)))
         if tried:
             best = max(tried, key=lambda each: float(each[1].mean()))[1]
-            self.choices, _, number = next(each for each in reversed(tried) if within_noise(each[1], best))
+            base, _, number = next(each for each in reversed(tried) if within_noise(each[1], best))
+            self.choices = replace(self.choices, matrix=base)
             self.trials.keep(number)
 
     def _choose_matrix(self) -> None:
         base = self.choices.matrix
-        if isinstance(base, Regression):  # one that only compares weights of events and half-lives may be quick
-            self.choices = replace(self.choices, matrix=replace(base, width=min(_QUICK_WIDTH, base.width)))
+        self.choices = replace(self.choices, matrix=_quick(base))
         history = self.benches[-1].fold.history
         if not self.options.event_weights and len(history.events) > 1:
             self.best_of("event_weights", [self.choices, replace(self.choices, event_weights=rarity(history))])
         self._choose_half_life()
+        self.choices = replace(self.choices, matrix=base)
         if isinstance(base, Regression):
             settings = [replace(base, ridge=ridge) for ridge in _RIDGES]
             self.climb("ridge", [replace(self.choices, matrix=each) for each in settings], 1)
@@ -205,6 +205,11 @@ class Tuner(Search):
     def _ages(self, grid: Iterable[float | None], shortest: float) -> list[float | None]:
         """Half-lives of the grid that can make a difference within the history."""
         return [age for age in grid if age is None or shortest <= age <= self._span]
+
+
+def _quick(matrix: MatrixLearner) -> MatrixLearner:
+    """What compares ways of learning, weights of events and half-lives as well, and is sooner fitted."""
+    return replace(matrix, width=min(_QUICK_WIDTH, matrix.width)) if isinstance(matrix, Regression) else matrix
 
 
 def choose_prior(
