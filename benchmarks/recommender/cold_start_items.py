@@ -16,7 +16,7 @@ from larder_training.recommender.cold_items import fill_cold
 from larder_training.recommender.content import ContentNeighbours
 from larder_training.recommender.learner import ItemToItem
 from larder_training.recommender.log import Log
-from larder_training.recommender.sparse_rows import with_diagonal
+from larder_training.recommender.sparse_rows import place_within, with_diagonal
 from larder_training.recommender.split import known_users
 
 GAMMAS: Final = (0.5, 1.0, 2.0)
@@ -65,7 +65,7 @@ class Shelf:
         log = self.period.history
         newest = np.lexsort((-np.arange(len(log)), log.item))
         place = np.empty(len(log), np.int64)
-        place[newest] = np.arange(len(log)) - np.searchsorted(log.item[newest], log.item[newest])
+        place[newest] = place_within(log.item[newest])
         return log.where(~self.held[log.item] | (place < n))
 
     def ndcg(self, logs: Mapping[int, Log], gamma: float) -> float:

@@ -1,4 +1,4 @@
-"""Three real shops as the files that ``larder train recommender`` reads."""
+"""Three real shops, or any other, as the files that ``larder train recommender`` reads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +49,11 @@ def taobao(out: Path) -> RecommenderOptions:
         out / "items.csv"
     )
     return _options(out, "taobao", "items")
+
+
+def folder(path: Path) -> RecommenderOptions:
+    """A shop's interactions.csv, and its items.csv and users.csv where they are, as the examples' converters write."""
+    return _options(path, path.name, *(name for name in ("items", "users") if (path / f"{name}.csv").exists()))
 
 
 def _renamed(table: pl.DataFrame, key: str, name: str) -> pl.DataFrame:

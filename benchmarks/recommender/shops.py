@@ -2,6 +2,7 @@
 
     python benchmarks/recommender/shops.py                              all shops
     python benchmarks/recommender/shops.py online-retail --ablate       what each signal is worth
+    python benchmarks/recommender/shops.py --folder FOLDER              any shop, as an example's converter writes it
 
 Everything is chosen on the validation period (the tenth of the events before the last tenth), fitted again to all that
 came before the test period, and measured on the test period, once. Every item of the catalogue is ranked for every user
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from implicit_peers import SPACES, recommend, tune
 from larder_lists import SIGNALS, Lists, larder
-from shop_files import SHOPS
+from shop_files import SHOPS, folder
 
 from larder_training.progress import Progress
 from larder_training.recommender.affinity import affinities, event_strengths
@@ -43,6 +44,9 @@ def main() -> None:
     """Prints a table a shop."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shops", nargs="*", choices=[*SHOPS, []], help="Default: all.")
+    parser.add_argument(
+        "--folder", type=Path, help="With interactions.csv, items.csv and users.csv, in place of shops."
+    )
     parser.add_argument("--trials", type=int, default=40, help="Of each of implicit's models. Default: 40.")
     parser.add_argument("--models", nargs="*", choices=SPACES, default=[*SPACES], help="Of implicit. Default: all.")
     parser.add_argument("--ablate", action="store_true", help="Larder without each of its signals, in place of peers.")
@@ -50,9 +54,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="Of Larder's search at most. Default: 10.")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    for name in given.shops or SHOPS:
+    for name in [given.folder.name] if given.folder else given.shops or SHOPS:
         with tempfile.TemporaryDirectory(prefix="larder-") as scratch:
-            options = replace(SHOPS[name](Path(scratch)), minutes=given.minutes)
+            found = folder(given.folder) if given.folder else SHOPS[name](Path(scratch))
+            options = replace(found, minutes=given.minutes)
             data = read(options, Progress(quiet=True))
         split = temporal_split(data.log)
         task = next_items(data.log.between(split.start, split.test), data.log.between(split.test, split.end))

