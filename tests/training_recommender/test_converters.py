@@ -42,7 +42,7 @@ def journey(folder: Path, parquet: bool) -> None:
             "product_id": [55, 56],
             "quantity": [1.0, 0.0],
             "sales_value": [3.86, 0.0],
-            "transaction_timestamp": [datetime(2017, 1, 28, 19, 6, 53), datetime(2017, 1, 28, 19, 6, 54)],
+            "transaction_timestamp": [datetime(2017, 1, 28, 19, 6, second) for second in (53, 54)],  # noqa: DTZ001  # the files have no zone
         },
         "products": {
             "product_id": [55],
