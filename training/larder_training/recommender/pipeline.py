@@ -10,16 +10,17 @@ from larder_training.recommender.baselines import choose_window
 from larder_training.recommender.bench import Bench
 from larder_training.recommender.choices import Choices, start
 from larder_training.recommender.data import Data
-from larder_training.recommender.folds import make_folds, thin
+from larder_training.recommender.folds import Fold, make_folds, thin
 from larder_training.recommender.lessons import Teacher
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.measure import LIVE, Document, Examination
 from larder_training.recommender.model import Attributes, Fitted, fit
 from larder_training.recommender.options import RecommenderOptions
+from larder_training.recommender.segment_prior import Case, choose_prior
 from larder_training.recommender.split import Split, temporal_split
 from larder_training.recommender.tasks import next_items
 from larder_training.recommender.trials import Trials
-from larder_training.recommender.tuning import Tuner, choose_prior
+from larder_training.recommender.tuning import Tuner
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,13 +47,12 @@ class Pipeline:
         begin = start(self.options, (split.validation - split.start) / DAY)
         folds = make_folds(self.thinned, split, begin.session_length, seed)
         benches = [Bench(fold, self.attributes, seed) for fold in folds]
-        tuner = Tuner(benches, self.progress, trials, begin, self.options)
-        choices = tuner.run(self._teacher)
-        last = folds[-1]
-        segments = self.data.segments(last.history)
-        if len(segments.texts) > 1:
-            choices = choose_prior(last, choices, segments, self.data.segment_of(segments), seed, trials)
-        return choices
+        choices = Tuner(benches, self.progress, trials, begin, self.options).run(self._teacher)
+        return choose_prior([self._case(fold) for fold in folds], choices, seed, trials)
+
+    def _case(self, fold: Fold) -> Case:
+        segments = self.data.segments(fold.history)
+        return Case(fold, segments, self.data.segment_of(segments))
 
     def fit(self, now: int, choices: Choices, title: str) -> Fitted:
         """To all events before ``now``, the ranker to what came before them too."""

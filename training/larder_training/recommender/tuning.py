@@ -9,24 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from larder_training.recommender.bench import ndcg
 from larder_training.recommender.choices import Choices, rarity
 from larder_training.recommender.co_occurrence import CoOccurrence
-from larder_training.recommender.folds import MIN_USERS, Fold
+from larder_training.recommender.folds import MIN_USERS
 from larder_training.recommender.item_matrix import MatrixLearner, name_of
 from larder_training.recommender.lessons import Teacher
 from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import DAY
-from larder_training.recommender.model import present_at
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.search import Search, Values
-from larder_training.recommender.segments import Segments, segment_rows
-from larder_training.recommender.served import segment_lists
 from larder_training.recommender.sources import LEARNERS, TRANSITIONS
-from larder_training.recommender.tasks import join, next_items
-from larder_training.recommender.trials import Trials, within_noise
+from larder_training.recommender.trials import within_noise
 
 _HALF_LIVES: Final = (7.0, 30.0, 90.0, 270.0, None)
 _RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
@@ -42,7 +36,6 @@ _REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
 _SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
 _CONTENT: Final = 0.5  # what did best for new items (benchmarks/recommender); users with history cannot tell
 RANKED_USERS: Final = 200_000  # a ranker takes milliseconds of processor time for each user's row
-_PRIORS: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 10_000.0)  # the last is next to everybody's taste
 _DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
 
 
@@ -210,22 +203,3 @@ class Tuner(Search):
 def _quick(matrix: MatrixLearner) -> MatrixLearner:
     """What compares ways of learning, weights of events and half-lives as well, and is sooner fitted."""
     return replace(matrix, width=min(_QUICK_WIDTH, matrix.width)) if isinstance(matrix, Regression) else matrix
-
-
-def choose_prior(
-    fold: Fold, choices: Choices, segments: Segments, segment_of: NDArray[np.int64], seed: int, trials: Trials
-) -> Choices:
-    """Chooses ``prior_users`` by how well segments alone rank for users who are in one; too few choose nothing."""
-    task = join(next_items(fold.history, fold.period), next_items(fold.history, fold.period, known=False))
-    task = task.take(np.flatnonzero(segment_of[task.users] > 0)).sample(seed)
-    if len(task.users) < MIN_USERS:
-        return choices
-    present = present_at(fold.history, fold.now, choices)
-    tried = []
-    for prior in _PRIORS:
-        rows = segment_rows(present, segments, prior, 20)
-        values = ndcg(segment_lists(rows, segment_of[task.users], 20), task)
-        tried.append((float(values.mean()), trials.add("prior_users", prior, "segment", values)))
-    place = int(np.argmax([mean for mean, _ in tried]))
-    trials.keep(tried[place][1])
-    return replace(choices, prior_users=_PRIORS[place])
