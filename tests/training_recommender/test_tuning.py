@@ -17,13 +17,18 @@ from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import DAY, Log
 from larder_training.recommender.model import NO_ATTRIBUTES
 from larder_training.recommender.options import RecommenderOptions
+from larder_training.recommender.sources import USER_NEIGHBOURS
 from larder_training.recommender.split import temporal_split
 from larder_training.recommender.trials import Budget, Trials
-from larder_training.recommender.tuning import RANKED_USERS, Tuner
+from larder_training.recommender.tuning import RANKED_USERS, REGRESSED_USERS, Tuner
 
 MakeLog = Callable[..., Log]
 OPTIONS = RecommenderOptions(
-    Path("log.csv"), "shop", ranker="never", without=("low_rank", "als", "bpr", "content"), minutes=None
+    Path("log.csv"),
+    "shop",
+    ranker="never",
+    without=("low_rank", "als", "bpr", "user_neighbours", "content"),
+    minutes=None,
 )
 
 
@@ -115,6 +120,15 @@ def test_no_minutes_are_kept_where_users_are_too_many_for_a_ranker(make_log: Mak
     for users, first in ((log, "model"), (many, "matrix")):
         _, trials = chosen(users, replace(OPTIONS, ranker="auto"), budget=Budget(60.0, trials=1, first=0.0))
         assert trials.made[0].choice == first
+
+
+def test_users_are_regressed_on_each_other_where_they_are_not_too_many(make_log: MakeLog) -> None:
+    log = visits(make_log, lambda user: shares(user % 4))
+    many = replace(log, users=[*log.users, *(f"v{user}" for user in range(REGRESSED_USERS))])
+    asked = replace(OPTIONS, without=tuple(name for name in OPTIONS.without if name != USER_NEIGHBOURS))
+    for users, tried in ((log, True), (many, False)):
+        _, trials = chosen(users, asked)
+        assert any(trial.choice == f"sources.{USER_NEIGHBOURS}" for trial in trials.made) == tried
 
 
 def test_a_source_that_is_left_out_is_not_tried(make_log: MakeLog) -> None:

@@ -17,7 +17,7 @@ Ranker = Literal["auto", "never"]
 Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
 # What a model may be made of beside a regression: learners (larder_training.recommender.sources), and what the
 # catalogue says of new items, and what a session has seen already.
-SOURCES: Final = ("co_occurrence", "transitions", "low_rank", "als", "bpr", "content", "revisit")
+SOURCES: Final = ("co_occurrence", "transitions", "low_rank", "als", "bpr", "user_neighbours", "content", "revisit")
 RELEASES: Final = Path(".larder/releases")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})

@@ -13,11 +13,13 @@ from larder_training.recommender.co_occurrence import CoOccurrence
 from larder_training.recommender.factors import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.item_matrix import CO_OCCURRENCE, REGRESSION
 from larder_training.recommender.learner import ItemToItem, Learner, Material, Scorer
-from larder_training.recommender.linear import LinearModel
+from larder_training.recommender.linear import LinearModel, Regression
 from larder_training.recommender.low_rank import LowRank
 from larder_training.recommender.transitions import CoVisitation
+from larder_training.recommender.user_neighbours import UserNeighbours
 
 TRANSITIONS: Final = "transitions"
+USER_NEIGHBOURS: Final = "user_neighbours"
 # In the order in which they are tried: the simple ones first.
 LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
     CO_OCCURRENCE: CoOccurrence,
@@ -26,6 +28,7 @@ LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
     "low_rank": partial(LowRank, rank=256),
     "als": partial(AlternatingLeastSquares, regularization=0.1, alpha=10.0),
     "bpr": BayesianPersonalizedRanking,
+    USER_NEIGHBOURS: partial(UserNeighbours, Regression(ridge=1.5, dropout=0.6, width=300), item_exponent=-0.05),
 }
 RANKED: Final = (TRANSITIONS, "als")  # what a ranker hears, whether the blend has taken it or not
 _UNIT_QUANTILE: Final = 0.99

@@ -19,7 +19,7 @@ from larder_training.recommender.linear import Regression
 from larder_training.recommender.log import DAY
 from larder_training.recommender.options import RecommenderOptions
 from larder_training.recommender.search import Search, Values
-from larder_training.recommender.sources import LEARNERS, TRANSITIONS
+from larder_training.recommender.sources import LEARNERS, TRANSITIONS, USER_NEIGHBOURS
 from larder_training.recommender.trials import within_noise
 
 _HALF_LIVES: Final = (7.0, 30.0, 90.0, 270.0, None)
@@ -35,6 +35,7 @@ _TRANSITION_WEIGHTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 _REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
 _SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
 _CONTENT: Final = 0.5  # what did best for new items (benchmarks/recommender); users with history cannot tell
+REGRESSED_USERS: Final = 30_000  # a regression of each takes milliseconds of processor time too, at every fit
 RANKED_USERS: Final = 200_000  # a ranker takes milliseconds of processor time for each user's row
 _DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
 
@@ -151,8 +152,10 @@ class Tuner(Search):
 
     def _choose_sources(self) -> None:
         """Adds one source after the other, each with its best weight, where that helps beyond noise."""
-        base = name_of(self.choices.matrix)
-        for name in [each for each in LEARNERS if each != base and each not in self.options.without]:
+        left = {name_of(self.choices.matrix), *self.options.without}
+        if len(self.benches[-1].fold.history.users) > REGRESSED_USERS:
+            left.add(USER_NEIGHBOURS)
+        for name in [each for each in LEARNERS if each not in left]:
             weighed = [replace(self.choices, sources={**self.choices.sources, name: w}) for w in _SOURCE_WEIGHTS]
             self.help(weighed, f"sources.{name}", "known")
 
