@@ -26,7 +26,7 @@ from larder_training.recommender.model import (
 )
 from larder_training.recommender.ranker import Ranker
 from larder_training.recommender.ranking import top_rows
-from larder_training.recommender.served import Served, lists, segment_row
+from larder_training.recommender.served import Served, lists, rows_of, segment_row
 from larder_training.recommender.sources import TRANSITIONS, Part, learn, served_transitions
 from larder_training.recommender.tasks import Task
 from larder_training.recommender.trials import METRIC
@@ -47,21 +47,29 @@ class Bench:
     def values(self, choices: Choices, question: str, ranker: Ranker | None = None) -> NDArray[np.float64]:
         """NDCG@20 of each user of the task, ``[users]``: by the formula that serves, on the rows that are stored."""
         task = self.task(question)
-        return ndcg(lists(self.served(choices, ranker), choices, task, _DEPTH), task)
+        return ndcg(lists(self._served(choices, question, ranker), choices, task, _DEPTH), task)
 
     def task(self, question: str) -> Task:
         """What is asked: ``known``, ``session`` or ``visit``."""
         return {"known": self.fold.known, "session": self.fold.sessions, "visit": self.fold.visits}[question]
 
-    def served(self, choices: Choices, ranker: Ranker | None = None) -> Served:
-        """The tables of a model with these choices, for the users that any task asks for."""
+    def _served(self, choices: Choices, question: str, ranker: Ranker | None) -> Served:
+        """What the tables of a model with these choices say to the question, and no more: each takes its time."""
         sources = tuple(sorted(choices.sources.items()))
-        rows = (_matrix_key(choices), choices.content, choices.repeats, choices.repeat, sources, ranker)
+        key = (_matrix_key(choices), choices.content, choices.repeats, choices.repeat, sources, ranker)
         # Transitions are no part of users' rows, and are kept apart: most choices that change rows leave them.
         alone = replace(choices, transition_weight=0.0)
-        found = self._once("rows", rows, lambda: Served.of(self._fitted(alone, ranker), self._users()))
+
+        def fitted() -> Fitted:
+            return self._once("fitted", key, lambda: self._fitted(alone, ranker))
+
+        users = self._once(f"rows, {question}", key, lambda: rows_of(fitted(), self.task(question).users))
+        items = users.shape[1]
+        neighbours = sp.csr_array((items, items), dtype=np.float64)
+        if question != "known":  # who has no session is asked by nothing that he clicked
+            neighbours = self._once("neighbours", key, lambda: fitted().neighbour_rows().matrix(items))
         transitions = self._transitions(choices) if choices.transition_weight else None
-        return replace(found, popular=self._popular(choices), transitions=transitions)
+        return Served(users, neighbours, self._popular(choices), transitions)
 
     def _popular(self, choices: Choices) -> NDArray[np.float64]:
         key = choices.trend_half_life_days, tuple(sorted(choices.event_weights.items()))
@@ -103,10 +111,6 @@ class Bench:
             return top_rows(follows, NEIGHBOUR_SLOTS).matrix(follows.shape[0])
 
         return self._once("transition rows", _matrix_key(choices), make)
-
-    def _users(self) -> NDArray[np.int64]:
-        tasks = (self.fold.known, self.fold.sessions, self.fold.visits)
-        return np.unique(np.concatenate([task.users for task in tasks]))
 
     def _once(self, name: str, key: Hashable, make: Callable[[], Made]) -> Made:
         """What ``make`` gives, kept until another key is asked for under the same name."""

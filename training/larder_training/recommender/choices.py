@@ -61,6 +61,7 @@ def start(options: RecommenderOptions, span_days: float) -> Choices:
         half_life_days=options.half_life_days or max(span_days / 4, 1e-3),
         matrix=Regression(width=options.width),
         repeats=options.repeats != "never",
+        repeat=0.0 if options.repeats == "never" else Choices().repeat,
         trend_half_life_days=max(span_days / 8, 1e-3),
         heard=tuple(name for name in RANKED if name not in options.without),
     )

@@ -23,7 +23,7 @@ from larder_training.recommender.log import Log
 from larder_training.recommender.popular import Popular
 from larder_training.recommender.ranker import Ranker
 from larder_training.recommender.ranker_features import Context
-from larder_training.recommender.ranking import Rows, blocks, dense_rows, hide, multiply_top, top_rows
+from larder_training.recommender.ranking import Rows, blocks, dense_rows, hide, in_blocks, multiply_top, top_rows
 from larder_training.recommender.sources import (
     LEARNERS,
     TRANSITIONS,
@@ -38,6 +38,7 @@ from larder_training.recommender.sparse_rows import with_diagonal
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
 NEIGHBOUR_SLOTS: Final = 100
+_TOGETHER: Final = 128  # users whose scores are held at once, to find their best
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 _NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
 _NO_PARTS: Final[Mapping[str, Part]] = MappingProxyType({})
@@ -219,8 +220,14 @@ def column_sums(present: sp.csr_array) -> NDArray[np.float64]:
 
 def unit(affinity: sp.csr_array, linear: sp.csr_array) -> float:
     """The 99th percentile of users' best scores (of a thousand or two, evenly spaced): what the tables call 1."""
-    known = np.flatnonzero(np.diff(affinity.indptr))
-    tops = multiply_top(affinity[sample(known)], linear, 1).scores[:, 0].astype(np.float64)
+    asked = affinity[sample(np.flatnonzero(np.diff(affinity.indptr)))]
+    tops = np.zeros(asked.shape[0])
+
+    def fill(start: int, end: int) -> None:
+        best = (asked[start:end] @ linear).max(axis=1).toarray().ravel()
+        tops[start:end] = np.maximum(best, 0).astype(np.float16)
+
+    in_blocks(len(tops), _TOGETHER, fill)
     return unit_of(tops) or 1.0  # nothing co-occurs, so there is nothing to scale
 
 

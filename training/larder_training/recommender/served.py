@@ -33,14 +33,19 @@ class Served:
     def of(cls, fitted: Fitted, users: NDArray[np.int64]) -> "Served":
         """Cuts and rounds a model as its tables do; all users but ``users`` (ascending) are left without a row."""
         items = fitted.linear.shape[0]
-        rows = fitted.user_rows(users).matrix(items)
-        lengths = np.zeros(fitted.affinity.shape[0], np.int64)
-        lengths[users] = np.diff(rows.indptr)
-        ends = np.concatenate(([0], np.cumsum(lengths)))
-        placed = sp.csr_array((rows.data, rows.indices, ends), shape=fitted.affinity.shape)
         follows = fitted.transition_rows()
         transitions = None if follows is None else follows.matrix(items)
-        return cls(placed, fitted.neighbour_rows().matrix(items), segment_row(fitted.popularity), transitions)
+        neighbours = fitted.neighbour_rows().matrix(items)
+        return cls(rows_of(fitted, users), neighbours, segment_row(fitted.popularity), transitions)
+
+
+def rows_of(fitted: Fitted, users: NDArray[np.int64]) -> sp.csr_array:
+    """Float64 ``[users, items]``: the rows of ``users`` (ascending) as their table says them; all others are empty."""
+    rows = fitted.user_rows(users).matrix(fitted.linear.shape[0])
+    lengths = np.zeros(fitted.affinity.shape[0], np.int64)
+    lengths[users] = np.diff(rows.indptr)
+    ends = np.concatenate(([0], np.cumsum(lengths)))
+    return sp.csr_array((rows.data, rows.indices, ends), shape=fitted.affinity.shape)
 
 
 def stored(values: NDArray[np.float64]) -> NDArray[np.float64]:

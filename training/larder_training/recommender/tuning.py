@@ -25,7 +25,7 @@ from larder_training.recommender.trials import within_noise
 _HALF_LIVES: Final = (7.0, 30.0, 90.0, 270.0, None)
 _RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
 _ITEM_EXPONENTS: Final = (0.0, 0.25, 0.5, 0.75)
-_REPEATS: Final = (0.1, 0.3, 1.0, 3.0)
+_REPEATS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _TRENDS: Final = (1.0, 3.0, 7.0, 30.0, 90.0, None)
 _QUICK_WIDTH: Final = 100  # of regressions that only compare other choices
 _SHORTEST: Final = 16  # half-lives below this part of the history are not tried, for the matrix
@@ -58,9 +58,10 @@ class Tuner(Search):
         if not self._few_users:
             self.trials.budget.first = 1.0  # nobody is left to keep minutes for
         self._choose_base()
-        self._choose_matrix()
-        self._choose_repeats()
+        self._choose_repeats()  # soon told, and worth the most where people buy the same again
         self._choose_segment()
+        self._choose_matrix()
+        self._climb_repeat()
         self._choose_content()
         if sum(len(bench.fold.sessions.users) for bench in self.benches) >= MIN_USERS:
             self._choose_session()
@@ -107,12 +108,14 @@ class Tuner(Search):
             self.climb("half_life_days", [replace(self.choices, half_life_days=age) for age in ages], len(ages) // 2)
 
     def _choose_repeats(self) -> None:
-        candidates = []
-        if self.options.repeats != "never":
-            candidates += [replace(self.choices, repeats=True, repeat=repeat) for repeat in _REPEATS]
-        if self.options.repeats != "allow":
-            candidates.append(replace(self.choices, repeats=False, repeat=0.0))
-        self.best_of("repeat", candidates)
+        self._climb_repeat()
+        if self.options.repeats == "auto":
+            self.best_of("repeat", [self.choices, replace(self.choices, repeats=False, repeat=0.0)])
+
+    def _climb_repeat(self) -> None:
+        if self.choices.repeats:
+            candidates = [replace(self.choices, repeat=repeat) for repeat in _REPEATS]
+            self.climb("repeat", candidates, _REPEATS.index(self.choices.repeat))
 
     def _choose_segment(self) -> None:
         """Popularity's half-life by popularity alone, since whoever has no history is served by it alone; then its
