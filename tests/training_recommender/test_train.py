@@ -204,7 +204,7 @@ def test_the_same_input_and_seed_give_the_same_bytes(
         "a = [Path(each) for each in sys.argv[1:]];"
         "created = datetime(2026,1,2,3,4,5,tzinfo=UTC);"
         "o = RecommenderOptions(a[0], 'shop', items=a[1], users=a[2], out=a[3], created=created, minutes=None,"
-        "  without=('low_rank', 'als', 'bpr'));"
+        "  without=('low_rank', 'als', 'bpr', 'user_neighbours'));"
         "train(o, Progress(quiet=True))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "77", "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

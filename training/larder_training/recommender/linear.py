@@ -29,12 +29,15 @@ _CHUNK: Final = 64  # items a task: enough to hide a task's cost, few enough to 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """``ridge`` is in units of the mean of G's diagonal; ``width`` is K."""
+    """``ridge`` is in units of the mean of G's diagonal; ``width`` is K, and ``per_user`` times an item's users where
+    that is less: of an item that two people had, two people's histories can tell little more.
+    """
 
     ridge: float = 4.0
     dropout: float = 0.4
     width: int = 200
     user_exponent: float = USER_EXPONENT
+    per_user: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,12 @@ def fit_linear(
     ridge = settings.ridge * (used.mean() if used.size else 1.0)
     added = ridge + settings.dropout / (1 - settings.dropout) * diagonal
     items = affinity.shape[1]
+    users = np.bincount(affinity.indices, minlength=items)[order]
+    widths = np.minimum(settings.width, settings.per_user * users)
 
     def fit_chunk(start: int) -> tuple[list[NDArray[np.intp]], list[NDArray[np.float64]]]:
         columns = range(start, min(start + _CHUNK, items))
-        found = [_column(gram, added, item, settings.width) for item in columns]
+        found = [_column(gram, added, item, int(widths[item])) for item in columns]
         advance(len(found))
         return [rows for rows, _ in found], [values for _, values in found]
 

@@ -58,10 +58,8 @@ class Tuner(Search):
         if not self._few_users:
             self.trials.budget.first = 1.0  # nobody is left to keep minutes for
         self._choose_base()
-        self._choose_repeats()  # soon told, and worth the most where people buy the same again
-        self._choose_segment()
         self._choose_matrix()
-        self._climb_repeat()
+        self._choose_segment()
         self._choose_content()
         if sum(len(bench.fold.sessions.users) for bench in self.benches) >= MIN_USERS:
             self._choose_session()
@@ -75,21 +73,23 @@ class Tuner(Search):
         """How the item-item matrix is learnt, each way with its usual settings: the simplest that is as good as the
         best, within noise. The other may still join it as a further source.
         """
+        usual = self.choices.matrix  # last, so that it need not be fitted again where it is taken
+        ways = [way for way in (CoOccurrence(), usual) if name_of(way) not in self.options.without]
         tried: list[tuple[MatrixLearner, Values, int]] = []
-        for base in (self.choices.matrix, CoOccurrence()):
-            if self.trials.spent() or name_of(base) in self.options.without:
-                continue
-            values = self.values(replace(self.choices, matrix=_quick(base)), "known")
-            tried.append((base, values, self.trials.add("matrix", name_of(base), "known", values)))
-        if tried:
-            best = max(tried, key=lambda each: float(each[1].mean()))[1]
-            base, _, number = next(each for each in reversed(tried) if within_noise(each[1], best))
-            self.choices = replace(self.choices, matrix=base)
-            self.trials.keep(number)
+        for way in ways:
+            if self.trials.spent():
+                return
+            values = self.values(replace(self.choices, matrix=_quick(way)), "known")
+            tried.append((way, values, self.trials.add("matrix", name_of(way), "known", values)))
+        best = max(tried, key=lambda each: float(each[1].mean()))[1]
+        taken, _, number = next(each for each in tried if within_noise(each[1], best))
+        self.choices = replace(self.choices, matrix=taken)
+        self.trials.keep(number)
 
     def _choose_matrix(self) -> None:
         base = self.choices.matrix
         self.choices = replace(self.choices, matrix=_quick(base))
+        self._choose_repeats()  # soon told, and worth the most where people buy the same again
         history = self.benches[-1].fold.history
         if not self.options.event_weights and len(history.events) > 1:
             self.best_of("event_weights", [self.choices, replace(self.choices, event_weights=rarity(history))])
@@ -101,6 +101,7 @@ class Tuner(Search):
         else:
             exponents = [replace(base, item_exponent=exponent) for exponent in _ITEM_EXPONENTS]
             self.climb("item_exponent", [replace(self.choices, matrix=each) for each in exponents], 2)
+        self._climb_repeat()
 
     def _choose_half_life(self) -> None:
         if self.options.half_life_days is None:
