@@ -89,6 +89,22 @@ def test_the_matrix_is_learnt_in_one_way_and_the_other_may_join_it(make_log: Mak
     assert others == {"sources.transitions"} | {f"sources.{name}" for name in tried if name != taken}
 
 
+def test_repeats_are_chosen_first_and_by_what_people_do(make_log: MakeLog) -> None:
+    """GIVEN people who keep to three items each THEN these come first; GIVEN people who never have one twice, never."""
+    own = np.random.default_rng(1).integers(0, 40, (120, 3))
+    loyal, trials = chosen(visits(make_log, lambda user: np.bincount(own[user], minlength=40) / 3))
+    assert loyal.repeats
+    assert list(dict.fromkeys(trial.choice for trial in trials.made))[:2] == ["matrix", "repeat"]
+
+    rows = [
+        (f"u{user:03}", f"i{(user * 7 + day) % 90:02}", day * DAY + user, "view")
+        for user in range(90)
+        for day in range(60)
+    ]
+    curious, _ = chosen(make_log(rows))
+    assert not curious.repeats
+
+
 def test_a_matrix_of_co_occurrence_is_not_tried_where_it_is_left_out(make_log: MakeLog) -> None:
     log = visits(make_log, lambda user: shares(user % 4))
     choices, trials = chosen(log, replace(OPTIONS, without=(*OPTIONS.without, "co_occurrence")))

@@ -101,7 +101,7 @@ class Tuner(Search):
         else:
             exponents = [replace(base, item_exponent=exponent) for exponent in _ITEM_EXPONENTS]
             self.climb("item_exponent", [replace(self.choices, matrix=each) for each in exponents], 2)
-        self._climb_repeat()
+        self._choose_repeats()
 
     def _choose_half_life(self) -> None:
         if self.options.half_life_days is None:
@@ -109,14 +109,12 @@ class Tuner(Search):
             self.climb("half_life_days", [replace(self.choices, half_life_days=age) for age in ages], len(ages) // 2)
 
     def _choose_repeats(self) -> None:
-        self._climb_repeat()
-        if self.options.repeats == "auto":
-            self.best_of("repeat", [self.choices, replace(self.choices, repeats=False, repeat=0.0)])
-
-    def _climb_repeat(self) -> None:
-        if self.choices.repeats:
-            candidates = [replace(self.choices, repeat=repeat) for repeat in _REPEATS]
-            self.climb("repeat", candidates, _REPEATS.index(self.choices.repeat))
+        if self.options.repeats == "never":
+            return
+        never = [replace(self.choices, repeats=False, repeat=0.0)] if self.options.repeats == "auto" else []
+        again = [replace(self.choices, repeats=True, repeat=repeat) for repeat in _REPEATS]
+        begin = _REPEATS.index(self.choices.repeat) if self.choices.repeats else -1
+        self.climb("repeat", never + again, len(never) + begin)
 
     def _choose_segment(self) -> None:
         """Popularity's half-life by popularity alone, since whoever has no history is served by it alone; then its
