@@ -2,9 +2,10 @@
 
 With G = X'DX (X: users x items; D weighs a user of n items by n**-b, so that long histories do not rule) and a
 diagonal L (a ridge, and dropout p's p/(1-p) times G's diagonal), column j of B solves ``(G_CC + L_CC) b = G_Cj`` over
-the set C of the K items with the largest G_ij. With C all other items this is EASE's B exactly (Steck, "Embarrassingly
-Shallow Autoencoders for Sparse Data", WWW 2019, with its zero diagonal; dropout as in Steck, "Autoencoders that don't
-overfit towards the Identity", NeurIPS 2020), in time n K**3 in place of n**3 and without a dense n x n matrix.
+the set C of the K items with the largest G_ij, fewer for an item of few users. With C all other items this is EASE's B
+exactly (Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, with its zero diagonal; dropout as in
+Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020), in time n K**3 in place of n**3 and
+without a dense n x n matrix.
 """
 
 from collections.abc import Callable, Iterator

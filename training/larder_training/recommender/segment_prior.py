@@ -2,7 +2,7 @@
 do not know.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,6 +25,21 @@ _DEPTH: Final = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some users (``task``), asked by ``segments`` that do not count them; ``segment_of`` int64 ``[task's users]``."""
+
+    present: sp.csr_array
+    segments: Segments
+    segment_of: NDArray[np.int64]
+    task: Task
+
+    def values(self, prior: float) -> NDArray[np.float64]:
+        """NDCG@20 of each of the task's users."""
+        rows = segment_rows(self.present, self.segments, prior, _DEPTH)
+        return ndcg(segment_lists(rows, self.segment_of, _DEPTH), self.task)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """A validation period, the segments of its history, and int64 ``[users]`` each user's own, 0 without one."""
 
@@ -32,39 +47,32 @@ class Case:
     segments: Segments
     segment_of: NDArray[np.int64]
 
-    def task(self, seed: int) -> Task:
-        """What users who are in a segment had in the period, whether they were known before or not."""
+    def parts(self, choices: Choices, seed: int) -> Iterator[Part]:
+        """Users who are in a segment, known before the period or not, each by a segment without him: his own taste
+        would say that small segments know best.
+        """
         history, period = self.fold.history, self.fold.period
         task = join(next_items(history, period), next_items(history, period, known=False))
-        return task.take(np.flatnonzero(self.segment_of[task.users] > 0)).sample(seed)
+        task = task.take(np.flatnonzero(self.segment_of[task.users] > 0)).sample(seed)
+        if not len(task.users):
+            return
+        present = present_at(history, self.fold.now, choices)
+        part = np.arange(present.shape[0]) % _PARTS
+        for number in range(_PARTS):
+            members = (self.segments.members @ sp.diags_array((part != number).astype(np.float64))).tocsr()
+            some = task.take(np.flatnonzero(part[task.users] == number))
+            yield Part(present, replace(self.segments, members=members), self.segment_of[some.users], some)
 
 
 def choose_prior(cases: Sequence[Case], choices: Choices, seed: int, trials: Trials) -> Choices:
-    """Chooses ``prior_users`` by how well segments alone rank for users who are in one, each by a segment without him;
-    too few choose nothing.
-    """
-    tasks = [case.task(seed) for case in cases]
-    if sum(len(task.users) for task in tasks) < MIN_USERS:
+    """Chooses ``prior_users`` by how well segments alone rank for users who are in one; too few choose nothing."""
+    parts = [part for case in cases for part in case.parts(choices, seed)]
+    if sum(len(part.task.users) for part in parts) < MIN_USERS:
         return choices
-    presents = [present_at(case.fold.history, case.fold.now, choices) for case in cases]
     tried = []
     for prior in _PRIORS:
-        values = [_values(*each, prior) for each in zip(cases, tasks, presents, strict=True)]
-        found = np.concatenate(values)
-        tried.append((float(found.mean()), trials.add("prior_users", prior, "segment", found)))
+        values = np.concatenate([part.values(prior) for part in parts])
+        tried.append((float(values.mean()), trials.add("prior_users", prior, "segment", values)))
     place = int(np.argmax([mean for mean, _ in tried]))
     trials.keep(tried[place][1])
     return replace(choices, prior_users=_PRIORS[place])
-
-
-def _values(case: Case, task: Task, present: sp.csr_array, prior: float) -> NDArray[np.float64]:
-    """NDCG@20 of each of the task's users. His own taste would say that small segments know best."""
-    found = np.zeros(len(task.users))
-    part = np.arange(present.shape[0]) % _PARTS
-    for number in range(_PARTS):
-        members = (case.segments.members @ sp.diags_array((part != number).astype(np.float64))).tocsr()
-        rows = segment_rows(present, replace(case.segments, members=members), prior, _DEPTH)
-        asked = np.flatnonzero(part[task.users] == number)
-        some = task.take(asked)
-        found[asked] = ndcg(segment_lists(rows, case.segment_of[some.users], _DEPTH), some)
-    return found
