@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender import linear
+from larder_training.recommender import gram, linear
 from larder_training.recommender.affinity import cut_histories
 from larder_training.recommender.cholesky import solve
 from larder_training.recommender.linear import Regression, fit_linear
@@ -21,45 +21,48 @@ def affinity() -> sp.csr_array:
 def gram_of(affinity: sp.csr_array, exponent: float) -> NDArray[np.float64]:
     dense = affinity.toarray()
     degree = np.maximum((dense > 0).sum(axis=1), 1.0)
-    gram: NDArray[np.float64] = dense.T @ (dense * degree[:, None] ** -exponent)
-    return gram
+    found: NDArray[np.float64] = dense.T @ (dense * degree[:, None] ** -exponent)
+    return found
 
 
-def ease(gram: NDArray[np.float64], added: NDArray[np.float64]) -> NDArray[np.float64]:
+def ease(counts: NDArray[np.float64], added: NDArray[np.float64]) -> NDArray[np.float64]:
     """Steck 2019, equation 8: P the inverse of the regularised Gram matrix, B = I - P / diag(P)."""
-    inverse = np.linalg.inv(gram + np.diag(added))
-    result: NDArray[np.float64] = np.eye(len(gram)) - inverse / np.diag(inverse)
+    inverse = np.linalg.inv(counts + np.diag(added))
+    result: NDArray[np.float64] = np.eye(len(counts)) - inverse / np.diag(inverse)
     return result
 
 
 @pytest.mark.parametrize(("ridge", "dropout", "exponent"), [(0.5, 0.0, 0.0), (4.0, 0.4, 0.3), (0.1, 0.7, 0.5)])
 def test_with_all_other_items_it_is_ease(affinity: sp.csr_array, ridge: float, dropout: float, exponent: float) -> None:
-    gram = gram_of(affinity, exponent)
+    counts = gram_of(affinity, exponent)
     # Items that never co-occur would be left out by us and get a coefficient by EASE: here all do.
-    assert (gram > 0).all()
-    added = ridge * np.diag(gram).mean() + dropout / (1 - dropout) * np.diag(gram)
+    assert (counts > 0).all()
+    added = ridge * np.diag(counts).mean() + dropout / (1 - dropout) * np.diag(counts)
     found = fit_linear(affinity, Regression(ridge, dropout, width=23, user_exponent=exponent)).toarray()
     assert np.diag(found).tolist() == [0.0] * 24
-    np.testing.assert_allclose(found, ease(gram, added), atol=2e-6)  # G is held in float32
+    np.testing.assert_allclose(found, ease(counts, added), atol=2e-6)  # G is held in float32
 
 
 def test_a_narrow_regression_rests_on_the_items_that_co_occur_most(affinity: sp.csr_array) -> None:
-    gram = gram_of(affinity, 0.3)
-    added = 4.0 * np.diag(gram).mean() + 0.4 / 0.6 * np.diag(gram)
+    counts = gram_of(affinity, 0.3)
+    added = 4.0 * np.diag(counts).mean() + 0.4 / 0.6 * np.diag(counts)
     found = fit_linear(affinity, Regression(width=5)).toarray()
     for item in range(24):
         others = np.delete(np.arange(24), item)
-        chosen = others[np.argsort(-gram[others, item])[:5]]
+        chosen = others[np.argsort(-counts[others, item])[:5]]
         expected = np.zeros(24)
-        system = gram[np.ix_(chosen, chosen)] + np.diag(added[chosen])
-        expected[chosen] = np.linalg.lstsq(system, gram[chosen, item])[0]
+        system = counts[np.ix_(chosen, chosen)] + np.diag(added[chosen])
+        expected[chosen] = np.linalg.lstsq(system, counts[chosen, item])[0]
         np.testing.assert_allclose(found[:, item], expected, atol=2e-6)
 
 
-def test_a_sparse_gram_matrix_gives_the_same(affinity: sp.csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("corner", [0, 10, 23])
+def test_a_gram_matrix_of_which_only_a_corner_is_dense_gives_the_same(
+    affinity: sp.csr_array, corner: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dense = fit_linear(affinity, Regression(width=6)).toarray()
-    monkeypatch.setattr(linear, "DENSE_BYTES", 0)
-    np.testing.assert_allclose(fit_linear(affinity, Regression(width=6)).toarray(), dense, atol=2e-6)
+    monkeypatch.setattr(gram, "DENSE_BYTES", 4 * corner**2)
+    assert fit_linear(affinity, Regression(width=6)).toarray().tolist() == dense.tolist()
 
 
 def test_any_number_of_threads_gives_the_same_bytes(affinity: sp.csr_array, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.tables import EMPTY
+from larder_training.recommender.products import is_long
 from larder_training.recommender.ranking import (
     NOTHING,
     best,
@@ -14,6 +15,7 @@ from larder_training.recommender.ranking import (
     rank,
     top,
     top_rows,
+    without,
 )
 
 
@@ -75,6 +77,23 @@ def test_blocks_of_a_product_are_the_product() -> None:
     shown = multiply_top(left, right, 7, hidden)
     away = hidden.toarray()
     assert not any(away[row, item] for row, items in enumerate(shown.items) for item in items if item != EMPTY)
+
+
+def test_long_rows_of_a_product_are_those_of_the_whole() -> None:
+    random = np.random.default_rng(6)
+    left = sp.csr_array(sp.random_array((130, 900), density=0.4, rng=random))
+    right = sp.csr_array(sp.random_array((900, 800), density=0.05, rng=random))
+    right.data = np.round(right.data, 1)  # so that scores tie
+    hidden = sp.csr_array(sp.random_array((130, 800), density=0.2, rng=random) > 0)
+    assert is_long(left, right)
+    product = left @ right
+    product.sort_indices()
+    for found, expected in (
+        (multiply_top(left, right, 7), top_rows(product, 7)),
+        (multiply_top(left, right, 7, hidden), top_rows(without(product, hidden), 7)),
+    ):
+        assert found.items.tobytes() == expected.items.tobytes()
+        assert found.scores.tobytes() == expected.scores.tobytes()
 
 
 def test_a_table_row_comes_back_as_a_matrix() -> None:

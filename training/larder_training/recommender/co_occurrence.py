@@ -15,8 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.recommender.gram import gram_diagonal, gram_factors
 from larder_training.recommender.learner import ItemToItem, Material
-from larder_training.recommender.linear import USER_EXPONENT, gram_diagonal, gram_factors
+from larder_training.recommender.linear import USER_EXPONENT
 from larder_training.recommender.ranking import in_blocks
 from larder_training.recommender.sparse_rows import strongest, with_diagonal
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.catalogue import Column
 from larder_training.recommender.log import Log
+from larder_training.recommender.products import dense_product
 
 _NONE: Final[Mapping[str, Column]] = MappingProxyType({})
 
@@ -66,5 +67,4 @@ class ItemToItem:
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """``history @ matrix`` for these users, dense ``[len(users), items]``."""
-        found: NDArray[np.float32] = (self.history[users] @ self.matrix).toarray().astype(np.float32, copy=False)
-        return found
+        return dense_product(self.history[users], self.matrix).astype(np.float32, copy=False)

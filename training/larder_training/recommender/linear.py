@@ -13,18 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import cpu_count
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.affinity import cut_histories
 from larder_training.recommender.cholesky import solve
+from larder_training.recommender.gram import Pairs, gram, readable
 from larder_training.recommender.learner import ItemToItem, Material
 
 USER_EXPONENT: Final = 0.3
-DENSE_BYTES: Final = 2**29  # up to this size the Gram matrix is dense, and a block of it costs one gather
 _CHUNK: Final = 64  # items a task: enough to hide a task's cost, few enough to share the work evenly
 
 
@@ -68,8 +67,8 @@ def fit_linear(
     together and 12 afterwards, and ``8 * width**2`` bytes a thread. The same bytes come out for any number of threads.
     """
     order = _rarest_first(affinity)
-    gram = _gram(affinity[:, order], settings.user_exponent)
-    diagonal = gram.diagonal()
+    pairs = readable(gram(affinity[:, order], settings.user_exponent))
+    diagonal = pairs.diagonal()
     used = diagonal[diagonal > 0]
     ridge = settings.ridge * (used.mean() if used.size else 1.0)
     added = ridge + settings.dropout / (1 - settings.dropout) * diagonal
@@ -79,7 +78,7 @@ def fit_linear(
 
     def fit_chunk(start: int) -> tuple[list[NDArray[np.intp]], list[NDArray[np.float64]]]:
         columns = range(start, min(start + _CHUNK, items))
-        found = [_column(gram, added, item, int(widths[item])) for item in columns]
+        found = [_column(pairs, added, item, int(widths[item])) for item in columns]
         advance(len(found))
         return [rows for rows, _ in found], [values for _, values in found]
 
@@ -107,17 +106,11 @@ def single_threaded_blas() -> Iterator[None]:
         yield
 
 
-class _Gram(Protocol):
-    def diagonal(self) -> NDArray[np.float64]: ...
-    def column(self, item: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]: ...
-    def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]: ...
-
-
 def _column(
-    gram: _Gram, added: NDArray[np.float64], item: int, width: int
+    pairs: Pairs, added: NDArray[np.float64], item: int, width: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """One item's regression: the items it rests on, ascending, and their coefficients."""
-    others, counts = gram.column(item)
+    others, counts = pairs.column(item)
     chosen = (others != item) & (counts > 0)
     others, counts = others[chosen], counts[chosen]
     if len(others) > width:
@@ -128,100 +121,6 @@ def _column(
         others, counts = others[strongest], counts[strongest]
     if not others.size:
         return others, counts
-    system = gram.block(others)
+    system = pairs.block(others)
     system[np.diag_indices_from(system)] += added[others]
     return others, solve(system, counts)
-
-
-def gram(affinity: sp.csr_array, exponent: float) -> sp.csr_array:
-    """G = X'DX, float32 ``[items, items]``: how often items co-occur, a user of n items weighing ``n**-exponent``."""
-    left, right = gram_factors(affinity, exponent)
-    product: sp.csr_array = left @ right
-    product.data = product.data.astype(np.float32)
-    product.sort_indices()
-    return product
-
-
-def gram_factors(affinity: sp.csr_array, exponent: float) -> tuple[sp.csr_array, sp.csr_array]:
-    """X'D ``[items, users]`` and X, whose product is ``gram`` but for its precision: for some of its rows at a time."""
-    matrix, weights = _weighed(affinity, exponent)
-    # Rows by rows: as columns by columns, the product would be turned into rows once more.
-    return (sp.diags_array(weights) @ matrix).T.tocsr(), matrix
-
-
-def gram_diagonal(affinity: sp.csr_array, exponent: float) -> NDArray[np.float64]:
-    """``[items]``: the diagonal of ``gram``, without the rest."""
-    matrix, weights = _weighed(affinity, exponent)
-    return np.asarray(matrix.power(2).T @ weights, np.float64)
-
-
-def _weighed(affinity: sp.csr_array, exponent: float) -> tuple[sp.csr_array, NDArray[np.float64]]:
-    """X without what robots had beyond all measure, and D's diagonal."""
-    matrix = cut_histories(affinity)
-    degree = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
-    return matrix, degree**-exponent
-
-
-def _gram(affinity: sp.csr_array, exponent: float) -> _Gram:
-    product = gram(affinity, exponent)
-    items = product.shape[0]
-    return _Dense(product.toarray()) if 4 * items**2 <= DENSE_BYTES else _Sparse(product, _upper(product))
-
-
-@dataclass(frozen=True, slots=True)
-class _Dense:
-    matrix: NDArray[np.float32]
-
-    def diagonal(self) -> NDArray[np.float64]:
-        return self.matrix.diagonal().astype(np.float64)
-
-    def column(self, item: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        row = self.matrix[item]  # G is symmetric, and its rows lie together
-        (others,) = np.nonzero(row)
-        return others, row[others].astype(np.float64)
-
-    def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-        # A third of the time of the same with fancy indices.
-        return self.matrix.ravel().take(chosen[:, None] * len(self.matrix) + chosen).astype(np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sparse:
-    """``matrix`` for columns, ``upper`` (its part on and above the diagonal) for blocks."""
-
-    matrix: sp.csr_array
-    upper: sp.csr_array
-
-    def diagonal(self) -> NDArray[np.float64]:
-        return np.asarray(self.matrix.diagonal(), np.float64)
-
-    def column(self, item: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        start, end = self.matrix.indptr[item], self.matrix.indptr[item + 1]
-        return self.matrix.indices[start:end].astype(np.intp), self.matrix.data[start:end].astype(np.float64)
-
-    def block(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
-        # Half the time of the same with scipy's indices, row by row and then column by column, which also hold the
-        # lock of Python's interpreter all along.
-        starts = self.upper.indptr[chosen]
-        lengths = self.upper.indptr[chosen + 1] - starts
-        ends = np.cumsum(lengths)
-        entries = np.arange(ends[-1]) + np.repeat(starts - (ends - lengths), lengths)
-        place = np.zeros(self.upper.shape[0], np.int32)
-        place[chosen] = np.arange(1, len(chosen) + 1)
-        column = place[self.upper.indices[entries]]
-        among = np.flatnonzero(column)
-        row = np.repeat(np.arange(len(chosen)), lengths)[among]
-        found = np.zeros((len(chosen), len(chosen)))
-        found[row, column[among] - 1] = self.upper.data[entries[among]]
-        return found
-
-
-def _upper(matrix: sp.csr_array) -> sp.csr_array:
-    """``scipy.sparse.triu`` without its three arrays of coordinates, which would be the peak of memory."""
-    ends = matrix.indptr[1:]
-    rows = zip(matrix.indptr[:-1].tolist(), ends.tolist(), strict=True)
-    before = [np.searchsorted(matrix.indices[start:end], row) for row, (start, end) in enumerate(rows)]
-    starts = matrix.indptr[:-1] + np.array(before, matrix.indptr.dtype)
-    keep = np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
-    bounds = np.concatenate(([0], np.cumsum(ends - starts)))
-    return sp.csr_array((matrix.data[keep], matrix.indices[keep], bounds), shape=matrix.shape)

@@ -21,6 +21,7 @@ from larder_training.recommender.item_matrix import diagonal_of, fit_matrix
 from larder_training.recommender.learner import ItemToItem, Material
 from larder_training.recommender.log import Log
 from larder_training.recommender.popular import Popular
+from larder_training.recommender.products import dense_product, row_maxima
 from larder_training.recommender.ranker import Ranker
 from larder_training.recommender.ranker_features import Context
 from larder_training.recommender.ranking import Rows, blocks, dense_rows, hide, in_blocks, multiply_top, top_rows
@@ -86,7 +87,7 @@ class Fitted:
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 ``[len(users), items]``: the sum of the linear model and the chosen sources, nothing hidden."""
-        total: NDArray[np.float32] = (self.affinity[users] @ self.personal).toarray().astype(np.float32)
+        total = dense_product(self.affinity[users], self.personal).astype(np.float32)
         for name, weight in self.choices.sources.items():
             self.parts[name].add(users, total, weight)
         return total
@@ -224,8 +225,7 @@ def unit(affinity: sp.csr_array, linear: sp.csr_array) -> float:
     tops = np.zeros(asked.shape[0])
 
     def fill(start: int, end: int) -> None:
-        best = (asked[start:end] @ linear).max(axis=1).toarray().ravel()
-        tops[start:end] = np.maximum(best, 0).astype(np.float16)
+        tops[start:end] = row_maxima(asked[start:end], linear).astype(np.float16)
 
     in_blocks(len(tops), _TOGETHER, fill)
     return unit_of(tops) or 1.0  # nothing co-occurs, so there is nothing to scale

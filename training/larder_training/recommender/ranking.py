@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder.tables import EMPTY
+from larder_training.recommender.products import dense_product, is_long
 from larder_training.recommender.sparse_rows import place_within
 
 NOTHING: Final = -1  # an item number in a list that is shorter than asked for
@@ -96,7 +97,7 @@ def _fill(scores: NDArray[np.float32], lists: NDArray[np.int64]) -> None:
     lists[:] = np.where(np.take_along_axis(values, order, axis=1) == -np.inf, NOTHING, found)
 
 
-def dense_rows(scores: NDArray[np.float32], width: int) -> Rows:
+def dense_rows(scores: NDArray[np.floating], width: int) -> Rows:
     """``top_rows`` of a dense block, on all cores: each row's ``width`` largest scores above 0, best first, ordered by
     the float16 that is stored, then by item number.
     """
@@ -111,7 +112,7 @@ def dense_rows(scores: NDArray[np.float32], width: int) -> Rows:
     return rows
 
 
-def _fill_rows(scores: NDArray[np.float32], items: NDArray[np.uint32], halves: NDArray[np.float16]) -> None:
+def _fill_rows(scores: NDArray[np.floating], items: NDArray[np.uint32], halves: NDArray[np.float16]) -> None:
     width = items.shape[1]
     place = scores.shape[1] - width
     bound = np.partition(scores, place, axis=1)[:, place, None].astype(np.float16)
@@ -126,27 +127,37 @@ def _fill_rows(scores: NDArray[np.float32], items: NDArray[np.uint32], halves: N
     halves[row[used], rank[used]] = stored[order][used]
 
 
-def hide(scores: NDArray[np.float32], hidden: sp.csr_array) -> None:
+def hide(scores: NDArray[np.floating], hidden: sp.csr_array) -> None:
     """Sets the scores at ``hidden``'s places ``[rows, items]`` to minus infinity."""
     scores[np.repeat(np.arange(hidden.shape[0]), np.diff(hidden.indptr)), hidden.indices] = -np.inf
 
 
-def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hide: sp.csr_array | None = None) -> Rows:
+def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp.csr_array | None = None) -> Rows:
     """``top_rows(left @ right)`` without ever holding the product: in blocks of rows, on all cores.
 
-    ``hide``: entries of the product that must not be in the result. The columns' order within a row stays ascending.
+    ``hidden``: entries of the product that must not be in the result. The columns' order within a row stays ascending.
     """
     rows = Rows.empty(left.shape[0], width)
+    kept = min(width, right.shape[1])
 
     def fill(start: int, end: int) -> None:
         product = left[start:end] @ right
-        if hide is not None:
-            product = without(product, hide[start:end])
+        if hidden is not None:
+            product = without(product, hidden[start:end])
         product.sort_indices()
         block = top_rows(product, width)
         rows.items[start:end], rows.scores[start:end] = block.items, block.scores
 
-    in_blocks(left.shape[0], 1024, fill)
+    def fill_long(start: int, end: int) -> None:
+        product = dense_product(left[start:end], right)
+        if hidden is not None:
+            hide(product, hidden[start:end])
+        _fill_rows(product, rows.items[start:end, :kept], rows.scores[start:end, :kept])
+
+    if kept and is_long(left, right):
+        in_blocks(left.shape[0], max(1, min(_TOGETHER, CELLS // right.shape[1])), fill_long)
+    else:
+        in_blocks(left.shape[0], 1024, fill)
     return rows
 
 
