@@ -86,5 +86,8 @@ def test_the_report_says_how_the_matrix_is_learnt_where_there_was_a_choice() -> 
     trials.add("matrix", "regression", "known", np.array([0.2, 0.3]))
     assert not any("learnt by" in line for line in explain(trials))
     trials.keep(trials.add("matrix", "co_occurrence", "known", np.array([0.3, 0.4])))
-    told = "What leads from item to item is learnt by co-occurrence (0.3500 with usual settings; by regression 0.2500)."
+    told = (
+        "What leads from item to item is learnt by co-occurrence (0.3500 by a quick fit with usual settings; "
+        "by regression 0.2500)."
+    )
     assert told in explain(trials)

@@ -141,7 +141,7 @@ def _matrix(tried: Sequence[Trial]) -> list[str]:
     ways = sorted(tried, key=lambda trial: not trial.kept)
     (taken, had), *others = [(str(trial.value).replace("_", "-"), f"{trial.metric:.4f}") for trial in ways]
     left = " and ".join(f"by {name} {metric}" for name, metric in others)
-    return [f"What leads from item to item is learnt by {taken} ({had} with usual settings; {left})."]
+    return [f"What leads from item to item is learnt by {taken} ({had} by a quick fit with usual settings; {left})."]
 
 
 def _best(models: Sequence[Trial]) -> str:
