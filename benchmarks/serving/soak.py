@@ -13,7 +13,6 @@ import json
 import os
 import random
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -28,11 +27,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway_processes import MIB, kill, memory
+
 from larder.manifest import parse
 from larder_local.folder import Folder
 from larder_training.release import write_release
 
-MIB = 2**20
 HALF_HOUR = 30 * 60
 CLIENTS = 8
 WARM = 0.2  # of the time: caches fill and every worker has answered; growth counts from there
@@ -173,28 +173,6 @@ def asking(folder: Folder, address: str, seen: Seen) -> Callable[[int], None]:
     return ask
 
 
-def workers(gateway: int) -> dict[int, str]:
-    """The gateway's worker processes, each with its function's name (Linux)."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            variables = (path / "environ").read_bytes().split(b"\0") if int(parent) == gateway else []
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        for variable in variables:
-            if variable.startswith(b"AWS_LAMBDA_FUNCTION_NAME="):
-                found[int(path.name)] = variable.partition(b"=")[2].decode()
-    return found
-
-
-def kill(gateway: int, draw: random.Random) -> str:
-    """Ends a worker that answers models' requests, whatever it does; returns its function's name."""
-    pid, name = draw.choice([each for each in workers(gateway).items() if each[1] != "ModelsFunction"])
-    os.kill(pid, signal.SIGKILL)
-    return name
-
-
 def publish(folder: Folder, address: str, model: str) -> str:
     """A further release of ``model``, the same under a later name, published as one would; returns that name."""
     old = folder.releases_of(model)[-1]
@@ -214,24 +192,6 @@ def publish(folder: Folder, address: str, model: str) -> str:
     environment = {**os.environ, "LARDER_URL": address}
     subprocess.run(command, cwd=folder.root.parent, check=True, capture_output=True, env=environment)  # noqa: S603  # our own
     return release.name
-
-
-def memory(gateway: int) -> dict[str, int]:
-    """Bytes that the gateway holds for itself, and those of the largest worker of each function."""
-    found = {"gateway": resident(gateway)}
-    for pid, name in workers(gateway).items():
-        found[name] = max(found.get(name, 0), resident(pid))
-    return found
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory of a process that are not a file's (Linux)."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return 0
-    found = re.search(r"RssAnon:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
 
 
 def report(

@@ -70,6 +70,29 @@ def test_history_makes_the_sessions(parts: dict[str, Path]) -> None:
     assert told["metrics"]["ndcg@20"] != without["metrics"]["ndcg@20"]
 
 
+def test_history_that_its_thresholds_would_leave_out_makes_no_session(shop: ShopFiles, tmp_path: Path) -> None:
+    """GIVEN a release that counts reviews of four stars and more alone WHEN its history has others THEN they say
+    nothing.
+    """
+    log = pl.read_csv(shop.interactions)
+    bound, time = log["TIMESTAMP"].quantile(0.8), pl.col("TIMESTAMP")
+    log.filter(time <= bound).write_csv(tmp_path / "past.csv")
+    log.filter(time > bound).write_csv(tmp_path / "later.csv")
+    options = RecommenderOptions(
+        tmp_path / "past.csv", "shop", out=tmp_path / "out", trials=0, event_thresholds={"review": 4.0}
+    )
+    release = train(options, Progress(quiet=True))
+    found = {}
+    for name, stars in (("poor", 1.0), ("good", 5.0)):
+        users = log["USER_ID"].unique(maintain_order=True)
+        review = {"ITEM_ID": "p0001", "TIMESTAMP": int(bound or 0), "EVENT_TYPE": "review", "EVENT_VALUE": stars}
+        pl.DataFrame({"USER_ID": users, **review}).write_csv(tmp_path / f"{name}.csv")
+        found[name] = evaluate(release, tmp_path / "later.csv", tmp_path / f"{name}.csv")["metrics"]
+    without = evaluate(release, tmp_path / "later.csv")["metrics"]
+    assert found["poor"] == without
+    assert found["good"] != without
+
+
 def test_history_that_the_release_was_made_from_adds_nothing_but_helps_users_without_a_row(
     parts: dict[str, Path], tmp_path: Path
 ) -> None:

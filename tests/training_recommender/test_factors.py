@@ -46,6 +46,13 @@ def test_scores_are_the_products_of_the_factors() -> None:
     assert np.allclose(Factors(user, item).scores(np.array([4, 2])), (user @ item.T)[[4, 2]], atol=1e-6)
 
 
+def test_a_users_scores_are_the_same_bits_whoever_is_asked_with_him() -> None:
+    random = np.random.default_rng(0)
+    factors = Factors(*(random.normal(size=(rows, 64)).astype(np.float32) for rows in (150, 333)))
+    together = factors.scores(np.arange(150))
+    assert all(factors.scores(np.array([user])).tobytes() == together[user].tobytes() for user in range(150))
+
+
 @pytest.mark.parametrize("learner", LEARNERS, ids=["least squares", "pairwise ranking"])
 def test_who_and_what_has_no_event_scores_nothing(
     learner: AlternatingLeastSquares | BayesianPersonalizedRanking,

@@ -163,6 +163,7 @@ def _sessions(history: Given | None, fresh: Log, release: Path, manifest: Manife
         return {}
     log, _ = read_interactions(history)
     earlier = log.between(int(log.time[0]), int(fresh.time[0]))
+    earlier = earlier.where(_counted(manifest, earlier))
     earlier = earlier.where((earlier.time > trained_until(manifest)) | ~_with_row(log, release, serving)[earlier.user])
     sessions: dict[str, list[str]] = defaultdict(list)
     user, item, _ = recent_items(earlier, serving.session_length)

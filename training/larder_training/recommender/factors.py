@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.learner import Material
 from larder_training.recommender.linear import single_threaded_blas
+from larder_training.recommender.low_rank import padded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +29,11 @@ class Factors:
     item: NDArray[np.float32]
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Dense ``[len(users), items]``; half of BPR's lie below 0, where only the order means something."""
+        """Dense ``[len(users), items]``, the same bits whoever is asked together; half of BPR's lie below 0, where only
+        the order means something.
+        """
         with single_threaded_blas():  # blocks of rows may be asked for on all cores
-            found: NDArray[np.float32] = self.user[users] @ self.item.T
+            found: NDArray[np.float32] = (padded(self.user[users]) @ self.item.T)[: len(users)]
         return found
 
 

@@ -76,7 +76,7 @@ class Projection:
 
     def scores(self, users: NDArray[np.int64]) -> Dense:
         """``[len(users), items]``."""
-        found: Dense = (_padded(self.users[users]) @ self.items.T)[: len(users)]
+        found: Dense = (padded(self.users[users]) @ self.items.T)[: len(users)]
         return found
 
 
@@ -145,7 +145,7 @@ def _in_rows(rows: int, columns: int, work: Callable[[slice], Dense]) -> Dense:
     return result
 
 
-def _padded(rows: Dense) -> Dense:
+def padded(rows: Dense) -> Dense:
     """The rows, and rows of zeros up to a multiple of ``_PAD``: for a remainder BLAS takes another kernel, with other
     last bits, and a user's scores must not depend on who is asked with him.
     """

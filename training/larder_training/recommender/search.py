@@ -42,9 +42,7 @@ class Search:
             values = self.values(choices, "known")
             tried.append((float(values.mean()), self.trials.add(name, value_of(name, choices), "known", values)))
         if tried:
-            place = int(np.argmax([mean for mean, _ in tried]))
-            self.choices = candidates[place]
-            self.trials.keep(tried[place][1])
+            self.choices = candidates[self.trials.keep_best(tried)]
 
     def climb(self, name: str, candidates: list[Choices], begin: int, question: Question = "known") -> None:
         """Keeps the best candidate that is reached uphill from place ``begin``."""

@@ -73,6 +73,4 @@ def choose_prior(cases: Sequence[Case], choices: Choices, seed: int, trials: Tri
     for prior in _PRIORS:
         values = np.concatenate([part.values(prior) for part in parts])
         tried.append((float(values.mean()), trials.add("prior_users", prior, "segment", values)))
-    place = int(np.argmax([mean for mean, _ in tried]))
-    trials.keep(tried[place][1])
-    return replace(choices, prior_users=_PRIORS[place])
+    return replace(choices, prior_users=_PRIORS[trials.keep_best(tried)])

@@ -89,6 +89,12 @@ class Trials:
         """Marks a trial as the one whose value was taken."""
         self.made[number] = replace(self.made[number], kept=True)
 
+    def keep_best(self, tried: Sequence[tuple[float, int]]) -> int:
+        """Marks the best of (metric, number) pairs, of equal ones the first; gives its place among them."""
+        place = int(np.argmax([metric for metric, _ in tried]))
+        self.keep(tried[place][1])
+        return place
+
     def document(self) -> dict[str, object]:
         """For the manifest: bounded, the whole list is ``trials.jsonl``."""
         kept = [trial.document() for trial in self.made if trial.kept]
