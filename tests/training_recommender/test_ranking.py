@@ -64,6 +64,18 @@ def test_rows_are_ordered_by_the_stored_half_and_then_by_item() -> None:
     assert rows.scores[0, 4] == 0
 
 
+@given(st.permutations(range(8)), st.integers(1, 9))
+def test_rows_do_not_ask_in_which_order_their_entries_stand(order: list[int], width: int) -> None:
+    values = np.array([0.5, 2.0, 0.5, -1.0, 0.0, 0.5, 1e-9, 0.25])
+    ascending, shuffled = (
+        sp.csr_array((values[list(columns)], list(columns), [0, 8]), shape=(1, 8)) for columns in (range(8), order)
+    )
+    expected, found = top_rows(ascending, width), top_rows(shuffled, width)
+    assert found.items.tolist() == expected.items.tolist()
+    assert found.items[0, : min(width, 5)].tolist() == [1, 0, 2, 5, 7][:width]
+    assert found.scores.tobytes() == expected.scores.tobytes()
+
+
 def test_blocks_of_a_product_are_the_product() -> None:
     random = np.random.default_rng(5)
     left = sp.csr_array(sp.random_array((2500, 40), density=0.1, rng=random))

@@ -121,7 +121,6 @@ def nearest_known(vectors: Matrix, counts: NDArray[np.int64], width: int) -> Mat
 
     def fill(start: int, end: int) -> None:
         product = (vectors[start:end] @ known).tocsr()
-        product.sort_indices()
         product.data[product.indices == np.repeat(itself[start:end], np.diff(product.indptr))] = 0
         block = top_rows(product, width)
         rows.items[start:end], rows.scores[start:end] = block.items, block.scores

@@ -44,26 +44,33 @@ def best(scores: NDArray[np.floating], n: int) -> NDArray[np.intp]:
 
     Rows are mostly zeros and ties, on which argpartition alone is slow and leaves the choice among ties open.
     """
+    places = _among_best(scores, n)
+    return places[np.argsort(-scores[places], kind="stable")[:n]]
+
+
+def _among_best(scores: NDArray[np.number], n: int) -> NDArray[np.intp]:
+    """The places of the ``n`` largest scores above 0, ascending, and of all that equal the last of them."""
     (places,) = np.nonzero(scores > 0)
+    if places.size <= n:
+        return places
     values = scores[places]
-    if places.size > n:
-        bound = np.partition(values, places.size - n)[places.size - n]
-        reach = values >= bound
-        places, values = places[reach], values[reach]
-    return places[np.argsort(-values, kind="stable")[:n]]
+    among: NDArray[np.intp] = places[values >= np.partition(values, places.size - n)[places.size - n]]
+    return among
 
 
 def top_rows(matrix: sp.csr_array, width: int) -> Rows:
     """Each row's ``width`` largest entries above 0, best first: ordered by the float16 that is stored, then by item
-    number, so that what is served is what was measured.
+    number, so that what is served is what was measured. Columns may stand in any order within a row.
     """
     rows = Rows.empty(matrix.shape[0], width)
     halves = matrix.data.astype(np.float16)
-    for row in range(matrix.shape[0]):
-        start, end = matrix.indptr[row], matrix.indptr[row + 1]
-        places = best(halves[start:end], width)
-        rows.items[row, : places.size] = matrix.indices[start:end][places]
-        rows.scores[row, : places.size] = halves[start:end][places]
+    # Above 0, halves are ordered as their bits are, and whole numbers are compared twenty times as fast.
+    bits = halves.view(np.int16)
+    for row, (start, end) in enumerate(zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)):
+        places = start + _among_best(bits[start:end], width)
+        places = places[np.lexsort((matrix.indices[places], -bits[places]))[:width]]
+        rows.items[row, : places.size] = matrix.indices[places]
+        rows.scores[row, : places.size] = halves[places]
     return rows
 
 
@@ -135,7 +142,7 @@ def hide(scores: NDArray[np.floating], hidden: sp.csr_array) -> None:
 def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp.csr_array | None = None) -> Rows:
     """``top_rows(left @ right)`` without ever holding the product: in blocks of rows, on all cores.
 
-    ``hidden``: entries of the product that must not be in the result. The columns' order within a row stays ascending.
+    ``hidden``: entries of the product that must not be in the result.
     """
     rows = Rows.empty(left.shape[0], width)
     kept = min(width, right.shape[1])
@@ -144,7 +151,6 @@ def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp
         product = left[start:end] @ right
         if hidden is not None:
             product = without(product, hidden[start:end])
-        product.sort_indices()
         block = top_rows(product, width)
         rows.items[start:end], rows.scores[start:end] = block.items, block.scores
 
