@@ -22,7 +22,7 @@ from larder_training.recommender.search import Search, Values
 from larder_training.recommender.sources import LEARNERS, TRANSITIONS, USER_NEIGHBOURS
 from larder_training.recommender.trials import within_noise
 
-_HALF_LIVES: Final = (7.0, 30.0, 90.0, 270.0, None)
+_HALF_LIVES: Final = (1.0, 3.0, 7.0, 30.0, 90.0, 270.0, None)
 _RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
 _ITEM_EXPONENTS: Final = (0.0, 0.25, 0.5, 0.75)
 _REPEATS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -104,9 +104,11 @@ class Tuner(Search):
         self._choose_repeats()
 
     def _choose_half_life(self) -> None:
+        """From the one that all else was compared by, so that the grid's are taken only where they do better."""
         if self.options.half_life_days is None:
-            ages = self._ages(_HALF_LIVES, self._span / _SHORTEST)
-            self.climb("half_life_days", [replace(self.choices, half_life_days=age) for age in ages], len(ages) // 2)
+            now = self.choices.half_life_days
+            ages = sorted({*self._ages(_HALF_LIVES, self._span / _SHORTEST), now}, key=lambda age: age or np.inf)
+            self.climb("half_life_days", [replace(self.choices, half_life_days=age) for age in ages], ages.index(now))
 
     def _choose_repeats(self) -> None:
         if self.options.repeats == "never":
