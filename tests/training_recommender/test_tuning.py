@@ -105,6 +105,25 @@ def test_repeats_are_chosen_first_and_by_what_people_do(make_log: MakeLog) -> No
     assert not curious.repeats
 
 
+def test_a_half_life_is_left_only_for_a_better_one(make_log: MakeLog) -> None:
+    """GIVEN ten days in which tastes move on each day THEN ages of days are tried, from the usual one on."""
+    random = np.random.default_rng(0)
+    rows = [
+        (f"u{user:03}", f"i{(user % 4 * 10 + day + random.integers(3)) % 40:02}", int(day * DAY + hour * 3600), "view")
+        for day in range(10)
+        for user in range(120)
+        for hour in random.choice(24, 4, replace=False)
+    ]
+    log = make_log(rows)
+    choices, trials = chosen(log)
+    split = temporal_split(log)
+    tried = [trial for trial in trials.made if trial.choice == "half_life_days"]
+    assert tried[0].value == start(OPTIONS, (split.validation - split.start) / DAY).half_life_days
+    (kept,) = (trial for trial in tried if trial.kept)
+    assert kept.metric == max(trial.metric for trial in tried) > tried[0].metric
+    assert choices.half_life_days == kept.value == 1.0
+
+
 def test_a_matrix_of_co_occurrence_is_not_tried_where_it_is_left_out(make_log: MakeLog) -> None:
     log = visits(make_log, lambda user: shares(user % 4))
     choices, trials = chosen(log, replace(OPTIONS, without=(*OPTIONS.without, "co_occurrence")))
