@@ -1,7 +1,7 @@
 """G = X'DX, how often items co-occur, and how blocks of it are gathered: each item's regression needs one.
 
 Memory decides the form. Up to ``DENSE_BYTES`` the whole matrix is dense, and a block costs one gather. Beyond, that
-much of it is: the part of the items that most users have, which most blocks lie in. The rest stays sparse.
+much of it may be: the corner of the items that most users have, which most blocks lie in. The rest stays sparse.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from larder_training.recommender.affinity import cut_histories
 
 DENSE_BYTES: Final = 2**29
+_PARTNERS: Final = 64  # an item that co-occurs with less than this part of all others would fill the corner with zeros
 
 
 class Pairs(Protocol):
@@ -65,11 +66,11 @@ def _weighed(affinity: sp.csr_array, exponent: float) -> tuple[sp.csr_array, NDA
 
 def readable(product: sp.csr_array) -> Pairs:
     """``gram``'s matrix in the form that its size allows; its last items should be those that most users have."""
-    items = product.shape[0]
-    dense = isqrt(DENSE_BYTES // 4)
+    items, dense = product.shape[0], isqrt(DENSE_BYTES // 4)
     if items <= dense:
         return _Dense(product.toarray())
-    first = items - dense
+    common = np.count_nonzero(np.diff(product.indptr) > items / _PARTNERS)
+    first = items - min(dense, int(common))
     return _Sparse(product, _upper(product, first), _corner(product, first))
 
 
