@@ -62,9 +62,10 @@ def fit_linear(
         settings: of the regression.
         advance: told the number of items done since its last call.
 
-    Memory: the Gram matrix (4 bytes for each pair of items up to 512 MiB; beyond, 12 bytes for each pair that
-    co-occurs, and 16 while it is made), 40 bytes for each entry of B (at most ``width`` an item) while it is put
-    together and 12 afterwards, and ``8 * width**2`` bytes a thread. The same bytes come out for any number of threads.
+    Memory: the Gram matrix (4 bytes for each pair of items up to 512 MiB; beyond, these and at most 12 bytes for each
+    pair that co-occurs, and 16 while it is made), 40 bytes for each entry of B (at most ``width`` an item) while it is
+    put together and 12 afterwards, and ``8 * width**2`` bytes a thread. The same bytes come out for any number of
+    threads.
     """
     order = _rarest_first(affinity)
     pairs = readable(gram(affinity[:, order], settings.user_exponent))
