@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from larder_training.recommender.cholesky import solve
 from larder_training.recommender.gram import Pairs, gram, readable
 from larder_training.recommender.learner import ItemToItem, Material
+from larder_training.recommender.ranking import best
 
 USER_EXPONENT: Final = 0.3
 _CHUNK: Final = 64  # items a task: enough to hide a task's cost, few enough to share the work evenly
@@ -112,14 +113,8 @@ def _column(
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """One item's regression: the items it rests on, ascending, and their coefficients."""
     others, counts = pairs.column(item)
-    chosen = (others != item) & (counts > 0)
-    others, counts = others[chosen], counts[chosen]
-    if len(others) > width:
-        # Only these can be chosen: a sort of all partners of a popular item costs as much as its regression.
-        reach = np.flatnonzero(counts >= np.partition(counts, len(counts) - width)[len(counts) - width])
-        strongest = reach[np.argsort(-counts[reach], kind="stable")[:width]]
-        strongest.sort()
-        others, counts = others[strongest], counts[strongest]
+    strongest = np.sort(best(np.where(others == item, 0.0, counts), width))
+    others, counts = others[strongest], counts[strongest]
     if not others.size:
         return others, counts
     system = pairs.block(others)
