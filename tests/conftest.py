@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, settings
 
-from larder.manifest import FileEntry, Manifest
-from larder.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing, TableSpec
+from larder.release.manifest import FileEntry, Manifest
+from larder.release.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing, TableSpec
 
 # The same examples on every machine, and no verdict by the clock: a slow machine is no bug.
 settings.register_profile(

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 
 from larder_training.classifier import ClassifierOptions
 from larder_training.classifier.train import train
-from larder_training.progress import Progress
+from larder_training.reporting.progress import Progress
 
 
 def save_digits(folder: Path) -> Path:

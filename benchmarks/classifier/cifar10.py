@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder.image import decode
-from larder.serving import ImageSpec
-from larder_training.classifier import backbone, builtin
-from larder_training.classifier.graph import session, to_bytes
-from larder_training.classifier.preprocessing import Preprocessing
-from larder_training.classifier.recipe import Fitted, Lesson, Recipe, fit_recipe
-from larder_training.classifier.standard import Standard
-from larder_training.classifier.streaming import in_order
+from larder.classifier.image_decoding import decode
+from larder.release.serving import ImageSpec
+from larder_training.classifier.config.preprocessing import Preprocessing
+from larder_training.classifier.features import backbone, hog
+from larder_training.classifier.heads.config import Fitted, Lesson, Recipe, fit_recipe
+from larder_training.classifier.heads.scaler import Standard
+from larder_training.classifier.onnx.graph import session, to_bytes
+from larder_training.numerics.parallel import in_order
 
 PIECE = 2_000
 BATCH = 8
@@ -72,8 +72,8 @@ def tries(*, built_in: bool, flips: bool) -> list[Try]:
 def network(path: Path | None) -> tuple[bytes, list[str], ImageSpec]:
     """The backbone with the means of some middle layers as further outputs; without one the built-in features."""
     if path is None:
-        spec = builtin.spec(None, None)
-        return to_bytes(builtin.features(spec.width)), ["features"], spec
+        spec = hog.spec(None, None)
+        return to_bytes(hog.features(spec.width)), ["features"], spec
     features = backbone.load(path, PREPROCESSING, {})
     model = features.model
     inferred = onnx.shape_inference.infer_shapes(model).graph.value_info

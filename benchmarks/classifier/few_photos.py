@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from larder_training.classifier.evaluate import evaluate
-from larder_training.classifier.options import ClassifierOptions
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.evaluation.evaluate import evaluate
 from larder_training.classifier.train import train
-from larder_training.progress import Progress
+from larder_training.reporting.progress import Progress
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

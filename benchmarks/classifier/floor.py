@@ -25,10 +25,10 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from PIL import Image
 
-from larder import image
-from larder.live import Live, dump
-from larder.manifest import Manifest, parse
-from larder.serving import ClassifierServing, ImageSpec
+from larder.classifier import image_decoding
+from larder.release.manifest import Manifest, parse
+from larder.release.pointer import Pointer, dump_pointer
+from larder.release.serving import ClassifierServing, ImageSpec
 
 EVENT = Path(__file__).parents[2] / "tests/events/classify/picture.json"
 Answer = Callable[[int], object]
@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         handled = handler(given.release.resolve(), manifest, photos, Path(folder))
         ways = {"floor": floor(given.release, manifest, photos), "handler": handled}
-        ways["larder.image and the graph"] = decoded(given.release, manifest, photos)
+        ways["larder.classifier.image_decoding and the graph"] = decoded(given.release, manifest, photos)
         for clock, times in measure(ways, len(photos), given.rounds).items():
             for name, taken in times.items():
                 ratio = statistics.median(one / two for one, two in zip(taken, times["floor"], strict=True))
@@ -105,7 +105,7 @@ def floor(release: Path, manifest: Manifest, photos: list[bytes]) -> Answer:
 def decoded(release: Path, manifest: Manifest, photos: list[bytes]) -> Answer:
     """The serving layer's own decoding, which refuses what is no photo, and the graph."""
     session, spec = opened(release, manifest)
-    return lambda number: session.run(None, {"image": image.decode(photos[number], spec)[None]})
+    return lambda number: session.run(None, {"image": image_decoding.decode(photos[number], spec)[None]})
 
 
 def handler(release: Path, manifest: Manifest, photos: list[bytes], folder: Path) -> Answer:
@@ -113,7 +113,7 @@ def handler(release: Path, manifest: Manifest, photos: list[bytes], folder: Path
     releases = folder / "models" / manifest.model / "releases"
     releases.mkdir(parents=True)
     (releases / manifest.release).symlink_to(release)
-    (releases.parent / "live.json").write_bytes(dump(Live(manifest.release)))
+    (releases.parent / "live.json").write_bytes(dump_pointer(Pointer(manifest.release)))
     os.environ |= {
         "LARDER_STORE": folder.as_uri(),
         "LARDER_CACHE_DIR": str(folder / "cache"),

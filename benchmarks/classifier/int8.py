@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from larder.manifest import parse
-from larder.serving import ClassifierServing
-from larder_training.classifier.dataset import read_dataset
-from larder_training.classifier.evaluate import ask, numbers
-from larder_training.classifier.scan import Checked, scan
-from larder_training.classifier.speed import milliseconds
-from larder_training.progress import Progress
+from larder.release.manifest import parse
+from larder.release.serving import ClassifierServing
+from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.scan import Checked, scan
+from larder_training.classifier.evaluation.evaluate import ask, numbers
+from larder_training.classifier.onnx.latency import milliseconds
+from larder_training.reporting.progress import Progress
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos10" / "test"
 QUIET = Progress(quiet=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from larder_training.classifier.audit import audit
-from larder_training.classifier.dataset import read_dataset
-from larder_training.classifier.options import ClassifierOptions
-from larder_training.classifier.scan import Scan, scan
+from larder_training.classifier.audit.audit import audit
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.scan import Scan, scan
 from larder_training.classifier.train import choose_features
-from larder_training.progress import Progress
+from larder_training.reporting.progress import Progress
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

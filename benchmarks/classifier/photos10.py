@@ -18,7 +18,7 @@ import numpy as np
 
 from larder_training.classifier import ClassifierOptions, Preprocessing
 from larder_training.classifier.train import train
-from larder_training.progress import Progress
+from larder_training.reporting.progress import Progress
 
 VALIDATION = 0.15
 

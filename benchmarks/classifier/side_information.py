@@ -20,11 +20,11 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from larder.manifest import parse
+from larder.release.manifest import parse
 from larder_training.classifier import ClassifierOptions
-from larder_training.classifier.options import Limits
+from larder_training.classifier.config.options import Limits
 from larder_training.classifier.train import train
-from larder_training.progress import Progress
+from larder_training.reporting.progress import Progress
 
 DATA: Final = Path(__file__).parents[3] / "shared/data"
 INFORMED: Final = ("place", "price", "note")

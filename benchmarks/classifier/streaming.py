@@ -20,9 +20,9 @@ from threading import Thread
 
 import numpy as np
 
-from larder_training.classifier.options import ClassifierOptions, Limits
+from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.train import train
-from larder_training.progress import Advance, Progress
+from larder_training.reporting.progress import Advance, Progress
 
 MIB = 2**20
 LOOK_EVERY = 0.005  # seconds

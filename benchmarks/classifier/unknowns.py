@@ -21,23 +21,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from larder.manifest import parse
-from larder.serving import ClassifierServing
-from larder_training.classifier import backbone, novelty
-from larder_training.classifier.cache import FeatureCache
-from larder_training.classifier.dataset import read_dataset
-from larder_training.classifier.evaluate import ask
-from larder_training.classifier.features import embed, plain
-from larder_training.classifier.graph import to_bytes
-from larder_training.classifier.learn import groups_of
-from larder_training.classifier.metrics import separation
-from larder_training.classifier.middle import with_middle
-from larder_training.classifier.novelty import Looks
-from larder_training.classifier.options import ClassifierOptions
-from larder_training.classifier.preprocessing import Preprocessing
-from larder_training.classifier.scan import scan
+from larder.release.manifest import parse
+from larder.release.serving import ClassifierServing
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.config.preprocessing import Preprocessing
+from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.scan import scan
+from larder_training.classifier.evaluation.evaluate import ask
+from larder_training.classifier.features import backbone
+from larder_training.classifier.features.cache import FeatureCache
+from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.features.intermediate_layers import with_middle
+from larder_training.classifier.metrics.classification import separation
+from larder_training.classifier.onnx.graph import to_bytes
+from larder_training.classifier.ood import detector
+from larder_training.classifier.ood.detector import Looks
+from larder_training.classifier.selection.training_set import groups_of
 from larder_training.classifier.train import train
-from larder_training.progress import Progress
+from larder_training.reporting.progress import Progress
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 STRANGERS = ("frog", "deer", "truck")
@@ -82,7 +83,7 @@ def every_choice(photos10: Path, model: Path, cache: Path) -> None:
     def one(strangers: tuple[str, ...]) -> float:
         known = ~np.isin(taught.labels, strangers)
         _, numbers = np.unique(taught.labels[known], return_inverse=True)
-        made, _ = novelty.learn(taught.features[known], numbers.astype(np.int64), taught.groups[known], taught.looks)
+        made, _ = detector.learn(taught.features[known], numbers.astype(np.int64), taught.groups[known], taught.looks)
         scores, strange = made.score(asked.features), np.isin(asked.labels, strangers)
         return separation(scores[~strange], scores[strange])
 

@@ -15,10 +15,10 @@ from cold_start_items import items
 from cold_start_tables import Period
 from cold_start_users import users
 
-from larder_training.progress import Progress
-from larder_training.recommender.data import read
-from larder_training.recommender.options import RecommenderOptions
-from larder_training.recommender.split import temporal_split
+from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.inputs import read
+from larder_training.recommender.splits.time_split import temporal_split
+from larder_training.reporting.progress import Progress
 
 
 def main() -> None:

@@ -10,14 +10,14 @@ import scipy.sparse as sp
 from cold_start_tables import KNOWN, REPEAT, Period, Results, Scores, measured, report
 from numpy.typing import NDArray
 
-from larder_training.recommender.affinity import seen_pairs
-from larder_training.recommender.baselines import popularity
-from larder_training.recommender.cold_items import fill_cold
-from larder_training.recommender.content import ContentNeighbours
-from larder_training.recommender.learner import ItemToItem
-from larder_training.recommender.log import Log
-from larder_training.recommender.sparse_rows import place_within, with_diagonal
-from larder_training.recommender.split import known_users
+from larder_training.numerics.sparse import place_within, with_diagonal
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.evaluation.baselines import popularity
+from larder_training.recommender.models.base import ItemToItem
+from larder_training.recommender.models.cold_start import fill_cold
+from larder_training.recommender.models.content_knn import ContentNeighbours
+from larder_training.recommender.models.interaction_matrix import seen_pairs
+from larder_training.recommender.splits.time_split import known_users
 
 GAMMAS: Final = (0.5, 1.0, 2.0)
 MAX_USERS: Final = 2000

@@ -19,14 +19,14 @@ import numpy as np
 import scipy.sparse as sp
 from pair_files import Split, read_split
 
-from larder_training.recommender.blend import Blend, Pools, WeightTrial, choose_weights
-from larder_training.recommender.learner import Learner, Material, Scorer
-from larder_training.recommender.linear import LinearModel, Regression, single_threaded_blas
-from larder_training.recommender.low_rank import LowRank
-from larder_training.recommender.metrics import Values, bootstrap, by_user, hits
-from larder_training.recommender.popular import Popularity
-from larder_training.recommender.ranking import Rows, dense_rows, hide, in_blocks
-from larder_training.recommender.user_neighbours import UserNeighbours
+from larder_training.numerics.topk import Rows, dense_rows, hide, in_blocks
+from larder_training.recommender.ensemble.blend import Blend, Pools, WeightTrial, choose_weights
+from larder_training.recommender.metrics.ranking import Values, bootstrap, by_user, hits
+from larder_training.recommender.models.base import Learner, Material, Scorer
+from larder_training.recommender.models.ease import LinearModel, Regression, single_threaded_blas
+from larder_training.recommender.models.popularity import Popularity
+from larder_training.recommender.models.pure_svd import LowRank
+from larder_training.recommender.models.user_ease import UserNeighbours
 
 SHARED: Final = Path(__file__).parents[3] / "shared" / "data" / "gowalla"
 BLENDED: Final = ("item neighbours", "user neighbours", "low rank")

@@ -7,14 +7,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.progress import Progress
-from larder_training.recommender.data import Data
-from larder_training.recommender.metrics import DEPTH
-from larder_training.recommender.options import SOURCES, RecommenderOptions
+from larder_training.recommender.config.options import SOURCES, RecommenderOptions
+from larder_training.recommender.evaluation.serving_formula import Served, lists
+from larder_training.recommender.inputs import Data
+from larder_training.recommender.metrics.ranking import DEPTH
 from larder_training.recommender.pipeline import Pipeline
-from larder_training.recommender.served import Served, lists
-from larder_training.recommender.tasks import Task
-from larder_training.recommender.trials import Budget, Trials
+from larder_training.recommender.splits.tasks import Task
+from larder_training.recommender.tuning.trials import Budget, Trials
+from larder_training.reporting.progress import Progress
 
 Lists = NDArray[np.int64]
 SIGNALS: Final = ("event weights", "decay", "repeats", "catalogue", "profile", "ranker", *SOURCES)

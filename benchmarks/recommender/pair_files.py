@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.affinity import seen_pairs
-from larder_training.recommender.learner import Material
-from larder_training.recommender.log import Log
-from larder_training.recommender.sparse_rows import place_within
+from larder_training.numerics.sparse import place_within
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.models.base import Material
+from larder_training.recommender.models.interaction_matrix import seen_pairs
 
 _COMMON: Final = 5  # pairs of an item, for it to tell whether a split is drawn at random
 

@@ -76,10 +76,10 @@ def _zipf(random: np.random.Generator, events: int, items: int) -> NDArray[np.in
 
 def one(folder: Path, stage: str) -> dict[str, float]:
     """Reads the log, or trains on it, in this process."""
-    from larder_training.progress import Progress
-    from larder_training.recommender.interactions import read_interactions
-    from larder_training.recommender.options import RecommenderOptions
+    from larder_training.recommender.config.options import RecommenderOptions
+    from larder_training.recommender.data.interactions import read_interactions
     from larder_training.recommender.train import train
+    from larder_training.reporting.progress import Progress
 
     began = time.monotonic()
     if stage == "read":

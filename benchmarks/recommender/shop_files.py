@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from larder_training.recommender.options import RecommenderOptions
+from larder_training.recommender.config.options import RecommenderOptions
 
 SHARED: Final = Path(__file__).parents[3] / "shared" / "data"
 _EXAMPLES: Final = Path(__file__).parents[2] / "examples"

@@ -23,17 +23,17 @@ from implicit_peers import SPACES, recommend, tune
 from larder_lists import SIGNALS, Lists, larder
 from shop_files import SHOPS, folder
 
-from larder_training.progress import Progress
-from larder_training.recommender.affinity import affinities, event_strengths
-from larder_training.recommender.baselines import choose_window, own_again, popularity
-from larder_training.recommender.data import Data, read
-from larder_training.recommender.log import DAY
-from larder_training.recommender.metrics import DEPTH, bootstrap, by_user, coverage, hits
-from larder_training.recommender.options import RecommenderOptions
-from larder_training.recommender.served import fixed
-from larder_training.recommender.split import Split, temporal_split
-from larder_training.recommender.tasks import MAX_TEST_USERS, Task, next_items
-from larder_training.recommender.trials import METRIC
+from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.data.event_log import DAY
+from larder_training.recommender.evaluation.baselines import choose_window, own_again, popularity
+from larder_training.recommender.evaluation.serving_formula import fixed
+from larder_training.recommender.inputs import Data, read
+from larder_training.recommender.metrics.ranking import DEPTH, bootstrap, by_user, coverage, hits
+from larder_training.recommender.models.interaction_matrix import affinities, event_strengths
+from larder_training.recommender.splits.tasks import MAX_TEST_USERS, Task, next_items
+from larder_training.recommender.splits.time_split import Split, temporal_split
+from larder_training.recommender.tuning.trials import METRIC
+from larder_training.reporting.progress import Progress
 
 SHOWN = ("recall@20", "ndcg@20", f"mrr@{DEPTH}")
 Result = TypeVar("Result")

@@ -23,9 +23,9 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
-from larder.live import Live, dump
-from larder.manifest import Manifest, parse
-from larder.names import file_key, live_key
+from larder.release.keys import file_key, live_key
+from larder.release.manifest import Manifest, parse
+from larder.release.pointer import Pointer, dump_pointer
 from larder.store import Store
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -79,7 +79,7 @@ def serve(delay: float, release: Path, manifest: Manifest) -> None:
     store = Store.open("s3://bucket")
     for name in [*manifest.files, "manifest.json"]:
         store.upload(file_key(manifest.model, manifest.release, name), release / name)
-    store.put(live_key(manifest.model), dump(Live(manifest.release)))
+    store.put(live_key(manifest.model), dump_pointer(Pointer(manifest.release)))
     answer = DomainDispatcherApplication.__call__
 
     def late(application: DomainDispatcherApplication, environ: dict[str, Any], start_response: object) -> object:

@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from larder.live import Live, dump
-from larder.serving import RecommenderServing, TableSpec
-from larder_training.release import write_release
-from larder_training.tables import write_dense, write_keyed, write_vocabulary
+from larder.release.pointer import Pointer, dump_pointer
+from larder.release.serving import RecommenderServing, TableSpec
+from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
+from larder_training.release.writer import write_release
 
 MIB = 2**20
 EVENT = Path(__file__).parents[2] / "tests/events/recommend/recommend_by_query.json"
@@ -101,7 +101,7 @@ def write(folder: Path, options: argparse.Namespace) -> None:
         training={},
         structure={},
     )
-    (release.parents[1] / "live.json").write_bytes(dump(Live(release.name)))
+    (release.parents[1] / "live.json").write_bytes(dump_pointer(Pointer(release.name)))
     for path in tables.iterdir():
         path.unlink()
 

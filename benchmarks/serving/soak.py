@@ -29,9 +29,9 @@ from urllib.parse import urlsplit
 
 from gateway_processes import MIB, kill, memory
 
-from larder.manifest import parse
+from larder.release.manifest import parse
 from larder_local.folder import Folder
-from larder_training.release import write_release
+from larder_training.release.writer import write_release
 
 HALF_HOUR = 30 * 60
 CLIENTS = 8

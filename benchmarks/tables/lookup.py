@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from larder.serving import TableSpec
+from larder.release.serving import TableSpec
 from larder.tables import KeyedTable, MappedFile
-from larder_training.tables import write_keyed
+from larder_training.release.tables import write_keyed
 
 MIB = 2**20
 

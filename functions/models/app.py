@@ -6,16 +6,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from larder import web
-from larder.cold import cold_start
-from larder.repository import Document, Repository
-from larder.resolver import Response
-from larder.settings import Settings
+from larder.registry import Document, Repository
+from larder.runtime.cold_start import cold_start
+from larder.runtime.settings import Settings
 from larder.store import Store
+from larder.web import router
+from larder.web.resolver import Response
 
 RELEASE = "/v1/models/<model>/releases/<release>"
 
-app = web.router()
+app = router.router()
 
 
 @cache
@@ -33,9 +33,9 @@ def description() -> str:
 
 def asked(allowed: Collection[str], /, **routed: str) -> dict[str, str]:
     """The names in the path and the parameters of the query string, which may be ``allowed`` ones only."""
-    query = web.query(app)
-    web.allow_only(query, allowed, "parameter")
-    return {**query, **{name: web.path_parameter(app, name, value) for name, value in routed.items()}}
+    query = router.query(app)
+    router.allow_only(query, allowed, "parameter")
+    return {**query, **{name: router.path_parameter(app, name, value) for name, value in routed.items()}}
 
 
 def route(path: str, answer: Callable[..., Document], *allowed: str) -> None:
@@ -43,8 +43,8 @@ def route(path: str, answer: Callable[..., Document], *allowed: str) -> None:
 
     def handle(**routed: str) -> Response[str]:
         document = answer(repository(), **asked(allowed, **routed))
-        told = {web.MODEL_HEADER: document.get("model"), web.RELEASE_HEADER: document.get("release")}
-        return web.reply(document, headers={name: str(value) for name, value in told.items() if value})
+        told = {router.MODEL_HEADER: document.get("model"), router.RELEASE_HEADER: document.get("release")}
+        return router.reply(document, headers={name: str(value) for name, value in told.items() if value})
 
     app.get(path)(handle)
 
@@ -62,7 +62,7 @@ def get_file(**routed: str) -> Response[bytes]:
     """One file: by redirection to the store where it can sign a URL, else its bytes."""
     names = asked((), **routed)
     found = repository().download(**names, wanted=app.current_event.headers.get("range"))
-    told = {web.MODEL_HEADER: names["model"], web.RELEASE_HEADER: names["release"]}
+    told = {router.MODEL_HEADER: names["model"], router.RELEASE_HEADER: names["release"]}
     return Response(found.status, content_type=found.content_type, headers={**told, **found.headers}, body=found.body)
 
 
@@ -75,7 +75,7 @@ def get_description() -> Response[str]:
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
-    return web.logged(app, event, context)
+    return router.logged(app, event, context)
 
 
 cold_start.imported()

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from larder.cold import cold_start
 from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
-from larder.settings import Settings
+from larder.runtime.cold_start import cold_start
+from larder.runtime.settings import Settings
 from larder.store import Store
 
 
@@ -37,7 +37,6 @@ preloaded = preload(os.environ, bundle)
 renew_after_restore(os.environ, bundle)
 
 # While the store sends the model:
-from larder import web  # noqa: E402
 from larder.recommender import (  # noqa: E402
     RANK,
     RECOMMEND,
@@ -48,45 +47,46 @@ from larder.recommender import (  # noqa: E402
     read_parameters,
     read_query,
 )
-from larder.resolver import Response  # noqa: E402
+from larder.web import router  # noqa: E402
+from larder.web.resolver import Response  # noqa: E402
 
-app = web.router()
+app = router.router()
 
 
 @app.route("/v1/models/<model>/recommend", method=["GET", "POST"])
 def recommend(model: str) -> Response[str]:
     """The best items for a user, a session, a profile."""
     posted = app.current_event.http_method == "POST"
-    query = read_query(web.json_body(app) if posted else read_parameters(web.query(app)), RECOMMEND)
+    query = read_query(router.json_body(app) if posted else read_parameters(router.query(app)), RECOMMEND)
     return _reply(model, query.user, lambda opened: opened.recommend(query))
 
 
 @app.post("/v1/models/<model>/rank")
 def rank(model: str) -> Response[str]:
     """The caller's items, best first."""
-    query, items = read_query(document := web.json_body(app), RANK), read_items(document)
+    query, items = read_query(document := router.json_body(app), RANK), read_items(document)
     return _reply(model, query.user, lambda opened: opened.rank(query, items))
 
 
 @app.get("/v1/models/<model>/similar/.+")  # the router's own pattern for a name knows no emoji
 def similar(model: str) -> Response[str]:
     """The neighbours of one item."""
-    item = web.path_parameter(app, "item", app.current_event.path.partition("/similar/")[2])
-    query = read_query(read_parameters(web.query(app)), SIMILAR, item=item)
+    item = router.path_parameter(app, "item", app.current_event.path.partition("/similar/")[2])
+    query = read_query(read_parameters(router.query(app)), SIMILAR, item=item)
     return _reply(model, None, lambda opened: opened.similar(query))
 
 
 def _reply(model: str, user: str | None, ask: Callable[[Recommender], Answer]) -> Response[str]:
     # A user stays with canary or stable, whichever page he asks from.
-    name, key = web.path_parameter(app, "model", model), web.caller_key(app) or user
-    served = bundle().get(name, release=web.requested_release(app), key=key)
+    name, key = router.path_parameter(app, "model", model), router.caller_key(app) or user
+    served = bundle().get(name, release=router.requested_release(app), key=key)
     items = ask(served.value).document()
-    return web.reply({"model": name, "release": served.manifest.release, "items": items}, manifest=served.manifest)
+    return router.reply({"model": name, "release": served.manifest.release, "items": items}, manifest=served.manifest)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
-    return web.logged(app, event, context)
+    return router.logged(app, event, context)
 
 
 preloaded()

@@ -10,12 +10,12 @@ from functools import cache
 from typing import Any
 
 from larder.errors import InvalidRequest
-from larder.manifest import Kind
+from larder.release.manifest import Kind
 from larder.rollout import prober, roll_out
-from larder.rollout.deployed import Deployed
-from larder.rollout.line import line
-from larder.rollout.notice import released
-from larder.settings import RolloutSettings
+from larder.rollout.lambda_prober import Deployed
+from larder.rollout.log_record import line
+from larder.rollout.s3_event import released
+from larder.runtime.settings import RolloutSettings
 from larder.store import Store
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from larder.errors import SettingsError
 from larder_local import interpreter
-from larder_local.gateway import leash
+from larder_local.gateway import worker_entrypoint
 from larder_local.gateway.template import Function, Template, load
 
 _RUNTIME: Final = "runtime"
@@ -37,5 +37,5 @@ def _built(function: Function, python: Path, runtime: Path) -> Function:
         function,
         layers=(function.code, *function.layers, runtime),  # in the order in which Lambda looks for modules
         environment={"AWS_EXECUTION_ENV": f"AWS_Lambda_python{interpreter.VERSION}", **function.environment},
-        program=(str(python), *_ALONE, leash.__file__),
+        program=(str(python), *_ALONE, worker_entrypoint.__file__),
     )

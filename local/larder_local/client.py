@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import click
 
-from larder.names import check_model
+from larder.release.keys import check_model
 from larder_local.folder import Folder
 
 _DEFAULT: Final = "http://127.0.0.1:8080"

@@ -16,7 +16,7 @@ from typing import Final
 import click
 
 from larder.errors import LarderError, MissingObject
-from larder.names import live_key, models_prefix
+from larder.release.keys import live_key, models_prefix
 from larder.store import Store
 from larder_local.folder import Folder
 

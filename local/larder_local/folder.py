@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from larder.errors import InvalidManifest, InvalidRequest, SettingsError
-from larder.manifest import Manifest, parse
-from larder.names import MANIFEST
+from larder.release.keys import MANIFEST
+from larder.release.manifest import Manifest, parse
 
 _NAME: Final = ".larder"
 

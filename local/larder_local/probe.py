@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from larder.host import DiskCache, ReleaseFiles
-from larder.manifest import Manifest
+from larder.release.manifest import Manifest
 from larder.rollout import Ask
 from larder.store import Store
 
@@ -35,7 +35,8 @@ def asking(store: Store) -> Iterator[Ask]:
 
 
 def _classifier(files: ReleaseFiles, _: ExitStack) -> _Answer:
-    from larder.classifier import Classifier, Request
+    from larder.classifier.graph import Classifier
+    from larder.classifier.request import Request
 
     classifier = Classifier.open(files)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from click import Command, Group
 from click.testing import CliRunner
+from tests.paths import ROOT
 
 from larder_local.cli import cli
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/**/*.md")]
 )

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import boto3
 import pytest
-from tests.e2e.conftest import ROOT, UNREACHABLE, run
+from tests.e2e.conftest import UNREACHABLE, run
+from tests.paths import ROOT
 
 from larder_local import interpreter
 

@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.recommend.conftest import TOY
+from tests.larder.recommender.conftest import TOY
+from tests.paths import ROOT
 
 from larder.errors import LarderError, SettingsError
-from larder.live import Live
-from larder.live import dump as dump_live
-from larder.manifest import FileEntry, Manifest, dump
-from larder.names import file_key, live_key
-from larder.serving import ClassifierServing, ImageSpec
+from larder.release.keys import file_key, live_key
+from larder.release.manifest import FileEntry, Manifest, dump
+from larder.release.pointer import Pointer
+from larder.release.pointer import dump_pointer as dump_live
+from larder.release.serving import ClassifierServing, ImageSpec
 from larder.store import Store
 from larder_local import interpreter
 from larder_local.container import docker
 from larder_local.gateway.template import Function, load
-from larder_training.release import write_release
+from larder_training.release.writer import write_release
 
-ROOT = Path(__file__).parents[2]
 FUNCTIONS = {"classify": "ClassifyFunction", "recommend": "RecommendFunction", "models": "ModelsFunction"}
 PETS = "20260102t030405z-0a1b2c3d"  # the release that the events in tests/events/models name
 HERE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
@@ -148,7 +148,7 @@ def _add_shop(folder: Path, scratch: Path) -> None:
         training={},
         structure={},
     )
-    (folder / live_key("shop")).write_bytes(dump_live(Live(release.name)))
+    (folder / live_key("shop")).write_bytes(dump_live(Pointer(release.name)))
 
 
 def _add_pets(store: Store) -> None:
@@ -158,7 +158,7 @@ def _add_pets(store: Store) -> None:
     manifest = Manifest("pets", "classifier", PETS, "2026-01-02T03:04:05Z", entries, serving)
     for name, data in {**files, "manifest.json": dump(manifest)}.items():
         store.put(file_key("pets", PETS, name), data)
-    store.put(live_key("pets"), dump_live(Live(PETS)))
+    store.put(live_key("pets"), dump_live(Pointer(PETS)))
 
 
 @pytest.fixture(scope="session")

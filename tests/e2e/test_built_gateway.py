@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.local.conftest import Up, children, larder, running
+from tests.larder_local.conftest import Up, children, larder, running
 
 pytestmark = pytest.mark.e2e
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 from tests.e2e.aws import Reply, Stack, deploy, running, wait
-from tests.recommend.conftest import TOY
+from tests.larder.recommender.conftest import TOY
 
-from larder.classifier import Classifier
-from larder.manifest import parse
-from larder.serving import ClassifierServing
-from larder_training.release import write_release
-from larder_training.tables import write_probes
+from larder.classifier.graph import Classifier
+from larder.release.manifest import parse
+from larder.release.serving import ClassifierServing
+from larder_training.release.tables import write_probes
+from larder_training.release.writer import write_release
 
 pytestmark = pytest.mark.e2e
 

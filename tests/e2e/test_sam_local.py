@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import FUNCTIONS, ROOT, answers_of_the_source, document, events, run
-from tests.local.conftest import Answer, Served
+from tests.e2e.conftest import FUNCTIONS, answers_of_the_source, document, events, run
+from tests.larder_local.conftest import Answer, Served
+from tests.paths import ROOT
 
 from larder_local.container import docker
 from larder_local.gateway.template import Function

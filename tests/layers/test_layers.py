@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
+from tests.paths import ROOT
 
 from larder.errors import SettingsError
-from larder.live import Live, dump
-from larder.serving import ClassifierServing, ImageSpec, RecommenderServing
+from larder.release.pointer import Pointer, dump_pointer
+from larder.release.serving import ClassifierServing, ImageSpec, RecommenderServing
 from larder_local import interpreter
-from larder_training.release import write_release
-from larder_training.tables import write_dense, write_keyed, write_probes, write_vocabulary
+from larder_training.release.tables import write_dense, write_keyed, write_probes, write_vocabulary
+from larder_training.release.writer import write_release
 
-ROOT = Path(__file__).parents[2]
 LAYERS = {
     "classify": ("larder", "vision"),
     "recommend": ("larder",),
@@ -134,7 +134,7 @@ def store(tmp_path: Path) -> Path:
         structure={},
         created=datetime(2026, 1, 2, tzinfo=UTC),
     )
-    (tmp_path / "store/models/shop/live.json").write_bytes(dump(Live(release.name)))
+    (tmp_path / "store/models/shop/live.json").write_bytes(dump_pointer(Pointer(release.name)))
     return tmp_path / "store"
 
 

@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
+from tests.paths import ROOT
 
-from larder.live import Live, dump
-from larder.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
+from larder.release.pointer import Pointer, dump_pointer
+from larder.release.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
 from larder.tables import EMPTY
 from larder_local.gateway.event import Call, Reply, decode, encode
 from larder_local.gateway.routes import find
 from larder_local.gateway.template import load
-from larder_training.release import write_release
-from larder_training.tables import write_dense, write_keyed, write_vocabulary
+from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
+from larder_training.release.writer import write_release
 
-ROOT = Path(__file__).parents[2]
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ITEMS = ["p0001", "p0002", "p0003", "p0004"]
 LABELS = ("0", "1")
@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Path:
     """The folder of a store with both models live, and one uploaded picture."""
     root = tmp_path_factory.mktemp("store")
     for model, release in (("digits", _digits(root)), ("shop", _shop(root, tmp_path_factory.mktemp("tables")))):
-        (root / f"models/{model}/live.json").write_bytes(dump(Live(release.name)))
+        (root / f"models/{model}/live.json").write_bytes(dump_pointer(Pointer(release.name)))
     (root / "uploads").mkdir()
     (root / "uploads/photo.png").write_bytes(photo)
     return root

@@ -4,16 +4,15 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
+from tests.paths import ROOT
 
 from larder_local.gateway.event import Reply
 from larder_local.gateway.template import load
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/api.md").read_text()
 ADDRESS = "http://127.0.0.1:8080"
 EXAMPLES = re.findall(r"```sh\n(curl .*?)\n```(?:\n```json\n(.*?)\n```)?", PAGE, re.DOTALL)

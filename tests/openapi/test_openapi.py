@@ -7,20 +7,19 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
+from tests.paths import ROOT
 
 from larder import errors
-from larder.classifier import FIELDS, OPTIONS
+from larder.classifier.request import FIELDS, OPTIONS
 from larder.recommender import RANK, RECOMMEND, SIMILAR
 from larder_local.gateway.event import Reply
 from larder_local.gateway.template import load
 
-ROOT = Path(__file__).parents[2]
 METHODS = ("get", "post")
 JSON = {"content-type": "application/json"}
 

@@ -4,14 +4,12 @@ import json
 import warnings
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.paths import ROOT
 
 from larder_local.gateway.intrinsics import Resolver, read
-
-ROOT = Path(__file__).parents[2]
 
 Tree = dict[str, Any]
 

@@ -5,13 +5,12 @@ import sys
 import tomllib
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # ships no types
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/deploy.md").read_text()
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 

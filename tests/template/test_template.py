@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from larder.settings import RolloutSettings, Settings
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
+from larder.runtime.settings import RolloutSettings, Settings
 
 Tree = dict[str, Any]
 Stack = Callable[..., Tree]

@@ -15,9 +15,9 @@ from typing import Any, Final, cast
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from larder.live import Live, dump
-from larder.manifest import Manifest, parse
-from larder.serving import ClassifierServing
+from larder.release.manifest import Manifest, parse
+from larder.release.pointer import Pointer, dump_pointer
+from larder.release.serving import ClassifierServing
 from larder_local.gateway.event import Call, encode
 from larder_local.gateway.routes import Route
 from larder_local.gateway.template import load
@@ -124,7 +124,7 @@ def _store(folder: Path, releases: Mapping[str, Path]) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             (place / release.name).symlink_to(release.resolve())
-        (place.parent / "live.json").write_bytes(dump(Live(release.name)))
+        (place.parent / "live.json").write_bytes(dump_pointer(Pointer(release.name)))
     return folder
 
 

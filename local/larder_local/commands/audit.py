@@ -7,8 +7,8 @@ import click
 from larder_local.lazy import LazyGroup
 
 _KINDS: Final = {
-    "classifier": ("larder_training.classifier.audit_cli", "Find bad, double, rare and wrongly labelled photos."),
-    "recommender": ("larder_training.recommender.audit_cli", "Find robots, gaps, stray clocks, ids that do not meet."),
+    "classifier": ("larder_training.cli.audit_classifier", "Find bad, double, rare and wrongly labelled photos."),
+    "recommender": ("larder_training.cli.audit_recommender", "Find robots, gaps, stray clocks, ids that do not meet."),
 }
 
 

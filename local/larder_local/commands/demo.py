@@ -33,7 +33,7 @@ def digits(folder: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def shop(folder: Path) -> None:
     """Write an invented shop's log as interactions.csv, items.csv and users.csv into FOLDER."""
-    from larder_training.demo_shop import generate
+    from larder_training.datasets.synthetic_shop import generate
 
     _new(folder)
     write_whole(folder, generate)

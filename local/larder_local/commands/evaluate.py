@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from larder_local.folder import Folder
-from larder_training.bucket import source
-from larder_training.progress import Progress
+from larder_training.io.s3 import source
+from larder_training.reporting.progress import Progress
 
 
 @click.command("evaluate")
@@ -46,7 +46,7 @@ def command(
 
 
 def _photos(release: Path, images: Path | str, progress: Progress) -> Mapping[str, object]:
-    from larder_training.classifier.evaluate import evaluate
+    from larder_training.classifier.evaluation.evaluate import evaluate
 
     return evaluate(release, images, progress=progress)
 
@@ -54,6 +54,6 @@ def _photos(release: Path, images: Path | str, progress: Progress) -> Mapping[st
 def _events(
     release: Path, interactions: tuple[Path | str, ...], history: tuple[Path | str, ...]
 ) -> Mapping[str, object]:
-    from larder_training.recommender.evaluate import evaluate
+    from larder_training.recommender.evaluation.evaluate import evaluate
 
     return evaluate(release, interactions, history or None)

@@ -5,8 +5,8 @@ from typing import Final, cast, get_args
 
 import click
 
-from larder.manifest import parse
-from larder.names import MANIFEST
+from larder.release.keys import MANIFEST
+from larder.release.manifest import parse
 from larder_local.folder import Folder
 from larder_training.export_folder import Target, export_folder
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from larder.manifest import Manifest
+from larder.release.manifest import Manifest
 from larder.rollout import Outcome, prober, roll_out, upload
 from larder.store import Store
 from larder_local.folder import Folder

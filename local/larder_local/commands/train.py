@@ -7,8 +7,8 @@ import click
 from larder_local.lazy import LazyGroup
 
 _KINDS: Final = {
-    "classifier": ("larder_training.classifier.cli", "Train an image classifier from labelled photos."),
-    "recommender": ("larder_training.recommender.cli", "Train a recommender from a log of events."),
+    "classifier": ("larder_training.cli.train_classifier", "Train an image classifier from labelled photos."),
+    "recommender": ("larder_training.cli.train_recommender", "Train a recommender from a log of events."),
 }
 
 

@@ -38,7 +38,7 @@ class Function:
     timeout: float
     memory: int
     json_logs: bool = False
-    program: tuple[str, ...] = (sys.executable, "-m", "larder_local.gateway.leash")
+    program: tuple[str, ...] = (sys.executable, "-m", "larder_local.gateway.worker_entrypoint")
 
 
 @dataclass(frozen=True, slots=True)

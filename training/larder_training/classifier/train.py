@@ -4,29 +4,31 @@ import time
 from functools import partial
 from pathlib import Path
 
-from larder.manifest import PROBES
-from larder_training.classifier import backbone, builtin, download, record, strength
-from larder_training.classifier.ablation import choose
-from larder_training.classifier.audit import audit
-from larder_training.classifier.backbone import Features
-from larder_training.classifier.dataset import read_dataset
-from larder_training.classifier.export import MODEL, export
-from larder_training.classifier.graph import optimise, structure
-from larder_training.classifier.head import Head, fit
-from larder_training.classifier.learn import Material, gather
-from larder_training.classifier.learning_curve import learning_curve
-from larder_training.classifier.options import ClassifierOptions
-from larder_training.classifier.parent import ParentRelease, open_parent
-from larder_training.classifier.preprocessing import read_spec
-from larder_training.classifier.reading import choose as choose_reading
-from larder_training.classifier.refit import Settled
-from larder_training.classifier.scan import Scan, scan
-from larder_training.classifier.side import read_columns
-from larder_training.classifier.split import Split, split
-from larder_training.classifier.trials import TRIALS
-from larder_training.classifier.unseen import estimate, unknown_section
-from larder_training.progress import Progress
-from larder_training.release import write_release
+from larder.release.manifest import PROBES
+from larder_training.classifier.audit.audit import audit
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.config.preprocessing import read_spec
+from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.scan import Scan, scan
+from larder_training.classifier.data.side_columns import read_columns
+from larder_training.classifier.data.splits import Split, split
+from larder_training.classifier.evaluation.ood_holdout import estimate, unknown_section
+from larder_training.classifier.features import backbone, download, hog
+from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.fitting.export import MODEL, export
+from larder_training.classifier.fitting.final_fit import Settled
+from larder_training.classifier.fitting.warm_start import ParentRelease, open_parent
+from larder_training.classifier.heads.head import Head, fit
+from larder_training.classifier.heads.trials import TRIALS
+from larder_training.classifier.onnx.graph import optimise, structure
+from larder_training.classifier.reports import manifest_sections
+from larder_training.classifier.selection import augmentation_search
+from larder_training.classifier.selection.layer_search import choose as choose_reading
+from larder_training.classifier.selection.learning_curve import learning_curve
+from larder_training.classifier.selection.side_ablation import choose
+from larder_training.classifier.selection.training_set import Material, gather
+from larder_training.release.writer import write_release
+from larder_training.reporting.progress import Progress
 
 
 def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
@@ -38,7 +40,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
         InvalidRequest: the data, the backbone or an option cannot be used; the message says what to do.
         InvalidModel: the backbone does not run.
     """
-    from larder_training.classifier.page import page
+    from larder_training.classifier.reports.page import page
 
     started = time.monotonic()
     progress = progress or Progress(quiet=True)
@@ -59,7 +61,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     search = choice.head.search
     curve = learning_curve(choice.material, search.chosen, seed=options.seed, progress=progress)
     strangers = estimate(material, parts.labels, rate=options.false_alarms, seed=options.seed)
-    evaluation = record.evaluation(options, parts, exported, choice, strangers)
+    evaluation = manifest_sections.evaluation(options, parts, exported, choice, strangers)
     if parent:
         evaluation["parent"] = parent.compare(parts, exported.answers["test"].probabilities, progress)
     release = write_release(
@@ -69,9 +71,9 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
         serving=exported.serving,
         files={
             MODEL: exported.model,
-            PROBES: record.probes(parts, exported),
-            "metrics.json": record.metrics(parts, exported, audited),
-            TRIALS: reading.jsonl() + strength.jsonl(material.compared) + search.jsonl(),
+            PROBES: manifest_sections.probes(parts, exported),
+            "metrics.json": manifest_sections.metrics(parts, exported, audited),
+            TRIALS: reading.jsonl() + augmentation_search.jsonl(material.compared) + search.jsonl(),
             "report.html": page(
                 checked,
                 parts,
@@ -84,7 +86,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             ),
         },
         evaluation=evaluation,
-        training=record.training(
+        training=manifest_sections.training(
             options,
             audited,
             parts,
@@ -97,7 +99,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
         structure=structure(exported.graph),
         created=options.created,
     )
-    progress.say(record.headline(evaluation))
+    progress.say(manifest_sections.headline(evaluation))
     return release
 
 
@@ -132,10 +134,10 @@ def choose_features(options: ClassifierOptions, progress: Progress) -> Features:
     """The backbone's graph, or the built-in features where the options name none."""
     stated = options.preprocessing
     if options.backbone is None:
-        image = builtin.spec(stated.input_size, stated.resampling)
+        image = hog.spec(stated.input_size, stated.resampling)
         progress.say(f"No backbone: built-in HOG and colour features at {image.width} x {image.height} pixels")
-        model = optimise(builtin.features(image.width), "basic")
-        return Features(model, image, {"builtin": "hog-colour", "features": builtin.dimension()})
+        model = optimise(hog.features(image.width), "basic")
+        return Features(model, image, {"builtin": "hog-colour", "features": hog.dimension()})
     path, source = download.locate(options.backbone, progress)
     if options.backbone_spec is not None:
         stated = stated.over(read_spec(options.backbone_spec))

@@ -1,7 +1,7 @@
 """Writes a classifier's release out as a folder of its own: the model, its labels, an example, maybe a container.
 
 The programs in ``template`` are copied as they stand; they need numpy, Pillow and onnxruntime alone, and answer what
-the service answers (``tests/training_classifier/test_export_folder.py``).
+the service answers (``tests/larder_training/export_folder/test_export_folder.py``).
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from larder.errors import InvalidModel, InvalidRequest
-from larder.manifest import Manifest
-from larder.serving import ClassifierServing
-from larder.side import width
-from larder_training.release import read_classifier
+from larder.release.manifest import Manifest
+from larder.release.serving import ClassifierServing
+from larder.release.side_columns import width
+from larder_training.release.writer import read_classifier
 
 Target = Literal["saved-onnx", "labels.txt", "docker"]
 TARGETS: Final[tuple[Target, ...]] = ("saved-onnx", "labels.txt", "docker")

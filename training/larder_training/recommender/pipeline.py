@@ -4,23 +4,23 @@ from dataclasses import dataclass, field, replace
 
 import scipy.sparse as sp
 
-from larder_training.progress import Progress
-from larder_training.recommender.against import last_event
-from larder_training.recommender.baselines import choose_window
-from larder_training.recommender.bench import Bench
-from larder_training.recommender.choices import Choices, start
-from larder_training.recommender.data import Data
-from larder_training.recommender.folds import Fold, make_folds, thin
-from larder_training.recommender.lessons import Teacher
-from larder_training.recommender.log import DAY, Log
-from larder_training.recommender.measure import LIVE, Document, Examination
-from larder_training.recommender.model import Attributes, Fitted, fit
-from larder_training.recommender.options import RecommenderOptions
-from larder_training.recommender.segment_prior import Case, choose_prior
-from larder_training.recommender.split import Split, temporal_split
-from larder_training.recommender.tasks import next_items
-from larder_training.recommender.trials import Trials
-from larder_training.recommender.tuning import Tuner
+from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.ensemble.fitted import Attributes, Fitted, fit
+from larder_training.recommender.ensemble.hyperparameters import Choices, start
+from larder_training.recommender.evaluation.baselines import choose_window
+from larder_training.recommender.evaluation.compare_release import last_event
+from larder_training.recommender.evaluation.offline_test import LIVE, Document, Examination
+from larder_training.recommender.inputs import Data
+from larder_training.recommender.splits.rolling_origin import Fold, make_folds, thin
+from larder_training.recommender.splits.tasks import next_items
+from larder_training.recommender.splits.time_split import Split, temporal_split
+from larder_training.recommender.tuning.fold_cache import Bench
+from larder_training.recommender.tuning.reranker_training import Teacher
+from larder_training.recommender.tuning.segment_smoothing import Case, choose_prior
+from larder_training.recommender.tuning.trials import Trials
+from larder_training.recommender.tuning.tuner import Tuner
+from larder_training.reporting.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)

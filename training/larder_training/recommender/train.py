@@ -8,25 +8,25 @@ from typing import Final
 
 import numpy as np
 
-from larder.manifest import PROBES
-from larder.names import check_model
-from larder.serving import RecommenderServing
-from larder_training.progress import Progress
-from larder_training.recommender.against import last_event
-from larder_training.recommender.choices import Choices
-from larder_training.recommender.data import Data, read
-from larder_training.recommender.item_matrix import name_of
-from larder_training.recommender.measure import Document
-from larder_training.recommender.model import Fitted
-from larder_training.recommender.options import RecommenderOptions
-from larder_training.recommender.outputs import write_tables
+from larder.release.keys import check_model
+from larder.release.manifest import PROBES
+from larder.release.serving import RecommenderServing
+from larder_training.recommender.artifacts.golden_requests import questions, write_answers
+from larder_training.recommender.artifacts.tables import write_tables
+from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.ensemble.fitted import Fitted
+from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.evaluation.compare_release import last_event
+from larder_training.recommender.evaluation.offline_test import Document
+from larder_training.recommender.inputs import Data, read
+from larder_training.recommender.models.item_item import name_of
+from larder_training.recommender.models.segment_popularity import Segments
 from larder_training.recommender.pipeline import Pipeline
-from larder_training.recommender.probes import questions, write_answers
-from larder_training.recommender.report import metrics_json, report_html
-from larder_training.recommender.segments import Segments
-from larder_training.recommender.stories import examples, popular_by_segment
-from larder_training.recommender.trials import TRIALS, Budget, Trials
-from larder_training.release import provenance, write_release
+from larder_training.recommender.reports.examples import examples, popular_by_segment
+from larder_training.recommender.reports.page import metrics_json, report_html
+from larder_training.recommender.tuning.trials import TRIALS, Budget, Trials
+from larder_training.release.writer import provenance, write_release
+from larder_training.reporting.progress import Progress
 
 REPORT: Final = "report.html"
 METRICS: Final = "metrics.json"

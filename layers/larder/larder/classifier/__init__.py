@@ -1,11 +1,9 @@
-"""Labels for pictures: what a request asks for, and the graph that answers it."""
+"""Classification: decoding images, and the ONNX graph that labels them.
+
+Nothing is imported here: training decodes images with the same code and needs no session, and the rollout neither.
+"""
 
 import os
 
-# onnxruntime, once imported, writes a device id beneath the home folder and sends usage data to its makers, unless:
+# Once imported, onnxruntime writes a device id below the home folder and sends usage data to its makers, unless:
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-from larder.classifier.graph import Classifier, Label, Labels
-from larder.classifier.request import FIELDS, OPTIONS, Request
-
-__all__ = ["FIELDS", "OPTIONS", "Classifier", "Label", "Labels", "Request"]

@@ -9,11 +9,11 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 from numpy.typing import NDArray
 
-from larder import image
-from larder import side as information
+from larder.classifier import image_decoding
 from larder.errors import InvalidModel
 from larder.host import ReleaseFiles
-from larder.serving import ClassifierServing
+from larder.release import side_columns as information
+from larder.release.serving import ClassifierServing
 
 INPUT: Final = "image"
 SIDE: Final = "side"
@@ -47,7 +47,12 @@ class Classifier:
     """
 
     def __init__(
-        self, model: Path | bytes, serving: ClassifierServing, *, max_pixels: int = image.MAX_PIXELS, threads: int = 1
+        self,
+        model: Path | bytes,
+        serving: ClassifierServing,
+        *,
+        max_pixels: int = image_decoding.MAX_PIXELS,
+        threads: int = 1,
     ) -> None:
         """``threads`` share one run: as many as the process has vCPUs."""
         self.serving = serving
@@ -60,7 +65,9 @@ class Classifier:
         _check_signature(self._session, serving)
 
     @classmethod
-    def open(cls, files: ReleaseFiles, *, max_pixels: int = image.MAX_PIXELS, threads: int = 1) -> "Classifier":
+    def open(
+        cls, files: ReleaseFiles, *, max_pixels: int = image_decoding.MAX_PIXELS, threads: int = 1
+    ) -> "Classifier":
         """Loads the graph of a release."""
         serving = files.manifest.serving
         if not isinstance(serving, ClassifierServing):
@@ -68,12 +75,12 @@ class Classifier:
         files.fetch([serving.file])
         return cls(files.path(serving.file), serving, max_pixels=max_pixels, threads=threads)
 
-    def run(self, images: image.Pixels, side: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+    def run(self, images: image_decoding.Pixels, side: Floats | None = None) -> tuple[Floats, Floats, Floats]:
         """Runs a batch of decoded pictures.
 
         Args:
-            images: uint8 ``[N, height, width, 3]``, RGB, as :func:`larder.image.decode` gives them.
-            side: float32 ``[N, S]`` as :func:`larder.side.encode` gives rows, where the release takes side
+            images: uint8 ``[N, height, width, 3]``, RGB, as :func:`larder.classifier.image_decoding.decode` gives them.
+            side: float32 ``[N, S]`` as :func:`larder.release.side_columns.encode` gives rows, where the release takes side
                 information; None there means that nothing is known beside the pictures.
 
         Returns:
@@ -102,12 +109,12 @@ class Classifier:
             min_confidence: in place of the thresholds of the manifest; 0 names every label.
 
         Raises:
-            RequestError: whatever :func:`larder.image.decode` finds wrong with the picture, or
-                :func:`larder.side.encode` with ``side``.
+            RequestError: whatever :func:`larder.classifier.image_decoding.decode` finds wrong with the picture, or
+                :func:`larder.release.side_columns.encode` with ``side``.
             InvalidModel: the graph gave something else than numbers.
         """
         row = np.array([information.encode(self.serving.side, side or {})], np.float32)
-        pixels = image.decode(data, self.serving.image, max_pixels=self._max_pixels)
+        pixels = image_decoding.decode(data, self.serving.image, max_pixels=self._max_pixels)
         probabilities, _, novelty = self.run(pixels[None], row)
         scores = probabilities[0].astype(np.float64)
         if not np.isfinite(scores).all() or not np.isfinite(novelty[0]):

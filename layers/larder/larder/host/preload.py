@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Final, Protocol
 
 from larder.errors import LarderError, RequestError
-from larder.settings import Settings
+from larder.runtime.settings import Settings
 
 SECONDS: Final = 5.0  # Lambda allows 10 for loading a function
 

@@ -2,12 +2,12 @@
 popular among people like him.
 """
 
-from larder.recommender.answer import ALL_USERS, Answer, Because, Recommendation
 from larder.recommender.model import Recommender
 from larder.recommender.query import Promotion, Query
-from larder.recommender.reading import MAX_CLICKS
-from larder.recommender.request import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
+from larder.recommender.request_parsing import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
+from larder.recommender.response import ALL_USERS, Answer, Because, Recommendation
 from larder.recommender.segments import EVERYONE, bin_text, segment_text
+from larder.recommender.table_lookup import MAX_CLICKS
 
 __all__ = [
     "ALL_USERS",

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
-from larder.recommender.answer import Answer, Because, Recommendation
-from larder.recommender.explaining import Chosen, explain, of_segment
+from larder.recommender.filtering import Ruling
 from larder.recommender.promotions import places, spread
 from larder.recommender.query import Promotion, Query, check_ranked
-from larder.recommender.reading import Tables
-from larder.recommender.ruling import Ruling
+from larder.recommender.reasons import Chosen, explain, of_segment
+from larder.recommender.response import Answer, Because, Recommendation
 from larder.recommender.scoring import Evidence, Shares, best_first
 from larder.recommender.segments import Profile, typed_profile
-from larder.serving import RecommenderServing
+from larder.recommender.table_lookup import Tables
+from larder.release.serving import RecommenderServing
 from larder.tables import Reader
-from larder.vocabulary import Vocabulary
+from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # rules are loaded where a filter is first used
-    from larder.rules import Predicate
+    from larder.filters import Predicate
 
 LOCAL_BYTES: Final = 64 * 2**20
 NAMES: Final = 2**14  # at most 3 MB; to read a name anew takes as long as four look-ups

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from larder.errors import InvalidRequest
 
 if TYPE_CHECKING:  # rules are loaded where a filter is first used
-    from larder.rules import Value
+    from larder.filters import Value
 
 DEFAULT_N: Final = 25
 MAX_N: Final = 500
@@ -56,7 +56,7 @@ class Query:
     recommended back; None leaves it to the release, which shows them where it was made for people who come back to what
     they saw (a re-order, a shop's cart).
     ``profile``: the user's columns, for the popular items of his segment. ``exclude``: never recommend these.
-    ``filter``: a rule (``larder.rules``), and ``filter_values``, its parameters'. ``columns``: what to tell of items.
+    ``filter``: a rule (``larder.filters``), and ``filter_values``, its parameters'. ``columns``: what to tell of items.
     Ids that the model does not know are passed over, and a user whom it does not know is served as a new one.
     """
 

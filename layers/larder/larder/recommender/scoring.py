@@ -1,7 +1,7 @@
 """The score (ARCHITECTURE.md, "Answers"): weighted sums of rows, kept apart by the source they come from.
 
 Summing the neighbour rows of what somebody clicked is the linear item-item model itself, so a session needs no user.
-Training computes the same sums in the same order (``larder_training.recommender.served``): equal scores stay equal.
+Training computes the same sums in the same order (``larder_training.recommender.evaluation.serving_formula``): equal scores stay equal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
-from larder.recommender.answer import Source
+from larder.recommender.response import Source
 from larder.tables import Row
 
 Shares: TypeAlias = Mapping[int, float]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from larder.errors import InvalidRequest
-from larder.serving import ProfileColumn
+from larder.release.serving import ProfileColumn
 
 EVERYONE: Final = ""
 Profile = Mapping[str, str | float]

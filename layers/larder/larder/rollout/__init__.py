@@ -5,9 +5,9 @@ may ask twice, and in any order. Whatever goes wrong, the pointer stays where it
 compare-and-swap, and the reason of a refusal is left beside the manifest, in ``rejected.json``.
 """
 
+from larder.rollout.executor import Outcome, promote, reject, roll_out, upload
+from larder.rollout.golden_requests import Ask, probe, prober
 from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan
-from larder.rollout.probe import Ask, probe, prober
-from larder.rollout.steps import Outcome, promote, reject, roll_out, upload
 from larder.rollout.verify import verify
 
 __all__ = [

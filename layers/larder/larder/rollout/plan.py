@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from larder.live import Live
+from larder.release.pointer import Pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Situation:
     """
 
     release: str
-    live: Live | None
+    live: Pointer | None
     rejected: str | None = None
     event: bool = False
     probe: bool = True
@@ -91,7 +91,7 @@ def why_not(situation: Situation) -> str | None:
     return _why_late(release, live) if live is not None else None
 
 
-def _why_late(release: str, live: Live) -> str | None:
+def _why_late(release: str, live: Pointer) -> str | None:
     """Why a notice of ``release`` comes after its time; None where it does not."""
     if release == live.previous:
         return f"It was live before {live.stable}: promote it by name to go back."

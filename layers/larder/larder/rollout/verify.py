@@ -3,16 +3,16 @@
 import hashlib
 from typing import Final
 
-from larder import manifest
 from larder.errors import InvalidManifest, InvalidModel, InvalidRequest, InvalidTable, MissingObject, ReleaseError
-from larder.manifest import MAX_BYTES, PROBES, FileEntry, Manifest
-from larder.names import MANIFEST, file_key
-from larder.rollout.ahead import ReadAhead
-from larder.rules import compile_filter, parse
-from larder.serving import ClassifierServing, RecommenderServing, TableSpec
+from larder.filters import compile_filter, parse
+from larder.release import manifest
+from larder.release.keys import MANIFEST, file_key
+from larder.release.manifest import MAX_BYTES, PROBES, FileEntry, Manifest
+from larder.release.serving import ClassifierServing, RecommenderServing, TableSpec
+from larder.rollout.read_ahead import ReadAhead
 from larder.store import Store, StoreReader
 from larder.tables import MAX_HEADER_BYTES, DenseTable, Header, KeyedTable, MappedFile, Reader, parse_header
-from larder.vocabulary import Vocabulary
+from larder.tables.vocabulary import Vocabulary
 
 _MAX_GRAPH_BYTES: Final = 512 * 2**20  # a graph is parsed in memory; protobuf itself ends at 2 GiB
 
@@ -83,7 +83,7 @@ def _check_digest(store: Store, found: Manifest, name: str, entry: FileEntry) ->
 
 
 def _check_classifier(store: Store, found: Manifest, serving: ClassifierServing) -> None:
-    from larder.rollout.graph import check_graph
+    from larder.rollout.onnx_checks import check_graph
 
     size = found.files[serving.file].bytes
     if size > _MAX_GRAPH_BYTES:

@@ -8,7 +8,7 @@ kept here, by a lock and a comparison of contents (``larder.store.folder``).
 obstore and not boto3: its client is ready in about 40 ms of a cold start where boto3's needs 500 and more.
 """
 
-from larder.store.objects import Blob, Entry, Store, part_beside
+from larder.store.base import Blob, Entry, Store, part_beside
 from larder.store.reader import StoreReader
 
 __all__ = ["Blob", "Entry", "Store", "StoreReader", "part_beside"]

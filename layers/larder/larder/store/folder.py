@@ -10,8 +10,8 @@ from typing import Final
 from obstore.store import LocalStore
 
 from larder.errors import InvalidRequest, MissingObject, StoreError
-from larder.store.failures import check_key, conflict
-from larder.store.objects import Blob, Entry, Store
+from larder.store.base import Blob, Entry, Store
+from larder.store.errors import check_key, conflict
 
 LOCK: Final = ".larder.lock"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from threading import Lock
 
-from larder.store.objects import Store
+from larder.store.base import Store
 
 
 class StoreReader:

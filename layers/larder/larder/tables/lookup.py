@@ -6,7 +6,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import Final
 
-from larder.serving import TableSpec
+from larder.release.serving import TableSpec
 from larder.tables.header import MAX_HEADER_BYTES, PREFIX_BYTES, Header, parse_header
 from larder.tables.reader import Reader, invalid, read_exactly
 from larder.tables.rows import ENTRY_BYTES, Recent, Row, Rows

@@ -7,7 +7,7 @@ from struct import Struct
 from threading import Lock
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from larder.serving import TableSpec
+from larder.release.serving import TableSpec
 from larder.tables.header import Header
 from larder.tables.reader import Buffer, MappedFile, Reader, check_length, invalid, read_exactly
 

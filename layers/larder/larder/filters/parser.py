@@ -1,0 +1,140 @@
+"""Recursive descent over Amazon Personalize's filter language, as far as this version of Larder goes.
+
+::
+
+    filter    = clause { "|" clause }
+    clause    = ( "INCLUDE" | "EXCLUDE" ) "ItemID" "WHERE" condition { ( "AND" | "OR" ) condition }
+    condition = "Items" "." COLUMN ( [ "NOT" ] "IN" "(" value { "," value } ")" | operator ( NUMBER | $PARAMETER ) )
+    value     = "TEXT" | $PARAMETER
+    operator  = "=" | "<" | "<=" | ">" | ">="
+
+Names and keywords are case-sensitive, as Personalize's are.
+"""
+
+import math
+from functools import lru_cache
+from typing import Final, cast
+
+from larder.filters.lexer import Token, TokenKind, refuse, tokens
+from larder.filters.syntax import Clause, Comparison, Condition, Filter, Membership, Operator, Parameter
+
+_OPERATORS: Final = ("=", "<", "<=", ">", ">=")
+_OTHER_SUBJECTS: Final = ("UserID", "ActionID")
+_OTHER_DATASETS: Final = ("Interactions", "Users", "Actions", "Action_Interactions", "CurrentUser", "CurrentItem")
+_TYPE_OF_VALUE: Final = 'write texts in double quotes or a parameter, like ("Blue", $BRAND)'
+
+
+@lru_cache(maxsize=256)
+def parse(text: str) -> Filter:
+    """Parses a filter; raises InvalidRequest with the position of the first mistake and what to write there."""
+    return _Parser(text).filter()
+
+
+class _Parser:
+    """One method a rule of the grammar; each leaves ``_next`` behind what it read."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = tokens(text)
+        self._next = 0
+
+    def filter(self) -> Filter:
+        clauses = [self._clause()]
+        while self._take("symbol", "|"):
+            clauses.append(self._clause())
+        if self._seen.kind != "end":
+            self._refuse_rest()
+        return Filter(self._text, tuple(clauses))
+
+    def _clause(self) -> Clause:
+        include = bool(self._take("name", "INCLUDE"))
+        if not include:
+            self._need("name", "EXCLUDE", "a clause starts with INCLUDE or EXCLUDE")
+        if self._seen.value in _OTHER_SUBJECTS:
+            self._unsupported("filters on users and actions", "filter ItemID")
+        self._need("name", "ItemID", "ItemID comes after INCLUDE and EXCLUDE")
+        self._need("name", "WHERE", "WHERE comes after ItemID")
+        alternatives = [[self._condition()]]
+        while True:
+            if self._take("name", "AND"):
+                alternatives[-1].append(self._condition())
+            elif self._take("name", "OR"):
+                alternatives.append([self._condition()])
+            else:
+                return Clause(include, tuple(map(tuple, alternatives)))
+
+    def _condition(self) -> Condition:
+        if self._seen.value in _OTHER_DATASETS:
+            self._unsupported(f"conditions on {self._seen.value}", "use conditions on Items, like Items.PRICE < 10")
+        position = self._need("name", "Items", "a condition starts with Items and a column").position
+        self._need("symbol", ".", "a dot comes between Items and its column")
+        column = self._need("name", None, "the name of a column comes after Items.").value
+        if self._take("name", "NOT"):
+            self._need("name", "IN", "IN comes after NOT")
+            return Membership(column, True, self._values(), position)
+        if self._take("name", "IN"):
+            return Membership(column, False, self._values(), position)
+        if self._seen.value in _OPERATORS:
+            return Comparison(column, cast("Operator", self._advance().value), self._operand(), position)
+        return refuse(
+            self._text, self._seen.position, "a condition needs an operator", "use IN, NOT IN, =, <, <=, > or >="
+        )
+
+    def _values(self) -> tuple[str | Parameter, ...]:
+        self._need("symbol", "(", "a list of values starts with (")
+        values = [self._value()]
+        while self._take("symbol", ","):
+            values.append(self._value())
+        self._need("symbol", ")", "a list of values ends with ), and a comma separates its values")
+        return tuple(values)
+
+    def _value(self) -> str | Parameter:
+        token = self._seen
+        if token.kind == "symbol" and token.value == "*":
+            self._unsupported("the value *", _TYPE_OF_VALUE)
+        if token.kind not in {"text", "parameter"}:
+            refuse(self._text, token.position, "a list holds texts", _TYPE_OF_VALUE)
+        self._advance()
+        return token.value if token.kind == "text" else Parameter(token.value)
+
+    def _operand(self) -> float | Parameter:
+        token = self._advance()
+        if token.kind == "parameter":
+            return Parameter(token.value)
+        if token.kind != "number":
+            remedy = "write a number or a parameter after the operator, or compare texts with IN"
+            refuse(self._text, token.position, "only numbers are compared", remedy)
+        if not math.isfinite(float(token.value)):
+            refuse(self._text, token.position, "this number is too large", "write one below 1e308")
+        return float(token.value)
+
+    @property
+    def _seen(self) -> Token:
+        return self._tokens[self._next]
+
+    def _advance(self) -> Token:
+        token = self._tokens[self._next]
+        self._next += token.kind != "end"
+        return token
+
+    def _take(self, kind: TokenKind, value: str) -> Token | None:
+        fits = self._seen.kind == kind and self._seen.value == value
+        return self._advance() if fits else None
+
+    def _need(self, kind: TokenKind, value: str | None, problem: str) -> Token:
+        token = self._seen
+        if token.kind != kind or (value is not None and token.value != value):
+            wrong_case = value is not None and token.value.lower() == value.lower()
+            remedy = f"write {value} here" if value else "write it here"
+            refuse(self._text, token.position, problem, f"{remedy}, in exactly these letters" if wrong_case else remedy)
+        return self._advance()
+
+    def _unsupported(self, what: str, remedy: str) -> None:
+        refuse(self._text, self._seen.position, f"{what} are not supported by this version of Larder", remedy)
+
+    def _refuse_rest(self) -> None:
+        if self._seen.value == "IF":
+            self._unsupported("conditions on the user (IF)", "leave IF out, and choose the filter where you call")
+        refuse(
+            self._text, self._seen.position, "the filter goes on", "join conditions with AND or OR, and clauses with |"
+        )

@@ -1,0 +1,154 @@
+"""From what a caller sends, JSON or a query string, to a :class:`~larder.recommender.query.Query`.
+
+In a query string commas separate the entries of a list (one that holds a comma stands in double quotes, as in RFC
+4180), and ``profile`` and ``filter_values`` have a parameter for each entry: ``profile.CITY=Berlin&filter_values.P=5``.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from larder.errors import InvalidRequest
+from larder.recommender.query import MAX_N, Promotion, Query
+from larder.release.json_fields import Fields
+
+if TYPE_CHECKING:  # rules are loaded where a filter is first used
+    from larder.filters import Value
+
+SIMILAR: Final = frozenset({"n", "exclude", "filter", "filter_values", "columns"})
+RANK: Final = frozenset({"user", "session", "item", "profile", "columns", "items"})
+RECOMMEND: Final = SIMILAR | RANK - {"items"} | {"include_seen", "promotions"}
+
+_LISTS: Final = frozenset({"session", "exclude", "columns", "items"})
+_BOOLEANS: Final = {"true": True, "false": False}
+_WHOLE: Final = re.compile(r"-?[0-9]{1,9}")
+
+
+def read_parameters(parameters: Mapping[str, str]) -> dict[str, object]:
+    """A query string's parameters as the JSON document that says the same; ``read_query`` finds what is wrong in it."""
+    document: dict[str, object] = {}
+    objects: dict[str, dict[str, object]] = {}
+    for name, text in parameters.items():
+        head, dot, tail = name.partition(".")
+        if dot and head == "profile":
+            objects.setdefault(head, {})[tail] = text
+        elif dot and head == "filter_values":
+            entries = _entries(name, text)
+            objects.setdefault(head, {})[tail] = entries[0] if len(entries) == 1 else entries
+        else:
+            document[name] = _plain(name, text)
+    return {**document, **objects}
+
+
+def _plain(name: str, text: str) -> object:
+    if name in _LISTS:
+        return _entries(name, text)
+    if name == "n" and _WHOLE.fullmatch(text):
+        return int(text)
+    return _BOOLEANS.get(text, text) if name == "include_seen" else text
+
+
+def read_query(document: Mapping[str, object], allowed: frozenset[str], *, item: str | None = None) -> Query:
+    """Reads a request's JSON; ``item`` is the one that the path names, if any.
+
+    Raises InvalidRequest that lists every field of a wrong type and every field that is none of ``allowed``.
+    """
+    fields = Fields(dict(document))
+    given: dict[str, Any] = {} if item is None else {"item": item}
+    for name in document:
+        if name not in allowed:
+            fields.note(f"{name:.80}", f"is unknown here; there are {', '.join(sorted(allowed))}")
+        elif fields.has(name) and (read := _READERS.get(name)):
+            given[name] = read(fields, name)
+    promotions = given.pop("promotions", ())
+    _refuse(fields)
+    return Query(**given, promotions=tuple(promotion() for promotion in promotions))
+
+
+def read_items(document: Mapping[str, object]) -> Sequence[str]:
+    """The ``items`` of a request to rank; raises InvalidRequest unless it is a list of texts."""
+    fields = Fields(dict(document))
+    items = fields.texts("items")
+    _refuse(fields)
+    return items
+
+
+def _refuse(fields: Fields) -> None:
+    if fields.problems:
+        raise InvalidRequest(f"The request is not right: {'; '.join(fields.problems)}. Mend this and send it again.")
+
+
+def _entries(name: str, text: str) -> list[str]:
+    if '"' not in text:
+        return [entry for entry in text.split(",") if entry]
+    try:
+        return [entry for entry in next(csv.reader([text], strict=True)) if entry]
+    except csv.Error as error:
+        raise InvalidRequest(f'{name:.80} is no list: close each " and separate entries with commas.') from error
+
+
+def _texts(fields: Fields, name: str) -> tuple[str, ...]:
+    return fields.texts(name) if fields.has(name) else ()
+
+
+def _n(fields: Fields, name: str) -> int:
+    return fields.integer(name, 1, MAX_N)
+
+
+def _profile(fields: Fields, name: str) -> dict[str, str | float]:
+    profile: dict[str, str | float] = {}
+    for column, value in fields.mapping(name).items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            fields.note(f"{name}.{column:.80}", "must be a text or a number")
+        else:
+            profile[column] = value
+    return profile
+
+
+def _values(fields: Fields, name: str) -> "dict[str, Value]":
+    values: dict[str, Value] = {}
+    for key, value in (fields.mapping(name) if fields.has(name) else {}).items():
+        if isinstance(value, list) and all(isinstance(text, str) for text in value):
+            values[key] = tuple(value)
+        elif isinstance(value, str | int | float) and not isinstance(value, bool):
+            values[key] = value
+        else:
+            fields.note(f"{name}.{key:.80}", "must be a text, a list of texts or a number")
+    return values
+
+
+def _promotions(fields: Fields, name: str) -> "list[Callable[[], Promotion]]":
+    each = enumerate(fields.sequence(name))
+    return [_promotion(Fields(data, f"{name}.{place}", fields.problems)) for place, data in each]
+
+
+def _promotion(fields: Fields) -> Callable[[], Promotion]:
+    """What makes the promotion, once all of the request has been read."""
+    promotion = partial(
+        Promotion,
+        name=fields.text("name"),
+        percent=fields.integer("percent", 1, 100),
+        items=_texts(fields, "items"),
+        filter=fields.text("filter") if fields.has("filter") else None,
+        filter_values=_values(fields, "filter_values"),
+    )
+    fields.finish()
+    return promotion
+
+
+# The fields of a request that are the query's own; null stands for one that is left out.
+_READERS: Final[Mapping[str, Callable[[Fields, str], object]]] = {
+    "user": Fields.text,
+    "session": Fields.texts,
+    "item": Fields.text,
+    "profile": _profile,
+    "n": _n,
+    "exclude": Fields.texts,
+    "include_seen": Fields.boolean,
+    "filter": Fields.text,
+    "filter_values": _values,
+    "promotions": _promotions,
+    "columns": Fields.texts,
+}

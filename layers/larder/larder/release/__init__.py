@@ -1,0 +1,1 @@
+"""A release: its manifest, its serving section, its keys in the store, and the pointer that names it."""

@@ -1,0 +1,157 @@
+"""Reads a manifest's ``serving`` section: what is missing, unknown or out of range becomes a problem with its place."""
+
+from typing import cast
+
+from larder.release.json_fields import Fields
+from larder.release.serving import (
+    COLUMN_TYPES,
+    FITS,
+    RESAMPLINGS,
+    CategoryColumn,
+    ClassifierServing,
+    ColumnType,
+    Fit,
+    ImageSpec,
+    NumberColumn,
+    ProfileColumn,
+    RecommenderServing,
+    Resampling,
+    SideColumn,
+    TableSpec,
+    TextColumn,
+)
+
+_FILE = r"[a-z0-9][a-z0-9._-]*"
+_SIDE_NAME = r"[^\x00-\x1f\x7f]{1,80}"
+_SIDE_COLUMNS = 50
+_SIDE_WIDTH = 4096
+
+
+def read_classifier(fields: Fields) -> ClassifierServing:
+    """Reads the section; problems go to ``fields.problems``."""
+    image = fields.child("image")
+    background = image.numbers("background", 0, 255)
+    if len(background) != 3:
+        image.note("background", "must be three numbers: red, green, blue")
+    spec = ImageSpec(
+        width=image.integer("width", 1, 4096),
+        height=image.integer("height", 1, 4096),
+        fit=cast("Fit", image.choice("fit", FITS)),
+        crop=image.number("crop", 0.01, 1.0),
+        resampling=cast("Resampling", image.choice("resampling", RESAMPLINGS)),
+        background=cast("tuple[int, int, int]", tuple(int(b) for b in background)),
+    )
+    image.finish()
+    labels, thresholds = fields.texts("labels"), fields.numbers("thresholds", 0, 1)
+    if len(labels) < 2 or len(set(labels)) != len(labels):
+        fields.note("labels", "must be at least two different texts")
+    if len(thresholds) != len(labels):
+        fields.note("thresholds", f"has {len(thresholds)} entries for {len(labels)} labels")
+    novelty = fields.number("novelty_threshold", 0) if fields.has("novelty_threshold") else None
+    serving = ClassifierServing(
+        fields.text("file", _FILE),
+        spec,
+        labels,
+        thresholds,
+        fields.number("temperature", 1e-3, 1e3),
+        novelty,
+        _read_side(fields) if fields.has("side") else (),
+    )
+    fields.finish()
+    return serving
+
+
+def _read_side(fields: Fields) -> tuple[SideColumn, ...]:
+    columns: list[SideColumn] = []
+    for number, entry in enumerate(fields.sequence("side")):
+        columns.append(_read_side_column(Fields(entry, f"serving.side.{number}", fields.problems)))
+    names = [column.name for column in columns]
+    if not 1 <= len(names) <= _SIDE_COLUMNS or len(set(names)) != len(names):
+        fields.note("side", f"must list 1 to {_SIDE_COLUMNS} columns of different names")
+    if sum(column.width for column in columns) > _SIDE_WIDTH:
+        fields.note("side", f"takes more than {_SIDE_WIDTH} numbers")
+    return tuple(columns)
+
+
+def _read_side_column(fields: Fields) -> SideColumn:
+    name, kind = fields.text("name", _SIDE_NAME), fields.choice("type", COLUMN_TYPES)
+    if not name:
+        fields.note("name", "must not be empty")
+    column: SideColumn
+    if kind == "number":
+        column = NumberColumn(name, fields.number("mean"), fields.number("deviation", 1e-300))
+    elif kind == "text":
+        column = TextColumn(name, fields.integer("buckets", 1, _SIDE_WIDTH))
+    else:
+        column = CategoryColumn(name, fields.texts("values"))
+        if len(set(column.values)) != len(column.values) or "" in column.values:
+            fields.note("values", "must be different texts, none of them empty")
+    fields.finish()
+    return column
+
+
+def _read_table(fields: Fields) -> TableSpec:
+    spec = TableSpec(
+        fields.text("file", _FILE),
+        fields.integer("rows", 0, 2**40),
+        fields.integer("width", 1, 65535),
+        fields.integer("head_bytes", 8, 2**40),
+    )
+    fields.finish()
+    return spec
+
+
+def read_recommender(fields: Fields) -> RecommenderServing:
+    """Reads the section; problems go to ``fields.problems``."""
+    columns = {}
+    for name, kind in fields.mapping("columns").items():
+        if kind not in COLUMN_TYPES:
+            fields.note(f"columns.{name}", f"must be one of {', '.join(COLUMN_TYPES)}")
+        columns[name] = cast("ColumnType", kind)
+    profile = {}
+    for name, column in fields.children("profile").items():
+        edges = column.numbers("edges")
+        if list(edges) != sorted(set(edges)):
+            column.note("edges", "must ascend, with no number twice")
+        profile[name] = ProfileColumn(cast("ColumnType", column.choice("type", COLUMN_TYPES)), edges)
+        column.finish()
+    users = _read_table(fields.child("users")) if fields.has("users") else None
+    serving = RecommenderServing(
+        items_file=fields.text("items_file", _FILE),
+        items=fields.integer("items", 1, 2**32 - 2),
+        columns=columns,
+        neighbours=_read_table(fields.child("neighbours")),
+        users=users,
+        user_slots=fields.integer("user_slots", 0, users.width if users else 0),
+        segments=_read_table(fields.child("segments")),
+        segments_by=_read_segments(fields, set(profile)),
+        profile=profile,
+        weights=_read_weights(fields.child("weights")),
+        session_decay=fields.number("session_decay", 0, 1),
+        session_length=fields.integer("session_length", 1, 1000),
+        rules=fields.texts("rules"),
+        transitions=_read_table(fields.child("transitions")) if fields.has("transitions") else None,
+        transition_decay=fields.number("transition_decay", 0, 1) if fields.has("transition_decay") else 1.0,
+        revisit_decay=fields.number("revisit_decay", 0, 1) if fields.has("revisit_decay") else 1.0,
+    )
+    if serving.weights.get("transition") and serving.transitions is None:
+        fields.note("weights.transition", "is above 0, but the release has no table of transitions")
+    fields.finish()
+    return serving
+
+
+def _read_weights(fields: Fields) -> dict[str, float]:
+    weights = {source: fields.number(source, 0) for source in ("user", "session", "segment")}
+    weights |= {source: fields.number(source, 0) for source in ("transition", "revisit") if fields.has(source)}
+    fields.finish()
+    return weights
+
+
+def _read_segments(fields: Fields, profile: set[str]) -> tuple[tuple[str, ...], ...]:
+    segments = []
+    for number, names in enumerate(fields.sequence("segments_by")):
+        if not isinstance(names, list) or not names or not all(isinstance(n, str) and n in profile for n in names):
+            fields.note(f"segments_by.{number}", "must be a list of names of profile columns")
+        else:
+            segments.append(tuple(cast("list[str]", names)))
+    return tuple(segments)

@@ -1,5 +1,0 @@
-"""The model repository, read: which models there are, what each release is, and the files of it."""
-
-from larder.repository.catalogue import Document, Repository
-
-__all__ = ["Document", "Repository"]

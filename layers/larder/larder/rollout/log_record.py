@@ -1,0 +1,35 @@
+"""The one JSON line that a rollout leaves in the log, which CloudWatch reads as a metric too.
+
+CloudWatch embedded metric format: ``RolloutPromoted`` or ``RolloutRejected``, in the namespace ``Larder``, counted over
+all models and for each ``model``.
+"""
+
+import json
+from typing import Final
+
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+from larder.rollout.executor import Outcome
+
+NAMESPACE: Final = "Larder"
+METRICS: Final = {"promoted": "RolloutPromoted", "rejected": "RolloutRejected"}
+
+
+def line(outcome: Outcome, milliseconds: float, request: str | None) -> str:
+    """How the rollout ended, as one line; ``kept`` is no metric. ``request`` is Lambda's id of the call."""
+    record = {
+        "level": "WARNING" if outcome.state == "rejected" else "INFO",
+        "state": outcome.state,
+        "release": outcome.release,
+        "reason": outcome.reason,
+        "live": outcome.live.stable if outcome.live else None,
+        "revision": outcome.live.revision if outcome.live else None,
+        "ms": round(milliseconds, 3),
+        "request": request,
+    }
+    if outcome.state not in METRICS:
+        return json.dumps({**record, "model": outcome.model})
+    metrics = AmazonCloudWatchEMFProvider(namespace=NAMESPACE)
+    metrics.add_dimensions(model=outcome.model)  # beside the set without any, which is there already
+    metrics.add_metric(METRICS[outcome.state], "Count", 1)
+    return json.dumps({**record, **metrics.serialize_metric_set()})

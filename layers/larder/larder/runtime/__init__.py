@@ -1,0 +1,1 @@
+"""The process a function runs in: its environment and its cold start."""

@@ -1,0 +1,68 @@
+"""From a URL to the store that it names."""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from obstore.store import MemoryStore, S3Store
+
+from larder.errors import StoreError
+from larder.store.base import Store
+from larder.store.credentials import container_credentials
+from larder.store.errors import check_key
+from larder.store.folder import FolderStore
+
+if TYPE_CHECKING:  # names of obstore's stubs, which do not exist at run time
+    from obstore.store import ClientConfig, RetryConfig
+
+# A Lambda behind an HTTP API has 30 s: fail while there is time to answer. ``timeout`` covers the whole body, so it
+# bounds the longest download (a function's longest life); ``read_timeout`` gives up one that stalls.
+_RETRIES: "Final[RetryConfig]" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
+_CLIENT: "Final[ClientConfig]" = {"connect_timeout": "3s", "read_timeout": "10s", "timeout": "15m"}
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LOOPBACK = re.compile(r"http://(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?(?:/.*)?")
+_USE: Final = "use s3://bucket, s3://bucket/prefix, file:///folder or memory://"
+
+_memories: Final[dict[str, MemoryStore]] = {}
+_memories_lock: Final = Lock()
+
+
+def open_url(url: str) -> Store:
+    """As ``Store.open``."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "s3":
+        return _open_bucket(url, rest)
+    if scheme == "file" and rest.startswith("/"):
+        return FolderStore(Path(os.path.normpath(unquote(rest))))
+    if scheme == "memory":
+        with _memories_lock:
+            memory = _memories.setdefault(rest, MemoryStore()) if rest else MemoryStore()
+        return Store(url, memory)
+    raise StoreError(f"{url[:80]!r} is no store: {_USE}.")
+
+
+def _open_bucket(url: str, rest: str) -> Store:
+    bucket, _, prefix = rest.rstrip("/").partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise StoreError(f"{url[:80]!r} names no bucket: {_USE}.")
+    client = _CLIENT.copy()
+    if _LOOPBACK.fullmatch(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""):
+        client["allow_http"] = True  # an emulator on this machine; anywhere else the store's traffic stays encrypted
+
+    def connect() -> S3Store:
+        try:
+            return S3Store(
+                bucket,
+                prefix=check_key(prefix) if prefix else None,
+                client_options=client,
+                retry_config=_RETRIES,
+                credential_provider=container_credentials(os.environ),
+            )
+        except Exception as error:
+            raise StoreError(f"{url[:80]!r} cannot be opened: {_USE}, and check the AWS_ variables.") from error
+
+    return Store(url.rstrip("/"), connect(), connect)

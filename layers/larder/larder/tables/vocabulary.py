@@ -1,0 +1,145 @@
+"""The items of a recommender: their numbers, their ids and their metadata columns.
+
+A number is an item's place in every table of a release. Opening costs a header's parse: nothing is copied or decoded
+until it is asked for. A local file is mapped; a remote one is read into memory whole, once.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Mapping
+from itertools import pairwise
+from math import isfinite, isnan
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from larder.errors import InvalidRequest
+from larder.release.serving import COLUMN_TYPES, ColumnType
+from larder.tables import EMPTY, Header, Reader, Strings, hash_key, invalid, parse_header, read_exactly
+
+_FILE: Final = "items.safetensors"
+# Of memoryview.cast. Any: its stubs take each literal by an overload of its own.
+_FORMATS: Final[Mapping[str, Any]] = {"U32": "I", "U64": "Q", "F64": "d"}
+
+
+class _Texts:
+    """A category or text column: a code for each item, and the different values once each."""
+
+    __slots__ = ("_codes", "_header", "_name", "_values")
+
+    def __init__(self, data: memoryview, header: Header, name: str, items: int) -> None:
+        self._header, self._name = header, name
+        self._codes = _numbers(data, header, f"column.{name}.codes", "U32", items)
+        self._values = Strings(data, header, f"column.{name}.values")
+
+    def __getitem__(self, number: int) -> str | None:
+        code = self._codes[number]
+        if code == EMPTY:
+            return None
+        if code >= len(self._values):
+            raise invalid(self._header.file, f"item {number} has value {code} of {len(self._values)} in {self._name!r}")
+        return self._values.text(code)
+
+
+class _Floats:
+    """A number column."""
+
+    __slots__ = ("_header", "_name", "_values")
+
+    def __init__(self, data: memoryview, header: Header, name: str, items: int) -> None:
+        self._header, self._name = header, name
+        self._values = _numbers(data, header, f"column.{name}.numbers", "F64", items)
+
+    def __getitem__(self, number: int) -> float | None:
+        value = cast("float", self._values[number])
+        if isfinite(value):
+            return value
+        if isnan(value):
+            return None
+        raise invalid(self._header.file, f"item {number} is infinite in {self._name!r}")
+
+
+class Vocabulary:
+    """Item numbers <-> ids, and the value of each metadata column. Reading is thread-safe."""
+
+    __slots__ = ("_columns", "_data", "_hashes", "_header", "_ids", "_numbers", "columns")
+
+    def __init__(self, data: memoryview, header: Header) -> None:
+        header.require("vocabulary")
+        self._data, self._header = data, header
+        self._ids = Strings(data, header, "id")
+        items = len(self._ids)
+        self._hashes = _numbers(data, header, "key.hashes", "U64", items)
+        self._numbers = _numbers(data, header, "key.numbers", "U32", items)
+        self.columns: Mapping[str, ColumnType] = MappingProxyType(_columns(header))
+        self._columns: dict[str, _Texts | _Floats] = {
+            name: (_Floats if kind == "number" else _Texts)(data, header, name, items)
+            for name, kind in self.columns.items()
+        }
+
+    @classmethod
+    def open(cls, reader: Reader, file: str = _FILE) -> "Vocabulary":
+        """Opens the file, in one read; raises InvalidTable where its header, types or lengths are wrong."""
+        data = read_exactly(reader, 0, reader.size, file)
+        return cls(data, parse_header(data, len(data), file))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the file, which is in memory or in the page cache whole."""
+        return self._data.nbytes
+
+    def number(self, item: str) -> int | None:
+        """The number of the item with this id, or None where there is none."""
+        key = hash_key(item)
+        at = bisect_left(self._hashes, key)
+        if at == len(self._hashes) or self._hashes[at] != key:
+            return None
+        number = self._numbers[at]
+        if number >= len(self._ids):
+            raise invalid(self._header.file, f"key {at} stands for item {number} of {len(self._ids)}")
+        # Another text can have the same hash: only the id itself proves that this item is meant.
+        return number if self._ids[number] == item.encode(errors="surrogatepass") else None
+
+    def id(self, number: int) -> str:
+        """The id of item ``number``; raises IndexError where there is no such item."""
+        return self._ids.text(number)
+
+    def value(self, column: str, number: int) -> str | float | None:
+        """What item ``number`` has in ``column``: None where it is missing.
+
+        Raises InvalidRequest for an unknown column, IndexError for a number that is no item's.
+        """
+        values = self._columns.get(column)
+        if values is None:
+            known = ", ".join(sorted(self.columns)) or "none; this model's items have no columns"
+            raise InvalidRequest(f"{column[:80]!r} is no column of the items: use one of {known}.")
+        if not 0 <= number < len(self._ids):
+            raise IndexError(number)
+        return values[number]
+
+    def check(self) -> None:
+        """Reads everything; raises InvalidTable unless every id finds its own number and every value can be read."""
+        if any(left >= right for left, right in pairwise(self._hashes)):
+            raise invalid(self._header.file, "its key.hashes do not ascend")
+        for number in range(len(self)):
+            if self.number(self.id(number)) != number:
+                raise invalid(self._header.file, f"item {number} is not found by its id")
+            for values in self._columns.values():
+                _ = values[number]
+
+
+def _numbers(data: memoryview, header: Header, name: str, dtype: str, items: int) -> "memoryview[Any]":
+    tensor = header.tensor(name, dtype, (items,))
+    return data[tensor.start : tensor.end].cast(_FORMATS[dtype])
+
+
+def _columns(header: Header) -> dict[str, ColumnType]:
+    try:
+        columns = json.loads(header.metadata.get("columns", "{}"))
+    except (ValueError, RecursionError) as error:
+        raise invalid(header.file, f"its list of columns is not JSON ({error})") from error
+    if not isinstance(columns, dict) or not all(kind in COLUMN_TYPES for kind in columns.values()):
+        raise invalid(header.file, f"its columns are not an object whose values are {', '.join(COLUMN_TYPES)}")
+    return columns

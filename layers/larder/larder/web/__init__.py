@@ -1,0 +1,1 @@
+"""HTTP: from an API Gateway event to a handler's function and back."""

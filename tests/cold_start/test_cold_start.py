@@ -1,0 +1,167 @@
+"""What a cold start loads, in what order, and what it tells about itself. Budgets are modules, never milliseconds."""
+
+import base64
+import gc
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.cold_start.conftest import ColdStart
+
+from larder.runtime.cold_start import ColdStart as Phases
+
+RUNTIME = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}  # in the Lambda runtime; nothing here asks it
+# All that a function may load beside Python's own modules and Larder.
+ALLOWED = {
+    "classify": {"aws_lambda_powertools", "typing_extensions", "obstore", "numpy", "onnxruntime", "PIL"},
+    "recommend": {"aws_lambda_powertools", "typing_extensions", "obstore"},
+    "models": {"aws_lambda_powertools", "typing_extensions", "obstore"},
+}
+# What powertools' own __init__ modules would bring, or Larder's, and no answer needs.
+UNUSED = {
+    "aws_lambda_powertools.logging",
+    "aws_lambda_powertools.metrics",
+    "aws_lambda_powertools.event_handler.appsync",
+    "aws_lambda_powertools.utilities.data_classes.sqs_event",
+    "asyncio",
+    "concurrent.futures",
+    "larder.filters",
+    "jmespath",
+    "pydantic",
+}
+NEEDED = {"models": {"concurrent.futures"}}  # it reads many pointers at once
+MOST = {"classify": 350, "recommend": 230, "models": 240}  # modules; some 30 are to spare
+
+
+def request(path: str, query: Mapping[str, str] | None = None, body: bytes = b"") -> dict[str, object]:
+    """An event for ``/v1/models/<model>/<verb>``."""
+    context = {"http": {"method": "POST" if body else "GET", "path": path}, "stage": "$default"}
+    return {
+        "version": "2.0",
+        "routeKey": "a route",
+        "rawPath": path,
+        "headers": {},
+        "pathParameters": {"model": path.split("/")[3]},
+        "queryStringParameters": dict(query or {}),
+        "requestContext": context,
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": True,
+    }
+
+
+def picture() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (8, 8), (250, 250, 250)).save(file, "PNG")
+    return file.getvalue()
+
+
+EVENTS = {
+    "classify": request("/v1/models/digits/classify", body=picture()),
+    "recommend": request("/v1/models/shop/recommend", {"session": "kettle", "n": "1"}),
+    "models": request("/v1/models/shop", {}),
+}
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_an_answer_loads_what_it_needs_and_nothing_else(start: ColdStart, function: str) -> None:
+    found = start(function, EVENTS[function], **RUNTIME, LARDER_PRELOAD="digits,shop")
+    assert found.answer["statusCode"] == 200, found.answer
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
+    ).stdout.split()  # what the interpreter loads for itself, an editable install's finders among it
+    known = set(sys.stdlib_module_names) | {"larder", "app", "__main__"} | {name.partition(".")[0] for name in bare}
+    loaded = set(found.modules)
+    assert {name.partition(".")[0] for name in loaded} - known <= ALLOWED[function]
+    assert not (UNUSED - NEEDED.get(function, set())) & loaded
+
+    assert len(loaded) <= MOST[function], "a new import: is it needed on the way to an answer?"
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_the_first_answer_tells_its_phases_in_the_log(start: ColdStart, function: str) -> None:
+    cold = start(function, EVENTS[function]).cold
+    opened = {"pointer", "files", "session"} if function != "models" else set()
+    assert set(cold) == {"imports", "store", "answer"} | opened
+    assert all(milliseconds >= 0 for milliseconds in cold.values())
+    assert cold["imports"] > 0
+
+
+@pytest.mark.parametrize("function", ["classify", "recommend"])
+def test_a_preloaded_model_answers_the_first_event_without_the_store(
+    start: ColdStart, store: Path, function: str
+) -> None:
+    gone = {"GONE": str(store), **RUNTIME}
+    named = start(function, EVENTS[function], **gone, LARDER_PRELOAD="digits,shop")
+    assert named.answer["statusCode"] == 200
+    assert named.errors == "", "the other function's model is no mistake"
+    Path(f"{store}.gone").rename(store)
+    assert start(function, EVENTS[function], **gone).answer["statusCode"] == 404, "of two, none was meant"
+
+
+def test_the_only_model_needs_no_naming(start: ColdStart, store: Path) -> None:
+    (store / "models/digits").rename(store / "models.digits")
+    assert start("recommend", EVENTS["recommend"], **RUNTIME, GONE=str(store)).answer["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("damage", "status"),
+    [
+        ("no pointer", 503),
+        ("cut file", 422),
+        ("unknown name", 200),
+        ("no store", 503),
+        ("no environment", 500),
+    ],
+)
+def test_what_cannot_be_preloaded_is_told_to_the_request_and_the_function_starts(
+    start: ColdStart, store: Path, damage: str, status: int
+) -> None:
+    changed = {"LARDER_PRELOAD": "shop", **RUNTIME}
+    if damage == "no pointer":
+        (store / "models/shop/live.json").unlink()
+    elif damage == "cut file":
+        next((store / "models/shop/releases").glob("*/neighbours.safetensors")).write_bytes(b"cut")
+    elif damage == "unknown name":
+        changed["LARDER_PRELOAD"] = "no-such-model,Not A Name"
+    elif damage == "no store":
+        changed["LARDER_STORE"] = "s3://_"
+    else:
+        changed["LARDER_MAX_PIXELS"] = ""
+    answer = start("recommend", EVENTS["recommend"], **changed).answer
+    assert answer["statusCode"] == status
+    assert status == 200 or "error" in json.loads(answer["body"])
+
+
+def test_garbage_is_looked_for_again_once_a_function_is_loaded() -> None:
+    try:
+        phases = Phases({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"})
+        assert not gc.isenabled()
+        phases.imported()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def test_outside_the_lambda_runtime_a_function_leaves_the_process_as_it_is(start: ColdStart) -> None:
+    Phases({}).imported()
+    assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)
+    assert (
+        "larder.store.opening" not in start("recommend", EVENTS["recommend"], LARDER_PRELOAD="shop").before
+    )  # no store was opened
+
+
+def test_phases_end_with_the_first_answer() -> None:
+    phases = Phases({})
+    phases.add("files", 0.25)
+    with phases.measured("pointer"):
+        pass
+    assert (phases.answered(0.5) or {}).items() >= {"files": 250.0, "answer": 500.0}.items()
+    phases.add("files", 1.0)
+    assert phases.answered(0.5) is None

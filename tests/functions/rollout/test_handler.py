@@ -1,0 +1,156 @@
+"""The function that the bucket's events call (tests/events/rollout)."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.larder.rollout.conftest import Lambda
+from tests.paths import EVENTS
+
+from larder.errors import InvalidRequest, NotFound, SettingsError, Unanswered
+from larder.release.keys import file_key, live_key
+from larder.release.pointer import Pointer, parse_pointer
+from larder.rollout import upload
+from larder.rollout.s3_event import released
+from larder.store import Store
+from rollout import app
+
+Write = Callable[..., Path]
+EVENT = json.loads((EVENTS / "rollout/manifest-created.json").read_text())
+
+
+def created(key: object, kind: str = "Object Created") -> dict[str, Any]:
+    event: dict[str, Any] = copy.deepcopy(EVENT)
+    event["detail-type"] = kind
+    event["detail"]["object"]["key"] = key
+    return event
+
+
+def manifest_of(model: str, release: str) -> dict[str, Any]:
+    return created(file_key(model, release, "manifest.json"))
+
+
+@pytest.fixture
+def handler(
+    store: Store, functions: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, Any]], dict[str, str | None]]:
+    """The handler of a process that has just started."""
+    for name, value in {"STORE": store.url, "CLASSIFY_FUNCTION": "classify", "RECOMMEND_FUNCTION": "recommend"}.items():
+        monkeypatch.setenv(f"LARDER_{name}", value)
+    app.bundle.cache_clear()
+    assert functions.events == []
+    return lambda event: app.handler(event, None)
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What rollouts wrote: the lines of the functions that were asked have a route."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if "route" not in line]
+
+
+def metrics(line: dict[str, Any]) -> dict[str, Any]:
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert (directive["Namespace"], directive["Dimensions"]) == ("Larder", [[], ["model"]])
+    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+
+
+def test_a_release_goes_live_and_the_same_event_twice_changes_nothing(
+    store: Store,
+    handler: Callable[..., Any],
+    functions: Lambda,
+    golden_classifier: Write,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = upload(golden_classifier(), store)
+    assert handler(manifest_of("pets", found.release)) == {"state": "promoted", "reason": None}
+    before, asked = store.get(live_key("pets")), len(functions.events)
+    assert parse_pointer(before.data) == Pointer(found.release)
+    (line,) = logged(capsys)
+    assert (line["level"], line["model"], line["release"], line["revision"]) == ("INFO", "pets", found.release, 1)
+    assert metrics(line) == {"RolloutPromoted": [1.0]}
+
+    assert handler(manifest_of("pets", found.release)) == {"state": "kept", "reason": "It is live already."}
+    assert store.get(live_key("pets")) == before
+    assert len(functions.events) == asked
+    (line,) = logged(capsys)
+    assert (line["state"], line["model"], "_aws" in line) == ("kept", "pets", False)
+
+
+def test_a_tampered_release_is_refused_with_its_reason_and_the_old_one_answers_on(
+    store: Store,
+    handler: Callable[..., Any],
+    functions: Lambda,
+    golden_classifier: Write,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    good = upload(golden_classifier(1), store)
+    handler(manifest_of("pets", good.release))
+    before, asked = store.get(live_key("pets")), len(functions.events)
+    logged(capsys)
+    bad = golden_classifier(2)
+    graph = bytearray((bad / "model.onnx").read_bytes())
+    graph[-1] ^= 1
+    (bad / "model.onnx").write_bytes(graph)
+    found = upload(bad, store)
+    for _ in range(2):
+        reply = handler(manifest_of("pets", found.release))
+    (first, second) = logged(capsys)
+    assert metrics(first) == {"RolloutRejected": [1.0]}
+    assert (first["level"], first["live"]) == ("WARNING", good.release)
+    assert "model.onnx is damaged" in first["reason"]
+    assert (second["state"], reply["state"]) == ("kept", "kept")
+    written = json.loads(store.get(file_key("pets", found.release, "rejected.json")).data)
+    assert written["reason"] == first["reason"]
+    assert store.get(live_key("pets")) == before
+    assert len(functions.events) == asked
+
+
+def test_what_may_pass_raises_so_that_lambda_tries_again(
+    store: Store, handler: Callable[..., Any], functions: Lambda, golden_classifier: Write
+) -> None:
+    found = upload(golden_classifier(), store)
+    functions.instead = (
+        200,
+        {"x-amz-function-error": "Unhandled"},
+        {"errorMessage": "Task timed out after 29.00 seconds"},
+    )
+    with pytest.raises(Unanswered):
+        handler(manifest_of("pets", found.release))
+    functions.instead = None
+    assert handler(manifest_of("pets", found.release))["state"] == "promoted"
+    with pytest.raises(NotFound):  # an event came for it, so a role that may not read it is the likelier reason
+        handler(manifest_of("pets", "20260102t000000z-00000000"))
+
+
+OTHERS = [
+    EVENT | {"detail": {}},
+    {},
+    created("models/pets/live.json"),
+    created("models/pets/releases/r1/model.onnx"),
+    created("models/pets/releases/r1/deeper/manifest.json"),
+    created("uploads/models/pets/releases/r1/manifest.json"),
+    created("models/Pets/releases/r1/manifest.json"),
+    created("models/../releases/r1/manifest.json"),
+    created(7),
+    created("models/pets/releases/r1/manifest.json", "Object Deleted"),
+]
+
+
+@pytest.mark.parametrize("event", OTHERS)
+def test_other_events_are_let_pass_and_change_nothing(
+    store: Store, handler: Callable[..., Any], event: dict[str, Any]
+) -> None:
+    assert handler(event)["state"] == "ignored"
+    assert list(store.list()) == []
+    with pytest.raises(InvalidRequest):
+        released(event)
+
+
+def test_an_environment_that_is_not_complete_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LARDER_CLASSIFY_FUNCTION", raising=False)
+    app.bundle.cache_clear()
+    with pytest.raises(SettingsError, match="LARDER_CLASSIFY_FUNCTION is missing"):
+        app.handler(EVENT, None)

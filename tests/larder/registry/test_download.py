@@ -1,0 +1,81 @@
+"""Which part of a file a Range header means, by RFC 9110; and files that a store signs URLs for."""
+
+import urllib.request
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from larder.errors import TooLarge
+from larder.registry.download import MAX_SENT, download, part
+from larder.store import Store
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (None, (0, 1000)),
+        ("", (0, 1000)),
+        # the examples of section 14.1.2, for a file of 1000 bytes
+        ("bytes=0-499", (0, 500)),
+        ("bytes=500-999", (500, 500)),
+        ("bytes=-500", (500, 500)),
+        ("bytes=500-", (500, 500)),
+        ("bytes=0-0,-1", (0, 1000)),  # several parts: may be ignored
+        ("BYTES=1-2", (1, 2)),
+        (" bytes= 1-2 ", (1, 2)),
+        ("bytes=999-5000", (999, 1)),
+        ("bytes=-5000", (0, 1000)),
+        ("bytes=1000-", None),
+        ("bytes=-0", None),
+        # what cannot be read is ignored
+        ("bytes=2-1", (0, 1000)),
+        ("bytes=-", (0, 1000)),
+        ("bytes=a-b", (0, 1000)),
+        ("bytes=²-", (0, 1000)),
+        ("items=0-1", (0, 1000)),
+        ("bytes=0-" + "9" * 5000, (0, 1000)),
+    ],
+)
+def test_a_range_is_read_as_the_rfc_says(header: str | None, expected: tuple[int, int] | None) -> None:
+    assert part(header, 1000) == expected
+
+
+@given(st.integers(0, 50), st.integers(0, 60), st.integers(0, 60))
+def test_a_part_is_what_slicing_gives(size: int, first: int, last: int) -> None:
+    data = bytes(range(size))
+    for header, expected in [
+        (f"bytes={first}-{last}", data[first : last + 1] if last >= first else data),
+        (f"bytes={first}-", data[first:]),
+        (f"bytes=-{last}", data[-last:] if last else b""),
+    ]:
+        found = part(header, size)
+        assert (b"" if found is None else data[found[0] : found[0] + found[1]]) == expected
+
+
+def test_an_empty_file_can_be_downloaded(tmp_path: Path) -> None:
+    store = Store.open(f"file://{tmp_path}")
+    store.put("models/empty", b"")
+    assert download(store, "models/empty", 0, None).body == b""
+    assert download(store, "models/empty", 0, "bytes=0-").status == 416
+
+
+def test_the_limit_is_exact(tmp_path: Path) -> None:
+    store = Store.open(f"file://{tmp_path}")
+    store.put("models/large", b"x" * MAX_SENT)
+    assert len(download(store, "models/large", MAX_SENT, None).body) == MAX_SENT
+    with pytest.raises(TooLarge, match="ask for parts of it"):
+        download(store, "models/large", MAX_SENT + 1, None)
+
+
+def test_s3_answers_for_itself_by_a_url_that_anybody_can_use(s3_url: str) -> None:
+    # GIVEN a file in S3
+    store = Store.open(s3_url)
+    store.put("models/pets/releases/r/model.onnx", b"weights")
+    # WHEN it is asked for
+    answer = download(store, "models/pets/releases/r/model.onnx", 7, "bytes=0-1")
+    # THEN the caller is sent there, with no byte of it in the answer, and nobody keeps the URL
+    assert (answer.status, answer.body, answer.headers["cache-control"]) == (307, b"", "no-store")
+    with urllib.request.urlopen(answer.headers["location"], timeout=10) as response:  # noqa: S310  # our own server
+        assert response.read() == b"weights"

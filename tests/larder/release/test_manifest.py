@@ -1,0 +1,289 @@
+"""The manifest's format: canonical bytes, and every problem told at once."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from larder.errors import InvalidManifest
+from larder.release.manifest import MAX_BYTES, Manifest, dump, parse
+from larder.release.serving import (
+    CategoryColumn,
+    ClassifierServing,
+    NumberColumn,
+    RecommenderServing,
+    TableSpec,
+    TextColumn,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def changed(manifest: Manifest, path: str, value: object) -> bytes:
+    """The manifest's bytes with one field set, or removed where ``value`` is ``...``."""
+    document = json.loads(dump(manifest))
+    at: Any = document
+    *parents, last = path.split("/")
+    for name in parents:
+        at = at[name]
+    if value is ...:
+        del at[last]
+    else:
+        at[last] = value
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("kind", ["classifier", "recommender"])
+def test_dump_and_parse_are_inverse_and_canonical(kind: str, request: pytest.FixtureRequest) -> None:
+    manifest: Manifest = request.getfixturevalue(f"{kind}_manifest")
+    assert parse(dump(manifest)) == manifest
+    assert dump(parse(dump(manifest))) == dump(manifest)
+
+
+@pytest.mark.parametrize("kind", ["classifier", "recommender"])
+def test_the_bytes_are_the_golden_ones(kind: str, request: pytest.FixtureRequest) -> None:
+    # A manifest that was written once must be read for ever: these files are never regenerated within a format.
+    manifest: Manifest = request.getfixturevalue(f"{kind}_manifest")
+    golden = (GOLDEN / f"{kind}.json").read_bytes()
+    assert dump(manifest) == golden
+    assert parse(golden) == manifest
+
+
+def test_the_order_of_files_does_not_matter(recommender_manifest: Manifest) -> None:
+    backwards = replace(recommender_manifest, files=dict(reversed(list(recommender_manifest.files.items()))))
+    assert dump(backwards) == dump(recommender_manifest)
+
+
+BROKEN = [
+    ("model", "Pets", "model:"),
+    ("model", "../pets", "model:"),
+    ("release", "", "release:"),
+    ("kind", "oracle", "kind:"),
+    ("created", "yesterday", "created:"),
+    ("created", ..., "created: is missing"),
+    ("files", [], "files: must be an object"),
+    ("files/model.onnx/bytes", -1, "files.model.onnx.bytes:"),
+    ("files/model.onnx/bytes", 1.5, "files.model.onnx.bytes: must be a whole number"),
+    ("files/model.onnx/bytes", True, "files.model.onnx.bytes: must be a whole number"),
+    ("files/model.onnx/sha256", "A" * 64, "files.model.onnx.sha256:"),
+    ("files/model.onnx/sha256", "a" * 63, "files.model.onnx.sha256:"),
+    ("files/..", {"bytes": 1, "sha256": "a" * 64}, "files:"),
+    ("files/manifest.json", {"bytes": 1, "sha256": "a" * 64}, "files: a manifest does not list itself"),
+    ("serving/file", "other.onnx", "files: other.onnx is missing, but serving names it"),
+    ("serving/labels", ["cat", "cat"], "serving.labels:"),
+    ("serving/labels", ["cat", 1], "serving.labels: must hold texts only"),
+    ("serving/thresholds", [0.5], "serving.thresholds: has 1 entries for 2 labels"),
+    ("serving/thresholds", [0.5, 1.5], "serving.thresholds: entry 1"),
+    ("serving/thresholds", [0.5, 10**400], "serving.thresholds: entry 1"),
+    ("serving/temperature", 0, "serving.temperature:"),
+    ("serving/temperature", 10**400, "serving.temperature:"),
+    ("files/model.onnx/bytes", 10**400, "files.model.onnx.bytes:"),
+    ("serving/novelty_threshold", -0.1, "serving.novelty_threshold:"),
+    ("serving/image", None, "serving.image: must be an object"),
+    ("serving/image/width", 0, "serving.image.width:"),
+    ("serving/image/fit", "squash", "serving.image.fit:"),
+    ("serving/image/background", [0, 0], "serving.image.background:"),
+    ("serving/image/blur", 1, "serving.image.blur: is unknown"),
+    ("evaluation", 3, "evaluation: must be an object"),
+    ("surprise", 3, "surprise: is unknown"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "problem"), BROKEN, ids=[f"{p}={v!r:.12}" for p, v, _ in BROKEN])
+def test_a_broken_field_is_named(classifier_manifest: Manifest, path: str, value: object, problem: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(classifier_manifest, path, value))
+    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+
+
+BROKEN_RECOMMENDER = [
+    ("serving/items", 0, "serving.items:"),
+    ("serving/columns/BRAND", "colour", "serving.columns.BRAND:"),
+    ("serving/user_slots", 5, "serving.user_slots:"),
+    ("serving/users/width", 0, "serving.users.width:"),
+    ("serving/segments_by", [["CITY", "SHOE"]], "serving.segments_by.0:"),
+    ("serving/segments_by", [[]], "serving.segments_by.0:"),
+    ("serving/profile/AGE/edges", [35, 18], "serving.profile.AGE.edges: must ascend"),
+    ("serving/weights/user", -1, "serving.weights.user:"),
+    ("serving/weights/luck", 1, "serving.weights.luck: is unknown"),
+    ("serving/session_decay", 1.1, "serving.session_decay:"),
+    ("serving/session_length", 0, "serving.session_length:"),
+    ("serving/neighbours", ..., "serving.neighbours: is missing"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"), BROKEN_RECOMMENDER, ids=[f"{p}={v!r:.12}" for p, v, _ in BROKEN_RECOMMENDER]
+)
+def test_a_broken_recommender_field_is_named(
+    recommender_manifest: Manifest, path: str, value: object, problem: str
+) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(recommender_manifest, path, value))
+    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+
+
+def test_a_recommender_may_have_no_users(recommender_manifest: Manifest) -> None:
+    document = json.loads(changed(recommender_manifest, "serving/users", None))
+    document["serving"]["user_slots"] = 0
+    assert parse(json.dumps(document).encode()).serving.users is None  # type: ignore[union-attr]  # a recommender's
+
+
+TRANSITIONS = TableSpec("transitions.safetensors", 3, 2, 110)
+
+
+@pytest.fixture
+def following_manifest(recommender_manifest: Manifest) -> Manifest:
+    """A recommender that knows what follows what, and that people come back."""
+    serving = recommender_manifest.serving
+    assert isinstance(serving, RecommenderServing)
+    return replace(
+        recommender_manifest,
+        files={**recommender_manifest.files, TRANSITIONS.file: recommender_manifest.files["items.safetensors"]},
+        serving=replace(
+            serving,
+            transitions=TRANSITIONS,
+            weights={**serving.weights, "transition": 0.25, "revisit": 0.0625},
+            transition_decay=0.5,
+            revisit_decay=0.75,
+        ),
+    )
+
+
+def test_transitions_and_revisits_are_read_and_written_as_the_golden_ones(following_manifest: Manifest) -> None:
+    golden = (GOLDEN / "recommender-transitions.json").read_bytes()
+
+    assert dump(following_manifest) == golden
+    assert parse(golden) == following_manifest
+
+
+def test_a_recommender_without_transitions_has_no_field_of_them(recommender_manifest: Manifest) -> None:
+    new = {"transitions", "transition_decay", "revisit_decay"}
+
+    serving = json.loads(dump(recommender_manifest))["serving"]
+
+    assert not new & serving.keys()
+    assert serving["weights"].keys() == {"user", "session", "segment"}
+    stated = {"transitions": None, "transition_decay": 1.0, "revisit_decay": 1}
+    document = json.loads(dump(recommender_manifest))
+    document["serving"] |= stated
+    assert parse(json.dumps(document).encode()) == recommender_manifest
+
+
+BROKEN_TRANSITIONS: list[tuple[str, Any, str]] = [
+    ("serving/transitions", [], "serving.transitions: must be an object"),
+    ("serving/transitions", None, "serving.weights.transition: is above 0, but the release has no table"),
+    ("serving/transitions", ..., "serving.weights.transition: is above 0, but the release has no table"),
+    ("serving/transitions/width", 0, "serving.transitions.width:"),
+    ("serving/transitions/file", "../x", "serving.transitions.file:"),
+    ("serving/transitions/file", "other.safetensors", "files: other.safetensors is missing, but serving names it"),
+    ("serving/transitions/keys", 1, "serving.transitions.keys: is unknown"),
+    ("serving/transition_decay", 1.5, "serving.transition_decay:"),
+    ("serving/transition_decay", "1", "serving.transition_decay: must be a number"),
+    ("serving/revisit_decay", -0.1, "serving.revisit_decay:"),
+    ("serving/weights/transition", -1, "serving.weights.transition:"),
+    ("serving/weights/revisit", 10**400, "serving.weights.revisit:"),
+    ("serving/weights/revisit", True, "serving.weights.revisit: must be a number"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"), BROKEN_TRANSITIONS, ids=[f"{p}={v!r:.12}" for p, v, _ in BROKEN_TRANSITIONS]
+)
+def test_broken_transitions_are_named(following_manifest: Manifest, path: str, value: object, problem: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(following_manifest, path, value))
+    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+
+
+SIDE: list[dict[str, Any]] = [
+    {"name": "place", "type": "category", "values": ["Berlin", "Hamburg"]},
+    {"name": "price", "type": "number", "mean": 12.5, "deviation": 3.25},
+    {"name": "text", "type": "text", "buckets": 256},
+]
+
+
+def test_side_information_is_read_and_written_and_left_out_where_there_is_none(classifier_manifest: Manifest) -> None:
+    assert "side" not in json.loads(dump(classifier_manifest))["serving"]
+    found = parse(changed(classifier_manifest, "serving/side", SIDE))
+    assert isinstance(found.serving, ClassifierServing)
+    assert found.serving.side == (
+        CategoryColumn("place", ("Berlin", "Hamburg")),
+        NumberColumn("price", 12.5, 3.25),
+        TextColumn("text", 256),
+    )
+    assert [column.width for column in found.serving.side] == [3, 1, 256]
+    assert json.loads(dump(found))["serving"]["side"] == SIDE
+    assert parse(dump(found)) == found
+
+
+BROKEN_SIDE: list[tuple[object, str]] = [
+    ({}, "serving.side: must be a list"),
+    ([], "serving.side: must list 1 to 50 columns"),
+    ([SIDE[0], SIDE[0]], "serving.side: must list 1 to 50 columns of different names"),
+    ([3], "serving.side.0: must be an object"),
+    ([{**SIDE[0], "values": ["a", "a"]}], "serving.side.0.values: must be different texts"),
+    ([{**SIDE[0], "values": [""]}], "serving.side.0.values: must be different texts"),
+    ([{**SIDE[0], "mean": 1}], "serving.side.0.mean: is unknown"),
+    ([{**SIDE[0], "name": ""}], "serving.side.0.name: must not be empty"),
+    ([{**SIDE[0], "name": "a\nb"}], "serving.side.0.name: is"),
+    ([{**SIDE[0], "type": "colour"}], "serving.side.0.type: is 'colour'"),
+    ([SIDE[0], {**SIDE[1], "deviation": 0}], "serving.side.1.deviation:"),
+    ([{**SIDE[1], "mean": 10**400}], "serving.side.0.mean:"),
+    ([{**SIDE[2], "buckets": 0}], "serving.side.0.buckets:"),
+    ([{**SIDE[2], "name": str(n), "buckets": 4000} for n in range(2)], "serving.side: takes more than 4096 numbers"),
+]
+
+
+@pytest.mark.parametrize(("value", "problem"), BROKEN_SIDE, ids=[problem[8:40] for _, problem in BROKEN_SIDE])
+def test_broken_side_information_is_named(classifier_manifest: Manifest, value: object, problem: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(classifier_manifest, "serving/side", value))
+    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+
+
+def test_all_problems_are_told_at_once(classifier_manifest: Manifest) -> None:
+    document = json.loads(dump(classifier_manifest)) | {"model": "A", "created": 1, "more": 2}
+    with pytest.raises(InvalidManifest) as caught:
+        parse(json.dumps(document).encode())
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["model", "created", "more"]
+
+
+@pytest.mark.parametrize("format_", [0, 2, "1", None])
+def test_another_format_is_refused_before_all_else(classifier_manifest: Manifest, format_: object) -> None:
+    with pytest.raises(InvalidManifest, match="upgrade"):
+        parse(changed(classifier_manifest, "format", format_))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": NaN}', b"[" * 100_000])
+def test_what_is_no_json_object_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidManifest):
+        parse(data)
+
+
+def test_a_huge_manifest_is_not_even_read() -> None:
+    with pytest.raises(InvalidManifest, match="limit"):
+        parse(b" " * (MAX_BYTES + 1))
+
+
+def test_not_a_number_is_never_written(classifier_manifest: Manifest) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        dump(replace(classifier_manifest, evaluation={"accuracy": float("nan")}))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(document=st.dictionaries(st.sampled_from(["format", "model", "kind", "files", "serving", "x"]), JSON))
+def test_any_json_is_read_or_refused_with_problems(document: dict[str, object]) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(json.dumps({"format": 1} | document).encode())
+    assert caught.value.problems

@@ -1,0 +1,464 @@
+"""Rollouts over real stores: what goes live, what is refused and why, and that whoever was live goes on."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from obstore.store import MemoryStore
+
+from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
+from larder.host import ModelHost, ReleaseFiles
+from larder.release import manifest
+from larder.release.keys import MANIFEST, file_key, live_key
+from larder.release.manifest import Manifest
+from larder.release.pointer import Pointer, dump_pointer, parse_pointer
+from larder.rollout import promote, reject, roll_out, upload, verify
+from larder.store import Store
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(params=["memory", "folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "s3":
+        return Store.open(str(request.getfixturevalue("s3_url")))
+    return Store.open("memory://" if request.param == "memory" else f"file://{tmp_path}/store")
+
+
+def pointer(store: Store, model: str) -> Pointer:
+    return parse_pointer(store.get(live_key(model)).data)
+
+
+def rejected(store: Store, model: str, release: str) -> str:
+    reason = json.loads(store.get(file_key(model, release, "rejected.json")).data)["reason"]
+    assert isinstance(reason, str)
+    return reason
+
+
+class Opened:
+    nbytes = 1
+
+    def __init__(self, files: ReleaseFiles) -> None:
+        self.release = files.manifest.release
+
+    def close(self) -> None:
+        pass
+
+
+def answering(store: Store, found: Manifest, folder: Path) -> str:
+    """The release that a function without any history would answer from."""
+    host = ModelHost(store, found.kind, Opened, cache_dir=folder / "cache", max_bytes=2**20)
+    return host.get(found.model).value.release
+
+
+# What goes live
+
+
+@pytest.mark.parametrize("kind", ["classifier", "recommender"])
+def test_a_good_release_goes_live(store: Store, kind: str, request: pytest.FixtureRequest) -> None:
+    write: Write = request.getfixturevalue(kind)
+    found = upload(write(), store)
+    probed: list[Manifest] = []
+    outcome = roll_out(store, found.model, found.release, probed.append)
+    assert (outcome.state, outcome.reason, outcome.live) == ("promoted", None, Pointer(found.release))
+    assert pointer(store, found.model) == Pointer(found.release)
+    assert probed == [found]
+
+
+def test_a_release_without_transitions_goes_live(store: Store, recommender: Write) -> None:
+    found = upload(recommender(followed=0), store)
+    assert roll_out(store, "shop", found.release).state == "promoted"
+
+
+def test_transitions_that_miss_an_item_are_refused(store: Store, recommender: Write) -> None:
+    found = upload(recommender(followed=3), store)
+    with pytest.raises(InvalidTable, match=r"transitions\.safetensors has 3 rows for 4 items: train anew"):
+        verify(store, "shop", found.release)
+
+
+def test_the_next_one_keeps_the_one_before_as_previous(store: Store, recommender: Write) -> None:
+    first, second = (upload(recommender(hour), store) for hour in (1, 2))
+    roll_out(store, "shop", first.release)
+    outcome = roll_out(store, "shop", second.release)
+    assert outcome.live == pointer(store, "shop") == Pointer(second.release, previous=first.release, revision=2)
+
+
+def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> None:
+    found = upload(recommender(), store)
+    roll_out(store, "shop", found.release)
+    before = store.get(live_key("shop"))
+    outcome = roll_out(store, "shop", found.release, event=True)
+    assert (outcome.state, outcome.reason, outcome.live) == ("kept", "It is live already.", Pointer(found.release))
+    assert promote(store, found) == Pointer(found.release)
+    assert store.get(live_key("shop")) == before
+
+
+def test_a_late_notice_of_an_old_release_changes_nothing(store: Store, recommender: Write) -> None:
+    first, second, third = (upload(recommender(hour), store) for hour in (1, 2, 3))
+    for found in (second, third):
+        roll_out(store, "shop", found.release, event=True)
+    for found in (second, first):
+        assert roll_out(store, "shop", found.release, event=True).state == "kept"
+    assert pointer(store, "shop").stable == third.release
+    assert roll_out(store, "shop", first.release).state == "promoted"  # a person may go back
+
+
+def test_an_old_release_whose_checks_took_longer_than_the_new_one_s_stays_behind(
+    store: Store, recommender: Write
+) -> None:
+    # GIVEN two notices, and the new release going live while the old one is probed
+    first, second = (upload(recommender(hour), store) for hour in (1, 2))
+
+    def slow(_: Manifest) -> None:
+        assert roll_out(store, "shop", second.release, event=True).state == "promoted"
+
+    # WHEN the old one's rollout comes to its end THEN the pointer stays, and the outcome says why
+    outcome = roll_out(store, "shop", first.release, slow, event=True)
+    assert (outcome.state, outcome.live) == ("kept", Pointer(second.release))
+    assert outcome.reason == f"{second.release}, which is live, is newer: promote this one by name if you mean it."
+    assert pointer(store, "shop") == Pointer(second.release)
+
+
+def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
+    first, second = (upload(recommender(hour), store) for hour in (1, 2))
+    store.put(
+        live_key("shop"), dump_pointer(Pointer(first.release, canary=second.release, canary_percent=10, revision=7))
+    )
+    assert promote(store, second) == Pointer(second.release, previous=first.release, revision=8)
+
+
+def test_promotions_that_cross_each_win_once(store: Store, recommender: Write) -> None:
+    released = [upload(recommender(hour), store) for hour in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        pointers = sorted(pool.map(lambda found: promote(store, found), released), key=lambda each: each.revision)
+    assert [each.revision for each in pointers] == [1, 2, 3, 4, 5, 6]
+    assert [each.previous for each in pointers] == [None, *(each.stable for each in pointers[:-1])]
+    assert pointer(store, "shop") == pointers[-1]
+
+
+# Uploading
+
+
+def test_upload_puts_the_manifest_last_and_only_once(classifier: Write) -> None:
+    keys: list[str] = []
+
+    class Recorded(Store):
+        def put(self, key: str, data: bytes, *, etag: str | None = None, create: bool = False) -> str:
+            keys.append(key)
+            return super().put(key, data, etag=etag, create=create)
+
+        def upload(self, key: str, path: Path) -> None:
+            keys.append(key)
+            super().upload(key, path)
+
+    store = Recorded("memory://", MemoryStore())
+    folder = classifier()
+    found = upload(folder, store)
+    assert found == manifest.parse((folder / MANIFEST).read_bytes())
+    assert sorted(keys[:-1]) == [file_key("pets", found.release, name) for name in sorted(found.files)]
+    assert keys[-1] == file_key("pets", found.release, MANIFEST)
+    assert upload(folder, store) == found
+    assert len(keys) == len(found.files) + 1
+    store.delete(file_key("pets", found.release, "report.html"))
+    upload(folder, store)
+    assert keys[len(found.files) + 1 :] == [file_key("pets", found.release, "report.html")]
+
+
+def test_upload_never_replaces_another_release(store: Store, classifier: Write) -> None:
+    folder = classifier()
+    found = upload(folder, store)
+    (folder / MANIFEST).write_bytes(manifest.dump(replace(found, evaluation={"accuracy": 1})))
+    with pytest.raises(Conflict, match="another release pets/"):
+        upload(folder, store)
+    assert verify(store, "pets", found.release) == found
+
+
+@pytest.mark.parametrize("damage", ["no manifest", "no folder", "missing file", "short file"])
+def test_upload_refuses_a_folder_that_is_not_whole_and_sends_nothing(classifier: Write, damage: str) -> None:
+    folder, store = classifier(), Store.open("memory://")
+    if damage == "no manifest":
+        (folder / MANIFEST).unlink()
+    elif damage == "no folder":
+        shutil.rmtree(folder)
+    elif damage == "missing file":
+        (folder / "model.onnx").unlink()
+    else:
+        (folder / "model.onnx").write_bytes(b"short")
+    with pytest.raises(ReleaseError):
+        upload(folder, store)
+    assert list(store.list()) == []
+
+
+# What is refused
+
+
+def restate(folder: Path, **changes: object) -> None:
+    """Writes the manifest anew, with ``changes`` to the document and each file's length and SHA-256 as it is now."""
+    document = json.loads((folder / MANIFEST).read_bytes())
+    for name in document["files"]:
+        data = (folder / name).read_bytes()
+        document["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(document | changes))
+
+
+def flip(folder: Path) -> None:
+    data = bytearray((folder / "neighbours.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "neighbours.safetensors").write_bytes(data)
+
+
+def truncate(folder: Path) -> None:
+    data = (folder / "users.safetensors").read_bytes()
+    (folder / "users.safetensors").write_bytes(data[:-1])
+
+
+def truncate_and_restate(folder: Path) -> None:
+    truncate(folder)
+    restate(folder)
+
+
+def add_truncated(folder: Path) -> None:
+    data = (folder / "segments.safetensors").read_bytes()[:-7]
+    (folder / "extra.safetensors").write_bytes(data)
+    document = json.loads((folder / MANIFEST).read_bytes())
+    document["files"]["extra.safetensors"] = {}
+    (folder / MANIFEST).write_text(json.dumps(document))
+    restate(folder)
+
+
+def change_serving(**changes: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        serving = json.loads((folder / MANIFEST).read_bytes())["serving"]
+        restate(folder, serving=serving | changes)
+
+    return change
+
+
+def overwrite(name: str, at: int, data: bytes) -> Callable[[Path], None]:
+    """Replaces the bytes ``at`` (from the end) and states the new SHA-256: wrong, but not damaged on the way."""
+
+    def change(folder: Path) -> None:
+        content = bytearray((folder / name).read_bytes())
+        start = len(content) + at
+        content[start : start + len(data)] = data
+        (folder / name).write_bytes(content)
+        restate(folder)
+
+    return change
+
+
+def list_file(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        document = json.loads((folder / MANIFEST).read_bytes())
+        document["files"][name] = {"bytes": 3, "sha256": "a" * 64}
+        (folder / MANIFEST).write_text(json.dumps(document))
+
+    return change
+
+
+def drop_from_manifest(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        document = json.loads((folder / MANIFEST).read_bytes())
+        del document["files"][name]
+        (folder / MANIFEST).write_text(json.dumps(document))
+
+    return change
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "flipped byte": (flip, r"neighbours\.safetensors is damaged: its SHA-256 is "),
+    "missing file": (lambda folder: (folder / "items.safetensors").unlink(), r"items\.safetensors is missing, but"),
+    "truncated": (truncate, r"users\.safetensors has \d+ bytes, but the manifest states \d+"),
+    "larger than stated": (
+        lambda folder: (folder / "report.html").write_bytes(b"<p>!"),
+        r"report\.html has 4 bytes, but the manifest states 3",
+    ),
+    "truncated table with its digest": (truncate_and_restate, r"users\.safetensors: .* cut short"),
+    "extra truncated table": (add_truncated, r"extra\.safetensors: .* cut short"),
+    "future format": (lambda folder: restate(folder, format=2), r"format: this version of Larder reads 1 only"),
+    "no JSON": (lambda folder: (folder / MANIFEST).write_bytes(b"{"), "it is not JSON"),
+    "4 MiB of manifest": (
+        lambda folder: (folder / MANIFEST).write_bytes(b" " * (4 * 2**20 + 1)),
+        "the limit is 4194304",
+    ),
+    "another model's": (lambda folder: restate(folder, model="toys"), r"model: is 'toys', but the folder is 'shop'"),
+    "another release's": (lambda folder: restate(folder, release="r-2"), r"release: is 'r-2', but the folder is '2026"),
+    "climbing name": (list_file("../live.json"), r"'\.\./live\.json' is no file name"),
+    "name with a folder": (list_file("a/b"), r"'a/b' is no file name"),
+    "climbing table": (change_serving(items_file="../items.safetensors"), r"serving\.items_file: is '\.\./items"),
+    "no probes": (drop_from_manifest("probes.safetensors"), r"probes\.safetensors is missing"),
+    "other number of items": (change_serving(items=5), r"items\.safetensors has 4 items .* states 5"),
+    "other columns": (change_serving(columns={"BRAND": "text"}), r"items\.safetensors has 4 items with columns"),
+    "unknown column in a rule": (
+        change_serving(rules=['EXCLUDE ItemID WHERE Items.COLOR IN ("red")']),
+        r"serving\.rules: .*COLOR",
+    ),
+    "no rule at all": (change_serving(rules=["DROP TABLE"]), r"serving\.rules: "),
+    "item out of range": (
+        overwrite("neighbours.safetensors", -12, b"\x04\0\0\0"),
+        r"neighbours\.safetensors: row 3 names item 4",
+    ),
+    "transition to an item out of range": (
+        overwrite("transitions.safetensors", -12, b"\x04\0\0\0"),
+        r"transitions\.safetensors: row 3 names item 4",
+    ),
+    "transition's score that is no number": (
+        overwrite("transitions.safetensors", -2, b"\0\x7e"),
+        r"transitions\.safetensors: row 3 has a score",
+    ),
+    "no transitions where they weigh something": (
+        change_serving(transitions=None),
+        r"serving\.weights\.transition: is above 0, but the release has no table",
+    ),
+    "users for transitions": (
+        change_serving(transitions={"file": "users.safetensors", "rows": 4, "width": 2, "head_bytes": 300}),
+        r"users\.safetensors: ",
+    ),
+    "score that is no number": (
+        overwrite("users.safetensors", -2, b"\0\x7e"),
+        r"users\.safetensors: row \d+ has a score",
+    ),
+    "keys out of order": (
+        overwrite("users.safetensors", -300 * 18 - 8, b"\0" * 8),
+        r"users\.safetensors: its keys do not ascend",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_bad_release_is_refused_with_its_reason_and_the_old_one_goes_on(
+    store: Store, recommender: Write, tmp_path: Path, case: str
+) -> None:
+    damage, reason = REFUSED[case]
+    good = upload(recommender(1), store)
+    roll_out(store, "shop", good.release)
+    before = store.get(live_key("shop"))
+    bad = recommender(2)
+    damage(bad)
+    for path in bad.iterdir():  # as anybody may, with whatever tool
+        store.upload(file_key("shop", bad.name, path.name), path)
+    outcome = roll_out(store, "shop", bad.name, _never)
+    assert outcome.state == "rejected"
+    assert outcome.reason is not None
+    assert rejected(store, "shop", bad.name) == outcome.reason
+    assert re.search(reason, outcome.reason), outcome.reason
+    assert str(tmp_path) not in outcome.reason
+    assert store.get(live_key("shop")) == before
+    assert answering(store, good, tmp_path) == good.release
+
+
+def _never(_: Manifest) -> None:
+    pytest.fail("a release that was not verified was probed")
+
+
+def test_a_probe_that_fails_refuses(store: Store, recommender: Write) -> None:
+    found = upload(recommender(), store)
+
+    def wrong(_: Manifest) -> None:
+        raise ReleaseError("Probe 2 answers b where a is expected: train it again.")
+
+    def crash(_: Manifest) -> None:
+        raise ZeroDivisionError("/secret/path")
+
+    assert (
+        roll_out(store, "shop", found.release, wrong).reason == "Probe 2 answers b where a is expected: train it again."
+    )
+    reason = roll_out(store, "shop", found.release, crash).reason
+    assert reason == "A check failed (ZeroDivisionError): see the log, then train and publish anew."
+    assert rejected(store, "shop", found.release) == reason
+    with pytest.raises(MissingObject):
+        pointer(store, "shop")
+
+
+def test_a_store_that_fails_decides_nothing(store: Store, recommender: Write) -> None:
+    found = upload(recommender(), store)
+
+    def unreachable(_: Manifest) -> None:
+        raise StoreError("The store failed: try again.")
+
+    with pytest.raises(StoreError, match="try again"):
+        roll_out(store, "shop", found.release, unreachable)
+    assert {entry.key.rpartition("/")[2] for entry in store.list()} == {*found.files, MANIFEST}
+
+
+def test_refusing_twice_writes_once_and_a_mended_release_is_forgiven(store: Store, recommender: Write) -> None:
+    folder = recommender()
+    found = upload(folder, store)
+    key = file_key("shop", found.release, "items.safetensors")
+    store.delete(key)
+    for _ in range(2):
+        assert roll_out(store, "shop", found.release).state == "rejected"
+    etag = store.get(file_key("shop", found.release, "rejected.json")).etag
+    reject(store, "shop", found.release, rejected(store, "shop", found.release))
+    assert store.get(file_key("shop", found.release, "rejected.json")).etag == etag
+    assert roll_out(store, "shop", found.release, event=True).state == "kept"
+    upload(folder, store)
+    assert roll_out(store, "shop", found.release).state == "promoted"
+    assert "rejected.json" not in {entry.key.rpartition("/")[2] for entry in store.list()}
+
+
+def test_a_model_keeps_its_kind(store: Store, classifier: Write, recommender: Write) -> None:
+    shop = upload(recommender(), store)
+    roll_out(store, "shop", shop.release)
+    folder = classifier()
+    restate(folder, model="shop")
+    found = upload(folder, store)
+    outcome = roll_out(store, "shop", found.release)
+    assert outcome.state == "rejected"
+    assert outcome.reason == "Model shop is a recommender and this release is a classifier: give it another name."
+
+
+@pytest.mark.parametrize(
+    ("model", "release"), [("../shop", "r1"), ("shop", "../r1"), ("shop", ""), ("", "r1"), ("a/b", "r")]
+)
+def test_names_that_cannot_be_write_nothing(store: Store, model: str, release: str) -> None:
+    for call in (
+        lambda: roll_out(store, model, release),
+        lambda: reject(store, model, release, "x"),
+        lambda: verify(store, model, release),
+    ):
+        with pytest.raises(InvalidRequest):
+            call()
+    assert list(store.list()) == []
+
+
+def test_a_release_without_a_manifest_is_none(store: Store) -> None:
+    store.put("models/shop/releases/r1/items.safetensors", b"1")
+    with pytest.raises(NotFound, match="'shop' has no release 'r1' with a manifest"):
+        roll_out(store, "shop", "r1")
+    assert len(list(store.list())) == 1
+
+
+MEASURE = """
+import pathlib, re, sys
+from larder.rollout import verify
+from larder.store import Store
+
+def peak():  # getrusage's would be that of the process that started this one
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
+
+store = Store.open(sys.argv[1])
+verify(store, "shop", sys.argv[2])
+before = peak()
+verify(store, "shop", sys.argv[3])
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak memory from /proc")
+def test_verifying_a_large_table_needs_no_more_memory_than_a_window(recommender: Write, s3_url: str) -> None:
+    """GIVEN a table of 96 MB in S3 WHEN it is verified THEN memory grows by less than half of it."""
+    store = Store.open(s3_url)
+    small, large = upload(recommender(1), store), upload(recommender(2, users=4000, width=4000), store)
+    assert large.files["users.safetensors"].bytes > 96_000_000
+    command = [sys.executable, "-c", MEASURE, s3_url, small.release, large.release]
+    grown = int(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)  # noqa: S603  # our script
+    assert grown < 40_000_000

@@ -1,0 +1,71 @@
+"""Settings come from a mapping, whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from larder.errors import SettingsError
+from larder.runtime.settings import RolloutSettings, Settings
+
+FINE = {
+    "LARDER_STORE": "s3://bucket/prefix",
+    "LARDER_CACHE_DIR": "cache",
+    "LARDER_CACHE_BYTES": "1000",
+    "LARDER_REFRESH_SECONDS": "0.5",
+    "LARDER_MAX_PIXELS": "100",
+}
+
+
+def test_a_complete_environment_is_read() -> None:
+    lambdas = FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
+    assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), 1)
+
+
+@pytest.mark.parametrize(("names", "read"), [("", ()), ("digits", ("digits",)), (" digits, shop,", ("digits", "shop"))])
+def test_which_models_to_preload_may_be_left_out(names: str, read: tuple[str, ...]) -> None:
+    assert Settings.from_environment(FINE | {"LARDER_PRELOAD": names}).preload == read
+
+
+@pytest.mark.parametrize(("memory", "vcpus"), [("128", 1), ("1769", 1), ("3008", 2), ("10240", 6)])
+def test_lambdas_memory_decides_the_vcpus(memory: str, vcpus: int) -> None:
+    assert Settings.from_environment(FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory}).vcpus == vcpus
+
+
+def test_elsewhere_every_processor_counts() -> None:
+    assert Settings.from_environment(FINE).vcpus >= 1
+
+
+def test_every_missing_variable_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({})
+    assert [problem.split()[0] for problem in caught.value.problems] == list(FINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LARDER_STORE", "bucket"),
+        ("LARDER_STORE", "file://relative"),
+        ("LARDER_CACHE_BYTES", "0"),
+        ("LARDER_CACHE_BYTES", "many"),
+        ("LARDER_REFRESH_SECONDS", "-1"),
+        ("LARDER_REFRESH_SECONDS", "nan"),
+        ("LARDER_REFRESH_SECONDS", "inf"),
+        ("LARDER_MAX_PIXELS", "1.5"),
+        ("LARDER_MAX_PIXELS", ""),
+    ],
+)
+def test_a_malformed_variable_is_told_with_its_value(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment(FINE | {name: value})
+    (problem,) = caught.value.problems
+    assert problem.startswith(name)
+    assert "set it to" in problem
+
+
+def test_the_rollout_reads_its_own() -> None:
+    lambdas = {"LARDER_STORE": "s3://bucket", "LARDER_CLASSIFY_FUNCTION": "one", "LARDER_RECOMMEND_FUNCTION": "other"}
+    assert RolloutSettings.from_environment(lambdas) == RolloutSettings("s3://bucket", "one", "other")
+    with pytest.raises(SettingsError) as caught:
+        RolloutSettings.from_environment({})
+    assert [problem.split()[0] for problem in caught.value.problems] == list(lambdas)

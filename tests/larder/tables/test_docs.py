@@ -1,0 +1,55 @@
+"""docs/formats.md: its snippets run and say the same as the reader, and its tables are those that files have."""
+
+import re
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.paths import ROOT
+
+from larder.tables import parse_header
+
+DOCUMENT = ROOT / "docs" / "formats.md"
+
+
+def snippet(number: int, folder: Path) -> Path:
+    """The ``number``-th Python snippet of the document, as a script."""
+    code = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[number]
+    (folder / "snippet.py").write_text(code)
+    return folder / "snippet.py"
+
+
+def test_numpy_reads_a_users_table_as_told(
+    golden: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = snippet(0, tmp_path)
+    golden.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    recommended = runpy.run_path(str(script))["recommended"]
+    assert capsys.readouterr().out == "[('ü 3', 0.5), ('A-1', 0.25)]\n"
+    for user, (items, scores) in golden.USERS.items():
+        assert recommended(user) == [(golden.IDS[item], score) for item, score in zip(items, scores, strict=True)]
+    assert recommended("nobody") is None
+
+
+def test_a_table_is_written_as_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(snippet(1, tmp_path)))
+    assert capsys.readouterr().out == "Row(items=(4, 2), scores=(1.0, 0.5)) None\n"
+
+
+def test_every_tensor_of_every_file_is_told_with_its_dtype(golden: SimpleNamespace) -> None:
+    text = DOCUMENT.read_text()
+    for path in golden.folder.iterdir():
+        data = path.read_bytes()
+        header = parse_header(data, len(data))
+        assert f'`table` = `"{header.metadata["table"]}"`' in text
+        for name, tensor in header.tensors.items():
+            told = re.sub(r"column\.[A-Z]+", "column.C", name)
+            if path.name == "probes.safetensors":
+                assert f"`{told.partition('.')[0]}`" in text
+            else:
+                assert re.search(rf"\| .*`{re.escape(told)}`.* \| .*{tensor.dtype}.* \|", text), name

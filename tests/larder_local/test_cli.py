@@ -1,0 +1,159 @@
+"""The ``larder`` command: help, exit statuses, and errors without a stack trace."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.larder_local.conftest import Served, larder
+
+from larder.errors import InvalidRequest
+from larder.release.manifest import Manifest, dump
+from larder_local.folder import Folder
+
+HEAVY = ("scipy", "sklearn", "polars", "onnxruntime", "numpy", "aiohttp", "matplotlib")
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    told = larder("--help", folder=tmp_path)
+    assert told.returncode == 0
+    for name in ("up", "train", "evaluate", "export", "publish", "classify", "recommend", "models", "demo"):
+        assert f"\n  {name} " in told.stdout
+
+    code = f"""
+import sys
+sys.argv = ["larder", "--help"]
+from larder_local.cli import cli
+try:
+    cli()
+except SystemExit:
+    pass
+assert not [name for name in {HEAVY} if name in sys.modules], sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603  the code above
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "up",
+        "train",
+        "train classifier",
+        "train recommender",
+        "evaluate",
+        "export",
+        "publish",
+        "classify",
+        "recommend",
+        "models",
+        "demo",
+    ],
+)
+def test_every_command_has_help(command: str, tmp_path: Path) -> None:
+    told = larder(*command.split(), "--help", folder=tmp_path)
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("train", "nonsense"),
+        ("publish",),
+        ("evaluate", "digits"),
+        ("export", "digits", "--to", "tensorflow"),
+        ("evaluate", "digits", "--images", ".", "--interactions", __file__),
+        ("evaluate", "digits", "--images", ".", "--history", __file__),
+        ("classify", "nowhere.png"),
+        ("classify", __file__, "--side", "PLACE"),
+        ("recommend", "u1", "--n", "0"),
+        ("up", "--port", "70000"),
+    ],
+)
+def test_wrong_usage_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    told = larder(*arguments, folder=tmp_path)
+
+    assert told.returncode == 2
+    assert "Error: " in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("publish", "digits"), "train it first"),
+        (("publish", "digits", "--store", "ftp://x"), "train it first"),
+        (("evaluate", "digits", "--images", "."), "train it first"),
+        (("models",), "larder up"),
+        (("classify", __file__, "--model", "../x"), "no model name"),
+        (("demo", "digits", "."), "exists"),
+        (("train", "classifier", "nowhere", "--model", "x"), "nowhere"),
+    ],
+)
+def test_a_refusal_is_1_with_its_reason_and_no_stack_trace(
+    arguments: tuple[str, ...], reason: str, tmp_path: Path
+) -> None:
+    told = larder(*arguments, folder=tmp_path, LARDER_URL="http://127.0.0.1:9")
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: ")
+    assert reason in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_an_answer_without_words_comes_with_what_to_do(served: Served, tmp_path: Path) -> None:
+    told = larder("models", folder=tmp_path, LARDER_URL=f"http://127.0.0.1:{served.port}")
+
+    assert told.returncode == 1
+    assert told.stderr == (
+        "Error: The service answered 404 Not Found: it has no such route; set LARDER_URL to a Larder service.\n"
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_told_without_a_stack_trace(tmp_path: Path) -> None:
+    (tmp_path / ".larder").write_bytes(b"")
+
+    told = larder("up", "--port", "0", folder=tmp_path)
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: ")
+    assert ".larder" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_an_address_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
+    assert larder("models", folder=tmp_path, LARDER_URL="file:///etc/passwd").returncode == 2
+
+
+def test_a_release_is_a_folder_or_a_model_s_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier_manifest: Manifest, recommender_manifest: Manifest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Folder.here()
+    text = dump(classifier_manifest).replace(b"2026-01-02T", b"2026-01-03T")
+    for name, document in [
+        ("a", text),
+        ("b", dump(classifier_manifest)),
+        ("c", dump(recommender_manifest)),
+        ("d", b"{"),
+    ]:
+        (folder.releases / name).mkdir(parents=True)
+        (folder.releases / name / "manifest.json").write_bytes(document)
+
+    assert folder.release("pets") == folder.releases / "a"
+    assert folder.releases_of("pets") == [folder.releases / "b", folder.releases / "a"]
+    assert folder.release(".larder/releases/c") == Path(".larder/releases/c")
+    with pytest.raises(InvalidRequest, match="train it first"):
+        folder.release("cars")
+
+
+def test_the_demo_s_digits_are_whole_or_not_there(tmp_path: Path) -> None:
+    told = larder("demo", "digits", "digits", folder=tmp_path)
+
+    assert told.returncode == 0
+    pictures = list((tmp_path / "digits").glob("*/*/*.png"))
+    assert len(pictures) == 1797
+    assert {path.parent.name for path in pictures} == set("0123456789")
+    assert [path.name for path in tmp_path.iterdir()] == ["digits"]

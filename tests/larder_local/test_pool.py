@@ -1,0 +1,62 @@
+"""A function's workers where one of them goes just when it is needed."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tests.larder_local.conftest import SERVICE
+
+from larder_local.gateway.logs import FunctionLog
+from larder_local.gateway.pool import Pool
+from larder_local.gateway.runtime_api import Failure
+from larder_local.gateway.template import load
+from larder_local.gateway.worker import Worker
+
+EVENT = json.dumps({"pathParameters": {"deed": "pid"}}).encode()
+
+
+def answered(answer: bytes | Failure) -> dict[str, object]:
+    assert isinstance(answer, bytes)
+    document: dict[str, object] = json.loads(answer)
+    return document
+
+
+def with_pool(tmp_path: Path, work: Callable[[Pool, FunctionLog], Awaitable[None]]) -> None:
+    async def run() -> None:
+        log = FunctionLog(tmp_path / "Lab.log")
+        pool = Pool(load(SERVICE).functions["Lab"], log, 1)
+        try:
+            async with asyncio.timeout(60):
+                await work(pool, log)
+        finally:
+            await pool.close()
+
+    asyncio.run(run())
+
+
+def test_an_event_passes_over_a_worker_that_has_just_let_go_of_the_runtime_api(tmp_path: Path) -> None:
+    async def work(pool: Pool, log: FunctionLog) -> None:
+        gone = Worker(pool.function, pool, log)
+        asking = asyncio.create_task(gone.next())
+        await asyncio.sleep(0)
+        asking.cancel()  # what the Runtime API's server does where the connection breaks
+        await asyncio.wait([asking])
+
+        answer = answered(await pool.invoke(EVENT))
+
+        assert (answer["statusCode"], gone.taken) == (200, 0)
+
+    with_pool(tmp_path, work)
+
+
+def test_a_loaded_worker_that_is_killed_before_its_first_event_is_no_handler_that_does_not_load(tmp_path: Path) -> None:
+    async def work(pool: Pool, _: FunctionLog) -> None:
+        assert await pool.warm()
+        ((worker, ending),) = pool._workers.items()
+        worker.kill()
+        await asyncio.wait([ending])
+
+        assert answered(await pool.invoke(EVENT)).get("statusCode") == 200
+
+    with_pool(tmp_path, work)

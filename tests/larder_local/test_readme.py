@@ -1,0 +1,68 @@
+"""The README's Python example, run as it stands: boto3, an upload to S3, a signed request over HTTP."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.conftest import S3
+from tests.larder.classifier.conftest import SERVING, make_graph, make_photo
+from tests.larder_local.conftest import serving
+from tests.paths import ROOT
+
+from larder.release.keys import live_key
+from larder.release.pointer import Pointer, dump_pointer
+from larder.rollout import upload
+from larder.store import Store
+from larder_local.gateway.template import load
+from larder_training.release.writer import write_release
+
+
+@pytest.fixture
+def store(tmp_path: Path, s3_url: str) -> Store:
+    """A bucket in which a classifier named ``digits`` is live."""
+    bucket = Store.open(s3_url)
+    files: dict[str, Path | bytes] = {"model.onnx": make_graph()}
+    empty: dict[str, object] = {}
+    folder = write_release(
+        tmp_path / "releases",
+        model="digits",
+        kind="classifier",
+        serving=SERVING,
+        files=files,
+        evaluation=empty,
+        training=empty,
+        structure=empty,
+    )
+    upload(folder, bucket)
+    bucket.put(live_key("digits"), dump_pointer(Pointer(folder.name)))
+    return bucket
+
+
+def test_the_python_example_uploads_signs_and_prints_labels(tmp_path: Path, store: Store, s3: S3) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "photo.png").write_bytes(make_photo((200, 30, 20)))
+    template = load(ROOT / "template.yaml")
+    classify = template.functions["ClassifyFunction"]
+    places = {"LARDER_STORE": store.url, "LARDER_CACHE_DIR": str(tmp_path / "cache")}
+    functions = {"ClassifyFunction": replace(classify, environment={**classify.environment, **s3.env, **places})}
+    routes = tuple(route for route in template.routes if route.function in functions)
+
+    with serving(
+        tmp_path / "logs", workers=1, template=replace(template, functions=functions, routes=routes)
+    ) as served:
+        told = {"LARDER_URL": f"http://127.0.0.1:{served.port}", "LARDER_BUCKET": s3.bucket, "AWS_REGION": "us-east-1"}
+        done = subprocess.run(  # noqa: S603  the README's own code
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**s3.env, **told},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.stderr == ""
+    assert done.stdout.startswith("[{'name': 'red', 'confidence': 0.99")
+    assert Store.open(store.url).size("uploads/photo.png")

@@ -1,0 +1,236 @@
+"""The main job, end to end: the demo trained, published, served and asked; and a release swapped under load."""
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from tests.larder_local.conftest import LINUX, Up, children, larder, processes_left, running, start
+from tests.paths import ROOT
+
+from larder.release.manifest import Manifest, parse
+from larder_local.folder import Folder
+from larder_training.release.tables import write_probes
+from larder_training.release.writer import write_release
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+CLIENTS = 20
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the first ``larder up`` was interrupted while it trained the second of the demo's two models."""
+    folder = tmp_path_factory.mktemp("home")
+    up = start(folder, until="events of")
+    up.process.send_signal(signal.SIGTERM)
+    assert up.process.wait(30) == 143
+    assert not (folder / ".larder" / "address").exists()
+    half_made = [path for part in ("releases", "demo") for path in (folder / ".larder" / part).glob(".*")]
+    assert half_made == []
+    return folder
+
+
+@pytest.fixture(scope="module")
+def up(home: Path) -> Iterator[Up]:
+    """The service, once the next ``larder up`` has gone on with the demo."""
+    with running(home) as service:
+        yield service
+
+
+def _release(home: Path, model: str, **changed: bytes | Path) -> Path:
+    """A further release of ``model``: the same files but for those ``changed``, under a later name."""
+    old = Folder(home / ".larder").releases_of(model)[-1]
+    manifest = _manifest(old)
+    return write_release(
+        home / "further",
+        model=model,
+        kind=manifest.kind,
+        serving=manifest.serving,
+        files={name: old / name for name in manifest.files} | changed,
+        evaluation=manifest.evaluation,
+        training=manifest.training,
+        structure=manifest.structure,
+        created=datetime.now(UTC),
+    )
+
+
+def _manifest(release: Path) -> Manifest:
+    return parse((release / "manifest.json").read_bytes())
+
+
+def _live(up: Up, model: str) -> str:
+    return str(json.loads(up.ask(f"/v1/models/{model}").body)["live"])
+
+
+def test_an_interrupted_start_goes_on_where_it_was(up: Up) -> None:
+    assert "train recommender" in up.printed
+    assert "train classifier" not in up.printed
+    assert "demo shop" not in up.printed
+
+
+def test_the_three_commands_that_it_prints_work(up: Up, home: Path) -> None:
+    commands = [shlex.split(line) for line in up.printed.splitlines() if line.startswith("  curl ")]
+    assert len(commands) == 3
+    for words in commands:
+        url = urlsplit(next(word for word in words if word.startswith(up.address)))
+        body = (home / words[2].removeprefix("@")).read_bytes() if "--data-binary" in words else None
+        answer = up.ask(f"{url.path}?{url.query}".rstrip("?"), body, {"content-type": "image/png"} if body else None)
+        document = json.loads(answer.body)
+        assert answer.status == 200
+        if body:
+            assert document["labels"][0]["name"] == "3"
+        elif url.query:
+            assert len(document["items"]) == 10
+        else:
+            assert [model["model"] for model in document["models"]] == ["digits", "shop"]
+
+
+def test_the_readmes_curl_commands_work(up: Up, home: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    commands = [line for line in readme.splitlines() if line.startswith("curl ") and "127.0.0.1:8080" in line]
+    assert len(commands) == 4
+    for command in commands:
+        local = command.replace("http://127.0.0.1:8080", up.address)
+        done = subprocess.run(["bash", "-c", local], cwd=home, capture_output=True, check=True)  # noqa: S603, S607  ours
+        document = json.loads(done.stdout)
+        assert "error" not in document, command
+        assert document.get("labels") or len(document.get("items", ())) == 3 or document["models"]
+
+
+def test_the_thin_clients(up: Up, home: Path) -> None:
+    picture = str(next((home / ".larder/demo/digits/test/7").glob("*.png")))
+    labels = larder("classify", picture, picture, "--json", folder=home)
+    assert [json.loads(line)["labels"][0]["name"] for line in labels.stdout.splitlines()] == ["7", "7"]
+    assert larder("classify", picture, folder=home).stdout.startswith(f"{picture}: 7 ")
+
+    user = up.printed.partition("user=")[2].partition("&")[0]
+    items = json.loads(larder("recommend", user, "--n", "3", "--columns", "PRICE", "--json", folder=home).stdout)[
+        "items"
+    ]
+    assert len(items) == 3
+    assert all(item["columns"]["PRICE"] > 0 for item in items)
+    assert larder("recommend", user, folder=home).stdout.count("\n") == 10
+    assert larder("models", folder=home).stdout.count("\n") == 2
+
+    unknown = larder("classify", picture, "--model", "nothing", folder=home)
+    assert (unknown.returncode, "nothing" in unknown.stderr, picture in unknown.stderr) == (1, True, True)
+
+
+@pytest.mark.usefixtures("up")
+def test_a_release_is_measured_on_what_it_has_not_seen(home: Path) -> None:
+    measured = larder("evaluate", "digits", "--images", ".larder/demo/digits/test", "--json", folder=home)
+    assert json.loads(measured.stdout)["accuracy"] > 0.95
+
+
+def test_a_second_release_answers_within_35_s_while_20_clients_call_and_no_request_fails(up: Up, home: Path) -> None:
+    before = {model: _live(up, model) for model in ("digits", "shop")}
+    releases = {model: _release(home, model) for model in before}
+    picture = next((home / ".larder/demo/digits/test/5").glob("*.png")).read_bytes()
+    user = up.printed.partition("user=")[2].partition("&")[0]
+    failures: list[tuple[int, bytes]] = []
+    answered: Counter[str] = Counter()
+    first: dict[str, float] = {}
+    done = threading.Event()
+
+    def call(model: str) -> None:
+        path = "/v1/models/digits/classify" if model == "digits" else f"/v1/models/shop/recommend?user={user}"
+        while not done.is_set():
+            answer = up.ask(path, picture if model == "digits" else None, {"content-type": "image/png"})
+            if answer.status != 200:
+                failures.append((answer.status, answer.body))
+                continue
+            release = json.loads(answer.body)["release"]
+            answered[release] += 1
+            first.setdefault(release, time.monotonic())
+
+    callers = [threading.Thread(target=call, args=(("digits", "shop")[number % 2],)) for number in range(CLIENTS)]
+    for caller in callers:
+        caller.start()
+    try:
+        for release in releases.values():
+            assert "Promoted" in larder("publish", str(release), folder=home).stdout
+        promoted = time.monotonic()
+        while time.monotonic() < promoted + 36 and not all(release.name in first for release in releases.values()):
+            time.sleep(0.2)
+        time.sleep(1)
+    finally:
+        done.set()
+        for caller in callers:
+            caller.join()
+
+    assert failures == []
+    for model, release in releases.items():
+        assert answered[before[model]] > 0
+        assert first[release.name] < promoted + 35
+        assert _live(up, model) == release.name
+
+
+def test_a_release_with_one_flipped_byte_is_refused_and_the_old_one_keeps_answering(up: Up, home: Path) -> None:
+    before = _live(up, "digits")
+    release = _release(home, "digits", **{"report.html": b"another report"})
+    content = bytearray((release / "model.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (release / "model.onnx").write_bytes(content)
+
+    refused = larder("publish", str(release), folder=home)
+
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert "model.onnx" in refused.stderr
+    assert _live(up, "digits") == before
+
+
+@pytest.mark.parametrize("model", ["digits", "shop"])
+def test_a_release_that_does_not_answer_its_golden_requests_is_refused(
+    up: Up, home: Path, tmp_path: Path, model: str
+) -> None:
+    before, golden = _live(up, model), {}
+    if model == "shop":
+        golden["answer"] = [b'["p0001"]']
+        write_probes(tmp_path / "p.safetensors", [b'{"n": 1, "user": "nobody"}'], answer=[b'["nothing"]'])
+    else:
+        import numpy as np
+
+        picture = next((home / ".larder/demo/digits/test/5").glob("*.png")).read_bytes()
+        write_probes(tmp_path / "p.safetensors", [picture], probabilities=np.eye(1, 10, dtype=np.float32))
+    release = _release(home, model, **{"probes.safetensors": tmp_path / "p.safetensors"})
+
+    refused = larder("publish", str(release), folder=home)
+
+    assert refused.returncode == 1
+    assert "Probe 0" in refused.stderr
+    assert f"{before} keeps answering" in refused.stderr
+    states = {entry["release"]: entry for entry in json.loads(up.ask(f"/v1/models/{model}/releases").body)["releases"]}
+    assert states[release.name]["state"] == "rejected"
+    assert "Probe 0" in states[release.name]["reason"]
+
+
+@LINUX
+def test_half_a_minute_of_load_loses_only_what_killed_workers_were_at(up: Up, home: Path) -> None:
+    soak = ROOT / "benchmarks/serving/soak.py"
+    options = ("--minutes", "0.4", "--kills", "2", "--home", str(home), "--gateway", str(up.process.pid))
+    command = [sys.executable, str(soak), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603  our own
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 workers killed" in done.stdout
+
+
+@LINUX
+def test_nothing_of_it_is_left_and_a_second_start_trains_nothing(up: Up, home: Path) -> None:
+    live = _live(up, "digits")
+    workers = children(up.process.pid)
+
+    assert up.stop() == 0
+    assert processes_left(workers) == set()
+    with running(home) as again:
+        assert "train" not in again.printed
+        assert _live(again, "digits") == live

@@ -1,0 +1,140 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from PIL import Image
+
+from larder_local.cli import cli
+from larder_training.classifier.audit import audit as module
+from larder_training.classifier.audit.audit import Audit
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.reports.audit_page import page
+from larder_training.classifier.train import train
+from larder_training.cli.audit_classifier import run
+from larder_training.reporting.progress import Progress
+
+Draw = Callable[..., NDArray[np.uint8]]
+Save = Callable[..., Path]
+SWAPPED = ("rings/003.png", "stripes/005.png")
+
+
+@pytest.fixture
+def flawed(photos: Path, save: Save, tmp_path: Path) -> Path:
+    """Photos with one of everything that an audit finds, and two that lie in each other's folder."""
+    data = tmp_path / "flawed"
+    shutil.copytree(photos, data)
+    (data / "rings/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing else")
+    shutil.copy(data / "stripes/001.png", data / "stripes/again.png")
+    shutil.copy(data / "stripes/002.png", data / "checks/conflict.png")
+    save(data / "checks/000.jpg", np.asarray(Image.open(data / "checks/000.png")), quality=85)
+    shutil.move(data / SWAPPED[0], data / "swap.png")
+    shutil.move(data / SWAPPED[1], data / "rings/005-swapped.png")
+    shutil.move(data / "swap.png", data / "stripes/003-swapped.png")
+    for number, level in enumerate((40, 200)):
+        save(data / "plain" / f"{number}.png", np.full((40, 40, 3), (level, 0, 255 - level), np.uint8))
+    return data
+
+
+def look(data: Path) -> Audit:
+    return run(ClassifierOptions(data, "audit", cache=None), Progress(quiet=True))
+
+
+def test_every_flaw_is_told(flawed: Path) -> None:
+    found: Any = look(flawed).document()
+    assert [entry["file"] for entry in found["bad"]["first"]] == ["rings/broken.png"]
+    assert found["copies"] == {"count": 1, "first": ["stripes/again.png"]}
+    assert found["conflicting"] == {"count": 2, "first": ["checks/conflict.png", "stripes/002.png"]}
+    assert found["near_duplicates"]["count"] == 1
+    (pair,) = found["near_duplicates"]["first"]
+    assert {member["file"] for member in pair} == {"checks/000.jpg", "checks/000.png"}
+    assert found["near_duplicates_of_other_labels"]["count"] == 0
+    assert found["tiny_classes"] == ["plain"]
+    assert found["classes"]["plain"] == {"photos": 2, "different": 2, "suspects": found["classes"]["plain"]["suspects"]}
+    assert found["imbalance"] == pytest.approx(31 / 2, abs=1)
+    named = {entry["file"]: entry["proposed"] for entry in found["suspects"]["first"]}
+    assert named["rings/005-swapped.png"] == "stripes"
+    assert named["stripes/003-swapped.png"] == "rings"
+    assert found["suspects"]["judged"] == found["photos"] == 92
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_near_duplicates_of_two_labels_stand_out(own_photos: Path, save: Save) -> None:
+    save(own_photos / "checks/other.jpg", np.asarray(Image.open(own_photos / "rings/002.png")), quality=85)
+    found = look(own_photos)
+    (torn,) = found.torn
+    assert {member.photo.name for member in torn} == {"checks/other.jpg", "rings/002.png"}
+    assert "1 groups of near-duplicates have several labels" in found.describe()
+    assert "1 of the groups have several labels" in page(found).decode()
+
+
+def test_a_class_of_one_picture_is_told_and_not_judged(own_photos: Path, draw: Draw, save: Save) -> None:
+    save(own_photos / "slope/0.png", draw("slope", 0))
+    found = look(own_photos)
+    assert found.judged == 36
+    assert {one.label: one.different for one in found.classes}["slope"] == 1
+    assert "Too few to train on (at least 5 different photos): slope." in page(found).decode()
+
+
+def test_a_class_that_lost_all_its_photos_is_still_told(own_photos: Path) -> None:
+    for path in (own_photos / "rings").iterdir():
+        path.write_bytes(b"nothing")
+    found = look(own_photos)
+    assert {one.label: one.photos for one in found.classes}["rings"] == 0
+    assert found.imbalance is None
+
+
+def test_lists_are_bounded_and_counts_whole(flawed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NAMED", 1)
+    found: Any = look(flawed).document()
+    assert found["conflicting"] == {"count": 2, "first": ["checks/conflict.png"]}
+    assert found["suspects"]["count"] >= 2
+    assert len(found["suspects"]["first"]) == 1
+
+
+def test_the_command_prints_lines_or_json_and_writes_a_page(flawed: Path, tmp_path: Path) -> None:
+    report = tmp_path / "audit.html"
+    arguments = ["audit", "classifier", str(flawed), "--no-cache"]
+    told = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
+    assert told.exit_code == 0, told.output
+    assert "stripes/003-swapped.png: stripes (" in told.stdout
+    assert "rings/broken.png: " in told.stdout
+    text = report.read_text()
+    assert text.count("<img") >= 4
+    assert str(tmp_path) not in text
+    printed = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert json.loads(printed.stdout)["suspects"]["count"] >= 2
+
+
+def test_a_backbone_judges_by_its_own_features(flawed: Path, backbone: Path) -> None:
+    arguments = ["audit", "classifier", str(flawed), "--no-cache", "--json", "--backbone", str(backbone)]
+    printed = CliRunner().invoke(cli, [*arguments, "--mean", "120", "--std", "60"])
+    own = look(flawed).document()["suspects"]
+    assert printed.exit_code == 0
+    assert json.loads(printed.stdout)["suspects"] != own
+
+
+def test_the_command_refuses_with_what_to_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["audit", "classifier", str(tmp_path / "nothing")])
+    assert result.exit_code == 1
+    assert "Check the path" in result.output
+
+
+def test_a_training_audits_first_and_tells_it_in_all_its_files(
+    flawed: Path, options: ClassifierOptions, tmp_path: Path
+) -> None:
+    shutil.rmtree(flawed / "plain")
+    release = train(replace(options, data=flawed, out=tmp_path / "out", augment="none"))
+    found = json.loads((release / "metrics.json").read_bytes())["larder"]["audit"]
+    assert {"rings/005-swapped.png", "stripes/003-swapped.png"} <= {e["file"] for e in found["suspects"]["first"]}
+    told = json.loads((release / "manifest.json").read_bytes())["training"]["data"]
+    assert told["labels_that_look_wrong"] == found["suspects"]["count"]
+    report = (release / "report.html").read_text()
+    assert "<h2>Labels that look wrong</h2>" in report
+    assert "stripes/003-swapped.png: stripes" in report

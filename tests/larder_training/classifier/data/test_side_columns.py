@@ -1,0 +1,355 @@
+"""Side information in a training: which columns join, whether they help, and that serving answers as training did."""
+
+import base64
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from larder.classifier.graph import Classifier
+from larder.classifier.image_decoding import decode
+from larder.classifier.request import Request
+from larder.errors import InvalidRequest
+from larder.release.manifest import Manifest, parse
+from larder.release.serving import CategoryColumn, ClassifierServing, ImageSpec, NumberColumn, TextColumn
+from larder.rollout import golden_requests
+from larder.rollout.onnx_checks import check_graph
+from larder.store import Store
+from larder_local.probe import asking
+from larder_training.classifier import ClassifierOptions
+from larder_training.classifier.config.options import Limits
+from larder_training.classifier.data.manifests import Photo
+from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.side_columns import encode, encode_lessons, parse_flags, read_columns, values_of
+from larder_training.classifier.evaluation.evaluate import evaluate
+from larder_training.classifier.features import colour
+from larder_training.classifier.onnx.graph import session, to_bytes
+from larder_training.classifier.train import train
+from larder_training.cli.train_classifier import command
+from larder_training.export_folder import export_folder
+from larder_training.reporting.progress import Progress
+
+Draw = Callable[..., NDArray[np.uint8]]
+Save = Callable[..., Path]
+
+QUIET = Progress(quiet=True)
+TOWNS = {"north": "Oslo", "south": "Rome"}
+WORDS = {"north": "snow and fir", "south": "Sun, sand"}
+
+
+def described(number: int, label: str) -> dict[str, str | float]:
+    """What is known beside one photo: right nine times of ten, with gaps."""
+    drawn = random.Random(number)
+    told = label if drawn.random() < 0.9 else next(other for other in TOWNS if other != label)
+    row: dict[str, str | float] = {"town": TOWNS[told], "note": f"{WORDS[told]} {number}"}
+    if drawn.random() < 0.8:
+        row["degrees"] = round(drawn.gauss(25 if label == "south" else 5, 6), 1)
+    row["dice"] = drawn.choice("abcdef")
+    return row
+
+
+@pytest.fixture(scope="session")
+def told_photos(tmp_path_factory: pytest.TempPathFactory, draw: Draw, save: Save) -> Path:
+    """120 photos of one pattern, whose label no picture tells: a CSV with a town, a note, degrees and a dice."""
+    root = tmp_path_factory.mktemp("told")
+    lines = ["path,label,town,note,degrees,dice"]
+    for number in range(120):
+        label = ("north", "south")[number % 2]
+        save(root / f"{number}.png", draw("stripes", number))
+        row = described(number, label)
+        lines.append(f'{number}.png,{label},{row["town"]},"{row["note"]}",{row.get("degrees", "")},{row["dice"]}')
+    (root / "photos.csv").write_text("\n".join(lines))
+    return root / "photos.csv"
+
+
+@pytest.fixture(scope="session")
+def told_options(options: ClassifierOptions, told_photos: Path, backbone: Path) -> ClassifierOptions:
+    return replace(
+        options,
+        data=told_photos,
+        model="told",
+        backbone=str(backbone),
+        dtype="float32",
+        augment="none",
+        search=Limits(trials=3, hidden=False),
+    )
+
+
+@pytest.fixture(scope="session")
+def told_release(told_options: ClassifierOptions) -> Path:
+    return train(told_options)
+
+
+def manifest(release: Path) -> Manifest:
+    return parse((release / "manifest.json").read_bytes())
+
+
+def serving(release: Path) -> ClassifierServing:
+    found = manifest(release).serving
+    assert isinstance(found, ClassifierServing)
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------- Columns
+
+
+def photo(number: int, label: str, **side: str | float) -> Checked:
+    return Checked(
+        Photo(Path("x"), f"{number}.jpg", label, None, side),
+        sha256(bytes([number % 256, number // 256])).hexdigest(),
+        number,
+    )
+
+
+def photos(**columns: list[str | float | None]) -> list[Checked]:
+    """Photos of the labels a and b by turns, with what each column says of them."""
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return [
+        photo(number, "ab"[number % 2], **{name: value for name, value in row.items() if value is not None})
+        for number, row in enumerate(rows)
+    ]
+
+
+def test_types_are_told_from_the_training_photos_alone() -> None:
+    training = photos(
+        town=["Oslo", "Oslo", "Rome", "Rome", "Paris", "Oslo"],
+        price=["1", "2.5", None, "-3", "1e1", "4"],
+        note=["one two", "three", "four", "five", "six", None],
+        same=["x"] * 6,
+        empty=[None] * 6,
+    )
+    later = photo(9, "a", town="Bern", colour="red")
+    columns = {column.name: column for column in read_columns([*training, later], training, None, QUIET)}
+    assert columns == {
+        "town": CategoryColumn("town", ("Oslo", "Rome")),  # one photo of Paris teaches nothing
+        "price": NumberColumn("price", 2.9, 4.24735211631906),
+        "note": TextColumn("note", 256),
+    }
+
+
+def test_a_type_may_be_stated_and_a_column_chosen() -> None:
+    training = photos(code=["1", "2", "1", "2", "2", "1"], town=["x", "y", "y", "x", "x", "y"])
+    stated: Any = read_columns(training, training, {"code": "category"}, QUIET)
+    assert stated == (CategoryColumn("code", ("1", "2")),)
+    assert read_columns(training, training, {"code": "text"}, QUIET) == (TextColumn("code", 256),)
+    assert read_columns(training, training, {}, QUIET) == ()
+    with pytest.raises(InvalidRequest, match="no column 'place': give --side one of code, town"):
+        read_columns(training, training, {"place": None}, QUIET)
+    (column,) = read_columns(training, training, {"code": "number"}, QUIET)
+    with pytest.raises(
+        InvalidRequest, match=r"7.jpg: code is 'many', no number. Mend it, or give --side code:category"
+    ):
+        values_of([column], photo(7, "a", code="many"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["x", "y"] * 6,  # a copy of the label
+        [0, 1] * 6,
+        [number % 2 * 100 + number for number in range(12)],  # a line number in a list that is sorted by label
+    ],
+)
+def test_a_column_that_tells_the_label_by_itself_joins_only_by_name(values: list[str | float | None]) -> None:
+    training = photos(copy=values)
+    assert read_columns(training, training, None, QUIET) == ()
+    assert [column.name for column in read_columns(training, training, {"copy": None}, QUIET)] == ["copy"]
+
+
+def test_flags_are_read_and_wrong_ones_named() -> None:
+    assert parse_flags(["town", "price:number", "a:b:text"]) == {"town": None, "price": "number", "a:b": "text"}
+    for flags in (["town:colour"], [":text"], ["town", "town:text"], [""]):
+        with pytest.raises(InvalidRequest, match="is not understood"):
+            parse_flags(flags)
+
+
+def test_rows_to_learn_from_lack_values_by_chance_and_always_the_same() -> None:
+    training = photos(town=["Oslo", "Rome"] * 200, price=[float(n % 7) for n in range(400)])
+    columns = read_columns(training, training, {"town": None, "price": None}, QUIET)
+    rows = encode_lessons(columns, training, 3, seed=1).reshape(400, 3, -1)
+    assert np.array_equal(rows[:, 0], encode(columns, training))
+    lacking = (rows[:, 1:, -1] == 1).mean()  # the town's last number: unknown
+    assert 0.2 < lacking < 0.3
+    assert np.array_equal(rows.reshape(1200, -1), encode_lessons(columns, training, 3, seed=1))
+    assert (encode_lessons(columns, training, 1, seed=1)[:, -1] == 1).mean() == pytest.approx(0.25, abs=0.07)
+    assert (encode(columns, training, ["town"])[:, -1] == 1).all()
+
+
+# ---------------------------------------------------------------------------------------------- Colour statistics
+
+
+def test_colour_statistics_are_what_numpy_says(draw: Draw) -> None:
+    spec = ImageSpec(70, 65)
+    image = np.zeros((2, 65, 70, 3), np.uint8)
+    image[0, :, :40] = draw("rings", 3)[:, :40].repeat(2, 0)[:65]
+    image[1] = (255, 0, 0)
+    (found,) = session(to_bytes(colour.statistics(spec))).run(["colour"], {"image": image})
+    assert found.shape == (2, colour.NUMBERS)
+    pixels = image / 255
+    assert np.allclose(found[:, :3], pixels.mean(axis=(1, 2)), atol=1e-5)
+    assert np.allclose(found[:, 3:6], pixels.std(axis=(1, 2)), atol=1e-3)
+    red_green, yellow_blue, intensity = found[1, 6:].reshape(3, 8)
+    assert red_green[-1] == pytest.approx(0.5, abs=1e-5)  # 1.0 lies half a bin beyond the last bin's centre
+    assert yellow_blue[5:7] == pytest.approx([0.5, 0.5], abs=1e-5)  # 0.75
+    assert intensity[2] == pytest.approx(1 - abs(1 / 3 - 2.5 / 8) * 8, abs=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------------- Trainings
+
+
+def test_side_information_that_helps_is_released(told_release: Path) -> None:
+    found: Any = manifest(told_release)
+    assert [column.name for column in serving(told_release).side] == ["degrees", "dice", "note", "town"]
+    told = found.evaluation["beside_the_image"]
+    assert told["kept"].startswith("side information")
+    assert told["accuracy"]["image alone"]["test"] < 0.8  # a coin's
+    assert told["accuracy"]["side information"]["test"] > 0.8
+    assert told["accuracy_where_missing"]["every column"]["test"] < 0.8
+    assert found.evaluation["test"]["accuracy"] > 0.8
+    assert found.training["beside_the_image"]["columns"]["degrees"] == "number"
+    assert [tensor["name"] for tensor in found.structure["inputs"]] == ["image", "side"]
+    check_graph((told_release / "model.onnx").read_bytes(), serving(told_release))
+    assert "<h2>Beside the image</h2>" in (told_release / "report.html").read_text()
+
+
+def test_a_dice_alone_is_left_out_unless_it_is_asked_for(told_options: ClassifierOptions, tmp_path: Path) -> None:
+    dice = replace(told_options, side={"dice": None}, out=tmp_path)
+    release = train(dice)
+    assert serving(release).side == ()
+    told: Any = manifest(release).evaluation["beside_the_image"]
+    assert (told["kept"], told["why"][:36]) == ("image alone", "Nothing beside the image helps by mo")
+    kept = train(replace(dice, keep_side=True))
+    assert [column.name for column in serving(kept).side] == ["dice"]
+    assert serving(kept).side[0].width == 7
+
+
+def test_the_rollout_s_probe_answers_the_golden_requests(told_release: Path, tmp_path: Path) -> None:
+    probes = load_file(told_release / "probes.safetensors")
+    offsets, data = probes["request.offsets"], probes["request.bytes"].tobytes()
+    documents = [json.loads(data[int(a) : int(b)]) for a, b in pairwise(offsets)]
+    assert all(base64.b64decode(document["image"]).startswith(b"\x89PNG") for document in documents)
+    assert documents[-1]["side"] == {}
+    assert documents[0]["side"]["town"] in TOWNS.values()
+    # GIVEN the release in a store, WHEN the rollout probes it, THEN nothing is refused
+    place = tmp_path / "models/told/releases" / told_release.name
+    place.mkdir(parents=True)
+    for path in told_release.iterdir():
+        (place / path.name).write_bytes(path.read_bytes())
+    store = Store.open(f"file://{tmp_path}")
+    with asking(store) as ask:
+        golden_requests.probe(store, ask, manifest(told_release))
+
+
+def test_serving_answers_as_the_training_measured(told_release: Path, told_photos: Path) -> None:
+    classifier = Classifier(told_release / "model.onnx", serving(told_release))
+    image = (told_photos.parent / "0.png").read_bytes()
+    towns = {
+        town: classifier.classify(image, side={"town": town, "note": note}, min_confidence=0).labels[0].name
+        for town, note in (("Oslo", "fir, SNOW"), ("Rome", "sand and sun"))
+    }
+    assert towns == {"Oslo": "north", "Rome": "south"}
+    # A batch of decoded pictures gives what one request gives.
+    request = Request.from_json({"image": base64.b64encode(image).decode(), "side": {"degrees": 31}}, {})
+    alone = classifier.classify(request.sent or b"", side=request.side, min_confidence=0)
+    row = encode(serving(told_release).side, [photo(0, "north", degrees="31")])
+    pixels = decode(image, serving(told_release).image)[None]
+    best = classifier.run(pixels, row)[0][0].max()
+    assert alone.labels[0].confidence == pytest.approx(float(best), abs=1e-5)
+
+
+def test_an_exported_folder_takes_it_as_json(told_release: Path, told_photos: Path, tmp_path: Path) -> None:
+    folder = export_folder(told_release, "saved-onnx", tmp_path / "out")
+    service = Classifier(told_release / "model.onnx", serving(told_release))
+    for number in (0, 7, 14):
+        picture, told = told_photos.parent / f"{number}.png", described(number, ("south", "north")[number % 2])
+        told.pop("dice")  # which did not join
+        program = [sys.executable, str(folder / "classify.py"), str(picture)]
+        environment = {**os.environ, "SIDE": json.dumps(told)}
+        run = subprocess.run(program, check=True, capture_output=True, env=environment, timeout=60)  # noqa: S603 - the exported program
+        wanted = service.classify(picture.read_bytes(), side=told)
+        labels = [{"name": label.name, "confidence": label.confidence} for label in wanted.labels]
+        assert json.loads(run.stdout) == {"file": str(picture), "labels": labels, "unknown": wanted.unknown}
+    assert "`side`, float32" in (folder / "README.md").read_text()
+
+
+def test_evaluate_takes_the_columns_of_a_manifest_and_does_without(told_release: Path, told_photos: Path) -> None:
+    measured: Any = evaluate(told_release, told_photos)
+    assert measured["accuracy"] > 0.85
+    assert measured["side"]["town"] == 1.0
+    assert 0.6 < measured["side"]["degrees"] < 0.95
+    bare = told_photos.parent / "bare.csv"
+    bare.write_text("\n".join(",".join(line.split(",")[:2]) for line in told_photos.read_text().splitlines()))
+    without: Any = evaluate(told_release, bare)
+    assert without["side"] == {"degrees": 0, "dice": 0, "note": 0, "town": 0}
+    assert without["accuracy"] < measured["accuracy"]
+
+
+def test_the_same_training_with_side_information_writes_the_same_bytes(
+    told_options: ClassifierOptions, told_release: Path, tmp_path: Path
+) -> None:
+    again = train(replace(told_options, out=tmp_path, cache=None))
+    assert again.name == told_release.name
+
+
+def test_colour_statistics_join_a_backbone_in_the_graph(
+    options: ClassifierOptions, backbone: Path, photos_by_colour: Path, tmp_path: Path
+) -> None:
+    chosen = replace(
+        options,
+        data=photos_by_colour,
+        backbone=str(backbone),
+        colour_statistics=True,
+        augment="none",
+        max_loss=1.0,
+        search=Limits(trials=3, hidden=False),
+        out=tmp_path,
+    )
+    release = train(chosen)
+    found: Any = manifest(release)
+    assert serving(release).side == ()  # a request needs nothing but the picture
+    assert [tensor["name"] for tensor in found.structure["inputs"]] == ["image"]
+    accuracy = found.evaluation["beside_the_image"]["accuracy"]
+    assert set(accuracy) == {"image alone", "colour statistics", "colour statistics, emphasised"}
+    assert found.evaluation["quantisation"]["dtype"] == "int8"
+    kept = train(replace(chosen, keep_side=True))
+    assert manifest(kept).evaluation["beside_the_image"]["kept"].startswith("colour statistics")  # type: ignore[index]  # JSON
+    assert evaluate(kept, photos_by_colour)["accuracy"] > 0.9  # type: ignore[operator]  # JSON
+    with pytest.raises(InvalidRequest, match="built-in features hold colour statistics"):
+        replace(chosen, backbone=None)
+
+
+@pytest.fixture(scope="session")
+def photos_by_colour(tmp_path_factory: pytest.TempPathFactory, draw: Draw, save: Save) -> Path:
+    """One pattern, lit in two colours."""
+    root = tmp_path_factory.mktemp("colours")
+    for label, light in (("warm", (1.0, 0.85, 0.7)), ("cold", (0.7, 0.85, 1.0))):
+        for number in range(24):
+            grey = draw("rings", number + (100 if label == "warm" else 0)).mean(axis=2, keepdims=True)
+            pixels = grey * np.array(light)
+            save(root / label / f"{number}.png", pixels.astype(np.uint8))
+    return root
+
+
+def test_the_command_takes_columns_and_refuses_wrong_ones(told_photos: Path, tmp_path: Path) -> None:
+    arguments = [str(told_photos), "--model", "told", "--out", str(tmp_path), "--augment", "none", "--trials", "1"]
+    result = CliRunner().invoke(command, [*arguments, "--side", "town:category", "--no-hidden"])
+    assert result.exit_code == 0, result.output
+    (column,) = serving(Path(result.output.strip().splitlines()[-1])).side
+    assert column == CategoryColumn("town", ("Oslo", "Rome"))
+    for flags, message in ((["--side", "place"], "no column 'place'"), (["--side", "town:x"], "is not understood")):
+        refused = CliRunner().invoke(command, [*arguments, *flags])
+        assert refused.exit_code != 0
+        assert message in refused.output

@@ -1,0 +1,165 @@
+"""Rows that do not fit into memory: what is learnt from them is what would have been learnt in memory."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.fitting import final_fit
+from larder_training.classifier.heads import mlp, search
+from larder_training.classifier.heads.head import Head, fit
+from larder_training.classifier.heads.mlp import Rows, Schooling, school
+from larder_training.classifier.heads.scaler import Standard, Streamed, standardised
+from larder_training.classifier.heads.softmax_regression import fit_linear, nothing
+from larder_training.classifier.train import train
+from larder_training.numerics import memmap
+from larder_training.numerics.memmap import gathered, let_go, room
+from larder_training.reporting.progress import Progress
+
+QUIET = Progress(quiet=True)
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+def clouds(count: int, classes: int = 3, dimensions: int = 12, spread: float = 2.0) -> tuple[Floats, Labels]:
+    random = np.random.default_rng(0)
+    labels = np.sort(np.arange(count) % classes)  # as a folder's photos come: one class after the other
+    centres = random.normal(0, 1, (classes, dimensions))
+    features = (centres[labels] + random.normal(0, spread, (count, dimensions))) * np.geomspace(0.1, 10, dimensions)
+    return features.astype(np.float32), labels
+
+
+@pytest.fixture
+def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
+    monkeypatch.setattr(memmap, "PIECE", 64)
+
+
+def resident_kib(name: str) -> int:
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[name].split()[0])
+
+
+def test_what_was_let_go_of_is_the_files_and_comes_back() -> None:
+    mapped = room(40_000, 1000)  # 156,250 KiB
+    before = resident_kib("RssFile")  # of programs and whatever tests before this one have mapped
+    mapped[:] = 7
+    full = resident_kib("RssFile")
+    assert full - before > 120_000
+    let_go(mapped)
+    assert full - resident_kib("RssFile") > 120_000
+    assert (mapped[::1000] == 7).all()
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_gathered_rows_are_those_rows() -> None:
+    features, _ = clouds(500)
+    wanted = np.flatnonzero(np.arange(500) % 3)
+    np.testing.assert_array_equal(gathered(features, wanted), features[wanted])
+    assert memmap._mapping(gathered(features, wanted)) is not None
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_rows_are_standardised_as_they_are_read() -> None:
+    features, _ = clouds(500)
+    standard = Standard.of(features)
+    whole, streamed = standard.apply(features), standardised(features, standard)
+    assert isinstance(streamed, Streamed)
+    np.testing.assert_array_equal(streamed[:], whole)
+    np.testing.assert_array_equal(streamed[100:130], whole[100:130])
+    numbers = np.random.default_rng(0).permutation(500)[:200]
+    np.testing.assert_array_equal(streamed[numbers], whole[numbers])
+
+
+@pytest.mark.usefixtures("small_memory")
+@pytest.mark.parametrize(("l2", "l1"), [(0.1, 0.0), (0.0, 0.01), (0.01, 0.003)])
+def test_a_streamed_linear_fit_is_the_fit_in_memory(l2: float, l1: float) -> None:
+    features, labels = clouds(700)
+    standard = Standard.of(features)
+    weights = np.where(labels == 0, 2, 0.5).astype(np.float32)
+    streamed = Streamed(features, standard)
+    found, again, whole = (
+        fit_linear(taken, labels, weights / weights.mean(), l2=l2, l1=l1, centre=nothing(12, 3))
+        for taken in (streamed, streamed, standard.apply(features))
+    )
+    rows_in_memory = standard.apply(features)
+    np.testing.assert_allclose(
+        softmax(found.logits(rows_in_memory), axis=1), softmax(whole.logits(rows_in_memory), axis=1), atol=2e-3
+    )
+    np.testing.assert_array_equal(found.weights, again.weights)  # whichever core was quicker
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_every_row_is_in_one_batch_and_neighbours_are_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlp, "POOL", 4 * mlp.BATCH)
+    count = 1003
+    features, labels = np.arange(count, dtype=np.float32)[:, None], np.arange(count) * 3 // count
+    streamed = Streamed(features, Standard(np.zeros(1, np.float32), np.ones(1, np.float32)))
+    given = Rows(streamed, labels, np.ones(count, np.float32))
+    batches = list(mlp._batches(given, np.random.default_rng(0)))
+    seen = [batch.features[:].ravel().astype(np.int64) for batch in batches]
+    assert sorted(np.concatenate(seen)) == list(range(count))
+    for batch, numbers in zip(batches, seen, strict=True):
+        np.testing.assert_array_equal(batch.labels, labels[numbers])
+        assert len(numbers) < 100 or set(batch.labels) == {0, 1, 2}
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_a_hidden_layer_learns_as_well_from_streamed_rows() -> None:
+    features, labels = clouds(2000)
+    standard = Standard.of(features)
+    schooling = Schooling(32, "adam", 0.003, 0.1, 0.0, 0)
+    ones, plain = np.ones(len(labels), np.float32), standard.apply(features)
+    right = []
+    for lessons in (plain, Streamed(features, standard)):
+        network, _ = school(Rows(lessons, labels, ones), 3, schooling, epochs=10, parent=None)
+        right.append((network.logits(plain).argmax(axis=1) == labels).mean())
+    assert right[1] == pytest.approx(right[0], abs=0.01)
+
+
+def test_a_training_beyond_memory_gives_the_head_of_one_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = clouds(900)
+    changed = np.tile([False, True], 450)
+
+    def head() -> Head:
+        groups = np.arange(900) // 2
+        return fit(features, labels, groups, changed, folds=4, progress=QUIET, limits=Limits(3, hidden=False))
+
+    whole = head()
+    monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
+    monkeypatch.setattr(memmap, "PIECE", 64)
+    streamed = head()
+    assert [trial.recipe for trial in streamed.search.trials] == [trial.recipe for trial in whole.search.trials]
+    np.testing.assert_allclose(
+        softmax(streamed.logits(features), axis=1), softmax(whole.logits(features), axis=1), atol=2e-3
+    )
+    np.testing.assert_allclose(streamed.novelty.score(features), whole.novelty.score(features), atol=1e-4)
+    np.testing.assert_array_equal(streamed.weights, head().weights)
+
+
+def test_a_whole_training_beyond_memory_is_the_one_in_memory(
+    options: ClassifierOptions, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_ROWS", 60)  # of 126: the head is chosen on a sample, and learns from all
+    monkeypatch.setattr(final_fit, "MAX_ROWS", 60)
+    few = Limits(trials=2, hidden=False)
+    asked = replace(options, model="small", backbone=str(backbone), dtype="float32", search=few)
+
+    def trained(name: str) -> tuple[Path, dict[str, Any]]:
+        made = train(replace(asked, out=tmp_path / name))
+        return made, json.loads((made / "manifest.json").read_bytes())["evaluation"]
+
+    _, whole = trained("whole")
+    monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
+    monkeypatch.setattr(memmap, "PIECE", 16)
+    (first, streamed), (second, _) = trained("first"), trained("second")
+    assert first.name == second.name
+    for part in ("validation", "test"):
+        assert streamed[part]["accuracy"] == whole[part]["accuracy"]
+        assert streamed[part]["cross_entropy"] == pytest.approx(whole[part]["cross_entropy"], abs=1e-3)

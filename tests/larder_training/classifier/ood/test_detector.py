@@ -1,0 +1,290 @@
+"""The score behind ``unknown`` against formulas written out, and what a release says of classes it never saw."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.config.preprocessing import Preprocessing
+from larder_training.classifier.evaluation.ood_holdout import estimate, leave_out
+from larder_training.classifier.features import backbone
+from larder_training.classifier.features.views import Views
+from larder_training.classifier.metrics.classification import separation
+from larder_training.classifier.onnx.graph import MIDDLE, optimise, session, to_bytes, with_head
+from larder_training.classifier.onnx.quantization import quantise
+from larder_training.classifier.ood import detector
+from larder_training.classifier.ood.detector import Looks, Novelty
+from larder_training.classifier.selection.training_set import Material
+from larder_training.classifier.train import train
+from larder_training.reporting.progress import Progress
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
+Make = Callable[..., onnx.ModelProto]
+Draw = Callable[..., NDArray[np.uint8]]
+
+
+def clouds(rows: int, classes: int, size: int, seed: int = 0) -> tuple[Floats, Labels]:
+    """Classes about centres of their own, with two directions in which all of them vary much."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(rows) % classes
+    centres = np.random.default_rng(99).uniform(0, 2, (classes, size))
+    noise = random.normal(0, 0.2, (rows, size))
+    noise[:, :2] *= 6
+    return (centres[labels] + noise).astype(np.float32), labels.astype(np.int64)
+
+
+def by_the_book(features: Floats, labels: Labels, asked: Floats, axes: int) -> NDArray[np.float64]:
+    """1 - the largest cosine, with the covariance inverted as a whole."""
+
+    def root(values: Floats) -> NDArray[np.float64]:
+        signed = np.sign(values) * np.sqrt(np.abs(values.astype(np.float64)))
+        unit: NDArray[np.float64] = signed / np.linalg.norm(signed, axis=1, keepdims=True)
+        return unit
+
+    taught, given = root(features), root(asked)
+    means = np.stack([taught[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
+    residuals = taught - means[labels]
+    variances, vectors = np.linalg.eigh(residuals.T @ residuals / len(residuals))
+    variances[:-axes] = variances[:-axes].mean()
+    inverse = vectors @ np.diag(1 / variances) @ vectors.T
+    middle = means.mean(axis=0)
+    scores = []
+    for one in given - middle:
+        cosines = [
+            one @ inverse @ way / np.sqrt((one @ inverse @ one) * (way @ inverse @ way)) for way in means - middle
+        ]
+        scores.append(1 - max(cosines))
+    return np.array(scores)
+
+
+def alone(made: Novelty, opset: int, size: int) -> bytes:
+    """A graph of nothing but the head on given features, and middle layers if it looks at any; its weights are 0."""
+    sizes = {"features": size, MIDDLE: len(made.usual)}
+    parts = [name for name in sizes if sizes[name]]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", sizes[name]]) for name in parts]
+    image = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", sum(sizes.values())])]
+    lengths = numpy_helper.from_array(np.array([sizes[name] for name in parts], np.int64), "lengths")
+    nodes = [helper.make_node("Split", ["image", "lengths"], parts, axis=1)]
+    graph = helper.make_graph(nodes, "g", image, values, [lengths])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    zeros = np.zeros((size, made.directions.shape[1]), np.float32)
+    return to_bytes(optimise(with_head(model, zeros, zeros[0], made), "extended"))
+
+
+@pytest.mark.parametrize("opset", [17, 18, 21])
+@pytest.mark.parametrize(("classes", "size"), [(2, 6), (5, 40)])
+def test_the_graph_says_what_the_book_says(opset: int, classes: int, size: int) -> None:
+    features, labels = clouds(300, classes, size)
+    asked = np.concatenate([clouds(20, classes, size, seed=1)[0], -features[:3], 5 * features[:3]])
+    made = detector.fit(features, labels)
+    axes = min(detector.AXES, size // 2)
+    assert made.axes.shape == (size, axes)
+    expected = by_the_book(features, labels, asked, axes)
+    (found,) = session(alone(made, opset, size)).run(["novelty"], {"image": asked})
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    np.testing.assert_allclose(made.score(asked), expected, atol=2e-4)
+    np.testing.assert_allclose(found[-3:], made.score(features[:3]), atol=2e-4)  # brightness alone is nothing new
+
+
+def with_middle(rows: int, seed: int = 0, *, strange: bool = False) -> tuple[Floats, Labels]:
+    """``clouds`` of 3 classes, and 5 columns of middle layers that are other for what is strange."""
+    features, labels = clouds(rows, 3, 30, seed)
+    random = np.random.default_rng(seed + 100)
+    middle = (random.normal(3, 1, (rows, 5)) + labels[:, None]) * np.array([0.1, 1, 1, 10, 1e-9]) + 7 * strange
+    return np.concatenate([features, middle], axis=1).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_middle_layers_count_by_their_deviations(opset: int) -> None:
+    features, labels = with_middle(300)
+    asked, _ = with_middle(20, 7, strange=True)
+    made, held_out = detector.learn(features, labels, np.arange(300), Looks(30, 5))
+    taught = features[:, 30:].astype(np.float64)
+    means = np.stack([taught[labels == label].mean(axis=0) for label in range(3)])
+    deviation = (taught - means[labels]).std(axis=0)
+    deviation = np.maximum(deviation, 0.1 * np.median(deviation))
+    beside = np.sqrt((((asked[:, None, 30:] - means) / deviation) ** 2).mean(axis=2)).min(axis=1)
+    expected = by_the_book(features[:, :30], labels, asked[:, :30], 15) + made.weight * beside
+    (found,) = session(alone(made, opset, 30)).run(["novelty"], {"image": asked})
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+    np.testing.assert_allclose(made.score(asked), expected, rtol=2e-4)
+    # What stands behind them (side information) is not looked at
+    np.testing.assert_array_equal(made.score(np.pad(asked, ((0, 0), (0, 2)), constant_values=9)), made.score(asked))
+    assert made.weight > 0
+    assert len(held_out) == 300
+
+
+def test_the_weight_makes_the_second_distance_spread_by_its_share() -> None:
+    by_class, beside = np.arange(101, dtype=np.float32), 40 * np.arange(101, dtype=np.float32) + 7
+    beside[-1] = 1e6  # one odd photo says nothing about the others
+    assert detector.weigh(by_class, beside) == pytest.approx(detector.SHARE / 40)
+    assert detector.weigh(by_class, np.zeros(101, np.float32)) == 0
+
+
+def test_a_stranger_that_only_the_middle_layers_see_is_told() -> None:
+    features, labels = with_middle(600)
+    (familiar, _), (strange, _) = with_middle(200, 5), with_middle(200, 5, strange=True)
+    made, held_out = detector.learn(features, labels, np.arange(600), Looks(30, 5))
+    alone, _ = detector.learn(features, labels, np.arange(600), Looks(30))
+    assert separation(made.score(familiar), made.score(strange)) > 0.95
+    assert separation(alone.score(familiar), alone.score(strange)) == pytest.approx(0.5)  # the same last layers
+    assert separation(held_out, made.score(familiar)) == pytest.approx(0.5, abs=0.06)
+
+
+def test_rows_are_learnt_from_where_they_lie() -> None:
+    features, labels = with_middle(300)
+    rows = np.flatnonzero(np.arange(300) % 4)
+    there = detector.fit(features, labels, looks=Looks(30, 5), rows=rows)
+    copied = detector.fit(features[rows], labels[rows], looks=Looks(30, 5))
+    np.testing.assert_array_equal(there.score(features), copied.score(features))
+
+
+def test_a_picture_without_features_is_no_error() -> None:
+    features, labels = clouds(60, 3, 8)
+    made = detector.fit(features, labels)
+    (found,) = session(alone(made, 17, 8)).run(["novelty"], {"image": np.zeros((1, 8), np.float32)})
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, made.score(np.zeros((1, 8), np.float32)), atol=1e-5)
+
+
+def test_photos_that_are_all_alike_are_no_error() -> None:
+    labels = np.arange(12) % 3
+    features = np.eye(6, dtype=np.float32)[labels]
+    found = detector.fit(features, labels).score(np.eye(6, dtype=np.float32))
+    np.testing.assert_allclose(found[:3], 0, atol=1e-5)
+    assert (found[3:] > 0.9).all()
+
+
+def test_strangers_that_vary_as_the_classes_do_are_told_from_those_that_do_not() -> None:
+    """The plain distance is misled by the two directions in which every class varies; the score is not."""
+    features, labels = clouds(600, 4, 30)
+    familiar, _ = clouds(200, 4, 30, seed=5)
+    strange = familiar.copy()
+    strange[:, 10:] += np.random.default_rng(3).normal(0, 0.6, strange[:, 10:].shape).astype(np.float32)
+    made = detector.fit(features, labels)
+
+    def distance(values: Floats) -> Floats:
+        unit = values / np.linalg.norm(values, axis=1, keepdims=True)
+        means = np.stack([features[labels == c].mean(0) for c in range(4)])
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        nearest: Floats = np.linalg.norm(unit[:, None] - means[None], axis=2).min(axis=1)
+        return nearest
+
+    ours = separation(made.score(familiar), made.score(strange))
+    assert ours > 0.95
+    assert ours > separation(distance(familiar), distance(strange)) + 0.05
+
+
+def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw) -> None:
+    onnx.save(make_backbone(), tmp_path / "b.onnx")
+    features = backbone.load(tmp_path / "b.onnx", Preprocessing(), {})
+    images = np.stack([draw(label, n, size=32) for n in range(40) for label in ("checks", "rings", "plain")])
+    labels = np.arange(len(images)) % 3
+    (exact,) = session(to_bytes(features.model)).run(["features"], {"image": images})
+    made = detector.fit(exact[labels < 2], labels[labels < 2])
+    quantised = quantise(
+        features.model, [image[None] for image in images[:32]], lambda _: 0.0, max_loss=1, progress=Progress(quiet=True)
+    )
+    assert quantised.model is not None
+    zeros = np.zeros((24, 2), np.float32)
+    graph = optimise(with_head(quantised.model, zeros, zeros[0], made), "extended")
+    (found,) = session(to_bytes(graph)).run(["novelty"], {"image": images})
+    expected = made.score(exact)
+    ranks = np.corrcoef(found.argsort().argsort(), expected.argsort().argsort())[0, 1]
+    assert ranks > 0.9  # of a network with few weights, which int8 moves more than a real one
+    in_int8, in_float = (separation(scores[labels < 2], scores[labels == 2]) for scores in (found, expected))
+    assert in_int8 == pytest.approx(in_float, abs=0.03)
+
+
+def material(features: Floats, labels: Labels, changed: NDArray[np.bool_] | None = None) -> Material:
+    groups = np.arange(len(labels))
+    none = np.zeros(len(labels), np.bool_) if changed is None else changed
+    views = Views((), None, (), 0)  # type: ignore[arg-type]  # nothing is drawn from them here
+    return Material(features, labels, groups, none, {}, views)
+
+
+def test_each_class_is_left_out_in_turn() -> None:
+    features, labels = clouds(300, 3, 40)
+    found = estimate(material(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
+    assert found is not None
+    assert list(found.auroc) == ["a", "b", "c"]
+    assert len(found.novelty) == 300
+    told: Any = found.describe()
+    assert told["auroc"] == pytest.approx(np.mean(list(found.auroc.values())))
+    assert told["worst_auroc"] == min(found.auroc.values()) > 0.9
+    assert told["by_label"]["a"]["flagged"] == found.flagged["a"] > 0.5
+
+
+def test_strangers_that_look_like_a_class_are_not_told_from_it() -> None:
+    features, labels = clouds(400, 4, 40)
+    features[labels == 3] = features[labels == 2]  # the same pictures by another name
+    held_out = np.arange(400) % 20 < 4
+    familiar, strange = leave_out(features, labels, held_out, [3])
+    assert (len(familiar), len(strange)) == (60, 100)
+    assert separation(familiar, strange) < 0.6  # most of them were even taught, as label 2
+
+
+def test_changed_views_are_not_asked_about() -> None:
+    features, labels = clouds(300, 3, 40)
+    twice = np.concatenate([features, features + 100]), np.concatenate([labels, labels])
+    changed = np.arange(600) >= 300
+    one = estimate(material(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
+    other = estimate(material(*twice, changed), ("a", "b", "c"), rate=0.05, seed=0)
+    assert one is not None
+    assert other is not None
+    assert one.auroc == other.auroc
+
+
+@pytest.mark.parametrize(("rows", "classes"), [(40, 2), (3, 3)])
+def test_too_little_to_leave_out_says_nothing(rows: int, classes: int) -> None:
+    features, labels = clouds(rows, classes, 10)
+    assert estimate(material(features, labels), "abc"[:classes], rate=0.05, seed=0) is None
+
+
+def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:
+    found: Any = json.loads((int8_release / "manifest.json").read_bytes())
+    unknown = found["evaluation"]["unknown"]
+    assert unknown["false_alarms"] == 0.04
+    assert set(unknown["classes_left_out"]["by_label"]) == {"checks", "rings", "stripes"}
+    assert 0 <= unknown["classes_left_out"]["worst_auroc"] <= unknown["classes_left_out"]["auroc"] <= 1
+    assert unknown["known_flagged"]["validation"] < 0.2  # of 14 photos
+    report = (int8_release / "report.html").read_text()
+    assert "<h2>Unknown</h2>" in report
+    assert "Class left out of the training" in report
+
+
+def test_what_is_asked_for_is_served(options: ClassifierOptions, tmp_path: Path) -> None:
+    asked = replace(options, out=tmp_path, precision=0.9, false_alarms=0.2, augment="none", search=Limits(trials=1))
+    found: Any = json.loads((train(asked) / "manifest.json").read_bytes())
+    told = found["evaluation"]["thresholds_at_precision"]
+    assert told["precision"] == 0.9
+    assert found["serving"]["thresholds"] == list(told["thresholds"].values())
+    told = {"by": "out of fold, 10 folds", "photos": 78, "false_alarms": 0.2, "novelty_axes": 37}
+    assert found["training"]["calibration"] == {**told, "thresholds": "precision 0.9"}
+
+
+def test_held_out_photos_are_as_novel_as_new_ones() -> None:
+    features, labels = clouds(400, 4, 40)
+    new, _ = clouds(400, 4, 40, seed=7)
+    groups = np.arange(400) // 2  # each photo has a near-duplicate, of another class here
+    made, apart = detector.learn(features, labels, groups)
+    assert separation(apart, made.score(new)) == pytest.approx(0.5, abs=0.06)
+    # AND photos that taught are less novel than either, or holding out would be for nothing
+    assert separation(made.score(features), made.score(new)) > 0.55
+
+
+def test_a_class_of_one_picture_cannot_be_held_out() -> None:
+    features, labels = clouds(40, 2, 10)
+    made, apart = detector.learn(features, labels, np.where(labels == 0, 0, np.arange(40)), Looks(8, 2))
+    assert len(apart) == 0
+    assert made.weight == 0  # nothing says how the two distances compare
+    assert np.isfinite(session(alone(made, 17, 8)).run(["novelty"], {"image": features})[0]).all()

@@ -1,0 +1,136 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from larder.release.manifest import parse
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.config.preprocessing import Preprocessing
+from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.scan import scan
+from larder_training.classifier.data.splits import Split, split
+from larder_training.classifier.evaluation.evaluate import numbers
+from larder_training.classifier.features import backbone
+from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.intermediate_layers import with_middle
+from larder_training.classifier.fitting.warm_start import open_parent
+from larder_training.classifier.onnx.graph import session, to_bytes
+from larder_training.classifier.selection import layer_search
+from larder_training.classifier.train import train
+from larder_training.reporting.progress import Progress
+
+QUIET = Progress(quiet=True)
+Nodes = list[onnx.NodeProto]
+
+
+def staged(path: Path, *, residual: bool, blind: bool = False) -> Path:
+    """Three stages of 8, 12 and 16 channels at 16, 8 and 4 pixels a side; a ``blind`` last layer sees nothing."""
+    random = np.random.default_rng(3)
+    constants: list[onnx.TensorProto] = []
+    nodes: Nodes = []
+
+    def conv(read: str, made: str, channels: tuple[int, int], stride: int) -> str:
+        inside, outside = channels
+        values = random.normal(0, np.sqrt(2 / (9 * inside)), (outside, inside, 3, 3)).astype(np.float32)
+        constants.append(numpy_helper.from_array(values, f"{made}.w"))
+        nodes.append(
+            helper.make_node("Conv", [read, f"{made}.w"], [f"{made}.c"], strides=[stride, stride], pads=[1, 1, 1, 1])
+        )
+        nodes.append(helper.make_node("Relu", [f"{made}.c"], [made]))
+        return made
+
+    last, before = "input", 3
+    for number, channels in enumerate((8, 12, 16)):
+        last = conv(last, f"down{number}", (before, channels), 2)
+        if residual:
+            more = conv(last, f"more{number}", (channels, channels), 1)
+            nodes.append(helper.make_node("Add", [last, more], [f"sum{number}"]))
+            last = f"sum{number}"
+        before = channels
+    constants.append(numpy_helper.from_array(np.array(0 if blind else 1, np.float32), "seen"))
+    nodes.append(helper.make_node("Mul", [last, "seen"], ["shown"]))
+    nodes.append(helper.make_node("GlobalAveragePool", ["shown"], ["pooled"]))
+    nodes.append(helper.make_node("Flatten", ["pooled"], ["features"]))
+    graph = helper.make_graph(
+        nodes,
+        "staged",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, 32, 32])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 16])],
+        constants,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def loaded(path: Path, **stated: int | str) -> Features:
+    return backbone.load(path, Preprocessing(**stated), {})  # type: ignore[arg-type]  # each test gives its own
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_the_last_map_of_each_stage_is_read(tmp_path: Path, residual: bool) -> None:
+    features = loaded(staged(tmp_path / "b.onnx", residual=residual))
+    wide = with_middle(features)
+    assert wide is not None
+    assert wide.outputs == ("features", "middle")
+    assert wide.description["middle_layers"] == ["8 x 16 x 16", "12 x 8 x 8"]
+    image = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    last, middle = session(to_bytes(wide.model)).run(None, {"image": image})
+    names = ",".join(f"sum{n}" if residual else f"down{n}" for n in (0, 1))
+    together = loaded(tmp_path / "b.onnx", output=f"features,{names}")
+    (expected,) = session(to_bytes(together.model)).run(None, {"image": image})
+    np.testing.assert_allclose(np.concatenate([last, middle], axis=1), expected, atol=1e-5)
+
+
+def test_a_backbone_of_one_stage_has_no_middle(backbone: Path) -> None:
+    assert with_middle(loaded(backbone)) is None
+
+
+def test_what_somebody_states_is_not_chosen(tmp_path: Path) -> None:
+    path = staged(tmp_path / "b.onnx", residual=True)
+    assert [one.image.crop for one in layer_search.candidates(loaded(path))] == [0.875, 1.0, 0.875, 1.0]
+    assert len(layer_search.candidates(loaded(path, resize_short=40))) == 2
+    assert {one.outputs for one in layer_search.candidates(loaded(path, output="features"))} == {("features",)}
+    assert len(layer_search.candidates(loaded(path, output="features", resize_short=40))) == 1
+
+
+@pytest.fixture(scope="module")
+def parts(photos: Path) -> Split:
+    return split(scan(read_dataset(photos), QUIET), validation=0.15, test=0.15, seed=0)
+
+
+def test_middle_layers_are_read_where_the_last_one_sees_less(
+    options: ClassifierOptions, parts: Split, tmp_path: Path
+) -> None:
+    given = loaded(staged(tmp_path / "b.onnx", residual=True, blind=True))
+    found = layer_search.choose(options, given, parts, QUIET)
+    assert found.features.outputs == ("features", "middle")
+    assert len(found.compared) == 4
+    assert found.jsonl().count(b'"chosen": true') == 1
+
+
+def test_the_simplest_is_read_where_nothing_more_helps(
+    options: ClassifierOptions, parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = loaded(staged(tmp_path / "b.onnx", residual=True))
+    rows = np.eye(3, 36, dtype=np.float32)[numbers(parts.parts["train"], parts.labels)]  # all in the last layer
+    monkeypatch.setattr(layer_search, "_rows", lambda *_: {0.875: rows, 1.0: rows})
+    assert layer_search.choose(options, given, parts, QUIET).features is given
+
+
+def test_a_release_reads_middle_layers_and_can_be_a_parent(options: ClassifierOptions, tmp_path: Path) -> None:
+    path = staged(tmp_path / "b.onnx", residual=True, blind=True)
+    asked = replace(options, backbone=str(path), out=tmp_path / "out", augment="none", max_loss=0.1)
+    made = train(asked)
+    told: Any = parse((made / "manifest.json").read_bytes()).structure
+    assert {output["name"]: output["shape"] for output in told["outputs"]}["embedding"] == ["N", 16]
+    parent = open_parent(replace(options, parent=made))
+    assert parent.features.outputs == ("features", "middle")
+    image = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    read = np.concatenate(session(to_bytes(parent.features.model)).run(None, {"image": image}), axis=1)
+    (expected,) = session(parent.model).run(["probabilities"], {"image": image})
+    logits = parent.head.logits(read) / parent.serving.temperature
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), expected, atol=1e-4)

@@ -1,0 +1,312 @@
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from larder.classifier.image_decoding import decode
+from larder.errors import InvalidRequest
+from larder.release.manifest import Manifest, parse
+from larder.release.serving import ClassifierServing
+from larder.rollout.onnx_checks import check_graph
+from larder_training.classifier import ClassifierOptions
+from larder_training.classifier.evaluation.evaluate import evaluate
+from larder_training.classifier.fitting.export import _allowed
+from larder_training.classifier.onnx.graph import session
+from larder_training.classifier.train import train
+from larder_training.cli.train_classifier import command
+from larder_training.reporting.progress import Progress
+
+Draw = Callable[..., NDArray[np.uint8]]
+Save = Callable[..., Path]
+FILES = {"model.onnx", "probes.safetensors", "metrics.json", "report.html", "trials.jsonl"}
+
+
+def manifest(release: Path) -> Manifest:
+    return parse((release / "manifest.json").read_bytes())
+
+
+def serving(release: Path) -> ClassifierServing:
+    found = manifest(release).serving
+    assert isinstance(found, ClassifierServing)
+    return found
+
+
+@pytest.fixture(params=["builtin_release", "int8_release"])
+def release(request: pytest.FixtureRequest) -> Path:
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Path)
+    return found
+
+
+def test_a_release_holds_its_files_and_a_graph_that_the_rollout_accepts(release: Path) -> None:
+    assert {path.name for path in release.iterdir()} == FILES | {"manifest.json"}
+    assert set(manifest(release).files) == FILES
+    check_graph((release / "model.onnx").read_bytes(), serving(release))
+    assert serving(release).labels == ("checks", "rings", "stripes")
+
+
+def test_it_labels_photos_that_it_has_not_seen(release: Path, unseen: Path) -> None:
+    measured = evaluate(release, unseen)
+    assert measured["photos"] == 36
+    assert isinstance(measured["accuracy"], float)
+    assert measured["accuracy"] >= 0.85
+    assert measured["release"] == release.name
+    assert json.loads(json.dumps(measured)) == measured
+
+
+def test_the_same_training_writes_the_same_bytes(
+    options: ClassifierOptions, int8_release: Path, backbone: Path, tmp_path: Path
+) -> None:
+    again = train(replace(options, model="small", backbone=str(backbone), max_loss=0.1, out=tmp_path))
+    assert again.name == int8_release.name
+    for name in FILES:
+        assert (again / name).read_bytes() == (int8_release / name).read_bytes()
+
+
+def test_the_cache_changes_no_byte(
+    options: ClassifierOptions, int8_release: Path, backbone: Path, tmp_path: Path
+) -> None:
+    cached = replace(options, model="small", backbone=str(backbone), max_loss=0.1, cache=tmp_path / "cache")
+    for number in range(2):  # filling it, then reading it
+        again = train(replace(cached, out=tmp_path / str(number)))
+        for name in FILES:
+            assert (again / name).read_bytes() == (int8_release / name).read_bytes()
+    assert list((tmp_path / "cache").glob("*/*.rows"))
+
+
+def test_another_seed_makes_another_release(options: ClassifierOptions, builtin_release: Path, tmp_path: Path) -> None:
+    other = train(replace(options, seed=1, out=tmp_path))
+    assert (other / "model.onnx").read_bytes() != (builtin_release / "model.onnx").read_bytes()
+
+
+def test_probes_come_back_through_decoding_and_the_graph(release: Path) -> None:
+    probes = load_file(release / "probes.safetensors")
+    offsets, data = probes["request.offsets"], probes["request.bytes"].tobytes()
+    running = session((release / "model.onnx").read_bytes())
+    assert len(offsets) - 1 >= 8
+    for number, expected in enumerate(probes["probabilities"]):
+        request = data[int(offsets[number]) : int(offsets[number + 1])]
+        assert request.startswith(b"\x89PNG")
+        pixels = decode(request, serving(release).image)[None]
+        (found,) = running.run(["probabilities"], {"image": pixels})
+        np.testing.assert_allclose(found[0], expected, atol=1e-6)
+    assert len(set(probes["probabilities"].argmax(axis=1))) == 3
+
+
+def test_the_answer_does_not_depend_on_the_batch(release: Path, draw: Draw) -> None:
+    spec = serving(release).image
+    images = np.stack([draw("rings", n, size=spec.width) for n in range(5)])
+    running = session((release / "model.onnx").read_bytes())
+    together = running.run(None, {"image": images})
+    alone = [running.run(None, {"image": image[None]}) for image in images]
+    for output, values in enumerate(together):
+        np.testing.assert_allclose(values, np.concatenate([one[output] for one in alone]), atol=1e-5)
+
+
+def test_how_long_a_photo_takes_stands_in_the_manifest_alone(builtin_release: Path, int8_release: Path) -> None:
+    by_int8: Any = manifest(int8_release).training["quantisation"]["milliseconds_a_photo"]  # type: ignore[index]  # JSON
+    by_float: Any = manifest(builtin_release).training["quantisation"]["milliseconds_a_photo"]  # type: ignore[index]  # JSON
+    assert set(by_float) == {"float32"}
+    assert set(by_int8) == {"float32", "int8", "int8_to_float32"}
+    assert min(by_int8.values()) > 0
+    assert by_int8["int8_to_float32"] == pytest.approx(by_int8["int8"] / by_int8["float32"], abs=0.001)
+    for release in (builtin_release, int8_release):
+        assert "milliseconds" not in (release / "metrics.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("max_loss", "photos", "allowed"),
+    [(0.003, 212, 1 / 212), (0.003, 5000, 0.003), (0.0, 100, 0.01), (-1.0, 100, -1.0)],
+)
+def test_int8_may_always_lose_one_photo(max_loss: float, photos: int, allowed: float) -> None:
+    assert _allowed(max_loss, photos) == allowed
+
+
+def test_the_manifest_tells_what_is_needed_to_do_it_again(int8_release: Path) -> None:
+    found: Any = manifest(int8_release)
+    training, evaluation = found.training, found.evaluation
+    assert training["data"]["photos"] == 90
+    assert training["seed"] == 0
+    assert set(training["versions"]) >= {"larder", "numpy", "onnxruntime", "scikit-learn", "python"}
+    assert training["backbone"]["assumed"][0] == "features are the tensor features"
+    assert len(training["backbone"]["sha256"]) == 64
+    assert training["parent"] is None
+    assert evaluation["split"].endswith("photos, split at random by class, near-duplicates together")
+    assert evaluation["quantisation"]["dtype"] == "int8"
+    low, high = evaluation["test"]["accuracy_interval_95"]
+    assert low <= evaluation["test"]["accuracy"] <= high
+    assert found.structure["operators"]["QLinearConv"] == 3
+    assert found.serving.novelty_threshold is not None
+
+
+def test_built_in_features_stay_in_float_and_say_why(builtin_release: Path) -> None:
+    found: Any = manifest(builtin_release).evaluation["quantisation"]
+    assert found["dtype"] == "float32"
+    assert "no weights to quantise" in found["reason"]
+
+
+def test_int8_that_loses_too_much_falls_back_to_float(
+    options: ClassifierOptions, backbone: Path, tmp_path: Path
+) -> None:
+    release = train(replace(options, backbone=str(backbone), max_loss=-1.0, out=tmp_path, augment="none"))
+    found: Any = manifest(release).evaluation["quantisation"]
+    assert found["dtype"] == "float32"
+    assert "int8 loses" in found["reason"]
+    graph = onnx.load(release / "model.onnx")
+    assert not [node for node in graph.graph.node if "QLinear" in node.op_type]
+
+
+def test_metrics_follow_rekognition_and_ours_stand_beside(release: Path) -> None:
+    metrics = json.loads((release / "metrics.json").read_bytes())
+    assert set(metrics["AggregatedEvaluationResults"]) == {"ConfusionMatrix", "F1Score", "Precision", "Recall"}
+    assert [entry["Label"] for entry in metrics["LabelEvaluationResults"]] == ["checks", "rings", "stripes"]
+    ours: Any = manifest(release).evaluation["test"]
+    assert metrics["larder"]["test"]["accuracy"] == ours["accuracy"]
+    assert np.sum(metrics["larder"]["test"]["confusion"]) == ours["photos"]
+
+
+def test_the_report_is_one_file_with_pictures(release: Path) -> None:
+    text = (release / "report.html").read_text()
+    assert text.count("<svg") >= 3
+    titles = ("Worst mistakes", "Would more photos help?", "Labels", "Which labels are confused", "Reliability")
+    for title in (*titles, "Size and speed", "Trials", "Data", "Features"):
+        assert f"<h2>{title}</h2>" in text
+    assert "http-equiv" not in text
+    assert str(release.parent) not in text
+
+
+def test_bad_files_and_copies_are_told_and_the_training_goes_on(
+    options: ClassifierOptions, photos: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "photos"
+    shutil.copytree(photos, data)
+    (data / "rings/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing else")
+    (data / "rings/<script>.txt").write_text("no photo")
+    shutil.copy(data / "stripes/001.png", data / "stripes/again.png")
+    shutil.copy(data / "stripes/002.png", data / "checks/conflict.png")
+    release = train(replace(options, data=data, out=tmp_path / "out", augment="none"))
+    found: Any = manifest(release).training["data"]
+    assert (found["bad"], found["copies"], found["conflicting"], found["photos"]) == (2, 1, 2, 89)
+    report = (release / "report.html").read_text()
+    assert "rings/broken.png" in report
+    assert "rings/&lt;script&gt;.txt" in report
+    assert "checks/conflict.png" in report
+
+
+@dataclass(frozen=True)
+class _Interrupted(Progress):
+    """Presses Ctrl-C in the middle of one step."""
+
+    step: str = ""
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        def advance(_: int) -> None:
+            if title == self.step and total:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+@pytest.mark.parametrize("step", ["Checking photos", "Extracting features", "Asking the release about test"])
+def test_ctrl_c_leaves_nothing_behind(options: ClassifierOptions, tmp_path: Path, step: str) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, out=tmp_path / "out"), _Interrupted(quiet=True, step=step))
+    assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_tells_foreign_and_bad_photos_apart(
+    builtin_release: Path, unseen: Path, save: Save, tmp_path: Path
+) -> None:
+    data = tmp_path / "photos"
+    shutil.copytree(unseen, data)
+    for number in range(6):
+        save(data / "blue" / f"{number}.png", np.full((40, 40, 3), (0, 0, 200 + 5 * number), np.uint8))
+    (data / "rings/bad.png").write_bytes(b"bad")
+    measured: Any = evaluate(builtin_release, data)
+    assert measured["photos"] == 36
+    assert measured["foreign_labels"] == {"blue": 6}
+    assert [entry["file"] for entry in measured["bad_files"]] == ["rings/bad.png"]
+    assert measured["unknown"]["foreign_flagged"] == 1.0
+    assert measured["unknown"]["auroc"] == 1.0
+    assert measured["unknown"]["known_flagged"] < 0.2
+
+
+def test_evaluate_refuses_what_it_cannot_measure(builtin_release: Path, draw: Draw, save: Save, tmp_path: Path) -> None:
+    for label in ("one", "two"):
+        save(tmp_path / label / "0.png", draw(label, 0))
+    with pytest.raises(InvalidRequest, match="None of the 0 photos has a label of this release"):
+        evaluate(builtin_release, tmp_path)  # the two are one picture with two labels
+    with pytest.raises(InvalidRequest, match="is no release folder"):
+        evaluate(tmp_path, tmp_path)
+
+
+def test_the_command_trains_and_prints_the_folder(photos: Path, backbone: Path, tmp_path: Path) -> None:
+    arguments = [str(photos), "--model", "patterns", "--out", str(tmp_path), "--backbone", str(backbone)]
+    flags = [
+        "--mean",
+        "120,120,120",
+        "--std",
+        "60",
+        "--resize-short",
+        "36",
+        "--augment",
+        "none",
+        "--no-cache",
+        "--dtype",
+        "float32",
+    ]
+    result = CliRunner().invoke(command, [*arguments, *flags])
+    assert result.exit_code == 0, result.output
+    release = Path(result.output.strip().splitlines()[-1])
+    told: Any = manifest(release).training["backbone"]
+    assert told["mean"] == [120.0, 120.0, 120.0]
+    assert told["assumed"] == ["features are the tensor features", "bilinear resampling"]
+
+
+def test_the_command_prints_json_alone_when_asked(photos: Path, tmp_path: Path) -> None:
+    arguments = [
+        str(photos),
+        "--model",
+        "patterns",
+        "--out",
+        str(tmp_path),
+        "--augment",
+        "none",
+        "--no-cache",
+        "--json",
+    ]
+    result = CliRunner().invoke(command, arguments)
+    printed = json.loads(result.stdout)
+    assert Path(printed["release"]).is_dir()
+    assert printed["evaluation"]["test"]["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--model", "No Name"], "No Name"),
+        (["--model", "a", "--copies", "99"], "copies is 99"),
+        (["--model", "a", "--test", "0.9"], "test 0.9"),
+        (["--model", "a", "--folds", "1"], "folds is 1"),
+        (["--model", "a", "--cache-bytes", "-1"], "cache_bytes is -1: give 0 or more, or --no-cache."),
+        (["--model", "a", "--mean", "x"], "'x' is no number"),
+        (["--model", "a", "--backbone", "missing.onnx"], "no backbone 'missing.onnx'"),
+        (["--model", "a", "--backbone", "ftp://host/a.onnx"], "cannot be fetched by ftp"),
+    ],
+)
+def test_the_command_refuses_with_what_to_do(photos: Path, tmp_path: Path, flags: list[str], message: str) -> None:
+    result = CliRunner().invoke(command, [str(photos), "--out", str(tmp_path / "out"), *flags])
+    assert result.exit_code != 0
+    assert message in result.output
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from tests.larder_training.recommender.models.test_models import toy
+
+from larder_training.recommender.data import event_log as module
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.feedback import dwell_seconds
+from larder_training.recommender.models.interaction_matrix import presences
+
+
+@pytest.mark.parametrize("events", [1, 7, 50, 10_000])
+def test_blocks_hold_every_event_once_and_each_user_whole(events: int) -> None:
+    log = toy()
+    blocks = list(log.blocks(events))
+    assert sorted(np.concatenate(blocks).tolist()) == list(range(len(log)))
+    owners = [set(log.user[rows].tolist()) for rows in blocks]
+    assert sum(len(each) for each in owners) == len(set(log.user.tolist()))
+    for rows, users in zip(blocks, owners, strict=True):
+        assert len(users) <= 1 or len(rows) <= events
+        assert (np.diff(rows) > 0).all()
+
+
+def test_what_is_made_in_blocks_is_what_is_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = toy()
+    strengths = np.random.default_rng(0).normal(size=len(log))
+    whole, dwell = presences(log, strengths), dwell_seconds(log)
+    small = Log.blocks
+    monkeypatch.setattr(module.Log, "blocks", lambda self: small(self, 9))
+    assert presences(log, strengths).toarray().tolist() == whole.toarray().tolist()
+    assert dwell_seconds(log).tobytes() == dwell.tobytes()
+
+
+def test_an_empty_log_is_one_empty_block() -> None:
+    log = toy()
+    nothing = log.between(0, 0)
+    assert [rows.tolist() for rows in nothing.blocks()] == [[]]
+    assert presences(nothing, np.zeros(0)).nnz == 0

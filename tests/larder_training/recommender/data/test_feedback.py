@@ -1,0 +1,155 @@
+"""Returns, ratings and dwell time against numbers worked out by hand."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from larder.errors import InvalidRequest
+from larder_training.recommender.config.options import RecommenderOptions, Signals
+from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.feedback import dwell_factors, dwell_seconds, event_factors, with_signals
+from larder_training.recommender.models.interaction_matrix import affinities, event_strengths, presences
+from larder_training.recommender.splits.tasks import next_items
+
+MakeLog = Callable[..., Log]
+LOG2 = np.log(2)
+
+
+@pytest.fixture
+def shop_log(make_log: MakeLog) -> Log:
+    """Ann buys a and b and sends b back; Bob rates a and c; Cid buys b twice and sends one back."""
+    log = make_log(
+        [
+            ("ann", "a", 0, "pay"),
+            ("ann", "b", 1, "pay"),
+            ("ann", "b", 2, "return"),
+            ("bob", "a", 3, "review"),
+            ("bob", "c", 4, "review"),
+            ("cid", "b", 5, "pay"),
+            ("cid", "b", 6, "pay"),
+            ("cid", "b", 7, "return"),
+        ]
+    )
+    value = np.array([np.nan, np.nan, np.nan, 5, 2, np.nan, np.nan, np.nan], np.float32)
+    return replace(log, value=value)
+
+
+def strengths(log: Log) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return event_strengths(log, {}, 100, None)
+
+
+def test_a_return_takes_the_purchase_back_and_no_more(shop_log: Log) -> None:
+    log = with_signals(shop_log, Signals(returns=("return",)))
+    found = affinities(log, strengths(log)).toarray()
+    assert found == pytest.approx(np.array([[LOG2, 0, 0], [LOG2, 0, LOG2], [0, LOG2, 0]]))
+    assert presences(log, strengths(log)).toarray().tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
+
+
+def test_an_event_value_below_0_is_a_return_without_any_option(shop_log: Log) -> None:
+    log = with_signals(replace(shop_log, value=np.where(shop_log.event == 1, np.float32(-1), np.nan)), Signals())
+    assert log.factor is not None
+    assert log.factor.tolist() == [1, 1, -1, 1, 1, 1, 1, -1]
+
+
+def test_ratings_count_from_minus_1_to_1_by_their_scale(shop_log: Log) -> None:
+    signals = Signals(scales={"review": (1.0, 5.0)})
+    assert event_factors(shop_log, signals).tolist() == [1, 1, 1, 1, -0.5, 1, 1, 1]
+    beyond = replace(shop_log, value=np.array([np.nan, np.nan, np.nan, 9, np.nan, 1, 1, 1], np.float32))
+    assert event_factors(beyond, signals)[[3, 4]].tolist() == [1, 0]
+    log = with_signals(shop_log, signals)
+    assert affinities(log, strengths(log)).toarray()[1] == pytest.approx([LOG2, 0, 0])
+
+
+def test_a_return_is_nothing_that_somebody_should_have_been_recommended(shop_log: Log) -> None:
+    log = with_signals(shop_log, Signals(returns=("return",)))
+    task = next_items(log.between(0, 6), log.between(6, 8))
+    assert task.truth.toarray().astype(int).tolist() == [[0, 1, 0]]
+    only_returned = next_items(log.between(0, 7), log.between(7, 8))
+    assert only_returned.users.tolist() == []
+
+
+def test_dwell_is_the_time_to_the_user_s_next_event_in_the_session(make_log: MakeLog) -> None:
+    log = make_log(
+        [
+            ("ann", "a", 0, "view"),
+            ("bob", "a", 10, "view"),
+            ("ann", "b", 30, "view"),
+            ("ann", "c", 30, "view"),  # with the one before: both last until the next second with an event
+            ("ann", "a", 90, "view"),
+            ("ann", "b", 90 + 1800, "view"),
+            ("ann", "c", 90 + 1800 + 1801, "view"),  # the pause before is longer than a session's
+        ]
+    )
+    expected = [30, np.nan, 60, 60, 1800, np.nan, np.nan]
+    assert dwell_seconds(log) == pytest.approx(np.array(expected), nan_ok=True)
+
+
+def test_half_a_minute_is_one_view() -> None:
+    seconds = np.array([0, 30, 90, 1800, np.nan], np.float32)
+    assert dwell_factors(seconds) == pytest.approx([0, 1, 2, np.log2(61), 1])
+
+
+def test_only_named_types_dwell_and_nothing_that_ends_later_is_known(make_log: MakeLog) -> None:
+    """GIVEN a view whose next event lies behind the cut-off THEN it counts as if nothing followed."""
+    log = make_log(
+        [("ann", "a", 0, "view"), ("ann", "b", 90, "pay"), ("ann", "c", 120, "view"), ("ann", "a", 150, "pay")]
+    )
+    told = with_signals(log, Signals(dwell=("view",)))
+    assert event_strengths(told, {}, 1000, None).tolist() == [2, 1, 1, 1]
+    before = told.between(0, 125)
+    assert event_strengths(before, {"view": 2.0}, 125, None).tolist() == [4, 1, 2]
+    assert event_strengths(told.between(0, 50), {}, 50, None).tolist() == [1]
+
+
+def test_plain_logs_stay_as_they_are(small_log: Log) -> None:
+    told = with_signals(small_log, Signals())
+    assert told.factor is None
+    assert told.dwell is None
+    assert told.wanted() is told
+
+
+@pytest.mark.parametrize(
+    "signals", [Signals(returns=("back",)), Signals(scales={"back": (1, 5)}), Signals(dwell=("back",))]
+)
+def test_types_that_the_log_lacks_are_named(small_log: Log, signals: Signals) -> None:
+    with pytest.raises(InvalidRequest, match="no event has the type 'back': the log's types are pay, view"):
+        with_signals(small_log, signals)
+
+
+def test_a_weight_below_0_is_a_return_of_that_weight() -> None:
+    options = RecommenderOptions("log.csv", "shop", event_weights={"pay": 2.0, "back": -3.0}, returns=("refund",))
+    assert options.signals.returns == ("back", "refund")
+    assert options.strengths == {"pay": 2.0, "back": 3.0}
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 9), st.booleans()), min_size=1),
+    half_life=st.sampled_from([None, 1.0, 30.0]),
+)
+def test_no_affinity_and_no_presence_is_ever_below_0(
+    rows: list[tuple[int, int, int, bool]], half_life: float | None
+) -> None:
+    rows = sorted(rows, key=lambda row: row[2])
+    user, item, day, back = (np.array(column) for column in zip(*rows, strict=True))
+    log = Log(
+        ["a", "b", "c", "d"],
+        ["w", "x", "y", "z"],
+        ["event"],
+        user.astype(np.int32),
+        item.astype(np.int32),
+        np.zeros(len(rows), np.int16),
+        day.astype(np.int64) * DAY,
+        np.where(back, -1, 1).astype(np.float32),
+    )
+    log = with_signals(log, Signals())
+    strength = event_strengths(log, {}, log.end, half_life)
+    affinity, present = affinities(log, strength), presences(log, strength)
+    sums = np.zeros((4, 4))
+    np.add.at(sums, (log.user, log.item), strength)
+    assert affinity.toarray() == pytest.approx(np.log1p(np.maximum(sums, 0)))
+    assert (present.toarray() >= 0).all()
+    assert ((present.toarray() > 0) <= (sums > -1e-12)).all()

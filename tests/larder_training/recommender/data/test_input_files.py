@@ -1,0 +1,249 @@
+"""Every way to name an input, and every format: the same rows as the same log in one CSV file."""
+
+import gzip
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tests.conftest import S3
+from tests.larder_training.recommender.data.test_interactions import HEAD, rows_of, write
+
+from larder.errors import InvalidRequest
+from larder.store import Store
+from larder_training.io.inputs import Given, opened
+from larder_training.recommender.data.interactions import read_interactions
+from larder_training.recommender.data.metadata import read_table
+
+ROWS = [("u1", "007", 30, "view", None), ("u2", "7", 20, "pay", 2.5), ("u1", "7", 10, "view", None)]
+EXPECTED = [("u1", "7", 10, "view"), ("u2", "7", 20, "pay"), ("u1", "007", 30, "view")]
+TABLE = pl.DataFrame(ROWS, ["USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE", "EVENT_VALUE"], orient="row")
+
+
+def as_lines(rows: Sequence[Mapping[str, object]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    ".csv": lambda table, path: table.write_csv(path),
+    ".csv.gz": lambda table, path: path.write_bytes(gzip.compress(table.write_csv().encode())),
+    ".parquet": lambda table, path: table.write_parquet(path),
+    ".jsonl": lambda table, path: path.write_bytes(as_lines(table.to_dicts())),
+    ".jsonl.gz": lambda table, path: path.write_bytes(gzip.compress(as_lines(table.to_dicts()))),
+    ".json": lambda table, path: path.write_bytes(as_lines(table.to_dicts())),
+}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_every_format_holds_the_same_log(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"log{suffix}"
+    WRITERS[suffix](TABLE, path)
+    log, audit = read_interactions(path)
+    assert rows_of(log) == EXPECTED
+    assert log.value[1] == 2.5
+    assert audit.used == audit.rows == 3
+
+
+def test_what_parquet_holds_typed_becomes_the_text_that_a_person_would_write(tmp_path: Path) -> None:
+    """GIVEN ids as numbers, as pandas writes them beside missing ones, and times as datetimes."""
+    moment = datetime(2011, 12, 1, 8, 26, tzinfo=UTC)
+    pl.DataFrame(
+        {
+            "USER_ID": [17.0, float("nan"), 18.0],
+            "ITEM_ID": pl.Series([2**53 + 1, 5, 6], dtype=pl.Int64),
+            "TIMESTAMP": [moment, moment, moment],
+            "EVENT_TYPE": pl.Series(["view", "view", None], dtype=pl.Categorical),
+            "EVENT_VALUE": pl.Series([1.5, None, float("nan")], dtype=pl.Float32),
+        }
+    ).write_parquet(tmp_path / "log.parquet")
+    log, audit = read_interactions(tmp_path / "log.parquet")
+    assert rows_of(log) == [
+        ("17", "9007199254740993", 1322727960, "view"),
+        ("18", "6", 1322727960, "interaction"),
+    ]
+    assert audit.without_user == 1
+    assert log.value[0] == 1.5
+
+
+def test_typed_columns_of_a_catalogue(tmp_path: Path) -> None:
+    pl.DataFrame(
+        {
+            "ITEM_ID": [2, 1],
+            "PRICE": [2.5, 3.0],
+            "NEW": [True, False],
+            "TAGS": [["a", "b"], ["a"]],
+            "SINCE": [datetime(1970, 1, 2, tzinfo=UTC), None],
+        }
+    ).write_parquet(tmp_path / "items.parquet")
+    table = read_table(tmp_path / "items.parquet", "ITEM_ID")
+    assert table.ids == ["1", "2"]
+    assert table.columns["PRICE"] == ("number", [3.0, 2.5])
+    assert table.columns["NEW"][1] == ["false", "true"]
+    assert table.columns["TAGS"][1] == ["a", "a|b"]
+    assert table.columns["SINCE"] == ("number", [None, 86400.0])
+
+
+def test_a_line_of_json_may_lack_a_key_and_hold_any_type(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(as_lines([{"ITEM_ID": 1}, {"ITEM_ID": "x", "BRAND": "b"}, {"ITEM_ID": "y", "BRAND": "b"}]))
+    assert read_table(path, "ITEM_ID").columns["BRAND"] == ("category", [None, "b", "b"])
+    first: list[dict[str, object]] = [{"USER_ID": 1, "ITEM_ID": 1, "TIMESTAMP": 5}]
+    second = {"USER_ID": "1", "ITEM_ID": "a", "TIMESTAMP": "6"}
+    third = {"USER_ID": "2", "ITEM_ID": "a", "TIMESTAMP": 7, "EVENT_TYPE": "pay"}
+    path.write_bytes(as_lines([*first, second, third]))
+    expected = [("1", "1", 5, "interaction"), ("1", "a", 6, "interaction"), ("2", "a", 7, "pay")]
+    assert rows_of(read_interactions(path)[0]) == expected
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    """A folder with the log in three formats, and what is no part of it."""
+    folder = tmp_path / "parts"
+    (folder / "later").mkdir(parents=True)
+    TABLE[:1].write_csv(folder / "a.csv")
+    TABLE[1:2].write_parquet(folder / "b.parquet")
+    WRITERS[".jsonl"](TABLE[2:], folder / "later" / "c.jsonl")
+    write(folder / "_SUCCESS.csv", "no log")
+    write(folder / ".hidden.csv", "no log")
+    write(folder / "notes.txt", "no log")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda folder: folder,
+        str,
+        lambda folder: (folder / "a.csv", folder / "b.parquet", folder / "later"),
+        lambda folder: [folder / "?.*", str(folder / "**" / "*.jsonl")],
+        lambda folder: [folder, folder / "a.csv"],  # once is enough
+    ],
+)
+def test_many_files_are_one_log(parts: Path, given: Callable[[Path], Given]) -> None:
+    log, audit = read_interactions(given(parts))
+    assert rows_of(log) == EXPECTED
+    assert audit.rows == 3
+
+
+def test_the_fingerprint_covers_every_file(parts: Path) -> None:
+    with opened(parts / "a.csv") as files:
+        one = files.fingerprint()
+    assert one["file"] == "a.csv"
+    with opened(parts) as files:
+        told = files.fingerprint()
+        assert files.name == "a.csv and 2 more"
+    each = told["files"]
+    assert isinstance(each, list)
+    assert [file["file"] for file in each] == ["a.csv", "b.parquet", "later/c.jsonl"]
+    assert each[0] == one
+    assert told["bytes"] == sum(file["bytes"] for file in each)
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("USER_ID,ITEM_ID,TIMESTAMP\nu,i,5\n", "b.csv and a.csv differ in the column EVENT_TYPE"),
+        ("USER_ID,ITEM_ID\nu,i\n", "b.csv has no column TIMESTAMP"),
+        (HEAD + "u,i,1,view,\nu,i,soon,view,\n", "b.csv, column TIMESTAMP, data row 2: 'soon' is no number"),
+        (HEAD + "u,i,1,view,1,2,3\n", "b.csv cannot be read as CSV"),
+    ],
+)
+def test_of_many_files_the_wrong_one_is_named(tmp_path: Path, second: str, message: str) -> None:
+    write(tmp_path / "a.csv", HEAD + "u,i,5,view,\n")
+    write(tmp_path / "b.csv", second)
+    with pytest.raises(InvalidRequest, match=message):
+        read_interactions(tmp_path)
+
+
+def test_metadata_of_many_files_must_have_the_same_columns(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "ITEM_ID,BRAND\n1,x\n")
+    write(tmp_path / "b.csv", "BRAND,ITEM_ID\nx,2\n")
+    assert read_table(tmp_path, "ITEM_ID").columns["BRAND"] == ("category", ["x", "x"])
+    write(tmp_path / "c.csv", "ITEM_ID,COLOUR\n1,x\n")
+    with pytest.raises(
+        InvalidRequest, match="differ in the column BRAND: give all files of one input the same columns"
+    ):
+        read_table(tmp_path, "ITEM_ID")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("log.txt", b"", "log.txt is of no kind that is read: give CSV"),
+        ("log.parquet", b"PAR0", "log.parquet cannot be read as Parquet"),
+        (
+            "log.jsonl",
+            b'{"USER_ID": "u", "ITEM_ID": 1, "TIMESTAMP": 1}\n{"USER',
+            "log.jsonl cannot be read as JSON lines",
+        ),
+        ("log.csv.gz", gzip.compress(b"x" * 1000)[:-30], "log.csv.gz cannot be read as CSV"),
+    ],
+)
+def test_files_of_another_kind_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidRequest, match=message):
+        read_interactions(tmp_path / name)
+
+
+def test_nested_values_are_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"ITEM_ID": ["a"], "SIZE": [{"w": 1}]}).write_parquet(tmp_path / "items.parquet")
+    with pytest.raises(
+        InvalidRequest, match=r"items.parquet, column SIZE: it holds Struct.*Give texts, numbers or times"
+    ):
+        read_table(tmp_path / "items.parquet", "ITEM_ID")
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("none.csv", "none.csv is no file: give CSV"),
+        ("none-*.csv", r"none-\*.csv holds no file that is read"),
+        ("empty", "empty holds no file that is read"),
+        ("gs://bucket/log.csv", "'gs:/.*cannot be read"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    tmp_path: Path, location: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidRequest, match=message):
+        read_interactions(location)
+    with pytest.raises(InvalidRequest, match="no file is given"):
+        read_interactions([])
+
+
+@pytest.fixture
+def in_s3(parts: Path, s3: S3, s3_url: str) -> str:
+    store = Store.open(s3_url)
+    for path in parts.rglob("*"):
+        if path.is_file():
+            store.upload(f"logs/2026/{path.relative_to(parts).as_posix()}", path)
+    return f"s3://{s3.bucket}/logs"
+
+
+@pytest.mark.parametrize(
+    ("places", "rows"),
+    [
+        (("",), EXPECTED),
+        (("/2026/",), EXPECTED),
+        (("/2026/a.csv",), EXPECTED[2:]),
+        (("/*/b.*", "/2026/a.csv"), EXPECTED[1:]),
+    ],
+)
+def test_s3_is_read_as_files_here_are(in_s3: str, places: tuple[str, ...], rows: list[object]) -> None:
+    given = tuple(in_s3 + place for place in places)
+    assert rows_of(read_interactions(given)[0]) == rows
+    with opened(given) as files:
+        kept = [file.path for file in files.files]
+        assert all(path.is_file() for path in kept)
+    assert not any(path.exists() for path in kept)
+
+
+def test_what_is_not_in_s3_is_named(in_s3: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"none\.csv is not there, or may not be read"):
+        read_interactions(f"{in_s3}/none.csv")
+    with pytest.raises(InvalidRequest, match="holds no file that is read"):
+        read_interactions(f"{in_s3}/none")

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from larder.errors import InvalidRequest
+from larder_training.recommender.data.metadata import align, profiles, read_table
+
+
+def table(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> Path:
+    return table(
+        tmp_path / "items.csv",
+        "ITEM_ID,TITLE,BRAND,PRICE,CREATION_TIMESTAMP,EMPTY\n"
+        "p3,Third thing,Acme,3.5,1600000000,\n"
+        "p1,First thing,Acme,,1500000000,\n"
+        "p2,Second thing,Bolt,NaN,,\n"
+        "p4,Fourth thing,Bolt,4,1400000000,\n"
+        "p1,again,Bolt,1,1,\n"
+        ",nobody,Bolt,1,1,\n",
+    )
+
+
+def test_types_are_inferred(items: Path) -> None:
+    found = read_table(items, "ITEM_ID")
+    assert found.ids == ["p1", "p2", "p3", "p4"]
+    assert {name: kind for name, (kind, _) in found.columns.items()} == {
+        "TITLE": "text",
+        "BRAND": "category",
+        "PRICE": "number",
+        "CREATION_TIMESTAMP": "number",
+        "EMPTY": "category",
+    }
+    assert found.columns["PRICE"][1] == [None, None, 3.5, 4.0]
+    assert (found.rows, found.dropped, found.duplicates) == (6, 1, 1)
+
+
+def test_alignment_follows_the_ids_asked_for(items: Path) -> None:
+    aligned = align(read_table(items, "ITEM_ID"), ["p2", "unknown", "p1"])
+    assert aligned["TITLE"] == ("text", ["Second thing", None, "First thing"])
+    assert align(None, ["p2"]) == {}
+
+
+def test_profiles_are_cut_into_bins(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "users.csv", "USER_ID,AGE,CITY\n" + "".join(f"u{n},{n * 10},{'AB'[n % 2]}\n" for n in range(1, 9))
+    )
+    found = profiles(read_table(path, "USER_ID"))
+    assert found.specification["AGE"].edges == pytest.approx((18, 25, 35, 45, 55, 65))
+    assert found.labels["AGE"].tolist() == [0, 1, 2, 3, 4, 5, 6, 6]
+    assert found.labels["CITY"].tolist() == [1, 0] * 4
+    assert found.profile(0) == {"AGE": 10.0, "CITY": "B"}
+
+
+def test_other_numbers_are_cut_into_quarters(tmp_path: Path) -> None:
+    path = table(tmp_path / "users.csv", "USER_ID,INCOME\n" + "".join(f"u{n:03},{n}\n" for n in range(100)))
+    found = profiles(read_table(path, "USER_ID"))
+    edges = found.specification["INCOME"].edges
+    assert edges == pytest.approx((24, 49, 74))
+    assert [int((found.labels["INCOME"] == code).sum()) for code in range(4)] == [24, 25, 25, 26]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ID,TITLE\na,b\n", "items.csv has no column ITEM_ID"),
+        ("ITEM_ID,TITLE\n,b\n", "items.csv holds no row with a ITEM_ID"),
+        ("ITEM_ID,CREATION_TIMESTAMP\na,yesterday\n", "column CREATION_TIMESTAMP: 'yesterday' is no number"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        read_table(table(tmp_path / "items.csv", text), "ITEM_ID")

@@ -1,0 +1,205 @@
+"""The formula over many users at once gives the very lists that the function answers, request by request."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from tests.paths import EVENTS
+
+from larder.recommender import RECOMMEND, read_query
+from larder.release.keys import file_key, live_key
+from larder.release.pointer import Pointer, dump_pointer
+from larder.release.serving import RecommenderServing
+from larder_training.datasets.synthetic_shop import generate
+from larder_training.recommender.artifacts.golden_requests import open_tables, questions, write_answers
+from larder_training.recommender.artifacts.tables import write_tables
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.interactions import read_interactions
+from larder_training.recommender.ensemble.fitted import Fitted, fit
+from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.evaluation.serving_formula import Served, lists, segment_row, session_matrix
+from larder_training.recommender.models.segment_popularity import segment_users
+from larder_training.recommender.splits.tasks import Task
+from larder_training.recommender.splits.time_split import known_users
+from larder_training.release.writer import write_release
+from recommend import app
+
+EVENT = EVENTS / "recommend/recommend_by_body.json"
+USERS, SESSIONS, N = 1000, 400, 25
+CHOICES = replace(
+    Choices(), half_life_days=20.0, session_weight=0.7, session_decay=0.85, segment_weight=0.1, session_length=12
+)
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A log of more than ``USERS`` users, the model of it, and what followed each item."""
+
+    log: Log
+    fitted: Fitted
+    followed: sp.csr_array
+
+    def models(self) -> dict[str, Fitted]:
+        """The model with transitions, with revisits, with both and with neither."""
+        follows = replace(CHOICES, transition_weight=0.9, transition_decay=0.3)
+        both = replace(follows, revisit_weight=0.4, revisit_decay=0.7)
+        return {
+            "neighbours alone": self.fitted,
+            "transitions": replace(self.fitted, choices=follows, transitions=self.followed),
+            "revisits": replace(self.fitted, choices=replace(CHOICES, revisit_weight=0.4, revisit_decay=0.7)),
+            "both": replace(self.fitted, choices=both, transitions=self.followed),
+        }
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    files = generate(tmp_path_factory.mktemp("shop"), users=USERS + 200, items=150, days=40, seed=5)
+    log, _ = read_interactions(files.interactions)
+    order = np.lexsort((log.time, log.user))
+    user, item = log.user[order], log.item[order]
+    pairs = (user[1:] == user[:-1]) & (item[1:] != item[:-1])
+    shape = (len(log.items), len(log.items))
+    counts = sp.coo_array((np.ones(pairs.sum()), (item[:-1][pairs], item[1:][pairs])), shape=shape).tocsr()
+    shares = sp.diags_array(1 / np.maximum(counts.sum(axis=1), 1)) @ counts
+    return World(log, fit(log, log.end, CHOICES), shares.tocsr())
+
+
+def drawn(world: World, seed: int) -> tuple[Task, Task]:
+    """``USERS`` known users without a session; and ``SESSIONS`` of up to 20 events, where items come again."""
+    random = np.random.default_rng(seed)
+    users = np.sort(random.choice(np.flatnonzero(known_users(world.log)), USERS, replace=False))
+    some = np.sort(random.choice(users, SESSIONS, replace=False))
+    sessions = tuple(tuple(random.choice(world.log.item, random.integers(1, 21)).tolist()) for _ in some)
+    nothing = sp.csr_array((USERS, len(world.log.items)), dtype=bool)
+    return Task(users, nothing, ((),) * USERS), Task(some, nothing[:SESSIONS], sessions)
+
+
+def write(world: World, fitted: Fitted, folder: Path) -> RecommenderServing:
+    """The tables and probes."""
+    segments = segment_users(known_users(world.log), None, None)
+    nobody: NDArray[np.int64] = np.zeros(0, np.int64)
+    serving = write_tables(folder, world.log, fitted, {}, segments, ([], nobody), {})
+    write_answers(folder, "probes.safetensors", serving, questions(world.log, None, [], seed=0))
+    return serving
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder that the function answers from."""
+    settings = {"STORE": (tmp_path / "store").as_uri(), "CACHE_DIR": str(tmp_path / "cache")}
+    for name, value in {**settings, "CACHE_BYTES": "1000000", "REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}.items():
+        monkeypatch.setenv(f"LARDER_{name}", value)
+    app.bundle.cache_clear()
+    yield tmp_path / "store"
+    app.bundle.cache_clear()
+
+
+def publish(world: World, fitted: Fitted, store: Path) -> None:
+    tables = store.parent / "tables"
+    tables.mkdir()
+    serving = write(world, fitted, tables)
+    release = write_release(
+        store.parent / "releases",
+        model="shop",
+        kind="recommender",
+        serving=serving,
+        files={name: tables / name for name in (*serving.files, "probes.safetensors")},
+        evaluation={},
+        training={},
+        structure={},
+    )
+    shutil.copytree(release, store / Path(file_key("shop", release.name, "manifest.json")).parent)
+    (store / live_key("shop")).write_bytes(dump_pointer(Pointer(stable=release.name)))
+
+
+def ask(**body: object) -> list[str]:
+    event = json.loads(EVENT.read_text()) | {"body": json.dumps(body)}
+    answer = app.handler(event, None)
+    assert answer["statusCode"] == 200, answer
+    return [item["id"] for item in json.loads(answer["body"])["items"]]
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["both", *(pytest.param(name, marks=pytest.mark.slow) for name in ("neighbours alone", "transitions", "revisits"))],
+)
+def test_the_function_answers_what_was_measured(world: World, store: Path, case: str) -> None:
+    # GIVEN a release with these tables and weights
+    fitted = world.models()[case]
+    publish(world, fitted, store)
+    served = Served.of(fitted, np.arange(len(world.log.users)))
+    users, items = world.log.users, world.log.items
+    for task in drawn(world, seed=1):
+        # WHEN the function is asked for each of 1,000 users, and for each of 400 with a session
+        expected = lists(served, fitted.choices, task, N)
+        for user, session, row in zip(task.users, task.sessions, expected, strict=True):
+            clicked = [items[item] for item in reversed(session)]
+            answer = ask(user=users[user], session=clicked, n=N)
+            # THEN it answers the list that the metrics would be computed from
+            assert answer == [items[item] for item in row]
+            assert len(answer) == N
+
+
+def test_transitions_and_revisits_change_the_lists(world: World) -> None:
+    """THEN no two of the cases above are the same test twice."""
+    _, task = drawn(world, seed=1)
+    found = [lists(Served.of(each, task.users), each.choices, task, N) for each in world.models().values()]
+    assert len({each.tobytes() for each in found}) == 4
+
+
+def test_a_known_user_without_a_session_is_answered_alike_by_all(world: World) -> None:
+    task, _ = drawn(world, seed=2)
+    plain, both = (
+        lists(Served.of(each, task.users), each.choices, task, N) for each in (world.fitted, world.models()["both"])
+    )
+    assert np.array_equal(plain, both)
+
+
+def test_a_release_says_what_it_uses_and_nothing_else(world: World, tmp_path: Path) -> None:
+    stated = {}
+    for number, (name, fitted) in enumerate(world.models().items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        serving = write(world, fitted, folder)
+        assert {path.name for path in folder.iterdir()} == {*serving.files, "probes.safetensors"}
+        weights = {key: value for key, value in serving.weights.items() if key not in {"user", "session", "segment"}}
+        stated[name] = (weights, serving.transition_decay, serving.revisit_decay)
+    assert stated == {
+        "neighbours alone": ({}, 1.0, 1.0),
+        "transitions": ({"transition": 0.9}, 0.3, 1.0),
+        "revisits": ({"revisit": 0.4}, 1.0, 0.7),
+        "both": ({"transition": 0.9, "revisit": 0.4}, 0.3, 0.7),
+    }
+
+
+def test_probes_touch_transitions(world: World, tmp_path: Path) -> None:
+    """GIVEN a release whose transitions were exchanged, THEN a golden question finds it out."""
+    fitted = world.models()["transitions"]
+    serving = write(world, fitted, tmp_path)
+    recommender, other = open_tables(tmp_path, serving), tmp_path / "other"
+    other.mkdir()
+    backwards = replace(fitted, transitions=world.followed[::-1].tocsr())
+    exchanged = open_tables(other, write(world, backwards, other))
+    asked = [read_query(each, RECOMMEND) for each in questions(world.log, None, [], seed=0)]
+    assert any(recommender.recommend(each).ids() != exchanged.recommend(each).ids() for each in asked)
+
+
+def test_a_session_s_items_weigh_less_with_age() -> None:
+    task = Task(np.arange(3), sp.csr_array((3, 4), dtype=bool), ((2, 0, 2), (), (1,)))
+    matrix = session_matrix(task, [(2.0, 0.5), (1.0, 0.0)], 2, 4)
+    assert matrix.toarray().tolist() == [[1, 0, 2, 0, 0, 0, 1, 0], [0] * 8, [0, 2, 0, 0, 0, 1, 0, 0]]
+    assert matrix.indices.tolist() == [2, 0, 6, 4, 1, 5]
+    assert session_matrix(task, [(1.0, 1.0)], None, 4).toarray().tolist() == [[1, 0, 2, 0], [0] * 4, [0, 1, 0, 0]]
+
+
+def test_a_segment_s_row_ends_somewhere() -> None:
+    row = segment_row(np.linspace(1.0, 0.1, 1000))
+    assert np.count_nonzero(row) == 600
+    assert row[599] > 0
+    assert row[601] == 0

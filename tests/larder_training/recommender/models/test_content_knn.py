@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from tests.larder_training.recommender.models.test_models import NEVER_SEEN, material, toy
+
+from larder_training.recommender.data.metadata import Column
+from larder_training.recommender.models.base import Material
+from larder_training.recommender.models.content_knn import (
+    ContentNeighbours,
+    combine,
+    content_blocks,
+    learn_weights,
+    nearest_known,
+)
+from larder_training.recommender.models.interaction_matrix import affinities
+
+TITLES: Column = ("text", ["red mug", "red mugs", "blue cup", "blue cup", None, "tea"])
+
+
+def test_a_column_becomes_blocks_of_unit_rows_by_its_type() -> None:
+    columns: dict[str, Column] = {
+        "TITLE": TITLES,
+        "BRAND": ("category", ["x", "y", "x", "z", None, "y"]),
+        "PRICE": ("number", [1.0, 2.0, 3.0, 4.0, None, 6.0]),
+        "CREATION_TIMESTAMP": ("number", [1.0] * 6),
+    }
+    blocks = content_blocks(columns)
+    assert sorted(blocks) == ["BRAND values", "BRAND words", "PRICE bins", "TITLE letters", "TITLE words"]
+    for block in blocks.values():
+        length = sp.linalg.norm(block, axis=1)
+        assert length[length > 0] == pytest.approx(1.0)
+        assert length[4] == 0
+    assert (blocks["BRAND values"] @ blocks["BRAND values"].T)[[0], [2]] == pytest.approx(1.0)
+
+
+def test_prices_are_the_nearer_the_more_they_share_of_their_quantiles() -> None:
+    bins = content_blocks({"PRICE": ("number", [float(n) for n in range(100)])})["PRICE bins"]
+    alike = (bins @ bins.T).toarray()
+    assert alike[50, 51] > alike[50, 55] > alike[50, 80] == 0
+
+
+def test_runs_of_letters_find_what_words_do_not() -> None:
+    blocks = content_blocks({"TITLE": TITLES})
+    words, letters = ((block @ block.T).toarray() for block in (blocks["TITLE words"], blocks["TITLE letters"]))
+    assert words[2, 3] == pytest.approx(1.0)
+    mugs = content_blocks({"TITLE": ("text", ["tall mug", "mugs", "cup", "cups", "lid"])})
+    assert "TITLE words" not in mugs  # no word is shared
+    assert (mugs["TITLE letters"] @ mugs["TITLE letters"].T).toarray()[0, 1] > 0
+    assert letters[0, 2] == 0
+
+
+@pytest.mark.parametrize(
+    "column", [("text", [None, "!", ""]), ("category", ["a", "b", "c"]), ("number", [None, None, None])]
+)
+def test_a_column_that_tells_nothing_is_left_out(column: Column) -> None:
+    assert content_blocks({"COLUMN": column}) == {}
+
+
+def test_weights_go_to_the_column_that_tells_who_likes_what() -> None:
+    """GIVEN two tastes, a column that names them and one by chance THEN all weight is the first's, nearly."""
+    log = toy(users=60)
+    taste: Column = ("category", [*["low"] * 6, *["high"] * 6, None])
+    chance: Column = ("category", [*["odd", "even"] * 6, None])
+    blocks = [_one_hot(column) for column in (taste, chance)]
+    weights = learn_weights(blocks, affinities(log, np.ones(len(log))), ridge=0.01, seed=0)
+    assert weights[0] > 10 * weights[1] >= 0
+
+
+def test_without_pairs_to_learn_from_all_columns_weigh_the_same() -> None:
+    blocks = [sp.csr_array(np.eye(3)), sp.csr_array(np.eye(3))]
+    assert learn_weights(blocks, sp.csr_array((2, 3)), ridge=0.01, seed=0).tolist() == [0.5, 0.5]
+
+
+def test_a_cosine_of_two_columns_is_the_weighted_mean() -> None:
+    same, other = sp.csr_array([[1.0, 0.0], [1.0, 0.0]]), sp.csr_array([[1.0, 0.0], [0.0, 1.0]])
+    vectors = combine([same, other], np.array([3.0, 1.0]))
+    assert (vectors @ vectors.T).toarray()[0, 1] == pytest.approx(0.75)
+
+
+def test_nearest_are_known_items_the_commonest_of_equally_near_ones_first() -> None:
+    vectors = sp.csr_array(np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
+    near = nearest_known(vectors, np.array([0, 2, 5, 9, 1]), width=1).toarray()
+    assert np.argwhere(near).tolist() == [[0, 2], [1, 2], [2, 1], [4, 2]]
+
+
+def test_an_item_without_events_is_found_by_what_it_is() -> None:
+    """GIVEN two tastes, and an item nobody had of one of them THEN users of that taste score it higher."""
+    log = toy(users=60)
+    given = material(log)
+    taste: Column = ("category", [*["low"] * 6, *["high"] * 7])
+    found = ContentNeighbours(width=4).fit(Material(log, log.end, given.affinity, {"TASTE": taste}))
+    scores = found.scores(np.arange(60))[:, log.items.index(NEVER_SEEN)]
+    assert scores[1::2].min() > scores[::2].max()
+    assert (found.matrix - found.matrix.T).nnz == 0
+    assert not found.matrix.diagonal().any()
+
+
+def _one_hot(column: Column) -> sp.csr_array:
+    values = sorted({str(value) for value in column[1] if value is not None})
+    return sp.csr_array(np.array([[float(value == each) for each in values] for value in column[1]]))

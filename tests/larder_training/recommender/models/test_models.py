@@ -1,0 +1,137 @@
+"""The contract of every learner, on toy data neither square nor symmetric: a learner joins by a line of LEARNERS."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from tests.larder_training.recommender.conftest import _log
+
+from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.metadata import Column
+from larder_training.recommender.models.base import Learner, Material, Scorer
+from larder_training.recommender.models.co_visitation import CoVisitation
+from larder_training.recommender.models.content_knn import ContentNeighbours
+from larder_training.recommender.models.ease import LinearModel
+from larder_training.recommender.models.interaction_matrix import affinities
+from larder_training.recommender.models.item_knn import CoOccurrence
+from larder_training.recommender.models.matrix_factorization import AlternatingLeastSquares, BayesianPersonalizedRanking
+from larder_training.recommender.models.popularity import Popularity
+from larder_training.recommender.models.pure_svd import LowRank
+from larder_training.recommender.models.user_ease import UserNeighbours
+from larder_training.recommender.research.hidden_markov import HiddenMarkov
+from larder_training.recommender.research.markov import Markov, SecondOrderMarkov
+from larder_training.recommender.research.repeat import Revisit
+from larder_training.recommender.research.session_ensemble import Transitions
+from larder_training.recommender.research.session_knn import SessionNeighbours
+
+LEARNERS: dict[str, Learner] = {
+    "popularity": Popularity(),
+    "popularity, lately": Popularity(half_life_days=2.0),
+    "linear": LinearModel(),
+    "co-occurrence": CoOccurrence(),
+    "least squares": AlternatingLeastSquares(factors=8),
+    "pairwise ranking": BayesianPersonalizedRanking(factors=8),
+    "low rank": LowRank(rank=6),
+    "user neighbours": UserNeighbours(),
+    "co-visitation": CoVisitation(),
+    "Markov": Markov(),
+    "Markov, second order": SecondOrderMarkov(),
+    "hidden Markov": HiddenMarkov(states=4),
+    "revisit": Revisit(),
+    "session neighbours": SessionNeighbours(),
+    "transitions": Transitions(((1.0, CoVisitation()), (0.3, Markov()))),
+    "content": ContentNeighbours(),
+}
+
+NEVER_SEEN = "zzz"  # an item without events
+
+
+def toy(seed: int = 0, users: int = 30, items: int = 12) -> Log:
+    """Two tastes: even users walk over the first items in order, odd ones over the last; noise; two event types."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for user in range(users):
+        low, high = (0, items // 2) if user % 2 == 0 else (items // 2, items)
+        start = int(random.integers(low, high))
+        for step in range(int(random.integers(3, 9))):
+            item = low + (start - low + step) % (high - low)
+            if random.random() < 0.05:
+                item = int(random.integers(items))
+            event = "pay" if random.random() < 0.3 else "view"
+            rows.append((f"u{user:03}", f"i{item:03}", int((user % 7 + 1) * DAY + step * 60), event))
+    return _log(rows, more_items=(NEVER_SEEN,))
+
+
+def material(log: Log, seed: int = 0) -> Material:
+    """Of a catalogue with a name for each taste, and a number; the item without events has neither."""
+    middle = (len(log.items) - 1) // 2
+    tastes: Column = ("category", ["low" if item[1:] < f"{middle:03}" else "high" for item in log.items[:-1]] + [None])
+    numbers: Column = ("number", [*map(float, range(len(log.items) - 1)), None])
+    columns = {"TASTE": tastes, "NUMBER": numbers}
+    return Material(log, log.end, affinities(log, np.ones(len(log))), columns, seed)
+
+
+def all_scores(scorer: Scorer, log: Log) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return scorer.scores(np.arange(len(log.users)))
+
+
+@pytest.fixture(params=LEARNERS, name="learner")
+def every_learner(request: pytest.FixtureRequest) -> Learner:
+    return LEARNERS[request.param]
+
+
+def test_scores_are_finite_float32_of_the_asked_users(learner: Learner) -> None:
+    log = toy()
+    scorer = learner.fit(material(log))
+    found = scorer.scores(np.array([4, 1]))
+    assert found.shape == (2, len(log.items))
+    assert found.dtype == np.float32
+    assert np.isfinite(found).all()
+    assert np.array_equal(found, all_scores(scorer, log)[[4, 1]])
+
+
+def test_the_same_seed_gives_the_same_bits(learner: Learner) -> None:
+    log = toy()
+    first, second = (all_scores(learner.fit(material(log, seed=5)), log) for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+
+
+def test_fitting_again_forgets_what_was_fitted_before(learner: Learner) -> None:
+    log, other = toy(), toy(seed=1, users=41, items=17)
+    before = all_scores(learner.fit(material(log)), log)
+    learner.fit(material(other))
+    assert all_scores(learner.fit(material(log)), log).tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize(("users", "items"), [(40, 6), (9, 31)])
+def test_there_may_be_more_users_than_items_or_fewer(learner: Learner, users: int, items: int) -> None:
+    log = toy(users=users, items=items)
+    assert all_scores(learner.fit(material(log)), log).shape == (len(log.users), len(log.items))
+
+
+def test_its_lists_find_held_out_items_of_a_users_taste_better_than_chance(learner: Learner) -> None:
+    log = toy(users=60)
+    found = all_scores(learner.fit(material(log)), log)[:, :12]
+    taste = np.arange(12) < 6
+    own = np.array([found[user, taste if user % 2 == 0 else ~taste].mean() for user in range(60)])
+    other = np.array([found[user, ~taste if user % 2 == 0 else taste].mean() for user in range(60)])
+    assert own.mean() >= other.mean() - 1e-6  # what is the same for all is equal; what is personal is better
+
+
+def test_one_user_is_enough_to_be_fitted_to(learner: Learner) -> None:
+    log = _log([("ann", "a", 0, "view"), ("ann", "b", DAY, "view")], more_items=("c",))
+    found = all_scores(learner.fit(material(log)), log)
+    assert found.shape == (1, 3)
+    assert np.isfinite(found).all()
+
+
+def test_users_without_events_get_finite_scores(learner: Learner) -> None:
+    log = toy()
+    known = log.where(log.user != 3)
+    assert np.isfinite(all_scores(learner.fit(material(known)), known)).all()
+
+
+def test_toy_data_are_what_the_suite_says() -> None:
+    affinity = affinities(toy(), np.ones(len(toy())))
+    assert affinity.shape[0] != affinity.shape[1]
+    co_occurrence = sp.csr_array(affinity.T @ affinity)
+    assert co_occurrence.shape == (13, 13)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from larder.release.serving import ProfileColumn
+from larder_training.recommender.data.metadata import Profiles
+from larder_training.recommender.models.segment_popularity import MIN_USERS, Segments, segment_rows, segment_users
+
+USERS = 60
+
+
+@pytest.fixture
+def segments() -> Segments:
+    """Sixty users: forty in Berlin, twenty in Rome, one of whom has no events; ages 10 and 30 by turns."""
+    cities = ["Berlin"] * 40 + ["Rome"] * 20
+    ages = [10.0, 30.0] * 30
+    profiles = Profiles(
+        [f"u{n}" for n in range(USERS)],
+        {"CITY": cities, "AGE": ages},
+        {"CITY": ProfileColumn("category"), "AGE": ProfileColumn("number", (18.0,))},
+        {"CITY": np.array([0] * 40 + [1] * 20, np.int32), "AGE": np.array([0, 1] * 30, np.int32)},
+    )
+    known = np.ones(USERS, bool)
+    known[59] = False
+    return segment_users(known, profiles, np.arange(USERS))
+
+
+def test_segments_need_enough_users(segments: Segments) -> None:
+    """Rome has 19 users with events, one too few; Berlin's 40 fall into two ages of 20."""
+    assert MIN_USERS == 20
+    assert segments.texts == [
+        "",
+        "AGE=(-inf,18)",
+        "AGE=[18,inf)",
+        "CITY=Berlin",
+        "AGE=(-inf,18)|CITY=Berlin",
+        "AGE=[18,inf)|CITY=Berlin",
+    ]
+    assert segments.sets == (("AGE", "CITY"), ("AGE",), ("CITY",))
+    assert segments.sizes.tolist() == [59, 30, 29, 40, 20, 20]
+    assert segments.of_profile[[0, 1, 58, 59]].tolist() == [4, 5, 1, 2]
+
+
+def test_a_segment_s_row_is_its_smoothed_share(segments: Segments) -> None:
+    """GIVEN item 0 with everyone, item 1 with Berlin alone, item 2 with nobody."""
+    present = np.zeros((USERS, 3))
+    present[:59, 0] = 0.5
+    present[:40, 1] = 0.4
+    rows = segment_rows(sp.csr_array(present), segments, prior_users=10)
+    assert rows.items[0].tolist() == [0, 1, 0xFFFFFFFF]
+    assert rows.scores[0, 1] == pytest.approx((40 * 0.4 / 59) / 0.5, rel=1e-3)
+    berlin = (40 * 0.4 + 10 * (40 * 0.4 / 59)) / (40 + 10)
+    assert rows.scores[3, :2] == pytest.approx([1.0, berlin / 0.5], rel=1e-3)
+
+
+def test_by_a_model_a_segment_s_row_is_the_smoothed_mean_of_what_it_foretells(segments: Segments) -> None:
+    present = sp.csr_array(np.random.default_rng(0).random((USERS, 3)))
+    model = sp.csr_array([[0.0, 0.5, 0.0], [0.2, 0.0, 0.0], [0.0, 0.7, 0.1]])
+    found = segment_rows(present, segments, 10, model=model)
+    foretold = segment_rows(sp.csr_array(present @ model), segments, 10)
+    assert found.items.tolist() == foretold.items.tolist()
+    assert found.scores == pytest.approx(foretold.scores, rel=2e-3)
+    assert found.items.tolist() != segment_rows(present, segments, 10).items.tolist()
+
+
+def test_without_profiles_there_is_everybody() -> None:
+    found = segment_users(np.array([True, False, True]), None, None)
+    assert found.texts == [""]
+    assert found.sets == ()
+    assert found.members.toarray().tolist() == [[1, 0, 1]]

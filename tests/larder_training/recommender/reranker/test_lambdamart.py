@@ -1,0 +1,232 @@
+"""The ranker: candidates, features, and an order learnt from what people did at an earlier cut-off."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder.tables import EMPTY
+from larder_training.numerics.topk import Rows, top_rows
+from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.metrics.ranking import by_user, hits
+from larder_training.recommender.models.base import ItemToItem
+from larder_training.recommender.models.interaction_matrix import affinities, seen_pairs
+from larder_training.recommender.models.popularity import Popular
+from larder_training.recommender.reranker.candidates import Sources, candidates
+from larder_training.recommender.reranker.features import Context, features
+from larder_training.recommender.reranker.lambdamart import Lesson, Ranker, RankerLearner, descending
+from larder_training.recommender.splits.tasks import Task, next_items
+
+MakeLog = Callable[..., Log]
+SMALL = RankerLearner(candidates=10, trees=40, leaves=7, smallest_leaf=20, threads=1)
+CUT = 30 * DAY
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """A scorer that is its scores."""
+
+    values: NDArray[np.float32]
+
+    def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.values[users]
+
+
+def forgetful(make_log: MakeLog, users: int = 150, items: int = 25, seed: int = 0) -> Log:
+    """Each user has eight items at random times and, after the cut, the two that he had last: recency is all."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for user in range(users):
+        own = random.choice(items, 8, replace=False)
+        times = np.sort(random.choice(29 * 24, 8, replace=False)) * 3600
+        rows += [(f"u{user:03}", f"i{item:02}", int(time), "view") for item, time in zip(own, times, strict=True)]
+        rows += [(f"u{user:03}", f"i{item:02}", CUT + DAY, "view") for item in own[-2:]]
+    return make_log(rows)
+
+
+def own_and_popular(history: Log) -> Sources:
+    """Neither knows when anything happened."""
+    affinity = affinities(history, np.ones(len(history)))
+    own = ItemToItem(sp.eye_array(len(history.items), format="csr"), affinity)
+    counts = np.asarray(affinity.sum(axis=0), np.float32)
+    return {"own": own, "popular": Popular(counts / counts.max())}
+
+
+def taught(log: Log, learner: RankerLearner = SMALL) -> tuple[Ranker, Sources, Context, Task]:
+    history = log.between(0, CUT)
+    sources, context, task = (
+        own_and_popular(history),
+        Context(history, CUT),
+        next_items(history, log.between(CUT, log.end)),
+    )
+    return learner.fit([learner.lesson(sources, context, task)]), sources, context, task
+
+
+def rows_of(sources: Sources, users: NDArray[np.int64], width: int = 8) -> Rows:
+    return top_rows(sp.csr_array(sources["own"].scores(users).astype(np.float64)), width)
+
+
+def ndcg(rows: Rows, task: Task) -> float:
+    lists = np.where(rows.items == EMPTY, -1, rows.items.astype(np.int64))
+    return float(by_user(hits(lists, task.truth), task.relevant, (5,))["ndcg@5"].mean())
+
+
+def test_candidates_are_the_union_of_the_sources_best() -> None:
+    first = Dense(np.array([[0, 3, 2, 1], [5, 0, 0, 0]], np.float32))
+    second = Dense(np.array([[4, 0, 1, -1], [0, 0, 0, 0]], np.float32))
+    found = candidates({"first": first, "second": second}, np.array([1, 0]), 1)
+    assert found.user.tolist() == [1, 0, 0]
+    assert found.item.tolist() == [0, 0, 1]
+    assert np.array_equal(found.scores, [[5, np.nan], [np.nan, 4], [3, np.nan]], equal_nan=True)
+    assert found.labels(sp.csr_array(np.array([[0, 1, 0, 0], [0, 1, 0, 0]], bool))).tolist() == [0, 0, 1]
+
+
+def test_what_is_hidden_is_no_candidate_and_makes_room_for_the_next() -> None:
+    scorer = Dense(np.array([[3, 2, 1]], np.float32))
+    hidden = sp.csr_array(np.array([[True, False, False]]))
+    found = candidates({"only": scorer}, np.array([0]), 2, hidden)
+    assert found.item.tolist() == [1, 2]
+    assert scorer.values.tolist() == [[3, 2, 1]]
+
+
+def test_candidates_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    sources = {"a": Dense(random.normal(size=(50, 9)).astype(np.float32)), "b": Dense(np.ones((50, 9), np.float32))}
+    whole = candidates(sources, np.arange(50), 3)
+    monkeypatch.setattr("larder_training.recommender.reranker.candidates._DENSE", 9 * 2 * 7)
+    parts = candidates(sources, np.arange(50), 3)
+    assert parts.row.tolist() == whole.row.tolist()
+    assert parts.item.tolist() == whole.item.tolist()
+    assert parts.scores.tobytes() == whole.scores.tobytes()
+
+
+def test_nobody_has_no_candidates() -> None:
+    assert len(candidates({"only": Dense(np.ones((3, 4), np.float32))}, np.zeros(0, np.int64), 2)) == 0
+
+
+def test_features_say_what_happened(make_log: MakeLog) -> None:
+    # GIVEN a user who had "a" on days 1 and 3 and "b" on day 4, in a catalogue with a price and a category
+    log = make_log(
+        [
+            ("ann", "a", DAY, "view"),
+            ("ann", "a", 3 * DAY, "pay"),
+            ("ann", "b", 4 * DAY, "view"),
+            ("bob", "c", 0, "view"),
+        ]
+    )
+    columns = {"PRICE": ("number", [10.0, 40.0, None]), "KIND": ("category", ["x", "y", "x"])}
+    context = Context(log, 5 * DAY, columns, {"CITY": np.array([2, -1], np.int32)})  # type: ignore[arg-type]  # literals
+    # WHEN
+    pairs = candidates({"all": Dense(np.ones((2, 3), np.float32))}, np.array([0, 1]), 3)
+    rows, names = features(pairs, context)
+    told = {name: rows[:, place] for place, name in enumerate(names)}
+    # THEN
+    ann = slice(0, 3)  # her pairs with a, b and c
+    assert told["own events"][ann].tolist() == [2, 1, 0]
+    assert np.array_equal(told["own last"][ann], [2, 1, np.nan], equal_nan=True)
+    assert np.array_equal(told["own interval"][ann], [2, np.nan, np.nan], equal_nan=True)
+    assert np.array_equal(told["own due"][ann], [1, np.nan, np.nan], equal_nan=True)
+    assert told["own pay"][ann].tolist() == [1, 0, 0]
+    assert told["item people 1/1"].tolist() == [1, 1, 1, 1, 1, 1]
+    assert told["item age"].tolist() == [4, 1, 5, 4, 1, 5]
+    assert told["user events"].tolist() == [3, 3, 3, 1, 1, 1]
+    assert told["KIND share"] == pytest.approx([2 / 3, 1 / 3, 2 / 3, 1, 0, 1])
+    assert told["PRICE beyond the user's"][ann][:2] == pytest.approx([-10, 20])
+    assert np.array_equal(told["profile CITY"], [2, 2, 2, np.nan, np.nan, np.nan], equal_nan=True)
+    assert rows.dtype == np.float32
+
+
+def test_features_do_not_know_what_comes_after_their_moment(make_log: MakeLog) -> None:
+    log = forgetful(make_log, users=20)
+    history = log.between(0, CUT)
+    sources, users = own_and_popular(history), np.arange(20)
+    pairs = candidates(sources, users, 5)
+    other = forgetful(make_log, users=20).between(0, CUT)
+    assert features(pairs, Context(history, CUT))[0].tobytes() == features(pairs, Context(other, CUT))[0].tobytes()
+
+
+def test_it_learns_that_recency_is_all_and_beats_the_blend_for_users_it_never_saw(make_log: MakeLog) -> None:
+    # GIVEN a ranker taught by some people, and others who behave as they did
+    ranker, *_ = taught(forgetful(make_log))
+    _, sources, context, task = taught(forgetful(make_log, seed=1))
+    blend = rows_of(sources, task.users)
+    # WHEN
+    found = ranker.rerank(blend, task.users, sources, context)
+    # THEN
+    assert ndcg(blend, task) < 0.6
+    assert ndcg(found, task) > 0.9
+    assert next(iter(ranker.importance())) in ("own last", "own first")
+
+
+def test_a_row_keeps_its_slots_and_the_order_and_unit_of_its_scores(make_log: MakeLog) -> None:
+    ranker, sources, context, task = taught(forgetful(make_log))
+    values = np.linspace(1, 0.1, 8).astype(np.float16)
+    blend = rows_of(sources, task.users)
+    blend = Rows(blend.items, np.tile(values, (len(task.users), 1)))
+    found = ranker.rerank(blend, task.users, sources, context)
+    assert found.scores.tobytes() == blend.scores.tobytes()
+    assert (found.items != EMPTY).all()
+    assert all(len(set(row)) == 8 for row in found.items.tolist())
+    assert found.items.tolist() != blend.items.tolist()
+
+
+def test_short_rows_stay_as_short_as_they_were(make_log: MakeLog) -> None:
+    ranker, sources, context, task = taught(forgetful(make_log))
+    blend = rows_of(sources, task.users, width=8)
+    blend.items[:, 3:], blend.scores[:, 3:] = EMPTY, 0
+    found = ranker.rerank(blend, task.users, sources, context)
+    assert (found.items[:, :3] != EMPTY).all()
+    assert (found.items[:, 3:] == EMPTY).all()
+    assert not found.scores[:, 3:].any()
+
+
+def test_hidden_items_never_appear(make_log: MakeLog) -> None:
+    ranker, sources, context, task = taught(forgetful(make_log))
+    hidden = seen_pairs(context.log)
+    found = ranker.rerank(rows_of(sources, task.users), task.users, sources, context, hidden)
+    row, slot = np.nonzero(found.items != EMPTY)
+    assert row.size
+    assert not hidden.toarray()[task.users[row], found.items[row, slot]].any()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_seed_gives_the_same_trees_on_any_number_of_threads(make_log: MakeLog, threads: int) -> None:
+    log, few = forgetful(make_log, users=80), replace(SMALL, trees=5)
+    first, again = taught(log, few)[0], taught(log, replace(few, threads=threads))[0]
+    trees = [each.trees.split("\nparameters:")[0] for each in (first, again)]  # which tell the threads
+    assert trees[0] == trees[1]
+
+
+def test_the_same_user_at_two_cut_offs_is_two_lists(make_log: MakeLog) -> None:
+    ranker, sources, context, task = taught(forgetful(make_log))
+    one = SMALL.lesson(sources, context, task.take(np.array([5])))
+    other = SMALL.lesson(sources, context, task.take(np.arange(100)))
+    assert SMALL.fit([one, replace(one), other]).names == ranker.names
+
+
+def test_other_features_than_it_was_taught_are_refused(make_log: MakeLog) -> None:
+    ranker, sources, context, task = taught(forgetful(make_log, users=40))
+    pairs = candidates({"own": sources["own"]}, task.users, 5)
+    with pytest.raises(ValueError, match="the same sources"):
+        ranker.order(pairs, context)
+
+
+def test_without_anybody_held_out_all_trees_are_grown() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(200, 2)).astype(np.float32)
+    lesson = Lesson(rows, ("a", "b"), np.repeat(np.arange(4), 50) * 5, (rows[:, 0] > 1).astype(np.float32))
+    ranker = replace(SMALL, trees=5).fit([lesson])
+    assert ranker.trees.count("Tree=") == 5
+
+
+def test_equal_scores_become_the_next_smaller_ones_and_stay_above_0() -> None:
+    half = np.float16
+    tiny = np.finfo(half).smallest_subnormal
+    scores = np.array([[1, 1, 1, 0.5, 0], [tiny, tiny, tiny, 0, 0], [3, 2, 1, 0.5, 0.25]], half)
+    found = descending(scores)
+    assert found[0].tolist() == [1, np.nextafter(half(1), half(0)), 1 - 2 * 2**-11, 0.5, 0]
+    assert found[1].tolist() == [3 * tiny, 2 * tiny, tiny, 0, 0]
+    assert found[2].tolist() == scores[2].tolist()

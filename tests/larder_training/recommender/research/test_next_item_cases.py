@@ -1,0 +1,118 @@
+"""Next-item evaluation: cases by hand, ranks against a full sort, ties that no number wins, and the served formula."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from tests.larder_training.recommender.conftest import _log
+from tests.larder_training.recommender.models.test_models import material, toy
+
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.models.base import ItemToItem
+from larder_training.recommender.models.co_visitation import CoVisitation
+from larder_training.recommender.models.popularity import Popularity
+from larder_training.recommender.research.markov import Markov
+from larder_training.recommender.research.next_item_cases import (
+    Cases,
+    every_next,
+    leave_one_out,
+    next_item_values,
+    ranks,
+)
+from larder_training.recommender.research.session_ensemble import SessionFormula, Transitions, blend_tables
+
+
+def two_users() -> Log:
+    rows = [("ann", item, t, "view") for t, item in enumerate("abcd")] + [
+        ("bob", "a", 9, "pay"),
+        ("bob", "b", 10, "view"),
+    ]
+    return _log(rows)
+
+
+def test_leave_one_out_knows_all_before_and_trains_on_neither_of_the_last_two() -> None:
+    split = leave_one_out(two_users())
+    assert split.validation.target.tolist() == [2]  # ann's c; bob is too short to be asked for
+    assert split.test.target.tolist() == [3]
+    assert split.validation.recent(0.5).toarray().tolist() == [[0.5, 1, 0, 0]]
+    assert split.test.recent(0.5).toarray().tolist() == [[0.25, 0.5, 1, 0]]
+    assert split.test.last_two().tolist() == [[1, 2]]
+    assert sorted(zip(split.train.user.tolist(), split.train.item.tolist(), strict=True)) == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    ]
+
+
+def test_every_next_asks_for_each_event_but_the_first_of_a_sequence() -> None:
+    cases = every_next(two_users())
+    assert cases.target.tolist() == [1, 2, 3, 1]
+    assert cases.last_two().tolist() == [[-1, 0], [0, 1], [1, 2], [-1, 0]]
+    late = every_next(two_users(), since=3)
+    assert late.target.tolist() == [3, 1]
+    assert late.recent(1.0).sum(axis=1).tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("hide", [False, True])
+@pytest.mark.parametrize("dense", [False, True])
+def test_ranks_are_those_of_a_full_sort(hide: bool, dense: bool) -> None:
+    cases = every_next(toy())
+    random = np.random.default_rng(2)
+    values = random.normal(size=(len(cases), cases.items)) * (random.random((len(cases), cases.items)) < 0.6)
+    values[np.arange(len(cases)), cases.target] += 1e-3  # nothing ties with the target
+    given = values if dense else sp.csr_array(values)
+    found = ranks(cases, lambda _: given, hide)
+    known = cases.recent(1.0).toarray() > 0
+    for case, target in enumerate(cases.target):
+        order = np.argsort(-np.where(known[case] & hide, -np.inf, values[case]), kind="stable")
+        if not (hide and known[case, target]):
+            assert order[found[case]] == target
+        else:
+            assert found[case] >= cases.items - known[case].sum()
+
+
+def test_ties_are_drawn_evenly_whatever_the_number_of_the_item() -> None:
+    # GIVEN a source that knows nothing, and targets that are all item 0
+    cases = Cases(10, np.zeros(4001, np.int64), np.zeros(4001, np.int64), np.zeros(4000, np.int64), np.arange(1, 4001))
+    found = ranks(cases, lambda some: sp.csr_array((len(some), 10)), hide_known=False)
+    # THEN each rank comes about as often
+    assert np.bincount(found, minlength=10).min() > 320
+    assert found.tobytes() == ranks(cases, lambda some: sp.csr_array((len(some), 10)), hide_known=False).tobytes()
+
+
+def test_metrics_of_known_ranks() -> None:
+    values = next_item_values(np.array([0, 1, 2, 10]), 3)
+    assert values["hit_rate@3"].tolist() == [1, 1, 1, 0]
+    assert np.allclose(values["mrr@3"], [1, 1 / 2, 1 / 3, 0])
+    assert np.allclose(values["ndcg@3"], [1, 1 / np.log2(3), 0.5, 0])
+
+
+def test_the_formula_for_many_sessions_is_the_formula_as_it_stands() -> None:
+    log = toy()
+    cases = every_next(log)
+    neighbours = CoVisitation(gaps=3).fit(material(log)).matrix
+    transitions = Markov().fit(material(log)).matrix
+    formula = SessionFormula(0.3, 1.1, 0.7, 0.9, 0.5, 0.8)
+    found = formula.scores(cases.recent, neighbours, transitions).toarray()
+    for case in range(0, len(cases), 7):
+        newest = cases.item[cases.start[case] : cases.end[case]][::-1].tolist()
+        assert np.allclose(found[case], formula.score_one(newest, neighbours.toarray(), transitions.toarray()))
+
+
+def test_blended_tables_are_of_one_scale_and_hold_nothing_below_0() -> None:
+    left = sp.csr_array(np.array([[0.0, 4.0, -9.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+    right = sp.csr_array(np.array([[0.0, 0.0, 30.0], [0.0, 0.0, 10.0], [20.0, 0.0, 0.0]]))
+    expected = np.array([[0, 4 / 3, 0], [2 / 3, 0, 0.25], [0.5, 0, 0]])  # bests: (4 + 2) / 2 and (30 + 10 + 20) / 3
+    assert np.allclose(blend_tables([(1.0, left), (0.5, right)], 3).toarray(), expected)
+    assert (np.diff(blend_tables([(1.0, left), (0.5, right)], 1).indptr) == 1).all()
+
+
+def test_transitions_blend_what_their_parts_find() -> None:
+    log = toy()
+    parts = ((1.0, CoVisitation()), (0.5, Markov()))
+    found = Transitions(parts).fit(material(log))
+    alone = [(weight, learner.fit(material(log)).matrix) for weight, learner in parts]
+    assert isinstance(found, ItemToItem)
+    assert np.array_equal(found.matrix.toarray(), blend_tables(alone, 100).toarray())
+    with pytest.raises(TypeError, match="no item-to-item table"):
+        Transitions(((1.0, Popularity()),)).fit(material(log))

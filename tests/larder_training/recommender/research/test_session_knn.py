@@ -1,0 +1,31 @@
+"""Session neighbours against sums by hand."""
+
+import numpy as np
+from tests.larder_training.recommender.conftest import _log
+from tests.larder_training.recommender.models.test_models import material
+
+from larder_training.recommender.research.session_knn import SessionNeighbours
+
+
+def test_the_nearest_others_vote_by_shared_recent_and_rare_items() -> None:
+    # GIVEN three users; ann shares b with bob, a and b with cid
+    rows = [
+        (user, item, t, "x")
+        for user, text in (("ann", "ab"), ("bob", "bc"), ("cid", "abd"))
+        for t, item in enumerate(text)
+    ]
+    rare_a, rare_b = np.log(4 / 3), np.log(4 / 4)
+    bob = rare_b / np.sqrt(2)
+    cid = (0.5 * rare_a + rare_b) / np.sqrt(3)
+    found = SessionNeighbours(history_decay=0.5).fit(material(_log(rows))).scores(np.array([0]))
+    assert np.allclose(found[0], [cid, bob + cid, bob, cid])
+
+
+def test_only_the_nearest_vote() -> None:
+    rows = [
+        (user, item, t, "x")
+        for user, text in (("ann", "a"), ("bob", "ab"), ("cid", "acde"), ("dan", "f"))
+        for t, item in enumerate(text)
+    ]
+    found = SessionNeighbours(neighbours=1).fit(material(_log(rows))).scores(np.array([0]))[0]
+    assert (found > 0).tolist() == [True, True, False, False, False, False]  # bob's shorter history is nearer

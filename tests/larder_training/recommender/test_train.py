@@ -1,0 +1,301 @@
+"""A whole training on the demo shop: what it writes, that it is served as measured, and that it can be repeated."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from larder.errors import InvalidRequest
+from larder.recommender import RECOMMEND, Query, read_query
+from larder.release.manifest import Manifest, parse
+from larder.release.serving import RecommenderServing
+from larder.tables import EMPTY, KeyedTable, MappedFile
+from larder_training.datasets.synthetic_shop import ShopFiles
+from larder_training.numerics.topk import Rows
+from larder_training.recommender.artifacts.golden_requests import open_tables
+from larder_training.recommender.artifacts.tables import with_history, write_tables
+from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.interactions import read_interactions
+from larder_training.recommender.ensemble.fitted import fit
+from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.evaluation.serving_formula import Served, lists
+from larder_training.recommender.models.segment_popularity import segment_users
+from larder_training.recommender.splits.tasks import next_items, rest_of_session
+from larder_training.recommender.splits.time_split import known_users
+from larder_training.recommender.train import train
+from larder_training.reporting.progress import Progress
+
+QUIET = Progress(quiet=True)
+TABLES = ("items", "neighbours", "users", "segments", "probes")
+
+
+@pytest.fixture(scope="session")
+def manifest(release: Path) -> Manifest:
+    return parse((release / "manifest.json").read_bytes())
+
+
+def serving_of(manifest: Manifest) -> RecommenderServing:
+    assert isinstance(manifest.serving, RecommenderServing)
+    return manifest.serving
+
+
+def test_the_release_is_whole(release: Path, manifest: Manifest) -> None:
+    tables = {*serving_of(manifest).files, "probes.safetensors"}
+    assert {f"{name}.safetensors" for name in TABLES} <= tables
+    files = tables | {"report.html", "metrics.json", "trials.jsonl"}
+    assert set(manifest.files) == files
+    assert {path.name for path in release.iterdir()} == files | {"manifest.json"}
+    assert [path.name for path in release.parent.iterdir()] == [release.name]
+
+
+def test_the_manifest_says_how_it_came_about(manifest: Manifest) -> None:
+    evaluation, training = manifest.evaluation, manifest.training
+    split = evaluation["split"]
+    assert isinstance(split, dict)
+    assert split["train"][1] == split["validation"][0] < split["test"][0] == split["validation"][1]
+    assert {"choices", "trials", "data", "seed", "versions", "seconds"} <= set(training)
+    data = training["data"]
+    assert isinstance(data, dict)
+    assert data["users"] > 300
+    assert len(data["inputs"]["interactions"]["sha256"]) == 64
+
+
+def test_it_beats_popularity_with_certainty(manifest: Manifest) -> None:
+    """THEN the intervals of the paired differences of recall@20 and NDCG@20 lie above 0."""
+    baselines = manifest.evaluation["baselines"]
+    assert isinstance(baselines, dict)
+    for baseline in ("popularity", "recent_popularity"):
+        for metric in ("recall@20", "ndcg@20"):
+            assert baselines[baseline][metric]["difference"]["interval"][0] > 0
+
+
+def test_sessions_make_answers_better(manifest: Manifest) -> None:
+    sessions = manifest.evaluation["sessions"]
+    assert isinstance(sessions, dict)
+    assert sessions["baselines"]["without_the_session"]["ndcg@20"]["difference"]["interval"][0] > 0
+
+
+def test_metrics_have_the_names_of_amazon_personalize_too(release: Path) -> None:
+    metrics = json.loads((release / "metrics.json").read_bytes())
+    assert metrics["personalize"]["mean_reciprocal_rank_at_25"] == metrics["metrics"]["mrr@25"]["mean"]
+    assert (
+        metrics["personalize"]["normalized_discounted_cumulative_gain_at_10"] == metrics["metrics"]["ndcg@10"]["mean"]
+    )
+    assert 0 < metrics["personalize"]["coverage"] <= 1
+
+
+def test_the_report_stands_alone(release: Path) -> None:
+    page = (release / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 3
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+    assert "recent popularity" in page
+    assert "CITY=Berlin" in page
+
+
+def test_probes_hold_what_the_tables_answer(release: Path, manifest: Manifest) -> None:
+    probes = load_file(release / "probes.safetensors")
+    requests, answers = ([json.loads(text) for text in _strings(probes, name)] for name in ("request", "answer"))
+    assert len(requests) >= 20
+    recommender = open_tables(release, serving_of(manifest))
+    assert [recommender.recommend(read_query(each, RECOMMEND)).ids() for each in requests] == answers
+    assert all(len(answer) == request["n"] for request, answer in zip(requests, answers, strict=True))
+    assert {"user", "session", "item", "profile"} <= {name for request in requests for name in request}
+
+
+def _strings(tensors: dict[str, NDArray[np.uint8]], name: str) -> list[bytes]:
+    data, ends = tensors[f"{name}.bytes"].tobytes(), tensors[f"{name}.offsets"].tolist()
+    return [data[start:end] for start, end in pairwise(ends)]
+
+
+def test_the_users_table_has_the_documented_size(manifest: Manifest) -> None:
+    users = serving_of(manifest).users
+    assert users is not None
+    # head_bytes holds the header and the index.
+    assert manifest.files["users.safetensors"].bytes == users.head_bytes + users.rows * (8 + 6 * users.width)
+    assert users.rows == 400
+
+
+def test_a_user_with_a_profile_but_no_event_gets_what_is_popular_in_his_segment(
+    release: Path, manifest: Manifest, shop: ShopFiles
+) -> None:
+    log, _ = read_interactions(shop.interactions)
+    idle = sorted({f"u{n:04d}" for n in range(400)} - set(log.users))
+    assert idle
+    recommender = open_tables(release, serving_of(manifest))
+    answers = {user: recommender.recommend(Query(user=user, n=10)) for user in idle}
+    assert all(answer.items[0].because and answer.items[0].because.source == "user" for answer in answers.values())
+    everybody = recommender.recommend(Query(n=10)).ids()
+    assert any(answer.ids() != everybody for answer in answers.values())
+
+
+def test_segments_differ_by_what_their_users_like(release: Path, manifest: Manifest) -> None:
+    serving = serving_of(manifest)
+    segments = KeyedTable.open(MappedFile(release / "segments.safetensors"), serving.segments)
+    women, men = segments.lookup("GENDER=F"), segments.lookup("GENDER=M")
+    assert women is not None
+    assert men is not None
+    assert women.items[:20] != men.items[:20]
+    assert women.scores[0] == 1.0
+    assert len(women.items) == 120
+
+
+def test_served_answers_are_what_was_measured(shop: ShopFiles, tmp_path: Path) -> None:
+    """THEN the serving code, asked one by one, gives the very lists that the metrics are computed from."""
+    log, _ = read_interactions(shop.interactions)
+    middle = int(np.quantile(log.time, 0.8))
+    history, period = log.between(0, middle), log.between(middle, log.end)
+    choices = replace(Choices(), half_life_days=20.0, session_weight=3.0, segment_weight=0.1, repeat=0.3)
+    for each in (choices, replace(choices, repeats=False)):
+        fitted = fit(history, middle, each)
+        segments = segment_users(known_users(history), None, None)
+        serving = write_tables(tmp_path, history, fitted, {}, segments, ([], np.zeros(0, np.int64)), {})
+        recommender = open_tables(tmp_path, serving)
+        for task in (next_items(history, period), rest_of_session(period, each.session_length)):
+            served = Served.of(fitted, np.arange(len(log.users)))
+            expected = lists(served, each, task, 25)
+            for user, session, items in zip(task.users, task.sessions, expected, strict=True):
+                ids = tuple(log.items[item] for item in reversed(session))
+                answer = recommender.recommend(Query(user=log.users[user], session=ids, n=25))
+                assert answer.ids() == [log.items[item] for item in items]
+
+
+def test_where_repeats_are_not_allowed_nobody_s_row_has_what_he_had(shop: ShopFiles) -> None:
+    log, _ = read_interactions(shop.interactions)
+    fitted = fit(log, log.end, replace(Choices(), repeats=False))
+    seen = fitted.seen.toarray()
+    rows = fitted.user_rows()
+    assert not any(seen[user, item] for user, items in enumerate(rows.items) for item in items if item != EMPTY)
+    again = fit(log, log.end, replace(Choices(), repeat=1.0)).user_rows()
+    assert np.mean([seen[user, items[0]] for user, items in enumerate(again.items) if items[0] != EMPTY]) > 0.5
+
+
+def test_recent_items_follow_the_recommendations(small_log: Log) -> None:
+    recommended = Rows.empty(3, 2)
+    recommended.items[0] = [3, 4]
+    recommended.scores[0] = [0.5, 0.25]
+    recommended.items[1, 0] = 0
+    recommended.scores[1, 0] = 0.5
+    rows = with_history(recommended, small_log, 3)
+    assert rows.items.tolist() == [[3, 4, 2, 1, 0], [0, 2, 1, EMPTY, EMPTY], [3, EMPTY, EMPTY, EMPTY, EMPTY]]
+    assert rows.scores[0].tolist() == [0.5, 0.25, 0, 0, 0]
+
+
+def test_the_same_input_and_seed_give_the_same_bytes(
+    options: RecommenderOptions, release: Path, tmp_path: Path
+) -> None:
+    """GIVEN another process, another hash seed and another number of threads."""
+    script = (
+        "import sys; from dataclasses import replace; from datetime import datetime, UTC; from pathlib import Path;"
+        "from larder_training.recommender.config.options import RecommenderOptions;"
+        "from larder_training.recommender.train import train; from larder_training.reporting.progress import Progress;"
+        "a = [Path(each) for each in sys.argv[1:]];"
+        "created = datetime(2026,1,2,3,4,5,tzinfo=UTC);"
+        "o = RecommenderOptions(a[0], 'shop', items=a[1], users=a[2], out=a[3], created=created, minutes=None,"
+        "  without=('low_rank', 'als', 'bpr', 'user_neighbours'));"
+        "train(o, Progress(quiet=True))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    paths = [str(path) for path in (options.interactions, options.items, options.users, tmp_path)]
+    subprocess.run([sys.executable, "-c", script, *paths], check=True, env=environment)  # noqa: S603  # our own script
+    (again,) = tmp_path.iterdir()
+    for name in sorted(path.name for path in release.iterdir() if path.name != "manifest.json"):
+        assert (release / name).read_bytes() == (again / name).read_bytes(), name
+    assert again.name == release.name
+
+
+def test_an_interrupted_training_leaves_nothing(options: RecommenderOptions, tmp_path: Path) -> None:
+    out = tmp_path / "releases"
+    script = "from larder_training.cli.train_recommender import command; command()"
+    arguments = ["--interactions", str(options.interactions), "--model", "shop", "--out", str(out), "--trials", "1"]
+    command = [sys.executable, "-c", script, *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)  # noqa: S603  # our own script
+    try:
+        deadline = time.monotonic() + 60
+        while not list(out.glob(".training-*/*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    finally:
+        process.kill()
+        process.communicate()
+    # The signal may have come a moment too late; a release is then whole.
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+    if process.returncode == 0:
+        assert [(path / "manifest.json").is_file() for path in out.iterdir()] == [True]
+    else:
+        assert list(out.iterdir()) == []
+
+
+def test_a_log_without_a_test_period_is_trained_and_says_that_nothing_was_measured(tmp_path: Path) -> None:
+    """GIVEN eight events in all: nobody has any before and after the cut-off."""
+    lines = [f"u{n % 4},i{n % 3},{n * 1000}" for n in range(8)]
+    (tmp_path / "log.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + "\n".join(lines), encoding="utf-8")
+    folder = train(RecommenderOptions(tmp_path / "log.csv", "tiny", out=tmp_path / "out"), QUIET)
+    manifest = parse((folder / "manifest.json").read_bytes())
+    recommender = open_tables(folder, serving_of(manifest))
+    assert len(recommender.recommend(Query(user="u1")).ids()) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "message"),
+    [
+        ("u,a,1\nu,b,2\n", {}, "fewer than two users"),
+        ("u,a,1\nv,a,2\n", {}, "fewer than two users or two items"),
+        (
+            "u,a,1\nv,b,2\n",
+            {"event_weights": {"buy": 1.0}},
+            "no event has the type 'buy': the log's types are interaction",
+        ),
+        ("u,a,1\nv,b,2\n", {"event_thresholds": {"buy": 1.0}}, "no event has the type 'buy'"),
+        ("u,a,1\nv,b,2\n", {"model": "Shop!"}, "is no model name"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(
+    tmp_path: Path, text: str, values: dict[str, object], message: str
+) -> None:
+    (tmp_path / "log.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + text, encoding="utf-8")
+    options = RecommenderOptions(tmp_path / "log.csv", **{"model": "m", "out": tmp_path / "out", **values})  # type: ignore[arg-type]  # real fields
+    with pytest.raises(InvalidRequest, match=message):
+        train(options, QUIET)
+    assert not (tmp_path / "out").exists()
+
+
+def test_events_below_their_threshold_or_without_weight_are_left_out(shop: ShopFiles, tmp_path: Path) -> None:
+    options = RecommenderOptions(
+        shop.interactions,
+        "shop",
+        out=tmp_path,
+        event_weights={"view": 0.0, "click": 1.0},
+        event_thresholds={"review": 4.0},
+        repeats="never",
+        ranker="never",
+        half_life_days=30,
+    )
+    training = parse((train(options, QUIET) / "manifest.json").read_bytes()).training
+    log, _ = read_interactions(shop.interactions)
+    names = np.array(log.events)[log.event]
+    left_out = int(((names == "view") | ((names == "review") & ~(log.value >= 4))).sum())
+    assert left_out > 0
+    data, choices = training["data"], training["choices"]
+    assert isinstance(data, dict)
+    assert isinstance(choices, dict)
+    assert data["audit"]["below_threshold"] == left_out
+    assert data["event_types"]["view"] == 0
+    assert choices["repeats"] is False
+    assert choices["half_life_days"] == 30
+    trials = training["trials"]
+    assert isinstance(trials, dict)
+    assert {"half_life_days", "event_weights"}.isdisjoint(trial["choice"] for trial in trials["kept"])

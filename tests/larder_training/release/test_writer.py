@@ -1,0 +1,65 @@
+"""A release folder appears whole, under a name that its content decides, or not at all."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from larder.errors import InvalidManifest
+from larder.release import manifest as manifests
+from larder.release.manifest import Manifest
+from larder.release.serving import ClassifierServing
+from larder_training.release.writer import provenance, write_release
+
+WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def write(parent: Path, told: Manifest, content: bytes, files: dict[str, Path | bytes] | None = None) -> Path:
+    return write_release(
+        parent,
+        model=told.model,
+        kind=told.kind,
+        serving=told.serving,
+        files={"model.onnx": content} if files is None else files,
+        evaluation={"accuracy": 0.5},
+        training=provenance(7),
+        structure={},
+        created=WHEN,
+    )
+
+
+def test_the_manifest_describes_the_files(tmp_path: Path, classifier_manifest: Manifest) -> None:
+    (tmp_path / "big").write_bytes(b"12345")
+    folder = write(tmp_path / "out", classifier_manifest, b"", {"model.onnx": b"abc", "report.html": tmp_path / "big"})
+    read = manifests.parse((folder / "manifest.json").read_bytes())
+    assert folder.name == read.release
+    assert read.release.startswith("20260102t030405z-")
+    assert read.created == "2026-01-02T03:04:05Z"
+    assert {name: entry.bytes for name, entry in read.files.items()} == {"model.onnx": 3, "report.html": 5}
+    assert read.files["model.onnx"].sha256 == sha256(b"abc").hexdigest()
+    assert read.training["seed"] == 7
+    assert (folder / "report.html").read_bytes() == b"12345"
+
+
+def test_the_name_follows_the_content(tmp_path: Path, classifier_manifest: Manifest) -> None:
+    one, same, other = (
+        write(tmp_path / str(n), classifier_manifest, data) for n, data in enumerate((b"a", b"a", b"b"))
+    )
+    assert one.name == same.name != other.name
+
+
+def test_the_name_follows_what_serving_needs_too(tmp_path: Path, classifier_manifest: Manifest) -> None:
+    serving = classifier_manifest.serving
+    assert isinstance(serving, ClassifierServing)
+    stricter = replace(classifier_manifest, serving=replace(serving, thresholds=(0.9, 0.9)))
+    assert write(tmp_path, classifier_manifest, b"a").name != write(tmp_path, stricter, b"a").name
+
+
+def test_nothing_is_left_of_a_release_that_is_not_valid(tmp_path: Path, classifier_manifest: Manifest) -> None:
+    with pytest.raises(InvalidManifest):
+        write(tmp_path, replace(classifier_manifest, model="../x"), b"a")
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path, classifier_manifest, b"", {"model.onnx": tmp_path / "missing"})
+    assert list(tmp_path.iterdir()) == []

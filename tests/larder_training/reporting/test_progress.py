@@ -1,0 +1,23 @@
+"""Progress goes to the log where there is no terminal, and nowhere when quiet."""
+
+import logging
+
+import pytest
+
+from larder_training.reporting.progress import Progress
+
+
+def test_lines_go_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "larder"), Progress().task("Reading", 10) as advance:
+        advance(4)
+        advance(6)
+    assert caplog.messages == ["Reading: 10 of 10"]
+
+
+def test_quiet_says_nothing(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(quiet=True)
+    with caplog.at_level(logging.INFO, "larder"), progress.task("Reading", 1) as advance:
+        advance(1)
+    progress.say("done")
+    assert caplog.messages == []
+    assert capsys.readouterr() == ("", "")

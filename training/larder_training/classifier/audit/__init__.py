@@ -1,0 +1,1 @@
+"""Audits of labelled images: label errors, copies, rare classes."""

@@ -1,0 +1,185 @@
+"""Looks through the photos before anything is learnt: what is broken, double, rare, or probably labelled wrong.
+
+An audit tells; it changes nothing. Only what cannot be used is left out of a training, and ``scan`` and ``split`` do
+that.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import numpy as np
+
+from larder_training.classifier.audit.label_errors import disagreement
+from larder_training.classifier.data.manifests import Photo
+from larder_training.classifier.data.scan import Checked, Scan
+from larder_training.classifier.data.splits import FEW, MIN_GROUPS
+from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.cache import FeatureCache
+from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.onnx.graph import to_bytes
+from larder_training.reporting.progress import Progress
+
+UNEVEN: Final = 5.0  # the largest class over the smallest, from which balance is worth a word
+NAMED: Final = 1000  # entries of a list in a document; counts are always whole
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A photo whose label looks wrong.
+
+    ``confidence`` is what models that had not seen the photo give its label, ``proposed`` the label that they would
+    give, with ``proposed_confidence``.
+    """
+
+    photo: Checked
+    confidence: float
+    proposed: str
+    proposed_confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """A class: its usable photos, how many different pictures they are, and how many of its labels look wrong."""
+
+    label: str
+    photos: int
+    different: int
+    suspects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was found. ``judged`` photos were asked for wrong labels; classes of a single picture cannot be."""
+
+    scan: Scan
+    classes: tuple[ClassCount, ...]
+    doubles: tuple[tuple[Checked, ...], ...]
+    suspects: tuple[Suspect, ...]
+    judged: int
+
+    @property
+    def torn(self) -> tuple[tuple[Checked, ...], ...]:
+        """The groups of near-duplicates that have more than one label."""
+        return tuple(members for members in self.doubles if len({one.photo.label for one in members}) > 1)
+
+    @property
+    def tiny(self) -> tuple[ClassCount, ...]:
+        """The classes with few different photos."""
+        return tuple(one for one in self.classes if one.different < FEW)
+
+    @property
+    def imbalance(self) -> float | None:
+        """The largest class's photos over the smallest's; None where a class has none."""
+        counts = sorted(one.photos for one in self.classes)
+        return counts[-1] / counts[0] if counts and counts[0] else None
+
+    def describe(self) -> str:
+        """The findings in one line, for the log."""
+        said = [f"{len(self.suspects)} labels look wrong"]
+        if self.torn:
+            said.append(f"{len(self.torn)} groups of near-duplicates have several labels")
+        if self.tiny:
+            named = ", ".join(one.label for one in self.tiny[:5]) + (", ..." if len(self.tiny) > 5 else "")
+            said.append(f"{len(self.tiny)} classes have under {FEW} different photos ({named})")
+        if self.imbalance is None or self.imbalance >= UNEVEN:
+            said.append("the classes are of very different size")
+        return f"Audit of {len(self.scan.photos)} photos: {'; '.join(said)}"
+
+    def document(self) -> dict[str, object]:
+        """JSON-ready: every count, and the first ``NAMED`` names of each list."""
+        scan = self.scan
+        return {
+            "photos": len(scan.photos),
+            "classes": {
+                one.label: {"photos": one.photos, "different": one.different, "suspects": one.suspects}
+                for one in self.classes
+            },
+            "tiny_classes": [one.label for one in self.tiny],
+            "imbalance": None if self.imbalance is None else round(self.imbalance, 2),
+            "bad": _listed(len(scan.bad), ({"file": photo.name, "reason": reason} for photo, reason in scan.bad)),
+            "copies": _listed(len(scan.copies), map(_name, scan.copies)),
+            "conflicting": _listed(len(scan.conflicts), map(_name, scan.conflicts)),
+            "near_duplicates": _listed(scan.near_duplicates, map(_names, self.doubles)),
+            "near_duplicates_of_other_labels": _listed(len(self.torn), map(_names, self.torn)),
+            "suspects": {"judged": self.judged, **_listed(len(self.suspects), map(_told, self.suspects))},
+        }
+
+
+def audit(scan: Scan, features: Features, *, cache: FeatureCache | None, seed: int, progress: Progress) -> Audit:
+    """Judges the photos that ``scan`` kept; wrong labels are looked for in the features of the photos as served.
+
+    With a ``cache``, what a training of the same photos and features computes next is found there.
+    """
+    counts = Counter(checked.photo.label for checked in scan.photos)
+    groups: defaultdict[str, set[int]] = defaultdict(set)
+    sizes = Counter(checked.group for checked in scan.photos)
+    members: defaultdict[int, list[Checked]] = defaultdict(list)
+    for checked in scan.photos:
+        groups[checked.photo.label].add(checked.group)
+        if sizes[checked.group] > 1:
+            members[checked.group].append(checked)
+    judged = [checked for checked in scan.photos if len(groups[checked.photo.label]) > 1]
+    suspects = _suspects(judged, features, cache, seed, progress)
+    wrong = Counter(suspect.photo.photo.label for suspect in suspects)
+    left_out = (photo.label for photo in (*(photo for photo, _ in scan.bad), *scan.copies, *scan.conflicts))
+    classes = [
+        ClassCount(label, counts[label], len(groups[label]), wrong[label]) for label in sorted({*counts, *left_out})
+    ]
+    doubles = tuple(tuple(alike) for alike in members.values())
+    return Audit(scan, tuple(classes), doubles, tuple(suspects), len(judged))
+
+
+def too_small(found: Audit) -> tuple[ClassCount, ...]:
+    """The classes that a training refuses."""
+    return tuple(one for one in found.classes if one.different < MIN_GROUPS)
+
+
+def _suspects(
+    photos: Sequence[Checked], features: Features, cache: FeatureCache | None, seed: int, progress: Progress
+) -> list[Suspect]:
+    names, labels = np.unique([checked.photo.label for checked in photos], return_inverse=True)
+    if len(names) < 2:
+        return []
+    rows = embed(
+        to_bytes(features.model),
+        plain(photos, features.image),
+        outputs=features.outputs,
+        optimise=True,
+        cache=cache,
+        title="Features for the audit",
+        progress=progress,
+    )[:, : features.dimensions]
+    groups = np.array([checked.group for checked in photos])
+    found = disagreement(rows, labels.astype(np.int64), groups, seed=seed, progress=progress)
+    suspects = []
+    for position in found.suspects:
+        likely = found.probabilities[position]
+        best = int(likely.argmax())
+        own, other = float(likely[labels[position]]), float(likely[best])
+        suspects.append(Suspect(photos[position], round(own, 6), str(names[best]), round(other, 6)))
+    return suspects
+
+
+def _listed(count: int, entries: Iterable[object]) -> dict[str, object]:
+    return {"count": count, "first": list(islice(entries, NAMED))}
+
+
+def _name(photo: Photo) -> str:
+    return photo.name
+
+
+def _names(members: Iterable[Checked]) -> list[Mapping[str, str]]:
+    return [{"file": checked.photo.name, "label": checked.photo.label} for checked in members]
+
+
+def _told(suspect: Suspect) -> Mapping[str, object]:
+    return {
+        "file": suspect.photo.photo.name,
+        "label": suspect.photo.photo.label,
+        "confidence": suspect.confidence,
+        "proposed": suspect.proposed,
+        "proposed_confidence": suspect.proposed_confidence,
+    }

@@ -1,0 +1,1 @@
+"""Options of a classifier's training, checked before any data is read."""

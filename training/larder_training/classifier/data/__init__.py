@@ -1,0 +1,1 @@
+"""Labelled images: manifests, validation of files, near-duplicates, splits and side columns."""

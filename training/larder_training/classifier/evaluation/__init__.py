@@ -1,0 +1,1 @@
+"""Evaluation of a release, and of its OOD detector on held-out classes."""

@@ -1,0 +1,120 @@
+"""Measures any classifier release on photos that it has not seen, through its own graph and decoding."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder.errors import InvalidRequest
+from larder.release.serving import ClassifierServing
+from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.scan import Checked, scan
+from larder_training.classifier.data.side_columns import encode
+from larder_training.classifier.features.extract import extract, plain
+from larder_training.classifier.metrics.classification import separation, summary
+from larder_training.classifier.onnx.graph import Floats
+from larder_training.release.writer import read_classifier
+from larder_training.reporting.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a graph says of photos: ``probabilities`` ``[N, C]`` and ``novelty`` ``[N]``, in the photos' order."""
+
+    probabilities: Floats
+    novelty: Floats
+
+
+def ask(
+    model: bytes, photos: Sequence[Checked], serving: ClassifierServing, *, title: str, progress: Progress
+) -> Answers:
+    """Runs a release's graph over photos that decode, and what their manifest says of them."""
+    if not photos:
+        return Answers(np.empty((0, len(serving.labels)), np.float32), np.empty(0, np.float32))
+    probabilities, novelty = extract(
+        model,
+        ("probabilities", "novelty"),
+        plain(photos, serving.image),
+        len(photos),
+        side=encode(serving.side, photos) if serving.side else None,
+        title=title,
+        progress=progress,
+    )
+    return Answers(probabilities, novelty)
+
+
+def numbers(photos: Sequence[Checked], labels: Sequence[str]) -> NDArray[np.int64]:
+    """The position of each photo's label."""
+    position = {label: number for number, label in enumerate(labels)}
+    return np.array([position[checked.photo.label] for checked in photos], np.int64)
+
+
+def evaluate(
+    release: Path, images: Path | str, *, label_attribute: str | None = None, progress: Progress | None = None
+) -> dict[str, object]:
+    """Measures the release in a folder on labelled photos.
+
+    Args:
+        release: the folder that a training wrote.
+        images: a folder of class folders or a manifest, as ``dataset.read_dataset`` reads.
+        label_attribute: as there.
+        progress: told of each step; None is quiet.
+
+    Returns:
+        JSON-ready: ``metrics.summary`` over the photos whose label the release knows, with the model's and the
+        release's names, ``bad_files``, ``unknown`` (how often known and foreign photos are flagged as unknown, and
+        how well novelty tells them apart), and ``foreign_labels``, the photos by label that the release was never
+        taught.
+
+    Raises:
+        InvalidRequest: nothing to measure, or no such release.
+        InvalidManifest: the release's manifest is broken.
+    """
+    progress = progress or Progress(quiet=True)
+    manifest, serving = read_classifier(release, "give --interactions in place of --images.")
+    checked = scan(read_dataset(images, label_attribute), progress)
+    known = [photo for photo in checked.photos if photo.photo.label in serving.labels]
+    foreign = [photo for photo in checked.photos if photo.photo.label not in serving.labels]
+    if not known:
+        raise InvalidRequest(
+            f"None of the {len(checked.photos)} photos has a label of this release ({', '.join(serving.labels[:10])}). "
+            "Give photos labelled with them."
+        )
+    model = (release / serving.file).read_bytes()
+    answers = ask(model, known, serving, title="Evaluating", progress=progress)
+    strangers = ask(model, foreign, serving, title="Evaluating foreign photos", progress=progress)
+    return {
+        "model": manifest.model,
+        "release": manifest.release,
+        **summary(answers.probabilities, numbers(known, serving.labels), serving.labels),
+        "unknown": {
+            "threshold": serving.novelty_threshold,
+            "known_flagged": _flagged(answers.novelty, serving),
+            "foreign_flagged": _flagged(strangers.novelty, serving),
+            "auroc": separation(answers.novelty, strangers.novelty) if foreign else None,
+        },
+        "foreign_labels": dict(sorted(Counter(photo.photo.label for photo in foreign).items())),
+        **_side_told(serving, known),
+        "bad_files": [{"file": photo.name, "reason": reason} for photo, reason in checked.bad],
+        "copies": len(checked.copies),
+        "conflicting": [photo.name for photo in checked.conflicts],
+        "data_fingerprint": checked.fingerprint(),
+    }
+
+
+def _side_told(serving: ClassifierServing, photos: Sequence[Checked]) -> dict[str, object]:
+    """For a release with side information: the share of the photos that say something in each of its columns."""
+    told = {
+        column.name: sum(column.name in checked.photo.side for checked in photos) / len(photos)
+        for column in serving.side
+    }
+    return {"side": told} if told else {}
+
+
+def _flagged(novelty: Floats, serving: ClassifierServing) -> float | None:
+    if serving.novelty_threshold is None or not len(novelty):
+        return None
+    return float((novelty > serving.novelty_threshold).mean())

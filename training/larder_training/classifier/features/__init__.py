@@ -1,0 +1,1 @@
+"""Feature extraction: backbones, augmented views and the feature cache."""

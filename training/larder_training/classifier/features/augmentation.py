@@ -1,0 +1,113 @@
+"""Changed copies of a training photo: another crop and scale, a small turn, other light and colour, a mirror image.
+
+Everything is drawn from the seed, the copy's number and the file's digest, so neither order nor threads matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from larder.release.serving import ImageSpec
+
+Pixels = NDArray[np.uint8]
+Name = Literal["none", "weak", "medium", "strong"]
+NAMES: Final[tuple[Name, ...]] = get_args(Name)
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """How far a copy may differ from its photo.
+
+    ``smallest_crop`` is the share of the photo's side that a crop keeps at least; a crop keeps its proportions up to
+    ``stretch``. ``turn`` is in degrees, either way. Brightness, contrast and saturation change by up to the share
+    ``light``, each colour channel by up to the share ``tint``.
+    """
+
+    smallest_crop: float
+    stretch: float
+    turn: float
+    light: float
+    tint: float
+
+
+STRENGTHS: Final[Mapping[str, Strength]] = {
+    "weak": Strength(0.85, 0.0, 4, 0.1, 0.0),
+    "medium": Strength(0.7, 0.05, 8, 0.2, 0.05),
+    "strong": Strength(0.5, 0.15, 15, 0.4, 0.1),
+}
+# Where a copy's crop lies in what it may leave out: the centre and the corners in turn, from a place that is drawn.
+_PLACES: Final = ((0.0, 0.0), (-0.5, -0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5))
+_JITTER: Final = 0.25  # either way around such a place, as a share of what the crop leaves out
+
+
+def describe(name: Name, copies: int, *, flip: bool) -> dict[str, object]:
+    """The hyperparameters, for the manifest."""
+    drawn: dict[str, object] = asdict(STRENGTHS[name]) if name in STRENGTHS else {}
+    return {"strength": name, "copies": copies if name in STRENGTHS else 0, "flip": flip, **drawn}
+
+
+def with_margin(spec: ImageSpec) -> ImageSpec:
+    """The specification of the whole box that ``spec`` cuts its centre from, at the same scale."""
+    return replace(spec, width=round(spec.width / spec.crop), height=round(spec.height / spec.crop), crop=1.0)
+
+
+def change(whole: Pixels, spec: ImageSpec, name: Name, *, copy: int, seed: int, digest: str) -> Pixels:
+    """One copy: uint8 ``[height, width, 3]``.
+
+    Args:
+        whole: the photo decoded to ``with_margin(spec)``.
+        spec: the size of the copy.
+        name: a strength but "none".
+        copy: the copy's number; the copies of a photo share their crops out between the centre and the corners.
+        seed: of the training.
+        digest: SHA-256 of the photo's file, in hexadecimal.
+    """
+    photo = int(digest[:16], 16)
+    random = np.random.default_rng([seed, copy, photo])
+    place = _PLACES[(photo + copy) % len(_PLACES)]
+    return _light(_view(whole, spec, STRENGTHS[name], place, random), STRENGTHS[name], random)
+
+
+def _view(
+    whole: Pixels, spec: ImageSpec, strength: Strength, place: tuple[float, float], random: np.random.Generator
+) -> Pixels:
+    """Crop, turn and scale in one resampling, by the matrix that maps the copy's pixels to the photo's."""
+    height, width = whole.shape[:2]
+    pad = max(height, width) // 4 + 1  # a turned crop reaches over the edge: repeat the edge there
+    padded = np.pad(whole, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
+    share = random.uniform(strength.smallest_crop, 1.0)
+    turn = np.deg2rad(random.uniform(-strength.turn, strength.turn))
+    stretch = np.exp(random.uniform(-strength.stretch, strength.stretch))
+    across = share * stretch * width / spec.width
+    down = share / stretch * height / spec.height
+    centre_x, centre_y = (
+        pad + side / 2 + np.clip(at + random.uniform(-_JITTER, _JITTER), -0.5, 0.5) * (1 - share) * side
+        for at, side in zip(place, (width, height), strict=True)
+    )
+    a, b = np.cos(turn) * across, -np.sin(turn) * down
+    d, e = np.sin(turn) * across, np.cos(turn) * down
+    offset_x = centre_x - a * spec.width / 2 - b * spec.height / 2
+    offset_y = centre_y - d * spec.width / 2 - e * spec.height / 2
+    image = Image.fromarray(padded).transform(
+        (spec.width, spec.height),
+        Image.Transform.AFFINE,
+        (a, b, offset_x, d, e, offset_y),
+        resample=Image.Resampling.BILINEAR,
+    )
+    return np.asarray(image)
+
+
+def _light(pixels: Pixels, strength: Strength, random: np.random.Generator) -> Pixels:
+    brightness, contrast, saturation = random.uniform(1 - strength.light, 1 + strength.light, 3)
+    tint = random.uniform(1 - strength.tint, 1 + strength.tint, 3).astype(np.float32)
+    colours = pixels.astype(np.float32)
+    grey = colours @ np.array([0.299, 0.587, 0.114], np.float32)
+    colours = grey[..., None] + np.float32(saturation) * (colours - grey[..., None])
+    mean = grey.mean()
+    colours = (mean + np.float32(contrast) * (colours - mean)) * (np.float32(brightness) * tint)
+    lit: Pixels = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    return lit

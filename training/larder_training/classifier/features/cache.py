@@ -1,0 +1,176 @@
+"""Rows of features on disk, found again by what they were made from.
+
+A folder holds one sub-folder an origin (graph, image specification, package versions; ``origin``), and that holds
+shards, which processes share (``shards``). The key of a row is a SHA-256 over photo and view.
+"""
+
+import json
+import platform
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder.release.serving import ImageSpec
+from larder_training.classifier.features.shards import KEY, KEY_BYTES, Shard, Writer, open_shards
+
+FOLDER: Final = Path(".larder/cache/features")
+MAX_BYTES: Final = 4 * 2**30
+FORMAT: Final = 1  # raised when rows of the same origin would come out otherwise: decoding, views, this layout
+
+_PACKAGES: Final = ("onnxruntime", "numpy", "pillow")
+
+Floats = NDArray[np.float32]
+
+
+def origin(graph: bytes, output: str, image: ImageSpec, *, optimised: bool) -> dict[str, object]:
+    """What decides a row beside its photo and view; the processor is named, for its kernels round in their own way."""
+    return {
+        "format": FORMAT,
+        "graph": sha256(graph).hexdigest(),
+        "output": output,
+        "optimised": optimised,
+        "image": asdict(image),
+        "versions": {name: version(name) for name in _PACKAGES},
+        "processor": _processor(),
+    }
+
+
+def key(*parts: str) -> bytes:
+    """The key of a row: photo's digest, view's parameters."""
+    return sha256("\n".join(parts).encode()).digest()[:KEY_BYTES]
+
+
+@lru_cache(maxsize=1)
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("ascii", "replace").splitlines():
+            if line.startswith(("flags", "Features")):
+                return f"{platform.machine()} {sha256(line.encode()).hexdigest()[:16]}"
+    return f"{platform.machine()} {platform.processor()}"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCache:
+    """Rows of features under ``folder``, at most ``max_bytes`` of them: the shards that were used last stay.
+
+    What cannot be written (a full disk) is not kept, and nothing else happens: a cache never ends a training.
+    """
+
+    folder: Path = FOLDER
+    max_bytes: int = MAX_BYTES
+
+    @contextmanager
+    def rows(self, about: Mapping[str, object], width: int) -> Iterator["Rows"]:
+        """Opens the rows ``[width]`` of one origin, for any number of threads."""
+        text = json.dumps({**about, "width": width}, sort_keys=True, indent=1)
+        place = self.folder / sha256(text.encode()).hexdigest()[:32]
+        writable = _prepare(place, text)
+        opened = Rows(place, width, writable, self.evict)
+        try:
+            yield opened
+        finally:
+            opened.close()
+            self.evict()
+
+    def evict(self) -> None:
+        """Deletes the shards that were not used for longest, until the others fit."""
+        shards = []
+        for keys in self.folder.glob("*/*.keys"):
+            with suppress(OSError):
+                size = keys.stat().st_size + keys.with_suffix(".rows").stat().st_size
+                shards.append((keys.stat().st_mtime_ns, size, keys))
+        total = sum(size for _, size, _ in shards)
+        for _, size, keys in sorted(shards):
+            if total <= self.max_bytes:
+                break
+            total -= size
+            for path in (keys, keys.with_suffix(".rows")):
+                path.unlink(missing_ok=True)
+
+
+def _prepare(place: Path, text: str) -> bool:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        about = place / "about.json"
+        if not about.exists():
+            about.write_text(text)
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one origin, as they were found on opening; ``append`` adds to the disk, not to what is found."""
+
+    place: Path
+    width: int
+    writable: bool
+    make_room: Callable[[], None]
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _shards: list[Shard] = field(init=False)
+    _keys: NDArray[np.bytes_] = field(init=False)
+    _places: NDArray[np.int64] = field(init=False)  # shard * 2^32 + row, in the order of _keys
+    _writer: Writer | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._shards = list(open_shards(self.place, 4 * self.width))
+        keys = [shard.entries["key"] for shard in self._shards]
+        places = [(number << 32) + np.arange(len(shard.entries)) for number, shard in enumerate(self._shards)]
+        found = np.concatenate([np.empty(0, KEY), *keys])
+        order = np.argsort(found, kind="stable")
+        self._keys = found[order]
+        self._places = np.concatenate([np.empty(0, np.int64), *places])[order]
+
+    def read(self, keys: Sequence[bytes]) -> list[Floats | None]:
+        """The row of each key, or None where there is none or the disk damaged it."""
+        if not len(self._keys):
+            return [None] * len(keys)
+        positions = np.searchsorted(self._keys, np.array(keys, KEY))
+        return [self._at(int(position), wanted) for position, wanted in zip(positions, keys, strict=True)]
+
+    def _at(self, position: int, wanted: bytes) -> Floats | None:
+        # numpy hands "S" out without the zeros at its end
+        if position == len(self._keys) or self._keys[position].ljust(KEY_BYTES, b"\0") != wanted:
+            return None
+        number, row = divmod(int(self._places[position]), 2**32)
+        data = self._shards[number].read(row)
+        return None if data is None else np.frombuffer(data, np.float32)
+
+    def append(self, keys: Iterable[bytes], rows: Iterable[Floats]) -> None:
+        """Writes rows ``[width]`` to the disk; whoever opens the origin later finds them."""
+        with self._lock:
+            if self.writable:
+                self._append(keys, rows)
+
+    def _append(self, keys: Iterable[bytes], rows: Iterable[Floats]) -> None:
+        try:
+            for one, row in zip(keys, rows, strict=True):
+                if self._writer is None or self._writer.full:
+                    self._end_writing()
+                    self.make_room()
+                    self._writer = Writer.begin(self.place, 4 * self.width)
+                self._writer.write(one, np.ascontiguousarray(row, np.float32).tobytes())
+        except OSError:
+            self.writable = False
+
+    def close(self) -> None:
+        """Ends the writing, and notes which shards were of use."""
+        self._end_writing()
+        for shard in self._shards:
+            shard.close()
+        self._shards = []
+
+    def _end_writing(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

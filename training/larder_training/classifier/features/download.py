@@ -1,0 +1,78 @@
+"""Fetches a backbone from a URL into a cache, and says which bytes came."""
+
+import os
+import shutil
+import tempfile
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, urldefrag, urlsplit
+from urllib.request import Request, urlopen
+
+from larder.errors import InvalidRequest
+from larder_training.reporting.progress import Progress
+
+MAX_BYTES: Final = 2**30
+TIMEOUT: Final = 60.0  # seconds without a byte
+_PIECE: Final = 2**20
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/larder/backbones``, or the same under ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "larder" / "backbones"
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in lower-case hex."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def locate(backbone: str, progress: Progress) -> tuple[Path, dict[str, object]]:
+    """The file of a backbone given by path or URL, and its description for the manifest.
+
+    A URL may end in ``#sha256=HEX``; other bytes are then refused. What was fetched once is not fetched again.
+    Raises InvalidRequest where it cannot be had.
+    """
+    scheme = urlsplit(backbone).scheme
+    if len(scheme) < 2:  # a path, maybe with a drive letter
+        path = Path(backbone)
+        if not path.is_file():
+            raise InvalidRequest(f"There is no backbone {path.name!r}. Check the path.")
+        return path, {"file": path.name, "sha256": digest(path)}
+    if scheme not in {"http", "https"}:
+        raise InvalidRequest(f"A backbone cannot be fetched by {scheme}. Give a path, or an http or https URL.")
+    url, fragment = urldefrag(backbone)
+    path = cache_folder() / sha256(url.encode()).hexdigest()[:16] / (Path(urlsplit(url).path).name or "backbone.onnx")
+    if not path.exists():
+        _fetch(url, path, progress)
+    found = digest(path)
+    wanted = parse_qs(fragment).get("sha256", [found])[0].lower()
+    if found != wanted:
+        path.unlink()
+        raise InvalidRequest(f"The backbone's SHA-256 is {found}, not {wanted}. Check the URL and the digest.")
+    progress.say(f"Backbone {url}: SHA-256 {found}")
+    return path, {"url": url, "sha256": found}
+
+
+def _fetch(url: str, path: Path, progress: Progress) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    request = Request(url, headers={"User-Agent": "larder"})  # noqa: S310 - locate() let only http and https through
+    scratch = Path(tempfile.mkdtemp(prefix=".fetching-", dir=path.parent))
+    try:
+        with urlopen(request, timeout=TIMEOUT) as reply, (scratch / "file").open("wb") as file:  # noqa: S310 - as above
+            total = int(reply.headers.get("Content-Length") or 0)
+            with progress.task(f"Fetching {path.name}", total) as advance:
+                while piece := reply.read(_PIECE):
+                    file.write(piece)
+                    advance(len(piece))
+                    if file.tell() > MAX_BYTES:
+                        raise InvalidRequest(f"The backbone has more than {MAX_BYTES} bytes. Give a smaller one.")
+            if total and file.tell() != total:
+                raise InvalidRequest(f"{file.tell()} of the backbone's {total} bytes came. Try again.")
+        (scratch / "file").rename(path)
+    except OSError as error:
+        raise InvalidRequest(f"The backbone cannot be fetched from {url}: {error}. Check the URL.") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

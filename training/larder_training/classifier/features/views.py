@@ -1,0 +1,84 @@
+"""What a graph is shown of each photo: as it is served, mirrored, or changed; each view has its key in the cache."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder.classifier.image_decoding import decode
+from larder.errors import InvalidRequest
+from larder.release.serving import ImageSpec
+from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.features import augmentation, cache
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A photo as it is served where ``strength`` is "none", else its changed copy of that number."""
+
+    strength: augmentation.Name = "none"
+    copy: int = 0
+    mirrored: bool = False
+
+
+PLAIN: Final = View()
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The same views of each photo. ``views(i)`` are those of photo i, uint8 ``[len(wanted), H, W, 3]``."""
+
+    photos: Sequence[Checked]
+    image: ImageSpec
+    wanted: tuple[View, ...] = (PLAIN,)
+    seed: int = 0
+
+    def __call__(self, position: int) -> Pixels:
+        """All views of one photo."""
+        return self.load(position, range(len(self.wanted)))
+
+    def load(self, position: int, numbers: Sequence[int]) -> Pixels:
+        """The views of these numbers of one photo; its file is decoded at most twice."""
+        checked = self.photos[position]
+        data = _read(checked)
+        plain = whole = None
+        made = np.empty((len(numbers), self.image.height, self.image.width, 3), np.uint8)
+        for slot, number in enumerate(numbers):
+            view = self.wanted[number]
+            if view.strength == "none":
+                plain = shown = decode(data, self.image) if plain is None else plain
+            else:
+                whole = decode(data, augmentation.with_margin(self.image)) if whole is None else whole
+                shown = augmentation.change(
+                    whole, self.image, view.strength, copy=view.copy, seed=self.seed, digest=checked.digest
+                )
+            made[slot] = shown[:, ::-1] if view.mirrored else shown
+        return made
+
+    def keys(self, position: int) -> list[bytes]:
+        """The cache's key of each view of one photo: what the view is made from, with every number that it takes."""
+        digest = self.photos[position].digest
+        return [cache.key(digest, self._parameters(view)) for view in self.wanted]
+
+    def _parameters(self, view: View) -> str:
+        if view.strength == "none":
+            return f"plain {view.mirrored}"
+        return f"{asdict(augmentation.STRENGTHS[view.strength])} {view.copy} {view.mirrored} {self.seed}"
+
+
+def plain(photos: Sequence[Checked], image: ImageSpec) -> Views:
+    """Each photo as it is served."""
+    return Views(photos, image)
+
+
+def _read(checked: Checked) -> bytes:
+    try:
+        return checked.photo.path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(
+            f"{checked.photo.name} went away during the training. Put it back and start again."
+        ) from error

@@ -1,0 +1,1 @@
+"""The final fit and the export of the graph that a release serves."""

@@ -1,0 +1,85 @@
+"""The score of ``novelty.Novelty`` as a part of an ONNX graph."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from larder_training.classifier.ood.detector import LEAST_LENGTH, Novelty
+
+Floats = NDArray[np.float32]
+
+
+def constants(novelty: Novelty) -> dict[str, Floats]:
+    """The tensors that ``nodes`` reads."""
+    kinds = novelty.kinds * np.float32(novelty.weight)
+    beside = {
+        "novelty.usual": novelty.usual,
+        "novelty.scale": novelty.scale * np.float32(novelty.weight),
+        "novelty.kinds": 2 * kinds,
+        "novelty.kind_lengths": -(kinds**2).sum(axis=0),
+    }
+    return {
+        "novelty.middle": novelty.middle,
+        "novelty.directions": novelty.directions,
+        "novelty.axes": novelty.axes,
+        "novelty.least": np.array(LEAST_LENGTH**2, np.float32),
+        "novelty.one": np.array(1, np.float32),
+        **(beside if novelty.weight else {}),
+    }
+
+
+def nodes(novelty: Novelty, opset: int, middle: str) -> Iterable[onnx.NodeProto]:
+    """From ``embedding`` ``[N, D]`` and ``middle`` ``[N, M]`` to ``novelty`` ``[N]``, in standard operators."""
+    yield helper.make_node("Abs", ["embedding"], ["novelty.sizes"])
+    yield helper.make_node("Sign", ["embedding"], ["novelty.signs"])
+    yield helper.make_node("Sqrt", ["novelty.sizes"], ["novelty.roots"])
+    yield helper.make_node("Mul", ["novelty.signs", "novelty.roots"], ["novelty.signed_roots"])
+    yield helper.make_node("LpNormalization", ["novelty.signed_roots"], ["novelty.unit"], axis=1, p=2)
+    yield helper.make_node("Sub", ["novelty.unit", "novelty.middle"], ["novelty.away"])
+    yield helper.make_node("MatMul", ["novelty.away", "novelty.axes"], ["novelty.along"])
+    yield from _sum_of_squares("novelty.away", "novelty.whole")
+    yield from _sum_of_squares("novelty.along", "novelty.part")
+    yield helper.make_node("Sub", ["novelty.whole", "novelty.part"], ["novelty.rest"])
+    yield helper.make_node("Max", ["novelty.rest", "novelty.least"], ["novelty.square"])  # rounding, and u = m
+    yield helper.make_node("Sqrt", ["novelty.square"], ["novelty.length"])
+    yield helper.make_node("MatMul", ["novelty.away", "novelty.directions"], ["novelty.all"])
+    yield from _largest(opset, "novelty.all", "novelty.best")
+    yield helper.make_node("Div", ["novelty.best", "novelty.length"], ["novelty.cosine"])
+    yield helper.make_node("Sub", ["novelty.one", "novelty.cosine"], ["novelty.signed"])
+    by_class = "novelty.by_class" if novelty.weight else "novelty"
+    yield helper.make_node("Relu", ["novelty.signed"], [by_class])  # rounding may leave it a little below 0
+    if novelty.weight:
+        yield from _beside(opset, middle)
+        yield helper.make_node("Add", [by_class, "novelty.beside"], ["novelty"])
+
+
+def _beside(opset: int, middle: str) -> Iterable[onnx.NodeProto]:
+    """The second distance, times its weight: ``|scaled|**2 - max(2 scaled . kind - |kind|**2)`` under the root."""
+    yield helper.make_node("Sub", [middle, "novelty.usual"], ["novelty.unusual"])
+    yield helper.make_node("Mul", ["novelty.unusual", "novelty.scale"], ["novelty.scaled"])
+    yield from _sum_of_squares("novelty.scaled", "novelty.far")
+    yield helper.make_node("Gemm", ["novelty.scaled", "novelty.kinds", "novelty.kind_lengths"], ["novelty.nearness"])
+    yield from _largest(opset, "novelty.nearness", "novelty.nearest")
+    yield helper.make_node("Sub", ["novelty.far", "novelty.nearest"], ["novelty.beside_signed"])
+    yield helper.make_node("Relu", ["novelty.beside_signed"], ["novelty.beside_square"])  # rounding
+    yield helper.make_node("Sqrt", ["novelty.beside_square"], ["novelty.beside"])
+
+
+def _largest(opset: int, name: str, result: str) -> Iterable[onnx.NodeProto]:
+    """Of each row."""
+    if opset < 18:  # from then on the axes are an input
+        yield helper.make_node("ReduceMax", [name], [result], axes=[1], keepdims=0)
+    else:
+        axis = numpy_helper.from_array(np.array([1], np.int64), "axis")
+        yield helper.make_node("Constant", [], [f"{result}.axis"], value=axis)
+        yield helper.make_node("ReduceMax", [name, f"{result}.axis"], [result], keepdims=0)
+
+
+def _sum_of_squares(name: str, result: str) -> Iterable[onnx.NodeProto]:
+    axis = numpy_helper.from_array(np.array([1], np.int64), "axis")
+    yield helper.make_node("Mul", [name, name], [f"{result}.squares"])
+    yield helper.make_node("Constant", [], [f"{result}.axis"], value=axis)
+    yield helper.make_node("ReduceSum", [f"{result}.squares", f"{result}.axis"], [result], keepdims=0)

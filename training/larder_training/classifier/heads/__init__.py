@@ -1,0 +1,1 @@
+"""Classification heads on fixed features, and the search for their hyperparameters."""

@@ -1,0 +1,134 @@
+"""One way to fit a head: its regularisation, class weights and, where it has one, its hidden layer."""
+
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder_training.classifier.heads.mlp import MAX_EPOCHS, Network, Optimiser, Rows, Schooling, school
+from larder_training.classifier.heads.scaler import Lessons
+from larder_training.classifier.heads.softmax_regression import Linear, fit_linear, nothing
+from larder_training.classifier.onnx.graph import Floats
+
+Weighting = Literal["none", "balanced"]
+Fitted = Linear | Network
+FAMILIES: Final = ("l2", "l1", "elastic", "hidden")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """``l2`` and ``l1`` are strengths as in ``linear`` (with a hidden layer: ``l2`` is the weight decay).
+
+    ``balanced`` weights make every class count alike while learning. ``units`` is the size of the hidden layer, 0 for
+    none; ``optimiser``, ``rate`` and ``dropout`` count for it alone. ``customised`` recipes start from the parent's
+    head and pull towards it.
+    """
+
+    l2: float = 0.0
+    l1: float = 0.0
+    weighting: Weighting = "none"
+    units: int = 0
+    optimiser: Optimiser | None = None
+    rate: float = 0.0
+    dropout: float = 0.0
+    customised: bool = False
+
+    @property
+    def family(self) -> str:
+        """``hidden``, or the linear head's kind of regularisation."""
+        if self.units:
+            return "hidden"
+        return "elastic" if self.l1 and self.l2 else "l1" if self.l1 else "l2"
+
+    @property
+    def complexity(self) -> tuple[float, ...]:
+        """Less is simpler: no hidden layer, one strength of regularisation, no class weights, from the parent."""
+        return (
+            self.units,
+            FAMILIES.index(self.family),
+            self.weighting != "none",
+            not self.customised,
+        )
+
+    def describe(self) -> dict[str, object]:
+        """What is set, for the manifest and ``trials.jsonl``."""
+        unset = {"weighting": "none", "customised": False}
+        return {
+            "family": self.family,
+            **{name: value for name, value in asdict(self).items() if value and value != unset.get(name)},
+        }
+
+    def __str__(self) -> str:
+        parts = [f"hidden layer of {self.units}, {self.optimiser}" if self.units else f"linear, {self.family}"]
+        parts += [f"{name} {value:g}" for name, value in (("L2", self.l2), ("L1", self.l1)) if value]
+        if self.weighting != "none":
+            parts.append("classes balanced")
+        if self.customised:
+            parts.append("from the parent")
+        return ", ".join(parts)
+
+
+def row_weights(labels: NDArray[np.int64], classes: int, weighting: Weighting) -> Floats:
+    """``[N]`` of mean 1: all 1, or such that each class that occurs weighs the same in sum."""
+    if weighting == "none":
+        return np.ones(len(labels), np.float32)
+    counts = np.bincount(labels, minlength=classes)
+    weights: Floats = (len(labels) / np.count_nonzero(counts) / np.maximum(counts, 1)).astype(np.float32)
+    return weights[labels]
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Standardised features ``[N, D]``, in memory or streamed, and labels ``[N]`` of 0..classes-1."""
+
+    features: Lessons
+    labels: NDArray[np.int64]
+    classes: int
+
+
+def fit_recipe(
+    recipe: Recipe,
+    lesson: Lesson,
+    *,
+    parent: Fitted | None,
+    seed: int,
+    start: Linear | None = None,
+    stop: NDArray[np.bool_] | None = None,
+    epochs: int = MAX_EPOCHS,
+    rough: bool = False,
+) -> tuple[Fitted, int]:
+    """Fits a head on standardised features; returns it and its number of epochs (0 for a linear one).
+
+    Args:
+        recipe: how.
+        lesson: what is learnt from.
+        parent: the parent's head for these features and labels; only ``customised`` recipes use it.
+        seed: decides a hidden layer's start and batches.
+        start: where a linear fit may begin, to be quicker.
+        stop: rows that a hidden layer does not learn from, but stops by (early stopping). None: all ``epochs``.
+        epochs: passes over the rows at most.
+        rough: a linear fit may stop a little earlier, where it is only judged.
+    """
+    weights = row_weights(lesson.labels, lesson.classes, recipe.weighting)
+    parent = parent if recipe.customised else None
+    if not recipe.units:
+        centre = parent if isinstance(parent, Linear) else nothing(lesson.features.shape[1], lesson.classes)
+        fitted = fit_linear(
+            lesson.features,
+            lesson.labels,
+            weights,
+            l2=recipe.l2,
+            l1=recipe.l1,
+            centre=centre,
+            start=start,
+            rough=rough,
+        )
+        return fitted, 0
+    optimiser = recipe.optimiser or "adam"
+    schooling = Schooling(recipe.units, optimiser, recipe.rate, recipe.dropout, recipe.l2, seed)
+    rows, watch = Rows(lesson.features, lesson.labels, weights), None
+    if stop is not None:
+        rows, watch = rows.taken(np.flatnonzero(~stop)), rows.taken(np.flatnonzero(stop))
+    begun = parent if isinstance(parent, Network) else None
+    return school(rows, lesson.classes, schooling, epochs=epochs, parent=begun, watch=watch)

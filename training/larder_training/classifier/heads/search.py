@@ -1,0 +1,242 @@
+"""Looks for the head: which recipes are tried, in which order, and how each is judged by cross-validation.
+
+The order is fixed, and what is tried next depends on the losses so far alone. So the same number of trials is the same
+search, whatever stopped it: ``--trials`` or ``--minutes``.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from os import cpu_count
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.model_selection import StratifiedGroupKFold
+
+from larder_training.classifier.config.options import Limits
+from larder_training.classifier.heads.config import Fitted, Lesson, Recipe, Weighting, fit_recipe, row_weights
+from larder_training.classifier.heads.scaler import Lessons, Streamed
+from larder_training.classifier.heads.softmax_regression import Linear
+from larder_training.classifier.heads.trials import Search, Trial
+from larder_training.classifier.metrics import calibration
+from larder_training.classifier.onnx.graph import Floats
+from larder_training.reporting.progress import Progress
+
+# lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong first, so that each fit starts from a simpler one.
+STRENGTHS: Final = (1.0, 0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001, 0.000316, 0.0001)
+SPARSE: Final = (0.00316, 0.001)  # of L1
+ELASTIC: Final = ((0.01, 0.001), (0.00316, 0.000316))  # of L2 and of L1
+HIDDEN: Final = (
+    Recipe(l2=0.01, units=128, optimiser="adam", rate=0.001, dropout=0.5),
+    Recipe(l2=0.01, units=256, optimiser="adam", rate=0.001, dropout=0.5),
+    Recipe(l2=0.001, units=128, optimiser="sgd", rate=0.03, dropout=0.5),
+)
+PATIENCE: Final = 2  # weaker strengths tried after the best one so far
+MAX_ROWS: Final = 12_000  # the recipe is chosen on about so many rows at most; the head itself learns from all
+IMBALANCE: Final = 2.0  # largest class to smallest, from which on class weights are tried and each class counts alike
+HIDDEN_GROUPS: Final = 5  # of the smallest class: fewer leave nothing to stop early by
+LEAST_LIKELIHOOD: Final = 1e-9  # one photo that is wrong beyond doubt must not decide alone
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Standardised features ``[N, D]``, in memory or streamed, with labels, groups (never parted) and ``changed``
+    (never judged on).
+    """
+
+    features: Lessons
+    labels: Labels
+    groups: NDArray[np.int64]
+    changed: NDArray[np.bool_]
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return int(self.labels.max()) + 1
+
+    def fewest_groups(self) -> int:
+        """Of the class that has the fewest."""
+        return fewest_groups(self.labels, self.groups)
+
+    def imbalance(self) -> float:
+        """Rows of the largest class to rows of the smallest."""
+        counts = np.bincount(self.labels, minlength=self.classes)
+        return float(counts.max() / max(counts.min(), 1))
+
+    def some(self) -> "Examples":
+        """All rows, or those of ``sample``, in memory."""
+        if len(self.labels) <= MAX_ROWS and not isinstance(self.features, Streamed):
+            return self
+        return self.taken(sample(self.labels, self.groups))
+
+    def taken(self, rows: NDArray[np.int64]) -> "Examples":
+        """Only the rows of these numbers, in memory."""
+        return Examples(self.features[rows], self.labels[rows], self.groups[rows], self.changed[rows])
+
+
+def fewest_groups(labels: Labels, groups: NDArray[np.int64]) -> int:
+    """Of the class that has the fewest."""
+    return min(len(np.unique(groups[labels == label])) for label in range(int(labels.max()) + 1))
+
+
+def sample(labels: Labels, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of all rows, or of whole groups in a fixed shuffle up to about ``MAX_ROWS``, every class kept."""
+    if len(labels) <= MAX_ROWS:
+        return np.arange(len(labels))
+    names, positions = np.unique(groups, return_inverse=True)
+    rank = np.random.default_rng(0).permutation(len(names))[positions]
+    taken = rank < MAX_ROWS * len(names) / len(labels)
+    for label in range(int(labels.max()) + 1):  # a rare class keeps enough groups to be cut into folds
+        own = np.unique(rank[labels == label])[:20]
+        taken |= np.isin(rank, own)
+    return np.flatnonzero(taken)
+
+
+def search(
+    examples: Examples, limits: Limits, *, folds: int, seed: int, parent: "Parent | None", progress: Progress
+) -> Search:
+    """Tries recipes until the plan, the number of trials or the time is used up; at least one is tried."""
+    until = time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf
+    folds = min(folds, examples.fewest_groups())
+    examples = examples.some()
+    weightings = _weightings(limits, examples)
+    alike = "balanced" in weightings
+    judge = _Judge(examples, folds, seed, parent.head if parent else None, "balanced" if alike else "none")
+    trials: list[Trial] = []
+    hidden = limits.hidden and examples.fewest_groups() >= HIDDEN_GROUPS
+    out_of_time = False
+    with progress.task("Searching for the head", limits.trials) as advance:
+        for recipe in plan(trials, weightings, hidden=hidden, parent=parent.recipe if parent else None):
+            trials.append(judge.trial(len(trials) + 1, recipe))
+            advance(1)
+            out_of_time = time.monotonic() > until
+            if len(trials) >= limits.trials or out_of_time:
+                break
+    return Search(tuple(trials), folds, alike, out_of_time)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """An earlier release's head, on this training's standardised features and labels, and its recipe."""
+
+    head: Fitted
+    recipe: Recipe
+
+
+def _weightings(limits: Limits, examples: Examples) -> tuple[Weighting, ...]:
+    if limits.class_weights == "auto":
+        return ("none", "balanced") if examples.imbalance() >= IMBALANCE else ("none",)
+    return (limits.class_weights,)
+
+
+def plan(
+    trials: Sequence[Trial], weightings: Sequence[Weighting], *, hidden: bool, parent: Recipe | None
+) -> Iterator[Recipe]:
+    """The recipes in their order; ``trials`` grows by each one's result before the next is asked for."""
+    first = weightings[0]
+    if parent is not None:
+        yield replace(parent, customised=True)
+        if not parent.units:
+            yield from _path(trials, [Recipe(l2=l2, weighting=first, customised=True) for l2 in STRENGTHS])
+    yield from _path(trials, [Recipe(l2=l2, weighting=first) for l2 in STRENGTHS])
+    weighting = first
+    for other in weightings[1:]:
+        best = min(trials, key=lambda trial: trial.loss).recipe
+        at = min(range(len(STRENGTHS)), key=lambda position: abs(np.log(STRENGTHS[position] / best.l2)))
+        for l2 in STRENGTHS[max(at - 1, 0) : at + 2]:
+            yield Recipe(l2=l2, weighting=other)
+        weighting = min(trials, key=lambda trial: trial.loss).recipe.weighting
+    if hidden:
+        yield replace(HIDDEN[0], weighting=weighting)
+    yield from (Recipe(l2=l2, l1=l1, weighting=weighting) for l2, l1 in ELASTIC)
+    yield from (Recipe(l1=l1, weighting=weighting) for l1 in SPARSE)
+    if hidden:
+        yield from (replace(recipe, weighting=weighting) for recipe in HIDDEN[1:])
+
+
+def _path(trials: Sequence[Trial], recipes: Sequence[Recipe]) -> Iterator[Recipe]:
+    """Strong to weak, until ``PATIENCE`` in a row were no better."""
+    begun, worse = len(trials), 0
+    for recipe in recipes:
+        yield recipe
+        losses = [trial.loss for trial in trials[begun:]]
+        worse = 0 if losses[-1] <= min(losses) else worse + 1
+        if worse >= PATIENCE:
+            return
+
+
+@dataclass(slots=True)
+class _Fold:
+    """``learn`` and ``judge`` are row numbers; ``stop`` marks the learnt rows that early stopping watches."""
+
+    learn: NDArray[np.int64]
+    judge: NDArray[np.int64]
+    stop: NDArray[np.bool_]
+    last: dict[tuple[str, bool], Linear] = field(default_factory=dict)  # where the next linear fit begins
+
+
+class _Judge:
+    """Cross-validates recipes on folds that stay the same."""
+
+    def __init__(self, examples: Examples, folds: int, seed: int, parent: Fitted | None, weighting: Weighting) -> None:
+        self._examples, self._seed, self._parent = examples, seed, parent
+        # Unshuffled: the folds then follow from the groups alone.
+        cuts = StratifiedGroupKFold(folds).split(examples.labels, examples.labels, examples.groups)
+        self._folds = [self._fold(learn, judge) for learn, judge in cuts]
+        self._judged = np.concatenate([fold.judge for fold in self._folds])
+        self._weights = row_weights(examples.labels[self._judged], examples.classes, weighting)
+        sizes = np.cumsum([len(fold.judge) for fold in self._folds])[:-1]
+        self._parts = np.split(np.arange(len(self._judged)), sizes)
+
+    def _fold(self, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> _Fold:
+        labels, groups = self._examples.labels[learn], self._examples.groups[learn]
+        stop = np.zeros(len(learn), np.bool_)
+        cuts = max(min(5, fewest_groups(labels, groups)), 2)
+        watched = next(StratifiedGroupKFold(cuts).split(labels, labels, groups))[1]
+        stop[watched] = True
+        return _Fold(learn, judge[~self._examples.changed[judge]], stop)
+
+    def trial(self, number: int, recipe: Recipe) -> Trial:
+        """Fits the recipe on each fold, on all cores, and judges it on the photos held out."""
+        logits, epochs = self._asked(recipe)
+        labels = self._examples.labels[self._judged]
+        temperature = calibration.temperature(logits, labels)
+        likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
+        losses = -np.maximum(likelihood, np.log(LEAST_LIKELIHOOD))
+        by_fold = [float(np.average(losses[part], weights=self._weights[part])) for part in self._parts]
+        return Trial(
+            number,
+            recipe,
+            float(np.average(losses, weights=self._weights)),
+            float(np.std(by_fold, ddof=1) / np.sqrt(len(by_fold))),
+            float((logits.argmax(axis=1) == labels).mean()),
+            tuple(by_fold),
+            temperature,
+            max(1, round(float(np.median(epochs)))) if recipe.units else 0,
+        )
+
+    def _asked(self, recipe: Recipe) -> tuple[Floats, list[int]]:
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            found = list(pool.map(self._logits, self._folds, repeat(recipe)))
+        return np.concatenate([part for part, _ in found]), [epochs for _, epochs in found]
+
+    def _logits(self, fold: _Fold, recipe: Recipe) -> tuple[Floats, int]:
+        examples, family = self._examples, (recipe.family, recipe.customised)
+        fitted, epochs = fit_recipe(
+            recipe,
+            Lesson(examples.features[fold.learn], examples.labels[fold.learn], examples.classes),
+            parent=self._parent,
+            seed=self._seed,
+            start=fold.last.get(family),
+            stop=fold.stop if recipe.units else None,
+            rough=True,
+        )
+        if isinstance(fitted, Linear):
+            fold.last[family] = fitted
+        return fitted.logits(examples.features[fold.judge]), epochs

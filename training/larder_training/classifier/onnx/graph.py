@@ -1,0 +1,197 @@
+"""ONNX graphs as values: optimising, canonical names, putting the head on, and what a graph is made of.
+
+A graph goes out as the same bytes whenever it holds the same things: onnxruntime's optimiser names and orders by
+chance (hash tables, counters), so ``canonical`` renames and sorts everything it wrote.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import onnx
+import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from larder_training.classifier.fitting import ood_onnx
+from larder_training.classifier.ood.detector import Novelty
+
+OPSET: Final = 17
+OUTPUTS: Final = ("probabilities", "embedding", "novelty")
+MIDDLE: Final = "middle"  # the output of a feature graph that makes means of middle layers too
+HEAD_INPUTS: Final = "head.inputs"  # a tensor that the head reads in place of ``features``, where a graph makes it
+_NAMES: Final = ("image", "features", *OUTPUTS)
+
+# It quantises what the quantiser left in float on purpose, and to 8 bits that saturate without VNNI.
+_REQUANTISING: Final = ["WeightBiasQuantization"]
+
+Level = Literal["basic", "extended"]
+Floats = NDArray[np.float32]
+
+
+def session(model: bytes, *, optimise: bool = False) -> ort.InferenceSession:
+    """Opens a graph on one thread, as a Lambda does: a sum then never depends on the number of cores.
+
+    ``optimise`` lets onnxruntime rearrange it for this machine; releases are optimised already.
+    """
+    options = _options()
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimise else level.ORT_DISABLE_ALL
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return options
+
+
+def optimise(model: onnx.ModelProto, level: Level) -> onnx.ModelProto:
+    """Runs onnxruntime's offline optimiser; ``canonical`` afterwards.
+
+    ``basic`` folds constants and batch normalisation and keeps to standard operators. ``extended`` fuses into
+    operators of onnxruntime that any CPU runs; the next level would lay weights out for this one.
+    """
+    options = _options()
+    levels = ort.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_BASIC if level == "basic" else levels.ORT_ENABLE_EXTENDED
+    with tempfile.TemporaryDirectory(prefix="larder-") as folder:
+        path = Path(folder) / "optimised.onnx"
+        options.optimized_model_filepath = str(path)
+        ort.InferenceSession(
+            model.SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=_REQUANTISING,
+        )
+        return canonical(onnx.load(path))
+
+
+def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with names by position, constants in the order of their use, and nothing that only comments."""
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    fixed = {value.name for value in (*graph.input, *graph.output)}
+    names: dict[str, str] = {name: name for name in fixed} | {"": ""}
+    order: list[onnx.TensorProto] = []
+    for number, node in enumerate(graph.node):
+        for name in node.input:
+            if name in constants and name not in names:
+                names[name] = f"w{len(order)}"
+                order.append(constants[name])
+        for slot, name in enumerate(node.output):
+            names.setdefault(name, f"t{number}" if slot == 0 else f"t{number}.{slot}")
+    for number, node in enumerate(graph.node):
+        _rename(node, names, f"{number}.{node.op_type}")
+    for tensor in order:
+        tensor.name, tensor.doc_string = names[tensor.name], ""
+    made = helper.make_graph(graph.node, "larder", graph.input, graph.output, order)
+    used = {node.domain if node.domain != "ai.onnx" else "" for node in graph.node} | {""}
+    opsets = sorted((o for o in model.opset_import if o.domain in used), key=lambda opset: opset.domain)
+    return helper.make_model(made, opset_imports=opsets, ir_version=min(max(model.ir_version, 8), 10))
+
+
+def _rename(node: onnx.NodeProto, names: dict[str, str], name: str) -> None:
+    inputs, outputs = [names[i] for i in node.input], [names[o] for o in node.output]
+    del node.input[:], node.output[:]
+    node.input.extend(inputs)
+    node.output.extend(outputs)
+    node.name, node.doc_string = name, ""
+    attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
+    del node.attribute[:]
+    node.attribute.extend(attributes)
+
+
+def prune(model: onnx.ModelProto) -> None:
+    """Takes out every node that no output needs, and the constants that only those read."""
+    needed = {value.name for value in model.graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    constants = [tensor for tensor in model.graph.initializer if tensor.name in needed]
+    del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
+    model.graph.node.extend(reversed(kept))
+    model.graph.initializer.extend(constants)
+
+
+def to_bytes(model: onnx.ModelProto) -> bytes:
+    """The file's bytes; equal graphs give equal bytes."""
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def with_head(
+    model: onnx.ModelProto,
+    weights: Floats,
+    bias: Floats,
+    novelty: Novelty,
+    hidden: tuple[Floats, Floats] | None = None,
+) -> onnx.ModelProto:
+    """Puts the classifier on a graph that makes ``features`` ``[N, D]``, and maybe ``MIDDLE`` ``[N, M]``.
+
+    ``probabilities = softmax(features @ weights + bias)`` with weights ``[D, C]`` that hold standardisation and
+    temperature; ``embedding`` is the features at length 1; the output ``novelty`` is the score of ``novelty``. With
+    ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] +
+    hidden[1])`` in place of the features. Where the graph makes ``HEAD_INPUTS`` (``beside.Beside.join``), the head
+    reads those, and embedding and novelty still the features, novelty ``MIDDLE`` too where it learnt from it.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    constants = {"head.weights": weights, "head.bias": bias, **ood_onnx.constants(novelty)}
+    read = HEAD_INPUTS if any(HEAD_INPUTS in node.output for node in made.graph.node) else "features"
+    if hidden is not None:
+        constants |= {"hidden.weights": hidden[0], "hidden.bias": hidden[1]}
+        made.graph.node.extend(_hidden_nodes(read))
+    made.graph.initializer.extend(
+        numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
+    )
+    made.graph.node.extend(_head_nodes(read if hidden is None else "hidden.units"))
+    made.graph.node.extend(ood_onnx.nodes(novelty, _opset(made), MIDDLE))
+    del made.graph.output[:]
+    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(novelty.middle)], "novelty": ["N"]}
+    made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
+    onnx.checker.check_model(made)
+    return made
+
+
+def _hidden_nodes(read: str) -> Iterable[onnx.NodeProto]:
+    yield helper.make_node("Gemm", [read, "hidden.weights", "hidden.bias"], ["hidden.sums"])
+    yield helper.make_node("Relu", ["hidden.sums"], ["hidden.units"])
+
+
+def _head_nodes(read: str) -> Iterable[onnx.NodeProto]:
+    yield helper.make_node("Gemm", [read, "head.weights", "head.bias"], ["head.logits"])
+    yield helper.make_node("Softmax", ["head.logits"], ["probabilities"], axis=1)
+    yield helper.make_node("LpNormalization", ["features"], ["embedding"], axis=1, p=2)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next(int(opset.version) for opset in model.opset_import if opset.domain in {"", "ai.onnx"})
+
+
+def structure(model: onnx.ModelProto) -> dict[str, object]:
+    """What the graph is made of, for the manifest: inputs, outputs, operators with counts, number of parameters."""
+
+    def tensors(values: Iterable[onnx.ValueInfoProto]) -> list[dict[str, object]]:
+        return [
+            {
+                "name": value.name,
+                "type": TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower(),
+                "shape": [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
+            }
+            for value in values
+        ]
+
+    operators = Counter(f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.node)
+    return {
+        "opset": _opset(model),
+        "inputs": tensors(model.graph.input),
+        "outputs": tensors(model.graph.output),
+        "operators": dict(sorted(operators.items())),
+        "parameters": sum(int(np.prod(tensor.dims)) for tensor in model.graph.initializer),
+    }

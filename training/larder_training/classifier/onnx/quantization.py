@@ -1,0 +1,206 @@
+"""Static int8 quantisation of a feature graph, right on every CPU, with what does not bear it left in float.
+
+**Why 7-bit weights.** x86 CPUs without VNNI multiply unsigned activations with signed weights by ``vpmaddubsw``, which
+adds two products into 16 signed bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 does. So weights are cut to -64..64
+(``reduce_range``), and AVX2 gives the very bits that VNNI gives. Depthwise convolutions run in other kernels, which
+widen to 16 bits before they multiply: their weights keep all 8 bits, and with them most of the accuracy.
+"""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (  # type: ignore[import-untyped]  # ships no types
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from larder_training.classifier.onnx.graph import canonical, optimise, session, to_bytes
+from larder_training.reporting.progress import Progress
+
+OPERATORS: Final = (
+    *("Conv", "Gemm", "MatMul"),
+    *("Add", "Mul", "Concat", "Relu", "Clip", "AveragePool", "GlobalAveragePool", "MaxPool"),
+)
+WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
+LIMIT: Final = 64  # of a weight that vpmaddubsw may meet
+
+Pixels = NDArray[np.uint8]
+Judge = Callable[[onnx.ModelProto], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """``model`` is the int8 graph, or None where int8 loses too much; ``loss`` is what ``judge`` said of the last try.
+
+    ``float_nodes`` are those that were left in float.
+    """
+
+    model: onnx.ModelProto | None
+    loss: float
+    float_nodes: tuple[str, ...]
+
+
+def quantisable(model: onnx.ModelProto) -> int:
+    """How many weighted operators quantisation would change."""
+    return len(_weighted(model))
+
+
+def quantise(
+    model: onnx.ModelProto, calibration: Sequence[Pixels], judge: Judge, *, max_loss: float, progress: Progress
+) -> Quantised:
+    """Quantises a canonical graph ``image`` -> ``features``.
+
+    Args:
+        model: as ``graph.optimise(..., "basic")`` makes it.
+        calibration: training photos, each ``[1, H, W, 3]``, whose activations set the ranges.
+        judge: how much worse a quantised graph is than this one, as a share of held-out photos.
+        max_loss: where ``judge`` says more, the most sensitive operators are given back to float: one, two, four
+            ... up to half of them, and else all.
+        progress: told of what is done.
+    """
+    ranges = _Ranges(calibration)
+    made = _quantise(model, ranges, ())
+    loss = judge(made)
+    if loss <= max_loss:
+        return Quantised(made, loss, ())
+    progress.say(f"int8 loses {100 * loss:.2f} points: looking for the operators that cause it")
+    order = _by_sensitivity(model, calibration[:8], progress)
+    count = 1
+    while count <= len(order) // 2:
+        made = _quantise(model, ranges, order[:count])
+        loss = judge(made)
+        if loss <= max_loss:
+            return Quantised(made, loss, tuple(order[:count]))
+        count *= 2
+    return Quantised(None, loss, tuple(order))
+
+
+class _Ranges(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
+    """Feeds the calibration photos; onnxruntime asks until None, and once for each quantisation."""
+
+    def __init__(self, photos: Sequence[Pixels]) -> None:
+        self._photos = photos
+        self.rewind()
+
+    def rewind(self) -> None:
+        self._left: Iterator[Pixels] = iter(self._photos)
+
+    def get_next(self) -> dict[str, Pixels] | None:
+        photo = next(self._left, None)
+        return None if photo is None else {"image": photo}
+
+
+def _weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [
+        node for node in model.graph.node if node.op_type in WEIGHTED and any(name in constants for name in node.input)
+    ]
+
+
+def _normalisation(model: onnx.ModelProto) -> list[str]:
+    """The nodes between the 8-bit image and the first weighted one: they stay in float, exact."""
+    first = _weighted(model)[0].name
+    names = [node.name for node in model.graph.node]
+    return names[: names.index(first)]
+
+
+def _means(model: onnx.ModelProto) -> list[str]:
+    """The pools that no weighted operator comes after, and what lays their means out: they stay in float.
+
+    In 8 bits the thousand means that the head reads would share 256 steps; in float a mean of 49 places keeps what its
+    places say together.
+    """
+    weighted = {node.name for node in _weighted(model)}
+    needed: set[str] = set()  # by a weighted operator, at whatever distance
+    for node in reversed(model.graph.node):
+        if node.name in weighted or needed.intersection(node.output):
+            needed.update(node.input)
+    found, made = [], set[str]()
+    for node in model.graph.node:
+        pooled = node.op_type == "GlobalAveragePool" and not needed.intersection(node.output)
+        if pooled or made.intersection(node.input):
+            found.append(str(node.name))
+            made.update(node.output)
+    return found
+
+
+def _depthwise(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
+    """Full-range settings for the weights ``[C, 1, kh, kw]`` of convolutions with one group a channel."""
+    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    whole = {"quant_type": QuantType.QInt8, "symmetric": True, "reduce_range": False, "axis": 0}
+    return {
+        node.input[1]: [dict(whole)]
+        for node in _weighted(model)
+        if node.op_type == "Conv" and _groups(node) > 1 and _groups(node) == (shapes.get(node.input[1]) or [0])[0]
+    }
+
+
+def _groups(node: onnx.NodeProto) -> int:
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == "group"), 1)
+
+
+def _quantise(model: onnx.ModelProto, ranges: _Ranges, float_nodes: Sequence[str], only: str = "") -> onnx.ModelProto:
+    """U8S8 in QDQ format, weights by channel; optimised, since operators are quantised only where they fuse."""
+    ranges.rewind()
+    options: dict[str, Any] = {"TensorQuantOverrides": _depthwise(model)}
+    with tempfile.TemporaryDirectory(prefix="larder-") as folder, _quiet():
+        given, made = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        given.write_bytes(to_bytes(model))  # handed over as an object, it would be changed
+        quantize_static(
+            given,
+            made,
+            ranges,
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
+            nodes_to_quantize=[only] if only else None,
+            nodes_to_exclude=[*_normalisation(model), *_means(model), *float_nodes],
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options=options,
+        )
+        return canonical(onnx.load(made))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser warns on the root logger, which would give that a handler if it had none."""
+    handler = logging.NullHandler()
+    before = logging.root.manager.disable
+    logging.root.addHandler(handler)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        logging.root.removeHandler(handler)
+
+
+def _by_sensitivity(model: onnx.ModelProto, photos: Sequence[Pixels], progress: Progress) -> list[str]:
+    """Weighted operators, most sensitive first: how far the features move when that one alone is quantised."""
+    images = np.concatenate(photos)
+    exact = _run(model, images)
+    moved: dict[str, float] = {}
+    nodes = _weighted(model)
+    with progress.task("Measuring each operator in int8", len(nodes)) as advance:
+        for node in nodes:
+            made = _quantise(model, _Ranges(photos), (), only=node.name)
+            moved[node.name] = float(np.linalg.norm(_run(optimise(made, "extended"), images) - exact))
+            advance(1)
+    return sorted(moved, key=lambda name: (-moved[name], name))
+
+
+def _run(model: onnx.ModelProto, images: Pixels) -> NDArray[np.float32]:
+    features: list[NDArray[np.float32]] = session(to_bytes(model)).run(None, {"image": images})
+    return np.concatenate(features, axis=1)

@@ -1,0 +1,1 @@
+"""The report page and the manifest sections of a classifier's release."""

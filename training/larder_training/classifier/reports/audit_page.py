@@ -1,0 +1,106 @@
+"""The audit's part of ``report.html``, and the audit's own page."""
+
+import io
+from collections.abc import Iterable
+from typing import Final
+
+from PIL import Image
+
+from larder.classifier.image_decoding import decode
+from larder.release.serving import ImageSpec
+from larder_training.classifier.audit.audit import Audit, too_small
+from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.splits import MIN_GROUPS
+from larder_training.reporting.html import Block, Section, facts, paragraph, pictures, render, table
+
+PICTURES: Final = 48  # suspects shown; the table below names more
+NAMED: Final = 500  # rows of a table
+GROUPS: Final = 12  # groups of near-duplicates shown
+_THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
+
+
+def sections(found: Audit) -> list[Section]:
+    """What the report says of the photos, before any number of the model."""
+    return [_overview(found), _suspects(found), _doubles(found)]
+
+
+def page(found: Audit) -> bytes:
+    """The whole document of ``larder audit``. It holds no time and no path."""
+    return render("Audit of labelled photos", [*sections(found), _unusable(found)]).encode()
+
+
+def _overview(found: Audit) -> Section:
+    scan, uneven = found.scan, found.imbalance
+    tiles = {
+        "Photos": len(scan.photos),
+        "Labels that look wrong": len(found.suspects),
+        "Bad files": len(scan.bad),
+        "Exact copies": len(scan.copies),
+        "Conflicting labels": len(scan.conflicts),
+        "Near-duplicates": scan.near_duplicates,
+        "Largest class over smallest": "-" if uneven is None else f"{uneven:.1f}",
+    }
+    rows = [(one.label, one.photos, one.different, one.suspects) for one in found.classes]
+    blocks = [facts(tiles), table(("Class", "Photos", "Different pictures", "Labels that look wrong"), rows)]
+    if refused := too_small(found):
+        names = ", ".join(one.label for one in refused)
+        blocks.append(paragraph(f"Too few to train on (at least {MIN_GROUPS} different photos): {names}. Add photos."))
+    if tiny := [one.label for one in found.tiny if one not in refused]:
+        blocks.append(paragraph(f"Few photos, so that results for them say little: {', '.join(tiny)}. Add photos."))
+    return Section.of("Audit", *blocks)
+
+
+def _suspects(found: Audit) -> Section:
+    told = (
+        f"{len(found.suspects)} of {found.judged} photos. Models that had not seen the photo give its label under a "
+        "quarter of the confidence that the label's photos usually get, and prefer another label. Some of these photos "
+        "are merely hard: look, then relabel, move or delete what is wrong. Nothing was left out for this."
+    )
+    shown = [
+        (
+            _jpeg(one.photo),
+            f"{one.photo.photo.name}: {one.photo.photo.label} {one.confidence:.1%}, rather {one.proposed}",
+        )
+        for one in found.suspects[:PICTURES]
+    ]
+    blocks: list[Block] = [paragraph(told), pictures(shown)]
+    if rest := found.suspects[PICTURES : PICTURES + NAMED]:
+        rows = [(one.photo.photo.name, one.photo.photo.label, f"{one.confidence:.1%}", one.proposed) for one in rest]
+        blocks.append(table(("File", "Label", "Confidence", "Rather"), rows))
+    blocks += _more(len(found.suspects) - PICTURES - NAMED)
+    return Section.of("Labels that look wrong", *blocks)
+
+
+def _doubles(found: Audit) -> Section:
+    """Groups with several labels first: one of the labels must be wrong."""
+    torn = set(found.torn)
+    ordered = [*found.torn, *(members for members in found.doubles if members not in torn)]
+    told = "These stay together in one part of the split, so that nothing is tested on what was learnt."
+    if torn:
+        told = f"{len(torn)} of the groups have several labels, shown first: decide which is right. {told}"
+    blocks = [paragraph(f"{len(ordered)} groups of photos that show nearly the same. {told}")]
+    for members in ordered[:GROUPS]:
+        blocks.append(pictures((_jpeg(one), f"{one.photo.name}: {one.photo.label}") for one in members[:6]))
+        blocks += _more(len(members) - 6)
+    blocks += _more(len(ordered) - GROUPS)
+    return Section.of("Near-duplicates", *blocks)
+
+
+def _unusable(found: Audit) -> Section:
+    scan = found.scan
+    rows = [
+        *((photo.name, reason) for photo, reason in scan.bad),
+        *((photo.name, "A copy of this file has another label. Decide which is right.") for photo in scan.conflicts),
+        *((photo.name, "A copy of another file of this class.") for photo in scan.copies),
+    ]
+    return Section.of("Left out", table(("File", "Why"), rows[:NAMED]), *_more(len(rows) - NAMED))
+
+
+def _more(count: int) -> Iterable[Block]:
+    return [paragraph(f"... and {count} more.")] if count > 0 else []
+
+
+def _jpeg(checked: Checked) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(decode(checked.photo.path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()

@@ -1,0 +1,240 @@
+"""``report.html`` of a classifier: what a person needs to see before the release goes live."""
+
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+from unicodedata import bidirectional
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from numpy.typing import NDArray
+from PIL import Image
+
+from larder.classifier.image_decoding import decode
+from larder.release.serving import ImageSpec
+from larder_training.classifier.audit.audit import Audit
+from larder_training.classifier.data.manifests import PARTS
+from larder_training.classifier.data.scan import Scan
+from larder_training.classifier.data.splits import Split
+from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.fitting.export import JUDGED, Exported
+from larder_training.classifier.heads.trials import trials_section
+from larder_training.classifier.metrics.calibration import reliability
+from larder_training.classifier.metrics.classification import summary
+from larder_training.classifier.reports import audit_page
+from larder_training.classifier.reports.side_section import beside_section
+from larder_training.classifier.selection import augmentation_search
+from larder_training.classifier.selection.layer_search import Reading
+from larder_training.classifier.selection.learning_curve import Curve, curve_section
+from larder_training.classifier.selection.side_ablation import Choice
+from larder_training.reporting.html import Section, facts, figure, paragraph, pictures, render, table
+
+ERRORS: Final = 24  # pictures of errors, the most confident first
+FILES: Final = 200  # bad files listed by name
+CONFUSED: Final = 12  # pairs of labels listed
+_NUMBERED: Final = 20  # labels up to which the confusion matrix has numbers in its cells
+_NAMED: Final = 60  # labels up to which it is drawn
+_LONG: Final = 24  # letters of a label beside it
+_PARTS: Final = {"validation": "held out", "test": "test"}
+_THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
+
+
+def page(
+    checked: Scan,
+    parts: Split,
+    reading: Reading,
+    choice: Choice,
+    exported: Exported,
+    audited: Audit,
+    curve: Curve | None,
+    unknown: Section,
+) -> bytes:
+    """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
+    test = cast("dict[str, Any]", summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels))
+    sections = [
+        _headline(parts, exported, test),
+        _errors(parts, exported),
+        curve_section(curve),
+        _labels(test["labels"], exported),
+        _confusion(test["confusion"], parts.labels),
+        _reliability(exported, test),
+        unknown,
+        _precision(exported),
+        *beside_section(choice),
+        *reading.sections(),
+        *augmentation_search.sections(choice.material.compared),
+        trials_section(choice.head.search),
+        _data(checked, parts),
+        *audit_page.sections(audited),
+        _features(reading.features),
+    ]
+    return render("Classifier report", sections).encode()
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _headline(parts: Split, exported: Exported, test: Mapping[str, Any]) -> Section:
+    low, high = test["accuracy_interval_95"]
+    return Section.of(
+        f"{_percent(test['accuracy'])} of {test['photos']} test photos are labelled right",
+        facts(
+            {
+                "95 % interval": f"{_percent(low)} to {_percent(high)}",
+                "Macro F1": f"{test['macro_f1']:.3f}",
+                "Calibration error": f"{test['expected_calibration_error']:.3f}",
+                "Labels": len(parts.labels),
+                "Graph": f"{len(exported.model) / 2**20:.2f} MiB, {exported.comparison['dtype']}",
+                "Temperature": f"{exported.serving.temperature:.2f}",
+            }
+        ),
+        paragraph(f"{parts.describe()}. Nothing was chosen by the test photos."),
+    )
+
+
+def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Section:
+    matrix = np.array(counts)
+    told = "Test photos by class (rows) and label given (columns); shades are shares of the class."
+    blocks = []
+    if len(labels) <= _NAMED:
+        named = all(map(_drawable, labels))
+        ticks = [_short(label) if named else str(number) for number, label in enumerate(labels, 1)]
+        blocks.append(figure(_matrix(matrix, ticks), told))
+        if not named:
+            numbered = ", ".join(f"{number} {label}" for number, label in enumerate(labels, 1))
+            blocks.append(paragraph(f"Classes are numbered, for not all letters can be drawn: {numbered}."))
+    wrong = matrix - np.diag(matrix.diagonal())
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
+    pairs = [np.unravel_index(position, wrong.shape) for position in order]
+    rows = [(labels[a], labels[b], wrong[a, b], matrix[a].sum()) for a, b in pairs if wrong[a, b]]
+    if rows:
+        blocks.append(table(("Class", "Taken for", "Photos", "Of"), rows))
+    return Section.of("Which labels are confused", *blocks)
+
+
+def _drawable(text: str) -> bool:
+    """Whether matplotlib's own font has every letter, and writes them in the right order: it knows left to right."""
+    font = get_font(findfont("DejaVu Sans"))
+    return all(font.get_char_index(ord(letter)) and bidirectional(letter) not in {"R", "AL"} for letter in text)
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONG else f"{label[: _LONG - 1]}…"
+
+
+def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = min(2.6 + 0.22 * len(labels), 14)
+    drawing = Figure(figsize=(side, side))
+    axes = drawing.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("label given")
+    axes.set_ylabel("class")
+    axes.set_xticks(range(len(labels)), labels, rotation=90, parse_math=False)
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)
+    if len(labels) <= _NUMBERED:
+        for row, column in np.argwhere(matrix):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    return drawing
+
+
+def _labels(rows: Sequence[Mapping[str, Any]], exported: Exported) -> Section:
+    head = ("Label", "Photos", "Precision", "Recall", "F1", "Threshold")
+    lines = [
+        (
+            row["label"],
+            row["photos"],
+            *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")),
+            f"{threshold:.3f}",
+        )
+        for row, threshold in zip(rows, exported.serving.thresholds, strict=True)
+    ]
+    told = "Thresholds were chosen on photos that were held out: those of the best F1, or of the precision asked for."
+    return Section.of("Labels", table(head, lines), paragraph(told))
+
+
+def _errors(parts: Split, exported: Exported) -> Section:
+    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    found = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(found != truth)
+    wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+    photos = parts.parts["test"]
+    shown = []
+    for i in wrong[:ERRORS]:
+        photo, sure = photos[i].photo, _percent(probabilities[i].max())
+        caption = f"{photo.name}: {photo.label}, labelled {parts.labels[found[i]]} with {sure}"
+        shown.append((_jpeg(photo.path.read_bytes()), caption))
+    told = f"{len(wrong)} of {len(truth)} test photos; the most confident first."
+    return Section.of("Worst mistakes", paragraph(told), pictures(shown))
+
+
+def _jpeg(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(decode(data, _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
+
+
+def _reliability(exported: Exported, test: Mapping[str, Any]) -> Section:
+    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    bins = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
+    drawing = Figure(figsize=(4.2, 3.4))
+    axes = drawing.add_subplot()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    axes.bar([b[0] for b in bins], [b[2] for b in bins], width=1 / 16, alpha=0.6, label="accuracy")
+    axes.plot([b[1] for b in bins], [b[2] for b in bins], "o", color="black", label="at mean confidence")
+    axes.set(xlabel="confidence of the best label", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(loc="lower left")
+    told = f"Expected calibration error {test['expected_calibration_error']:.3f} over 15 bins."
+    return Section.of("Reliability", figure(drawing, told))
+
+
+def _precision(exported: Exported) -> Section:
+    compared = cast("Mapping[str, Any]", exported.comparison)
+    rows = [
+        (
+            f"Right, {_PARTS[part]}",
+            *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy")),
+        )
+        for part in JUDGED
+    ]
+    exact = exported.model if exported.in_float is None else exported.in_float
+    rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (exact, exported.model))))
+    rows += [(f"Same label, {_PARTS[part]}", "", _percent(compared[part]["agreement"])) for part in JUDGED]
+    told = f"The release is in {compared['dtype']}" + (f": {compared['reason']}." if "reason" in compared else ".")
+    left = compared.get("float_nodes", ())
+    more = f" {len(left)} sensitive operators stay in float." if left and compared["dtype"] == "int8" else ""
+    where = " How long a photo takes in both stands in the manifest: training, quantisation, milliseconds_a_photo."
+    return Section.of("Size and speed", paragraph(told + more + where), table(("", "Float", "Release"), rows))
+
+
+def _data(checked: Scan, parts: Split) -> Section:
+    counts = {part: Counter(photo.photo.label for photo in parts.parts[part]) for part in PARTS}
+    rows = [(label, *(counts[part][label] for part in PARTS)) for label in parts.labels]
+    rows.append(("all", *(len(parts.parts[part]) for part in PARTS)))
+    left_out = [
+        *((photo.name, reason) for photo, reason in checked.bad),
+        *((photo.name, "A copy of this file has another label. Decide which is right.") for photo in checked.conflicts),
+        *((photo.photo.name, "Nearly the same as a photo that is judged on.") for photo in parts.straddling),
+    ]
+    found = {
+        "Bad files": len(checked.bad),
+        "Exact copies": len(checked.copies),
+        "Conflicting labels": len(checked.conflicts),
+        "Near-duplicates": checked.near_duplicates,
+    }
+    blocks = [table(("Class", *PARTS), rows), facts(found)]
+    blocks.append(paragraph("Near-duplicates stay together in one part. Exact copies count once."))
+    if left_out:
+        blocks.append(table(("Left out", "Why"), left_out[:FILES]))
+    if len(left_out) > FILES:
+        blocks.append(paragraph(f"... and {len(left_out) - FILES} more."))
+    return Section.of("Data", *blocks)
+
+
+def _features(features: Features) -> Section:
+    rows = [(name, value) for name, value in features.description.items()]
+    return Section.of("Features", table(("What", "Value"), rows))

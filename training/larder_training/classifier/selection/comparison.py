@@ -1,0 +1,43 @@
+"""How candidates stand that were judged by cross-validation on the same held-out photos."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from larder_training.classifier.onnx.graph import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The mean cross-entropy on held-out photos; ``worse`` is by how much it exceeds the best's.
+
+    ``standard_error`` is that of ``worse``, over the photos; ``accuracy`` the share of held-out photos labelled right.
+    """
+
+    loss: float
+    accuracy: float
+    worse: float
+    standard_error: float
+
+    def numbers(self) -> dict[str, float]:
+        """JSON-ready."""
+        return {
+            "loss": round(self.loss, 6),
+            "accuracy": round(self.accuracy, 6),
+            "worse_than_best": round(self.worse, 6),
+            "standard_error": round(self.standard_error, 6),
+        }
+
+    def cells(self) -> tuple[str, str, str]:
+        """For the report: loss, worse than the best, held-out photos right."""
+        return f"{self.loss:.4f}", f"{self.worse:.4f} ± {self.standard_error:.4f}", f"{100 * self.accuracy:.2f} %"
+
+
+def against_best(judged: Sequence[tuple[Floats, Floats]]) -> Iterator[tuple[float, float, float, float]]:
+    """A ``Standing``'s four numbers for each candidate, given each photo's loss and whether its label was right."""
+    best = min((losses for losses, _ in judged), key=lambda losses: float(losses.mean()))
+    for losses, right in judged:
+        difference = losses - best
+        error = float(difference.std() / np.sqrt(len(difference)))
+        yield float(losses.mean()), float(right.mean()), float(difference.mean()), error

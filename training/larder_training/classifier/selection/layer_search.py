@@ -1,0 +1,173 @@
+"""Chooses what is read of a backbone, where nobody stated it: how much of the photo, and which layers.
+
+Judged as the augmentation is (``strength``): by cross-validation inside the training part, on photos as served.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
+
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.splits import Split
+from larder_training.classifier.evaluation.evaluate import numbers
+from larder_training.classifier.features.backbone import CROP_ASSUMED, Features
+from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.features.intermediate_layers import with_middle
+from larder_training.classifier.features.views import PLAIN
+from larder_training.classifier.onnx.graph import Floats, to_bytes
+from larder_training.classifier.selection import augmentation_search
+from larder_training.classifier.selection.comparison import Standing, against_best
+from larder_training.classifier.selection.training_set import CHOICE_FOLDS, fewest_pictures, groups_of, some_photos
+from larder_training.reporting.html import Section, paragraph, table
+from larder_training.reporting.progress import Progress
+
+WHOLE: Final = 1.0  # of the short side
+_RULE: Final = "the fewest layers within one standard error of the best, and of these the least loss"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Standing):
+    """How features stand."""
+
+    features: Features
+
+    @property
+    def layers(self) -> str:
+        """Which layers are read, in words."""
+        middle = self.features.description.get("middle_layers")
+        return f"last, means of {', '.join(map(str, middle))}" if isinstance(middle, list) else "last"
+
+    def describe(self) -> dict[str, object]:
+        """JSON-ready."""
+        return {"layers": self.layers, "crop": self.features.image.crop, **self.numbers()}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The features that were chosen, and what they were compared with (empty: there was no choice)."""
+
+    features: Features
+    compared: tuple[Judged, ...] = ()
+
+    def describe(self) -> dict[str, object]:
+        """For the manifest."""
+        if not self.compared:
+            return {}
+        rows = [{**one.describe(), "chosen": one.features is self.features} for one in self.compared]
+        return {"rule": _RULE, "loss": "cross-entropy of held-out training photos", "compared": rows}
+
+    def jsonl(self) -> bytes:
+        """The first lines of ``trials.jsonl``: one a reading that was compared, with the ``stage`` "reading"."""
+        lines = (
+            {"stage": "reading", **one.describe(), "chosen": one.features is self.features} for one in self.compared
+        )
+        return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
+
+    def sections(self) -> list[Section]:
+        """The report's section, where readings were compared."""
+        if not self.compared:
+            return []
+        rows = [
+            (
+                one.layers + (" (chosen)" if one.features is self.features else ""),
+                f"{one.features.image.crop:.3g}",
+                *one.cells(),
+            )
+            for one in self.compared
+        ]
+        told = (
+            "Which layers of the backbone the head reads, and how much of a photo's short side the backbone sees, "
+            f"judged on training photos that were held out. Taken was {_RULE}. --output and --resize-short state it."
+        )
+        head = ("Layers", "Of the short side", "Loss", "Worse than the best", "Held-out photos right")
+        return [Section.of("What is read of the backbone", paragraph(told), table(head, rows))]
+
+
+def candidates(features: Features) -> list[Features]:
+    """What may be read: the last layer, then middle ones too; as much of the photo as is usual, then all."""
+    wide = with_middle(features) if "layers" in features.undecided else None
+    crops = [features.image.crop]
+    if "crop" in features.undecided and features.image.crop < WHOLE:
+        crops.append(WHOLE)
+    layers = [features] if wide is None else [features, wide]
+    return [_cropped(one, crop) for one, crop in product(layers, crops)]
+
+
+def _cropped(features: Features, crop: float) -> Features:
+    if crop == features.image.crop:
+        return features
+    assumed = [told for told in features.assumed if told != CROP_ASSUMED]
+    return replace(
+        features,
+        image=replace(features.image, crop=crop),
+        description={**features.description, "assumed": assumed},
+        assumed=tuple(assumed),
+    )
+
+
+def choose(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Reading:
+    """Compares the candidates on training photos (``learn.CHOICE_PHOTOS`` at most) and takes one by the rule."""
+    possible = candidates(features)
+    photos = parts.parts["train"]
+    some = [photos[position] for position in some_photos(photos, options.seed)]
+    folds = min(CHOICE_FOLDS, fewest_pictures(some))
+    if len(possible) == 1 or folds < 2:
+        return Reading(features)
+    judged = _compare(options, possible, some, numbers(some, parts.labels), folds, progress)
+    as_good = (one for one in judged if one.worse <= one.standard_error)
+    chosen = min(as_good, key=lambda one: (len(one.features.outputs), one.loss))  # of crops, neither is simpler
+    progress.say(
+        f"Read of the backbone: layers {chosen.layers}; {chosen.features.image.crop:.3g} of the short side: "
+        f"cross-validated loss {chosen.loss:.4f} (the usual: {judged[0].loss:.4f}) on {len(some)} photos"
+    )
+    return Reading(chosen.features, tuple(judged))
+
+
+def _compare(
+    options: ClassifierOptions,
+    possible: Sequence[Features],
+    photos: Sequence[Checked],
+    labels: augmentation_search.Labels,
+    folds: int,
+    progress: Progress,
+) -> list[Judged]:
+    groups = groups_of(photos)
+    cuts = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
+    rows = _rows(options, possible, photos, progress)
+    found = []
+    with threadpool_limits(1, user_api="blas"), progress.task("Choosing what to read", len(possible)) as advance:
+        for features in possible:
+            width = None if len(features.outputs) > 1 else features.dimensions
+            own = rows[features.image.crop][:, None, :width]
+            examples = augmentation_search.principal(augmentation_search.Examples(own, labels, groups, (PLAIN,)))
+            found.append(
+                augmentation_search.cross_validate(augmentation_search.Choice("none", 0, flip=False), examples, cuts)
+            )
+            advance(1)
+    standings = against_best([(losses, right) for _, losses, right in found])
+    return [Judged(*standing, features) for features, standing in zip(possible, standings, strict=True)]
+
+
+def _rows(
+    options: ClassifierOptions, possible: Sequence[Features], photos: Sequence[Checked], progress: Progress
+) -> Mapping[float, Floats]:
+    """For each crop, the rows of the features that read most: the others' are the first columns of the same run."""
+    widest = {features.image.crop: features for features in possible}
+    return {
+        crop: embed(
+            to_bytes(features.model),
+            plain(photos, features.image),
+            outputs=features.outputs,
+            optimise=True,
+            cache=options.feature_cache(),
+            title=f"Features of {crop:.3g} of the short side",
+            progress=progress,
+        )
+        for crop, features in widest.items()
+    }

@@ -1,0 +1,181 @@
+"""Whether what stands beside the pictures is worth taking: heads with it and without, judged on validation photos."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from larder.release.serving import SideColumn
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.manifests import Part
+from larder_training.classifier.data.splits import Split
+from larder_training.classifier.evaluation.evaluate import numbers
+from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.features.fusion import Beside, usual_deviation
+from larder_training.classifier.heads.head import Head
+from larder_training.classifier.metrics import calibration
+from larder_training.classifier.onnx.graph import Floats, to_bytes
+from larder_training.classifier.selection.training_set import Material
+from larder_training.reporting.progress import Progress
+
+JUDGED: Final[tuple[Part, ...]] = ("validation", "test")
+WITHOUT: Final = "image alone"
+# A few columns among a thousand features would be drawn on little: one strength of regularisation holds for all. Where
+# features are good, four times as much is better; where they are noisy, it is worse. So both are tried.
+EMPHASIS: Final = 4.0
+
+Fit = Callable[[Material], Head]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The head that is released, what it reads beside the features, the rows that it learnt from, and how that was
+    chosen (empty: there was no choice).
+    """
+
+    head: Head
+    beside: Beside
+    material: Material
+    told: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A head with what it reads; ``likelihoods`` ``[N]`` are those of the validation photos' labels, as logarithms."""
+
+    beside: Beside
+    head: Head
+    likelihoods: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """The photos that are judged on, by the float features that the heads learn from."""
+
+    options: ClassifierOptions
+    image: Features
+    parts: Split
+    truth: Mapping[Part, NDArray[np.int64]]
+    features: Mapping[Part, Floats]
+    progress: Progress
+
+    def logits(self, beside: Beside, head: Head, part: Part, without: Sequence[str] = ()) -> Floats:
+        features = self.features[part]
+        if beside:
+            views = plain(self.parts.parts[part], self.image.image)
+            cache = self.options.feature_cache()
+            features = beside.onto(features, beside.values(views, cache, self.progress, without=without))
+        return head.logits(features)
+
+    def accuracy(self, candidate: _Candidate, without: Sequence[str] = ()) -> dict[str, float]:
+        return {
+            part: float((self.logits(candidate.beside, candidate.head, part, without).argmax(axis=1) == truth).mean())
+            for part, truth in self.truth.items()
+        }
+
+    def candidate(self, beside: Beside, head: Head) -> _Candidate:
+        logits, truth = self.logits(beside, head, "validation"), self.truth["validation"]
+        scaled = log_softmax(logits / calibration.temperature(logits, truth), axis=1)
+        return _Candidate(beside, head, scaled[np.arange(len(truth)), truth])
+
+
+def choose(
+    options: ClassifierOptions,
+    features: Features,
+    parts: Split,
+    material: Material,
+    columns: Sequence[SideColumn],
+    fit: Fit,
+    progress: Progress,
+) -> Choice:
+    """Fits a head on the images alone and, where there is something beside them, heads with it, and takes the best.
+
+    What joins is kept where it makes the validation photos' labels likelier (temperatures fitted first) by more than
+    the standard error of that gain; of several, what gains most. Test photos are only reported on.
+    """
+    alone = fit(material)
+    possible = _possible(columns, options, usual_deviation(material.features))
+    if not possible:
+        return Choice(alone, Beside(), material, {})
+    judge = _judge(options, features, parts, progress)
+    found, joined = {WITHOUT: judge.candidate(Beside(), alone)}, {WITHOUT: material}
+    for name, beside in possible.items():
+        progress.say(f"Learning from the image and {name}")
+        values = beside.values(material.views, options.feature_cache(), progress, lessons=True)
+        rows = replace(material, features=beside.onto(material.features, values))
+        for title, emphasis in ((name, 1.0), (f"{name}, emphasised", EMPHASIS)):
+            joined[title] = _emphasised(rows, material.features.shape[1], emphasis)
+            found[title] = judge.candidate(beside, fit(joined[title]))
+    kept, why, helps = _best(found, always=options.keep_side)
+    progress.say(f"Released with: {kept}. {why}")
+    told = {"kept": kept, "why": why, "helps": helps, **_told(judge, found, found[kept])}
+    return Choice(found[kept].head, found[kept].beside, joined[kept], told)
+
+
+def _possible(columns: Sequence[SideColumn], options: ClassifierOptions, scale: float) -> dict[str, Beside]:
+    found = {}
+    if columns:
+        found["side information"] = Beside(tuple(columns), colour=False, scale=scale)
+    if options.colour_statistics:
+        found["colour statistics"] = Beside((), colour=True, scale=scale)
+    if len(found) == 2:
+        found["side information and colour statistics"] = Beside(tuple(columns), colour=True, scale=scale)
+    return found
+
+
+def _emphasised(joined: Material, dimensions: int, emphasis: float) -> Material:
+    """The same rows, of which all but the first ``dimensions`` count ``emphasis`` times as much."""
+    factors = np.ones(joined.features.shape[1], np.float32)
+    factors[dimensions:] = emphasis
+    return replace(joined, emphasis=factors)
+
+
+def _judge(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> _Judge:
+    truth = {part: numbers(parts.parts[part], parts.labels) for part in JUDGED}
+    found = {
+        part: embed(
+            to_bytes(features.model),
+            plain(parts.parts[part], features.image),
+            outputs=features.outputs,
+            optimise=True,
+            cache=options.feature_cache(),
+            title=f"Features of the {part} photos",
+            progress=progress,
+        )
+        for part in JUDGED
+    }
+    return _Judge(options, features, parts, truth, found, progress)
+
+
+def _best(found: Mapping[str, _Candidate], *, always: bool) -> tuple[str, str, bool]:
+    """The name of what is released, why, and whether something beside the image helps by more than chance."""
+    gains = {name: one.likelihoods - found[WITHOUT].likelihoods for name, one in found.items() if name != WITHOUT}
+    if always:
+        everything = list(found.values())[-1].beside
+        gains = {name: gain for name, gain in gains.items() if found[name].beside == everything}
+    best = max(gains, key=lambda name: float(gains[name].mean()))
+    gain = float(gains[best].mean())
+    error = float(gains[best].std(ddof=1) / np.sqrt(len(gains[best])))
+    helps = gain > error
+    measured = f"{best}: validation cross-entropy {-gain:+.4f}, standard error {error:.4f}"
+    told = f"{'It' if helps else 'Nothing beside the image'} helps by more than chance ({measured})."
+    if always:
+        return best, f"{told} It was asked for in any case.", helps
+    return (best if helps else WITHOUT), told, helps
+
+
+def _told(judge: _Judge, found: Mapping[str, _Candidate], kept: _Candidate) -> dict[str, object]:
+    """JSON-ready: accuracies in float of every candidate, and of what is released where values are missing."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, candidate in found.items():
+        cross_entropy = -float(candidate.likelihoods.mean())
+        rows[name] = {**judge.accuracy(candidate), "validation_cross_entropy": cross_entropy}
+    names = [column.name for column in kept.beside.columns]
+    missing = {name: judge.accuracy(kept, [name]) for name in names}
+    if names:
+        missing["every column"] = judge.accuracy(kept, names)
+    return {"accuracy": rows, "accuracy_where_missing": missing}

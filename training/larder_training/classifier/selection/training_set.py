@@ -1,0 +1,144 @@
+"""What the head learns from: the features of the training photos and of their chosen views, row by row."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.splits import Split
+from larder_training.classifier.evaluation.evaluate import numbers
+from larder_training.classifier.features import augmentation
+from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.extract import embed
+from larder_training.classifier.features.views import View, Views
+from larder_training.classifier.onnx.graph import Floats, to_bytes
+from larder_training.classifier.ood.detector import Looks
+from larder_training.classifier.selection import augmentation_search
+from larder_training.classifier.selection.augmentation_search import Choice, Judged
+from larder_training.reporting.progress import Progress
+
+CHOICE_PHOTOS: Final = 1_500  # the augmentation is chosen on about so many training photos at most
+CHOICE_FOLDS: Final = 3
+LEAST_OF_CLASS: Final = 10  # photos of a rare class that are among them, if there are
+MANY: Final = 20_000  # training photos from which on "auto" changes none: extraction would take hours, for little
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Rows to learn from.
+
+    ``features`` ``[N, D]``, ``labels`` ``[N]``, ``groups`` ``[N]`` (one number for near-duplicates and all views of a
+    photo), ``changed`` ``[N]`` (true for every view but the photo as it is served). ``augmentation`` says for the
+    manifest which ``views`` there are and how they were chosen; ``compared`` are the choices that were judged for it.
+    ``emphasis`` is as ``head.fit`` takes it, and ``looks``.
+    """
+
+    features: Floats
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    changed: NDArray[np.bool_]
+    augmentation: Mapping[str, object]
+    views: Views
+    emphasis: Floats | None = None
+    compared: tuple[Judged, ...] = ()
+    looks: Looks | None = None
+
+
+def gather(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Material:
+    """Chooses the augmentation where the options leave it open, and computes the rows or finds them in the cache."""
+    photos = parts.parts["train"]
+    choice, judged, told = _choice(options, features, parts, progress)
+    wanted = choice.views()
+    found = _embed(options, features, photos, wanted, "Extracting features", progress)
+    return Material(
+        found,
+        np.repeat(numbers(photos, parts.labels), len(wanted)),
+        np.repeat(groups_of(photos), len(wanted)),
+        np.tile(np.arange(len(wanted)) > 0, len(photos)),
+        {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **told},
+        Views(photos, features.image, wanted, options.seed),
+        compared=tuple(judged),
+        looks=Looks(features.dimensions, found.shape[1] - features.dimensions),
+    )
+
+
+def _choice(
+    options: ClassifierOptions, features: Features, parts: Split, progress: Progress
+) -> tuple[Choice, Sequence[Judged], Mapping[str, object]]:
+    """What the options say; where they say "auto", what cross-validation on training photos says."""
+    names = augmentation.NAMES if options.augment == "auto" else (cast("augmentation.Name", options.augment),)
+    flips = {"auto": (False, True), "yes": (True,), "no": (False,)}[options.flip]
+    choices = augmentation_search.candidates(names, flips, options.copies)
+    photos = parts.parts["train"]
+    if len(choices) == 1:
+        return choices[0], (), {"chosen_by": "the options"}
+    if len(photos) > MANY:
+        return choices[0], (), {"chosen_by": f"the number of training photos, more than {MANY}"}
+    some = [photos[position] for position in some_photos(photos, options.seed)]
+    folds = min(CHOICE_FOLDS, fewest_pictures(some))
+    if folds < 2:
+        return choices[0], (), {"chosen_by": "a class with one training photo: nothing can be held out"}
+    views = tuple(dict.fromkeys(view for choice in choices for view in choice.views()))
+    found = _embed(options, features, some, views, "Features of the views to choose from", progress)
+    examples = augmentation_search.Examples(
+        found.reshape(len(some), len(views), -1), numbers(some, parts.labels), groups_of(some), views
+    )
+    judged = augmentation_search.compare(choices, examples, folds=folds, progress=progress)
+    chosen = augmentation_search.choose(judged)
+    progress.say(
+        f"Augmentation {chosen.choice.name}, {'mirrored too' if chosen.choice.flip else 'never mirrored'}: "
+        f"cross-validated loss {chosen.loss:.4f} (nothing changed: {judged[0].loss:.4f}) on {len(some)} photos"
+    )
+    return chosen.choice, judged, {"photos": len(some), "folds": folds, **augmentation_search.explain(judged, chosen)}
+
+
+def _embed(
+    options: ClassifierOptions,
+    features: Features,
+    photos: Sequence[Checked],
+    wanted: tuple[View, ...],
+    title: str,
+    progress: Progress,
+) -> Floats:
+    views = Views(photos, features.image, wanted, options.seed)
+    cache = options.feature_cache()
+    return embed(
+        to_bytes(features.model),
+        views,
+        outputs=features.outputs,
+        optimise=True,
+        cache=cache,
+        title=title,
+        progress=progress,
+    )
+
+
+def groups_of(photos: Sequence[Checked]) -> NDArray[np.int64]:
+    """``[N]``: the number that near-duplicates share."""
+    return np.array([checked.group for checked in photos], np.int64)
+
+
+def fewest_pictures(photos: Sequence[Checked]) -> int:
+    """How many different pictures the rarest class has."""
+    return min(Counter(label for label, _ in {(checked.photo.label, checked.group) for checked in photos}).values())
+
+
+def some_photos(photos: Sequence[Checked], seed: int) -> list[int]:
+    """The positions of all photos, or of each class's share of ``CHOICE_PHOTOS``, drawn by content."""
+    if len(photos) <= CHOICE_PHOTOS:
+        return list(range(len(photos)))
+    sizes = Counter(checked.photo.label for checked in photos)
+    left = {label: max(LEAST_OF_CLASS, round(CHOICE_PHOTOS * size / len(photos))) for label, size in sizes.items()}
+    by_content = sorted(range(len(photos)), key=lambda position: photos[position].digest)
+    taken = []
+    for position in np.random.default_rng(seed).permutation(by_content).tolist():
+        label = photos[position].photo.label
+        if left[label]:
+            left[label] -= 1
+            taken.append(position)
+    return sorted(taken)

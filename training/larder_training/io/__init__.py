@@ -1,0 +1,1 @@
+"""Reading training data: tables and images, from files, folders and S3."""

@@ -1,0 +1,1 @@
+"""Numerical kernels without knowledge of models: sparse products, top-k, memory maps, threads."""

@@ -1,0 +1,199 @@
+"""From scores to lists: the best items of a row, equal scores by item number, as the serving side orders them."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder.tables import EMPTY
+from larder_training.numerics.sparse import place_within
+from larder_training.numerics.sparse_products import dense_product, is_long
+
+NOTHING: Final = -1  # an item number in a list that is shorter than asked for
+CELLS: Final = 2**23  # of a dense block of scores: 64 MiB
+_TOGETHER: Final = 64  # rows of a dense block that are cut at once: what lies in the cache while it is needed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """The rows of a table in memory: item numbers uint32 ``[rows, width]`` (0xFFFFFFFF: unused) and scores float16."""
+
+    items: NDArray[np.uint32]
+    scores: NDArray[np.float16]
+
+    @classmethod
+    def empty(cls, rows: int, width: int) -> "Rows":
+        """All slots unused."""
+        return cls(np.full((rows, width), EMPTY, np.uint32), np.zeros((rows, width), np.float16))
+
+    def matrix(self, items: int) -> sp.csr_array:
+        """float64 ``[rows, items]``: what serving reads, as a sparse matrix."""
+        used = self.items != EMPTY
+        ends = np.concatenate(([0], np.cumsum(used.sum(axis=1))))
+        parts = (self.scores[used].astype(np.float64), self.items[used].astype(np.int64), ends)
+        return sp.csr_array(parts, shape=(len(self.items), items))
+
+
+def best(scores: NDArray[np.floating], n: int) -> NDArray[np.intp]:
+    """The places of the ``n`` largest scores above 0 of one row, best first, equal ones by place.
+
+    Rows are mostly zeros and ties, on which argpartition alone is slow and leaves the choice among ties open.
+    """
+    places = _among_best(scores, n)
+    return places[np.argsort(-scores[places], kind="stable")[:n]]
+
+
+def _among_best(scores: NDArray[np.number], n: int) -> NDArray[np.intp]:
+    """The places of the ``n`` largest scores above 0, ascending, and of all that equal the last of them."""
+    (places,) = np.nonzero(scores > 0)
+    if places.size <= n:
+        return places
+    values = scores[places]
+    among: NDArray[np.intp] = places[values >= np.partition(values, places.size - n)[places.size - n]]
+    return among
+
+
+def top_rows(matrix: sp.csr_array, width: int) -> Rows:
+    """Each row's ``width`` largest entries above 0, best first: ordered by the float16 that is stored, then by item
+    number, so that what is served is what was measured. Columns may stand in any order within a row.
+    """
+    rows = Rows.empty(matrix.shape[0], width)
+    halves = matrix.data.astype(np.float16)
+    # Above 0, halves are ordered as their bits are, and whole numbers are compared twenty times as fast.
+    bits = halves.view(np.int16)
+    for row, (start, end) in enumerate(zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)):
+        places = start + _among_best(bits[start:end], width)
+        places = places[np.lexsort((matrix.indices[places], -bits[places]))[:width]]
+        rows.items[row, : places.size] = matrix.indices[places]
+        rows.scores[row, : places.size] = halves[places]
+    return rows
+
+
+def top(scores: NDArray[np.float32], n: int) -> NDArray[np.int64]:
+    """int64 ``[rows, n]``: the places of each row's ``n`` largest scores, best first, equal ones by place; those of
+    minus infinity never: -1 stands where a row has no more.
+
+    All rows at once and on all cores. A partition of values (numpy does it with vector instructions) gives each row's
+    n-th largest; ``argpartition`` would move as many places too, and leave the choice among ties open.
+    """
+    rows, items = scores.shape
+    lists = np.full((rows, n), NOTHING, np.int64)
+    kept = min(n, items)
+    if kept:
+        in_blocks(rows, _TOGETHER, lambda start, end: _fill(scores[start:end], lists[start:end, :kept]))
+    return lists
+
+
+def _fill(scores: NDArray[np.float32], lists: NDArray[np.int64]) -> None:
+    rows, n = lists.shape
+    place = scores.shape[1] - n
+    bound = np.partition(scores, place, axis=1)[:, place, None]
+    reach = scores >= bound
+    for row in np.flatnonzero(np.count_nonzero(reach, axis=1) > n):
+        (tied,) = np.nonzero(scores[row] == bound[row])
+        reach[row, tied[n - np.count_nonzero(scores[row] > bound[row]) :]] = False
+    places = np.flatnonzero(reach).reshape(rows, n) % scores.shape[1]
+    values = np.take_along_axis(scores, places, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    found = np.take_along_axis(places, order, axis=1)
+    lists[:] = np.where(np.take_along_axis(values, order, axis=1) == -np.inf, NOTHING, found)
+
+
+def dense_rows(scores: NDArray[np.floating], width: int) -> Rows:
+    """``top_rows`` of a dense block, on all cores: each row's ``width`` largest scores above 0, best first, ordered by
+    the float16 that is stored, then by item number.
+    """
+    rows = Rows.empty(len(scores), width)
+    kept = min(width, scores.shape[1])
+
+    def fill(start: int, end: int) -> None:
+        _fill_rows(scores[start:end], rows.items[start:end, :kept], rows.scores[start:end, :kept])
+
+    if kept:
+        in_blocks(len(scores), _TOGETHER, fill)
+    return rows
+
+
+def _fill_rows(scores: NDArray[np.floating], items: NDArray[np.uint32], halves: NDArray[np.float16]) -> None:
+    width = items.shape[1]
+    place = scores.shape[1] - width
+    bound = np.partition(scores, place, axis=1)[:, place, None].astype(np.float16)
+    # Whatever rounds to the bound or above it lies above the next float16 below; only these few are rounded.
+    reach = (scores > np.nextafter(bound, np.float16(-np.inf)).astype(np.float32)) & (scores > 0)
+    row, column = np.nonzero(reach)
+    stored = scores[reach].astype(np.float16)
+    order = np.lexsort((-stored.astype(np.float32), row))  # stable: columns stay ascending among equals
+    rank = place_within(row)
+    used = (rank < width) & (stored[order] > 0)
+    items[row[used], rank[used]] = column[order][used]
+    halves[row[used], rank[used]] = stored[order][used]
+
+
+def hide(scores: NDArray[np.floating], hidden: sp.csr_array) -> None:
+    """Sets the scores at ``hidden``'s places ``[rows, items]`` to minus infinity."""
+    scores[np.repeat(np.arange(hidden.shape[0]), np.diff(hidden.indptr)), hidden.indices] = -np.inf
+
+
+def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp.csr_array | None = None) -> Rows:
+    """``top_rows(left @ right)`` without ever holding the product: in blocks of rows, on all cores.
+
+    ``hidden``: entries of the product that must not be in the result.
+    """
+    rows = Rows.empty(left.shape[0], width)
+    kept = min(width, right.shape[1])
+
+    def fill(start: int, end: int) -> None:
+        product = left[start:end] @ right
+        if hidden is not None:
+            product = without(product, hidden[start:end])
+        block = top_rows(product, width)
+        rows.items[start:end], rows.scores[start:end] = block.items, block.scores
+
+    def fill_long(start: int, end: int) -> None:
+        product = dense_product(left[start:end], right)
+        if hidden is not None:
+            hide(product, hidden[start:end])
+        _fill_rows(product, rows.items[start:end, :kept], rows.scores[start:end, :kept])
+
+    if kept and is_long(left, right):
+        in_blocks(left.shape[0], max(1, min(_TOGETHER, CELLS // right.shape[1])), fill_long)
+    else:
+        in_blocks(left.shape[0], 1024, fill)
+    return rows
+
+
+def without(matrix: sp.csr_array, hidden: sp.csr_array) -> sp.csr_array:
+    """``matrix`` with its entries at ``hidden``'s places set to 0."""
+    shown: sp.csr_array = (matrix - matrix.multiply(hidden)).tocsr()
+    return shown
+
+
+def in_blocks(rows: int, size: int, work: Callable[[int, int], None]) -> None:
+    """Runs ``work(start, end)`` over all rows, on all cores; blocks must not touch each other's output."""
+    starts = range(0, rows, size)
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        list(pool.map(lambda start: work(start, min(start + size, rows)), starts))
+
+
+def blocks(rows: int, items: int) -> Iterator[slice]:
+    """Slices of rows whose dense scores fit ``CELLS``."""
+    size = max(1, CELLS // max(items, 1))
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def rank(scores: Callable[[slice], NDArray[np.float64]], rows: int, items: int, n: int) -> NDArray[np.int64]:
+    """int64 ``[rows, n]``: the best items of each row of scores, which ``scores`` gives block by block; -1 where a row
+    has fewer items with a score above 0.
+    """
+    lists = np.full((rows, n), NOTHING, np.int64)
+    for block in blocks(rows, items):
+        for row, values in zip(range(block.start, block.stop), scores(block), strict=True):
+            places = best(values, n)
+            lists[row, : places.size] = places
+    return lists

@@ -1,0 +1,1 @@
+"""The files of a recommender's release: tables and golden requests."""

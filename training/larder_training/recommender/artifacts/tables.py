@@ -1,0 +1,102 @@
+"""From a fitted model to the files of a release: items, neighbours, users and segments, and what serving must know."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from larder.release.serving import ProfileColumn, RecommenderServing, TableSpec
+from larder.tables import EMPTY
+from larder_training.numerics.topk import Rows
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.metadata import Column
+from larder_training.recommender.ensemble.fitted import HISTORY_SLOTS, USER_SLOTS, Fitted
+from larder_training.recommender.models.segment_popularity import Segments, segment_rows
+from larder_training.recommender.models.user_sequences import recent_items
+from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
+
+ITEMS: Final = "items.safetensors"
+NEIGHBOURS: Final = "neighbours.safetensors"
+TRANSITIONS: Final = "transitions.safetensors"
+USERS: Final = "users.safetensors"
+SEGMENTS: Final = "segments.safetensors"
+FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # what every release has; all of one's files: ``serving.files``
+
+
+def write_tables(
+    folder: Path,
+    log: Log,
+    fitted: Fitted,
+    columns: Mapping[str, Column],
+    segments: Segments,
+    newcomers: tuple[Sequence[str], NDArray[np.int64]],
+    profile: Mapping[str, ProfileColumn],
+) -> RecommenderServing:
+    """Writes the four tables into ``folder``, and that of transitions where they weigh something.
+
+    ``newcomers``: ids of users who have a profile but no event, and each one's segment: they get that segment's popular
+    items as their row, since a request may name them without telling their profile again.
+
+    Memory: 6 bytes for each slot of each row (900 a user), beside the model.
+    """
+    choices = fitted.choices
+    popular = segment_rows(fitted.present, segments, choices.prior_users)
+    ids, rows = newcomers
+    known = with_history(fitted.user_rows(), log)
+    users = _stack(known, popular, rows)
+    follows = fitted.transition_rows()
+    write_vocabulary(folder / ITEMS, log.items, columns)
+    return RecommenderServing(
+        items_file=ITEMS,
+        items=len(log.items),
+        columns={name: kind for name, (kind, _) in columns.items()},
+        neighbours=_write_rows(folder / NEIGHBOURS, fitted.neighbour_rows()),
+        users=write_keyed(folder / USERS, [*log.users, *ids], users.items, users.scores),
+        user_slots=USER_SLOTS,
+        segments=write_keyed(folder / SEGMENTS, segments.texts, popular.items, popular.scores),
+        segments_by=segments.sets,
+        profile={name: profile[name] for name in sorted({name for names in segments.sets for name in names})},
+        weights={
+            "user": choices.user_weight,
+            "session": choices.session_weight,
+            "segment": choices.segment_weight,
+            **({"transition": choices.transition_weight} if follows else {}),
+            **({"revisit": choices.revisit_weight} if choices.revisit_weight > 0 else {}),
+        },
+        session_decay=choices.session_decay,
+        session_length=choices.session_length,
+        transitions=_write_rows(folder / TRANSITIONS, follows) if follows else None,
+        transition_decay=choices.transition_decay if follows else 1.0,
+        revisit_decay=choices.revisit_decay if choices.revisit_weight > 0 else 1.0,
+    )
+
+
+def _write_rows(path: Path, rows: Rows) -> TableSpec:
+    """A dense table as wide as its longest row."""
+    width = max(1, int((rows.items != EMPTY).sum(axis=1).max(initial=0)))
+    return write_dense(path, rows.items[:, :width], rows.scores[:, :width])
+
+
+def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Rows:
+    """Rows of ``users``: recommendations, and right behind them the user's recent items, newest first, with score 0."""
+    width = recommended.items.shape[1]
+    rows = Rows.empty(len(log.users), width + slots)
+    rows.items[:, :width], rows.scores[:, :width] = recommended.items, recommended.scores
+    used = (recommended.items != EMPTY).sum(axis=1)
+    for block in log.blocks():
+        user, item, place = recent_items(log.take(block), slots)
+        rows.items[user, used[user] + place] = item
+    return rows
+
+
+def _stack(known: Rows, popular: Rows, segments: NDArray[np.int64]) -> Rows:
+    """Known users' rows, and below them newcomers', each the head of his segment's row."""
+    if not len(segments):
+        return known
+    width = min(USER_SLOTS, popular.items.shape[1])
+    new = Rows.empty(len(segments), known.items.shape[1])
+    new.items[:, :width] = popular.items[segments, :width]
+    new.scores[:, :width] = popular.scores[segments, :width]
+    return Rows(np.concatenate((known.items, new.items)), np.concatenate((known.scores, new.scores)))

@@ -1,0 +1,1 @@
+"""Options of a recommender's training, checked before any data is read."""

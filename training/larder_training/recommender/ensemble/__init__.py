@@ -1,0 +1,1 @@
+"""Which models a release combines, with which hyperparameters, and the fitted ensemble."""

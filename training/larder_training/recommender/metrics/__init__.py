@@ -1,0 +1,1 @@
+"""Ranking metrics, overall and by group."""

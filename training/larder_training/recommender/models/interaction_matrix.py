@@ -1,0 +1,97 @@
+"""How much each user has to do with each item: a sparse matrix out of events, their types and their age."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.feedback import dwell_factors
+
+MAX_HISTORY: Final = 1000  # items a user: what a robot clicked beyond would cost the square of it, and say nothing
+
+
+def event_strengths(
+    log: Log, weights: Mapping[str, float], now: int, half_life_days: float | None
+) -> NDArray[np.float64]:
+    """``[events]``: the weight of each event's type (1 without one), times what its rating or its being a return makes
+    of it and how long it lasted, halved for each half-life of age. A duration that ended at ``now`` or later is not
+    known yet, and counts as 1.
+    """
+    by_type = np.array([weights.get(name, 1.0) for name in log.events])
+    strength = by_type[log.event]
+    if log.factor is not None:
+        strength = strength * log.factor
+    if log.dwell is not None:
+        over = log.time + log.dwell < now
+        strength = strength * dwell_factors(np.where(over, log.dwell, np.float32(np.nan)))
+    if half_life_days is not None:
+        strength = strength * np.exp2((log.time - now) / (half_life_days * DAY))
+    return strength
+
+
+def affinities(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+    """Float64 ``[users, items]``: ``log(1 + sum of the strengths of a pair's events)``, where the sum is above 0: what
+    is taken back leaves nothing. No pair with 0 is stored.
+    """
+    matrix = _sum(log, strengths)
+    matrix.data = np.log1p(np.maximum(matrix.data, 0))
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def presences(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+    """float64 ``[users, items]``: the strongest of a pair's events, so that nobody makes an item popular alone; nothing
+    for a pair whose strengths add up to 0 or less.
+    """
+    parts = [_strongest(log.take(rows), strengths[rows]) for rows in log.blocks()]
+    user, item, strongest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ends = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=len(log.users)))))
+    return sp.csr_array((strongest, item, ends), shape=(len(log.users), len(log.items)))
+
+
+def _strongest(
+    log: Log, strengths: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """Users, items and the largest strength of the log's pairs, ascending."""
+    pair = log.user.astype(np.int64) * len(log.items) + log.item
+    order = np.argsort(pair, kind="stable")
+    pair, strengths = pair[order], strengths[order]
+    starts = np.flatnonzero(np.diff(pair, prepend=-1))
+    pair, strongest = pair[starts], np.maximum.reduceat(strengths, starts) if starts.size else strengths
+    keep = strongest > 0
+    if strengths.min(initial=0) < 0:
+        keep &= np.add.reduceat(strengths, starts) > 0
+    user, item = np.divmod(pair[keep], len(log.items))
+    return user.astype(np.int32), item.astype(np.int32), strongest[keep]
+
+
+def seen_pairs(log: Log) -> sp.csr_array:
+    """Bool ``[users, items]``: the pairs that have an event."""
+    matrix = _sum(log, np.ones(len(log)))
+    return sp.csr_array((matrix.data > 0, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def cut_histories(matrix: sp.csr_array, longest: int = MAX_HISTORY) -> sp.csr_array:
+    """Keeps each row's ``longest`` strongest entries."""
+    long = np.flatnonzero(np.diff(matrix.indptr) > longest)
+    if not long.size:
+        return matrix
+    keep = np.ones(matrix.nnz, bool)
+    for row in long:
+        start, end = matrix.indptr[row], matrix.indptr[row + 1]
+        keep[start + np.argsort(-matrix.data[start:end], kind="stable")[longest:]] = False
+    coo = matrix.tocoo()
+    rows, columns = coo.coords
+    return sp.csr_array((coo.data[keep], (rows[keep], columns[keep])), shape=matrix.shape)
+
+
+def _sum(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+    # The log is sorted, so equal pairs are added in one order: the same sums each time.
+    shape = (len(log.users), len(log.items))
+    matrix = sp.coo_array((strengths, (log.user, log.item)), shape=shape).tocsr()
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix

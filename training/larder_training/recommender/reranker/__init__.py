@@ -1,0 +1,1 @@
+"""The LambdaMART reranker of users' rows."""

@@ -1,0 +1,1 @@
+"""Models that no command trains; benchmarks compare them with the product."""

@@ -1,0 +1,95 @@
+"""Many item-to-item methods, one served table; and the score of a session that is served with it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.numerics.sparse import strongest
+from larder_training.recommender.models.base import ItemToItem, Learner, Material
+from larder_training.recommender.models.user_sequences import weigh_histories
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """A learner that blends others', each of whose scorers is an ItemToItem, into one table ``transitions``."""
+
+    parts: Sequence[tuple[float, Learner]]
+    width: int = 100
+    history_decay: float = 0.5
+
+    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+        """Fits each part, and blends by ``blend_tables``. Raises TypeError where a part is no item-to-item method."""
+        tables = []
+        for weight, learner in self.parts:
+            scorer = learner.fit(material, advance)
+            if not isinstance(scorer, ItemToItem):
+                raise TypeError(f"{learner} gives no item-to-item table: blend its scores by user in place of this.")
+            tables.append((weight, scorer.matrix))
+        return ItemToItem(blend_tables(tables, self.width), weigh_histories(material.log, self.history_decay))
+
+
+def blend_tables(tables: Sequence[tuple[float, sp.csr_array]], width: int) -> sp.csr_array:
+    """float64 ``[items, items]``: the weighted sum of matrices, each divided by its ``typical_best``, its ``width``
+    strongest entries a row; entries that are not above 0 are left out, as the served table has none.
+    """
+    shape = tables[0][1].shape
+    total = sp.csr_array(shape, dtype=np.float64)
+    for weight, table in tables:
+        total = (total + table.astype(np.float64) * (weight / typical_best(table))).tocsr()
+    total.data = np.maximum(total.data, 0)
+    total.eliminate_zeros()
+    return strongest(total, width)
+
+
+def typical_best(table: sp.csr_array) -> float:
+    """The mean over rows that are not empty of their largest entry; 1 for a table without entries above 0."""
+    best = np.asarray(table.max(axis=1).todense(), np.float64).ravel()
+    best = best[best > 0]
+    return float(best.mean()) if best.size else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFormula:
+    """What serving adds up over a session's items i_0, i_1, ..., newest first (ARCHITECTURE.md, "Answers").
+
+    score(item) = sum over k of session * session_decay**k * neighbours[i_k, item]
+                + transition * transition_decay**k * transitions[i_k, item] + revisit * revisit_decay**k * [item == i_k]
+    """
+
+    session: float = 0.0
+    transition: float = 1.0
+    revisit: float = 0.0
+    session_decay: float = 0.9
+    transition_decay: float = 0.5
+    revisit_decay: float = 0.9
+
+    def scores(
+        self,
+        recent: Callable[[float], sp.csr_array],
+        neighbours: sp.csr_array | None,
+        transitions: sp.csr_array | None,
+    ) -> sp.csr_array:
+        """float64 ``[sessions, items]`` for many sessions at once; ``recent(decay)`` is ``[sessions, items]``, the k-th
+        newest item of a session weighing ``decay**k``. A table that a release does not have is None.
+        """
+        total = self.revisit * recent(self.revisit_decay)
+        if neighbours is not None and self.session:
+            total = total + self.session * (recent(self.session_decay) @ neighbours)
+        if transitions is not None and self.transition:
+            total = total + self.transition * (recent(self.transition_decay) @ transitions)
+        found: sp.csr_array = total.tocsr()
+        return found
+
+    def score_one(
+        self, newest: Sequence[int], neighbours: NDArray[np.floating], transitions: NDArray[np.floating]
+    ) -> NDArray[np.float64]:
+        """``[items]`` for one session and dense tables, written as the formula stands: the oracle of ``scores``."""
+        found = np.zeros(neighbours.shape[1])
+        for k, item in enumerate(newest):
+            found += self.session * self.session_decay**k * neighbours[item]
+            found += self.transition * self.transition_decay**k * transitions[item]
+            found[item] += self.revisit * self.revisit_decay**k
+        return found

@@ -1,0 +1,1 @@
+"""Splits in time, and the evaluation tasks made of them."""

@@ -1,0 +1,101 @@
+"""What a model is asked on a period that it has not seen: whose next items, from what is known at its start."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from larder_training.recommender.data.event_log import PAUSE, Log
+from larder_training.recommender.models.interaction_matrix import seen_pairs
+from larder_training.recommender.splits.time_split import known_users
+
+MAX_TUNING_USERS: Final = 2000
+MAX_TEST_USERS: Final = 10_000  # intervals are narrow enough with these
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """``users`` ``[n]`` are asked for; ``truth`` is bool ``[n, items]``, the items of each, at least one.
+
+    ``sessions``: for a session task, each user's first items of the period, newest first; else empty tuples.
+    """
+
+    users: NDArray[np.int64]
+    truth: sp.csr_array
+    sessions: tuple[tuple[int, ...], ...]
+
+    @property
+    def relevant(self) -> NDArray[np.int64]:
+        """``[n]``: how many items each user has in ``truth``."""
+        return np.diff(self.truth.indptr).astype(np.int64)
+
+    def take(self, rows: NDArray[np.int64]) -> "Task":
+        """The task for some of its users."""
+        return Task(self.users[rows], self.truth[rows], tuple(self.sessions[row] for row in rows))
+
+    def sample(self, seed: int, n: int = MAX_TUNING_USERS) -> "Task":
+        """At most ``n`` of its users, drawn by ``seed``."""
+        if len(self.users) <= n:
+            return self
+        return self.take(np.sort(np.random.default_rng(seed).choice(len(self.users), n, replace=False)))
+
+    def keep(self, truth: sp.csr_array) -> "Task":
+        """The task with less truth; users without any are left out."""
+        rows = np.flatnonzero(np.diff(truth.indptr))
+        return Task(self.users[rows], truth[rows], tuple(self.sessions[row] for row in rows))
+
+
+def next_items(history: Log, period: Log, *, known: bool = True) -> Task:
+    """All items that an event of the period speaks for, for users with events before it (``known=False``: without)."""
+    period = period.wanted()
+    active = known_users(period) & (known_users(history) == known)
+    users = np.flatnonzero(active)
+    return Task(users, seen_pairs(period)[users], ((),) * len(users))
+
+
+def join(first: Task, second: Task) -> Task:
+    """Both tasks' users, ascending; no user may be in both."""
+    users = np.concatenate((first.users, second.users))
+    order = np.argsort(users, kind="stable")
+    both = Task(users, sp.vstack((first.truth, second.truth), format="csr"), first.sessions + second.sessions)
+    return both.take(order)
+
+
+def rest_of_session(period: Log, length: int, *, again: bool = False) -> Task:
+    """For each user's latest session with something to foretell: the items of its second half that are not in its
+    first (``again``: these too), given the first (newest first, ``length`` at most). Users are known from before or
+    not.
+
+    A session ends where half an hour passes without an event.
+    """
+    period = period.wanted()
+    order = np.argsort(period.user, kind="stable")
+    user, item, time = period.user[order], period.item[order], period.time[order]
+    starts = np.flatnonzero(np.append(True, (np.diff(user) != 0) | (np.diff(time) > PAUSE)))[: len(user)]
+    found: dict[int, tuple[tuple[int, ...], NDArray[np.int32]]] = {}
+    for events in np.split(np.arange(len(user)), starts[1:]):
+        middle = (len(events) + 1) // 2
+        first, rest = item[events[:middle]], np.unique(item[events[middle:]])
+        rest = rest if again else np.setdiff1d(rest, first)
+        if rest.size:
+            found[int(user[events[0]])] = (tuple(dict.fromkeys(first[::-1].tolist()))[:length], rest)
+    ends = np.cumsum([0, *(rest.size for _, rest in found.values())])
+    columns = np.concatenate([np.empty(0, np.int32), *(rest for _, rest in found.values())])
+    truth = sp.csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(found), len(period.items)))
+    return Task(np.array(list(found), np.int64), truth, tuple(session for session, _ in found.values()))
+
+
+def of_event(task: Task, period: Log, event: str) -> Task:
+    """The task with only those items that the user has an event of this type with."""
+    pairs = seen_pairs(period.where(period.event == period.events.index(event)))
+    return task.keep((task.truth * pairs[task.users]).tocsr())
+
+
+def unseen(task: Task, history: Log) -> Task:
+    """The task with only those items that the user has no earlier event with."""
+    seen = seen_pairs(history)[task.users]
+    left = (task.truth.astype(np.int8) - task.truth.multiply(seen).astype(np.int8)).tocsr()
+    left.eliminate_zeros()
+    return task.keep(left.astype(bool))

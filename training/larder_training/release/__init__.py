@@ -1,0 +1,1 @@
+"""Release folders: written whole, and read back."""

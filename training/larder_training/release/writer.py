@@ -1,0 +1,109 @@
+"""Writing a release folder: whole or not at all, named by its time and its content."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import file_digest, sha256
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Final
+
+from larder.errors import InvalidRequest
+from larder.release.keys import MANIFEST
+from larder.release.manifest import FileEntry, Kind, Manifest, dump, parse
+from larder.release.serving import ClassifierServing, RecommenderServing, section
+
+_PACKAGES: Final = (
+    "implicit",
+    "larder",
+    "lightgbm",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pillow",
+    "polars",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+)
+
+
+def provenance(seed: int) -> dict[str, object]:
+    """What must be the same for a training to give the same bytes again: the seed and every version."""
+    return {"seed": seed, "versions": {"python": python_version(), **{name: version(name) for name in _PACKAGES}}}
+
+
+def read_classifier(folder: Path, otherwise: str) -> tuple[Manifest, ClassifierServing]:
+    """The manifest of a classifier's release folder, and its serving section.
+
+    Raises InvalidRequest where ``folder`` is no release, or one of another kind (``otherwise`` says what to do then),
+    and InvalidManifest where its manifest is broken.
+    """
+    try:
+        manifest = parse((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"{folder.name!r} is no release folder: it has no {MANIFEST}. Check the path.") from error
+    if not isinstance(manifest.serving, ClassifierServing):
+        raise InvalidRequest(f"{folder.name!r} is a {manifest.kind}: {otherwise}")
+    return manifest, manifest.serving
+
+
+def write_release(
+    parent: Path,
+    *,
+    model: str,
+    kind: Kind,
+    serving: ClassifierServing | RecommenderServing,
+    files: Mapping[str, Path | bytes],
+    evaluation: Mapping[str, object],
+    training: Mapping[str, object],
+    structure: Mapping[str, object],
+    created: datetime | None = None,
+) -> Path:
+    """Writes ``<parent>/<release>/`` with ``files`` (a path is copied) and the manifest, and returns that folder.
+
+    The folder appears under its name only when it is complete: everything is written beside it first. Raises
+    InvalidManifest where the sections do not make a valid manifest.
+    """
+    created = (created or datetime.now(UTC)).astimezone(UTC)
+    parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
+    try:
+        entries = {name: _write(scratch / name, content) for name, content in sorted(files.items())}
+        manifest = Manifest(
+            model=model,
+            kind=kind,
+            release=_name(created, entries, serving),
+            created=f"{created:%Y-%m-%dT%H:%M:%SZ}",
+            files=entries,
+            serving=serving,
+            evaluation=evaluation,
+            training=training,
+            structure=structure,
+        )
+        document = dump(manifest)
+        parse(document)
+        (scratch / MANIFEST).write_bytes(document)
+        scratch.chmod(0o755)
+        return scratch.rename(parent / manifest.release)
+    except BaseException:
+        shutil.rmtree(scratch)
+        raise
+
+
+def _write(path: Path, content: Path | bytes) -> FileEntry:
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        shutil.copyfile(content, path)
+    with path.open("rb") as file:
+        return FileEntry(path.stat().st_size, file_digest(file, "sha256").hexdigest())
+
+
+def _name(created: datetime, entries: Mapping[str, FileEntry], serving: ClassifierServing | RecommenderServing) -> str:
+    content = {"files": {name: entry.sha256 for name, entry in entries.items()}, "serving": section(serving)}
+    digest = sha256(json.dumps(content, sort_keys=True).encode())
+    return f"{created:%Y%m%dt%H%M%Sz}-{digest.hexdigest()[:8]}"
