@@ -23,10 +23,10 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
-from larder.release.keys import file_key, live_key
+from larder.release.keys import file_key, pointer_key
 from larder.release.manifest import Manifest, parse
 from larder.release.pointer import Pointer, dump_pointer
-from larder.store import Store
+from larder.store import open_store
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 NAMES = {"classifier": "classify", "recommender": "recommend"}
@@ -76,10 +76,10 @@ def serve(delay: float, release: Path, manifest: Manifest) -> None:
     os.environ |= {"AWS_ACCESS_KEY_ID": "toy", "AWS_SECRET_ACCESS_KEY": "toy"}
     bucket = urllib.request.Request(f"http://{host}:{port}/bucket", data=b"", method="PUT")  # our own server
     urllib.request.urlopen(bucket, timeout=10).close()  # noqa: S310  # our own server
-    store = Store.open("s3://bucket")
+    store = open_store("s3://bucket")
     for name in [*manifest.files, "manifest.json"]:
         store.upload(file_key(manifest.model, manifest.release, name), release / name)
-    store.put(live_key(manifest.model), dump_pointer(Pointer(manifest.release)))
+    store.put(pointer_key(manifest.model), dump_pointer(Pointer(manifest.release)))
     answer = DomainDispatcherApplication.__call__
 
     def late(application: DomainDispatcherApplication, environ: dict[str, Any], start_response: object) -> object:

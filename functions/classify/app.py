@@ -10,7 +10,7 @@ from typing import Any
 from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
-from larder.store import Store
+from larder.store import Store, open_store
 
 
 @cache
@@ -18,7 +18,7 @@ def bundle() -> "tuple[Store, ModelHost[Classifier]]":
     """What the environment names: opened once, kept for all requests."""
     with cold_start.measured("store"):
         given = Settings.from_environment(os.environ)
-        store = Store.open(given.store)
+        store = open_store(given.store)
 
     def open_release(files: ReleaseFiles) -> "Classifier":
         from larder.classifier.graph import Classifier  # while a thread preloads, this is being imported below
@@ -41,7 +41,7 @@ renew_after_restore(os.environ, lambda: bundle()[1])
 
 # While the store sends the model:
 from larder.classifier.graph import Classifier  # noqa: E402
-from larder.classifier.request import FIELDS, OPTIONS, Request  # noqa: E402
+from larder.classifier.request import FIELDS, OPTIONS, ClassificationRequest  # noqa: E402
 from larder.web import router  # noqa: E402
 from larder.web.resolver import Response  # noqa: E402
 
@@ -71,14 +71,14 @@ def classify(model: str) -> Response[str]:
     return router.reply(document, manifest=served.manifest)
 
 
-def _request() -> Request:
+def _request() -> ClassificationRequest:
     query, media_type = router.query(app), router.content_type(app)
     router.allow_only(query, OPTIONS, "parameter")
     if media_type != "application/json":
-        return Request.from_body(media_type, router.body(app), query)
+        return ClassificationRequest.from_body(media_type, router.body(app), query)
     document = router.json_body(app)
     router.allow_only(document, FIELDS, "field")
-    return Request.from_json(document, query)
+    return ClassificationRequest.from_json(document, query)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

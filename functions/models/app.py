@@ -9,7 +9,7 @@ from typing import Any
 from larder.registry import Document, Repository
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
-from larder.store import Store
+from larder.store import open_store
 from larder.web import router
 from larder.web.resolver import Response
 
@@ -22,7 +22,7 @@ app = router.router()
 def repository() -> Repository:
     """What the bundle's store holds, opened at the first request."""
     with cold_start.measured("store"):
-        return Repository(Store.open(Settings.from_environment(os.environ).store))
+        return Repository(open_store(Settings.from_environment(os.environ).store))
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
-from larder.store import Store
+from larder.store import open_store
 
 
 @cache
@@ -16,7 +16,7 @@ def bundle() -> "ModelHost[Recommender]":
     """What the environment names: opened once, kept for all requests."""
     with cold_start.measured("store"):
         given = Settings.from_environment(os.environ)
-        store = Store.open(given.store)
+        store = open_store(given.store)
     return ModelHost(
         store,
         "recommender",
@@ -41,7 +41,7 @@ from larder.recommender import (  # noqa: E402
     RANK,
     RECOMMEND,
     SIMILAR,
-    Answer,
+    Recommendations,
     Recommender,
     read_items,
     read_parameters,
@@ -76,7 +76,7 @@ def similar(model: str) -> Response[str]:
     return _reply(model, None, lambda opened: opened.similar(query))
 
 
-def _reply(model: str, user: str | None, ask: Callable[[Recommender], Answer]) -> Response[str]:
+def _reply(model: str, user: str | None, ask: Callable[[Recommender], Recommendations]) -> Response[str]:
     # A user stays with canary or stable, whichever page he asks from.
     name, key = router.path_parameter(app, "model", model), router.caller_key(app) or user
     served = bundle().get(name, release=router.requested_release(app), key=key)

@@ -16,8 +16,8 @@ from typing import Final
 import click
 
 from larder.errors import LarderError, MissingObject
-from larder.release.keys import live_key, models_prefix
-from larder.store import Store
+from larder.release.keys import models_prefix, pointer_key
+from larder.store import Store, open_store
 from larder_local.folder import Folder
 
 DIGITS: Final = "digits"
@@ -31,7 +31,7 @@ def prepare(folder: Folder) -> None:
 
     Raises LarderError where a step fails; the step itself has told why.
     """
-    store, unfinished = Store.open(folder.store), folder.demo / "unfinished"
+    store, unfinished = open_store(folder.store), folder.demo / "unfinished"
     if store.folders(models_prefix()) and not unfinished.exists():
         return
     click.echo(f"There is no model in {folder.root.name} yet: training the demo. This takes about a minute, once.")
@@ -46,7 +46,7 @@ def prepare(folder: Folder) -> None:
 def is_live(store: Store, model: str) -> bool:
     """Whether a release of ``model`` answers."""
     try:
-        return store.size(live_key(model)) > 0
+        return store.size(pointer_key(model)) > 0
     except MissingObject:
         return False
 

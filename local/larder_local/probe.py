@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 
 from larder.host import DiskCache, ReleaseFiles
 from larder.release.manifest import Manifest
-from larder.rollout import Ask
+from larder.rollout import SendRequest
 from larder.store import Store
 
 _Answer: TypeAlias = Callable[[bytes], Mapping[str, Any]]
 
 
 @contextmanager
-def asking(store: Store) -> Iterator[Ask]:
+def asking(store: Store) -> Iterator[SendRequest]:
     """What puts golden requests to releases of ``store``: each is opened by its first request, closed at the end."""
     with tempfile.TemporaryDirectory(prefix="larder-") as scratch, ExitStack() as closing:
         cache = DiskCache(Path(scratch), 2**40)
@@ -36,13 +36,15 @@ def asking(store: Store) -> Iterator[Ask]:
 
 def _classifier(files: ReleaseFiles, _: ExitStack) -> _Answer:
     from larder.classifier.graph import Classifier
-    from larder.classifier.request import Request
+    from larder.classifier.request import ClassificationRequest
 
     classifier = Classifier.open(files)
 
     def answer(data: bytes) -> Mapping[str, Any]:
-        json_sent = data.startswith(b"{")  # as no picture begins
-        request = Request.from_json(json.loads(data), {}) if json_sent else Request.from_body("", data, {})
+        if data.startswith(b"{"):  # no image file begins so
+            request = ClassificationRequest.from_json(json.loads(data), {})
+        else:
+            request = ClassificationRequest.from_body("", data, {})
         found = classifier.classify(request.sent or b"", side=request.side, min_confidence=0)
         return {"labels": [asdict(label) for label in found.labels]}
 

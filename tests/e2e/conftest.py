@@ -17,12 +17,12 @@ from tests.larder.recommender.conftest import TOY
 from tests.paths import ROOT
 
 from larder.errors import LarderError, SettingsError
-from larder.release.keys import file_key, live_key
+from larder.release.keys import file_key, pointer_key
 from larder.release.manifest import FileEntry, Manifest, dump
 from larder.release.pointer import Pointer
 from larder.release.pointer import dump_pointer as dump_live
 from larder.release.serving import ClassifierServing, ImageSpec
-from larder.store import Store
+from larder.store import Store, open_store
 from larder_local import interpreter
 from larder_local.container import docker
 from larder_local.gateway.template import Function, load
@@ -131,7 +131,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "uploads").mkdir()
     shutil.copy(min((home / "photos/1").iterdir()), folder / "uploads/1.png")
     _add_shop(folder, home)
-    _add_pets(Store.open(folder.as_uri()))
+    _add_pets(open_store(folder.as_uri()))
     return folder
 
 
@@ -148,7 +148,7 @@ def _add_shop(folder: Path, scratch: Path) -> None:
         training={},
         structure={},
     )
-    (folder / live_key("shop")).write_bytes(dump_live(Pointer(release.name)))
+    (folder / pointer_key("shop")).write_bytes(dump_live(Pointer(release.name)))
 
 
 def _add_pets(store: Store) -> None:
@@ -158,7 +158,7 @@ def _add_pets(store: Store) -> None:
     manifest = Manifest("pets", "classifier", PETS, "2026-01-02T03:04:05Z", entries, serving)
     for name, data in {**files, "manifest.json": dump(manifest)}.items():
         store.put(file_key("pets", PETS, name), data)
-    store.put(live_key("pets"), dump_live(Pointer(PETS)))
+    store.put(pointer_key("pets"), dump_live(Pointer(PETS)))
 
 
 @pytest.fixture(scope="session")

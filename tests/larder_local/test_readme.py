@@ -12,10 +12,10 @@ from tests.larder.classifier.conftest import SERVING, make_graph, make_photo
 from tests.larder_local.conftest import serving
 from tests.paths import ROOT
 
-from larder.release.keys import live_key
+from larder.release.keys import pointer_key
 from larder.release.pointer import Pointer, dump_pointer
 from larder.rollout import upload
-from larder.store import Store
+from larder.store import Store, open_store
 from larder_local.gateway.template import load
 from larder_training.release.writer import write_release
 
@@ -23,7 +23,7 @@ from larder_training.release.writer import write_release
 @pytest.fixture
 def store(tmp_path: Path, s3_url: str) -> Store:
     """A bucket in which a classifier named ``digits`` is live."""
-    bucket = Store.open(s3_url)
+    bucket = open_store(s3_url)
     files: dict[str, Path | bytes] = {"model.onnx": make_graph()}
     empty: dict[str, object] = {}
     folder = write_release(
@@ -37,7 +37,7 @@ def store(tmp_path: Path, s3_url: str) -> Store:
         structure=empty,
     )
     upload(folder, bucket)
-    bucket.put(live_key("digits"), dump_pointer(Pointer(folder.name)))
+    bucket.put(pointer_key("digits"), dump_pointer(Pointer(folder.name)))
     return bucket
 
 
@@ -65,4 +65,4 @@ def test_the_python_example_uploads_signs_and_prints_labels(tmp_path: Path, stor
 
     assert done.stderr == ""
     assert done.stdout.startswith("[{'name': 'red', 'confidence': 0.99")
-    assert Store.open(store.url).size("uploads/photo.png")
+    assert open_store(store.url).size("uploads/photo.png")

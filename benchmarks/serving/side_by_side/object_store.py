@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from larder.store import Store
+from larder.store import open_store
 from side_by_side.containers import await_listening, free_port
 from side_by_side.line_up import BUCKET
 from side_by_side.material import Material
@@ -39,7 +39,7 @@ def fill(s3: Mapping[str, str], material: Material) -> None:
 
     os.environ |= s3
     boto3.client("s3").create_bucket(Bucket=BUCKET)
-    bucket, releases = Store.open(f"s3://{BUCKET}"), material.folder / "store"
+    bucket, releases = open_store(f"s3://{BUCKET}"), material.folder / "store"
     for path in sorted(releases.glob("models/*/live.json")) + sorted(releases.glob("models/*/releases/*/*")):
         bucket.upload(path.relative_to(releases).as_posix(), path)
     bucket.upload("naive/model.onnx", material.naive)

@@ -7,7 +7,7 @@ import click
 
 from larder.release.manifest import Manifest
 from larder.rollout import Outcome, prober, roll_out, upload
-from larder.store import Store
+from larder.store import Store, open_store
 from larder_local.folder import Folder
 from larder_local.probe import asking
 
@@ -32,7 +32,7 @@ def command(release: str, store: str | None, *, upload_only: bool) -> None:
     """
     folder = Folder.here()
     if upload_only:
-        send(folder.release(release), Store.open(store or folder.store))
+        send(folder.release(release), open_store(store or folder.store))
         return
     outcome = publish(folder.release(release), store or folder.store)
     if outcome.state == "rejected":
@@ -41,12 +41,12 @@ def command(release: str, store: str | None, *, upload_only: bool) -> None:
 
 def publish(release: Path, store_url: str) -> Outcome:
     """Uploads and rolls out the release in a folder, telling each step on standard output."""
-    store = Store.open(store_url)
+    store = open_store(store_url)
     manifest = send(release, store)
     with asking(store) as ask:
         outcome = roll_out(store, manifest.model, manifest.release, prober(store, ask))
     if outcome.state == "promoted":
-        before = outcome.live.previous if outcome.live else None
+        before = outcome.pointer.previous if outcome.pointer else None
         click.echo("Verified: every file is what the manifest says, and the golden requests get their answers.")
         click.echo(
             f"Promoted: {manifest.model} answers with {manifest.release}"
@@ -55,7 +55,7 @@ def publish(release: Path, store_url: str) -> Outcome:
     elif outcome.state == "kept":
         click.echo(f"Nothing changed: {outcome.reason}")
     else:
-        live = f"{outcome.live.stable} keeps answering" if outcome.live else "no release of it answers"
+        live = f"{outcome.pointer.stable} keeps answering" if outcome.pointer else "no release of it answers"
         click.echo(f"Refused {manifest.model}/{manifest.release} ({live}): {outcome.reason}", err=True)
     return outcome
 

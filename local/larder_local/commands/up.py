@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from larder.errors import SettingsError
-from larder.store import Store
+from larder.store import open_store
 from larder_local import demo
 from larder_local.built import bundle
 from larder_local.folder import Folder
@@ -105,7 +105,7 @@ async def _serve(folder: Folder, template: Template, port: int, workers: int) ->
 
 
 def _greeting(address: str, folder: Folder) -> str:
-    store = Store.open(folder.store)
+    store = open_store(folder.store)
     digits, user = demo.digits_sample(folder), demo.shop_sample(folder)
     lines = []
     if digits and demo.is_live(store, demo.DIGITS):

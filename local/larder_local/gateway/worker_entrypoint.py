@@ -1,6 +1,6 @@
 """The first thing in a worker process: tie its life to the gateway's, then become AWS's runtime client.
 
-Run as ``python -m larder_local.gateway.worker_entrypoint <gateway's pid> <handler>``. A gateway that is killed outright cannot stop
+Run as ``python -m larder_local.gateway.worker_entrypoint <gateway's pid> <handler>``. A killed gateway cannot stop
 its workers, and one that is busy would go on for as long as its handler does. Linux kills a process whose parent died
 when it has asked for that; elsewhere the worker ends at its next call of the Runtime API, which nobody answers then.
 """

@@ -13,7 +13,7 @@ import pytest
 from tests.paths import EVENTS
 
 from classify import app
-from larder.release.keys import live_key
+from larder.release.keys import pointer_key
 from larder.release.pointer import Pointer, dump_pointer
 from larder.store import Blob, Store
 
@@ -322,7 +322,7 @@ def test_a_cold_function_answers_from_the_release_before_and_says_so(
 ) -> None:
     before = ask(event())[1]["release"]
     broken = publish(graph(height=9))
-    (store / live_key("digits")).write_bytes(dump_pointer(Pointer(broken, previous=before)))
+    (store / pointer_key("digits")).write_bytes(dump_pointer(Pointer(broken, previous=before)))
     app.bundle.cache_clear()  # as a process that has just started
     answer = app.handler(event(), None)
     assert (answer["statusCode"], answer["headers"]["x-larder-release"]) == (200, before)

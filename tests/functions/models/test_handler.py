@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tests.paths import EVENTS
 
-from larder.release.keys import file_key, live_key
+from larder.release.keys import file_key, pointer_key
 from larder.release.manifest import FileEntry, Manifest, dump
 from larder.release.pointer import Pointer, dump_pointer
-from larder.store import Store
+from larder.store import Store, open_store
 from models import app
 
 CASES = EVENTS / "models"
@@ -40,7 +40,7 @@ class Service:
 
     def point(self, model: str, pointer: Pointer) -> None:
         """Writes the pointer of a model."""
-        self.store.put(live_key(model), dump_pointer(pointer))
+        self.store.put(pointer_key(model), dump_pointer(pointer))
 
     def ask(
         self,
@@ -74,7 +74,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     app.repository.cache_clear()
-    yield Service(Store.open(url))
+    yield Service(open_store(url))
     app.repository.cache_clear()
 
 
@@ -118,7 +118,7 @@ def test_models_are_listed_with_their_live_release(service: Service) -> None:
 
 def test_one_broken_model_does_not_hide_the_others(service: Service) -> None:
     # GIVEN a broken pointer, a pointer to nothing, an upload that stopped, and folders that are no models
-    service.store.put(live_key("broken"), b"{")
+    service.store.put(pointer_key("broken"), b"{")
     service.point("dangling", Pointer(NEWER))
     service.store.put(file_key("unfinished", NEWER, "model.onnx"), b"x")
     service.store.put("models/No_Model/live.json", b"{}")
@@ -328,7 +328,7 @@ def test_s3_answers_the_same_and_sends_callers_to_its_files(
 ) -> None:
     # GIVEN the same release, in S3
     monkeypatch.setenv("LARDER_STORE", s3_url)
-    service = replace(empty, store=Store.open(s3_url))
+    service = replace(empty, store=open_store(s3_url))
     assert body(service.ask("list")) == {"models": []}
     service.publish(classifier_manifest, {"report.html": REPORT})
     # THEN a model without a pointer, one with a pointer, and one that does not exist are told apart

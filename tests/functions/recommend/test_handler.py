@@ -18,7 +18,7 @@ import pytest
 from tests.larder.recommender.conftest import TRANSITIONS
 from tests.paths import EVENTS
 
-from larder.release.keys import file_key, live_key
+from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
 from recommend import app
 
@@ -54,7 +54,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory, write_shop: Callable[...,
         folder = write_shop(created=datetime(2026, 1, 2 + len(names), tzinfo=UTC), **changes)
         shutil.copytree(folder, root / Path(file_key("shop", folder.name, "manifest.json")).parent)
         names.append(folder.name)
-    (root / live_key("shop")).write_bytes(dump_pointer(Pointer(stable=names[0])))
+    (root / pointer_key("shop")).write_bytes(dump_pointer(Pointer(stable=names[0])))
     return root, names[0], names[1], names[2]
 
 

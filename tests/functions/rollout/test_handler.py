@@ -11,10 +11,10 @@ from tests.larder.rollout.conftest import Lambda
 from tests.paths import EVENTS
 
 from larder.errors import InvalidRequest, NotFound, SettingsError, Unanswered
-from larder.release.keys import file_key, live_key
+from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, parse_pointer
 from larder.rollout import upload
-from larder.rollout.s3_event import released
+from larder.rollout.s3_event import parse_event
 from larder.store import Store
 from rollout import app
 
@@ -66,14 +66,14 @@ def test_a_release_goes_live_and_the_same_event_twice_changes_nothing(
 ) -> None:
     found = upload(golden_classifier(), store)
     assert handler(manifest_of("pets", found.release)) == {"state": "promoted", "reason": None}
-    before, asked = store.get(live_key("pets")), len(functions.events)
+    before, asked = store.get(pointer_key("pets")), len(functions.events)
     assert parse_pointer(before.data) == Pointer(found.release)
     (line,) = logged(capsys)
     assert (line["level"], line["model"], line["release"], line["revision"]) == ("INFO", "pets", found.release, 1)
     assert metrics(line) == {"RolloutPromoted": [1.0]}
 
     assert handler(manifest_of("pets", found.release)) == {"state": "kept", "reason": "It is live already."}
-    assert store.get(live_key("pets")) == before
+    assert store.get(pointer_key("pets")) == before
     assert len(functions.events) == asked
     (line,) = logged(capsys)
     assert (line["state"], line["model"], "_aws" in line) == ("kept", "pets", False)
@@ -88,7 +88,7 @@ def test_a_tampered_release_is_refused_with_its_reason_and_the_old_one_answers_o
 ) -> None:
     good = upload(golden_classifier(1), store)
     handler(manifest_of("pets", good.release))
-    before, asked = store.get(live_key("pets")), len(functions.events)
+    before, asked = store.get(pointer_key("pets")), len(functions.events)
     logged(capsys)
     bad = golden_classifier(2)
     graph = bytearray((bad / "model.onnx").read_bytes())
@@ -104,7 +104,7 @@ def test_a_tampered_release_is_refused_with_its_reason_and_the_old_one_answers_o
     assert (second["state"], reply["state"]) == ("kept", "kept")
     written = json.loads(store.get(file_key("pets", found.release, "rejected.json")).data)
     assert written["reason"] == first["reason"]
-    assert store.get(live_key("pets")) == before
+    assert store.get(pointer_key("pets")) == before
     assert len(functions.events) == asked
 
 
@@ -146,7 +146,7 @@ def test_other_events_are_let_pass_and_change_nothing(
     assert handler(event)["state"] == "ignored"
     assert list(store.list()) == []
     with pytest.raises(InvalidRequest):
-        released(event)
+        parse_event(event)
 
 
 def test_an_environment_that_is_not_complete_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from larder.errors import InvalidModel, InvalidRequest, MissingObject, NotFound, NotReady, ReleaseError
-from larder.host import ModelHost, ReleaseFiles, Served
+from larder.host import LoadedRelease, ModelHost, ReleaseFiles
 from larder.release import manifest
-from larder.release.keys import MANIFEST, file_key, live_key
+from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import FileEntry, Manifest
 from larder.release.pointer import Pointer, dump_pointer
-from larder.store import Store
+from larder.store import Store, open_store
 
 OLD, NEW = "20260101t000000z-00000001", "20260102t000000z-00000002"
 
@@ -60,7 +60,7 @@ class Bundle:
         return release
 
     def point(self, model: str, pointer: Pointer) -> None:
-        self.store.put(live_key(model), dump_pointer(pointer))
+        self.store.put(pointer_key(model), dump_pointer(pointer))
 
     def publish(self, model: str, release: str, content: bytes) -> str:
         self.add(model, release, content)
@@ -94,7 +94,7 @@ def bundle(request: pytest.FixtureRequest, classifier_manifest: Manifest, tmp_pa
         "file": lambda: f"file://{tmp_path}/store",
         "s3": lambda: str(request.getfixturevalue("s3_url")),
     }
-    return Bundle(Store.open(urls[request.param]()), classifier_manifest, tmp_path / "cache")
+    return Bundle(open_store(urls[request.param]()), classifier_manifest, tmp_path / "cache")
 
 
 def together(tasks: Sequence[Callable[[], None]]) -> None:
@@ -175,7 +175,7 @@ def test_whatever_is_wrong_with_what_goes_live_the_old_one_goes_on(
     bundle.publish("pets", NEW, b"new")
     manifest_key = file_key("pets", NEW, MANIFEST)
     if damage == "pointer":
-        bundle.store.put(live_key("pets"), b"{}")
+        bundle.store.put(pointer_key("pets"), b"{}")
     elif damage == "manifest":
         bundle.store.put(manifest_key, b"{}")
     elif damage == "missing manifest":
@@ -266,7 +266,7 @@ def test_a_model_whose_pointer_is_removed_goes_off_the_air(bundle: Bundle) -> No
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     answer(host)
-    bundle.store.delete(live_key("pets"))
+    bundle.store.delete(pointer_key("pets"))
     bundle.now = 30.0
     with pytest.raises(NotReady):
         host.get("pets")
@@ -381,7 +381,7 @@ def test_close_closes_what_is_open(bundle: Bundle) -> None:
 def test_of_many_threads_one_opens(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
-    served: list[Served[Toy]] = []
+    served: list[LoadedRelease[Toy]] = []
     together([lambda: served.append(host.get("pets"))] * 20)
     assert len(served) == 20
     assert len({id(each.value) for each in served}) == 1
@@ -443,7 +443,7 @@ def test_a_store_that_fails_at_a_refresh_changes_nothing(
     host = bundle.host()
     answer(host)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    host._store = Store.open(s3_url)  # where nobody listens
+    host._store = open_store(s3_url)  # where nobody listens
     bundle.now = 30.0
     with caplog.at_level(logging.WARNING):
         assert answer(host) == b"old"

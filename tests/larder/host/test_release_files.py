@@ -16,7 +16,7 @@ from larder.host import DiskCache, ReleaseFiles
 from larder.release import manifest
 from larder.release.keys import MANIFEST, file_key
 from larder.release.manifest import FileEntry, Manifest
-from larder.store import Store, StoreReader
+from larder.store import Store, StoreReader, open_store
 from larder.tables import MappedFile
 
 DATA = bytes(range(256)) * 8192  # 2 MiB: several chunks
@@ -26,11 +26,11 @@ Release = Callable[..., Manifest]
 
 OPEN = """
 import pathlib, sys
-from larder import manifest
+from larder.release import manifest
 from larder.host import DiskCache, ReleaseFiles
 from larder.release.keys import MANIFEST, file_key
-from larder.store import Store
-store, cache = Store.open(sys.argv[1]), DiskCache(pathlib.Path(sys.argv[2]), int(sys.argv[3]))
+from larder.store import open_store
+store, cache = open_store(sys.argv[1]), DiskCache(pathlib.Path(sys.argv[2]), int(sys.argv[3]))
 found = manifest.parse(store.get(file_key("pets", sys.argv[4], MANIFEST)).data)
 files = ReleaseFiles(store, found, cache)
 sys.stdin.readline()
@@ -65,7 +65,7 @@ def cached(root: Path) -> list[str]:
 
 
 def test_a_file_elsewhere_is_downloaded_once(s3_url: str, add: Release, cache: DiskCache, tmp_path: Path) -> None:
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     files = ReleaseFiles(store, add(store), cache)
     path = files.path(NAME)
     assert path == tmp_path / "cache" / "pets" / "r1" / NAME
@@ -77,7 +77,7 @@ def test_a_file_elsewhere_is_downloaded_once(s3_url: str, add: Release, cache: D
 
 
 def test_a_file_of_a_folder_is_read_where_it_lies(add: Release, cache: DiskCache, tmp_path: Path) -> None:
-    store = Store.open(f"file://{tmp_path}/store")
+    store = open_store(f"file://{tmp_path}/store")
     files = ReleaseFiles(store, add(store), cache)
     assert files.path(NAME) == tmp_path / "store" / "models" / "pets" / "releases" / "r1" / NAME
     assert isinstance(files.reader(NAME), MappedFile)
@@ -86,7 +86,7 @@ def test_a_file_of_a_folder_is_read_where_it_lies(add: Release, cache: DiskCache
 
 
 def test_a_reader_reads_the_store_until_the_file_is_here(add: Release, cache: DiskCache) -> None:
-    store = Store.open("memory://")
+    store = open_store("memory://")
     files = ReleaseFiles(store, add(store), cache)
     reader = files.reader(NAME)
     assert isinstance(reader, StoreReader)
@@ -106,7 +106,7 @@ def test_a_reader_reads_the_store_until_the_file_is_here(add: Release, cache: Di
 def test_other_bytes_than_stated_are_refused(
     url: str, data: bytes, add: Release, cache: DiskCache, tmp_path: Path
 ) -> None:
-    store = Store.open(url.format(tmp_path))
+    store = open_store(url.format(tmp_path))
     files = ReleaseFiles(store, add(store, data=data), cache)
     for _ in range(2):
         with pytest.raises(ReleaseError, match=r"model\.onnx of release r1 is not what its manifest states"):
@@ -115,7 +115,7 @@ def test_other_bytes_than_stated_are_refused(
 
 
 def test_a_cached_file_that_went_bad_is_replaced(add: Release, cache: DiskCache) -> None:
-    store = Store.open("memory://")
+    store = open_store("memory://")
     found = add(store)
     path = ReleaseFiles(store, found, cache).path(NAME)
     for bad in (DATA[:-1] + b"!", DATA[:100]):
@@ -124,7 +124,7 @@ def test_a_cached_file_that_went_bad_is_replaced(add: Release, cache: DiskCache)
 
 
 def test_a_name_that_the_manifest_does_not_list(add: Release, cache: DiskCache) -> None:
-    store = Store.open("memory://")
+    store = open_store("memory://")
     files = ReleaseFiles(store, add(store), cache)
     for name in ("probes.safetensors", "../r2/model.onnx", ""):
         with pytest.raises(ReleaseError, match="lists no file"):
@@ -134,7 +134,7 @@ def test_a_name_that_the_manifest_does_not_list(add: Release, cache: DiskCache) 
 
 
 def test_the_least_recently_used_release_leaves_the_disk(add: Release, tmp_path: Path) -> None:
-    store, cache = Store.open("memory://"), DiskCache(tmp_path / "cache", 2 * len(DATA) + 100)
+    store, cache = open_store("memory://"), DiskCache(tmp_path / "cache", 2 * len(DATA) + 100)
     for number, release in enumerate(("r1", "r2")):
         files = ReleaseFiles(store, add(store, release), cache)
         hold = files.path(NAME).with_name(".hold")
@@ -145,7 +145,7 @@ def test_the_least_recently_used_release_leaves_the_disk(add: Release, tmp_path:
 
 
 def test_a_release_in_use_stays_on_the_disk_and_one_dropped_does_not(add: Release, tmp_path: Path) -> None:
-    store, cache = Store.open("memory://"), DiskCache(tmp_path / "cache", len(DATA) + 100)
+    store, cache = open_store("memory://"), DiskCache(tmp_path / "cache", len(DATA) + 100)
     first = ReleaseFiles(store, add(store, "r1"), cache)
     first.path(NAME)
     mapped = first.reader(NAME)
@@ -176,7 +176,7 @@ def step(process: "subprocess.Popen[bytes]") -> bytes:
 
 def test_processes_share_a_cache(add: Release, s3_url: str, tmp_path: Path) -> None:
     """GIVEN processes that open one release at once WHEN another comes that has no room THEN all go on."""
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     add(store, "r1")
     found = add(store, "r2")
     bound = len(DATA) + 100

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from tests.paths import ROOT
 
-from larder.release.keys import file_key, live_key
+from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
-from larder.store import Store
+from larder.store import Store, open_store
 
 TOKEN = "toy-token"
 INVOCATION = {  # the runtime client's native part crashes where one is missing
@@ -101,14 +101,14 @@ def publish(store: Store, folder: Path, *, etag: str | None = None) -> str:
     """Uploads the release and makes it live; the pointer's ETag."""
     for path in folder.iterdir():
         store.upload(file_key("shop", folder.name, path.name), path)
-    return store.put(live_key("shop"), dump_pointer(Pointer(stable=folder.name)), etag=etag)
+    return store.put(pointer_key("shop"), dump_pointer(Pointer(stable=folder.name)), etag=etag)
 
 
 def test_the_first_answer_after_a_restore_is_of_what_is_live_by_then(
     instance: Lambda, s3_url: str, s3_endpoint: str, write_shop: Callable[..., Path], tmp_path: Path
 ) -> None:
     # GIVEN a function that was loaded, with the live release opened, and whose snapshot was taken
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     old, new = (write_shop(created=datetime(2026, 1, day, tzinfo=UTC)) for day in (1, 2))
     etag = publish(store, old)
     environment = {

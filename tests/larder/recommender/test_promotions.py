@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from larder.errors import InvalidRequest
-from larder.recommender import Because, Promotion, Query, Recommender
+from larder.recommender import Promotion, Query, Reason, Recommender
 from larder.recommender.promotions import places, spread
 
 OpenShop = Callable[..., Recommender]
@@ -39,7 +39,7 @@ def test_promoted_items_take_their_places_best_first(shop: Recommender) -> None:
         "user",
         "promotion",
     ]
-    assert answer.items[1].because == Because("promotion", promotion="new")
+    assert answer.items[1].because == Reason("promotion", promotion="new")
 
 
 def test_a_filter_promotes_what_no_row_holds(open_shop: OpenShop) -> None:
@@ -58,7 +58,7 @@ def test_a_filter_promotes_the_best_of_what_passes(shop: Recommender) -> None:
 
     answer = shop.recommend(Query(user="ada", n=4, promotions=[cheap]))
 
-    promoted = [item.id for item in answer.items if item.because == Because("promotion", promotion="cheap")]
+    promoted = [item.id for item in answer.items if item.because == Reason("promotion", promotion="cheap")]
     assert promoted == ["egg", "fig"]
 
 
@@ -72,11 +72,11 @@ def test_a_promotion_has_its_own_filter_but_obeys_the_release_and_what_was_exclu
             n=9, promotions=[promotion], filter='INCLUDE ItemID WHERE Items.KIND IN ("herb")', session=["egg"]
         )
         answer = shop.recommend(query)
-        promoted = {item.id for item in answer.items if item.because == Because("promotion", promotion=promotion.name)}
+        promoted = {item.id for item in answer.items if item.because == Reason("promotion", promotion=promotion.name)}
         assert promoted == ({"apple", "fig"} if promotion is fruit else {"apple", "fig", "bread"})
     assert shop.recommend(Query(n=9, promotions=[fruit], exclude=["apple"], session=["fig"])).items[
         0
-    ].because != Because("promotion", promotion="fruit")
+    ].because != Reason("promotion", promotion="fruit")
 
 
 def test_promotions_share_the_answer_and_no_item_comes_twice(shop: Recommender) -> None:

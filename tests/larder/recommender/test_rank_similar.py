@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from larder.errors import InvalidRequest, NotFound
-from larder.recommender import Because, Query, Recommender
+from larder.recommender import Query, Reason, Recommender
 
 OpenShop = Callable[..., Recommender]
 KALE = "Grünkohl 🥬"
@@ -25,7 +25,7 @@ def test_rank_keeps_every_item_and_puts_unknown_ones_last(shop: Recommender) -> 
         ("new", None),
         ("newer", None),
     ]
-    assert answer.items[0].because == Because("user", items=("bread",))
+    assert answer.items[0].because == Reason("user", items=("bread",))
     assert answer.items[-1].because is None
     assert answer.items[-1].columns == {"PRICE": None}
 
@@ -51,7 +51,7 @@ def test_similar_gives_the_neighbour_row(shop: Recommender) -> None:
     answer = shop.similar(Query(item="apple", n=2, columns=["KIND"]))
 
     assert [(item.id, item.score) for item in answer.items] == [("bread", 0.5), ("cherry", 0.25)]
-    assert answer.items[0].because == Because("item", items=("apple",))
+    assert answer.items[0].because == Reason("item", items=("apple",))
     assert answer.items[0].columns == {"KIND": "grain"}
     assert shop.similar(Query(item="cherry")).ids() == ["apple", "fig"]  # equal: by number
     assert shop.similar(Query(item=KALE)).ids() == []

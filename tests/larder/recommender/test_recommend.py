@@ -6,18 +6,18 @@ from functools import partial
 import pytest
 
 from larder.errors import InvalidManifest, InvalidRequest
-from larder.recommender import Answer, Because, Promotion, Query, Recommender
+from larder.recommender import Promotion, Query, Reason, Recommendations, Recommender
 
 OpenShop = Callable[..., Recommender]
 KALE = "Grünkohl 🥬"
 DILL = "dill, fresh"
 
 
-def scores(answer: Answer) -> dict[str, float | None]:
+def scores(answer: Recommendations) -> dict[str, float | None]:
     return {item.id: item.score for item in answer.items}
 
 
-def reasons(answer: Answer) -> dict[str, Because | None]:
+def reasons(answer: Recommendations) -> dict[str, Reason | None]:
     return {item.id: item.because for item in answer.items}
 
 
@@ -26,7 +26,7 @@ def test_somebody_unknown_gets_what_is_popular_among_all(shop: Recommender) -> N
 
     assert answer.ids() == ["apple", "bread", "cherry"]
     assert scores(answer) == {"apple": 0.125, "bread": 0.0625, "cherry": 0.03125}
-    assert set(reasons(answer).values()) == {Because("segment", segment="all")}
+    assert set(reasons(answer).values()) == {Reason("segment", segment="all")}
 
 
 def test_one_click_changes_the_answer_of_a_new_user(shop: Recommender) -> None:
@@ -35,9 +35,9 @@ def test_one_click_changes_the_answer_of_a_new_user(shop: Recommender) -> None:
     # 1/2 of egg's row, and 1/8 of the row of all users
     assert list(scores(answer).items()) == [("fig", 0.25), ("bread", 0.125 + 0.0625), ("apple", 0.125)]
     assert reasons(answer) == {
-        "fig": Because("session", items=("egg",)),
-        "bread": Because("session", items=("egg",)),
-        "apple": Because("segment", segment="all"),
+        "fig": Reason("session", items=("egg",)),
+        "bread": Reason("session", items=("egg",)),
+        "apple": Reason("segment", segment="all"),
     }
 
 
@@ -52,7 +52,7 @@ def test_the_newest_click_stands_last_and_counts_most(shop: Recommender) -> None
         KALE: 0.0625,
         DILL: 0.03125 + 0.015625,
     }
-    assert reasons(answer)["bread"] == Because("session", items=("egg", "apple"))  # equal shares: the newest first
+    assert reasons(answer)["bread"] == Reason("session", items=("egg", "apple"))  # equal shares: the newest first
     assert scores(shop.recommend(Query(session=["egg", "apple"], n=7)))["bread"] == 0.25 + 0.0625 + 0.0625
 
 
@@ -78,10 +78,10 @@ def test_a_known_user_has_his_row_and_is_told_which_of_his_items_led_to_it(shop:
 
     assert scores(answer) == {"egg": 1.0, "fig": 0.5, KALE: 0.25, "apple": 0.125}
     assert reasons(answer) == {
-        "egg": Because("user", items=("bread",)),  # his other recent item, apple, does not lead there
-        "fig": Because("user", items=()),
-        KALE: Because("user", items=()),
-        "apple": Because("segment", segment="all"),
+        "egg": Reason("user", items=("bread",)),  # his other recent item, apple, does not lead there
+        "fig": Reason("user", items=()),
+        KALE: Reason("user", items=()),
+        "apple": Reason("segment", segment="all"),
     }
 
 
@@ -89,15 +89,15 @@ def test_a_user_with_few_recommendations_keeps_his_recent_items_apart(shop: Reco
     answer = shop.recommend(Query(user="bob", n=2))
 
     assert scores(answer) == {"cherry": 0.5 + 0.03125, "apple": 0.125}
-    assert reasons(answer)["cherry"] == Because("user", items=("apple",))
+    assert reasons(answer)["cherry"] == Reason("user", items=("apple",))
 
 
 def test_the_largest_share_names_the_reason(shop: Recommender) -> None:
     # zoë's row gives bread 1/2; apple's neighbour row gives it 1/4, all users 1/16
-    assert reasons(shop.recommend(Query(user="zoë", session=["apple"], n=1)))["bread"] == Because("user", items=())
+    assert reasons(shop.recommend(Query(user="zoë", session=["apple"], n=1)))["bread"] == Reason("user", items=())
     # apple: 1/4 from bread's row, 1/8 from all users; equal shares of egg's row and of ada's would name ada
     answer = shop.recommend(Query(user="ada", session=["bread"], n=7))
-    assert reasons(answer)["apple"] == Because("session", items=("bread",))
+    assert reasons(answer)["apple"] == Reason("session", items=("bread",))
 
 
 def test_the_most_specific_segment_answers_and_wider_ones_fill_up(shop: Recommender) -> None:
@@ -130,7 +130,7 @@ def test_without_a_weight_popular_items_still_fill_up_in_their_order(open_shop: 
     answer = open_shop(weights=(1.0, 0.5, 0.0)).recommend(Query(session=["fig"], n=4, exclude=["apple"]))
 
     assert list(scores(answer).items()) == [("egg", 0.25), ("cherry", 0.125), ("bread", 0.0), (DILL, 0.0)]
-    assert reasons(answer)[DILL] == Because("segment", segment="all")
+    assert reasons(answer)[DILL] == Reason("segment", segment="all")
 
 
 def test_equal_scores_are_ordered_by_item_number(open_shop: OpenShop) -> None:

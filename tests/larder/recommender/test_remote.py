@@ -8,9 +8,9 @@ from tests.larder.recommender.conftest import TRANSITIONS
 
 from larder.host import ModelHost
 from larder.recommender import Query, Recommender, model
-from larder.release.keys import MANIFEST, file_key, live_key
+from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
-from larder.store import Store, StoreReader
+from larder.store import Store, StoreReader, open_store
 from larder.tables import DenseTable, KeyedTable
 from recommend import app
 
@@ -18,11 +18,11 @@ from recommend import app
 def publish(folder: Path, store: Store) -> None:
     for path in sorted(folder.iterdir(), key=lambda path: path.name == MANIFEST):
         store.upload(file_key("shop", folder.name, path.name), path)
-    store.put(live_key("shop"), dump_pointer(Pointer(stable=folder.name)))
+    store.put(pointer_key("shop"), dump_pointer(Pointer(stable=folder.name)))
 
 
 def open_from(url: str, cache: Path) -> Recommender:
-    host = ModelHost(Store.open(url), "recommender", Recommender.open, cache_dir=cache, max_bytes=10**9)
+    host = ModelHost(open_store(url), "recommender", Recommender.open, cache_dir=cache, max_bytes=10**9)
     return host.get("shop").value
 
 
@@ -35,7 +35,7 @@ def trips(table: DenseTable | KeyedTable | None) -> int:
 
 def test_small_tables_are_copied_once(write_shop: Callable[..., Path], s3_url: str, tmp_path: Path) -> None:
     folder = write_shop()
-    publish(folder, Store.open(s3_url))
+    publish(folder, open_store(s3_url))
 
     shop = open_from(s3_url, tmp_path)
 
@@ -54,7 +54,7 @@ def test_large_tables_are_read_in_few_round_trips(
 ) -> None:
     monkeypatch.setattr(model, "LOCAL_BYTES", 0)
     following = {"transitions": TRANSITIONS, "more_weights": {"transition": 0.25}}
-    publish(write_shop(**following), Store.open(s3_url))
+    publish(write_shop(**following), open_store(s3_url))
     remote, shop = open_from(s3_url, tmp_path), open_shop(**following)
     tables = remote._tables
     before = trips(tables._users), trips(tables.neighbours)
@@ -89,7 +89,7 @@ def test_transitions_are_copied_as_the_other_tables_are(
     write_shop: Callable[..., Path], s3_url: str, tmp_path: Path
 ) -> None:
     folder = write_shop(transitions=TRANSITIONS, more_weights={"transition": 1.0})
-    publish(folder, Store.open(s3_url))
+    publish(folder, open_store(s3_url))
 
     shop = open_from(s3_url, tmp_path)
 
@@ -111,7 +111,7 @@ def test_the_handler_asks_s3_twice_for_a_user_and_for_nothing_else(
     large = sizes.pop("users.safetensors")
     assert large > max(sizes.values())
     monkeypatch.setattr(model, "LOCAL_BYTES", max(sizes.values()))
-    publish(folder, Store.open(s3_url))
+    publish(folder, open_store(s3_url))
     set_up(monkeypatch, s3_url, tmp_path)
     assert ask(user="user-0") == 200
     for user, most in (("user-1", 2), ("user-999", 2), ("nobody", 1), ("user-999", 0)):
@@ -135,7 +135,7 @@ def test_a_session_costs_one_request_more_for_each_table_of_items(
 ) -> None:
     # GIVEN no table on this machine, and a function that has answered somebody new
     monkeypatch.setattr(model, "LOCAL_BYTES", 0)
-    publish(write_shop(transitions=TRANSITIONS, more_weights={"transition": 0.25, "revisit": 0.5}), Store.open(s3_url))
+    publish(write_shop(transitions=TRANSITIONS, more_weights={"transition": 0.25, "revisit": 0.5}), open_store(s3_url))
     set_up(monkeypatch, s3_url, tmp_path)
     assert ask() == 200
     # WHEN it is asked for a user with a session

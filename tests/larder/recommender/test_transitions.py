@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.larder.recommender.conftest import TRANSITIONS
 
-from larder.recommender import Because, Query, Recommender
+from larder.recommender import Query, Reason, Recommender
 
 OpenShop = Callable[..., Recommender]
 KALE = "Grünkohl 🥬"
@@ -25,7 +25,7 @@ def returning(open_shop: OpenShop) -> Recommender:
     return open_shop(more_weights={"revisit": 1.0}, revisit_decay=0.5)
 
 
-def told(shop: Recommender, query: Query) -> dict[str, tuple[float | None, Because | None]]:
+def told(shop: Recommender, query: Query) -> dict[str, tuple[float | None, Reason | None]]:
     return {item.id: (item.score, item.because) for item in shop.recommend(query).items}
 
 
@@ -35,20 +35,20 @@ def test_what_followed_the_newest_click_counts_most(following: Recommender) -> N
     # neighbours: 1/2 of egg's row and 1/4 of apple's; transitions: 1/4 of egg's and 1/8 of apple's; 1/8 of everybody's
     session = ("egg", "apple")
     assert found == {
-        "fig": (0.25 + 0.0625 + 0.125, Because("session", ("egg", "apple"))),  # 1/4 + 1/16 by egg, 1/8 by apple
-        "bread": (0.125 + 0.125 + 0.03125 + 0.0625, Because("session", ("apple", "egg"))),  # 1/8 + 1/32 by apple
-        DILL: (0.125 + 0.03125 + 0.015625, Because("session", session)),
-        "cherry": (0.0625 + 0.03125, Because("session", ("apple",))),
-        KALE: (0.0625, Because("session", ("egg",))),
+        "fig": (0.25 + 0.0625 + 0.125, Reason("session", ("egg", "apple"))),  # 1/4 + 1/16 by egg, 1/8 by apple
+        "bread": (0.125 + 0.125 + 0.03125 + 0.0625, Reason("session", ("apple", "egg"))),  # 1/8 + 1/32 by apple
+        DILL: (0.125 + 0.03125 + 0.015625, Reason("session", session)),
+        "cherry": (0.0625 + 0.03125, Reason("session", ("apple",))),
+        KALE: (0.0625, Reason("session", ("egg",))),
     }
 
 
 def test_transitions_speak_where_neighbours_are_silent(following: Recommender) -> None:
     # kale has no neighbours at all, and nothing but itself followed it
     assert told(following, Query(session=["cherry", KALE], n=1, include_seen=True)) == {
-        "apple": (0.0625 + 0.125, Because("segment", segment="all"))
+        "apple": (0.0625 + 0.125, Reason("segment", segment="all"))
     }
-    assert told(following, Query(session=[DILL], n=9))[KALE] == (0.0625, Because("session", (DILL,)))
+    assert told(following, Query(session=[DILL], n=9))[KALE] == (0.0625, Reason("session", (DILL,)))
 
 
 def test_only_the_newest_clicks_have_transitions(open_shop: OpenShop) -> None:
@@ -74,9 +74,9 @@ def test_people_who_come_back_are_shown_what_they_had(returning: Recommender) ->
     found = told(returning, Query(session=["apple", "egg"], n=3))
 
     assert found == {
-        "egg": (1.0, Because("revisit", ("egg",))),
-        "apple": (0.5 + 0.125, Because("revisit", ("apple",))),
-        "bread": (0.125 + 0.125 + 0.0625, Because("session", ("egg", "apple"))),
+        "egg": (1.0, Reason("revisit", ("egg",))),
+        "apple": (0.5 + 0.125, Reason("revisit", ("apple",))),
+        "bread": (0.125 + 0.125 + 0.0625, Reason("session", ("egg", "apple"))),
     }
 
 
@@ -108,7 +108,7 @@ def test_a_users_row_speaks_before_a_revisit_of_equal_weight(returning: Recommen
     # ada's row gives egg 1, and so does the click on it
     found = told(returning, Query(user="ada", session=["egg"], n=1))
 
-    assert found == {"egg": (2.0, Because("user", ("bread",)))}
+    assert found == {"egg": (2.0, Reason("user", ("bread",)))}
 
 
 def test_rank_has_the_same_totals(open_shop: OpenShop) -> None:

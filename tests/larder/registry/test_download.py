@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from larder.errors import TooLarge
 from larder.registry.download import MAX_SENT, download, part
-from larder.store import Store
+from larder.store import open_store
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_a_part_is_what_slicing_gives(size: int, first: int, last: int) -> None:
 
 
 def test_an_empty_file_can_be_downloaded(tmp_path: Path) -> None:
-    store = Store.open(f"file://{tmp_path}")
+    store = open_store(f"file://{tmp_path}")
     store.put("models/empty", b"")
     assert download(store, "models/empty", 0, None).body == b""
     assert download(store, "models/empty", 0, "bytes=0-").status == 416
 
 
 def test_the_limit_is_exact(tmp_path: Path) -> None:
-    store = Store.open(f"file://{tmp_path}")
+    store = open_store(f"file://{tmp_path}")
     store.put("models/large", b"x" * MAX_SENT)
     assert len(download(store, "models/large", MAX_SENT, None).body) == MAX_SENT
     with pytest.raises(TooLarge, match="ask for parts of it"):
@@ -71,7 +71,7 @@ def test_the_limit_is_exact(tmp_path: Path) -> None:
 
 def test_s3_answers_for_itself_by_a_url_that_anybody_can_use(s3_url: str) -> None:
     # GIVEN a file in S3
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     store.put("models/pets/releases/r/model.onnx", b"weights")
     # WHEN it is asked for
     answer = download(store, "models/pets/releases/r/model.onnx", 7, "bytes=0-1")

@@ -22,7 +22,7 @@ from PIL import Image
 import classify.app
 import recommend.app
 from larder.release.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
-from larder.store import Store
+from larder.store import Store, open_store
 from larder.tables import EMPTY
 from larder_training.release.tables import write_dense, write_keyed, write_probes, write_vocabulary
 from larder_training.release.writer import write_release
@@ -177,7 +177,7 @@ def golden_recommender(recommender: Callable[..., Path], tmp_path: Path) -> Call
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A folder, which the functions serve from too."""
-    return Store.open(f"file://{tmp_path}/store")
+    return open_store(f"file://{tmp_path}/store")
 
 
 Reply = tuple[int, dict[str, str], dict[str, Any]]  # status, headers, JSON

@@ -17,11 +17,11 @@ from obstore.store import MemoryStore
 from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
 from larder.release import manifest
-from larder.release.keys import MANIFEST, file_key, live_key
+from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
 from larder.rollout import promote, reject, roll_out, upload, verify
-from larder.store import Store
+from larder.store import Store, open_store
 
 Write = Callable[..., Path]
 
@@ -29,12 +29,12 @@ Write = Callable[..., Path]
 @pytest.fixture(params=["memory", "folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "s3":
-        return Store.open(str(request.getfixturevalue("s3_url")))
-    return Store.open("memory://" if request.param == "memory" else f"file://{tmp_path}/store")
+        return open_store(str(request.getfixturevalue("s3_url")))
+    return open_store("memory://" if request.param == "memory" else f"file://{tmp_path}/store")
 
 
 def pointer(store: Store, model: str) -> Pointer:
-    return parse_pointer(store.get(live_key(model)).data)
+    return parse_pointer(store.get(pointer_key(model)).data)
 
 
 def rejected(store: Store, model: str, release: str) -> str:
@@ -68,7 +68,7 @@ def test_a_good_release_goes_live(store: Store, kind: str, request: pytest.Fixtu
     found = upload(write(), store)
     probed: list[Manifest] = []
     outcome = roll_out(store, found.model, found.release, probed.append)
-    assert (outcome.state, outcome.reason, outcome.live) == ("promoted", None, Pointer(found.release))
+    assert (outcome.state, outcome.reason, outcome.pointer) == ("promoted", None, Pointer(found.release))
     assert pointer(store, found.model) == Pointer(found.release)
     assert probed == [found]
 
@@ -88,17 +88,17 @@ def test_the_next_one_keeps_the_one_before_as_previous(store: Store, recommender
     first, second = (upload(recommender(hour), store) for hour in (1, 2))
     roll_out(store, "shop", first.release)
     outcome = roll_out(store, "shop", second.release)
-    assert outcome.live == pointer(store, "shop") == Pointer(second.release, previous=first.release, revision=2)
+    assert outcome.pointer == pointer(store, "shop") == Pointer(second.release, previous=first.release, revision=2)
 
 
 def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> None:
     found = upload(recommender(), store)
     roll_out(store, "shop", found.release)
-    before = store.get(live_key("shop"))
+    before = store.get(pointer_key("shop"))
     outcome = roll_out(store, "shop", found.release, event=True)
-    assert (outcome.state, outcome.reason, outcome.live) == ("kept", "It is live already.", Pointer(found.release))
+    assert (outcome.state, outcome.reason, outcome.pointer) == ("kept", "It is live already.", Pointer(found.release))
     assert promote(store, found) == Pointer(found.release)
-    assert store.get(live_key("shop")) == before
+    assert store.get(pointer_key("shop")) == before
 
 
 def test_a_late_notice_of_an_old_release_changes_nothing(store: Store, recommender: Write) -> None:
@@ -122,7 +122,7 @@ def test_an_old_release_whose_checks_took_longer_than_the_new_one_s_stays_behind
 
     # WHEN the old one's rollout comes to its end THEN the pointer stays, and the outcome says why
     outcome = roll_out(store, "shop", first.release, slow, event=True)
-    assert (outcome.state, outcome.live) == ("kept", Pointer(second.release))
+    assert (outcome.state, outcome.pointer) == ("kept", Pointer(second.release))
     assert outcome.reason == f"{second.release}, which is live, is newer: promote this one by name if you mean it."
     assert pointer(store, "shop") == Pointer(second.release)
 
@@ -130,7 +130,7 @@ def test_an_old_release_whose_checks_took_longer_than_the_new_one_s_stays_behind
 def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
     first, second = (upload(recommender(hour), store) for hour in (1, 2))
     store.put(
-        live_key("shop"), dump_pointer(Pointer(first.release, canary=second.release, canary_percent=10, revision=7))
+        pointer_key("shop"), dump_pointer(Pointer(first.release, canary=second.release, canary_percent=10, revision=7))
     )
     assert promote(store, second) == Pointer(second.release, previous=first.release, revision=8)
 
@@ -183,7 +183,7 @@ def test_upload_never_replaces_another_release(store: Store, classifier: Write) 
 
 @pytest.mark.parametrize("damage", ["no manifest", "no folder", "missing file", "short file"])
 def test_upload_refuses_a_folder_that_is_not_whole_and_sends_nothing(classifier: Write, damage: str) -> None:
-    folder, store = classifier(), Store.open("memory://")
+    folder, store = classifier(), open_store("memory://")
     if damage == "no manifest":
         (folder / MANIFEST).unlink()
     elif damage == "no folder":
@@ -340,7 +340,7 @@ def test_a_bad_release_is_refused_with_its_reason_and_the_old_one_goes_on(
     damage, reason = REFUSED[case]
     good = upload(recommender(1), store)
     roll_out(store, "shop", good.release)
-    before = store.get(live_key("shop"))
+    before = store.get(pointer_key("shop"))
     bad = recommender(2)
     damage(bad)
     for path in bad.iterdir():  # as anybody may, with whatever tool
@@ -351,7 +351,7 @@ def test_a_bad_release_is_refused_with_its_reason_and_the_old_one_goes_on(
     assert rejected(store, "shop", bad.name) == outcome.reason
     assert re.search(reason, outcome.reason), outcome.reason
     assert str(tmp_path) not in outcome.reason
-    assert store.get(live_key("shop")) == before
+    assert store.get(pointer_key("shop")) == before
     assert answering(store, good, tmp_path) == good.release
 
 
@@ -440,12 +440,12 @@ def test_a_release_without_a_manifest_is_none(store: Store) -> None:
 MEASURE = """
 import pathlib, re, sys
 from larder.rollout import verify
-from larder.store import Store
+from larder.store import open_store
 
 def peak():  # getrusage's would be that of the process that started this one
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
 
-store = Store.open(sys.argv[1])
+store = open_store(sys.argv[1])
 verify(store, "shop", sys.argv[2])
 before = peak()
 verify(store, "shop", sys.argv[3])
@@ -456,7 +456,7 @@ print(peak() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak memory from /proc")
 def test_verifying_a_large_table_needs_no_more_memory_than_a_window(recommender: Write, s3_url: str) -> None:
     """GIVEN a table of 96 MB in S3 WHEN it is verified THEN memory grows by less than half of it."""
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     small, large = upload(recommender(1), store), upload(recommender(2, users=4000, width=4000), store)
     assert large.files["users.safetensors"].bytes > 96_000_000
     command = [sys.executable, "-c", MEASURE, s3_url, small.release, large.release]

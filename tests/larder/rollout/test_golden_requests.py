@@ -10,8 +10,8 @@ from tests.larder.rollout.conftest import Lambda, Reply
 
 from larder.errors import Unanswered
 from larder.release.pointer import Pointer
-from larder.rollout import Ask, prober, roll_out, upload
-from larder.rollout.lambda_prober import Deployed
+from larder.rollout import SendRequest, prober, roll_out, upload
+from larder.rollout.lambda_prober import LambdaProber
 from larder.store import Store
 from larder_local.probe import asking
 
@@ -19,7 +19,7 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture(params=["in this process", "by functions"])
-def ask(request: pytest.FixtureRequest, store: Store) -> Iterator[Ask]:
+def ask(request: pytest.FixtureRequest, store: Store) -> Iterator[SendRequest]:
     if request.param == "by functions":
         request.getfixturevalue("functions")
         yield deployed()
@@ -28,19 +28,19 @@ def ask(request: pytest.FixtureRequest, store: Store) -> Iterator[Ask]:
             yield found
 
 
-def deployed() -> Deployed:
-    return Deployed.here({"classifier": "classify", "recommender": "recommend"})
+def deployed() -> LambdaProber:
+    return LambdaProber.connect({"classifier": "classify", "recommender": "recommend"})
 
 
 @pytest.mark.parametrize("kind", ["golden_classifier", "golden_recommender"])
 def test_a_release_that_gives_its_golden_answers_goes_live(
-    store: Store, ask: Ask, kind: str, request: pytest.FixtureRequest
+    store: Store, ask: SendRequest, kind: str, request: pytest.FixtureRequest
 ) -> None:
     first, second = (upload(request.getfixturevalue(kind)(hour), store) for hour in (1, 2))
     for found in (first, second):
         outcome = roll_out(store, found.model, found.release, prober(store, ask))
         assert outcome.reason is None
-    assert outcome.live == Pointer(second.release, first.release, revision=2)
+    assert outcome.pointer == Pointer(second.release, first.release, revision=2)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_release_that_gives_its_golden_answers_goes_live(
     ],
 )
 def test_another_answer_refuses_the_release(
-    store: Store, ask: Ask, kind: str, wrong: dict[str, Any], reason: str, request: pytest.FixtureRequest
+    store: Store, ask: SendRequest, kind: str, wrong: dict[str, Any], reason: str, request: pytest.FixtureRequest
 ) -> None:
     found = upload(request.getfixturevalue(kind)(**wrong), store)
     outcome = roll_out(store, found.model, found.release, prober(store, ask))
@@ -60,13 +60,13 @@ def test_another_answer_refuses_the_release(
     assert reason in str(outcome.reason)
 
 
-def test_an_answer_within_what_processors_differ_passes(store: Store, ask: Ask, golden_classifier: Write) -> None:
+def test_differences_between_cpus_pass(store: Store, ask: SendRequest, golden_classifier: Write) -> None:
     found = upload(golden_classifier(cat=0.91), store)
     assert roll_out(store, found.model, found.release, prober(store, ask)).state == "promoted"
 
 
 def test_a_release_that_was_refused_is_probed_again_when_a_person_asks(
-    store: Store, ask: Ask, golden_classifier: Write
+    store: Store, ask: SendRequest, golden_classifier: Write
 ) -> None:
     found = upload(golden_classifier(), store)
     store.put(f"models/pets/releases/{found.release}/rejected.json", b'{"reason": "Then."}')

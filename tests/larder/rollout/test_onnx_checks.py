@@ -14,11 +14,11 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from larder.errors import InvalidModel, InvalidTable
 from larder.release import manifest
-from larder.release.keys import MANIFEST, live_key
+from larder.release.keys import MANIFEST, pointer_key
 from larder.release.serving import CategoryColumn, ClassifierServing, NumberColumn
 from larder.rollout import roll_out, upload, verify
 from larder.rollout.onnx_checks import check_graph
-from larder.store import Store
+from larder.store import open_store
 from larder_training.release.tables import write_probes
 
 Write = Callable[..., Path]
@@ -111,17 +111,17 @@ REFUSED: dict[str, tuple[Callable[[ModelProto], None], str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_graph_is_refused_with_its_reason(classifier: Write, toy_graph: ModelProto, case: str) -> None:
     change, reason = REFUSED[case]
-    store = Store.open("memory://")
+    store = open_store("memory://")
     good = upload(classifier(1), store)
     roll_out(store, "pets", good.release)
-    before = store.get(live_key("pets"))
+    before = store.get(pointer_key("pets"))
     change(toy_graph)
     bad = upload(classifier(2, model=toy_graph.SerializeToString()), store)
     outcome = roll_out(store, "pets", bad.release)
     assert outcome.state == "rejected"
     assert outcome.reason is not None
     assert reason in outcome.reason
-    assert store.get(live_key("pets")) == before
+    assert store.get(pointer_key("pets")) == before
 
 
 @pytest.fixture
@@ -161,8 +161,8 @@ def test_onnx_is_imported_for_a_graph_alone(recommender: Write) -> None:
     script = """
 import pathlib, sys
 from larder.rollout import roll_out, upload
-from larder.store import Store
-store = Store.open("memory://")
+from larder.store import open_store
+store = open_store("memory://")
 found = upload(pathlib.Path(sys.argv[1]), store)
 assert roll_out(store, "shop", found.release).state == "promoted"
 print(sorted({"onnx", "numpy", "boto3", "google.protobuf"} & set(sys.modules)))
@@ -181,7 +181,7 @@ print(sorted({"onnx", "numpy", "boto3", "google.protobuf"} & set(sys.modules)))
 def test_probes_that_cannot_probe(classifier: Write, tmp_path: Path, requests: int, columns: int, reason: str) -> None:
     path = tmp_path / "other"
     write_probes(path, [b"png"] * requests, probabilities=np.zeros((requests, columns), np.float32))
-    store = Store.open("memory://")
+    store = open_store("memory://")
     found = upload(classifier(files={"probes.safetensors": path.read_bytes()}), store)
     with pytest.raises(InvalidTable) as caught:
         verify(store, "pets", found.release)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from larder.errors import Conflict, InvalidRequest, MissingObject, StoreError
-from larder.store import Blob, Entry, Store, StoreReader
+from larder.store import Blob, Entry, Store, StoreReader, open_store
 
 HOSTILE_KEYS = ["", "/", "/a", "a/", "a//b", "..", "../x", "a/../../x", "a/./b", "a\nb", "a\0b", "x" * 1025]
 
@@ -215,22 +215,22 @@ def increment(store: Store, key: str) -> None:
 class TestFolder(Contract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
-        return Store.open(f"file://{tmp_path}/store")
+        return open_store(f"file://{tmp_path}/store")
 
 
 class TestMemory(Contract):
     @pytest.fixture
     def store(self) -> Store:
-        return Store.open("memory://")
+        return open_store("memory://")
 
 
 class TestS3(Contract):
     @pytest.fixture
     def store(self, s3_url: str) -> Store:
-        return Store.open(s3_url)
+        return open_store(s3_url)
 
 
 class TestS3UnderAPrefix(Contract):
     @pytest.fixture
     def store(self, s3_url: str) -> Store:
-        return Store.open(f"{s3_url}/team/larder/")
+        return open_store(f"{s3_url}/team/larder/")

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from larder.errors import StoreError
-from larder.store import Store
+from larder.store import open_store
 from larder.store.credentials import container_credentials
 
 TOKEN = "toy-token"
@@ -64,7 +64,7 @@ def from_address(monkeypatch: pytest.MonkeyPatch, address: str, token: str) -> N
 def test_credentials_are_asked_for_once_while_they_last(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with credentials(lambda: "2126-01-01T00:00:00Z") as (address, asked):
         from_address(monkeypatch, address, TOKEN)
-        store = Store.open(s3_url)
+        store = open_store(s3_url)
         store.put("a", b"1")
         assert store.get("a").data == b"1"
         assert asked == [TOKEN]
@@ -77,7 +77,7 @@ def test_credentials_are_asked_for_once_while_they_last(s3_url: str, monkeypatch
 def test_expired_credentials_are_asked_for_again(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with credentials(lambda: "2026-01-01T00:00:00Z") as (address, asked):
         from_address(monkeypatch, address, TOKEN)
-        store = Store.open(s3_url)
+        store = open_store(s3_url)
         store.put("a", b"1")
         store.get("a")
         assert asked == [TOKEN, TOKEN]
@@ -87,12 +87,12 @@ def test_an_address_that_refuses_is_the_store_s_failure(s3_url: str, monkeypatch
     with credentials(lambda: "2126-01-01T00:00:00Z") as (address, _):
         from_address(monkeypatch, address, "another")
         with pytest.raises(StoreError):
-            Store.open(s3_url).get("a")
+            open_store(s3_url).get("a")
 
 
 def test_what_lies_in_a_folder_or_in_memory_is_there_after_reconnecting(tmp_path: object) -> None:
     for url in (f"file://{tmp_path}", "memory://"):
-        store = Store.open(url)
+        store = open_store(url)
         store.put("a", b"1")
         store.reconnect()
         assert store.get("a").data == b"1"

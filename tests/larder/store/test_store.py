@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from larder.errors import InvalidRequest, MissingObject, StoreError
-from larder.store import Store
+from larder.store import open_store
 
 COUNT = """
 import sys
 from larder.errors import Conflict
-from larder.store import Store
-store, done = Store.open(sys.argv[1]), 0
+from larder.store import open_store
+store, done = open_store(sys.argv[1]), 0
 while done < 25:
     blob = store.get("models/m/live.json")
     try:
@@ -27,10 +27,10 @@ while done < 25:
 CREATE = """
 import sys
 from larder.errors import Conflict
-from larder.store import Store
+from larder.store import open_store
 sys.stdin.readline()
 try:
-    Store.open(sys.argv[1]).put("race", sys.argv[2].encode(), create=True)
+    open_store(sys.argv[1]).put("race", sys.argv[2].encode(), create=True)
 except Conflict:
     sys.exit(3)
 """
@@ -49,15 +49,15 @@ def in_processes(count: int, script: str, url: str) -> list[int]:
 @pytest.mark.parametrize("kind", ["folder", "s3"])
 def test_a_counter_that_several_processes_write_counts_exactly(kind: str, tmp_path: Path, s3_url: str) -> None:
     url = s3_url if kind == "s3" else f"file://{tmp_path}"
-    Store.open(url).put("models/m/live.json", b"000")
+    open_store(url).put("models/m/live.json", b"000")
     assert in_processes(4, COUNT, url) == [0] * 4
-    assert Store.open(url).get("models/m/live.json").data == b"100"
+    assert open_store(url).get("models/m/live.json").data == b"100"
 
 
 def test_of_several_processes_that_create_an_object_one_wins(tmp_path: Path) -> None:
     codes = in_processes(5, CREATE, f"file://{tmp_path}")
     assert sorted(codes) == [0, 3, 3, 3, 3]
-    assert Store.open(f"file://{tmp_path}").get("race").data == str(codes.index(0)).encode()
+    assert open_store(f"file://{tmp_path}").get("race").data == str(codes.index(0)).encode()
 
 
 @pytest.mark.parametrize(
@@ -77,39 +77,39 @@ def test_of_several_processes_that_create_an_object_one_wins(tmp_path: Path) -> 
 )
 def test_a_bad_url_is_refused_with_what_to_write_instead(url: str) -> None:
     with pytest.raises(StoreError, match=re.escape("use s3://bucket, s3://bucket/prefix, file:///folder or memory://")):
-        Store.open(url)
+        open_store(url)
 
 
 def test_a_prefix_may_not_climb() -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
-        Store.open("s3://bucket/../other")
+        open_store("s3://bucket/../other")
 
 
 def test_a_memory_is_fresh_unless_it_has_a_name() -> None:
-    Store.open("memory://").put("k", b"1")
-    assert list(Store.open("memory://").list()) == []
-    Store.open("memory://shop").put("k", b"1")
-    assert Store.open("memory://shop").get("k").data == b"1"
-    assert list(Store.open("memory://other").list()) == []
+    open_store("memory://").put("k", b"1")
+    assert list(open_store("memory://").list()) == []
+    open_store("memory://shop").put("k", b"1")
+    assert open_store("memory://shop").get("k").data == b"1"
+    assert list(open_store("memory://other").list()) == []
 
 
 def test_a_folder_is_made_and_may_have_any_name(tmp_path: Path) -> None:
-    store = Store.open((tmp_path / "my models é").as_uri())
+    store = open_store((tmp_path / "my models é").as_uri())
     store.put("models/m/live.json", b"1")
     assert (tmp_path / "my models é" / "models" / "m" / "live.json").read_bytes() == b"1"
     assert store.local_path("models/m/live.json") == tmp_path / "my models é" / "models" / "m" / "live.json"
-    assert Store.open(store.url).get("models/m/live.json").data == b"1"
+    assert open_store(store.url).get("models/m/live.json").data == b"1"
 
 
 def test_a_folder_that_is_a_file_is_refused_without_its_path(tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"")
     with pytest.raises(StoreError, match="cannot be opened as a folder") as caught:
-        Store.open(f"file://{tmp_path}/taken")
+        open_store(f"file://{tmp_path}/taken")
     assert str(tmp_path) not in str(caught.value)
 
 
 def test_the_lock_of_a_folder_is_no_object(tmp_path: Path) -> None:
-    store = Store.open(f"file://{tmp_path}")
+    store = open_store(f"file://{tmp_path}")
     store.put("k", b"1")
     assert [entry.key for entry in store.list()] == ["k"]
     for call in (store.get, store.delete, store.local_path):
@@ -120,25 +120,25 @@ def test_the_lock_of_a_folder_is_no_object(tmp_path: Path) -> None:
 
 
 def test_only_s3_presigns(s3_url: str, tmp_path: Path) -> None:
-    store = Store.open(f"{s3_url}/team")
+    store = open_store(f"{s3_url}/team")
     store.put("models/m/report.html", b"<p>report</p>")
     url = store.presign("models/m/report.html", 60)
     assert url is not None
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  # our own server
         assert answer.read() == b"<p>report</p>"
-    assert Store.open("memory://").presign("k", 60) is None
-    assert Store.open(f"file://{tmp_path}").presign("k", 60) is None
+    assert open_store("memory://").presign("k", 60) is None
+    assert open_store(f"file://{tmp_path}").presign("k", 60) is None
 
 
 def test_a_prefix_hides_the_rest_of_the_bucket(s3_url: str) -> None:
-    Store.open(s3_url).put("secret", b"1")
-    Store.open(f"{s3_url}/team").put("k", b"1")
-    assert [entry.key for entry in Store.open(f"{s3_url}/team").list()] == ["k"]
-    assert sorted(entry.key for entry in Store.open(s3_url).list()) == ["secret", "team/k"]
+    open_store(s3_url).put("secret", b"1")
+    open_store(f"{s3_url}/team").put("k", b"1")
+    assert [entry.key for entry in open_store(f"{s3_url}/team").list()] == ["k"]
+    assert sorted(entry.key for entry in open_store(s3_url).list()) == ["secret", "team/k"]
 
 
 def test_s3_403_says_that_it_may_be_missing_or_forbidden(s3_url: str, s3_endpoint: str) -> None:
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
 
     def enforce(after: str) -> None:  # moto's switch: check IAM from the n-th request on
         headers = {"content-type": "text/plain"}
@@ -157,7 +157,7 @@ def test_s3_403_says_that_it_may_be_missing_or_forbidden(s3_url: str, s3_endpoin
 def test_an_s3_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"The store failed at k \(GenericError\): try again"):
-        Store.open(s3_url).get("k")
+        open_store(s3_url).get("k")
 
 
 def test_without_credentials_it_is_told_where_to_put_them(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
@@ -165,11 +165,11 @@ def test_without_credentials_it_is_told_where_to_put_them(monkeypatch: pytest.Mo
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"no credentials.*set AWS_ACCESS_KEY_ID"):
-        Store.open(s3_url).get("k")
+        open_store(s3_url).get("k")
 
 
 def test_a_bucket_that_does_not_exist_is_no_missing_object(s3_url: str) -> None:
-    store = Store.open(f"{s3_url}-not")
+    store = open_store(f"{s3_url}-not")
     for ask in (lambda: store.get("k"), lambda: store.put("k", b""), lambda: list(store.list())):
         with pytest.raises(StoreError, match="no such bucket: check the store's URL") as caught:
             ask()
@@ -180,7 +180,7 @@ def test_http_is_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch, s3_url:
     """GIVEN an endpoint elsewhere without TLS WHEN the store is asked THEN nothing is sent to it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost.example.invalid:9")
     with pytest.raises(StoreError) as caught:
-        Store.open(s3_url).get("k")
+        open_store(s3_url).get("k")
     assert "BadScheme" in repr(caught.value.__cause__)
     assert "https" in str(caught.value)
 

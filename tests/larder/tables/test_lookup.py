@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from larder.errors import InvalidTable
 from larder.release.serving import TableSpec
-from larder.store import Store, StoreReader
+from larder.store import StoreReader, open_store
 from larder.tables import EMPTY, DenseTable, KeyedTable, MappedFile, Reader, hash_key
 from larder.tables.rows import ENTRY_BYTES, Recent
 from larder_training.release.tables import write_dense, write_keyed
@@ -29,7 +29,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], Reader]]
 
     def open_file(path: Path) -> Reader:
         if request.param == "remote":
-            store = Store.open("memory://")
+            store = open_store("memory://")
             store.put("table", path.read_bytes())
             return StoreReader(store, "table", path.stat().st_size)
         readers.append(MappedFile(path))
@@ -137,7 +137,7 @@ def test_a_key_is_the_digest_that_the_format_states() -> None:
 def test_many_threads_read_one_table(tmp_path: Path, toy: Callable[..., Any], as_dict: Callable[..., Any]) -> None:
     users = toy(2000)
     spec = write_keyed(tmp_path / "users.safetensors", *users)
-    store = Store.open(f"file://{tmp_path}")
+    store = open_store(f"file://{tmp_path}")
     remote = KeyedTable.open(StoreReader(store, spec.file), spec)
     with MappedFile(tmp_path / spec.file) as reader, ThreadPoolExecutor(8) as pool:
         local = KeyedTable.open(reader, spec)
@@ -147,7 +147,7 @@ def test_many_threads_read_one_table(tmp_path: Path, toy: Callable[..., Any], as
 
 def test_memory_is_bounded_whatever_is_asked(tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_keyed(tmp_path / "users.safetensors", *toy(2000))
-    table = KeyedTable.open(StoreReader(Store.open(f"file://{tmp_path}"), spec.file), spec)
+    table = KeyedTable.open(StoreReader(open_store(f"file://{tmp_path}"), spec.file), spec)
     before = table.nbytes
     for recent in (table._rows._recent, table._numbers):
         recent._limit = 100

@@ -13,7 +13,7 @@ import pytest
 
 import larder
 from larder.errors import InvalidTable
-from larder.store import Store, StoreReader
+from larder.store import StoreReader, open_store
 from larder.tables import DenseTable, KeyedTable, MappedFile
 from larder.tables.reader import COPIED_BYTES
 from larder_training.release.tables import write_dense, write_keyed
@@ -75,7 +75,7 @@ def test_a_user_in_s3_costs_two_round_trips(
     users = toy(2000, 20)
     spec = write_keyed(tmp_path / "users.safetensors", *users)
     path = tmp_path / spec.file
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     store.upload(spec.file, path)
     with caplog.at_level(logging.INFO, logger="werkzeug"):
 
@@ -102,7 +102,7 @@ def test_a_user_in_s3_costs_two_round_trips(
 def test_many_rows_in_s3_cost_one_round_trip(s3_url: str, tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_dense(tmp_path / "neighbours.safetensors", *toy(5000, 20)[1:])
     path = tmp_path / spec.file
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     store.upload(spec.file, path)
     reader = StoreReader(store, spec.file, path.stat().st_size)
     table = DenseTable.open(reader, spec)
@@ -116,7 +116,7 @@ def test_many_rows_in_s3_cost_one_round_trip(s3_url: str, tmp_path: Path, toy: C
 def test_an_object_cut_short_in_the_store_is_refused(tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_keyed(tmp_path / "users.safetensors", *toy(300))
     data = (tmp_path / spec.file).read_bytes()
-    store = Store.open("memory://")
+    store = open_store("memory://")
     store.put("users", data[:-1])
     with pytest.raises(InvalidTable, match="it is cut short"):
         KeyedTable.open(StoreReader(store, "users"), spec)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from larder.errors import InvalidRequest
 from larder.release.serving import ColumnType
-from larder.store import Store, StoreReader
+from larder.store import StoreReader, open_store
 from larder.tables import MappedFile
 from larder.tables.vocabulary import Vocabulary
 from larder_training.release.tables import write_vocabulary
@@ -64,7 +64,7 @@ def items(tmp_path: Path) -> Path:
 
 
 def test_a_remote_vocabulary_is_read_once(items: Path) -> None:
-    store = Store.open(f"file://{items.parent}")
+    store = open_store(f"file://{items.parent}")
     reader = StoreReader(store, items.name, items.stat().st_size)
     vocabulary = Vocabulary.open(reader)
     assert reader.round_trips == 1

@@ -55,6 +55,6 @@ def store_of(bucket: str) -> "Store":
 
 @lru_cache(maxsize=16)
 def _opened(bucket: str, _environment: tuple[str | None, ...]) -> "Store":
-    from larder.store import Store
+    from larder.store import open_store
 
-    return Store.open(SCHEME + bucket)
+    return open_store(SCHEME + bucket)

@@ -80,8 +80,8 @@ class Classifier:
 
         Args:
             images: uint8 ``[N, height, width, 3]``, RGB, as :func:`larder.classifier.image_decoding.decode` gives them.
-            side: float32 ``[N, S]`` as :func:`larder.release.side_columns.encode` gives rows, where the release takes side
-                information; None there means that nothing is known beside the pictures.
+            side: float32 ``[N, S]``, rows of :func:`larder.release.side_columns.encode`, if the release takes side
+                information; None means that no side information is known.
 
         Returns:
             Probabilities float32 ``[N, C]``, embeddings float32 ``[N, D]`` and novelties float32 ``[N]``.

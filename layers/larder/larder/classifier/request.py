@@ -24,7 +24,7 @@ N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ClassificationRequest:
     """One wish for labels. Either ``sent``, the picture's bytes, or ``key``, its key in the store.
 
     ``max_labels`` and ``min_confidence`` are None where the caller leaves them to the model. ``side`` holds JSON values
@@ -38,7 +38,7 @@ class Request:
     side: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
-    def from_body(cls, media_type: str, data: bytes, query: Mapping[str, str]) -> "Request":
+    def from_body(cls, media_type: str, data: bytes, query: Mapping[str, str]) -> "ClassificationRequest":
         """The body is the picture. Its format is told by its content; ``media_type`` only must not deny it.
 
         Raises UnsupportedMedia, TooLarge, or InvalidRequest for a bad option.
@@ -51,7 +51,7 @@ class Request:
         return cls(_sent(data), None, *_options(_read(query)))
 
     @classmethod
-    def from_json(cls, document: Mapping[str, object], query: Mapping[str, str]) -> "Request":
+    def from_json(cls, document: Mapping[str, object], query: Mapping[str, str]) -> "ClassificationRequest":
         """The body is JSON: ``image`` (base64) or ``object`` (a key under uploads/), ``side``, and options.
 
         Raises InvalidRequest or TooLarge.

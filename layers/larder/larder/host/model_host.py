@@ -10,9 +10,9 @@ from threading import Lock
 from typing import Generic, NoReturn
 
 from larder.errors import MissingObject, NotFound, NotReady, RequestError, StoreError
-from larder.host.release_cache import Releases, Served, T
+from larder.host.release_cache import LoadedRelease, ReleaseCache, T
 from larder.host.release_files import ReleaseFiles
-from larder.release.keys import check_model, check_release, live_key, models_prefix
+from larder.release.keys import check_model, check_release, models_prefix, pointer_key
 from larder.release.manifest import Kind
 from larder.release.pointer import Pointer, parse_pointer
 from larder.runtime.cold_start import cold_start
@@ -37,7 +37,7 @@ class ModelHost(Generic[T]):
     A pointer is asked for again, conditionally, at most every ``refresh_seconds``: by one thread, which also opens
     what is new, while the others are answered by what they had. A release that does not open never replaces one that
     serves; where nothing serves yet, the one before it does. It is logged and tried again at the next refresh. What is
-    opened is kept up to ``max_bytes``, and so are downloaded files (``releases.Releases``).
+    opened is kept up to ``max_bytes``, and so are downloaded files (``ReleaseCache``).
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class ModelHost(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._releases = Releases(store, kind, open_release, cache_dir=cache_dir, max_bytes=max_bytes)
+        self._releases = ReleaseCache(store, kind, open_release, cache_dir=cache_dir, max_bytes=max_bytes)
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._lock = Lock()  # of the collection below, held for moments
         self._lines: dict[str, _Line] = {}
 
-    def get(self, model: str, *, release: str | None = None, key: str | None = None) -> Served[T]:
+    def get(self, model: str, *, release: str | None = None, key: str | None = None) -> LoadedRelease[T]:
         """The release that answers the caller with the stable key ``key``, or the ``release`` that a request names.
 
         Raises InvalidRequest for a name that cannot be one; NotFound where there is no such model or release, or it is
@@ -125,7 +125,7 @@ class ModelHost(Generic[T]):
 
     def _pointer(self, model: str, line: _Line) -> Blob | None:
         """The pointer's bytes, or None where they did not change."""
-        key = live_key(model)
+        key = pointer_key(model)
         try:
             return self._store.get_if_changed(key, line.etag) if line.etag else self._store.get(key)
         except MissingObject:

@@ -20,7 +20,7 @@ from larder.store import Store
 _ROUTES: Final = {"classifier": "POST /v1/models/{}/classify", "recommender": "GET /v1/models/{}/recommend"}
 
 
-class Opened(Protocol):
+class ServableModel(Protocol):
     """What a release is opened as: a classifier, a recommender."""
 
     @property
@@ -31,11 +31,11 @@ class Opened(Protocol):
         """Gives up what does not go with the object itself. Called when the host is closed."""
 
 
-T = TypeVar("T", bound=Opened)
+T = TypeVar("T", bound=ServableModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Served(Generic[T]):
+class LoadedRelease(Generic[T]):
     """An opened release. It stays usable for as long as it is referred to, whatever goes live meanwhile."""
 
     manifest: Manifest
@@ -43,7 +43,7 @@ class Served(Generic[T]):
     files: ReleaseFiles = field(repr=False)
 
 
-class Releases(Generic[T]):
+class ReleaseCache(Generic[T]):
     """The opened releases of one kind. Thread-safe.
 
     They are kept up to ``max_bytes`` (by ``nbytes``), downloaded files likewise on disk; the least recently used goes
@@ -62,10 +62,10 @@ class Releases(Generic[T]):
         self._cache = DiskCache(cache_dir, max_bytes)
         self._max_bytes = max_bytes
         self._lock = Lock()  # of the collection below, held for moments
-        self._kept: OrderedDict[tuple[str, str], Served[T]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], LoadedRelease[T]] = OrderedDict()
         self._opening = Lock()  # one release opens at a time: that bounds the peak of memory too
 
-    def get(self, model: str, release: str) -> Served[T]:
+    def get(self, model: str, release: str) -> LoadedRelease[T]:
         """A release that the pointer names.
 
         Raises NotFound where it is of the other kind, ReleaseError or StoreError where it does not open.
@@ -80,7 +80,7 @@ class Releases(Generic[T]):
                 self._keep(served)
             return served
 
-    def get_named(self, model: str, release: str) -> Served[T]:
+    def get_named(self, model: str, release: str) -> LoadedRelease[T]:
         """A release that a request names: raises NotFound where there is none or it was rejected, else as ``get``."""
         served = self._find(model, release)
         if served is not None:
@@ -112,7 +112,7 @@ class Releases(Generic[T]):
             served.value.close()
             served.files.close()
 
-    def _find(self, model: str, release: str) -> Served[T] | None:
+    def _find(self, model: str, release: str) -> LoadedRelease[T] | None:
         with self._lock:
             served = self._kept.get((model, release))
             if served is not None:
@@ -131,11 +131,11 @@ class Releases(Generic[T]):
             raise NotFound(f"Model {model} is a {found.kind}, not a {self._kind}: ask it by {route}.")
         return found
 
-    def _open(self, found: Manifest) -> Served[T]:
+    def _open(self, found: Manifest) -> LoadedRelease[T]:
         files = ReleaseFiles(self._store, found, self._cache)
         begun = time.perf_counter()
         try:
-            return Served(found, self._open_release(files), files)
+            return LoadedRelease(found, self._open_release(files), files)
         except BaseException:
             files.close()
             raise
@@ -143,7 +143,7 @@ class Releases(Generic[T]):
             cold_start.add("files", files.seconds)
             cold_start.add("session", time.perf_counter() - begun - files.seconds)
 
-    def _keep(self, served: Served[T]) -> None:
+    def _keep(self, served: LoadedRelease[T]) -> None:
         with self._lock:
             self._kept[served.manifest.model, served.manifest.release] = served
             excess = sum(kept.value.nbytes for kept in self._kept.values()) - self._max_bytes

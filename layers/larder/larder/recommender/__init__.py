@@ -5,7 +5,7 @@ popular among people like him.
 from larder.recommender.model import Recommender
 from larder.recommender.query import Promotion, Query
 from larder.recommender.request_parsing import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
-from larder.recommender.response import ALL_USERS, Answer, Because, Recommendation
+from larder.recommender.response import ALL_USERS, Reason, Recommendation, Recommendations
 from larder.recommender.segments import EVERYONE, bin_text, segment_text
 from larder.recommender.table_lookup import MAX_CLICKS
 
@@ -16,11 +16,11 @@ __all__ = [
     "RANK",
     "RECOMMEND",
     "SIMILAR",
-    "Answer",
-    "Because",
     "Promotion",
     "Query",
+    "Reason",
     "Recommendation",
+    "Recommendations",
     "Recommender",
     "bin_text",
     "read_items",

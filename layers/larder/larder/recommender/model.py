@@ -11,7 +11,7 @@ from larder.recommender.filtering import Ruling
 from larder.recommender.promotions import places, spread
 from larder.recommender.query import Promotion, Query, check_ranked
 from larder.recommender.reasons import Chosen, explain, of_segment
-from larder.recommender.response import Answer, Because, Recommendation
+from larder.recommender.response import Reason, Recommendation, Recommendations
 from larder.recommender.scoring import Evidence, Shares, best_first
 from larder.recommender.segments import Profile, typed_profile
 from larder.recommender.table_lookup import Tables
@@ -65,7 +65,7 @@ class Recommender:
     def close(self) -> None:
         """Nothing is held that does not go with this object: maps go with the last view of them."""
 
-    def recommend(self, query: Query) -> Answer:
+    def recommend(self, query: Query) -> Recommendations:
         """The best ``query.n`` items, best first but for promotions; fewer only where rules or the model leave no more.
 
         Too few scored items are followed by popular ones of the user's segment, then of wider segments: their score is
@@ -85,7 +85,7 @@ class Recommender:
         organic = _choose(_candidates(evidence, segments, n + len(taken)), n, taken, allowed)
         return self._answer(spread([organic, *promoted]), evidence, query.columns)
 
-    def rank(self, query: Query, items: Sequence[str]) -> Answer:
+    def rank(self, query: Query, items: Sequence[str]) -> Recommendations:
         """All of ``items`` by their score, equal ones in the order given; unknown ids at the end, with score None.
 
         Every item is kept: neither the release's rules nor the query's ``filter``, ``exclude`` and ``n`` apply.
@@ -99,9 +99,9 @@ class Recommender:
         unknown = [item for item, number in zip(items, numbers, strict=True) if number is None]
         columns = dict.fromkeys(query.columns) if query.columns else None
         ranked = self._answer([(number, None) for number in known], evidence, query.columns)
-        return Answer((*ranked.items, *(Recommendation(item, None, None, columns) for item in unknown)))
+        return Recommendations((*ranked.items, *(Recommendation(item, None, None, columns) for item in unknown)))
 
-    def similar(self, query: Query) -> Answer:
+    def similar(self, query: Query) -> Recommendations:
         """The neighbours of ``query.item``, best first, with their scores in its row; rules and ``exclude`` apply.
 
         Raises NotFound where the model does not know the item.
@@ -113,7 +113,7 @@ class Recommender:
         totals = dict(zip(*self._tables.neighbours.row(number), strict=True))
         taken = self._numbers(query.exclude) | {number}
         allowed = self._ruling.allowed(query.filter, query.filter_values)
-        because = Because("item", items=(query.item,))
+        because = Reason("item", items=(query.item,))
         candidates = ((near, because) for near in best_first(totals, query.n + len(taken)))
         return self._answer(_choose(candidates, query.n, taken, allowed), Evidence(totals=totals), query.columns)
 
@@ -145,13 +145,13 @@ class Recommender:
             pool, scored = sorted(self._numbers(promotion.items)), iter(())
             pool = sorted(pool, key=lambda number: -evidence.totals.get(number, 0.0))
             allowed = self._ruling.allowed(None, {})
-        because = Because("promotion", promotion=promotion.name)
+        because = Reason("promotion", promotion=promotion.name)
         return _choose(((number, because) for number in chain(scored, pool)), wanted, taken, allowed)
 
-    def _answer(self, chosen: Sequence[Chosen], evidence: Evidence, columns: Sequence[str]) -> Answer:
+    def _answer(self, chosen: Sequence[Chosen], evidence: Evidence, columns: Sequence[str]) -> Recommendations:
         explained = explain(chosen, evidence, self._tables.neighbours.among, self._name)
         totals, items, name = evidence.totals, self._items, self._name
-        return Answer(
+        return Recommendations(
             tuple(
                 Recommendation(
                     name(number),

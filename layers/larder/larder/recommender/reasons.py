@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from larder.recommender.response import ALL_USERS, NAMED_ITEMS, Because
+from larder.recommender.response import ALL_USERS, NAMED_ITEMS, Reason
 from larder.recommender.scoring import Evidence
 from larder.tables import Row
 
 # A chosen item, and the reason that is known already: a promotion's, or that of an item which fills up an answer.
-Chosen: TypeAlias = tuple[int, Because | None]
+Chosen: TypeAlias = tuple[int, Reason | None]
 # What an item that somebody had says: its number, the weight of its row, and the slots of the row that matter.
 Said: TypeAlias = tuple[int, float, Mapping[int, float]]
 
 
-def of_segment(text: str) -> Because:
+def of_segment(text: str) -> Reason:
     """The reason of what is popular in the segment with this text."""
-    return Because("segment", segment=text or ALL_USERS)
+    return Reason("segment", segment=text or ALL_USERS)
 
 
 def explain(
@@ -23,7 +23,7 @@ def explain(
     evidence: Evidence,
     among: Callable[[Sequence[int], set[int]], Sequence[Mapping[int, float]]],
     name: Callable[[int], str],
-) -> list[Because | None]:
+) -> list[Reason | None]:
     """One reason for each of ``chosen``; None where nothing speaks for it.
 
     ``among`` gives the slots of items' neighbour rows that name some items; it is asked once, for the user's recent
@@ -42,7 +42,7 @@ def explain(
         said = ((click.number, click.weight, slots_among(click.row, by_session)) for click in evidence.clicks)
         speaking |= speakers(by_session, said)
     popular = of_segment(evidence.segment_text or "")
-    explained: list[Because | None] = []
+    explained: list[Reason | None] = []
     for number, because in chosen:
         source = sources.get(number)
         if source is None:
@@ -51,7 +51,7 @@ def explain(
             explained.append(popular)
         else:
             named = [number] if source == "revisit" else speaking[number]
-            explained.append(Because(source, tuple(map(name, named))))
+            explained.append(Reason(source, tuple(map(name, named))))
     return explained
 
 

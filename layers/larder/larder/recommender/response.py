@@ -10,7 +10,7 @@ ALL_USERS: Final = "all"
 _DIGITS: Final = 6
 
 
-class Because(NamedTuple):
+class Reason(NamedTuple):
     """Why an item is there: the source with the largest share of its score.
 
     ``items``: for ``user`` those of his recent items, for ``session`` those of the session, that speak for the item
@@ -39,7 +39,7 @@ class Recommendation(NamedTuple):
 
     id: str
     score: float | None
-    because: Because | None
+    because: Reason | None
     columns: Mapping[str, str | float | None] | None = None
 
     def document(self) -> dict[str, object]:
@@ -55,7 +55,7 @@ class Recommendation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Recommendations:
     """The items, in the order in which to show them."""
 
     items: tuple[Recommendation, ...]

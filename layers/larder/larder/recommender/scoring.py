@@ -1,7 +1,8 @@
 """The score (ARCHITECTURE.md, "Answers"): weighted sums of rows, kept apart by the source they come from.
 
 Summing the neighbour rows of what somebody clicked is the linear item-item model itself, so a session needs no user.
-Training computes the same sums in the same order (``larder_training.recommender.evaluation.serving_formula``): equal scores stay equal.
+Training computes the same sums in the same order (``larder_training.recommender.evaluation.serving_formula``), so
+equal scores stay equal.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

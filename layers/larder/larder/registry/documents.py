@@ -19,8 +19,8 @@ from larder.release.keys import (
     check_model,
     check_release,
     file_key,
-    live_key,
     models_prefix,
+    pointer_key,
     releases_prefix,
 )
 from larder.release.manifest import Manifest, dump, parse
@@ -127,7 +127,7 @@ class Repository:
 
     def _pointer(self, model: str) -> Pointer | None:
         try:
-            return parse_pointer(self._store.get(live_key(model)).data)
+            return parse_pointer(self._store.get(pointer_key(model)).data)
         except MissingObject:
             return None
 

@@ -47,7 +47,7 @@ def check_file(name: str) -> str:
     return _checked("file", name, _FILE, "one that the manifest lists")
 
 
-def live_key(model: str) -> str:
+def pointer_key(model: str) -> str:
     """The key of the pointer that says which release of ``model`` answers."""
     return f"{_MODELS}/{check_model(model)}/live.json"
 

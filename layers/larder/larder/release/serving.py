@@ -1,7 +1,7 @@
-"""What answering needs, as a manifest's ``serving`` section states it. Nothing here is ever guessed.
+"""The ``serving`` section of a manifest: everything that serving needs to know about a release.
 
-Both kinds are plain frozen data: training fills them in, the manifest carries them and ``larder.release.serving_reader`` reads it,
-``classifier`` and ``recommender`` use them.
+Both kinds are frozen dataclasses. Training fills them in, the manifest carries them, ``larder.release.serving_reader``
+reads them, and ``classifier`` and ``recommender`` use them.
 """
 
 from collections.abc import Mapping

@@ -6,19 +6,19 @@ compare-and-swap, and the reason of a refusal is left beside the manifest, in ``
 """
 
 from larder.rollout.executor import Outcome, promote, reject, roll_out, upload
-from larder.rollout.golden_requests import Ask, probe, prober
-from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan
+from larder.rollout.golden_requests import SendRequest, probe, prober
+from larder.rollout.plan import ClearRejection, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
 from larder.rollout.verify import verify
 
 __all__ = [
-    "Ask",
-    "Clear",
-    "Keep",
+    "ClearRejection",
+    "KeepPointer",
     "Outcome",
     "Probe",
     "Promote",
     "Reject",
-    "Situation",
+    "RolloutState",
+    "SendRequest",
     "Step",
     "Verify",
     "plan",

@@ -11,10 +11,21 @@ from typing import Final, Literal
 
 from larder.errors import Conflict, LarderError, MissingObject, NotFound, ReleaseError, StoreError, Unanswered
 from larder.release import manifest
-from larder.release.keys import MANIFEST, REJECTED, file_key, live_key
+from larder.release.keys import MANIFEST, REJECTED, file_key, pointer_key
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
-from larder.rollout.plan import Clear, Keep, Probe, Promote, Reject, Situation, Step, Verify, plan, why_not
+from larder.rollout.plan import (
+    ClearRejection,
+    KeepPointer,
+    Probe,
+    Promote,
+    Reject,
+    RolloutState,
+    Step,
+    Verify,
+    plan,
+    skip_reason,
+)
 from larder.rollout.verify import read_manifest, verify
 from larder.store import Store
 
@@ -35,7 +46,7 @@ class Outcome:
     release: str
     state: Literal["promoted", "rejected", "kept"]
     reason: str | None
-    live: Pointer | None
+    pointer: Pointer | None
 
 
 def upload(folder: Path, store: Store) -> Manifest:
@@ -69,15 +80,15 @@ def promote(store: Store, found: Manifest, *, event: bool = False) -> Pointer:
     """Points the model at this release, whoever else moves the pointer meanwhile, and returns the pointer then.
 
     The release that was stable becomes ``previous``; a canary ends. Nothing is written where it is stable already, or
-    where an ``event`` asks and the pointer has moved on since ``plan`` looked at it: ``why_not`` decides again.
+    where an ``event`` asks and the pointer has moved on since ``plan`` looked at it: ``skip_reason`` decides again.
     """
-    key = live_key(found.model)
+    key = pointer_key(found.model)
     for _ in range(_ATTEMPTS):
         pointer, etag = Pointer(found.release), None
         with suppress(MissingObject):
             blob = store.get(key)
             old, etag = parse_pointer(blob.data), blob.etag
-            if why_not(Situation(found.release, old, event=event)) is not None:
+            if skip_reason(RolloutState(found.release, old, event=event)) is not None:
                 return old
             pointer = Pointer(found.release, previous=old.stable, revision=old.revision + 1)
         try:
@@ -117,7 +128,7 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
         release: the release's name.
         probe: puts the release's golden requests to what will serve it. Whatever it raises is a refusal, but for a
             StoreError and Unanswered.
-        event: the store's notice of an upload asks, and not a person: see ``Situation``.
+        event: the store's notice of an upload asks, and not a person: see ``RolloutState``.
 
     Raises:
         InvalidRequest: a name cannot be one.
@@ -127,19 +138,19 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
     """
     if _size(store, file_key(model, release, MANIFEST)) is None:
         raise NotFound(f"Model {model!r} has no release {release!r} with a manifest: upload it first.")
-    pointer = _get(store, live_key(model))
-    situation = Situation(
+    pointer = _get(store, pointer_key(model))
+    state = RolloutState(
         release=release,
-        live=parse_pointer(pointer) if pointer is not None else None,
+        pointer=parse_pointer(pointer) if pointer is not None else None,
         rejected=rejection(store, model, release),
         event=event,
         probe=probe is not None,
     )
-    rollout = _Rollout(store, model, situation, probe)
+    rollout = _Rollout(store, model, state, probe)
     try:
-        return rollout.take(plan(situation))
+        return rollout.take(plan(state))
     except _Refused as refused:
-        return rollout.take(plan(replace(situation, failed=str(refused))))
+        return rollout.take(plan(replace(state, failure=str(refused))))
 
 
 class _Refused(Exception):
@@ -147,10 +158,10 @@ class _Refused(Exception):
 
 
 class _Rollout:
-    def __init__(self, store: Store, model: str, situation: Situation, probe: Check | None) -> None:
+    def __init__(self, store: Store, model: str, state: RolloutState, probe: Check | None) -> None:
         self._store = store
         self._model = model
-        self._situation = situation
+        self._state = state
         self._probe = probe
         self._found: Manifest | None = None
 
@@ -163,30 +174,30 @@ class _Rollout:
         return self._end(last)
 
     def _check(self, step: Step) -> None:
-        model, release = self._model, self._situation.release
+        model, release = self._model, self._state.release
         match step:
             case Verify():
                 self._found = verify(self._store, model, release)
-                _check_kind(self._store, self._found, self._situation.live)
+                _check_kind(self._store, self._found, self._state.pointer)
             case Probe() if self._probe is not None and self._found is not None:
                 self._probe(self._found)
-            case Clear():
+            case ClearRejection():
                 self._store.delete(file_key(model, release, REJECTED))
             case _:
                 raise TypeError(step)
 
     def _end(self, step: Step) -> Outcome:
-        model, release, pointer = self._model, self._situation.release, self._situation.live
+        model, release, pointer = self._model, self._state.release, self._state.pointer
         match step:
             case Promote() if self._found is not None:
-                after = promote(self._store, self._found, event=self._situation.event)
+                after = promote(self._store, self._found, event=self._state.event)
                 if after.stable == release:
                     return Outcome(model, release, "promoted", None, after)
-                return Outcome(model, release, "kept", why_not(replace(self._situation, live=after)), after)
+                return Outcome(model, release, "kept", skip_reason(replace(self._state, pointer=after)), after)
             case Reject(reason):
                 reject(self._store, model, release, reason)
                 return Outcome(model, release, "rejected", reason, pointer)
-            case Keep(reason):
+            case KeepPointer(reason):
                 return Outcome(model, release, "kept", reason, pointer)
             case _:
                 raise TypeError(step)

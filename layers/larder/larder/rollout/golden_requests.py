@@ -15,19 +15,19 @@ from larder.tables import Header, Strings, parse_header
 # Puts one golden request, a body of POST .../classify or .../recommend, to the release, and returns the JSON document
 # of the answer; a classifier names every label. Raises ReleaseError where the release has no answer, and StoreError or
 # Unanswered where that says nothing about the release.
-Ask: TypeAlias = Callable[[Manifest, bytes], Mapping[str, Any]]
+SendRequest: TypeAlias = Callable[[Manifest, bytes], Mapping[str, Any]]
 
 # int8 kernels of different CPUs round differently; a graph that is wrong differs by far more.
 _TOLERANCE: Final = 0.02
 _MAX_BYTES: Final = 64 * 2**20  # some dozen photos have one or two
 
 
-def prober(store: Store, ask: Ask) -> Callable[[Manifest], None]:
+def prober(store: Store, ask: SendRequest) -> Callable[[Manifest], None]:
     """The check that ``roll_out`` takes: ``probe`` of the releases in ``store``, with what ``ask`` answers."""
     return partial(probe, store, ask)
 
 
-def probe(store: Store, ask: Ask, found: Manifest) -> None:
+def probe(store: Store, ask: SendRequest, found: Manifest) -> None:
     """Puts each golden request of a verified release; raises ReleaseError for any answer but the golden one.
 
     A classifier's probabilities may differ by 0.02, since CPUs round differently; a recommender's items may not.

@@ -32,15 +32,15 @@ class Lambda(Protocol):
         """Calls a function and waits for what it returns."""
 
 
-class Deployed:
-    """An ``Ask`` by Lambda's Invoke; ``functions`` names the one that serves each kind."""
+class LambdaProber:
+    """An ``SendRequest`` by Lambda's Invoke; ``functions`` names the one that serves each kind."""
 
     def __init__(self, client: Lambda, functions: Mapping[Kind, str]) -> None:
         self._client = client
         self._functions = functions
 
     @classmethod
-    def here(cls, functions: Mapping[Kind, str]) -> "Deployed":
+    def connect(cls, functions: Mapping[Kind, str]) -> "LambdaProber":
         """With this region's functions and this function's role."""
         return cls(boto3.client("lambda", config=_CLIENT), functions)
 

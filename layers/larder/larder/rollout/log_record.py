@@ -15,15 +15,15 @@ NAMESPACE: Final = "Larder"
 METRICS: Final = {"promoted": "RolloutPromoted", "rejected": "RolloutRejected"}
 
 
-def line(outcome: Outcome, milliseconds: float, request: str | None) -> str:
+def format_record(outcome: Outcome, milliseconds: float, request: str | None) -> str:
     """How the rollout ended, as one line; ``kept`` is no metric. ``request`` is Lambda's id of the call."""
     record = {
         "level": "WARNING" if outcome.state == "rejected" else "INFO",
         "state": outcome.state,
         "release": outcome.release,
         "reason": outcome.reason,
-        "live": outcome.live.stable if outcome.live else None,
-        "revision": outcome.live.revision if outcome.live else None,
+        "live": outcome.pointer.stable if outcome.pointer else None,
+        "revision": outcome.pointer.revision if outcome.pointer else None,
         "ms": round(milliseconds, 3),
         "request": request,
     }

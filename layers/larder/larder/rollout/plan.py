@@ -18,7 +18,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Clear:
+class ClearRejection:
     """Remove the reason of an earlier refusal, which no longer holds."""
 
 
@@ -35,20 +35,20 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class KeepPointer:
     """Change nothing."""
 
     reason: str
 
 
-Step: TypeAlias = Verify | Probe | Clear | Promote | Reject | Keep
+Step: TypeAlias = Verify | Probe | ClearRejection | Promote | Reject | KeepPointer
 
 # A release's name begins with its time in UTC, so names compare as times do.
 _NAME = re.compile(r"(\d{8}t\d{6}z)-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class RolloutState:
     """What is known when a rollout begins, and after a step of it failed.
 
     ``event`` is True where the store's notice of an upload asks, which comes at least once and in any order, and False
@@ -57,37 +57,37 @@ class Situation:
     """
 
     release: str
-    live: Pointer | None
+    pointer: Pointer | None
     rejected: str | None = None
     event: bool = False
     probe: bool = True
-    failed: str | None = None
+    failure: str | None = None
 
 
-def plan(situation: Situation) -> tuple[Step, ...]:
+def plan(state: RolloutState) -> tuple[Step, ...]:
     """The steps to take, in order; when one fails, ``plan`` again with ``failed`` set."""
-    if situation.failed is not None:
-        return (Reject(situation.failed),)
-    reason = why_not(situation)
+    if state.failure is not None:
+        return (Reject(state.failure),)
+    reason = skip_reason(state)
     if reason is not None:
-        return (Keep(reason),)
+        return (KeepPointer(reason),)
     steps: list[Step] = [Verify()]
-    if situation.rejected is not None:
-        steps.append(Clear())  # before the probe: a function does not answer from a release that stands as refused
-    if situation.probe:
+    if state.rejected is not None:
+        steps.append(ClearRejection())  # first: functions do not serve a rejected release to the probe
+    if state.probe:
         steps.append(Probe())
     return (*steps, Promote())
 
 
-def why_not(situation: Situation) -> str | None:
+def skip_reason(state: RolloutState) -> str | None:
     """Why this release is not to go live; None where nothing speaks against it."""
-    release, live = situation.release, situation.live
+    release, live = state.release, state.pointer
     if live is not None and live.stable == release:
         return "It is live already."
-    if not situation.event:
+    if not state.event:
         return None
-    if situation.rejected is not None:
-        return f"It was rejected: {situation.rejected} Publish it again to have it checked anew."
+    if state.rejected is not None:
+        return f"It was rejected: {state.rejected} Publish it again to have it checked anew."
     return _why_late(release, live) if live is not None else None
 
 

@@ -12,7 +12,7 @@ from larder.release.keys import MANIFEST, check_release, file_key
 _KEY: Final = re.compile(r"models/([^/]+)/releases/([^/]+)/([^/]+)")
 
 
-def released(event: Mapping[str, Any]) -> tuple[str, str]:
+def parse_event(event: Mapping[str, Any]) -> tuple[str, str]:
     """The model and the release whose manifest has arrived.
 
     Raises InvalidRequest where the event tells of anything else, which no second try would change.

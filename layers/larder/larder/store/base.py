@@ -51,18 +51,6 @@ class Store:
         self._backend = backend
         self._connect = connect
 
-    @staticmethod
-    def open(url: str) -> "Store":
-        """The store behind ``s3://bucket[/prefix]``, ``file:///folder`` (made where absent) or ``memory://[name]``.
-
-        Every ``memory://`` is a new, empty store; ``memory://name`` is the same one throughout the process.
-        S3's endpoint, region and credentials come from the usual variables (``AWS_ENDPOINT_URL_S3``,
-        ``AWS_ENDPOINT_URL``, ``AWS_REGION``, ...). Nothing is read yet. Raises StoreError for any other URL.
-        """
-        from larder.store.opening import open_url  # which imports this module
-
-        return open_url(url)
-
     def reconnect(self) -> None:
         """Forgets connections and credentials, for a process that was copied; a folder and memory have none."""
         if self._connect is not None:

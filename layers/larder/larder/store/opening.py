@@ -32,7 +32,7 @@ _memories_lock: Final = Lock()
 
 
 def open_url(url: str) -> Store:
-    """As ``Store.open``."""
+    """As ``larder.store.open_store``."""
     scheme, _, rest = url.partition("://")
     if scheme == "s3":
         return _open_bucket(url, rest)

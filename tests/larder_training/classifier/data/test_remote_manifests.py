@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from larder.errors import InvalidRequest, MissingObject, StoreError
-from larder.store import Store
+from larder.store import Store, open_store
 from larder_local.cli import cli
 from larder_training.classifier.data.manifests import Photo, read_dataset
 from larder_training.classifier.data.scan import Scan, scan
@@ -26,7 +26,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def bucket(s3_url: str, own_photos: Path) -> Store:
     """The photos of the folder under ``pets/``, as they would be after an upload."""
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     for path in sorted(own_photos.glob("*/*.png")):
         store.upload(f"pets/{path.relative_to(own_photos).as_posix()}", path)
     return store
@@ -120,7 +120,7 @@ def test_ground_truth_names_photos_in_s3_wherever_it_lies(bucket: Store, tmp_pat
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../other.png", "https://host/a.png", "s3://bucket"])
 def test_a_manifest_in_s3_cannot_name_what_is_not_in_s3(s3_url: str, name: str) -> None:
-    Store.open(s3_url).put("lists/photos.csv", f"path,label\n{name},cat\na.png,dog".encode())
+    open_store(s3_url).put("lists/photos.csv", f"path,label\n{name},cat\na.png,dog".encode())
     with pytest.raises(InvalidRequest, match=r"not in S3|no s3://bucket/key"):
         read_dataset(f"{s3_url}/lists/photos.csv")
 

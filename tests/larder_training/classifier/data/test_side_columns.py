@@ -21,13 +21,13 @@ from safetensors.numpy import load_file
 
 from larder.classifier.graph import Classifier
 from larder.classifier.image_decoding import decode
-from larder.classifier.request import Request
+from larder.classifier.request import ClassificationRequest
 from larder.errors import InvalidRequest
 from larder.release.manifest import Manifest, parse
 from larder.release.serving import CategoryColumn, ClassifierServing, ImageSpec, NumberColumn, TextColumn
 from larder.rollout import golden_requests
 from larder.rollout.onnx_checks import check_graph
-from larder.store import Store
+from larder.store import open_store
 from larder_local.probe import asking
 from larder_training.classifier import ClassifierOptions
 from larder_training.classifier.config.options import Limits
@@ -248,7 +248,7 @@ def test_the_rollout_s_probe_answers_the_golden_requests(told_release: Path, tmp
     place.mkdir(parents=True)
     for path in told_release.iterdir():
         (place / path.name).write_bytes(path.read_bytes())
-    store = Store.open(f"file://{tmp_path}")
+    store = open_store(f"file://{tmp_path}")
     with asking(store) as ask:
         golden_requests.probe(store, ask, manifest(told_release))
 
@@ -262,7 +262,7 @@ def test_serving_answers_as_the_training_measured(told_release: Path, told_photo
     }
     assert towns == {"Oslo": "north", "Rome": "south"}
     # A batch of decoded pictures gives what one request gives.
-    request = Request.from_json({"image": base64.b64encode(image).decode(), "side": {"degrees": 31}}, {})
+    request = ClassificationRequest.from_json({"image": base64.b64encode(image).decode(), "side": {"degrees": 31}}, {})
     alone = classifier.classify(request.sent or b"", side=request.side, min_confidence=0)
     row = encode(serving(told_release).side, [photo(0, "north", degrees="31")])
     pixels = decode(image, serving(told_release).image)[None]

@@ -12,7 +12,7 @@ from tests.conftest import S3
 from tests.larder_training.recommender.data.test_interactions import HEAD, rows_of, write
 
 from larder.errors import InvalidRequest
-from larder.store import Store
+from larder.store import open_store
 from larder_training.io.inputs import Given, opened
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.data.metadata import read_table
@@ -217,7 +217,7 @@ def test_what_is_not_there_is_named(
 
 @pytest.fixture
 def in_s3(parts: Path, s3: S3, s3_url: str) -> str:
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     for path in parts.rglob("*"):
         if path.is_file():
             store.upload(f"logs/2026/{path.relative_to(parts).as_posix()}", path)

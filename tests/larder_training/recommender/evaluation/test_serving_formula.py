@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.paths import EVENTS
 
 from larder.recommender import RECOMMEND, read_query
-from larder.release.keys import file_key, live_key
+from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
 from larder.release.serving import RecommenderServing
 from larder_training.datasets.synthetic_shop import generate
@@ -115,7 +115,7 @@ def publish(world: World, fitted: Fitted, store: Path) -> None:
         structure={},
     )
     shutil.copytree(release, store / Path(file_key("shop", release.name, "manifest.json")).parent)
-    (store / live_key("shop")).write_bytes(dump_pointer(Pointer(stable=release.name)))
+    (store / pointer_key("shop")).write_bytes(dump_pointer(Pointer(stable=release.name)))
 
 
 def ask(**body: object) -> list[str]:

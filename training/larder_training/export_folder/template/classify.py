@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-
 from side import encode  # type: ignore[import-not-found]  # the side.py beside this file
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or importing it writes a device id and sends usage data
