@@ -21,7 +21,7 @@ KNOWN: Final = (0, 1, 2, 5, 10)
 METRICS: Final = ("recall@20", "ndcg@20", "mrr@20")
 DEPTH: Final = 20
 HALF_LIFE: Final = 90.0  # days, of what users have to do with items
-REPEAT: Final = 0.1  # on the diagonal, as in Choices
+REPEAT: Final = 0.1  # on the diagonal, as in Hyperparameters
 
 Scores = NDArray[np.float64]
 Results = dict[str, Values]

@@ -23,7 +23,7 @@ from larder_training.recommender.models.user_sequences import recent_items
 from larder_training.recommender.research.profile_ridge import ProfileModel
 
 FOLDS: Final = 5
-DECAY: Final = 0.9  # a session's, as in Choices
+DECAY: Final = 0.9  # a session's, as in Hyperparameters
 
 
 def users(validation: Period, test: Period) -> None:

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.config.options import SOURCES, RecommenderOptions
-from larder_training.recommender.evaluation.serving_formula import Served, lists
+from larder_training.recommender.config.options import OPTIONAL_COMPONENTS, RecommenderOptions
+from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists
 from larder_training.recommender.inputs import Data
 from larder_training.recommender.metrics.ranking import DEPTH
 from larder_training.recommender.pipeline import Pipeline
@@ -17,17 +17,17 @@ from larder_training.recommender.tuning.trials import Budget, Trials
 from larder_training.reporting.progress import Progress
 
 Lists = NDArray[np.int64]
-SIGNALS: Final = ("event weights", "decay", "repeats", "catalogue", "profile", "ranker", *SOURCES)
+SIGNALS: Final = ("event weights", "decay", "repeats", "catalogue", "profile", "reranker", *OPTIONAL_COMPONENTS)
 
 
 def larder(data: Data, options: RecommenderOptions, task: Task, without: str = "") -> Lists:
     """int64 ``[task's users, 25]``, from the rows that the tables would store; ``without`` one of ``SIGNALS``."""
     pipeline = Pipeline.of(_fewer_data(data, without), _fewer_options(options, data, without), Progress(quiet=True))
     trials = Trials(Budget.of(options))
-    choices = pipeline.choose(trials)
-    fitted = pipeline.fit(pipeline.split.test, choices, "")
+    params = pipeline.choose(trials)
+    fitted = pipeline.fit(pipeline.split.test, params, "")
     print(f"  {len(trials.made)} trials; {_told(trials)}", file=sys.stderr, flush=True)
-    return lists(Served.of(fitted, task.users), choices, task, DEPTH)
+    return lists(ServingFormula.of(fitted, task.users), params, task, DEPTH)
 
 
 def _fewer_data(data: Data, without: str) -> Data:
@@ -37,17 +37,17 @@ def _fewer_data(data: Data, without: str) -> Data:
 
 
 def _fewer_options(options: RecommenderOptions, data: Data, without: str) -> RecommenderOptions:
-    if without in SOURCES:
+    if without in OPTIONAL_COMPONENTS:
         return replace(options, without=(without,))
     if without == "event weights":
         return replace(options, event_weights=dict.fromkeys(data.log.events, 1.0))
     if without == "decay":
         return replace(options, half_life_days=1e5)
-    if without == "ranker":
-        return replace(options, ranker="never")
+    if without == "reranker":
+        return replace(options, reranker="never")
     return replace(options, repeats="never") if without == "repeats" else options
 
 
 def _told(trials: Trials) -> str:
     """Which model was taken, and its validation metric."""
-    return "; ".join(f"{trial.value}: {trial.metric:.4f}" for trial in trials.made if trial.choice == "model")
+    return "; ".join(f"{trial.value}: {trial.metric:.4f}" for trial in trials.made if trial.hyperparameter == "model")

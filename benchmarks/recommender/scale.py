@@ -4,7 +4,7 @@
     python benchmarks/recommender/scale.py --stage read --events 5 10
 
 The log is made by a seed, in files of a million events: users have a taste each, sessions a subject, items Zipf's law.
-Each size runs in a process of its own with all settings fixed beforehand and no ranker; memory is the most that the
+Each size runs in a process of its own with all settings fixed beforehand and no reranker; memory is the most that the
 process had resident (ru_maxrss).
 """
 
@@ -96,8 +96,8 @@ def one(folder: Path, stage: str) -> dict[str, float]:
                 width=100,
                 minutes=None,
                 trials=0,
-                ranker="never",
-                without=("co_occurrence",),  # the regression is the slower and larger one
+                reranker="never",
+                without=("item_knn",),  # the regression is the slower and larger one
             )
             train(options, Progress())
     used = resource.getrusage(resource.RUSAGE_SELF)

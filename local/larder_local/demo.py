@@ -23,7 +23,7 @@ from larder_local.folder import Folder
 DIGITS: Final = "digits"
 SHOP: Final = "shop"
 _STOP_SECONDS: Final = 20.0
-_QUICK: Final = ("--trials", "30", "--ranker", "never")  # a minute is what somebody waits for a demo
+_QUICK: Final = ("--trials", "30", "--reranker", "never")  # a minute is what somebody waits for a demo
 
 
 def prepare(folder: Folder) -> None:

@@ -29,7 +29,7 @@ def options(shop: ShopFiles, tmp_path_factory: pytest.TempPathFactory) -> Recomm
         out=tmp_path_factory.mktemp("releases"),
         created=CREATED,
         minutes=None,
-        without=("low_rank", "als", "bpr", "user_neighbours"),  # their own tests are elsewhere
+        without=("pure_svd", "als", "bpr", "user_ease"),  # their own tests are elsewhere
     )
 
 

@@ -61,8 +61,8 @@ def test_on_online_retail_it_is_far_better_than_popularity(tmp_path: Path) -> No
         items=tmp_path / "items.csv",
         users=tmp_path / "users.csv",
         out=tmp_path / "releases",
-        trials=8,  # the whole search, and the ranker, are measured by benchmarks/recommender/shops.py
-        ranker="never",
+        trials=8,  # the whole search, and the reranker, are measured by benchmarks/recommender/shops.py
+        reranker="never",
     )
     evaluation = parse((train(options, Progress(quiet=True)) / "manifest.json").read_bytes()).evaluation
     baselines = evaluation["baselines"]

@@ -1,4 +1,4 @@
-"""A whole training on the demo shop: what it writes, that it is served as measured, and that it can be repeated."""
+"""A whole training on the demo shop: what it writes, that it is formula as measured, and that it can be repeated."""
 
 import json
 import os
@@ -28,8 +28,8 @@ from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import fit
-from larder_training.recommender.ensemble.hyperparameters import Choices
-from larder_training.recommender.evaluation.serving_formula import Served, lists
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
+from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.tasks import next_items, rest_of_session
 from larder_training.recommender.splits.time_split import known_users
@@ -64,7 +64,7 @@ def test_the_manifest_says_how_it_came_about(manifest: Manifest) -> None:
     split = evaluation["split"]
     assert isinstance(split, dict)
     assert split["train"][1] == split["validation"][0] < split["test"][0] == split["validation"][1]
-    assert {"choices", "trials", "data", "seed", "versions", "seconds"} <= set(training)
+    assert {"hyperparameters", "trials", "data", "seed", "versions", "seconds"} <= set(training)
     data = training["data"]
     assert isinstance(data, dict)
     assert data["users"] > 300
@@ -157,15 +157,17 @@ def test_served_answers_are_what_was_measured(shop: ShopFiles, tmp_path: Path) -
     log, _ = read_interactions(shop.interactions)
     middle = int(np.quantile(log.time, 0.8))
     history, period = log.between(0, middle), log.between(middle, log.end)
-    choices = replace(Choices(), half_life_days=20.0, session_weight=3.0, segment_weight=0.1, repeat=0.3)
-    for each in (choices, replace(choices, repeats=False)):
+    params = replace(
+        Hyperparameters(), half_life_days=20.0, session_weight=3.0, segment_weight=0.1, diagonal_weight=0.3
+    )
+    for each in (params, replace(params, recommend_seen=False)):
         fitted = fit(history, middle, each)
         segments = segment_users(known_users(history), None, None)
         serving = write_tables(tmp_path, history, fitted, {}, segments, ([], np.zeros(0, np.int64)), {})
         recommender = open_tables(tmp_path, serving)
         for task in (next_items(history, period), rest_of_session(period, each.session_length)):
-            served = Served.of(fitted, np.arange(len(log.users)))
-            expected = lists(served, each, task, 25)
+            formula = ServingFormula.of(fitted, np.arange(len(log.users)))
+            expected = lists(formula, each, task, 25)
             for user, session, items in zip(task.users, task.sessions, expected, strict=True):
                 ids = tuple(log.items[item] for item in reversed(session))
                 answer = recommender.recommend(Query(user=log.users[user], session=ids, n=25))
@@ -174,11 +176,11 @@ def test_served_answers_are_what_was_measured(shop: ShopFiles, tmp_path: Path) -
 
 def test_where_repeats_are_not_allowed_nobody_s_row_has_what_he_had(shop: ShopFiles) -> None:
     log, _ = read_interactions(shop.interactions)
-    fitted = fit(log, log.end, replace(Choices(), repeats=False))
+    fitted = fit(log, log.end, replace(Hyperparameters(), recommend_seen=False))
     seen = fitted.seen.toarray()
     rows = fitted.user_rows()
     assert not any(seen[user, item] for user, items in enumerate(rows.items) for item in items if item != EMPTY)
-    again = fit(log, log.end, replace(Choices(), repeat=1.0)).user_rows()
+    again = fit(log, log.end, replace(Hyperparameters(), diagonal_weight=1.0)).user_rows()
     assert np.mean([seen[user, items[0]] for user, items in enumerate(again.items) if items[0] != EMPTY]) > 0.5
 
 
@@ -204,7 +206,7 @@ def test_the_same_input_and_seed_give_the_same_bytes(
         "a = [Path(each) for each in sys.argv[1:]];"
         "created = datetime(2026,1,2,3,4,5,tzinfo=UTC);"
         "o = RecommenderOptions(a[0], 'shop', items=a[1], users=a[2], out=a[3], created=created, minutes=None,"
-        "  without=('low_rank', 'als', 'bpr', 'user_neighbours'));"
+        "  without=('pure_svd', 'als', 'bpr', 'user_ease'));"
         "train(o, Progress(quiet=True))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "77", "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -281,7 +283,7 @@ def test_events_below_their_threshold_or_without_weight_are_left_out(shop: ShopF
         event_weights={"view": 0.0, "click": 1.0},
         event_thresholds={"review": 4.0},
         repeats="never",
-        ranker="never",
+        reranker="never",
         half_life_days=30,
     )
     training = parse((train(options, QUIET) / "manifest.json").read_bytes()).training
@@ -289,13 +291,13 @@ def test_events_below_their_threshold_or_without_weight_are_left_out(shop: ShopF
     names = np.array(log.events)[log.event]
     left_out = int(((names == "view") | ((names == "review") & ~(log.value >= 4))).sum())
     assert left_out > 0
-    data, choices = training["data"], training["choices"]
+    data, params = training["data"], training["hyperparameters"]
     assert isinstance(data, dict)
-    assert isinstance(choices, dict)
+    assert isinstance(params, dict)
     assert data["audit"]["below_threshold"] == left_out
     assert data["event_types"]["view"] == 0
-    assert choices["repeats"] is False
-    assert choices["half_life_days"] == 30
+    assert params["recommend_seen"] is False
+    assert params["half_life_days"] == 30
     trials = training["trials"]
     assert isinstance(trials, dict)
-    assert {"half_life_days", "event_weights"}.isdisjoint(trial["choice"] for trial in trials["kept"])
+    assert {"half_life_days", "event_weights"}.isdisjoint(trial["hyperparameter"] for trial in trials["kept"])

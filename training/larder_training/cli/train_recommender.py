@@ -9,12 +9,12 @@ import click
 from larder.errors import LarderError
 from larder_training.io.s3 import source
 from larder_training.recommender.config.options import (
+    OPTIONAL_COMPONENTS,
     RELEASES,
-    SOURCES,
     Bots,
-    Ranker,
     RecommenderOptions,
     Repeats,
+    Reranker,
     parse_names,
     parse_numbers,
     parse_scales,
@@ -77,19 +77,21 @@ def reads_log(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Whether a user may be recommended what he had before; auto chooses on the validation period.",
 )
 @click.option(
-    "--ranker",
+    "--reranker",
     type=click.Choice(["auto", "never"]),
     default="auto",
     show_default=True,
     help="Whether boosted trees may put users' rows into order, where validation says that it helps.",
 )
-@click.option("--without", type=click.Choice(SOURCES), multiple=True, help="A source that is not to be tried.")
+@click.option(
+    "--without", type=click.Choice(OPTIONAL_COMPONENTS), multiple=True, help="A source that is not to be tried."
+)
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="How long settings may be searched for.")
 @click.option(
     "--trials", type=int, help="How many settings may be tried: with it, the same input gives the same bytes."
 )
 @click.option(
-    "--against",
+    "--compare-with",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of a release, such as the live one, to measure on the same users.",
 )
@@ -110,11 +112,11 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
     bots: Bots,
     half_life_days: float | None,
     repeats: Repeats,
-    ranker: Ranker,
+    reranker: Reranker,
     without: tuple[str, ...],
     minutes: float,
     trials: int | None,
-    against: Path | None,
+    compare_with: Path | None,
     quiet: bool,
 ) -> None:
     """Trains a recommender from a log of events and prints the release's folder.
@@ -140,11 +142,11 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
             bots=bots,
             half_life_days=half_life_days,
             repeats=repeats,
-            ranker=ranker,
+            reranker=reranker,
             without=without,
             minutes=minutes,
             trials=trials,
-            against=against,
+            compare_with=compare_with,
         )
         folder = train(options, Progress(quiet=quiet))
     except LarderError as error:

@@ -1,22 +1,22 @@
-"""The steps of a training between reading and writing: choose, fit, measure."""
+"""The steps of a training between reading and writing: tune, fit, evaluate."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import scipy.sparse as sp
 
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.ensemble.fitted import Attributes, Fitted, fit
-from larder_training.recommender.ensemble.hyperparameters import Choices, start
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, start
 from larder_training.recommender.evaluation.baselines import choose_window
 from larder_training.recommender.evaluation.compare_release import last_event
-from larder_training.recommender.evaluation.offline_test import LIVE, Document, Examination
+from larder_training.recommender.evaluation.offline_test import CHAMPION, Document, OfflineTest
 from larder_training.recommender.inputs import Data
 from larder_training.recommender.splits.rolling_origin import Fold, make_folds, thin
 from larder_training.recommender.splits.tasks import next_items
 from larder_training.recommender.splits.time_split import Split, temporal_split
-from larder_training.recommender.tuning.fold_cache import Bench
-from larder_training.recommender.tuning.reranker_training import Teacher
+from larder_training.recommender.tuning.fold_cache import FoldCache
+from larder_training.recommender.tuning.reranker_training import RerankerTrainer
 from larder_training.recommender.tuning.segment_smoothing import Case, choose_prior
 from larder_training.recommender.tuning.trials import Trials
 from larder_training.recommender.tuning.tuner import Tuner
@@ -25,8 +25,16 @@ from larder_training.reporting.progress import Progress
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pipeline:
-    """What every step of one training works with. ``thinned`` is ``data.log``, of some users where there are very many:
-    what settings are chosen on, and what a ranker is taught on.
+    """Everything that the steps of one training share.
+
+    Attributes:
+        data: The input.
+        split: Its division into training, validation and test.
+        options: Of the training.
+        progress: Where messages go.
+        thinned: ``data.log``, of a sample of users where it is very long: the data of the search and of the reranker.
+        attributes: Item columns and user labels.
+        reranker_trainer: Trains rerankers on ``thinned``.
     """
 
     data: Data
@@ -34,42 +42,46 @@ class Pipeline:
     options: RecommenderOptions
     progress: Progress
     thinned: Log
-    _teachers: list[Teacher] = field(default_factory=list)
+    attributes: Attributes
+    reranker_trainer: RerankerTrainer
 
     @classmethod
     def of(cls, data: Data, options: RecommenderOptions, progress: Progress) -> "Pipeline":
-        """Splits the log in time."""
-        return cls(data, temporal_split(data.log), options, progress, thin(data.log, options.seed))
+        """Splits the log by time."""
+        split, thinned = temporal_split(data.log), thin(data.log, options.seed)
+        attributes = Attributes(data.described, data.labels())
+        trainer = RerankerTrainer(thinned, split.test - split.validation, attributes, options.seed)
+        return cls(data, split, options, progress, thinned, attributes, trainer)
 
-    def choose(self, trials: Trials) -> Choices:
-        """By rolling-origin validation."""
+    def choose(self, trials: Trials) -> Hyperparameters:
+        """Hyperparameters by rolling-origin validation."""
         split, seed = self.split, self.options.seed
         begin = start(self.options, (split.validation - split.start) / DAY)
         folds = make_folds(self.thinned, split, begin.session_length, seed)
-        benches = [Bench(fold, self.attributes, seed) for fold in folds]
-        choices = Tuner(benches, self.progress, trials, begin, self.options).run(self._teacher)
-        return choose_prior([self._case(fold) for fold in folds], choices, seed, trials)
+        caches = [FoldCache(fold, self.attributes, seed) for fold in folds]
+        params = Tuner(caches, self.progress, trials, begin, self.options).run(self.reranker_trainer)
+        return choose_prior([self._case(fold) for fold in folds], params, seed, trials)
 
     def _case(self, fold: Fold) -> Case:
         segments = self.data.segments(fold.history)
         return Case(fold, segments, self.data.segment_of(segments))
 
-    def fit(self, now: int, choices: Choices, title: str) -> Fitted:
-        """To all events before ``now``, the ranker to what came before them too."""
+    def fit(self, now: int, params: Hyperparameters, title: str) -> Fitted:
+        """Fits the ensemble, and the reranker if there is one, to all events before ``now``."""
         log = self.data.log.between(self.split.start, now)
         with self.progress.task(title, len(log.items)) as advance:
-            fitted = fit(log, now, choices, self.attributes, advance, self.options.seed)
-        if not choices.ranker:
+            fitted = fit(log, now, params, self.attributes, advance, self.options.seed)
+        if not params.reranker:
             return fitted
-        self.progress.say("Teaching the ranker")
-        return replace(fitted, ranker=self._teacher(choices).teach(now))
+        self.progress.say("Training the reranker")
+        return replace(fitted, reranker=self.reranker_trainer.fit(params, now))
 
-    def examine(self, now: int, choices: Choices, title: str) -> Examination:
-        """A model of what was before ``now``, and what came after."""
-        fitted = self.fit(now, choices, title)
+    def offline_test(self, now: int, params: Hyperparameters, title: str) -> OfflineTest:
+        """Fits to the events before ``now`` and prepares the test on those after it."""
+        fitted = self.fit(now, params, title)
         history = fitted.context.log
         segments = self.data.segments(history)
-        return Examination(
+        return OfflineTest(
             history=history,
             now=now,
             period=self.data.log.between(now, self.split.end),
@@ -80,33 +92,23 @@ class Pipeline:
             seed=self.options.seed,
         )
 
-    def measure(self, choices: Choices) -> Document:
-        """On the test period; and once more on what came after the release that it shall be held against, if any."""
-        found = self.examine(self.split.test, choices, "Fitting before the test period").document()
-        release = self.options.against
+    def evaluate(self, params: Hyperparameters) -> Document:
+        """Metrics on the test period and, with ``options.compare_with``, on the events after that release's data."""
+        evaluation = self.offline_test(self.split.test, params, "Fitting before the test period").document()
+        release = self.options.compare_with
         if release is None:
-            return found
+            return evaluation
         now = last_event(release, self.data.log) + 1
-        return {**found, LIVE: self.examine(now, choices, "Fitting to what the release before knew").beside(release)}
+        return {
+            **evaluation,
+            CHAMPION: self.offline_test(now, params, "Fitting to the data of the release to compare with").compare_with(
+                release
+            ),
+        }
 
     def _window(self, hidden: sp.csr_array | None) -> int:
-        """The days of recent popularity that do best on the validation period."""
+        """Days of recent popularity with the best NDCG@20 on the validation period."""
         split = self.split
         earlier = self.data.log.between(split.start, split.validation)
         task = next_items(earlier, self.data.log.between(split.validation, split.test)).sample(self.options.seed)
         return choose_window(earlier, split.validation, task, hidden)
-
-    def _teacher(self, choices: Choices) -> Teacher:
-        """The one for these choices: rankers of moments one period apart share most of their lessons."""
-        wanted = replace(choices, prior_users=Choices().prior_users)  # of segments, which no lesson looks at
-        for teacher in self._teachers:
-            if teacher.choices == wanted:
-                return teacher
-        length = self.split.test - self.split.validation
-        self._teachers.append(Teacher(self.thinned, length, wanted, self.attributes, self.options.seed))
-        return self._teachers[-1]
-
-    @property
-    def attributes(self) -> Attributes:
-        """Of the catalogue and of users' profiles."""
-        return Attributes(self.data.described, self.data.labels())

@@ -15,7 +15,7 @@ from larder_training.recommender.artifacts.golden_requests import questions, wri
 from larder_training.recommender.artifacts.tables import write_tables
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.ensemble.fitted import Fitted
-from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.compare_release import last_event
 from larder_training.recommender.evaluation.offline_test import Document
 from larder_training.recommender.inputs import Data, read
@@ -41,21 +41,21 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     check_model(options.model)
     began = time.monotonic()
     data = read(options, progress)
-    if options.against is not None:
-        last_event(options.against, data.log)  # before hours of work
+    if options.compare_with is not None:
+        last_event(options.compare_with, data.log)  # before hours of work
     pipeline = Pipeline.of(data, options, progress)
     trials = Trials(Budget.of(options))
-    choices = pipeline.choose(trials)
-    evaluation = {"split": pipeline.split.document(), **pipeline.measure(choices)}
-    fitted = pipeline.fit(data.log.end, choices, "Fitting to all events")
+    params = pipeline.choose(trials)
+    evaluation = {"split": pipeline.split.document(), **pipeline.evaluate(params)}
+    fitted = pipeline.fit(data.log.end, params, "Fitting to all events")
     options.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".training-", dir=options.out) as scratch:
         folder = Path(scratch)
         segments = data.segments(data.log)
         serving = _write(folder, data, fitted, segments, options)
-        training = _training(data, choices, trials, options)
-        stories = (examples(folder, serving, data.log), popular_by_segment(folder, serving, segments))
-        (folder / REPORT).write_bytes(report_html(options.model, evaluation, training, *stories, trials))
+        training = _training(data, params, trials, options)
+        examples_and_segments = (examples(folder, serving, data.log), popular_by_segment(folder, serving, segments))
+        (folder / REPORT).write_bytes(report_html(options.model, evaluation, training, *examples_and_segments, trials))
         (folder / METRICS).write_bytes(metrics_json(evaluation))
         (folder / TRIALS).write_bytes(trials.jsonl())
         training["seconds"] = round(time.monotonic() - began, 1)
@@ -76,29 +76,29 @@ def _write(
     folder: Path, data: Data, fitted: Fitted, segments: Segments, options: RecommenderOptions
 ) -> RecommenderServing:
     """Tables and probes."""
-    newcomers: list[str] = []
+    new_users: list[str] = []
     of_profile = np.zeros(0, np.int64)
     if data.profiles is not None:
         known = set(data.log.users)
         places = [row for row, user in enumerate(data.profiles.users) if user not in known]
-        newcomers = [data.profiles.users[row] for row in places]
+        new_users = [data.profiles.users[row] for row in places]
         of_profile = segments.of_profile[places]
     specification = data.profiles.specification if data.profiles else {}
-    serving = write_tables(folder, data.log, fitted, data.columns, segments, (newcomers, of_profile), specification)
-    write_answers(folder, PROBES, serving, questions(data.log, data.profiles, newcomers, options.seed))
+    serving = write_tables(folder, data.log, fitted, data.columns, segments, (new_users, of_profile), specification)
+    write_answers(folder, PROBES, serving, questions(data.log, data.profiles, new_users, options.seed))
     return serving
 
 
-def _training(data: Data, choices: Choices, trials: Trials, options: RecommenderOptions) -> Document:
+def _training(data: Data, params: Hyperparameters, trials: Trials, options: RecommenderOptions) -> Document:
     log = data.log
     return {
         **provenance(options.seed),
-        "learner": "an item-item matrix, with the sources and the ranker that choices name",
-        "choices": {
-            **asdict(replace(choices, event_weights={}, sources={})),
-            "matrix": {"learner": name_of(choices.matrix), **asdict(choices.matrix)},
-            "event_weights": dict(choices.event_weights),
-            "sources": dict(choices.sources),
+        "learner": "an item-item matrix, with the sources and the reranker that hyperparameters name",
+        "hyperparameters": {
+            **asdict(replace(params, event_weights={}, components={})),
+            "matrix": {"learner": name_of(params.matrix), **asdict(params.matrix)},
+            "event_weights": dict(params.event_weights),
+            "components": dict(params.components),
         },
         "event_thresholds": dict(options.event_thresholds),
         "signals": {**asdict(replace(options.signals, scales={})), "scales": dict(options.event_values)},

@@ -23,10 +23,10 @@ def test_both_answer_for_what_came_after_the_release_before(
     log = pl.read_csv(shop.interactions, infer_schema=False).with_columns(pl.col("TIMESTAMP").cast(pl.Int64))
     end = log["TIMESTAMP"].quantile(0.9)
     log.filter(pl.col("TIMESTAMP") <= end).write_csv(tmp_path / "before.csv")
-    short = replace(options, trials=0, ranker="never", out=tmp_path / "out")
+    short = replace(options, trials=0, reranker="never", out=tmp_path / "out")
     before = train(replace(short, interactions=tmp_path / "before.csv"), QUIET)
     # WHEN the whole log is trained on, against it
-    evaluation = parse((train(replace(short, against=before), QUIET) / "manifest.json").read_bytes()).evaluation
+    evaluation = parse((train(replace(short, compare_with=before), QUIET) / "manifest.json").read_bytes()).evaluation
     # THEN both, and popularity, are told for users of the last tenth
     beside = evaluation["release_before"]
     assert isinstance(beside, dict)
@@ -43,6 +43,6 @@ def test_both_answer_for_what_came_after_the_release_before(
 def test_a_release_that_knows_all_of_the_log_is_no_rival(
     options: RecommenderOptions, release: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(InvalidRequest, match="goes on afterwards"):
-        train(replace(options, against=release, out=tmp_path), QUIET)
+    with pytest.raises(InvalidRequest, match="ends after that time"):
+        train(replace(options, compare_with=release, out=tmp_path), QUIET)
     assert not list(tmp_path.iterdir())

@@ -22,7 +22,7 @@ def parts(shop: ShopFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     for name, mask in periods.items():
         log.filter(mask).write_csv(folder / f"{name}.csv")
     options = RecommenderOptions(
-        folder / "past.csv", "shop", items=shop.items, out=folder / "releases", trials=10, ranker="never"
+        folder / "past.csv", "shop", items=shop.items, out=folder / "releases", trials=10, reranker="never"
     )
     return {**{name: folder / f"{name}.csv" for name in periods}, "release": train(options, Progress(quiet=True))}
 
@@ -154,7 +154,7 @@ def test_what_the_training_s_thresholds_and_weights_leave_out_is_no_right_answer
         event_thresholds={"pay": 3.0},
         event_weights={"view": 0.0, "pay": 2.0},
         trials=0,
-        ranker="never",
+        reranker="never",
     )
     release = train(options, Progress(quiet=True))
     rows = ("p0001,4000000000,pay,2", "p0002,4000000001,pay,3", "p0003,4000000002,view,5", "p0004,4000000003,gift,1")

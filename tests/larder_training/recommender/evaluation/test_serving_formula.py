@@ -22,8 +22,8 @@ from larder_training.recommender.artifacts.tables import write_tables
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import Fitted, fit
-from larder_training.recommender.ensemble.hyperparameters import Choices
-from larder_training.recommender.evaluation.serving_formula import Served, lists, segment_row, session_matrix
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
+from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists, segment_row, session_matrix
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.tasks import Task
 from larder_training.recommender.splits.time_split import known_users
@@ -33,7 +33,12 @@ from recommend import app
 EVENT = EVENTS / "recommend/recommend_by_body.json"
 USERS, SESSIONS, N = 1000, 400, 25
 CHOICES = replace(
-    Choices(), half_life_days=20.0, session_weight=0.7, session_decay=0.85, segment_weight=0.1, session_length=12
+    Hyperparameters(),
+    half_life_days=20.0,
+    session_weight=0.7,
+    session_decay=0.85,
+    segment_weight=0.1,
+    session_length=12,
 )
 
 
@@ -51,9 +56,9 @@ class World:
         both = replace(follows, revisit_weight=0.4, revisit_decay=0.7)
         return {
             "neighbours alone": self.fitted,
-            "transitions": replace(self.fitted, choices=follows, transitions=self.followed),
-            "revisits": replace(self.fitted, choices=replace(CHOICES, revisit_weight=0.4, revisit_decay=0.7)),
-            "both": replace(self.fitted, choices=both, transitions=self.followed),
+            "transitions": replace(self.fitted, hyperparameters=follows, transitions=self.followed),
+            "revisits": replace(self.fitted, hyperparameters=replace(CHOICES, revisit_weight=0.4, revisit_decay=0.7)),
+            "both": replace(self.fitted, hyperparameters=both, transitions=self.followed),
         }
 
 
@@ -133,11 +138,11 @@ def test_the_function_answers_what_was_measured(world: World, store: Path, case:
     # GIVEN a release with these tables and weights
     fitted = world.models()[case]
     publish(world, fitted, store)
-    served = Served.of(fitted, np.arange(len(world.log.users)))
+    formula = ServingFormula.of(fitted, np.arange(len(world.log.users)))
     users, items = world.log.users, world.log.items
     for task in drawn(world, seed=1):
         # WHEN the function is asked for each of 1,000 users, and for each of 400 with a session
-        expected = lists(served, fitted.choices, task, N)
+        expected = lists(formula, fitted.hyperparameters, task, N)
         for user, session, row in zip(task.users, task.sessions, expected, strict=True):
             clicked = [items[item] for item in reversed(session)]
             answer = ask(user=users[user], session=clicked, n=N)
@@ -149,14 +154,17 @@ def test_the_function_answers_what_was_measured(world: World, store: Path, case:
 def test_transitions_and_revisits_change_the_lists(world: World) -> None:
     """THEN no two of the cases above are the same test twice."""
     _, task = drawn(world, seed=1)
-    found = [lists(Served.of(each, task.users), each.choices, task, N) for each in world.models().values()]
+    found = [
+        lists(ServingFormula.of(each, task.users), each.hyperparameters, task, N) for each in world.models().values()
+    ]
     assert len({each.tobytes() for each in found}) == 4
 
 
 def test_a_known_user_without_a_session_is_answered_alike_by_all(world: World) -> None:
     task, _ = drawn(world, seed=2)
     plain, both = (
-        lists(Served.of(each, task.users), each.choices, task, N) for each in (world.fitted, world.models()["both"])
+        lists(ServingFormula.of(each, task.users), each.hyperparameters, task, N)
+        for each in (world.fitted, world.models()["both"])
     )
     assert np.array_equal(plain, both)
 

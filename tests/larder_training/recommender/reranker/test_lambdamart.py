@@ -1,4 +1,4 @@
-"""The ranker: candidates, features, and an order learnt from what people did at an earlier cut-off."""
+"""The reranker: candidates, features, and an order learnt from what people did at an earlier cut-off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ from larder_training.recommender.metrics.ranking import by_user, hits
 from larder_training.recommender.models.base import ItemToItem
 from larder_training.recommender.models.interaction_matrix import affinities, seen_pairs
 from larder_training.recommender.models.popularity import Popular
-from larder_training.recommender.reranker.candidates import Sources, candidates
+from larder_training.recommender.reranker.candidates import Scorers, candidates
 from larder_training.recommender.reranker.features import Context, features
-from larder_training.recommender.reranker.lambdamart import Lesson, Ranker, RankerLearner, descending
+from larder_training.recommender.reranker.lambdamart import LambdaMART, RankingGroups, Reranker, descending
 from larder_training.recommender.splits.tasks import Task, next_items
 
 MakeLog = Callable[..., Log]
-SMALL = RankerLearner(candidates=10, trees=40, leaves=7, smallest_leaf=20, threads=1)
+SMALL = LambdaMART(candidates=10, trees=40, leaves=7, smallest_leaf=20, threads=1)
 CUT = 30 * DAY
 
 
@@ -47,7 +47,7 @@ def forgetful(make_log: MakeLog, users: int = 150, items: int = 25, seed: int = 
     return make_log(rows)
 
 
-def own_and_popular(history: Log) -> Sources:
+def own_and_popular(history: Log) -> Scorers:
     """Neither knows when anything happened."""
     affinity = affinities(history, np.ones(len(history)))
     own = ItemToItem(sp.eye_array(len(history.items), format="csr"), affinity)
@@ -55,18 +55,18 @@ def own_and_popular(history: Log) -> Sources:
     return {"own": own, "popular": Popular(counts / counts.max())}
 
 
-def taught(log: Log, learner: RankerLearner = SMALL) -> tuple[Ranker, Sources, Context, Task]:
+def taught(log: Log, learner: LambdaMART = SMALL) -> tuple[Reranker, Scorers, Context, Task]:
     history = log.between(0, CUT)
-    sources, context, task = (
+    scorers, context, task = (
         own_and_popular(history),
         Context(history, CUT),
         next_items(history, log.between(CUT, log.end)),
     )
-    return learner.fit([learner.lesson(sources, context, task)]), sources, context, task
+    return learner.fit([learner.ranking_groups(scorers, context, task)]), scorers, context, task
 
 
-def rows_of(sources: Sources, users: NDArray[np.int64], width: int = 8) -> Rows:
-    return top_rows(sp.csr_array(sources["own"].scores(users).astype(np.float64)), width)
+def rows_of(scorers: Scorers, users: NDArray[np.int64], width: int = 8) -> Rows:
+    return top_rows(sp.csr_array(scorers["own"].scores(users).astype(np.float64)), width)
 
 
 def ndcg(rows: Rows, task: Task) -> float:
@@ -74,7 +74,7 @@ def ndcg(rows: Rows, task: Task) -> float:
     return float(by_user(hits(lists, task.truth), task.relevant, (5,))["ndcg@5"].mean())
 
 
-def test_candidates_are_the_union_of_the_sources_best() -> None:
+def test_candidates_are_the_union_of_the_scorers_best() -> None:
     first = Dense(np.array([[0, 3, 2, 1], [5, 0, 0, 0]], np.float32))
     second = Dense(np.array([[4, 0, 1, -1], [0, 0, 0, 0]], np.float32))
     found = candidates({"first": first, "second": second}, np.array([1, 0]), 1)
@@ -94,10 +94,10 @@ def test_what_is_hidden_is_no_candidate_and_makes_room_for_the_next() -> None:
 
 def test_candidates_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
-    sources = {"a": Dense(random.normal(size=(50, 9)).astype(np.float32)), "b": Dense(np.ones((50, 9), np.float32))}
-    whole = candidates(sources, np.arange(50), 3)
+    scorers = {"a": Dense(random.normal(size=(50, 9)).astype(np.float32)), "b": Dense(np.ones((50, 9), np.float32))}
+    whole = candidates(scorers, np.arange(50), 3)
     monkeypatch.setattr("larder_training.recommender.reranker.candidates._DENSE", 9 * 2 * 7)
-    parts = candidates(sources, np.arange(50), 3)
+    parts = candidates(scorers, np.arange(50), 3)
     assert parts.row.tolist() == whole.row.tolist()
     assert parts.item.tolist() == whole.item.tolist()
     assert parts.scores.tobytes() == whole.scores.tobytes()
@@ -142,31 +142,31 @@ def test_features_say_what_happened(make_log: MakeLog) -> None:
 def test_features_do_not_know_what_comes_after_their_moment(make_log: MakeLog) -> None:
     log = forgetful(make_log, users=20)
     history = log.between(0, CUT)
-    sources, users = own_and_popular(history), np.arange(20)
-    pairs = candidates(sources, users, 5)
+    scorers, users = own_and_popular(history), np.arange(20)
+    pairs = candidates(scorers, users, 5)
     other = forgetful(make_log, users=20).between(0, CUT)
     assert features(pairs, Context(history, CUT))[0].tobytes() == features(pairs, Context(other, CUT))[0].tobytes()
 
 
 def test_it_learns_that_recency_is_all_and_beats_the_blend_for_users_it_never_saw(make_log: MakeLog) -> None:
-    # GIVEN a ranker taught by some people, and others who behave as they did
-    ranker, *_ = taught(forgetful(make_log))
-    _, sources, context, task = taught(forgetful(make_log, seed=1))
-    blend = rows_of(sources, task.users)
+    # GIVEN a reranker taught by some people, and others who behave as they did
+    reranker, *_ = taught(forgetful(make_log))
+    _, scorers, context, task = taught(forgetful(make_log, seed=1))
+    blend = rows_of(scorers, task.users)
     # WHEN
-    found = ranker.rerank(blend, task.users, sources, context)
+    found = reranker.rerank(blend, task.users, scorers, context)
     # THEN
     assert ndcg(blend, task) < 0.6
     assert ndcg(found, task) > 0.9
-    assert next(iter(ranker.importance())) in ("own last", "own first")
+    assert next(iter(reranker.importance())) in ("own last", "own first")
 
 
 def test_a_row_keeps_its_slots_and_the_order_and_unit_of_its_scores(make_log: MakeLog) -> None:
-    ranker, sources, context, task = taught(forgetful(make_log))
+    reranker, scorers, context, task = taught(forgetful(make_log))
     values = np.linspace(1, 0.1, 8).astype(np.float16)
-    blend = rows_of(sources, task.users)
+    blend = rows_of(scorers, task.users)
     blend = Rows(blend.items, np.tile(values, (len(task.users), 1)))
-    found = ranker.rerank(blend, task.users, sources, context)
+    found = reranker.rerank(blend, task.users, scorers, context)
     assert found.scores.tobytes() == blend.scores.tobytes()
     assert (found.items != EMPTY).all()
     assert all(len(set(row)) == 8 for row in found.items.tolist())
@@ -174,19 +174,19 @@ def test_a_row_keeps_its_slots_and_the_order_and_unit_of_its_scores(make_log: Ma
 
 
 def test_short_rows_stay_as_short_as_they_were(make_log: MakeLog) -> None:
-    ranker, sources, context, task = taught(forgetful(make_log))
-    blend = rows_of(sources, task.users, width=8)
+    reranker, scorers, context, task = taught(forgetful(make_log))
+    blend = rows_of(scorers, task.users, width=8)
     blend.items[:, 3:], blend.scores[:, 3:] = EMPTY, 0
-    found = ranker.rerank(blend, task.users, sources, context)
+    found = reranker.rerank(blend, task.users, scorers, context)
     assert (found.items[:, :3] != EMPTY).all()
     assert (found.items[:, 3:] == EMPTY).all()
     assert not found.scores[:, 3:].any()
 
 
 def test_hidden_items_never_appear(make_log: MakeLog) -> None:
-    ranker, sources, context, task = taught(forgetful(make_log))
+    reranker, scorers, context, task = taught(forgetful(make_log))
     hidden = seen_pairs(context.log)
-    found = ranker.rerank(rows_of(sources, task.users), task.users, sources, context, hidden)
+    found = reranker.rerank(rows_of(scorers, task.users), task.users, scorers, context, hidden)
     row, slot = np.nonzero(found.items != EMPTY)
     assert row.size
     assert not hidden.toarray()[task.users[row], found.items[row, slot]].any()
@@ -201,25 +201,27 @@ def test_the_same_seed_gives_the_same_trees_on_any_number_of_threads(make_log: M
 
 
 def test_the_same_user_at_two_cut_offs_is_two_lists(make_log: MakeLog) -> None:
-    ranker, sources, context, task = taught(forgetful(make_log))
-    one = SMALL.lesson(sources, context, task.take(np.array([5])))
-    other = SMALL.lesson(sources, context, task.take(np.arange(100)))
-    assert SMALL.fit([one, replace(one), other]).names == ranker.names
+    reranker, scorers, context, task = taught(forgetful(make_log))
+    one = SMALL.ranking_groups(scorers, context, task.take(np.array([5])))
+    other = SMALL.ranking_groups(scorers, context, task.take(np.arange(100)))
+    assert SMALL.fit([one, replace(one), other]).names == reranker.names
 
 
 def test_other_features_than_it_was_taught_are_refused(make_log: MakeLog) -> None:
-    ranker, sources, context, task = taught(forgetful(make_log, users=40))
-    pairs = candidates({"own": sources["own"]}, task.users, 5)
-    with pytest.raises(ValueError, match="the same sources"):
-        ranker.order(pairs, context)
+    reranker, scorers, context, task = taught(forgetful(make_log, users=40))
+    pairs = candidates({"own": scorers["own"]}, task.users, 5)
+    with pytest.raises(ValueError, match="the same scorers"):
+        reranker.order(pairs, context)
 
 
 def test_without_anybody_held_out_all_trees_are_grown() -> None:
     random = np.random.default_rng(0)
     rows = random.normal(size=(200, 2)).astype(np.float32)
-    lesson = Lesson(rows, ("a", "b"), np.repeat(np.arange(4), 50) * 5, (rows[:, 0] > 1).astype(np.float32))
-    ranker = replace(SMALL, trees=5).fit([lesson])
-    assert ranker.trees.count("Tree=") == 5
+    ranking_groups = RankingGroups(
+        rows, ("a", "b"), np.repeat(np.arange(4), 50) * 5, (rows[:, 0] > 1).astype(np.float32)
+    )
+    reranker = replace(SMALL, trees=5).fit([ranking_groups])
+    assert reranker.trees.count("Tree=") == 5
 
 
 def test_equal_scores_become_the_next_smaller_ones_and_stay_above_0() -> None:

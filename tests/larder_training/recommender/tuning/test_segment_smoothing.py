@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from larder.release.serving import ProfileColumn
 from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.data.metadata import Profiles
-from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.rolling_origin import make_folds
 from larder_training.recommender.splits.time_split import known_users, temporal_split
@@ -40,7 +40,7 @@ def prior_of(log: Log, cities: int = CITIES) -> tuple[float, Trials]:
     for fold in make_folds(log, temporal_split(log), 10, 0):
         segments = segment_users(known_users(fold.history), profiles, rows)
         cases.append(Case(fold, segments, segments.of_profile[rows]))
-    return choose_prior(cases, Choices(trend_half_life_days=None), 0, trials).prior_users, trials
+    return choose_prior(cases, Hyperparameters(trend_half_life_days=None), 0, trials).prior_users, trials
 
 
 def test_nobody_is_served_by_what_he_did_himself(make_log: MakeLog) -> None:
@@ -59,5 +59,5 @@ def test_where_cities_differ_their_own_taste_counts(make_log: MakeLog) -> None:
 def test_without_a_segment_nothing_is_chosen(make_log: MakeLog) -> None:
     """Every user has a city of his own."""
     prior, trials = prior_of(shop(make_log, lambda _: np.arange(5)), cities=USERS)
-    assert prior == Choices().prior_users
+    assert prior == Hyperparameters().prior_users
     assert not trials.made

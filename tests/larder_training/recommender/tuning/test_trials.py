@@ -42,7 +42,7 @@ def test_the_last_trial_may_begin_when_the_others_may_not() -> None:
 def test_minutes_are_kept_for_a_ranker_alone() -> None:
     options = RecommenderOptions(Path("log.csv"), "shop", minutes=8.0)
     assert 0 < Budget.of(options).first < 1
-    assert Budget.of(replace(options, ranker="never")).first == 1
+    assert Budget.of(replace(options, reranker="never")).first == 1
 
 
 def test_a_trial_has_mean_and_standard_error_and_is_marked_where_kept() -> None:
@@ -52,8 +52,8 @@ def test_a_trial_has_mean_and_standard_error_and_is_marked_where_kept() -> None:
     trials.keep(number)
     first, second = (json.loads(line) for line in trials.jsonl().splitlines())
     assert first == {
-        "number": 0, "choice": "ridge", "value": 4.0, "question": "known", "metric": 0.2, "error": 0.11547, "users": 3,
-        "kept": True,
+        "number": 0, "hyperparameter": "ridge", "value": 4.0, "question": "known", "metric": 0.2, "error": 0.11547,
+        "users": 3, "kept": True,
     }  # fmt: skip
     assert not second["kept"]
     assert [kept["number"] for kept in trials.document()["kept"]] == [0]  # type: ignore[attr-defined]  # a list
@@ -70,12 +70,12 @@ def test_within_noise_looks_at_paired_differences() -> None:
 
 def test_the_report_says_of_each_source_whether_it_was_taken_and_draws_every_trial() -> None:
     trials = search()
-    taken = trials.add("sources.low_rank", 0.3, "known", np.array([0.2, 0.3]))
-    trials.add("sources.bpr", 0.1, "known", np.array([0.1, 0.2]))
+    taken = trials.add("components.pure_svd", 0.3, "known", np.array([0.2, 0.3]))
+    trials.add("components.bpr", 0.1, "known", np.array([0.1, 0.2]))
     trials.add("session_weight", 3.0, "session", np.array([0.1, 0.2]))
     trials.keep(taken)
     told = explain(trials)
-    assert any("low_rank" in line and "taken" in line for line in told)
+    assert any("pure_svd" in line and "taken" in line for line in told)
     assert any("bpr" in line and "left out" in line for line in told)
     assert plot(trials.made).count("<svg") == 1
     assert "Too few" in explain(search())[0]
@@ -83,11 +83,8 @@ def test_the_report_says_of_each_source_whether_it_was_taken_and_draws_every_tri
 
 def test_the_report_says_how_the_matrix_is_learnt_where_there_was_a_choice() -> None:
     trials = search()
-    trials.add("matrix", "regression", "known", np.array([0.2, 0.3]))
-    assert not any("learnt by" in line for line in explain(trials))
-    trials.keep(trials.add("matrix", "co_occurrence", "known", np.array([0.3, 0.4])))
-    told = (
-        "What leads from item to item is learnt by co-occurrence (0.3500 by a quick fit with usual settings; "
-        "by regression 0.2500)."
-    )
-    assert told in explain(trials)
+    trials.add("matrix", "ease", "known", np.array([0.2, 0.3]))
+    assert not any("Item-item model" in line for line in explain(trials))
+    trials.keep(trials.add("matrix", "item_knn", "known", np.array([0.3, 0.4])))
+    expected = "Item-item model: item_knn (0.3500 with a quick fit and default settings; ease 0.2500)."
+    assert expected in explain(trials)

@@ -1,4 +1,4 @@
-"""Golden questions: what the served release must answer, computed by the serving code on the tables as written."""
+"""Golden questions: what the formula release must answer, computed by the serving code on the tables as written."""
 
 import json
 from pathlib import Path
@@ -27,8 +27,8 @@ def open_vocabulary(folder: Path, serving: RecommenderServing) -> Vocabulary:
     return Vocabulary.open(MappedFile(folder / serving.items_file))
 
 
-def questions(log: Log, profiles: Profiles | None, newcomers: list[str], seed: int) -> list[dict[str, object]]:
-    """``COUNT`` bodies of ``POST .../recommend`` that touch every table: users, newcomers, sessions, profiles."""
+def questions(log: Log, profiles: Profiles | None, new_users: list[str], seed: int) -> list[dict[str, object]]:
+    """``COUNT`` bodies of ``POST .../recommend`` that touch every table: users, new_users, sessions, profiles."""
     random = np.random.default_rng(seed)
     users = random.choice(len(log.users), 8)
     clicked = random.choice(log.item, (COUNT, 3))
@@ -38,7 +38,7 @@ def questions(log: Log, profiles: Profiles | None, newcomers: list[str], seed: i
     for size, row in zip((1, 2, 3, 3), clicked[4:8], strict=True):
         asked.append({"session": [log.items[item] for item in row[:size]], "n": 10, "include_seen": size == 3})
     asked += [{"item": log.items[row[0]], "n": 5} for row in clicked[8:10]]
-    asked += [{"user": user, "n": 10} for user in newcomers[:2]]
+    asked += [{"user": user, "n": 10} for user in new_users[:2]]
     if profiles is not None:
         asked += [{"profile": _segmenting(profiles, row), "n": 10} for row in range(min(2, len(profiles.users)))]
     asked.append({"n": 25})

@@ -31,19 +31,19 @@ def write_tables(
     fitted: Fitted,
     columns: Mapping[str, Column],
     segments: Segments,
-    newcomers: tuple[Sequence[str], NDArray[np.int64]],
+    new_users: tuple[Sequence[str], NDArray[np.int64]],
     profile: Mapping[str, ProfileColumn],
 ) -> RecommenderServing:
     """Writes the four tables into ``folder``, and that of transitions where they weigh something.
 
-    ``newcomers``: ids of users who have a profile but no event, and each one's segment: they get that segment's popular
+    ``new_users``: ids of users who have a profile but no event, and each one's segment: they get that segment's popular
     items as their row, since a request may name them without telling their profile again.
 
     Memory: 6 bytes for each slot of each row (900 a user), beside the model.
     """
-    choices = fitted.choices
-    popular = segment_rows(fitted.present, segments, choices.prior_users)
-    ids, rows = newcomers
+    params = fitted.hyperparameters
+    popular = segment_rows(fitted.present, segments, params.prior_users)
+    ids, rows = new_users
     known = with_history(fitted.user_rows(), log)
     users = _stack(known, popular, rows)
     follows = fitted.transition_rows()
@@ -59,17 +59,17 @@ def write_tables(
         segments_by=segments.sets,
         profile={name: profile[name] for name in sorted({name for names in segments.sets for name in names})},
         weights={
-            "user": choices.user_weight,
-            "session": choices.session_weight,
-            "segment": choices.segment_weight,
-            **({"transition": choices.transition_weight} if follows else {}),
-            **({"revisit": choices.revisit_weight} if choices.revisit_weight > 0 else {}),
+            "user": params.user_weight,
+            "session": params.session_weight,
+            "segment": params.segment_weight,
+            **({"transition": params.transition_weight} if follows else {}),
+            **({"revisit": params.revisit_weight} if params.revisit_weight > 0 else {}),
         },
-        session_decay=choices.session_decay,
-        session_length=choices.session_length,
+        session_decay=params.session_decay,
+        session_length=params.session_length,
         transitions=_write_rows(folder / TRANSITIONS, follows) if follows else None,
-        transition_decay=choices.transition_decay if follows else 1.0,
-        revisit_decay=choices.revisit_decay if choices.revisit_weight > 0 else 1.0,
+        transition_decay=params.transition_decay if follows else 1.0,
+        revisit_decay=params.revisit_decay if params.revisit_weight > 0 else 1.0,
     )
 
 
@@ -92,7 +92,7 @@ def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Row
 
 
 def _stack(known: Rows, popular: Rows, segments: NDArray[np.int64]) -> Rows:
-    """Known users' rows, and below them newcomers', each the head of his segment's row."""
+    """Known users' rows, and below them new_users', each the head of his segment's row."""
     if not len(segments):
         return known
     width = min(USER_SLOTS, popular.items.shape[1])

@@ -13,11 +13,11 @@ from larder_training.io.inputs import Given
 
 Repeats = Literal["auto", "allow", "never"]
 Bots = Literal["drop", "keep"]
-Ranker = Literal["auto", "never"]
+Reranker = Literal["auto", "never"]
 Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
 # What a model may be made of beside a regression: learners (ensemble.components), and what the
 # catalogue says of new items, and what a session has seen already.
-SOURCES: Final = ("co_occurrence", "transitions", "low_rank", "als", "bpr", "user_neighbours", "content", "revisit")
+OPTIONAL_COMPONENTS: Final = ("item_knn", "co_visitation", "pure_svd", "als", "bpr", "user_ease", "content", "repeat")
 RELEASES: Final = Path(".larder/releases")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})
@@ -46,9 +46,9 @@ class RecommenderOptions:
     against its item; one of a type in ``returns``, of a type with a weight below 0 or with an EVENT_VALUE below 0 takes
     back; one of a type in ``dwell`` counts by how long it lasted. ``bots``: whether users who act faster or longer than
     a person can are left out.
-    ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``ranker``:
-    whether boosted trees may put users' rows into order, where that does better. ``without``: sources of ``SOURCES``
-    that are not to be tried. ``width`` is the number of
+    ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``reranker``:
+    whether boosted trees may put users' rows into order, where that does better. ``without``: components of
+    ``OPTIONAL_COMPONENTS`` that are not tried. ``width`` is the number of
     co-occurring items that each item's regression looks at. ``minutes`` and ``trials`` end the search for settings,
     whichever comes first (None: no such end); what was not tried keeps its usual value. ``against`` is the folder of a
     release, mostly the one that is live: both are measured on the same users. Raises InvalidRequest for values that
@@ -69,12 +69,12 @@ class RecommenderOptions:
     bots: Bots = "drop"
     half_life_days: float | None = None
     repeats: Repeats = "auto"
-    ranker: Ranker = "auto"
+    reranker: Reranker = "auto"
     without: tuple[str, ...] = ()
     width: int = 200
     minutes: float | None = 10.0
     trials: int | None = None
-    against: Path | None = None
+    compare_with: Path | None = None
     created: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -89,8 +89,8 @@ class RecommenderOptions:
         for name, (worst, best) in self.event_values.items():
             if not worst < best:
                 raise InvalidRequest(f"event_values of {name} are {worst:g}:{best:g}: give the worst, then the best.")
-        if unknown := sorted(set(self.without) - set(SOURCES)):
-            raise InvalidRequest(f"without names {', '.join(unknown)}: name some of {', '.join(SOURCES)}.")
+        if unknown := sorted(set(self.without) - set(OPTIONAL_COMPONENTS)):
+            raise InvalidRequest(f"without names {', '.join(unknown)}: name some of {', '.join(OPTIONAL_COMPONENTS)}.")
         if not 1 <= self.width <= 2000:
             raise InvalidRequest(f"width is {self.width}: give 1 to 2000 co-occurring items; 200 is a good start.")
 

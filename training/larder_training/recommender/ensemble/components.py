@@ -18,36 +18,40 @@ from larder_training.recommender.models.matrix_factorization import AlternatingL
 from larder_training.recommender.models.pure_svd import LowRank
 from larder_training.recommender.models.user_ease import UserNeighbours
 
-TRANSITIONS: Final = "transitions"
-LOW_RANK: Final = "low_rank"
+CO_VISITATION: Final = "co_visitation"
+PURE_SVD: Final = "pure_svd"
 ALS: Final = "als"
-USER_NEIGHBOURS: Final = "user_neighbours"
+USER_EASE: Final = "user_ease"
 # In the order in which they are tried: the simple ones first. Exponents of the low-rank factors are those that did best
 # on Online Retail's validation periods (benchmarks/recommender); Gowalla's, the learner's own, did worse there.
-LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
+COMPONENTS: Final[Mapping[str, Callable[[], Learner]]] = {
     CO_OCCURRENCE: CoOccurrence,
     REGRESSION: LinearModel,
-    TRANSITIONS: CoVisitation,
-    LOW_RANK: partial(LowRank, rank=256, item_exponent=0.3, rescale=0.3),
+    CO_VISITATION: CoVisitation,
+    PURE_SVD: partial(LowRank, rank=256, item_exponent=0.3, rescale=0.3),
     ALS: partial(AlternatingLeastSquares, regularization=0.1, alpha=10.0),
     "bpr": BayesianPersonalizedRanking,
-    USER_NEIGHBOURS: partial(UserNeighbours, Regression(ridge=1.5, dropout=0.6, width=300), item_exponent=-0.05),
+    USER_EASE: partial(UserNeighbours, Regression(ridge=1.5, dropout=0.6, width=300), item_exponent=-0.05),
 }
-RANKED: Final = (TRANSITIONS, LOW_RANK, ALS)  # what a ranker hears, whether the blend has taken it or not
+RERANKER_COMPONENTS: Final = (
+    CO_VISITATION,
+    PURE_SVD,
+    ALS,
+)  # what a reranker hears, whether the blend has taken it or not
 _UNIT_QUANTILE: Final = 0.99
 _UNIT_USERS: Final = 1000
 _BLOCK: Final = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class Component:
     """A scorer, and what its scores are multiplied by to be in the unit of tables."""
 
     scorer: Scorer
     factor: float
 
     @classmethod
-    def of(cls, scorer: Scorer, known: NDArray[np.int64]) -> "Part":
+    def of(cls, scorer: Scorer, known: NDArray[np.int64]) -> "Component":
         """In its own unit: the 99th percentile of the best scores of users (of a thousand or two of ``known``, evenly
         spaced) is 1.
         """
@@ -61,15 +65,15 @@ class Part:
         total += np.float32(weight * self.factor) * self.scorer.scores(users)
 
 
-def learn(name: str, material: Material) -> Part:
+def fit_component(name: str, material: Material) -> Component:
     """Fits the learner of that name, and finds its unit."""
-    return Part.of(LEARNERS[name]().fit(material), np.flatnonzero(np.diff(material.affinity.indptr)))
+    return Component.of(COMPONENTS[name]().fit(material), np.flatnonzero(np.diff(material.affinity.indptr)))
 
 
-def served_transitions(part: Part) -> sp.csr_array:
-    """What follows an item, as sessions are served it: the 99th percentile of the rows' best entries is 1."""
+def serving_transitions(part: Component) -> sp.csr_array:
+    """What follows an item, as sessions are formula it: the 99th percentile of the rows' best entries is 1."""
     if not isinstance(part.scorer, ItemToItem):
-        raise TypeError("only a matrix of items can be served to sessions")
+        raise TypeError("only a matrix of items can be formula to sessions")
     matrix = part.scorer.matrix
     tops = matrix.max(axis=1).toarray().ravel()
     return (matrix / (unit_of(tops[tops > 0]) or 1.0)).tocsr()

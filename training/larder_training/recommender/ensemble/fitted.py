@@ -17,24 +17,24 @@ from larder_training.numerics.topk import Rows, blocks, dense_rows, hide, in_blo
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.ensemble.components import (
-    LEARNERS,
-    TRANSITIONS,
-    Part,
-    learn,
+    CO_VISITATION,
+    COMPONENTS,
+    Component,
+    fit_component,
     sample,
-    served_transitions,
+    serving_transitions,
     unit_of,
 )
-from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.base import ItemToItem, Material
 from larder_training.recommender.models.cold_start import fill_cold
 from larder_training.recommender.models.content_knn import ContentNeighbours
 from larder_training.recommender.models.interaction_matrix import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.models.item_item import diagonal_of, fit_matrix
 from larder_training.recommender.models.popularity import Popular
-from larder_training.recommender.reranker.candidates import Sources
+from larder_training.recommender.reranker.candidates import Scorers
 from larder_training.recommender.reranker.features import Context
-from larder_training.recommender.reranker.lambdamart import Ranker
+from larder_training.recommender.reranker.lambdamart import Reranker
 
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
@@ -42,7 +42,7 @@ NEIGHBOUR_SLOTS: Final = 100
 _TOGETHER: Final = 128  # users whose scores are held at once, to find their best
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 _NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
-_NO_PARTS: Final[Mapping[str, Part]] = MappingProxyType({})
+_NO_COMPONENTS: Final[Mapping[str, Component]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,19 +61,19 @@ class Fitted:
     ``personal`` the same with one, for users' rows, both in the unit of serving; ``present`` is
     ``[users, items]`` at the trend's half-life, its column sums are popularity. ``parts`` are further sources by name,
     ``transitions`` ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1
-    (None: not served). ``context`` is what a ``ranker`` looks at; with one, it orders the users' rows.
+    (None: not formula). ``context`` is what a ``reranker`` looks at; with one, it orders the users' rows.
     """
 
-    choices: Choices
+    hyperparameters: Hyperparameters
     context: Context
     affinity: sp.csr_array
     seen: sp.csr_array
     linear: sp.csr_array
     personal: sp.csr_array
     present: sp.csr_array
-    parts: Mapping[str, Part] = field(default_factory=lambda: _NO_PARTS)
+    components: Mapping[str, Component] = field(default_factory=lambda: _NO_COMPONENTS)
     transitions: sp.csr_array | None = None
-    ranker: Ranker | None = None
+    reranker: Reranker | None = None
 
     @property
     def popularity(self) -> NDArray[np.float64]:
@@ -83,38 +83,38 @@ class Fitted:
     @property
     def hidden(self) -> sp.csr_array | None:
         """Bool ``[users, items]``: what must not be in a user's row; None where he may get again what he had."""
-        return None if self.choices.repeats else self.seen
+        return None if self.hyperparameters.recommend_seen else self.seen
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 ``[len(users), items]``: the sum of the linear model and the chosen sources, nothing hidden."""
         total = dense_product(self.affinity[users], self.personal).astype(np.float32)
-        for name, weight in self.choices.sources.items():
-            self.parts[name].add(users, total, weight)
+        for name, weight in self.hyperparameters.components.items():
+            self.components[name].add(users, total, weight)
         return total
 
-    def sources(self) -> Sources:
-        """All that a ranker hears, by name."""
+    def scorers(self) -> Scorers:
+        """All that a reranker hears, by name."""
         own = sp.diags_array(np.full(self.linear.shape[0], 1.0), format="csr")
         return {
             "blend": self,
             "linear": ItemToItem(self.linear, self.affinity),
             "own": ItemToItem(own, self.affinity),
             "popular": Popular(self.popularity.astype(np.float32)),
-            **{name: part.scorer for name, part in self.parts.items()},
+            **{name: part.scorer for name, part in self.components.items()},
         }
 
     def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> Rows:
-        """The best items of all users, or of ``users``, by all sources, in the ranker's order where there is one;
+        """The best items of all users, or of ``users``, by all sources, in the reranker's order where there is one;
         without those that a user had, where repeats are not allowed.
         """
         chosen = np.arange(self.affinity.shape[0]) if users is None else users
         rows = self._blended(chosen, width)
-        if self.ranker is None:
+        if self.reranker is None:
             return rows
-        return self.ranker.rerank(rows, chosen, self.sources(), self.context, self.hidden)
+        return self.reranker.rerank(rows, chosen, self.scorers(), self.context, self.hidden)
 
     def _blended(self, users: NDArray[np.int64], width: int) -> Rows:
-        if not self.choices.sources:  # then the product stays sparse
+        if not self.hyperparameters.components:  # then the product stays sparse
             hidden = None if self.hidden is None else self.hidden[users]
             return multiply_top(self.affinity[users], self.personal, width, hidden)
         parts = [self._dense(users[block], width) for block in blocks(len(users), 2 * self.linear.shape[0])]
@@ -133,7 +133,7 @@ class Fitted:
         return top_rows(self.linear, width)
 
     def transition_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows | None:
-        """The largest entries of each row of ``transitions``, where they are served."""
+        """The largest entries of each row of ``transitions``, where they are formula."""
         return None if self.transitions is None else top_rows(self.transitions, width)
 
 
@@ -143,75 +143,75 @@ NO_ATTRIBUTES: Final = Attributes()
 def fit(
     log: Log,
     now: int,
-    choices: Choices,
+    params: Hyperparameters,
     attributes: Attributes = NO_ATTRIBUTES,
     advance: Callable[[int], None] = lambda _: None,
     seed: int = 0,
 ) -> Fitted:
-    """Fits to all of ``log``, which must end before ``now`` (epoch seconds), all but a ranker."""
-    affinity = affinity_of(log, now, choices)
-    linear = fit_matrix(affinity, choices.matrix, advance)
+    """Fits to all of ``log``, which must end before ``now`` (epoch seconds), all but a reranker."""
+    affinity = affinity_of(log, now, params)
+    linear = fit_matrix(affinity, params.matrix, advance)
     material = Material(log, now, affinity, attributes.columns, seed)
-    if choices.content:
-        linear = fill(linear, ContentNeighbours().fit(material).matrix, log, choices)
-    parts = {name: learn(name, material) for name in needed(choices)}
-    return assemble(log, now, choices, affinity, linear, attributes, parts)
+    if params.content:
+        linear = fill(linear, ContentNeighbours().fit(material).matrix, log, params)
+    components = {name: fit_component(name, material) for name in needed(params)}
+    return assemble(log, now, params, affinity, linear, attributes, components)
 
 
-def fill(linear: sp.csr_array, content: sp.csr_array, log: Log, choices: Choices) -> sp.csr_array:
+def fill(linear: sp.csr_array, content: sp.csr_array, log: Log, params: Hyperparameters) -> sp.csr_array:
     """B with what the content neighbours of an item say, where its own events say little."""
-    return fill_cold(linear, content, np.bincount(log.item, minlength=len(log.items)), choices.content)
+    return fill_cold(linear, content, np.bincount(log.item, minlength=len(log.items)), params.content)
 
 
-def needed(choices: Choices) -> list[str]:
-    """The learners of further sources that a model with these choices rests on."""
+def needed(params: Hyperparameters) -> list[str]:
+    """The learners of further sources that a model with these hyperparameters rests on."""
     wanted = {
-        *choices.sources,
-        *([TRANSITIONS] if choices.transition_weight else []),
-        *(choices.heard if choices.ranker else ()),
+        *params.components,
+        *([CO_VISITATION] if params.transition_weight else []),
+        *(params.reranker_components if params.reranker else ()),
     }
-    return [name for name in LEARNERS if name in wanted]
+    return [name for name in COMPONENTS if name in wanted]
 
 
-def affinity_of(log: Log, now: int, choices: Choices) -> sp.csr_array:
+def affinity_of(log: Log, now: int, params: Hyperparameters) -> sp.csr_array:
     """The matrix that B is learnt from, and that multiplies it."""
-    return affinities(log, event_strengths(log, choices.event_weights, now, choices.half_life_days))
+    return affinities(log, event_strengths(log, params.event_weights, now, params.half_life_days))
 
 
 def assemble(
     log: Log,
     now: int,
-    choices: Choices,
+    params: Hyperparameters,
     affinity: sp.csr_array,
     linear: sp.csr_array,
     attributes: Attributes,
-    parts: Mapping[str, Part],
+    components: Mapping[str, Component],
 ) -> Fitted:
-    """All but what is learnt, which is the slow part and depends on few of the choices."""
-    own = diagonal_of(affinity, choices.matrix) * (choices.repeat if choices.repeats else 0.0)
+    """All but what is learnt, which is the slow part and depends on few of the hyperparameters."""
+    own = diagonal_of(affinity, params.matrix) * (params.diagonal_weight if params.recommend_seen else 0.0)
     one = unit(affinity, with_diagonal(linear, own))
     linear = (linear / one).tocsr()
     return Fitted(
-        choices=choices,
+        hyperparameters=params,
         context=Context(log, now, attributes.columns, attributes.labels),
         affinity=affinity,
         seen=seen_pairs(log),
         linear=linear,
         personal=with_diagonal(linear, own / one),
-        present=present_at(log, now, choices),
-        parts=parts,
-        transitions=served_transitions(parts[TRANSITIONS]) if choices.transition_weight else None,
+        present=present_at(log, now, params),
+        components=components,
+        transitions=serving_transitions(components[CO_VISITATION]) if params.transition_weight else None,
     )
 
 
-def present_at(log: Log, now: int, choices: Choices) -> sp.csr_array:
+def present_at(log: Log, now: int, params: Hyperparameters) -> sp.csr_array:
     """``[users, items]``: each pair's strongest event at the trend's half-life."""
-    return presences(log, event_strengths(log, choices.event_weights, now, choices.trend_half_life_days))
+    return presences(log, event_strengths(log, params.event_weights, now, params.trend_half_life_days))
 
 
-def popularity(log: Log, now: int, choices: Choices) -> NDArray[np.float64]:
+def popularity(log: Log, now: int, params: Hyperparameters) -> NDArray[np.float64]:
     """``[items]``: how popular items are at ``now``, the most popular one's being 1."""
-    return column_sums(present_at(log, now, choices))
+    return column_sums(present_at(log, now, params))
 
 
 def column_sums(present: sp.csr_array) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Every hyperparameter of a recommender: where each starts, and how it is told."""
+"""Hyperparameters of a recommender: their start values, and how they appear in the manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy as np
 
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.ensemble.components import RANKED
+from larder_training.recommender.ensemble.components import RERANKER_COMPONENTS
 from larder_training.recommender.models.ease import Regression
 from larder_training.recommender.models.item_item import MatrixLearner
 
@@ -17,28 +17,40 @@ _EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """Every hyperparameter. What validation chooses starts from these values, which also stand where a log is too
-    small to choose by.
+class Hyperparameters:
+    """Hyperparameters of a recommender. The defaults are the start of the search, and stay where a log is too small.
 
-    ``matrix`` is what the item-item matrix B is learnt by, and ``repeat`` multiplies B's diagonal where ``repeats`` is
-    allowed: how much having had an item speaks for the item itself.
-    ``trend_half_life_days`` is popularity's own half-life, ``prior_users`` the users of everybody's taste that are
-    added to each segment's own (few users say little). ``half_life_days`` None: age does not count. ``sources``:
-    further learners (``larder_training.recommender.ensemble.components``) and the weight of each beside the matrix's 1.
-    ``revisit_weight`` above 0 shows what a session has seen already.
-    ``ranker``: users' rows are put into order by boosted trees, which hear the sources ``heard`` and those of
-    ``sources``. ``content``: how much the catalogue says of items with few events or none
-    (``larder_training.recommender.models.cold_start``), 0 for nothing.
+    Attributes:
+        event_weights: Weight per event type; 1 for a type without one.
+        half_life_days: Age at which an event counts half in the interaction matrix; None: age does not count.
+        matrix: Learner of the item-item matrix B, with its settings.
+        recommend_seen: Whether users may be recommended items that they had before.
+        diagonal_weight: Factor of B's diagonal, by which an item recommends itself again; used with ``recommend_seen``.
+        trend_half_life_days: Half-life of popularity; None: age does not count.
+        components: Weight of each further component (``ensemble.components``); the item-item matrix weighs 1.
+        prior_users: Users of the overall distribution that are added to each segment's own (additive smoothing).
+        user_weight: Weight of the user's row in the serving formula.
+        session_weight: Weight of the session's neighbours.
+        segment_weight: Weight of the segment's popularity.
+        session_decay: Factor per step back in the session.
+        session_length: Items of a session that count, the newest.
+        transition_weight: Weight of co-visitation from the session's items; 0: not served.
+        transition_decay: Its factor per step back in the session.
+        revisit_weight: Weight of the session's own items; above 0, they may be recommended again.
+        revisit_decay: Its factor per step back in the session.
+        reranker: Whether boosted trees order the users' rows.
+        reranker_components: Components whose scores are features of the reranker, in addition to ``components``.
+        content: Share of content neighbours in the rows of items with few events or none
+            (``larder_training.recommender.models.cold_start``); 0: none.
     """
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
     half_life_days: float | None = 90.0
     matrix: MatrixLearner = field(default_factory=Regression)
-    repeats: bool = True
-    repeat: float = 0.1
+    recommend_seen: bool = True
+    diagonal_weight: float = 0.1
     trend_half_life_days: float | None = 30.0
-    sources: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
+    components: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
     prior_users: float = 100.0
     user_weight: float = 1.0
     session_weight: float = 0.5
@@ -49,26 +61,26 @@ class Choices:
     transition_decay: float = 0.5
     revisit_weight: float = 0.0
     revisit_decay: float = 0.8
-    ranker: bool = False
-    heard: tuple[str, ...] = RANKED
+    reranker: bool = False
+    reranker_components: tuple[str, ...] = RERANKER_COMPONENTS
     content: float = 0.0
 
 
-def start(options: RecommenderOptions, span_days: float) -> Choices:
-    """The choices before any validation: the options', and the usual values, with ages in parts of the log's length."""
-    return Choices(
+def start(options: RecommenderOptions, span_days: float) -> Hyperparameters:
+    """The start of the search: the options' values, else the defaults, with ages as shares of the log's length."""
+    return Hyperparameters(
         event_weights=options.strengths,
         half_life_days=options.half_life_days or max(span_days / 4, 1e-3),
         matrix=Regression(width=options.width),
-        repeats=options.repeats != "never",
-        repeat=0.0 if options.repeats == "never" else Choices().repeat,
+        recommend_seen=options.repeats != "never",
+        diagonal_weight=0.0 if options.repeats == "never" else Hyperparameters().diagonal_weight,
         trend_half_life_days=max(span_days / 8, 1e-3),
-        heard=tuple(name for name in RANKED if name not in options.without),
+        reranker_components=tuple(name for name in RERANKER_COMPONENTS if name not in options.without),
     )
 
 
 def rarity(log: Log) -> dict[str, float]:
-    """Weights by how rare a type of event is: the square root of the commonest type's count over this one's."""
+    """Weight per event type by its rarity: the square root of the most frequent type's count over its own."""
     counts = np.bincount(log.event, minlength=len(log.events))
     return {
         name: round(float(np.sqrt(counts.max() / count)), 3)
@@ -77,13 +89,13 @@ def rarity(log: Log) -> dict[str, float]:
     }
 
 
-def value_of(name: str, choices: Choices) -> object:
-    """The value of one choice as it is told in the manifest."""
+def value_of(name: str, params: Hyperparameters) -> object:
+    """Value of one hyperparameter as the manifest stores it."""
     if name in ("ridge", "item_exponent"):
-        return getattr(choices.matrix, name)
-    if name == "repeat":
-        return choices.repeat if choices.repeats else "never"
-    if name.startswith("sources."):
-        return choices.sources[name.removeprefix("sources.")]
-    value = getattr(choices, name)
+        return getattr(params.matrix, name)
+    if name == "diagonal_weight":
+        return params.diagonal_weight if params.recommend_seen else "never"
+    if name.startswith("components."):
+        return params.components[name.removeprefix("components.")]
+    value = getattr(params, name)
     return dict(value) if isinstance(value, Mapping) else value

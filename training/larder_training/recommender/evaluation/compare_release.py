@@ -17,7 +17,7 @@ from larder_training.recommender.splits.tasks import Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rival:
+class ChampionAnswers:
     """A release and its answers: int64 ``lists`` ``[task's users, 25]`` in the log's item numbers, -1 for items that
     the log does not know and where there are no more.
     """
@@ -35,13 +35,14 @@ def last_event(folder: Path, log: Log) -> int:
     end = trained_until(manifest)
     if not int(log.time[0]) < end < int(log.time[-1]):
         raise InvalidRequest(
-            f"the release {manifest.release} was trained on events up to {end} (epoch seconds), this log goes from "
-            f"{log.time[0]} to {log.time[-1]}: give one that begins before and goes on afterwards, or no --against."
+            f"the release {manifest.release} was trained on events up to {end} (epoch seconds), this log goes "
+            f"from {log.time[0]} to {log.time[-1]}: give a log that begins before and ends after that time, or omit "
+            "--compare-with."
         )
     return end
 
 
-def ask(folder: Path, task: Task, log: Log) -> Rival:
+def ask(folder: Path, task: Task, log: Log) -> ChampionAnswers:
     """Asks the release in ``folder``, through the code that serves it, for the users of ``task``."""
     manifest, serving = open_release(folder)
     recommender = open_tables(folder, serving)
@@ -52,4 +53,4 @@ def ask(folder: Path, task: Task, log: Log) -> Rival:
         answer = recommender.recommend(Query(user=log.users[user], include_seen=again, n=DEPTH))
         shown = [number.get(item, NOTHING) for item in answer.ids()]
         lists[row, : len(shown)] = shown
-    return Rival(manifest.release, lists)
+    return ChampionAnswers(manifest.release, lists)

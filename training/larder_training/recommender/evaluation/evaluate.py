@@ -134,15 +134,15 @@ def _signals(manifest: Manifest, log: Log) -> Signals:
 
 def _counted(manifest: Manifest, log: Log) -> NDArray[np.bool_]:
     """Which events the release's training would have counted, by their types' weights and thresholds."""
-    choices, thresholds = (manifest.training.get(name) for name in ("choices", "event_thresholds"))
-    weights = choices.get("event_weights") if isinstance(choices, Mapping) else None
+    params, thresholds = (manifest.training.get(name) for name in ("hyperparameters", "event_thresholds"))
+    weights = params.get("event_weights") if isinstance(params, Mapping) else None
     return counted(log, *(each if isinstance(each, Mapping) else {} for each in (weights, thresholds)))
 
 
 def repeats_allowed(manifest: Manifest) -> bool:
     """Whether the release was made to recommend again what a user had; True where its manifest does not tell."""
-    choices = manifest.training.get("choices")
-    return not isinstance(choices, Mapping) or choices.get("repeats") is not False
+    params = manifest.training.get("hyperparameters")
+    return not isinstance(params, Mapping) or params.get("recommend_seen") is not False
 
 
 def _read(path: Path) -> bytes:

@@ -12,19 +12,19 @@ from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.ensemble.fitted import Fitted
 from larder_training.recommender.evaluation.baselines import had_by, own_again, popularity
 from larder_training.recommender.evaluation.compare_release import ask
-from larder_training.recommender.evaluation.serving_formula import Served, fixed, lists, segment_lists
+from larder_training.recommender.evaluation.serving_formula import ServingFormula, fixed, lists, segment_lists
 from larder_training.recommender.metrics.by_group import by_history, by_segment, diversity
 from larder_training.recommender.metrics.ranking import DEPTH, bootstrap, by_user, coverage, headline, hits, novelty
 from larder_training.recommender.models.segment_popularity import Segments, segment_rows
 from larder_training.recommender.splits.tasks import MAX_TEST_USERS, Task, next_items, of_event, rest_of_session, unseen
 
-LIVE: Final = "release_before"
+CHAMPION: Final = "release_before"
 Lists = NDArray[np.int64]
 Document = dict[str, Any]  # Any: a section of the manifest, JSON
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Examination:
+class OfflineTest:
     """A model fitted to ``history`` (all events before ``now``), and the ``period`` after it.
 
     ``segment_of`` int64 ``[users]`` is each user's most specific segment, 0 (all users) without a profile; ``window``
@@ -43,9 +43,9 @@ class Examination:
     def document(self) -> Document:
         """Everything that was measured, as the ``evaluation`` section tells it."""
         known = self._sample(next_items(self.history, self.period))
-        session = self._sample(rest_of_session(self.period, self.fitted.choices.session_length))
-        served = Served.of(self.fitted, np.union1d(known.users, session.users))
-        shown = self._systems(served, known)
+        session = self._sample(rest_of_session(self.period, self.fitted.hyperparameters.session_length))
+        formula = ServingFormula.of(self.fitted, np.union1d(known.users, session.users))
+        shown = self._systems(formula, known)
         told = self._told(known, shown)
         return {
             "headline": headline(told),
@@ -58,29 +58,29 @@ class Examination:
             "by_history": self._parts(by_history(known, self.fitted.seen), known, shown),
             "by_segment": self._parts(by_segment(known, self.segments), known, shown),
             "new_to_the_user": self._discovery(known),
-            "sessions": self._sessions(served, session),
+            "sessions": self._sessions(formula, session),
             "new_users": self._new_users(),
         }
 
-    def beside(self, release: Path) -> Document:
+    def compare_with(self, release: Path) -> Document:
         """The model and a release that was trained on the events before ``now`` too, on the same users."""
         task = self._sample(next_items(self.history, self.period))
-        rival = ask(release, task, self.history)
-        ours = lists(Served.of(self.fitted, task.users), self.fitted.choices, task, DEPTH)
-        shown = {"larder": ours, LIVE: rival.lists, "popularity": self._popular(task)}
-        return {"release": rival.release, "from": self.now, **_short(self._told(task, shown))}
+        champion = ask(release, task, self.history)
+        ours = lists(ServingFormula.of(self.fitted, task.users), self.fitted.hyperparameters, task, DEPTH)
+        shown = {"larder": ours, CHAMPION: champion.lists, "popularity": self._popular(task)}
+        return {"release": champion.release, "from": self.now, **_short(self._told(task, shown))}
 
     def _popular(self, task: Task) -> Lists:
-        hidden = None if self.fitted.choices.repeats else self.fitted.seen
+        hidden = None if self.fitted.hyperparameters.recommend_seen else self.fitted.seen
         return fixed(self._ever(), task, DEPTH, hidden)
 
     def _sample(self, task: Task) -> Task:
         return task.sample(self.seed, MAX_TEST_USERS)
 
-    def _systems(self, served: Served, task: Task) -> dict[str, Lists]:
-        hidden = None if self.fitted.choices.repeats else self.fitted.seen
+    def _systems(self, formula: ServingFormula, task: Task) -> dict[str, Lists]:
+        hidden = None if self.fitted.hyperparameters.recommend_seen else self.fitted.seen
         found = {
-            "larder": lists(served, self.fitted.choices, task, DEPTH),
+            "larder": lists(formula, self.fitted.hyperparameters, task, DEPTH),
             "popularity": self._popular(task),
             "recent_popularity": fixed(self._recent(), task, DEPTH, hidden),
         }
@@ -133,22 +133,22 @@ class Examination:
     def _discovery(self, known: Task) -> Document:
         """Only items that the user never had before: everybody's lists leave out what he had."""
         task, seen = unseen(known, self.history), self.fitted.seen
-        choices = replace(self.fitted.choices, repeats=False)
-        served = Served.of(replace(self.fitted, choices=choices), task.users)
+        params = replace(self.fitted.hyperparameters, recommend_seen=False)
+        formula = ServingFormula.of(replace(self.fitted, hyperparameters=params), task.users)
         shown = {
-            "larder": lists(served, choices, task, DEPTH, seen),
+            "larder": lists(formula, params, task, DEPTH, seen),
             "popularity": fixed(self._ever(), task, DEPTH, seen),
             "recent_popularity": fixed(self._recent(), task, DEPTH, seen),
         }
         return _short(self._told(task, shown))
 
-    def _sessions(self, served: Served, task: Task) -> Document:
+    def _sessions(self, formula: ServingFormula, task: Task) -> Document:
         """The rest of a session, given its first half: what fresh events add."""
-        choices = self.fitted.choices
-        deaf = replace(choices, session_weight=0.0)
+        params = self.fitted.hyperparameters
+        deaf = replace(params, session_weight=0.0)
         shown = {
-            "larder": lists(served, choices, task, DEPTH),
-            "without_the_session": lists(served, deaf, task, DEPTH),
+            "larder": lists(formula, params, task, DEPTH),
+            "without_the_session": lists(formula, deaf, task, DEPTH),
             "recent_popularity": fixed(self._recent(), task, DEPTH),
         }
         return _short(self._told(task, shown))
@@ -156,7 +156,7 @@ class Examination:
     def _new_users(self) -> Document:
         """Users without any event before the cut-off: their segment's popular items, by their profile."""
         task = self._sample(next_items(self.history, self.period, known=False))
-        rows = segment_rows(self.fitted.present, self.segments, self.fitted.choices.prior_users, DEPTH)
+        rows = segment_rows(self.fitted.present, self.segments, self.fitted.hyperparameters.prior_users, DEPTH)
         segment = self.segment_of[task.users]
         shown = {
             "larder": segment_lists(rows, segment, DEPTH),

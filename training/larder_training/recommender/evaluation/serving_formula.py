@@ -1,5 +1,5 @@
 """The answer's formula over many users at once, from the rows that the tables store (ARCHITECTURE.md, "Answers"): what
-is measured is what is served, item by item. Sums are taken in the order in which serving takes them, so that scores
+is measured is what is formula, item by item. Sums are taken in the order in which serving takes them, so that scores
 that are equal there are equal here.
 """
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from larder.tables import EMPTY
 from larder_training.numerics.topk import NOTHING, Rows, best, blocks, rank
 from larder_training.recommender.ensemble.fitted import Fitted
-from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.segment_popularity import SEGMENT_SLOTS
 from larder_training.recommender.splits.tasks import Task
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
+class ServingFormula:
     """``users`` float64 ``[users, items]``, ``neighbours`` and ``transitions`` ``[items, items]`` are the tables' rows;
     ``popular`` ``[items]`` is the segment of all users.
     """
@@ -30,7 +30,7 @@ class Served:
     transitions: sp.csr_array | None = None
 
     @classmethod
-    def of(cls, fitted: Fitted, users: NDArray[np.int64]) -> "Served":
+    def of(cls, fitted: Fitted, users: NDArray[np.int64]) -> "ServingFormula":
         """Cuts and rounds a model as its tables do; all users but ``users`` (ascending) are left without a row."""
         items = fitted.linear.shape[0]
         follows = fitted.transition_rows()
@@ -63,24 +63,24 @@ def segment_row(popularity: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def lists(
-    served: Served, choices: Choices, task: Task, n: int, hidden: sp.csr_array | None = None
+    formula: ServingFormula, params: Hyperparameters, task: Task, n: int, hidden: sp.csr_array | None = None
 ) -> NDArray[np.int64]:
     """int64 ``[task's users, n]``: the best items for each user and his session; -1 where there are no more.
 
     Items of the session are left out where the model knows no revisits, as serving leaves them out then unless it is
     asked not to; so are the entries of ``hidden``, bool ``[users, items]``, as a request's ``exclude`` leaves them out.
     """
-    items = served.neighbours.shape[0]
-    users = served.users[task.users] * choices.user_weight
-    length, rows = choices.session_length, served.neighbours
-    parts = [(choices.session_weight, choices.session_decay)]
-    if served.transitions is not None and choices.transition_weight:
-        parts.append((choices.transition_weight, choices.transition_decay))
-        rows = sp.vstack((rows, served.transitions), format="csr")
+    items = formula.neighbours.shape[0]
+    users = formula.users[task.users] * params.user_weight
+    length, rows = params.session_length, formula.neighbours
+    parts = [(params.session_weight, params.session_decay)]
+    if formula.transitions is not None and params.transition_weight:
+        parts.append((params.transition_weight, params.transition_decay))
+        rows = sp.vstack((rows, formula.transitions), format="csr")
     sessions = session_matrix(task, parts, length, items)
-    revisits = session_matrix(task, [(choices.revisit_weight, choices.revisit_decay)], length, items)
-    seen = None if choices.revisit_weight > 0 else session_matrix(task, [(1.0, 1.0)], None, items)
-    segment = served.popular * choices.segment_weight
+    revisits = session_matrix(task, [(params.revisit_weight, params.revisit_decay)], length, items)
+    seen = None if params.revisit_weight > 0 else session_matrix(task, [(1.0, 1.0)], None, items)
+    segment = formula.popular * params.segment_weight
 
     def scores(block: slice) -> NDArray[np.float64]:
         personal = users[block] + sessions[block] @ rows

@@ -13,8 +13,8 @@ from larder_training.recommender.models.ease import Regression, fit_linear
 from larder_training.recommender.models.item_knn import CoOccurrence, co_occurring, own_entries
 
 MatrixLearner: TypeAlias = CoOccurrence | Regression
-CO_OCCURRENCE: Final = "co_occurrence"
-REGRESSION: Final = "regression"
+CO_OCCURRENCE: Final = "item_knn"
+REGRESSION: Final = "ease"
 
 
 def name_of(learner: MatrixLearner) -> str:

@@ -1,4 +1,4 @@
-"""What a person reads in the report: some users' lists and the segments' favourites, from the tables as served."""
+"""What a person reads in the report: some users' lists and the segments' favourites, from the tables as formula."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -61,7 +61,7 @@ def report_html(
         Section.of("Examples", table(("user", "had lately", "is recommended"), examples)),
         Section.of("Segments", table(("segment", "users", "most popular"), segments)),
         Section.of("Data", table(("what", "rows"), list(training["data"]["audit"].items())), _split(evaluation)),
-        Section.of("Choices", *map(paragraph, explain(trials)), *_trials(trials), _choices(training)),
+        Section.of("Hyperparameters", *map(paragraph, explain(trials)), *_trials(trials), _choices(training)),
     ]
     return render(f"Recommender {model}", sections).encode()
 
@@ -160,7 +160,7 @@ def _trials(trials: Trials) -> list[Block]:
 
 
 def _choices(training: Document) -> Block:
-    rows = [(name, value) for name, value in training["choices"].items()]
+    rows = [(name, value) for name, value in training["hyperparameters"].items()]
     return table(("choice", "value"), rows)
 
 

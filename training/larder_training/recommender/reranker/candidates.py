@@ -1,4 +1,4 @@
-"""A ranker's candidates: what each of several scorers would put forward for each user, and what all of them say."""
+"""A reranker's candidates: what each of several scorers would put forward for each user, and what all of them say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from larder_training.numerics.topk import best, in_blocks
 from larder_training.recommender.models.base import Scorer
 
-Sources = Mapping[str, Scorer]
-_DENSE: Final = 2**22  # scores of all sources in a block of users: 16 MiB a thread
+Scorers = Mapping[str, Scorer]
+_DENSE: Final = 2**22  # scores of all scorers in a block of users: 16 MiB a thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +20,7 @@ class Candidates:
     """Pairs of a user and an item: users in the order asked for, items ascending within each.
 
     ``users`` int64 ``[users]`` are those asked for; ``row`` int64 ``[pairs]`` is each pair's place among them and
-    ``item`` int64 ``[pairs]`` its item. ``scores`` float32 ``[pairs, sources]`` is what each source of ``names`` gives,
+    ``item`` int64 ``[pairs]`` its item. ``scores`` float32 ``[pairs, scorers]`` is what each scorer of ``names`` gives,
     NaN where that is 0: nothing known.
     """
 
@@ -50,22 +50,22 @@ class Candidates:
         return np.isin(self.row * width + self.item, wanted).astype(np.float32)
 
 
-def candidates(sources: Sources, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None = None) -> Candidates:
-    """The union of each source's ``n`` best items (with a score above 0) for each of ``users``, on all cores.
+def candidates(scorers: Scorers, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None = None) -> Candidates:
+    """The union of each scorer's ``n`` best items (with a score above 0) for each of ``users``, on all cores.
 
     ``hidden`` bool ``[users of the log, items]``: pairs that are no candidates. Of equal scores the first comes in.
 
-    Memory: ``4 * sources + 16`` bytes for each pair, and blocks of scores.
+    Memory: ``4 * scorers + 16`` bytes for each pair, and blocks of scores.
     """
-    names = tuple(sources)
+    names = tuple(scorers)
     if not len(users):
         none = np.zeros(0, np.int64)
         return Candidates(users, none, none, names, np.zeros((0, len(names)), np.float32))
-    items = int(next(iter(sources.values())).scores(users[:1]).shape[1])
+    items = int(next(iter(scorers.values())).scores(users[:1]).shape[1])
     found: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
 
     def fill(start: int, end: int) -> None:
-        pairs, scores = _block(sources, users[start:end], n, hidden)
+        pairs, scores = _block(scorers, users[start:end], n, hidden)
         found[start] = pairs + start * items, scores
 
     in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
@@ -74,12 +74,12 @@ def candidates(sources: Sources, users: NDArray[np.int64], n: int, hidden: sp.cs
 
 
 def _block(
-    sources: Sources, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None
+    scorers: Scorers, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The candidates of a few users, ``row * items + item`` ascending, and their scores."""
     away = None if hidden is None else hidden[users].toarray()
     scores, listed = [], []
-    for scorer in sources.values():
+    for scorer in scorers.values():
         dense = scorer.scores(users)
         if away is not None:
             dense = np.where(away, np.float32(0), dense)

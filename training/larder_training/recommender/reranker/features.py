@@ -1,4 +1,4 @@
-"""What a ranker looks at beside the sources' scores: the pair's own past, the item's, the user's, and what they share.
+"""Features of the reranker in addition to scores: past events of the pair, the item and the user, and what they share.
 
 All of it is known at one moment (``now``) and from the events before it, so that the same features can be told at an
 earlier cut-off, where it is known what happened next, and at the end of the log, where it is not.

@@ -1,7 +1,7 @@
-"""A ranker: boosted trees that put the candidates of all sources into one order, by their scores and by features.
+"""A reranker: boosted trees that put the candidates of all scorers into one order, by their scores and by features.
 
 LambdaMART (Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", MSR-TR-2010-82) by LightGBM. It is taught
-at earlier cut-offs, with sources fitted to what came before each and with what people did after it, and is applied when
+at earlier cut-offs, with scorers fitted to what came before each and with what people did after it, and is applied when
 users' rows are written: no request meets it, the tables only hold another order.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from larder.tables import EMPTY
 from larder_training.numerics.sparse import place_within
 from larder_training.numerics.topk import Rows
-from larder_training.recommender.reranker.candidates import Candidates, Sources, candidates
+from larder_training.recommender.reranker.candidates import Candidates, Scorers, candidates
 from larder_training.recommender.reranker.features import Context, features
 from larder_training.recommender.splits.tasks import Task
 
@@ -28,8 +28,8 @@ _USERS: Final = 500  # whose candidates are held at once: at 400 candidates and 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
-    """What a ranker learns from: float32 ``rows`` ``[pairs, features]`` of ``names``, int64 ``users`` ``[pairs]``
+class RankingGroups:
+    """What a reranker learns from: float32 ``rows`` ``[pairs, features]`` of ``names``, int64 ``users`` ``[pairs]``
     (whose candidate each is; a user's stand together) and float32 ``labels`` ``[pairs]``, 1 for what he then did.
     """
 
@@ -40,11 +40,11 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class RankerLearner:
-    """``candidates`` are taken from each source; of those that a user did nothing with, about ``negatives`` are learnt
+class LambdaMART:
+    """``candidates`` are taken from each scorer; of those that a user did nothing with, about ``negatives`` are learnt
     from. ``truncation`` is how deep in the list the order counts.
 
-    The same lessons and settings give the same trees, on any number of threads.
+    The same training_sets and settings give the same trees, on any number of threads.
     """
 
     candidates: int = 150
@@ -59,42 +59,46 @@ class RankerLearner:
     threads: int = 2
     seed: int = 0
 
-    def lesson(self, sources: Sources, context: Context, task: Task, hidden: sp.csr_array | None = None) -> Lesson:
-        """One cut-off's: ``sources`` and ``context`` know what came before it, ``task`` what came after.
+    def ranking_groups(
+        self, scorers: Scorers, context: Context, task: Task, hidden: sp.csr_array | None = None
+    ) -> RankingGroups:
+        """One cut-off's: ``scorers`` and ``context`` know what came before it, ``task`` what came after.
 
-        Users of whose items none is a candidate teach nothing and are left out. Memory: 4 bytes a feature of each pair
+        Users of whose items none is a candidate fit nothing and are left out. Memory: 4 bytes a feature of each pair
         (at 400 candidates and 50 features, 80 KB a user), so ask for some thousands of users (``Task.sample``).
         """
-        pairs = candidates(sources, task.users, self.candidates, hidden)
+        pairs = candidates(scorers, task.users, self.candidates, hidden)
         labels = pairs.labels(task.truth)
         useful = np.bincount(pairs.row, labels, minlength=len(task.users))[pairs.row] > 0
         kept = useful & ((labels > 0) | self._drawn(pairs.row, labels))
         pairs = pairs.take(kept)
         rows, names = features(pairs, context)
-        return Lesson(rows, names, pairs.user, labels[kept])
+        return RankingGroups(rows, names, pairs.user, labels[kept])
 
     def _drawn(self, row: NDArray[np.int64], labels: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which pairs are drawn, so that about ``negatives`` of each row's without a label are."""
         without = np.bincount(row, labels <= 0)
         return np.random.default_rng(self.seed).random(len(row)) * without[row] < self.negatives
 
-    def fit(self, lessons: Sequence[Lesson]) -> "Ranker":
-        """Learns the order of each user's candidates, from one cut-off's lesson or from several.
+    def fit(self, training_sets: Sequence[RankingGroups]) -> "Reranker":
+        """Learns the order of each user's candidates, from one cut-off's ranking_groups or from several.
 
         Stops where NDCG@20 of every fifth user, who teaches nothing, has not risen for 15 trees, and keeps the best.
         """
         import lightgbm
 
-        names = lessons[0].names
-        rows = np.concatenate([lesson.rows for lesson in lessons])
-        labels = np.concatenate([lesson.labels for lesson in lessons])
-        held_out = np.concatenate([lesson.users for lesson in lessons]) % _HELD_OUT == _HELD_OUT - 1
+        names = training_sets[0].names
+        rows = np.concatenate([ranking_groups.rows for ranking_groups in training_sets])
+        labels = np.concatenate([ranking_groups.labels for ranking_groups in training_sets])
+        held_out = (
+            np.concatenate([ranking_groups.users for ranking_groups in training_sets]) % _HELD_OUT == _HELD_OUT - 1
+        )
 
         def dataset(chosen: NDArray[np.bool_], reference: Any = None) -> Any:  # noqa: ANN401  # LightGBM has no types
             return lightgbm.Dataset(
                 rows[chosen],
                 labels[chosen],
-                group=_sizes(lessons, chosen),
+                group=_sizes(training_sets, chosen),
                 reference=reference,
                 categorical_feature=[place for place, name in enumerate(names) if name.startswith(PROFILE)],
                 params=self._parameters(),
@@ -104,7 +108,7 @@ class RankerLearner:
         watched = [dataset(held_out, taught)] if held_out.any() else []
         stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if watched else []
         found = lightgbm.train(self._parameters(), taught, self.trees, valid_sets=watched, callbacks=stop)
-        return Ranker(found.model_to_string(num_iteration=found.best_iteration or -1), names, self)
+        return Reranker(found.model_to_string(num_iteration=found.best_iteration or -1), names, self)
 
     def _parameters(self) -> dict[str, object]:
         return {
@@ -125,22 +129,22 @@ class RankerLearner:
         }
 
 
-def _sizes(lessons: Sequence[Lesson], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many chosen pairs each user of each lesson has, those without any left out."""
-    starts = np.cumsum([0, *(len(lesson.users) for lesson in lessons)])
-    users = np.concatenate([lesson.users for lesson in lessons])
+def _sizes(training_sets: Sequence[RankingGroups], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many chosen pairs each user of each ranking_groups has, those without any left out."""
+    starts = np.cumsum([0, *(len(ranking_groups.users) for ranking_groups in training_sets)])
+    users = np.concatenate([ranking_groups.users for ranking_groups in training_sets])
     new = np.append(True, np.diff(users) != 0)[: len(users)]
     new[starts[:-1][starts[:-1] < len(users)]] = True  # the same user at another cut-off is another list
     return np.unique(np.cumsum(new)[chosen], return_counts=True)[1]
 
 
 @dataclass(frozen=True, eq=False)
-class Ranker:
+class Reranker:
     """``trees`` are LightGBM's own text of the model; ``names`` the features that it reads."""
 
     trees: str
     names: tuple[str, ...]
-    settings: RankerLearner
+    settings: LambdaMART
 
     @cached_property
     def _booster(self) -> Any:  # noqa: ANN401  # LightGBM has no types
@@ -158,7 +162,7 @@ class Ranker:
         """float64 ``[pairs]``: the larger, the earlier in its user's list; the unit means nothing."""
         rows, names = features(pairs, context)
         if names != self.names:
-            raise ValueError(f"the ranker was taught {self.names}, not {names}: give it the same sources and columns")
+            raise ValueError(f"the reranker was taught {self.names}, not {names}: give it the same scorers and columns")
         found: NDArray[np.float64] = self._booster.predict(rows, num_threads=self.settings.threads)
         return found
 
@@ -166,27 +170,27 @@ class Ranker:
         self,
         rows: Rows,
         users: NDArray[np.int64],
-        sources: Sources,
+        scorers: Scorers,
         context: Context,
         hidden: sp.csr_array | None = None,
     ) -> Rows:
-        """Other items in the slots of ``rows``: the candidates of all ``sources``, best first.
+        """Other items in the slots of ``rows``: the candidates of all ``scorers``, best first.
 
         Args:
             rows: a row for each of ``users``, as the blend made it.
             users: int64 ``[rows]``, as the log numbers them.
-            sources: fitted to all events before ``context.now``; the same names as when the ranker was taught.
+            scorers: fitted to all events before ``context.now``; the same names as when the reranker was taught.
             context: of the same moment.
             hidden: bool ``[users of the log, items]``: what must not be recommended.
 
         Each row has as many items as before, and its slots keep their scores, so that a row still adds up with those
         of the session and of the segment; slots that were equal become the next smaller float16, as equal scores are
-        served in the items' order. Users in blocks of 500: memory does not grow with their number.
+        formula in the items' order. Users in blocks of 500: memory does not grow with their number.
         """
         items, scores = np.full_like(rows.items, EMPTY), np.zeros_like(rows.scores)
         for start in range(0, len(users), _USERS):
             block = slice(start, start + _USERS)
-            pairs = candidates(sources, users[block], self.settings.candidates, hidden)
+            pairs = candidates(scorers, users[block], self.settings.candidates, hidden)
             items[block], used = _best_first(pairs, self.order(pairs, context), (rows.items[block] != EMPTY))
             scores[block] = np.where(used, descending(rows.scores[block]), 0)
         return Rows(items, scores)

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.ensemble.fitted import present_at
-from larder_training.recommender.ensemble.hyperparameters import Choices
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.serving_formula import segment_lists
 from larder_training.recommender.models.segment_popularity import Segments, segment_rows
 from larder_training.recommender.splits.rolling_origin import MIN_USERS, Fold
@@ -20,12 +20,12 @@ from larder_training.recommender.tuning.fold_cache import ndcg
 from larder_training.recommender.tuning.trials import Trials
 
 _PRIORS: Final = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 10_000.0)  # the last is next to everybody's taste
-_PARTS: Final = 5  # of all users: each part is served by the segments of the others
+_PARTS: Final = 5  # of all users: each part is formula by the segments of the others
 _DEPTH: Final = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class HeldOutUsers:
     """Some users (``task``), asked by ``segments`` that do not count them; ``segment_of`` int64 ``[task's users]``."""
 
     present: sp.csr_array
@@ -47,7 +47,7 @@ class Case:
     segments: Segments
     segment_of: NDArray[np.int64]
 
-    def parts(self, choices: Choices, seed: int) -> Iterator[Part]:
+    def parts(self, params: Hyperparameters, seed: int) -> Iterator[HeldOutUsers]:
         """Users who are in a segment, known before the period or not, each by a segment without him: his own taste
         would say that small segments know best.
         """
@@ -56,21 +56,21 @@ class Case:
         task = task.take(np.flatnonzero(self.segment_of[task.users] > 0)).sample(seed)
         if not len(task.users):
             return
-        present = present_at(history, self.fold.now, choices)
+        present = present_at(history, self.fold.now, params)
         part = np.arange(present.shape[0]) % _PARTS
         for number in range(_PARTS):
             members = (self.segments.members @ sp.diags_array((part != number).astype(np.float64))).tocsr()
             some = task.take(np.flatnonzero(part[task.users] == number))
-            yield Part(present, replace(self.segments, members=members), self.segment_of[some.users], some)
+            yield HeldOutUsers(present, replace(self.segments, members=members), self.segment_of[some.users], some)
 
 
-def choose_prior(cases: Sequence[Case], choices: Choices, seed: int, trials: Trials) -> Choices:
+def choose_prior(cases: Sequence[Case], params: Hyperparameters, seed: int, trials: Trials) -> Hyperparameters:
     """Chooses ``prior_users`` by how well segments alone rank for users who are in one; too few choose nothing."""
-    parts = [part for case in cases for part in case.parts(choices, seed)]
+    parts = [part for case in cases for part in case.parts(params, seed)]
     if sum(len(part.task.users) for part in parts) < MIN_USERS:
-        return choices
+        return params
     tried = []
     for prior in _PRIORS:
         values = np.concatenate([part.values(prior) for part in parts])
         tried.append((float(values.mean()), trials.add("prior_users", prior, "segment", values)))
-    return replace(choices, prior_users=_PRIORS[trials.keep_best(tried)])
+    return replace(params, prior_users=_PRIORS[trials.keep_best(tried)])

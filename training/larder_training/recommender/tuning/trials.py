@@ -15,18 +15,18 @@ from larder_training.reporting.html import Block, drawing_of, figure
 METRIC: Final = "ndcg@20"
 TRIALS: Final = "trials.jsonl"
 _NOISE: Final = 1.96  # standard errors
-_FIRST: Final = 0.7  # of the minutes, where a ranker is tried last
+_FIRST: Final = 0.7  # of the minutes, where a reranker is tried last
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One value of one choice: ``metric`` is the mean NDCG@20 of ``users`` users over all validation periods,
+    """One value of one hyperparameter: ``metric`` is the mean NDCG@20 of ``users`` users over all validation periods,
     ``error`` its standard error, ``question`` what they were asked (``known``: the next items of users with history,
     ``session``: the rest of a session, ``segment``: users by their profile alone).
     """
 
     number: int
-    choice: str
+    hyperparameter: str
     value: object
     question: str
     metric: float
@@ -43,7 +43,7 @@ class Trial:
 class Budget:
     """How long may be tried: until ``minutes`` have passed since this object was made, or ``trials`` were made,
     whichever comes first; None: no such bound. What one trial has begun is finished. ``first`` is the share of the
-    minutes that all but the last trial may take: the last, a ranker, is worth more than what it would wait for.
+    minutes that all but the last trial may take: the last, a reranker, is worth more than what it would wait for.
     """
 
     minutes: float | None = None
@@ -54,7 +54,7 @@ class Budget:
     @classmethod
     def of(cls, options: RecommenderOptions) -> "Budget":
         """That of a training, from now on."""
-        return cls(options.minutes, options.trials, _FIRST if options.ranker == "auto" else 1.0)
+        return cls(options.minutes, options.trials, _FIRST if options.reranker == "auto" else 1.0)
 
     def spent(self, made: int, *, last: bool = False) -> bool:
         """Whether no further trial may begin after ``made``, or not the last one."""
@@ -78,11 +78,13 @@ class Trials:
         self.cut_short = self.cut_short or spent
         return spent
 
-    def add(self, choice: str, value: object, question: str, values: NDArray[np.float64]) -> int:
+    def add(self, hyperparameter: str, value: object, question: str, values: NDArray[np.float64]) -> int:
         """Records one trial by its users' ``values`` ``[users]``; gives its number."""
         error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
         mean = float(values.mean()) if len(values) else 0.0
-        self.made.append(Trial(len(self.made), choice, value, question, round(mean, 6), round(error, 6), len(values)))
+        self.made.append(
+            Trial(len(self.made), hyperparameter, value, question, round(mean, 6), round(error, 6), len(values))
+        )
         return len(self.made) - 1
 
     def keep(self, number: int) -> None:
@@ -127,27 +129,27 @@ def explain(trials: Trials) -> list[str]:
         f"{max(trial.users for trial in made)} users at most."
         + (" The budget ended the search: what was not tried keeps its usual value." if trials.cut_short else "")
     ]
-    told += _matrix([trial for trial in made if trial.choice == "matrix"])
-    sources = [trial for trial in made if trial.choice.startswith("sources.")]
-    for choice in dict.fromkeys(trial.choice for trial in sources):
-        own = [trial for trial in sources if trial.choice == choice]
+    told += _matrix([trial for trial in made if trial.hyperparameter == "matrix"])
+    sources = [trial for trial in made if trial.hyperparameter.startswith("components.")]
+    for hyperparameter in dict.fromkeys(trial.hyperparameter for trial in sources):
+        own = [trial for trial in sources if trial.hyperparameter == hyperparameter]
         best = max(own, key=lambda trial: trial.metric)
-        name = choice.removeprefix("sources.")
+        name = hyperparameter.removeprefix("components.")
         verdict = "taken" if any(trial.kept for trial in own) else "left out, since it does not help beyond noise"
         told.append(f"{name}: {best.metric:.4f} at its best, with weight {best.value}; {verdict}.")
-    models = [trial for trial in made if trial.choice == "model"]
+    models = [trial for trial in made if trial.hyperparameter == "model"]
     told += [f"{_best(models)} had the best NDCG@20. {_kept(models)}"] if models else []
     return told
 
 
 def _matrix(tried: Sequence[Trial]) -> list[str]:
-    """How the item-item matrix is learnt, where there was a choice."""
+    """How the item-item matrix is learnt, where there was a hyperparameter."""
     if len(tried) < 2:
         return []
     ways = sorted(tried, key=lambda trial: not trial.kept)
-    (taken, had), *others = [(str(trial.value).replace("_", "-"), f"{trial.metric:.4f}") for trial in ways]
-    left = " and ".join(f"by {name} {metric}" for name, metric in others)
-    return [f"What leads from item to item is learnt by {taken} ({had} by a quick fit with usual settings; {left})."]
+    (taken, metric), *others = [(str(trial.value), f"{trial.metric:.4f}") for trial in ways]
+    rest = ", ".join(f"{name} {other}" for name, other in others)
+    return [f"Item-item model: {taken} ({metric} with a quick fit and default settings; {rest})."]
 
 
 def _best(models: Sequence[Trial]) -> str:
