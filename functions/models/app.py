@@ -6,7 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from larder.registry import Document, Repository
+from larder.registry import Registry
+from larder.registry.documents import Document, ModelDocuments
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
 from larder.store import open_store
@@ -19,10 +20,10 @@ app = router.router()
 
 
 @cache
-def repository() -> Repository:
-    """What the bundle's store holds, opened at the first request."""
+def documents() -> ModelDocuments:
+    """The models in the store, which is opened at the first request."""
     with cold_start.measured("store"):
-        return Repository(open_store(Settings.from_environment(os.environ).store))
+        return ModelDocuments(Registry(open_store(Settings.from_environment(os.environ).store)))
 
 
 @cache
@@ -42,26 +43,26 @@ def route(path: str, answer: Callable[..., Document], *allowed: str) -> None:
     """Answers GET ``path`` with the document that ``answer`` makes of the names and parameters in the request."""
 
     def handle(**routed: str) -> Response[str]:
-        document = answer(repository(), **asked(allowed, **routed))
+        document = answer(documents(), **asked(allowed, **routed))
         told = {router.MODEL_HEADER: document.get("model"), router.RELEASE_HEADER: document.get("release")}
         return router.reply(document, headers={name: str(value) for name, value in told.items() if value})
 
     app.get(path)(handle)
 
 
-route("/v1/models", Repository.models)
-route("/v1/models/<model>", Repository.describe)
-route("/v1/models/<model>/releases", Repository.releases, "n")
-route(RELEASE, Repository.document)
-route(f"{RELEASE}/structure", Repository.structure)
-route(f"{RELEASE}/files", Repository.files)
+route("/v1/models", ModelDocuments.models)
+route("/v1/models/<model>", ModelDocuments.describe)
+route("/v1/models/<model>/releases", ModelDocuments.releases, "n")
+route(RELEASE, ModelDocuments.document)
+route(f"{RELEASE}/structure", ModelDocuments.structure)
+route(f"{RELEASE}/files", ModelDocuments.files)
 
 
 @app.get(f"{RELEASE}/files/<name>")
 def get_file(**routed: str) -> Response[bytes]:
     """One file: by redirection to the store where it can sign a URL, else its bytes."""
     names = asked((), **routed)
-    found = repository().download(**names, wanted=app.current_event.headers.get("range"))
+    found = documents().download(**names, range_header=app.current_event.headers.get("range"))
     told = {router.MODEL_HEADER: names["model"], router.RELEASE_HEADER: names["release"]}
     return Response(found.status, content_type=found.content_type, headers={**told, **found.headers}, body=found.body)
 

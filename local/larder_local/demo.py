@@ -16,7 +16,7 @@ from typing import Final
 import click
 
 from larder.errors import LarderError, MissingObject
-from larder.release.keys import models_prefix, pointer_key
+from larder.registry import Registry
 from larder.store import Store, open_store
 from larder_local.folder import Folder
 
@@ -32,7 +32,7 @@ def prepare(folder: Folder) -> None:
     Raises LarderError where a step fails; the step itself has told why.
     """
     store, unfinished = open_store(folder.store), folder.demo / "unfinished"
-    if store.folders(models_prefix()) and not unfinished.exists():
+    if Registry(store).models() and not unfinished.exists():
         return
     click.echo(f"There is no model in {folder.root.name} yet: training the demo. This takes about a minute, once.")
     folder.demo.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def prepare(folder: Folder) -> None:
 def is_live(store: Store, model: str) -> bool:
     """Whether a release of ``model`` answers."""
     try:
-        return store.size(pointer_key(model)) > 0
+        return Registry(store).pointer(model) is not None
     except MissingObject:
         return False
 

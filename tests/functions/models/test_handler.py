@@ -73,9 +73,9 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    app.repository.cache_clear()
+    app.documents.cache_clear()
     yield Service(open_store(url))
-    app.repository.cache_clear()
+    app.documents.cache_clear()
 
 
 @pytest.fixture

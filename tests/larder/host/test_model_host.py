@@ -14,6 +14,7 @@ import pytest
 
 from larder.errors import InvalidModel, InvalidRequest, MissingObject, NotFound, NotReady, ReleaseError
 from larder.host import LoadedRelease, ModelHost, ReleaseFiles
+from larder.registry import Registry
 from larder.release import manifest
 from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import FileEntry, Manifest
@@ -135,7 +136,7 @@ def test_a_new_release_answers_after_refresh_seconds_and_not_before(bundle: Bund
     assert bundle.opened == [OLD, NEW]
 
 
-def test_going_back_takes_as_long_and_opens_nothing_anew(bundle: Bundle) -> None:
+def test_going_back_takes_as_long_and_loads_nothing_again(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     answer(host)
@@ -159,7 +160,7 @@ def test_a_release_that_does_not_open_never_replaces_one_that_serves(
         bundle.now = refresh * 30.0
         assert [answer(host), answer(host)] == [b"old", b"old"]
     assert bundle.opened == [OLD, NEW, NEW]  # tried again at each refresh, and at no other time
-    assert f"pets: what is live now does not open, {OLD} goes on" in caplog.text
+    assert f"pets: the live release does not load; {OLD} keeps answering" in caplog.text
     bundle.add("pets", NEW, b"mended")
     bundle.now = 90.0
     assert answer(host) == b"mended"
@@ -187,7 +188,7 @@ def test_whatever_is_wrong_with_what_goes_live_the_old_one_goes_on(
         bundle.store.put(manifest_key, document.replace(b'"classifier"', b'"recommender"'))
     bundle.now = 30.0
     assert answer(host) == b"old"
-    assert "does not open" in caplog.text
+    assert "does not load" in caplog.text
 
 
 def test_the_first_release_of_all_that_does_not_open_is_an_error_to_the_caller(bundle: Bundle) -> None:
@@ -215,7 +216,7 @@ def test_a_cold_process_answers_from_the_release_before_one_that_does_not_open(
     host = bundle.host()
     served = host.get("pets", key="anybody")
     assert (served.value.answer(), served.manifest.release) == (b"old", OLD)
-    assert f"pets: {NEW}, which is live, does not open; {OLD} answers" in caplog.text
+    assert f"pets: the live release {NEW} does not load; {OLD} answers" in caplog.text
     for refresh in (1, 2):
         bundle.now = refresh * 30.0
         assert [answer(host), answer(host)] == [b"old", b"old"]
@@ -275,7 +276,7 @@ def test_a_model_whose_pointer_is_removed_goes_off_the_air(bundle: Bundle) -> No
 def test_a_model_of_the_other_kind_says_which_route_answers(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = ModelHost(bundle.store, "recommender", Toy, cache_dir=bundle.cache_dir, max_bytes=1)
-    with pytest.raises(NotFound, match="pets is a classifier, not a recommender: ask it by POST"):
+    with pytest.raises(NotFound, match="pets is a classifier, not a recommender: use POST"):
         host.get("pets")
 
 
@@ -325,7 +326,7 @@ def test_a_canary_that_does_not_open_leaves_all_to_stable(bundle: Bundle, caplog
     bundle.point("pets", Pointer(OLD, canary=NEW, canary_percent=100))
     host = bundle.host()
     assert {answer(host, key=str(number)) for number in range(20)} == {b"old"}
-    assert f"the canary {NEW} does not open" in caplog.text
+    assert f"the canary {NEW} does not load" in caplog.text
     bundle.add("pets", NEW, b"mended")
     bundle.now = 30.0
     assert answer(host, key="1") == b"mended"
@@ -443,7 +444,7 @@ def test_a_store_that_fails_at_a_refresh_changes_nothing(
     host = bundle.host()
     answer(host)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    host._store = open_store(s3_url)  # where nobody listens
+    host._registry = Registry(open_store(s3_url))  # where nobody listens
     bundle.now = 30.0
     with caplog.at_level(logging.WARNING):
         assert answer(host) == b"old"

@@ -16,11 +16,12 @@ from obstore.store import MemoryStore
 
 from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
+from larder.registry import Registry
 from larder.release import manifest
 from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
-from larder.rollout import promote, reject, roll_out, upload, verify
+from larder.rollout import promote, roll_out, upload, verify
 from larder.store import Store, open_store
 
 Write = Callable[..., Path]
@@ -80,7 +81,7 @@ def test_a_release_without_transitions_goes_live(store: Store, recommender: Writ
 
 def test_transitions_that_miss_an_item_are_refused(store: Store, recommender: Write) -> None:
     found = upload(recommender(followed=3), store)
-    with pytest.raises(InvalidTable, match=r"transitions\.safetensors has 3 rows for 4 items: train anew"):
+    with pytest.raises(InvalidTable, match=r"transitions\.safetensors has 3 rows for 4 items: train a new release"):
         verify(store, "shop", found.release)
 
 
@@ -372,7 +373,7 @@ def test_a_probe_that_fails_refuses(store: Store, recommender: Write) -> None:
         roll_out(store, "shop", found.release, wrong).reason == "Probe 2 answers b where a is expected: train it again."
     )
     reason = roll_out(store, "shop", found.release, crash).reason
-    assert reason == "A check failed (ZeroDivisionError): see the log, then train and publish anew."
+    assert reason == "A check failed (ZeroDivisionError): see the log, then train and publish a new release."
     assert rejected(store, "shop", found.release) == reason
     with pytest.raises(MissingObject):
         pointer(store, "shop")
@@ -397,7 +398,7 @@ def test_refusing_twice_writes_once_and_a_mended_release_is_forgiven(store: Stor
     for _ in range(2):
         assert roll_out(store, "shop", found.release).state == "rejected"
     etag = store.get(file_key("shop", found.release, "rejected.json")).etag
-    reject(store, "shop", found.release, rejected(store, "shop", found.release))
+    Registry(store).reject("shop", found.release, rejected(store, "shop", found.release))
     assert store.get(file_key("shop", found.release, "rejected.json")).etag == etag
     assert roll_out(store, "shop", found.release, event=True).state == "kept"
     upload(folder, store)
@@ -422,7 +423,7 @@ def test_a_model_keeps_its_kind(store: Store, classifier: Write, recommender: Wr
 def test_names_that_cannot_be_write_nothing(store: Store, model: str, release: str) -> None:
     for call in (
         lambda: roll_out(store, model, release),
-        lambda: reject(store, model, release, "x"),
+        lambda: Registry(store).reject(model, release, "x"),
         lambda: verify(store, model, release),
     ):
         with pytest.raises(InvalidRequest):

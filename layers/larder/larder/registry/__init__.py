@@ -1,5 +1,8 @@
-"""The model repository, read: which models there are, what each release is, and the files of it."""
+"""The model registry: models, releases, pointers and rejections, over a store.
 
-from larder.registry.documents import Document, Repository
+``larder.registry.documents`` makes JSON documents of them. Only the models API needs it, so it is imported there.
+"""
 
-__all__ = ["Document", "Repository"]
+from larder.registry.registry import PointerVersion, Registry
+
+__all__ = ["PointerVersion", "Registry"]

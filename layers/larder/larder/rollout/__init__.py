@@ -1,11 +1,11 @@
-"""From an uploaded folder to the release that answers: checked, probed, and only then pointed at.
+"""Roll out an uploaded release: verify it, probe it, then promote it.
 
-``plan`` decides and changes nothing; the steps that it returns are each idempotent, since whatever asks for a rollout
-may ask twice, and in any order. Whatever goes wrong, the pointer stays where it is until ``promote`` moves it by
-compare-and-swap, and the reason of a refusal is left beside the manifest, in ``rejected.json``.
+``plan`` is pure and returns steps. Each step is idempotent, since the same rollout may be requested twice and in any
+order. The pointer changes only in ``promote``, by compare-and-swap. A rejected release gets its reason in
+``rejected.json``, next to its manifest.
 """
 
-from larder.rollout.executor import Outcome, promote, reject, roll_out, upload
+from larder.rollout.executor import Outcome, promote, roll_out, upload
 from larder.rollout.golden_requests import SendRequest, probe, prober
 from larder.rollout.plan import ClearRejection, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
 from larder.rollout.verify import verify
@@ -25,7 +25,6 @@ __all__ = [
     "probe",
     "prober",
     "promote",
-    "reject",
     "roll_out",
     "upload",
     "verify",

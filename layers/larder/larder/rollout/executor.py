@@ -1,19 +1,18 @@
-"""The steps of a rollout, done. Each may be repeated: the second time changes nothing."""
+"""Run the steps of a rollout. Each is idempotent: a second run changes nothing."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 from larder.errors import Conflict, LarderError, MissingObject, NotFound, ReleaseError, StoreError, Unanswered
-from larder.release import manifest
-from larder.release.keys import MANIFEST, REJECTED, file_key, pointer_key
+from larder.registry import Registry
+from larder.release import manifest as manifests
+from larder.release.keys import MANIFEST
 from larder.release.manifest import Manifest
-from larder.release.pointer import Pointer, dump_pointer, parse_pointer
+from larder.release.pointer import Pointer
 from larder.rollout.plan import (
     ClearRejection,
     KeepPointer,
@@ -26,10 +25,10 @@ from larder.rollout.plan import (
     plan,
     skip_reason,
 )
-from larder.rollout.verify import read_manifest, verify
+from larder.rollout.verify import verify
 from larder.store import Store
 
-_ATTEMPTS: Final = 50  # a lost swap means that another writer won one, so this many at once is more than there are
+_ATTEMPTS: Final = 50  # each lost swap means that another writer won one; there are never so many
 
 Check = Callable[[Manifest], None]
 
@@ -38,8 +37,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a rollout ended: ``promoted``; ``rejected``, and why; or ``kept`` as it was, and why. ``live`` is the pointer
-    afterwards (None: nothing is live).
+    """The result of a rollout.
+
+    Attributes:
+        model: The model's name.
+        release: The release's name.
+        state: ``promoted``; ``rejected``; or ``kept``, if the pointer stays as it was.
+        reason: Why the release is not live; None if it was promoted.
+        pointer: The pointer after the rollout, or None if no release is live.
     """
 
     model: str
@@ -50,103 +55,87 @@ class Outcome:
 
 
 def upload(folder: Path, store: Store) -> Manifest:
-    """Puts the release in ``folder`` into the store, its manifest last.
+    """Upload the release in ``folder`` to the store, its manifest last.
 
-    Where the release is there already, only what is missing of it is sent. Raises InvalidManifest or ReleaseError where
-    the folder is not whole, Conflict where the store has another release under this name.
+    If the release is in the store already, only missing files are sent. Raises InvalidManifest or ReleaseError if the
+    folder is incomplete, and Conflict if the store has another release of this name.
     """
+    registry = Registry(store)
     document = _read(folder / MANIFEST)
-    found = manifest.parse(document)
-    key = file_key(found.model, found.release, MANIFEST)
+    manifest = manifests.parse(document)
+    key = registry.file_key(manifest.model, manifest.release, MANIFEST)
     present = _get(store, key)
     if present not in (None, document):
-        raise Conflict(f"The store has another release {found.model}/{found.release}: train again for a new name.")
-    for name, entry in sorted(found.files.items()):
+        raise Conflict(
+            f"The store has another release {manifest.model}/{manifest.release}: train again for a new name."
+        )
+    for name, entry in sorted(manifest.files.items()):
         _check_local(folder / name, entry.bytes)
-    for name, entry in sorted(found.files.items()):
-        file = file_key(found.model, found.release, name)
+    for name, entry in sorted(manifest.files.items()):
+        file = registry.file_key(manifest.model, manifest.release, name)
         if present is None or _size(store, file) != entry.bytes:
             store.upload(file, folder / name)
     if present is None:
         try:
             store.put(key, document, create=True)
-        except Conflict:  # somebody uploads the same release at this moment
+        except Conflict:  # another process uploads the same release now
             if store.get(key).data != document:
                 raise
-    return found
+    return manifest
 
 
-def promote(store: Store, found: Manifest, *, event: bool = False) -> Pointer:
-    """Points the model at this release, whoever else moves the pointer meanwhile, and returns the pointer then.
+def promote(store: Store, manifest: Manifest, *, event: bool = False) -> Pointer:
+    """Point the model at this release by compare-and-swap, and return the pointer.
 
-    The release that was stable becomes ``previous``; a canary ends. Nothing is written where it is stable already, or
-    where an ``event`` asks and the pointer has moved on since ``plan`` looked at it: ``skip_reason`` decides again.
+    The stable release becomes ``previous``; a canary ends. Nothing is written if the release is stable already, or if
+    ``skip_reason`` says so for a pointer that changed since ``plan`` read it (only for an ``event``).
     """
-    key = pointer_key(found.model)
+    registry = Registry(store)
     for _ in range(_ATTEMPTS):
-        pointer, etag = Pointer(found.release), None
-        with suppress(MissingObject):
-            blob = store.get(key)
-            old, etag = parse_pointer(blob.data), blob.etag
-            if skip_reason(RolloutState(found.release, old, event=event)) is not None:
+        current = registry.pointer(manifest.model)
+        pointer = Pointer(manifest.release)
+        if current is not None:
+            old = current.pointer
+            if skip_reason(RolloutState(manifest.release, old, event=event)) is not None:
                 return old
-            pointer = Pointer(found.release, previous=old.stable, revision=old.revision + 1)
-        try:
-            store.put(key, dump_pointer(pointer), etag=etag, create=etag is None)
-        except Conflict:
-            continue
-        return pointer
-    raise Conflict(f"The pointer of {found.model} changes all the time: let one rollout of it end, then try again.")
-
-
-def reject(store: Store, model: str, release: str, reason: str) -> None:
-    """Writes ``reason`` and the time beside the manifest; nothing where that reason stands there already."""
-    if rejection(store, model, release) != reason:
-        document = {"reason": reason, "rejected": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
-        store.put(
-            file_key(model, release, REJECTED), (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-        )
-
-
-def rejection(store: Store, model: str, release: str) -> str | None:
-    """Why a rollout refused this release; None where none did."""
-    document = _get(store, file_key(model, release, REJECTED))
-    if document is None:
-        return None
-    try:
-        return str(json.loads(document)["reason"])
-    except (ValueError, KeyError, TypeError):
-        return "no reason that can be read was left."
+            pointer = Pointer(manifest.release, previous=old.stable, revision=old.revision + 1)
+        with suppress(Conflict):
+            registry.write_pointer(manifest.model, pointer, replaces=current)
+            return pointer
+    raise Conflict(
+        f"The pointer of {manifest.model} keeps changing: wait until its other rollouts finish, then try again."
+    )
 
 
 def roll_out(store: Store, model: str, release: str, probe: Check | None = None, *, event: bool = False) -> Outcome:
-    """Verifies, probes and promotes an uploaded release, or rejects it and leaves the pointer alone.
+    """Verify, probe and promote an uploaded release, or reject it and leave the pointer as it is.
 
     Args:
-        store: where the release was uploaded.
-        model: the model's name.
-        release: the release's name.
-        probe: puts the release's golden requests to what will serve it. Whatever it raises is a refusal, but for a
-            StoreError and Unanswered.
-        event: the store's notice of an upload asks, and not a person: see ``RolloutState``.
+        store: Where the release was uploaded.
+        model: The model's name.
+        release: The release's name.
+        probe: Sends the golden requests to the function that will serve the release. Any exception rejects the release,
+            except StoreError and Unanswered.
+        event: Whether an upload event started the rollout, not a person; see ``RolloutState``.
 
     Raises:
-        InvalidRequest: a name cannot be one.
-        NotFound: there is no such release.
-        StoreError: the store failed and nothing is decided: try again.
-        Unanswered: what would serve it could not be asked, likewise.
+        InvalidRequest: a name is invalid.
+        NotFound: the release does not exist.
+        StoreError: the store failed; try again.
+        Unanswered: the serving function could not be called; try again.
     """
-    if _size(store, file_key(model, release, MANIFEST)) is None:
+    registry = Registry(store)
+    if not registry.has_release(model, release):
         raise NotFound(f"Model {model!r} has no release {release!r} with a manifest: upload it first.")
-    pointer = _get(store, pointer_key(model))
+    version = registry.pointer(model)
     state = RolloutState(
         release=release,
-        pointer=parse_pointer(pointer) if pointer is not None else None,
-        rejected=rejection(store, model, release),
+        pointer=None if version is None else version.pointer,
+        rejected=registry.rejection(model, release),
         event=event,
         probe=probe is not None,
     )
-    rollout = _Rollout(store, model, state, probe)
+    rollout = _Rollout(registry, model, state, probe)
     try:
         return rollout.take(plan(state))
     except _Refused as refused:
@@ -154,19 +143,20 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
 
 
 class _Refused(Exception):
-    """A step found the release unfit; the text is the reason."""
+    """A step failed; the text is the reason."""
 
 
 class _Rollout:
-    def __init__(self, store: Store, model: str, state: RolloutState, probe: Check | None) -> None:
-        self._store = store
+    def __init__(self, registry: Registry, model: str, state: RolloutState, probe: Check | None) -> None:
+        self._registry = registry
+        self._store = registry.store
         self._model = model
         self._state = state
         self._probe = probe
-        self._found: Manifest | None = None
+        self._manifest: Manifest | None = None
 
     def take(self, steps: tuple[Step, ...]) -> Outcome:
-        """Does one step after the other; the last says how the rollout ended."""
+        """Run the steps in order; the last one gives the outcome."""
         *checks, last = steps
         for step in checks:
             with _refusing():
@@ -177,25 +167,25 @@ class _Rollout:
         model, release = self._model, self._state.release
         match step:
             case Verify():
-                self._found = verify(self._store, model, release)
-                _check_kind(self._store, self._found, self._state.pointer)
-            case Probe() if self._probe is not None and self._found is not None:
-                self._probe(self._found)
+                self._manifest = verify(self._store, model, release)
+                _check_kind(self._registry, self._manifest, self._state.pointer)
+            case Probe() if self._probe is not None and self._manifest is not None:
+                self._probe(self._manifest)
             case ClearRejection():
-                self._store.delete(file_key(model, release, REJECTED))
+                self._registry.clear_rejection(model, release)
             case _:
                 raise TypeError(step)
 
     def _end(self, step: Step) -> Outcome:
         model, release, pointer = self._model, self._state.release, self._state.pointer
         match step:
-            case Promote() if self._found is not None:
-                after = promote(self._store, self._found, event=self._state.event)
+            case Promote() if self._manifest is not None:
+                after = promote(self._store, self._manifest, event=self._state.event)
                 if after.stable == release:
                     return Outcome(model, release, "promoted", None, after)
                 return Outcome(model, release, "kept", skip_reason(replace(self._state, pointer=after)), after)
             case Reject(reason):
-                reject(self._store, model, release, reason)
+                self._registry.reject(model, release, reason)
                 return Outcome(model, release, "rejected", reason, pointer)
             case KeepPointer(reason):
                 return Outcome(model, release, "kept", reason, pointer)
@@ -212,21 +202,25 @@ def _refusing() -> Iterator[None]:
     except LarderError as error:
         raise _Refused(str(error)) from error
     except Exception as error:
-        # A hostile file may trip anything, and what trips over it must not serve it. The reason is public, so the
-        # details stay in the log.
+        # A hostile file can break any check, and must not be served then. The reason is public, so the details stay in
+        # the log.
         _log.exception("a check of a release failed")
-        raise _Refused(f"A check failed ({type(error).__name__}): see the log, then train and publish anew.") from error
+        raise _Refused(
+            f"A check failed ({type(error).__name__}): see the log, then train and publish a new release."
+        ) from error
 
 
-def _check_kind(store: Store, found: Manifest, pointer: Pointer | None) -> None:
+def _check_kind(registry: Registry, manifest: Manifest, pointer: Pointer | None) -> None:
     if pointer is None:
         return
     try:
-        kind = read_manifest(store, found.model, pointer.stable).kind
+        kind = registry.manifest(manifest.model, pointer.stable).kind
     except (ReleaseError, MissingObject):
-        return  # what is live cannot be read: whatever comes is better
-    if kind != found.kind:
-        raise ReleaseError(f"Model {found.model} is a {kind} and this release is a {found.kind}: give it another name.")
+        return  # the live release cannot be read, so it does not restrict the new one
+    if kind != manifest.kind:
+        raise ReleaseError(
+            f"Model {manifest.model} is a {kind} and this release is a {manifest.kind}: give it another name."
+        )
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,161 @@
+"""Models, releases, pointers and rejections in a store: the one module that knows under which key each of them is."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from larder.errors import InvalidManifest, InvalidRequest, MissingObject
+from larder.release import manifest as manifests
+from larder.release.keys import (
+    MANIFEST,
+    REJECTED,
+    check_release,
+    file_key,
+    models_prefix,
+    pointer_key,
+    releases_prefix,
+)
+from larder.release.manifest import MAX_BYTES, Manifest
+from larder.release.pointer import Pointer, dump_pointer, parse_pointer
+from larder.store import Store
+
+_NO_REASON: Final = "The rollout left no readable reason; publish the release again to see it."
+
+
+@dataclass(frozen=True, slots=True)
+class PointerVersion:
+    """A pointer as it was read.
+
+    Attributes:
+        pointer: The pointer.
+        etag: The ETag of its object, for a compare-and-swap or a conditional read.
+    """
+
+    pointer: Pointer
+    etag: str
+
+
+class Registry:
+    """The models of one store. Thread-safe; nothing is cached.
+
+    An invalid name raises InvalidRequest, a failure of the store StoreError.
+
+    Attributes:
+        store: The store that holds the models.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store: Final = store
+
+    def models(self) -> list[str]:
+        """The names of all folders of models, sorted; StoreError if this role must not list."""
+        return self.store.folders(models_prefix())
+
+    def has_files(self, model: str) -> bool:
+        """Whether anything is stored for ``model``."""
+        return bool(self.store.folders(f"{models_prefix()}{model}"))
+
+    def releases(self, model: str) -> dict[str, bool]:
+        """Each complete release (one that has a manifest), and whether it is rejected; reads one listing."""
+        prefix = releases_prefix(model)
+        paths = {tuple(entry.key.removeprefix(prefix).split("/")) for entry in self.store.list(prefix)}
+        return {
+            path[0]: (path[0], REJECTED) in paths for path in paths if path[1:] == (MANIFEST,) and _is_release(path[0])
+        }
+
+    def pointer(self, model: str) -> PointerVersion | None:
+        """The pointer of ``model``, or None if no release is live. Raises InvalidManifest if it cannot be read."""
+        try:
+            blob = self.store.get(pointer_key(model))
+        except MissingObject:
+            return None
+        return PointerVersion(parse_pointer(blob.data), blob.etag)
+
+    def pointer_if_changed(self, model: str, etag: str) -> PointerVersion | None:
+        """The pointer, or None if its ETag is still ``etag``.
+
+        Raises MissingObject if no release is live, and InvalidManifest if the pointer cannot be read.
+        """
+        key = pointer_key(model)
+        blob = self.store.get_if_changed(key, etag) if etag else self.store.get(key)
+        return None if blob is None else PointerVersion(parse_pointer(blob.data), blob.etag)
+
+    def write_pointer(self, model: str, pointer: Pointer, *, replaces: PointerVersion | None) -> None:
+        """Write the pointer by compare-and-swap; ``replaces`` is what was read (None: there was no pointer).
+
+        Raises Conflict if the pointer changed since then.
+        """
+        etag = None if replaces is None else replaces.etag
+        self.store.put(pointer_key(model), dump_pointer(pointer), etag=etag, create=etag is None)
+
+    def has_release(self, model: str, release: str) -> bool:
+        """Whether the release is complete: its manifest is written last."""
+        return self._exists(file_key(model, release, MANIFEST))
+
+    def manifest(self, model: str, release: str) -> Manifest:
+        """The manifest of a release.
+
+        Raises MissingObject if there is none, and InvalidManifest if it breaks the format or names another release.
+        """
+        manifest = manifests.parse(self.store.get(file_key(model, release, MANIFEST)).data)
+        expected = {"model": model, "release": release}
+        problems = [
+            f"{name}: is {getattr(manifest, name)!r}, but the folder is {value!r}; upload it to its own folder"
+            for name, value in expected.items()
+            if getattr(manifest, name) != value
+        ]
+        if problems:
+            raise InvalidManifest("This manifest belongs to another folder.", problems)
+        return manifest
+
+    def uploaded_manifest(self, model: str, release: str) -> Manifest:
+        """As ``manifest``, for a release that nobody has verified: checks the size before it reads the bytes."""
+        size = self.store.size(file_key(model, release, MANIFEST))
+        if size > MAX_BYTES:
+            raise InvalidManifest("This manifest cannot be read.", [f"it has {size} bytes; the limit is {MAX_BYTES}"])
+        return self.manifest(model, release)
+
+    def file_key(self, model: str, release: str, file: str) -> str:
+        """The key of one file of a release in ``store``."""
+        return file_key(model, release, file)
+
+    def is_rejected(self, model: str, release: str) -> bool:
+        """Whether a rollout rejected the release."""
+        return self._exists(file_key(model, release, REJECTED))
+
+    def rejection(self, model: str, release: str) -> str | None:
+        """Why a rollout rejected the release, or None if none did."""
+        try:
+            return str(json.loads(self.store.get(file_key(model, release, REJECTED)).data)["reason"])
+        except MissingObject:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return _NO_REASON
+
+    def reject(self, model: str, release: str, reason: str) -> None:
+        """Write ``reason`` and the time next to the manifest; does nothing if the same reason is there already."""
+        if self.rejection(model, release) == reason:
+            return
+        document = {"reason": reason, "rejected": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        self.store.put(file_key(model, release, REJECTED), text.encode())
+
+    def clear_rejection(self, model: str, release: str) -> None:
+        """Remove the rejection; a release without one stays as it is."""
+        self.store.delete(file_key(model, release, REJECTED))
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self.store.size(key)
+        except MissingObject:
+            return False
+        return True
+
+
+def _is_release(name: str) -> bool:
+    try:
+        check_release(name)
+    except InvalidRequest:
+        return False
+    return True
