@@ -23,8 +23,8 @@ from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.features import backbone, hog
-from larder_training.classifier.heads.config import Fitted, Lesson, Recipe, fit_recipe
-from larder_training.classifier.heads.scaler import Standard
+from larder_training.classifier.heads.config import FittedHead, HeadConfig, LabelledFeatures, fit_config
+from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.numerics.parallel import in_order
 
@@ -51,21 +51,21 @@ class Try:
 
     columns: int | None
     mirrored: bool
-    recipe: Recipe
+    config: HeadConfig
 
     def __str__(self) -> str:
         features = "all columns" if self.columns is None else f"first {self.columns}"
-        return f"{features}{', mirror images too' if self.mirrored else ''} | {self.recipe}"
+        return f"{features}{', mirror images too' if self.mirrored else ''} | {self.config}"
 
 
 def tries(*, built_in: bool, flips: bool) -> list[Try]:
     """All that is tried; ``flips`` where features of the mirror images exist."""
-    wide = Recipe(l2=0.01, units=512, optimiser="adam", rate=0.001, dropout=0.5)
+    wide = HeadConfig(l2=0.01, units=512, optimiser="adam", rate=0.001, dropout=0.5)
     last = None if built_in else FEATURES
-    made = [Try(last, False, Recipe(l2=0.1)), Try(last, False, wide)]
+    made = [Try(last, False, HeadConfig(l2=0.1)), Try(last, False, wide)]
     if not built_in:
         wider = replace(wide, units=1024)
-        made += [Try(None, False, Recipe(l2=0.1)), Try(None, False, wide), Try(None, False, wider)]
+        made += [Try(None, False, HeadConfig(l2=0.1)), Try(None, False, wide), Try(None, False, wider)]
     return [*made, Try(None, True, wide)] if flips else made
 
 
@@ -141,26 +141,26 @@ def read(arguments: argparse.Namespace, part: str, *, flips: bool) -> Rows:
     return Rows(features, labels, joined(mirrored=True)[0] if flips else None)
 
 
-def learn(rows: Rows, tried: Try, taken: slice, stop: Rows | None, epochs: int) -> tuple[Fitted, Standard, int]:
+def learn(rows: Rows, tried: Try, taken: slice, stop: Rows | None, epochs: int) -> tuple[FittedHead, Scaler, int]:
     """Fits one head; with ``stop``, a hidden layer stops early by those rows."""
     features, labels = rows.features[taken, : tried.columns], rows.labels[taken]
     if tried.mirrored and rows.mirrored is not None:
         features = np.concatenate([features, rows.mirrored[taken, : tried.columns]])
         labels = np.concatenate([labels, labels])
-    standard = Standard.of(features)
+    standard = Scaler.of(features)
     watched = np.zeros(len(labels), np.bool_)
-    if stop is not None and tried.recipe.units:
+    if stop is not None and tried.config.units:
         features = np.concatenate([features, stop.features[:, : tried.columns]])
         labels = np.concatenate([labels, stop.labels])
         watched = np.concatenate([watched, np.ones(len(stop.labels), np.bool_)])
-    lesson = Lesson(standard.apply(features), labels, 10)
-    fitted, ran = fit_recipe(
-        tried.recipe, lesson, parent=None, seed=0, stop=watched if watched.any() else None, epochs=epochs, rough=True
+    lesson = LabelledFeatures(standard.apply(features), labels, 10)
+    fitted, ran = fit_config(
+        tried.config, lesson, parent=None, seed=0, stop=watched if watched.any() else None, epochs=epochs, rough=True
     )
     return fitted, standard, ran
 
 
-def accuracy(fitted: Fitted, standard: Standard, rows: Rows, columns: int | None) -> float:
+def accuracy(fitted: FittedHead, standard: Scaler, rows: Rows, columns: int | None) -> float:
     """The share of images labelled right."""
     logits = fitted.logits(standard.apply(rows.features[:, :columns]))
     return float((logits.argmax(axis=1) == rows.labels).mean())

@@ -36,9 +36,9 @@ class Watched(Progress):
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 - as the base class has it
         """One step."""
-        self.watch.begin(title)
+        self.watch.initial_mlp(title)
         yield lambda _units: None
-        self.watch.begin(f"after: {title}")
+        self.watch.initial_mlp(f"after: {title}")
 
 
 class Watch(Thread):
@@ -47,9 +47,9 @@ class Watch(Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peaks: dict[str, tuple[float, float, float]] = {}
-        self.begin("before")
+        self.initial_mlp("before")
 
-    def begin(self, title: str) -> None:
+    def initial_mlp(self, title: str) -> None:
         """What is seen from now on is this step's."""
         self._title = title
 

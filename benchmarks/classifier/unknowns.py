@@ -35,7 +35,7 @@ from larder_training.classifier.features.intermediate_layers import with_middle
 from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import Looks
+from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection.training_set import groups_of
 from larder_training.classifier.train import train
 from larder_training.reporting.progress import Progress
@@ -54,7 +54,7 @@ class Rows:
     features: Floats
     labels: NDArray[np.str_]
     groups: NDArray[np.int64]
-    looks: Looks
+    layer_widths: LayerWidths
 
 
 def embedded(photos: Path, model: Path, cache: Path) -> Rows:
@@ -72,19 +72,21 @@ def embedded(photos: Path, model: Path, cache: Path) -> Rows:
         progress=QUIET,
     )
     labels = np.array([photo.photo.label for photo in checked])
-    looks = Looks(features.dimensions, found.shape[1] - features.dimensions)
-    return Rows(found, labels, groups_of(checked), looks)
+    layer_widths = LayerWidths(features.dimensions, found.shape[1] - features.dimensions)
+    return Rows(found, labels, groups_of(checked), layer_widths)
 
 
 def every_choice(photos10: Path, model: Path, cache: Path) -> None:
     """Prints AUROC over all choices of three classes."""
     taught, asked = (embedded(photos10 / part, model, cache) for part in ("train", "test"))
 
-    def one(strangers: tuple[str, ...]) -> float:
-        known = ~np.isin(taught.labels, strangers)
+    def one(held_out_classes: tuple[str, ...]) -> float:
+        known = ~np.isin(taught.labels, held_out_classes)
         _, numbers = np.unique(taught.labels[known], return_inverse=True)
-        made, _ = detector.learn(taught.features[known], numbers.astype(np.int64), taught.groups[known], taught.looks)
-        scores, strange = made.score(asked.features), np.isin(asked.labels, strangers)
+        made, _ = detector.learn(
+            taught.features[known], numbers.astype(np.int64), taught.groups[known], taught.layer_widths
+        )
+        scores, strange = made.score(asked.features), np.isin(asked.labels, held_out_classes)
         return separation(scores[~strange], scores[strange])
 
     choices = list(combinations(sorted(set(taught.labels.tolist())), 3))
@@ -110,19 +112,19 @@ def novelty_of(folder: Path, photos: Path) -> tuple[Floats, NDArray[np.str_], fl
     return answers.novelty, np.array([photo.photo.label for photo in checked]), serving.novelty_threshold
 
 
-def seven(photos10: Path, strangers: Sequence[str], model: Path, cache: Path) -> None:
+def seven(photos10: Path, held_out_classes: Sequence[str], model: Path, cache: Path) -> None:
     """Prints the AUROC of a whole release of seven classes, in int8."""
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "photos"
         for label in sorted((photos10 / "train").iterdir()):
-            if label.is_dir() and label.name not in strangers:
+            if label.is_dir() and label.name not in held_out_classes:
                 (data / label.name).mkdir(parents=True)
                 for file in label.iterdir():
                     (data / label.name / file.name).symlink_to(file.resolve())
         found, labels, threshold = novelty_of(release(data, model, Path(scratch) / "out", cache), photos10 / "test")
-    strange = np.isin(labels, strangers)
+    strange = np.isin(labels, held_out_classes)
     print(
-        f"release without {', '.join(strangers)}: AUROC {separation(found[~strange], found[strange]):.4f}, "
+        f"release without {', '.join(held_out_classes)}: AUROC {separation(found[~strange], found[strange]):.4f}, "
         f"called unknown: {(found[strange] > threshold).mean():.1%} of these, "
         f"{(found[~strange] > threshold).mean():.1%} of the others",
         flush=True,

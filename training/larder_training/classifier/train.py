@@ -16,17 +16,17 @@ from larder_training.classifier.evaluation.ood_holdout import estimate, unknown_
 from larder_training.classifier.features import backbone, download, hog
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.fitting.export import MODEL, export
-from larder_training.classifier.fitting.final_fit import Settled
+from larder_training.classifier.fitting.final_fit import FinalFitInputs
 from larder_training.classifier.fitting.warm_start import ParentRelease, open_parent
 from larder_training.classifier.heads.head import Head, fit
 from larder_training.classifier.heads.trials import TRIALS
 from larder_training.classifier.onnx.graph import optimise, structure
 from larder_training.classifier.reports import manifest_sections
 from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.layer_search import choose as choose_reading
+from larder_training.classifier.selection.layer_search import choose as choose_layers
 from larder_training.classifier.selection.learning_curve import learning_curve
 from larder_training.classifier.selection.side_ablation import choose
-from larder_training.classifier.selection.training_set import Material, gather
+from larder_training.classifier.selection.training_set import TrainingSet, gather
 from larder_training.release.writer import write_release
 from larder_training.reporting.progress import Progress
 
@@ -50,18 +50,18 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     parent = open_parent(options) if options.parent is not None else None
     parts = parent.ordered(parts) if parent else parts
     features = parent.features if parent and options.backbone is None else choose_features(options, progress)
-    reading = choose_reading(options, features, parts, progress)
+    reading = choose_layers(options, features, parts, progress)
     features = reading.features
     audited = audit(checked, features, cache=options.feature_cache(), seed=options.seed, progress=progress)
     progress.say(audited.describe())
     material = gather(options, features, parts, progress)
     columns = read_columns(checked.photos, parts.parts["train"], options.side, progress)
     choice = choose(options, features, parts, material, columns, partial(_fit, options, parent, progress), progress)
-    exported = export(Settled(options, features, parts, choice, parent, progress))
+    exported = export(FinalFitInputs(options, features, parts, choice, parent, progress))
     search = choice.head.search
     curve = learning_curve(choice.material, search.chosen, seed=options.seed, progress=progress)
-    strangers = estimate(material, parts.labels, rate=options.false_alarms, seed=options.seed)
-    evaluation = manifest_sections.evaluation(options, parts, exported, choice, strangers)
+    held_out_classes = estimate(material, parts.labels, rate=options.false_alarms, seed=options.seed)
+    evaluation = manifest_sections.evaluation(options, parts, exported, choice, held_out_classes)
     if parent:
         evaluation["parent"] = parent.compare(parts, exported.answers["test"].probabilities, progress)
     release = write_release(
@@ -82,7 +82,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
                 exported,
                 audited,
                 curve,
-                unknown_section(options, exported, strangers),
+                unknown_section(options, exported, held_out_classes),
             ),
         },
         evaluation=evaluation,
@@ -103,7 +103,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     return release
 
 
-def _fit(options: ClassifierOptions, parent: ParentRelease | None, progress: Progress, material: Material) -> Head:
+def _fit(options: ClassifierOptions, parent: ParentRelease | None, progress: Progress, material: TrainingSet) -> Head:
     classes, dimensions = int(material.labels.max()) + 1, material.features.shape[1]
     return fit(
         material.features,
@@ -114,8 +114,8 @@ def _fit(options: ClassifierOptions, parent: ParentRelease | None, progress: Pro
         progress=progress,
         limits=options.search,
         emphasis=material.emphasis,
-        looks=material.looks,
-        parent=parent.inherited(classes, dimensions) if parent else None,
+        layer_widths=material.layer_widths,
+        parent=parent.parent_head(classes, dimensions) if parent else None,
         seed=options.seed,
     )
 

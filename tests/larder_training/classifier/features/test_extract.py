@@ -18,7 +18,7 @@ from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import embed, plain
 from larder_training.classifier.features.views import View, Views
 from larder_training.classifier.onnx.graph import session, to_bytes
-from larder_training.classifier.selection.augmentation_search import Choice
+from larder_training.classifier.selection.augmentation_search import AugmentationChoice
 from larder_training.numerics import memmap as rows_module
 from larder_training.numerics.memmap import let_go, pieces, room
 from larder_training.reporting.progress import Progress
@@ -47,7 +47,7 @@ def ran(graph: bytes, views: Views, cache: FeatureCache | None = None) -> Floats
 
 
 def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Checked]) -> None:
-    views = Views(checked, IMAGE, Choice("medium", 2, flip=True).views())
+    views = Views(checked, IMAGE, AugmentationChoice("medium", 2, flip=True).views())
     found = ran(graph, views)
     assert found.shape == (80, 24)
     running = session(graph, optimise=True)
@@ -59,7 +59,7 @@ def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Check
 def test_an_extraction_that_was_stopped_goes_on(
     graph: bytes, checked: list[Checked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    views, cache = Views(checked, IMAGE, Choice("weak", 1, flip=False).views()), FeatureCache(tmp_path)
+    views, cache = Views(checked, IMAGE, AugmentationChoice("weak", 1, flip=False).views()), FeatureCache(tmp_path)
     loaded: list[int] = []
     load = Views.load
 
@@ -87,7 +87,7 @@ def test_views_share_the_cache_between_sets_of_them(
     graph: bytes, checked: list[Checked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = FeatureCache(tmp_path)
-    ran(graph, Views(checked, IMAGE, Choice("strong", 2, flip=True).views()), cache)
+    ran(graph, Views(checked, IMAGE, AugmentationChoice("strong", 2, flip=True).views()), cache)
     monkeypatch.setattr(Views, "load", None)  # everything is there already
     ran(graph, plain(checked, IMAGE), cache)
     ran(graph, Views(checked, IMAGE, (View("strong", 0), View(mirrored=True))), cache)
@@ -130,7 +130,7 @@ def test_grey_photos_have_the_features_of_their_rgb_twins(graph: bytes, tmp_path
         Checked(Photo(tmp_path / name, name, "a"), sha256((tmp_path / name).read_bytes()).hexdigest(), number)
         for number, name in enumerate(modes)
     ]
-    found = ran(graph, Views(checked, IMAGE, Choice("strong", 2, flip=True).views())).reshape(3, 4, -1)
+    found = ran(graph, Views(checked, IMAGE, AugmentationChoice("strong", 2, flip=True).views())).reshape(3, 4, -1)
     np.testing.assert_array_equal(found[0, :2], found[1, :2])
     np.testing.assert_allclose(found[0, :2], found[2, :2], atol=0.05)
 

@@ -14,9 +14,9 @@ from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.fitting import final_fit
 from larder_training.classifier.heads import mlp, search
 from larder_training.classifier.heads.head import Head, fit
-from larder_training.classifier.heads.mlp import Rows, Schooling, school
-from larder_training.classifier.heads.scaler import Standard, Streamed, standardised
-from larder_training.classifier.heads.softmax_regression import fit_linear, nothing
+from larder_training.classifier.heads.mlp import MLPConfig, Rows, fit_mlp
+from larder_training.classifier.heads.scaler import Scaler, StreamedFeatures, standardised
+from larder_training.classifier.heads.softmax_regression import fit_softmax_regression, zero_head
 from larder_training.classifier.train import train
 from larder_training.numerics import memmap
 from larder_training.numerics.memmap import gathered, let_go, room
@@ -68,9 +68,9 @@ def test_gathered_rows_are_those_rows() -> None:
 @pytest.mark.usefixtures("small_memory")
 def test_rows_are_standardised_as_they_are_read() -> None:
     features, _ = clouds(500)
-    standard = Standard.of(features)
+    standard = Scaler.of(features)
     whole, streamed = standard.apply(features), standardised(features, standard)
-    assert isinstance(streamed, Streamed)
+    assert isinstance(streamed, StreamedFeatures)
     np.testing.assert_array_equal(streamed[:], whole)
     np.testing.assert_array_equal(streamed[100:130], whole[100:130])
     numbers = np.random.default_rng(0).permutation(500)[:200]
@@ -81,11 +81,11 @@ def test_rows_are_standardised_as_they_are_read() -> None:
 @pytest.mark.parametrize(("l2", "l1"), [(0.1, 0.0), (0.0, 0.01), (0.01, 0.003)])
 def test_a_streamed_linear_fit_is_the_fit_in_memory(l2: float, l1: float) -> None:
     features, labels = clouds(700)
-    standard = Standard.of(features)
+    standard = Scaler.of(features)
     weights = np.where(labels == 0, 2, 0.5).astype(np.float32)
-    streamed = Streamed(features, standard)
+    streamed = StreamedFeatures(features, standard)
     found, again, whole = (
-        fit_linear(taken, labels, weights / weights.mean(), l2=l2, l1=l1, centre=nothing(12, 3))
+        fit_softmax_regression(taken, labels, weights / weights.mean(), l2=l2, l1=l1, centre=zero_head(12, 3))
         for taken in (streamed, streamed, standard.apply(features))
     )
     rows_in_memory = standard.apply(features)
@@ -100,7 +100,7 @@ def test_every_row_is_in_one_batch_and_neighbours_are_apart(monkeypatch: pytest.
     monkeypatch.setattr(mlp, "POOL", 4 * mlp.BATCH)
     count = 1003
     features, labels = np.arange(count, dtype=np.float32)[:, None], np.arange(count) * 3 // count
-    streamed = Streamed(features, Standard(np.zeros(1, np.float32), np.ones(1, np.float32)))
+    streamed = StreamedFeatures(features, Scaler(np.zeros(1, np.float32), np.ones(1, np.float32)))
     given = Rows(streamed, labels, np.ones(count, np.float32))
     batches = list(mlp._batches(given, np.random.default_rng(0)))
     seen = [batch.features[:].ravel().astype(np.int64) for batch in batches]
@@ -113,12 +113,12 @@ def test_every_row_is_in_one_batch_and_neighbours_are_apart(monkeypatch: pytest.
 @pytest.mark.usefixtures("small_memory")
 def test_a_hidden_layer_learns_as_well_from_streamed_rows() -> None:
     features, labels = clouds(2000)
-    standard = Standard.of(features)
-    schooling = Schooling(32, "adam", 0.003, 0.1, 0.0, 0)
+    standard = Scaler.of(features)
+    config = MLPConfig(32, "adam", 0.003, 0.1, 0.0, 0)
     ones, plain = np.ones(len(labels), np.float32), standard.apply(features)
     right = []
-    for lessons in (plain, Streamed(features, standard)):
-        network, _ = school(Rows(lessons, labels, ones), 3, schooling, epochs=10, parent=None)
+    for lessons in (plain, StreamedFeatures(features, standard)):
+        network, _ = fit_mlp(Rows(lessons, labels, ones), 3, config, epochs=10, parent=None)
         right.append((network.logits(plain).argmax(axis=1) == labels).mean())
     assert right[1] == pytest.approx(right[0], abs=0.01)
 
@@ -135,7 +135,7 @@ def test_a_training_beyond_memory_gives_the_head_of_one_in_memory(monkeypatch: p
     monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
     monkeypatch.setattr(memmap, "PIECE", 64)
     streamed = head()
-    assert [trial.recipe for trial in streamed.search.trials] == [trial.recipe for trial in whole.search.trials]
+    assert [trial.config for trial in streamed.search.trials] == [trial.config for trial in whole.search.trials]
     np.testing.assert_allclose(
         softmax(streamed.logits(features), axis=1), softmax(whole.logits(features), axis=1), atol=2e-3
     )

@@ -14,8 +14,8 @@ from larder_training.classifier.config.options import Limits
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.evaluation.evaluate import evaluate
 from larder_training.classifier.fitting.warm_start import ParentRelease, find_release, open_parent
-from larder_training.classifier.heads.mlp import Network
-from larder_training.classifier.heads.softmax_regression import Linear
+from larder_training.classifier.heads.mlp import MLP
+from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.train import train
 
@@ -48,15 +48,15 @@ def test_a_head_with_a_hidden_layer_is_taken_apart_too(
     options: ClassifierOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from larder_training.classifier.heads import search
-    from larder_training.classifier.heads.config import Recipe
+    from larder_training.classifier.heads.config import HeadConfig
 
-    recipe = Recipe(l2=0.01, units=8, optimiser="adam", rate=0.01, dropout=0.2)
-    monkeypatch.setattr(search, "plan", lambda *_given, **_named: iter([recipe]))
+    config = HeadConfig(l2=0.01, units=8, optimiser="adam", rate=0.01, dropout=0.2)
+    monkeypatch.setattr(search, "plan", lambda *_given, **_named: iter([config]))
     release = train(replace(options, out=tmp_path))
     assert manifest(release)["training"]["head"]["recipe"]["units"] == 8
     parent = opened(release)
-    assert isinstance(parent.head, Network)
-    assert parent.recipe == recipe
+    assert isinstance(parent.head, MLP)
+    assert parent.config == config
     assert_parts_give_its_answers(parent)
 
 
@@ -84,13 +84,13 @@ def test_labels_keep_their_order_and_new_ones_are_appended(int8_release: Path) -
     parent = replace(opened(int8_release))
     parts = Split(("apples", "checks", "rings", "stripes"), {"train": (), "validation": (), "test": ()}, (), False)
     assert parent.ordered(parts).labels == ("checks", "rings", "stripes", "apples")
-    assert isinstance(parent.head, Linear)
-    inherited = parent.inherited(4, 24)
-    assert inherited is not None
-    assert inherited.head.weights.shape == (24, 4)
-    np.testing.assert_array_equal(inherited.head.weights[:, :3], parent.head.weights)
-    assert not inherited.head.weights[:, 3].any()
-    assert parent.inherited(4, 1956) is None  # other features: the head says nothing of them
+    assert isinstance(parent.head, SoftmaxRegression)
+    parent_head = parent.parent_head(4, 24)
+    assert parent_head is not None
+    assert parent_head.head.weights.shape == (24, 4)
+    np.testing.assert_array_equal(parent_head.head.weights[:, :3], parent.head.weights)
+    assert not parent_head.head.weights[:, 3].any()
+    assert parent.parent_head(4, 1956) is None  # other features: the head says nothing of them
 
 
 def test_a_label_of_the_parent_without_photos_is_refused(int8_release: Path) -> None:

@@ -43,8 +43,8 @@ def fit(
 
 
 def strength(made: Head) -> float:
-    assert made.search.chosen.recipe.family == "l2"
-    return made.search.chosen.recipe.l2
+    assert made.search.chosen.config.family == "l2"
+    return made.search.chosen.config.l2
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -9,11 +9,11 @@ from scipy.special import log_softmax
 
 from larder_training.classifier.config.options import Limits
 from larder_training.classifier.heads import mlp, search
-from larder_training.classifier.heads.config import Recipe, row_weights
-from larder_training.classifier.heads.head import Head, Inherited, fit
-from larder_training.classifier.heads.mlp import Network, Rows, Schooling, begin, school
-from larder_training.classifier.heads.scaler import Standard
-from larder_training.classifier.heads.softmax_regression import Linear, fit_linear, nothing
+from larder_training.classifier.heads.config import HeadConfig, ParentHead, row_weights
+from larder_training.classifier.heads.head import Head, fit
+from larder_training.classifier.heads.mlp import MLP, MLPConfig, Rows, fit_mlp, initial_mlp
+from larder_training.classifier.heads.scaler import Scaler
+from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.heads.trials import Search, Trial, trials_section
 from larder_training.reporting.progress import Progress
 
@@ -37,17 +37,17 @@ def rings(rows: int) -> tuple[Floats, Labels]:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).astype(np.float32), labels
 
 
-def searched(features: Floats, labels: Labels, limits: Limits, parent: Inherited | None = None) -> Head:
+def searched(features: Floats, labels: Labels, limits: Limits, parent: ParentHead | None = None) -> Head:
     rows = len(labels)
     none = np.zeros(rows, np.bool_)
     return fit(features, labels, np.arange(rows), none, folds=4, progress=QUIET, limits=limits, parent=parent)
 
 
-def trial(number: int, recipe: Recipe, *losses: float) -> Trial:
-    return Trial(number, recipe, float(np.mean(losses)), 0.0, 1.0, losses, 1.0)
+def trial(number: int, config: HeadConfig, *losses: float) -> Trial:
+    return Trial(number, config, float(np.mean(losses)), 0.0, 1.0, losses, 1.0)
 
 
-def elastic_loss(features: Floats, labels: Labels, fitted: Linear, l2: float, l1: float) -> float:
+def elastic_loss(features: Floats, labels: Labels, fitted: SoftmaxRegression, l2: float, l1: float) -> float:
     likelihood = log_softmax(fitted.logits(features), axis=1)[np.arange(len(labels)), labels]
     return float(-likelihood.mean() + l2 / 2 * (fitted.weights**2).sum() + l1 * np.abs(fitted.weights).sum())
 
@@ -57,7 +57,7 @@ def test_a_linear_head_meets_the_conditions_of_the_least_loss(l2: float, l1: flo
     """The subgradient holds 0: slopes are -l2 W - l1 sign(W) where W is not 0, and within l1 where it is."""
     features, labels = clouds((40, 40, 40))
     ones = np.ones(120, np.float32)
-    fitted = fit_linear(features, labels, ones, l2=l2, l1=l1, centre=nothing(8, 3))
+    fitted = fit_softmax_regression(features, labels, ones, l2=l2, l1=l1, centre=zero_head(8, 3))
     error = np.exp(log_softmax(fitted.logits(features), axis=1))
     error[np.arange(120), labels] -= 1
     slope = features.T @ error / 120 + l2 * fitted.weights
@@ -71,10 +71,10 @@ def test_a_linear_head_meets_the_conditions_of_the_least_loss(l2: float, l1: flo
 def test_weights_are_pulled_towards_the_centre() -> None:
     features, labels = clouds((40, 40, 40))
     ones = np.ones(120, np.float32)
-    centre = Linear(np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32), np.zeros(3, np.float32))
-    near = fit_linear(features, labels, ones, l2=100.0, l1=0.0, centre=centre)
+    centre = SoftmaxRegression(np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32), np.zeros(3, np.float32))
+    near = fit_softmax_regression(features, labels, ones, l2=100.0, l1=0.0, centre=centre)
     np.testing.assert_allclose(near.weights, centre.weights, atol=0.02)
-    far = fit_linear(features, labels, ones, l2=0.01, l1=0.0, centre=centre)
+    far = fit_softmax_regression(features, labels, ones, l2=0.01, l1=0.0, centre=centre)
     assert np.abs(far.weights - centre.weights).max() > 0.5
 
 
@@ -89,12 +89,12 @@ def test_class_weights_are_tried_and_win_where_a_class_is_rare() -> None:
     features, labels = clouds((300, 300, 12), spread=1.5)
     found = searched(features, labels, Limits(hidden=False)).search
     assert found.each_class_alike
-    assert found.best.recipe.weighting == "balanced"
+    assert found.best.config.weighting == "balanced"
     even = searched(*clouds((40, 40, 40)), Limits(hidden=False)).search
     assert not even.each_class_alike
-    assert {trial.recipe.weighting for trial in even.trials} == {"none"}
+    assert {trial.config.weighting for trial in even.trials} == {"none"}
     none = searched(features, labels, Limits(hidden=False, class_weights="none")).search
-    assert {trial.recipe.weighting for trial in none.trials} == {"none"}
+    assert {trial.config.weighting for trial in none.trials} == {"none"}
 
 
 def test_slopes_of_a_network_are_those_of_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,9 +102,9 @@ def test_slopes_of_a_network_are_those_of_its_loss(monkeypatch: pytest.MonkeyPat
     features, labels = clouds((10, 10, 10))
     weights = np.linspace(0.5, 1.5, 30).astype(np.float32)
     random = np.random.default_rng(2)
-    start = begin(8, 3, 5, seed=0)
+    start = initial_mlp(8, 3, 5, seed=0)
     network = replace(start, weights=random.normal(size=(5, 3)).astype(np.float32))
-    step = mlp._Step(Schooling(5, "adam", 0.001, 0.0, 0.0, 0), network, pulled=False)
+    step = mlp._Step(MLPConfig(5, "adam", 0.001, 0.0, 0.0, 0), network, pulled=False)
     slopes = step._slopes(features, labels, weights, random)
     rows = Rows(features.astype(np.float64).astype(np.float32), labels, weights)
     for position, slope in enumerate(slopes):
@@ -113,20 +113,20 @@ def test_slopes_of_a_network_are_those_of_its_loss(monkeypatch: pytest.MonkeyPat
             for change in (-1e-2, 1e-2):
                 values = [value.astype(np.float64) for value in network.parameters]
                 values[position][spot] += change
-                ends.append(rows.loss(Network(*values)) * weights.mean())  # type: ignore[arg-type]  # finer floats
+                ends.append(rows.loss(MLP(*values)) * weights.mean())  # type: ignore[arg-type]  # finer floats
             assert slope[spot] == pytest.approx((ends[1] - ends[0]) / 2e-2, abs=2e-3)
 
 
-@pytest.mark.parametrize("recipe", search.HIDDEN)
+@pytest.mark.parametrize("config", search.HIDDEN)
 def test_a_hidden_layer_learns_what_no_line_parts_and_the_search_takes_it(
-    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    config: HeadConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlp, "FEATURE_DROPOUT", 0.0)
-    monkeypatch.setattr(search, "HIDDEN", (replace(recipe, rate=10 * recipe.rate),))
+    monkeypatch.setattr(search, "HIDDEN", (replace(config, rate=10 * config.rate),))
     features, labels = rings(400)
     made = searched(features, labels, Limits())
     assert made.hidden is not None
-    assert made.search.chosen.recipe.units == recipe.units
+    assert made.search.chosen.config.units == config.units
     assert made.search.chosen.epochs >= 1
     assert (made.logits(features).argmax(axis=1) == labels).mean() > 0.95
     line = searched(features, labels, Limits(hidden=False))
@@ -139,11 +139,11 @@ def test_early_stopping_returns_the_network_of_the_least_loss() -> None:
     noise = random.normal(size=(60, 20)).astype(np.float32)
     labels, ones = np.arange(60) % 2, np.ones(60, np.float32)
     watch = Rows(random.normal(size=(60, 20)).astype(np.float32), labels, ones)
-    network, epochs = school(
-        Rows(noise, labels, ones), 2, Schooling(32, "adam", 0.01, 0.0, 0.0, 0), epochs=40, parent=None, watch=watch
+    network, epochs = fit_mlp(
+        Rows(noise, labels, ones), 2, MLPConfig(32, "adam", 0.01, 0.0, 0.0, 0), epochs=40, parent=None, watch=watch
     )
-    again, _ = school(
-        Rows(noise, labels, ones), 2, Schooling(32, "adam", 0.01, 0.0, 0.0, 0), epochs=epochs, parent=None
+    again, _ = fit_mlp(
+        Rows(noise, labels, ones), 2, MLPConfig(32, "adam", 0.01, 0.0, 0.0, 0), epochs=epochs, parent=None
     )
     assert epochs < 20
     np.testing.assert_array_equal(network.weights, again.weights)
@@ -169,11 +169,11 @@ def test_a_search_that_is_stopped_is_the_beginning_of_the_whole_one() -> None:
 def test_a_class_of_few_groups_is_not_asked_to_stop_early() -> None:
     features, labels = clouds((30, 30, 4))
     found = searched(features, labels, Limits()).search
-    assert {trial.recipe.units for trial in found.trials} == {0}
+    assert {trial.config.units for trial in found.trials} == {0}
 
 
 def test_the_simplest_within_one_standard_error_of_the_best_wins() -> None:
-    strong, weak, wide = Recipe(l2=1.0), Recipe(l2=0.01), Recipe(l2=0.01, units=128, optimiser="adam")
+    strong, weak, wide = HeadConfig(l2=1.0), HeadConfig(l2=0.01), HeadConfig(l2=0.01, units=128, optimiser="adam")
     # Folds differ much from each other, the heads hardly: the difference is what counts.
     best = trial(3, wide, 0.1, 0.3, 0.5)
     as_good = trial(2, weak, 0.11, 0.29, 0.51)
@@ -181,21 +181,21 @@ def test_the_simplest_within_one_standard_error_of_the_best_wins() -> None:
     assert Search((worse, as_good, best), 3).chosen is as_good
     assert Search((worse, best), 3).chosen is best
     # A strength is not simpler than another: the lesser loss decides.
-    assert Search((trial(1, strong, 0.105, 0.29, 0.51), as_good, best), 3).chosen.recipe is strong
+    assert Search((trial(1, strong, 0.105, 0.29, 0.51), as_good, best), 3).chosen.config is strong
     assert Search((trial(1, strong, 0.115, 0.29, 0.51), as_good, best), 3).chosen is as_good
     assert "simplest head that is as good" in Search((as_good, best), 3).explain()
 
 
 def test_simplicity_has_an_order() -> None:
     ordered = [
-        Recipe(l2=0.1),
-        Recipe(l2=0.1, weighting="balanced"),
-        Recipe(l1=0.1),
-        Recipe(l2=0.1, l1=0.1),
-        Recipe(l2=1.0, units=64),
-        Recipe(l2=1.0, units=128),
+        HeadConfig(l2=0.1),
+        HeadConfig(l2=0.1, weighting="balanced"),
+        HeadConfig(l1=0.1),
+        HeadConfig(l2=0.1, l1=0.1),
+        HeadConfig(l2=1.0, units=64),
+        HeadConfig(l2=1.0, units=128),
     ]
-    assert sorted(ordered, key=lambda recipe: recipe.complexity) == ordered
+    assert sorted(ordered, key=lambda config: config.complexity) == ordered
 
 
 def test_trials_are_told_one_a_line_and_in_the_report() -> None:
@@ -212,7 +212,7 @@ def test_trials_are_told_one_a_line_and_in_the_report() -> None:
 
 
 def test_the_manifest_lists_a_bounded_number_of_trials() -> None:
-    many = tuple(trial(number, Recipe(l2=1 / number), 1 / number, 1 / number) for number in range(1, 200))
+    many = tuple(trial(number, HeadConfig(l2=1 / number), 1 / number, 1 / number) for number in range(1, 200))
     told = Search(many, 2).describe()
     assert told["number"] == 199
     assert isinstance(told["trials"], list)
@@ -222,10 +222,10 @@ def test_the_manifest_lists_a_bounded_number_of_trials() -> None:
 def test_a_parents_head_is_where_a_customised_training_begins() -> None:
     features, labels = clouds((100, 100, 100), dimensions=30, spread=2.0)
     taught = searched(features, labels, Limits(hidden=False))
-    inherited = Inherited(Linear(taught.weights, taught.bias), taught.search.chosen.recipe)
+    parent_head = ParentHead(SoftmaxRegression(taught.weights, taught.bias), taught.search.chosen.config)
     few = np.concatenate([np.flatnonzero(labels == label)[:5] for label in range(3)])
-    child = searched(features[few], labels[few], Limits(hidden=False), inherited)
-    assert child.search.chosen.recipe.customised
+    child = searched(features[few], labels[few], Limits(hidden=False), parent_head)
+    assert child.search.chosen.config.customised
     alone = searched(features[few], labels[few], Limits(hidden=False))
 
     def right(made: Head) -> float:
@@ -236,11 +236,11 @@ def test_a_parents_head_is_where_a_customised_training_begins() -> None:
 
 def test_standardising_and_taking_it_in_and_out_are_inverse() -> None:
     features, _ = clouds((30, 30, 30))
-    standard = Standard.of(features * 7 + 3)
+    standard = Scaler.of(features * 7 + 3)
     weights, bias = np.ones((8, 3), np.float32), np.arange(3, dtype=np.float32)
-    plain = standard.take_in(weights, bias)
+    plain = standard.fold_in(weights, bias)
     np.testing.assert_allclose(
         (features * 7 + 3) @ plain[0] + plain[1], standard.apply(features * 7 + 3) @ weights + bias, atol=1e-3
     )
-    for found, expected in zip(standard.take_out(*plain), (weights, bias), strict=True):
+    for found, expected in zip(standard.unfold(*plain), (weights, bias), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-4)

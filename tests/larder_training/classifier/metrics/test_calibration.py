@@ -107,10 +107,10 @@ def test_brier_and_likelihood_of_known_answers() -> None:
 
 
 def test_separation_is_the_chance_that_a_stranger_is_the_stranger_one() -> None:
-    familiar, strange = np.array([1, 2, 3], np.float32), np.array([2.5, 4, 0], np.float32)
+    known, strange = np.array([1, 2, 3], np.float32), np.array([2.5, 4, 0], np.float32)
     # Of nine pairs: 2.5 beats 1 and 2; 4 beats all; 0 none.
-    assert separation(familiar, strange) == pytest.approx(5 / 9)
-    assert separation(familiar, familiar) == pytest.approx(0.5)
+    assert separation(known, strange) == pytest.approx(5 / 9)
+    assert separation(known, known) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

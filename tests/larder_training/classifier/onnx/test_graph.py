@@ -32,9 +32,9 @@ def pictures(count: int = 3, size: int = 32) -> np.ndarray[tuple[int, ...], np.d
 def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     weights, bias = random.normal(size=(24, 4)).astype(np.float32), random.normal(size=4).astype(np.float32)
-    familiar = detector.fit(random.uniform(0, 2, (80, 24)).astype(np.float32), np.arange(80) % 4)
+    known = detector.fit(random.uniform(0, 2, (80, 24)).astype(np.float32), np.arange(80) % 4)
     features = load(make_backbone(), tmp_path).model
-    graph = optimise(with_head(features, weights, bias, familiar), "extended")
+    graph = optimise(with_head(features, weights, bias, known), "extended")
     images = pictures()
     probabilities, embedding, novel = session(to_bytes(graph)).run(None, {"image": images})
     (raw,) = session(to_bytes(features)).run(None, {"image": images})
@@ -43,15 +43,15 @@ def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(embedding, unit, atol=1e-6)
-    np.testing.assert_allclose(novel, familiar.score(raw), atol=2e-4)  # itself against a formula: test_novelty
+    np.testing.assert_allclose(novel, known.score(raw), atol=2e-4)  # itself against a formula: test_novelty
 
 
 @pytest.mark.parametrize("opset", [17, 18, 21])
 def test_the_head_fits_any_opset(make_backbone: Make, tmp_path: Path, opset: int) -> None:
     features = load(make_backbone(opset=opset), tmp_path).model
     zeros = np.zeros((24, 2), np.float32)
-    familiar = Novelty(zeros[:, 0], zeros, zeros)
-    graph = optimise(with_head(features, zeros, zeros[0], familiar), "extended")
+    known = Novelty(zeros[:, 0], zeros, zeros)
+    graph = optimise(with_head(features, zeros, zeros[0], known), "extended")
     probabilities, _, novel = session(to_bytes(graph)).run(None, {"image": pictures()})
     np.testing.assert_allclose(probabilities, 0.5)
     np.testing.assert_allclose(novel, 1, atol=1e-6)  # across what was taught

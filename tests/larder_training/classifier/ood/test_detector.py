@@ -21,8 +21,8 @@ from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.onnx.graph import MIDDLE, optimise, session, to_bytes, with_head
 from larder_training.classifier.onnx.quantization import quantise
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import Looks, Novelty
-from larder_training.classifier.selection.training_set import Material
+from larder_training.classifier.ood.detector import LayerWidths, Novelty
+from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.classifier.train import train
 from larder_training.reporting.progress import Progress
 
@@ -107,7 +107,7 @@ def with_middle(rows: int, seed: int = 0, *, strange: bool = False) -> tuple[Flo
 def test_middle_layers_count_by_their_deviations(opset: int) -> None:
     features, labels = with_middle(300)
     asked, _ = with_middle(20, 7, strange=True)
-    made, held_out = detector.learn(features, labels, np.arange(300), Looks(30, 5))
+    made, held_out = detector.learn(features, labels, np.arange(300), LayerWidths(30, 5))
     taught = features[:, 30:].astype(np.float64)
     means = np.stack([taught[labels == label].mean(axis=0) for label in range(3)])
     deviation = (taught - means[labels]).std(axis=0)
@@ -133,8 +133,8 @@ def test_the_weight_makes_the_second_distance_spread_by_its_share() -> None:
 def test_a_stranger_that_only_the_middle_layers_see_is_told() -> None:
     features, labels = with_middle(600)
     (familiar, _), (strange, _) = with_middle(200, 5), with_middle(200, 5, strange=True)
-    made, held_out = detector.learn(features, labels, np.arange(600), Looks(30, 5))
-    alone, _ = detector.learn(features, labels, np.arange(600), Looks(30))
+    made, held_out = detector.learn(features, labels, np.arange(600), LayerWidths(30, 5))
+    alone, _ = detector.learn(features, labels, np.arange(600), LayerWidths(30))
     assert separation(made.score(familiar), made.score(strange)) > 0.95
     assert separation(alone.score(familiar), alone.score(strange)) == pytest.approx(0.5)  # the same last layers
     assert separation(held_out, made.score(familiar)) == pytest.approx(0.5, abs=0.06)
@@ -143,8 +143,8 @@ def test_a_stranger_that_only_the_middle_layers_see_is_told() -> None:
 def test_rows_are_learnt_from_where_they_lie() -> None:
     features, labels = with_middle(300)
     rows = np.flatnonzero(np.arange(300) % 4)
-    there = detector.fit(features, labels, looks=Looks(30, 5), rows=rows)
-    copied = detector.fit(features[rows], labels[rows], looks=Looks(30, 5))
+    there = detector.fit(features, labels, layer_widths=LayerWidths(30, 5), rows=rows)
+    copied = detector.fit(features[rows], labels[rows], layer_widths=LayerWidths(30, 5))
     np.testing.assert_array_equal(there.score(features), copied.score(features))
 
 
@@ -205,11 +205,11 @@ def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw)
     assert in_int8 == pytest.approx(in_float, abs=0.03)
 
 
-def material(features: Floats, labels: Labels, changed: NDArray[np.bool_] | None = None) -> Material:
+def material(features: Floats, labels: Labels, changed: NDArray[np.bool_] | None = None) -> TrainingSet:
     groups = np.arange(len(labels))
     none = np.zeros(len(labels), np.bool_) if changed is None else changed
     views = Views((), None, (), 0)  # type: ignore[arg-type]  # nothing is drawn from them here
-    return Material(features, labels, groups, none, {}, views)
+    return TrainingSet(features, labels, groups, none, {}, views)
 
 
 def test_each_class_is_left_out_in_turn() -> None:
@@ -284,7 +284,7 @@ def test_held_out_photos_are_as_novel_as_new_ones() -> None:
 
 def test_a_class_of_one_picture_cannot_be_held_out() -> None:
     features, labels = clouds(40, 2, 10)
-    made, apart = detector.learn(features, labels, np.where(labels == 0, 0, np.arange(40)), Looks(8, 2))
+    made, apart = detector.learn(features, labels, np.where(labels == 0, 0, np.arange(40)), LayerWidths(8, 2))
     assert len(apart) == 0
     assert made.weight == 0  # nothing says how the two distances compare
     assert np.isfinite(session(alone(made, 17, 8)).run(["novelty"], {"image": features})[0]).all()

@@ -18,7 +18,7 @@ from larder_training.classifier.features.views import View
 from larder_training.classifier.onnx.graph import optimise
 from larder_training.classifier.selection import training_set
 from larder_training.classifier.selection.augmentation_search import (
-    Choice,
+    AugmentationChoice,
     Examples,
     candidates,
     choose,
@@ -55,7 +55,7 @@ def made_up(noise: Mapping[str, float], mirrored: float, photos: int = 240) -> E
 
 def test_the_choices_are_every_pair_with_the_least_change_first() -> None:
     assert len(ALL) == 8
-    assert ALL[0] == Choice("none", 2, flip=False)
+    assert ALL[0] == AugmentationChoice("none", 2, flip=False)
     assert [choice.name for choice in ALL[::2]] == ["none", "weak", "medium", "strong"]
     assert ALL[0].views() == (View(),)
     assert ALL[1].views() == (View(), View(mirrored=True))
@@ -105,7 +105,7 @@ def test_every_choice_is_told() -> None:
     assert sections(()) == []
 
 
-def gathered(options: ClassifierOptions) -> training_set.Material:
+def gathered(options: ClassifierOptions) -> training_set.TrainingSet:
     parts = split(scan(read_dataset(options.data), QUIET), validation=0.15, test=0.15, seed=0)
     graph = optimise(builtin_graph(64), "basic")
     return gather(options, Features(graph, spec(None, None), {}), parts, QUIET)
@@ -122,7 +122,7 @@ def test_auto_compares_and_tells_why(options: ClassifierOptions, monkeypatch: py
     assert isinstance(compared, list)
     assert sum(one["chosen"] for one in compared) == 1
     each = len(material.changed) // int((~material.changed).sum())
-    assert each == len(Choice(told["strength"], 1, bool(told["flip"])).views())  # type: ignore[arg-type]  # a name
+    assert each == len(AugmentationChoice(told["strength"], 1, bool(told["flip"])).views())  # type: ignore[arg-type]  # a name
     assert len(material.features) == len(material.labels) == len(material.groups)
 
 

@@ -8,28 +8,34 @@ import pytest
 
 from larder.release.serving import ImageSpec
 from larder_training.classifier.features.views import Views
-from larder_training.classifier.heads.config import Recipe
+from larder_training.classifier.heads.config import HeadConfig
 from larder_training.classifier.heads.trials import Trial
-from larder_training.classifier.selection.learning_curve import SHARES, Curve, _share, curve_section, learning_curve
-from larder_training.classifier.selection.training_set import Material
+from larder_training.classifier.selection.learning_curve import (
+    SHARES,
+    LearningCurve,
+    _share,
+    curve_section,
+    learning_curve,
+)
+from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.reporting.html import render
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
-TRIAL = Trial(1, Recipe(l2=0.01), 0.5, 0.1, 0.9, (0.5,), 1.0)
+TRIAL = Trial(1, HeadConfig(l2=0.01), 0.5, 0.1, 0.9, (0.5,), 1.0)
 
 
-def material(photos: int, apart: float, *, dimensions: int = 20, copies: int = 0) -> Material:
+def material(photos: int, apart: float, *, dimensions: int = 20, copies: int = 0) -> TrainingSet:
     """Two classes of normal features whose means differ by ``apart`` in each dimension."""
     random = np.random.default_rng(3)
     labels = np.repeat(np.arange(photos) % 2, 1 + copies)
     features = random.normal(size=(len(labels), dimensions)) + apart * labels[:, None]
     groups = np.repeat(np.arange(photos), 1 + copies)
     changed = np.tile(np.arange(1 + copies) > 0, photos)
-    return Material(features.astype(np.float32), labels, groups, changed, {}, Views((), ImageSpec(8, 8)))
+    return TrainingSet(features.astype(np.float32), labels, groups, changed, {}, Views((), ImageSpec(8, 8)))
 
 
-def curve(given: Material, seed: int = 0) -> Curve:
+def curve(given: TrainingSet, seed: int = 0) -> LearningCurve:
     found = learning_curve(given, TRIAL, seed=seed, progress=QUIET)
     assert found is not None
     return found
@@ -79,7 +85,7 @@ def test_changed_copies_neither_teach_nor_judge() -> None:
 def test_the_gain_is_a_paired_difference_per_doubling() -> None:
     before = np.array([True] * 80 + [False] * 20)
     after = np.array([True] * 85 + [False] * 15)  # five more, none lost
-    found = Curve.of([10, 20, 40, 70, 100], [before, before, before, after, after])
+    found = LearningCurve.of([10, 20, 40, 70, 100], [before, before, before, after, after])
     assert found.gain == pytest.approx(0.05 / np.log2(2.5))
     assert found.doubt == pytest.approx(np.sqrt(0.05 * 0.95 / 100) / np.log2(2.5))
 

@@ -85,7 +85,7 @@ def evaluate(
         )
     model = (release / serving.file).read_bytes()
     answers = ask(model, known, serving, title="Evaluating", progress=progress)
-    strangers = ask(model, foreign, serving, title="Evaluating foreign photos", progress=progress)
+    held_out_classes = ask(model, foreign, serving, title="Evaluating foreign photos", progress=progress)
     return {
         "model": manifest.model,
         "release": manifest.release,
@@ -93,8 +93,8 @@ def evaluate(
         "unknown": {
             "threshold": serving.novelty_threshold,
             "known_flagged": _flagged(answers.novelty, serving),
-            "foreign_flagged": _flagged(strangers.novelty, serving),
-            "auroc": separation(answers.novelty, strangers.novelty) if foreign else None,
+            "foreign_flagged": _flagged(held_out_classes.novelty, serving),
+            "auroc": separation(answers.novelty, held_out_classes.novelty) if foreign else None,
         },
         "foreign_labels": dict(sorted(Counter(photo.photo.label for photo in foreign).items())),
         **_side_told(serving, known),

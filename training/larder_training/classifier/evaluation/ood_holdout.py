@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from larder_training.classifier.config.options import ClassifierOptions
-from larder_training.classifier.fitting.export import JUDGED, Exported
+from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.metrics.calibration import novelty_threshold
 from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.onnx.graph import Floats
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import Looks
-from larder_training.classifier.selection.training_set import Material
+from larder_training.classifier.ood.detector import LayerWidths
+from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.numerics.memmap import loaded
 from larder_training.reporting.html import Section, figure, paragraph, table
 
@@ -27,7 +27,7 @@ MAX_ROWS: Final = 5_000  # training photos that the estimate is made with
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class HeldOutClasses:
     """``auroc``: how well novelty ranks a left-out label's photos above held-out photos of the others, by label;
     ``flagged``: the share of them above a threshold set at the same rate of false alarms; ``novelty`` ``[N]`` theirs.
     """
@@ -47,7 +47,7 @@ class Unseen:
         }
 
 
-def estimate(material: Material, labels: Sequence[str], *, rate: float, seed: int) -> Unseen | None:
+def estimate(material: TrainingSet, labels: Sequence[str], *, rate: float, seed: int) -> HeldOutClasses | None:
     """Leaves each class out in turn. None where there are fewer than three classes, or photos to hold out.
 
     Args:
@@ -68,49 +68,54 @@ def estimate(material: Material, labels: Sequence[str], *, rate: float, seed: in
     held_out = np.isin(np.arange(len(truth)), held)
     auroc, flagged, scores = {}, {}, []
     for label in sorted(np.random.default_rng(seed).permutation(len(labels))[:CLASSES].tolist()):
-        familiar, strange = leave_out(features, truth, held_out, [label], material.looks)
-        auroc[labels[label]] = separation(familiar, strange)
-        flagged[labels[label]] = float((strange > novelty_threshold(familiar, rate)).mean())
+        known, strange = leave_out(features, truth, held_out, [label], material.layer_widths)
+        auroc[labels[label]] = separation(known, strange)
+        flagged[labels[label]] = float((strange > novelty_threshold(known, rate)).mean())
         scores.append(strange)
-    return Unseen(auroc, flagged, np.concatenate(scores))
+    return HeldOutClasses(auroc, flagged, np.concatenate(scores))
 
 
 def leave_out(
     features: Floats,
     labels: NDArray[np.int64],
     held_out: NDArray[np.bool_],
-    strangers: Sequence[int],
-    looks: Looks | None = None,
+    held_out_classes: Sequence[int],
+    layer_widths: LayerWidths | None = None,
 ) -> tuple[Floats, Floats]:
-    """Novelty of the held-out photos of the other labels and of all photos of ``strangers``, taught with neither.
+    """OOD scores by a detector that is fitted without the held-out rows and without ``held_out_classes``.
 
-    ``looks`` as ``novelty.learn`` takes it; the held-out photos weigh the distances.
+    Returns the scores of the held-out rows of the other classes, and of all rows of ``held_out_classes``.
+    ``layer_widths`` is as in ``detector.learn``. The held-out rows set the weight of the second distance.
     """
-    strange = np.isin(labels, strangers)
+    strange = np.isin(labels, held_out_classes)
     _, renumbered = np.unique(np.where(strange, -1, labels), return_inverse=True)
-    made = detector.fit(features, renumbered - 1, looks=looks, rows=np.flatnonzero(~strange & ~held_out))
-    familiar = made.distances(features, np.flatnonzero(~strange & held_out))
-    made = replace(made, weight=detector.weigh(*familiar))
-    return made.joined(*familiar), made.joined(*made.distances(features, np.flatnonzero(strange)))
+    made = detector.fit(features, renumbered - 1, layer_widths=layer_widths, rows=np.flatnonzero(~strange & ~held_out))
+    known = made.distances(features, np.flatnonzero(~strange & held_out))
+    made = replace(made, weight=detector.weigh(*known))
+    return made.joined(*known), made.joined(*made.distances(features, np.flatnonzero(strange)))
 
 
-def told(options: ClassifierOptions, exported: Exported, strangers: Unseen | None) -> dict[str, object]:
+def told(
+    options: ClassifierOptions, exported: ExportedClassifier, held_out_classes: HeldOutClasses | None
+) -> dict[str, object]:
     """For the manifest's ``evaluation``: how often photos of taught classes are called unknown, and others."""
     limit = exported.serving.novelty_threshold
-    flagged = {part: float((exported.answers[part].novelty > limit).mean()) for part in JUDGED} if limit else None
-    left_out = None if strangers is None else strangers.describe()
+    flagged = {part: float((exported.answers[part].novelty > limit).mean()) for part in EVALUATED} if limit else None
+    left_out = None if held_out_classes is None else held_out_classes.describe()
     return {"false_alarms": options.false_alarms, "known_flagged": flagged, "classes_left_out": left_out}
 
 
-def unknown_section(options: ClassifierOptions, exported: Exported, strangers: Unseen | None) -> Section:
+def unknown_section(
+    options: ClassifierOptions, exported: ExportedClassifier, held_out_classes: HeldOutClasses | None
+) -> Section:
     """The report's section: novelty of photos that were held out and of left-out classes, and the line between them."""
-    familiar, threshold = exported.answers["validation"].novelty, exported.serving.novelty_threshold
+    known, threshold = exported.answers["validation"].novelty, exported.serving.novelty_threshold
     drawing = Figure(figsize=(6, 3.5))
     axes = drawing.add_subplot()
-    strange = np.empty(0, np.float32) if strangers is None else strangers.novelty
-    top = float(np.concatenate([familiar, strange, [1e-3 if threshold is None else threshold]]).max())
+    strange = np.empty(0, np.float32) if held_out_classes is None else held_out_classes.novelty
+    top = float(np.concatenate([known, strange, [1e-3 if threshold is None else threshold]]).max())
     bins = np.linspace(0, top, 41).tolist()
-    for scores, name in ((familiar, "photos held out"), (strange, "classes left out")):
+    for scores, name in ((known, "photos held out"), (strange, "classes left out")):
         if len(scores):
             shares = np.full(len(scores), 1 / len(scores))
             axes.hist(scores, bins, weights=shares, alpha=0.6, label=name)
@@ -122,10 +127,11 @@ def unknown_section(options: ClassifierOptions, exported: Exported, strangers: U
         f"The threshold is set so that {100 * options.false_alarms:g} % of photos of taught classes are called unknown."
     )
     shown = figure(drawing, "Left of the line: an answer with labels. Right of it: unknown.")
-    if strangers is None:
+    if held_out_classes is None:
         return Section.of("Unknown", paragraph(f"{sure} Too few classes to leave one out."), shown)
     rows = [
-        (label, f"{auroc:.3f}", f"{100 * strangers.flagged[label]:.0f} %") for label, auroc in strangers.auroc.items()
+        (label, f"{auroc:.3f}", f"{100 * held_out_classes.flagged[label]:.0f} %")
+        for label, auroc in held_out_classes.auroc.items()
     ]
     head = ("Class left out of the training", "AUROC", "Called unknown")
     return Section.of("Unknown", paragraph(sure), shown, table(head, rows))

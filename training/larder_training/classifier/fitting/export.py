@@ -15,7 +15,7 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.evaluation.evaluate import Answers, ask, numbers
 from larder_training.classifier.features.extract import plain
-from larder_training.classifier.fitting.final_fit import Settled, Taught, acquainted, refit
+from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, refit, with_ood_detector
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.onnx.graph import Floats, optimise, to_bytes, with_head
@@ -23,11 +23,11 @@ from larder_training.classifier.onnx.quantization import Quantised, quantisable,
 
 CALIBRATION: Final = 128  # training photos whose activations set the int8 ranges
 MODEL: Final = "model.onnx"
-JUDGED: Final[tuple[Part, ...]] = ("validation", "test")
+EVALUATED: Final[tuple[Part, ...]] = ("validation", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedClassifier:
     """The graph, how it is served, what it says of the judged parts, and how int8 compares with float.
 
     ``taught`` is the head with the photos that calibrate it, the judged part "validation": out of fold, or the
@@ -35,7 +35,7 @@ class Exported:
     """
 
     graph: onnx.ModelProto
-    taught: Taught
+    taught: FinalFit
     serving: ClassifierServing
     truth: Mapping[Part, NDArray[np.int64]]
     answers: Mapping[Part, Answers]
@@ -48,7 +48,7 @@ class Exported:
         return to_bytes(self.graph)
 
 
-def export(settled: Settled) -> Exported:
+def export(settled: FinalFitInputs) -> ExportedClassifier:
     """Learns the last head, in int8 if asked and worth it, calibrates it by held-out photos, and joins the graph.
 
     The test photos are only asked at the end; nothing is chosen by them.
@@ -56,7 +56,7 @@ def export(settled: Settled) -> Exported:
     options, features, parts = settled.options, settled.features, settled.parts
     exact = refit(settled, features.model)
     quantised, taught, why = _quantised(settled, exact)
-    taught = acquainted(taught, exact)
+    taught = with_ood_detector(taught, exact)
     temperature = calibration.temperature(taught.logits(), taught.truth)
     chosen = features.model if quantised is None or quantised.model is None else quantised.model
     graph = _whole(settled, chosen, taught.head, temperature)
@@ -87,9 +87,9 @@ def export(settled: Settled) -> Exported:
     if features.dtype == "int8":
         comparison["dtype"] = features.dtype
     if chosen is features.model:
-        return Exported(graph, taught, calibrated, truth, answers, comparison)
+        return ExportedClassifier(graph, taught, calibrated, truth, answers, comparison)
     in_float = _whole(settled, features.model, exact.head, calibration.temperature(exact.logits(), exact.truth))
-    return Exported(graph, taught, calibrated, truth, answers, comparison, to_bytes(in_float))
+    return ExportedClassifier(graph, taught, calibrated, truth, answers, comparison, to_bytes(in_float))
 
 
 def _thresholds(options: ClassifierOptions, answers: Answers, truth: NDArray[np.int64]) -> tuple[float, ...]:
@@ -98,21 +98,21 @@ def _thresholds(options: ClassifierOptions, answers: Answers, truth: NDArray[np.
     return calibration.thresholds_at_precision(answers.probabilities, truth, options.precision)
 
 
-def _whole(settled: Settled, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
+def _whole(settled: FinalFitInputs, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
     """The graph that is released: features, what joins them, and the head with its temperature."""
     joined = settled.choice.beside.join(model, settled.features.image)
     made = with_head(joined, head.weights / temperature, head.bias / temperature, head.novelty, head.hidden)
     return optimise(made, "extended")
 
 
-def _quantised(settled: Settled, exact: Taught) -> tuple[Quantised | None, Taught, str]:
+def _quantised(settled: FinalFitInputs, exact: FinalFit) -> tuple[Quantised | None, FinalFit, str]:
     """The int8 feature graph and the head that learnt from it; or ``exact``, and why it stays in float."""
     options, features, progress = settled.options, settled.features, settled.progress
     why = _unquantisable(options, features.model)
     if why:
         return None, exact, why
     allowed = _allowed(options.max_loss, len(exact.truth))
-    tried: list[Taught] = []
+    tried: list[FinalFit] = []
 
     def loss(model: onnx.ModelProto) -> float:
         made = refit(settled, optimise(model, "extended"))
@@ -138,7 +138,7 @@ def _quantised(settled: Settled, exact: Taught) -> tuple[Quantised | None, Taugh
     return quantised, tried[0], ""
 
 
-def _less_likely(made: Taught, exact: Taught) -> bool:
+def _less_likely(made: FinalFit, exact: FinalFit) -> bool:
     """Whether ``made`` finds the labels less likely, by more than the standard error of that.
 
     A few photos at the border fall either way by chance; how likely all labels are tells chance from harm.
@@ -176,7 +176,7 @@ def _compare(
         compared["reason"] = why
     if quantised is not None:
         compared["float_nodes"] = list(quantised.float_nodes)
-    for part in JUDGED:
+    for part in EVALUATED:
         by_float = in_float[part].argmax(axis=1)
         by_release = answers[part].probabilities.argmax(axis=1)
         compared[part] = {

@@ -27,12 +27,13 @@ from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.extract import embed, plain
 from larder_training.classifier.features.views import Views
 from larder_training.classifier.fitting.warm_start import ParentRelease
-from larder_training.classifier.heads.head import Head, Inherited, familiar, relearn
+from larder_training.classifier.heads.config import ParentHead
+from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_head
 from larder_training.classifier.heads.search import LEAST_LIKELIHOOD, MAX_ROWS, fewest_groups
 from larder_training.classifier.metrics.calibration import temperature
 from larder_training.classifier.onnx.graph import Floats, to_bytes
-from larder_training.classifier.selection.side_ablation import Choice
-from larder_training.classifier.selection.training_set import Material, groups_of
+from larder_training.classifier.selection.side_ablation import FusionChoice
+from larder_training.classifier.selection.training_set import TrainingSet, groups_of
 from larder_training.numerics.memmap import let_go, pieces
 from larder_training.reporting.progress import Progress
 
@@ -42,13 +43,13 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class FinalFitInputs:
     """What was chosen, and what it was chosen for: all that the last fit needs."""
 
     options: ClassifierOptions
     features: Features
     parts: Split
-    choice: Choice
+    choice: FusionChoice
     parent: ParentRelease | None
     progress: Progress
 
@@ -85,7 +86,7 @@ class Settled:
         added = self._embedded(model, replace(views, photos=self.parts.parts["validation"]))
         return np.concatenate([self.choice.material.features[:, : added.shape[1]], added])
 
-    def lessons(self, image: Floats) -> Material:
+    def lessons(self, image: Floats) -> TrainingSet:
         """The rows to learn from: ``image`` with what joins it."""
         material, beside, photos = self.choice.material, self.choice.beside, self.photos
         views = material.views
@@ -107,9 +108,9 @@ class Settled:
             views=replace(views, photos=photos),
         )
 
-    def inherited(self, width: int) -> Inherited | None:
+    def parent_head(self, width: int) -> ParentHead | None:
         """The parent's head, where there is one for so many columns."""
-        return self.parent.inherited(len(self.parts.labels), width) if self.parent else None
+        return self.parent.parent_head(len(self.parts.labels), width) if self.parent else None
 
     def _embedded(self, model: onnx.ModelProto, views: Views) -> Floats:
         return embed(
@@ -124,15 +125,15 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
-    """A head, and the photos that it has not learnt from: their positions ``[n]`` in ``Taught.photos``."""
+class FoldHead:
+    """A head, and the photos that it has not learnt from: their positions ``[n]`` in ``FinalFit.photos``."""
 
     head: Head
     photos: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class FinalFit:
     """The head that is released, and what calibrates it.
 
     ``photos`` are judged, each once, by the ``folds``; ``truth`` ``[n]`` are their labels, ``served`` ``[n, D]`` is
@@ -143,8 +144,8 @@ class Taught:
     photos: tuple[Checked, ...]
     truth: Labels
     served: Floats
-    folds: tuple[HeldOut, ...]
-    lessons: Material
+    folds: tuple[FoldHead, ...]
+    lessons: TrainingSet
     refitted: bool
 
     def logits(self) -> Floats:
@@ -175,7 +176,7 @@ class Taught:
         return {"learnt_from": learnt, "calibrated_by": how}
 
 
-def refit(settled: Settled, model: onnx.ModelProto) -> Taught:
+def refit(settled: FinalFitInputs, model: onnx.ModelProto) -> FinalFit:
     """Learns the chosen head from all photos but the test part's, as ``model`` makes their features.
 
     Where ``settled`` does not refit, the head stays as it is, and validation photos judge it through ``model``.
@@ -184,18 +185,18 @@ def refit(settled: Settled, model: onnx.ModelProto) -> Taught:
     if not settled.refits:
         photos = settled.parts.parts["validation"]
         truth = numbers(photos, settled.parts.labels)
-        alone = (HeldOut(head, np.arange(len(truth))),)
-        return Taught(head, photos, truth, settled.served(model, photos), alone, material, refitted=False)
+        alone = (FoldHead(head, np.arange(len(truth))),)
+        return FinalFit(head, photos, truth, settled.served(model, photos), alone, material, refitted=False)
     image, each = settled.image(model), len(material.views.wanted)
     lessons = settled.lessons(image)
     made, folds = _learn(settled, lessons, each)
     served = settled.joined(image[::each], settled.photos)
-    return Taught(made, settled.photos, lessons.labels[::each], served, folds, lessons, refitted=True)
+    return FinalFit(made, settled.photos, lessons.labels[::each], served, folds, lessons, refitted=True)
 
 
-def _learn(settled: Settled, rows: Material, each: int) -> tuple[Head, tuple[HeldOut, ...]]:
+def _learn(settled: FinalFitInputs, rows: TrainingSet, each: int) -> tuple[Head, tuple[FoldHead, ...]]:
     """The head of all rows, ``each`` of them a photo's, and one without each fold."""
-    inherited = settled.inherited(rows.features.shape[1])
+    parent_head = settled.parent_head(rows.features.shape[1])
     labels, groups = rows.labels[::each], rows.groups[::each]
     # Unshuffled: the folds then follow from the groups alone.
     folds = StratifiedGroupKFold(min(FOLDS, fewest_groups(labels, groups))).split(labels, labels, groups)
@@ -204,11 +205,11 @@ def _learn(settled: Settled, rows: Material, each: int) -> tuple[Head, tuple[Hel
 
     def learn(judged: NDArray[np.int64]) -> Head:
         taken = np.flatnonzero(~np.isin(photo, judged))
-        return relearn(
+        return refit_head(
             settled.choice.head,
             rows.features[taken],
             rows.labels[taken],
-            parent=inherited,
+            parent=parent_head,
             seed=settled.options.seed,
             emphasis=rows.emphasis,
         )
@@ -222,10 +223,10 @@ def _learn(settled: Settled, rows: Material, each: int) -> tuple[Head, tuple[Hel
         for made in pool.map(learn, [np.empty(0, np.int64), *cuts]):
             heads.append(made)
             advance(1)
-    return heads[0], tuple(HeldOut(made, judged) for made, judged in zip(heads[1:], cuts, strict=True))
+    return heads[0], tuple(FoldHead(made, judged) for made, judged in zip(heads[1:], cuts, strict=True))
 
 
-def acquainted(taught: Taught, exact: Taught) -> Taught:
+def with_ood_detector(taught: FinalFit, exact: FinalFit) -> FinalFit:
     """With the novelty that its own lessons teach, and what it makes of photos that were held out.
 
     Where there was no refit, novelty stays that of the float features, ``exact``: of training photos held out in turn,
@@ -233,7 +234,7 @@ def acquainted(taught: Taught, exact: Taught) -> Taught:
     """
     head, rows = taught.head, taught.lessons
     if taught.refitted:
-        known, apart = familiar(rows.features, rows.labels, rows.groups, rows.changed, rows.looks)
+        known, apart = fit_ood_detector(rows.features, rows.labels, rows.groups, rows.changed, rows.layer_widths)
         return replace(taught, head=replace(head, novelty=known, held_out=apart))
     scores, before = (head.novelty.score(one.served) for one in (taught, exact))
     moved = head.held_out + np.float32(np.median(scores - before))

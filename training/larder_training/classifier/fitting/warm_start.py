@@ -18,14 +18,13 @@ from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.evaluation.evaluate import ask, numbers
 from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.heads.config import Fitted, Recipe
-from larder_training.classifier.heads.head import Inherited
-from larder_training.classifier.heads.mlp import Network
-from larder_training.classifier.heads.softmax_regression import Linear
+from larder_training.classifier.heads.config import FittedHead, HeadConfig, ParentHead
+from larder_training.classifier.heads.mlp import MLP
+from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.onnx.graph import MIDDLE, Floats, canonical, prune
 from larder_training.reporting.progress import Progress
 
-_DEFAULT = Recipe(l2=0.01)  # of a release that does not say how its head was fitted
+_DEFAULT = HeadConfig(l2=0.01)  # of a release that does not say how its head was fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ class ParentRelease:
     serving: ClassifierServing
     model: bytes
     features: Features
-    head: Fitted
-    recipe: Recipe
+    head: FittedHead
+    config: HeadConfig
 
     def ordered(self, parts: Split) -> Split:
         """The split with the parent's labels first, in their order, and new ones appended.
@@ -53,16 +52,16 @@ class ParentRelease:
         new = tuple(label for label in parts.labels if label not in self.serving.labels)
         return replace(parts, labels=(*self.serving.labels, *new))
 
-    def inherited(self, classes: int, dimensions: int) -> Inherited | None:
+    def parent_head(self, classes: int, dimensions: int) -> ParentHead | None:
         """The head, with labels that know nothing appended; None where the features are others than the parent's."""
         head = self.head
-        first = head.hidden_weights if isinstance(head, Network) else head.weights
+        first = head.hidden_weights if isinstance(head, MLP) else head.weights
         if len(first) != dimensions:
             return None
         new = classes - len(self.serving.labels)
         weights = np.pad(head.weights, ((0, 0), (0, new)))
         bias = np.pad(head.bias, (0, new))
-        return Inherited(replace(head, weights=weights, bias=bias), self.recipe)
+        return ParentHead(replace(head, weights=weights, bias=bias), self.config)
 
     def describe(self) -> dict[str, object]:
         """For the manifest."""
@@ -139,12 +138,12 @@ def open_parent(options: ClassifierOptions) -> ParentRelease:
     evaluation = cast("Mapping[str, Any]", manifest.evaluation)
     dtype = str(evaluation.get("quantisation", {}).get("dtype", "float32"))
     description = {**training.get("backbone", {}), "from_parent": manifest.release}
-    dimensions = head.hidden_weights.shape[0] if isinstance(head, Network) else head.weights.shape[0]
+    dimensions = head.hidden_weights.shape[0] if isinstance(head, MLP) else head.weights.shape[0]
     features = Features(_cut(graph, source, dimensions), serving.image, description, (), dtype)
     return ParentRelease(manifest, serving, model, features, head, _recipe(training, head))
 
 
-def _head(graph: onnx.ModelProto, temperature: float) -> tuple[Fitted, str]:
+def _head(graph: onnx.ModelProto, temperature: float) -> tuple[FittedHead, str]:
     """The head, its temperature taken out, and the name of the tensor that it reads."""
     makers = {name: node for node in graph.graph.node for name in node.output}
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
@@ -154,9 +153,9 @@ def _head(graph: onnx.ModelProto, temperature: float) -> tuple[Fitted, str]:
     if before is not None and before.op_type == "Relu":
         before = makers.get(before.input[0])
     if before is None or before.op_type not in {"Gemm", "FusedGemm"} or before.input[1] not in constants:
-        return Linear(weights, bias), node.input[0]
+        return SoftmaxRegression(weights, bias), node.input[0]
     hidden_weights, hidden_bias = (np.asarray(constants[name], np.float32) for name in before.input[1:3])
-    return Network(hidden_weights, hidden_bias, weights, bias), before.input[0]
+    return MLP(hidden_weights, hidden_bias, weights, bias), before.input[0]
 
 
 def _cut(graph: onnx.ModelProto, source: str, dimensions: int) -> onnx.ModelProto:
@@ -189,11 +188,11 @@ def _width(graph: onnx.ModelProto, output: str) -> int:
     return int(shapes[output][1].dim_value)
 
 
-def _recipe(training: Mapping[str, Any], head: Fitted) -> Recipe:
+def _recipe(training: Mapping[str, Any], head: FittedHead) -> HeadConfig:
     told = training.get("head", {}).get("recipe")
     if told is None:
         return _DEFAULT
-    known: Sequence[str] = [field.name for field in fields(Recipe)]
-    recipe = Recipe(**{name: value for name, value in told.items() if name in known})
-    units = head.hidden_weights.shape[1] if isinstance(head, Network) else 0
-    return recipe if recipe.units == units else _DEFAULT
+    known: Sequence[str] = [field.name for field in fields(HeadConfig)]
+    config = HeadConfig(**{name: value for name, value in told.items() if name in known})
+    units = head.hidden_weights.shape[1] if isinstance(head, MLP) else 0
+    return config if config.units == units else _DEFAULT

@@ -6,18 +6,18 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.classifier.heads.mlp import MAX_EPOCHS, Network, Optimiser, Rows, Schooling, school
-from larder_training.classifier.heads.scaler import Lessons
-from larder_training.classifier.heads.softmax_regression import Linear, fit_linear, nothing
+from larder_training.classifier.heads.mlp import MAX_EPOCHS, MLP, MLPConfig, Optimiser, Rows, fit_mlp
+from larder_training.classifier.heads.scaler import FeatureRows
+from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.onnx.graph import Floats
 
 Weighting = Literal["none", "balanced"]
-Fitted = Linear | Network
+FittedHead = SoftmaxRegression | MLP
 FAMILIES: Final = ("l2", "l1", "elastic", "hidden")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class HeadConfig:
     """``l2`` and ``l1`` are strengths as in ``linear`` (with a hidden layer: ``l2`` is the weight decay).
 
     ``balanced`` weights make every class count alike while learning. ``units`` is the size of the hidden layer, 0 for
@@ -69,6 +69,19 @@ class Recipe:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class ParentHead:
+    """The head of a parent release, with its labels in the order of this training.
+
+    Attributes:
+        head: reads features; whether standardised or not depends on the caller.
+        config: how the parent's head was fitted.
+    """
+
+    head: FittedHead
+    config: HeadConfig
+
+
 def row_weights(labels: NDArray[np.int64], classes: int, weighting: Weighting) -> Floats:
     """``[N]`` of mean 1: all 1, or such that each class that occurs weighs the same in sum."""
     if weighting == "none":
@@ -79,30 +92,30 @@ def row_weights(labels: NDArray[np.int64], classes: int, weighting: Weighting) -
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class LabelledFeatures:
     """Standardised features ``[N, D]``, in memory or streamed, and labels ``[N]`` of 0..classes-1."""
 
-    features: Lessons
+    features: FeatureRows
     labels: NDArray[np.int64]
     classes: int
 
 
-def fit_recipe(
-    recipe: Recipe,
-    lesson: Lesson,
+def fit_config(
+    config: HeadConfig,
+    lesson: LabelledFeatures,
     *,
-    parent: Fitted | None,
+    parent: FittedHead | None,
     seed: int,
-    start: Linear | None = None,
+    start: SoftmaxRegression | None = None,
     stop: NDArray[np.bool_] | None = None,
     epochs: int = MAX_EPOCHS,
     rough: bool = False,
-) -> tuple[Fitted, int]:
+) -> tuple[FittedHead, int]:
     """Fits a head on standardised features; returns it and its number of epochs (0 for a linear one).
 
     Args:
-        recipe: how.
-        lesson: what is learnt from.
+        config: the hyperparameters.
+        lesson: the rows to fit.
         parent: the parent's head for these features and labels; only ``customised`` recipes use it.
         seed: decides a hidden layer's start and batches.
         start: where a linear fit may begin, to be quicker.
@@ -110,25 +123,27 @@ def fit_recipe(
         epochs: passes over the rows at most.
         rough: a linear fit may stop a little earlier, where it is only judged.
     """
-    weights = row_weights(lesson.labels, lesson.classes, recipe.weighting)
-    parent = parent if recipe.customised else None
-    if not recipe.units:
-        centre = parent if isinstance(parent, Linear) else nothing(lesson.features.shape[1], lesson.classes)
-        fitted = fit_linear(
+    weights = row_weights(lesson.labels, lesson.classes, config.weighting)
+    parent = parent if config.customised else None
+    if not config.units:
+        centre = (
+            parent if isinstance(parent, SoftmaxRegression) else zero_head(lesson.features.shape[1], lesson.classes)
+        )
+        fitted = fit_softmax_regression(
             lesson.features,
             lesson.labels,
             weights,
-            l2=recipe.l2,
-            l1=recipe.l1,
+            l2=config.l2,
+            l1=config.l1,
             centre=centre,
             start=start,
             rough=rough,
         )
         return fitted, 0
-    optimiser = recipe.optimiser or "adam"
-    schooling = Schooling(recipe.units, optimiser, recipe.rate, recipe.dropout, recipe.l2, seed)
+    optimiser = config.optimiser or "adam"
+    mlp = MLPConfig(config.units, optimiser, config.rate, config.dropout, config.l2, seed)
     rows, watch = Rows(lesson.features, lesson.labels, weights), None
     if stop is not None:
         rows, watch = rows.taken(np.flatnonzero(~stop)), rows.taken(np.flatnonzero(stop))
-    begun = parent if isinstance(parent, Network) else None
-    return school(rows, lesson.classes, schooling, epochs=epochs, parent=begun, watch=watch)
+    begun = parent if isinstance(parent, MLP) else None
+    return fit_mlp(rows, lesson.classes, mlp, epochs=epochs, parent=begun, watch=watch)

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.options import Limits
-from larder_training.classifier.heads.config import Fitted, Lesson, Recipe, fit_recipe
-from larder_training.classifier.heads.mlp import Network
-from larder_training.classifier.heads.scaler import Standard, standardised
-from larder_training.classifier.heads.search import Examples, Parent, search
-from larder_training.classifier.heads.softmax_regression import Linear
+from larder_training.classifier.heads.config import FittedHead, LabelledFeatures, ParentHead, fit_config
+from larder_training.classifier.heads.mlp import MLP
+from larder_training.classifier.heads.scaler import Scaler, standardised
+from larder_training.classifier.heads.search import Examples, search
+from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.heads.trials import Search
 from larder_training.classifier.onnx.graph import Floats
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import Looks, Novelty
+from larder_training.classifier.ood.detector import LayerWidths, Novelty
 from larder_training.numerics.memmap import gathered
 from larder_training.reporting.progress import Progress
 
@@ -45,14 +45,6 @@ class Head:
         return features @ self.weights + self.bias
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """A parent release's head on plain features, its labels those of this training in their order, and its recipe."""
-
-    head: Fitted
-    recipe: Recipe
-
-
 def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each by its name
     features: Floats,
     labels: Labels,
@@ -62,10 +54,10 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
     folds: int,
     progress: Progress,
     limits: Limits | None = None,
-    parent: Inherited | None = None,
+    parent: ParentHead | None = None,
     seed: int = 0,
     emphasis: Floats | None = None,
-    looks: Looks | None = None,
+    layer_widths: LayerWidths | None = None,
 ) -> Head:
     """Searches for the head and fits the one that was chosen to all rows.
 
@@ -80,34 +72,34 @@ def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each 
         parent: a head to start from.
         seed: decides a hidden layer's start and batches.
         emphasis: ``[D]``, what standardised features are multiplied by: regularisation then spares those over 1.
-        looks: the columns that novelty looks at (None: all of them).
+        layer_widths: the columns that the OOD detector reads (None: all of them).
     """
-    standard = Standard.of(features, emphasis)
+    standard = Scaler.of(features, emphasis)
     examples = Examples(standardised(features, standard), labels, groups, changed)
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        start = Parent(_on_standard(parent.head, standard), parent.recipe) if parent else None
+        start = ParentHead(_on_standard(parent.head, standard), parent.config) if parent else None
         found = search(examples, limits or Limits(), folds=folds, seed=seed, parent=start, progress=progress)
         progress.say(found.explain())
-        fitted, _ = fit_recipe(
-            found.chosen.recipe,
-            Lesson(examples.features, labels, examples.classes),
+        fitted, _ = fit_config(
+            found.chosen.config,
+            LabelledFeatures(examples.features, labels, examples.classes),
             parent=start.head if start else None,
             seed=seed,
             epochs=found.chosen.epochs,
         )
     weights, bias, hidden = _plain(fitted, standard)
-    known, apart = familiar(features, labels, groups, changed, looks)
+    known, apart = fit_ood_detector(features, labels, groups, changed, layer_widths)
     return Head(weights, bias, known, apart, found, hidden)
 
 
-def relearn(
-    head: Head, features: Floats, labels: Labels, *, parent: Inherited | None, seed: int, emphasis: Floats | None
+def refit_head(
+    head: Head, features: Floats, labels: Labels, *, parent: ParentHead | None, seed: int, emphasis: Floats | None
 ) -> Head:
     """The same recipe learnt from other rows; novelty and search stay what they are. Arguments as of ``fit``."""
-    standard, chosen = Standard.of(features, emphasis), head.search.chosen
-    fitted, _ = fit_recipe(
-        chosen.recipe,
-        Lesson(standardised(features, standard), labels, len(head.bias)),
+    standard, chosen = Scaler.of(features, emphasis), head.search.chosen
+    fitted, _ = fit_config(
+        chosen.config,
+        LabelledFeatures(standardised(features, standard), labels, len(head.bias)),
         parent=_on_standard(parent.head, standard) if parent else None,
         seed=seed,
         epochs=chosen.epochs,
@@ -116,23 +108,27 @@ def relearn(
     return replace(head, weights=weights, bias=bias, hidden=hidden)
 
 
-def familiar(
-    features: Floats, labels: Labels, groups: NDArray[np.int64], changed: NDArray[np.bool_], looks: Looks | None
+def fit_ood_detector(
+    features: Floats,
+    labels: Labels,
+    groups: NDArray[np.int64],
+    changed: NDArray[np.bool_],
+    layer_widths: LayerWidths | None,
 ) -> tuple[Novelty, Floats]:
     """What the photos as they are served taught, and their own novelty, held out in turn."""
     if changed.any():
         features = gathered(features, np.flatnonzero(~changed))
-    return detector.learn(features, labels[~changed], groups[~changed], looks)
+    return detector.learn(features, labels[~changed], groups[~changed], layer_widths)
 
 
-def _plain(fitted: Fitted, standard: Standard) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
+def _plain(fitted: FittedHead, standard: Scaler) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
     """Weights, bias and hidden layer for features that are not standardised."""
-    if isinstance(fitted, Network):
-        return fitted.weights, fitted.bias, standard.take_in(fitted.hidden_weights, fitted.hidden_bias)
-    return *standard.take_in(fitted.weights, fitted.bias), None
+    if isinstance(fitted, MLP):
+        return fitted.weights, fitted.bias, standard.fold_in(fitted.hidden_weights, fitted.hidden_bias)
+    return *standard.fold_in(fitted.weights, fitted.bias), None
 
 
-def _on_standard(head: Fitted, standard: Standard) -> Fitted:
-    if isinstance(head, Network):
-        return Network(*standard.take_out(head.hidden_weights, head.hidden_bias), head.weights, head.bias)
-    return Linear(*standard.take_out(head.weights, head.bias))
+def _on_standard(head: FittedHead, standard: Scaler) -> FittedHead:
+    if isinstance(head, MLP):
+        return MLP(*standard.unfold(head.hidden_weights, head.hidden_bias), head.weights, head.bias)
+    return SoftmaxRegression(*standard.unfold(head.weights, head.bias))

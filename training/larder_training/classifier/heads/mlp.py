@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from larder_training.classifier.heads.scaler import Lessons, Streamed
+from larder_training.classifier.heads.scaler import FeatureRows, StreamedFeatures
 from larder_training.classifier.onnx.graph import Floats
 
 Optimiser = Literal["adam", "sgd"]
@@ -37,7 +37,7 @@ Parameters = tuple[Floats, Floats, Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class MLP:
     """``logits = relu(features @ hidden_weights + hidden_bias) @ weights + bias``.
 
     ``hidden_weights`` ``[D, H]``, ``hidden_bias`` ``[H]``, ``weights`` ``[H, C]``, ``bias`` ``[C]``.
@@ -61,7 +61,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
-class Schooling:
+class MLPConfig:
     """How a network learns: ``decay`` pulls the weights towards where they began if that is a parent, else to 0."""
 
     units: int
@@ -76,7 +76,7 @@ class Schooling:
 class Rows:
     """Standardised features ``[N, D]``, in memory or streamed, labels ``[N]`` and weights ``[N]`` (of mean 1)."""
 
-    features: Lessons
+    features: FeatureRows
     labels: Labels
     weights: Floats
 
@@ -84,18 +84,18 @@ class Rows:
         """The rows of these numbers, in memory."""
         return Rows(self.features[rows], self.labels[rows], self.weights[rows])
 
-    def loss(self, network: Network) -> float:
+    def loss(self, network: MLP) -> float:
         """The weighted mean cross-entropy."""
         logits = network.logits(self.features[:])
         likelihood = log_softmax(logits, axis=1)[np.arange(len(self.labels)), self.labels]
         return -float(np.average(likelihood, weights=self.weights))
 
 
-def begin(dimensions: int, classes: int, units: int, seed: int) -> Network:
+def initial_mlp(dimensions: int, classes: int, units: int, seed: int) -> MLP:
     """A network that has learnt nothing: He's initialisation (2015) before the units, 0 after them."""
     random = np.random.default_rng([seed, 1])
     hidden = random.normal(0, np.sqrt(2 / dimensions), (dimensions, units)).astype(np.float32)
-    return Network(
+    return MLP(
         hidden,
         np.zeros(units, np.float32),
         np.zeros((units, classes), np.float32),
@@ -103,20 +103,20 @@ def begin(dimensions: int, classes: int, units: int, seed: int) -> Network:
     )
 
 
-def school(
-    rows: Rows, classes: int, schooling: Schooling, *, epochs: int, parent: Network | None, watch: Rows | None = None
-) -> tuple[Network, int]:
+def fit_mlp(
+    rows: Rows, classes: int, config: MLPConfig, *, epochs: int, parent: MLP | None, watch: Rows | None = None
+) -> tuple[MLP, int]:
     """Trains for at most ``epochs`` passes over ``rows``.
 
     With ``watch`` (held-out rows) it stops when their loss has not fallen for ``PATIENCE`` epochs, and returns the
     network and the number of epochs at their least loss; else those after the last epoch.
     """
-    network = parent or begin(rows.features.shape[1], classes, schooling.units, schooling.seed)
-    step = _Step(schooling, network, pulled=parent is not None)
-    random = np.random.default_rng([schooling.seed, 2])
+    network = parent or initial_mlp(rows.features.shape[1], classes, config.units, config.seed)
+    step = _Step(config, network, pulled=parent is not None)
+    random = np.random.default_rng([config.seed, 2])
     best, best_loss, best_epoch = network, np.inf, 0
     for epoch in range(1, epochs + 1):
-        rate = schooling.rate * RATE_DECAY ** (epoch - 1)
+        rate = config.rate * RATE_DECAY ** (epoch - 1)
         for batch in _batches(rows, random):
             step.take(batch, rate, random)
         if watch is None:
@@ -130,7 +130,7 @@ def school(
 
 
 def _batches(rows: Rows, random: np.random.Generator) -> Iterator[Rows]:
-    for pool in _pools(rows, random) if isinstance(rows.features, Streamed) else (rows,):
+    for pool in _pools(rows, random) if isinstance(rows.features, StreamedFeatures) else (rows,):
         order = random.permutation(len(pool.labels))
         for start in range(0, len(order), BATCH):
             yield pool.taken(order[start : start + BATCH])
@@ -149,18 +149,18 @@ def _pools(rows: Rows, random: np.random.Generator) -> Iterator[Rows]:
 class _Step:
     """The parameters while they change, and what the optimiser remembers of its gradients."""
 
-    def __init__(self, schooling: Schooling, network: Network, *, pulled: bool) -> None:
-        self._schooling = schooling
+    def __init__(self, config: MLPConfig, network: MLP, *, pulled: bool) -> None:
+        self._config = config
         self._values = [value.copy() for value in network.parameters]
         self._centres = [value.copy() if pulled else np.zeros_like(value) for value in network.parameters]
         self._first = [np.zeros_like(value) for value in self._values]
         self._second = [np.zeros_like(value) for value in self._values]
         self._taken = 0
 
-    def network(self) -> Network:
+    def network(self) -> MLP:
         """A copy of the network as it stands."""
         hidden_weights, hidden_bias, weights, bias = (value.copy() for value in self._values)
-        return Network(hidden_weights, hidden_bias, weights, bias)
+        return MLP(hidden_weights, hidden_bias, weights, bias)
 
     def take(self, batch: Rows, rate: float, random: np.random.Generator) -> None:
         """One step down the gradient of a mini-batch."""
@@ -169,12 +169,12 @@ class _Step:
         for position, slope in enumerate(slopes):
             value, centre = self._values[position], self._centres[position]
             if value.ndim == 2:  # biases are free
-                value -= rate * self._schooling.decay * (value - centre)
+                value -= rate * self._config.decay * (value - centre)
             value -= rate * self._direction(position, slope)
 
     def _direction(self, position: int, slope: Floats) -> Floats:
         first, second = self._first[position], self._second[position]
-        if self._schooling.optimiser == "sgd":
+        if self._config.optimiser == "sgd":
             first *= MOMENTUM
             first += slope
             return slope + MOMENTUM * first
@@ -189,7 +189,7 @@ class _Step:
         hidden_weights, hidden_bias, out_weights, bias = self._values
         features = features * _kept(features.shape, FEATURE_DROPOUT, random)
         sums = features @ hidden_weights + hidden_bias
-        passed = (sums > 0) * _kept(sums.shape, self._schooling.dropout, random)
+        passed = (sums > 0) * _kept(sums.shape, self._config.dropout, random)
         units = sums * passed
         error = np.exp(log_softmax(units @ out_weights + bias, axis=1)).astype(np.float32)
         error[np.arange(len(labels)), labels] -= 1

@@ -14,14 +14,14 @@ LEAST_DEVIATION: Final = 0.1  # share of the median deviation
 
 
 @dataclass(frozen=True, slots=True)
-class Standard:
+class Scaler:
     """``(features - centre) * scale``, both ``[D]``."""
 
     centre: Floats
     scale: Floats
 
     @classmethod
-    def of(cls, features: Floats, emphasis: Floats | None = None) -> "Standard":
+    def of(cls, features: Floats, emphasis: Floats | None = None) -> "Scaler":
         """To mean 0 and deviation 1 (times ``emphasis``), but for features that hardly vary."""
         centre = sum(piece.sum(axis=0, dtype=np.float64) for piece in _through(features)) / len(features)
         squares = sum(((piece - centre) ** 2).sum(axis=0) for piece in _through(features))
@@ -38,12 +38,12 @@ class Standard:
             changed[piece] *= self.scale
         return changed
 
-    def take_in(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
+    def fold_in(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
         """Weights and bias for plain features, from those for standard ones."""
         plain = weights.astype(np.float64) * self.scale[:, None]
         return np.ascontiguousarray(plain, np.float32), (bias - self.centre @ plain).astype(np.float32)
 
-    def take_out(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
+    def unfold(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
         """The other way round."""
         standard = np.ascontiguousarray(weights / self.scale[:, None], np.float32)
         return standard, (bias + self.centre.astype(np.float64) @ weights).astype(np.float32)
@@ -56,11 +56,11 @@ def _through(features: Floats) -> Iterator[Floats]:
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
+class StreamedFeatures:
     """Features ``[N, D]`` of which what is asked for is standardised, and nothing else is held."""
 
     features: Floats
-    standard: Standard
+    standard: Scaler
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,15 +80,15 @@ class Streamed:
         return found
 
 
-Lessons = Floats | Streamed
+FeatureRows = Floats | StreamedFeatures
 
 
-def standardised(features: Floats, standard: Standard) -> Lessons:
+def standardised(features: Floats, standard: Scaler) -> FeatureRows:
     """A standardised copy of few rows; many are standardised whenever they are read."""
-    return standard.apply(features) if fits(*features.shape) else Streamed(features, standard)
+    return standard.apply(features) if fits(*features.shape) else StreamedFeatures(features, standard)
 
 
-def cuts(lessons: Lessons) -> list[slice]:
+def cuts(lessons: FeatureRows) -> list[slice]:
     """What is worked on at a time: all rows that are in memory, or pieces of those that are not."""
     rows = lessons.shape[0]
-    return list(pieces(rows)) if isinstance(lessons, Streamed) else [slice(0, rows)]
+    return list(pieces(rows)) if isinstance(lessons, StreamedFeatures) else [slice(0, rows)]

@@ -18,9 +18,17 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
 from larder_training.classifier.config.options import Limits
-from larder_training.classifier.heads.config import Fitted, Lesson, Recipe, Weighting, fit_recipe, row_weights
-from larder_training.classifier.heads.scaler import Lessons, Streamed
-from larder_training.classifier.heads.softmax_regression import Linear
+from larder_training.classifier.heads.config import (
+    FittedHead,
+    HeadConfig,
+    LabelledFeatures,
+    ParentHead,
+    Weighting,
+    fit_config,
+    row_weights,
+)
+from larder_training.classifier.heads.scaler import FeatureRows, StreamedFeatures
+from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.heads.trials import Search, Trial
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.onnx.graph import Floats
@@ -31,9 +39,9 @@ STRENGTHS: Final = (1.0, 0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001, 0.000316, 0.0
 SPARSE: Final = (0.00316, 0.001)  # of L1
 ELASTIC: Final = ((0.01, 0.001), (0.00316, 0.000316))  # of L2 and of L1
 HIDDEN: Final = (
-    Recipe(l2=0.01, units=128, optimiser="adam", rate=0.001, dropout=0.5),
-    Recipe(l2=0.01, units=256, optimiser="adam", rate=0.001, dropout=0.5),
-    Recipe(l2=0.001, units=128, optimiser="sgd", rate=0.03, dropout=0.5),
+    HeadConfig(l2=0.01, units=128, optimiser="adam", rate=0.001, dropout=0.5),
+    HeadConfig(l2=0.01, units=256, optimiser="adam", rate=0.001, dropout=0.5),
+    HeadConfig(l2=0.001, units=128, optimiser="sgd", rate=0.03, dropout=0.5),
 )
 PATIENCE: Final = 2  # weaker strengths tried after the best one so far
 MAX_ROWS: Final = 12_000  # the recipe is chosen on about so many rows at most; the head itself learns from all
@@ -50,7 +58,7 @@ class Examples:
     (never judged on).
     """
 
-    features: Lessons
+    features: FeatureRows
     labels: Labels
     groups: NDArray[np.int64]
     changed: NDArray[np.bool_]
@@ -71,7 +79,7 @@ class Examples:
 
     def some(self) -> "Examples":
         """All rows, or those of ``sample``, in memory."""
-        if len(self.labels) <= MAX_ROWS and not isinstance(self.features, Streamed):
+        if len(self.labels) <= MAX_ROWS and not isinstance(self.features, StreamedFeatures):
             return self
         return self.taken(sample(self.labels, self.groups))
 
@@ -99,7 +107,7 @@ def sample(labels: Labels, groups: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def search(
-    examples: Examples, limits: Limits, *, folds: int, seed: int, parent: "Parent | None", progress: Progress
+    examples: Examples, limits: Limits, *, folds: int, seed: int, parent: ParentHead | None, progress: Progress
 ) -> Search:
     """Tries recipes until the plan, the number of trials or the time is used up; at least one is tried."""
     until = time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf
@@ -112,21 +120,13 @@ def search(
     hidden = limits.hidden and examples.fewest_groups() >= HIDDEN_GROUPS
     out_of_time = False
     with progress.task("Searching for the head", limits.trials) as advance:
-        for recipe in plan(trials, weightings, hidden=hidden, parent=parent.recipe if parent else None):
-            trials.append(judge.trial(len(trials) + 1, recipe))
+        for config in plan(trials, weightings, hidden=hidden, parent=parent.config if parent else None):
+            trials.append(judge.trial(len(trials) + 1, config))
             advance(1)
             out_of_time = time.monotonic() > until
             if len(trials) >= limits.trials or out_of_time:
                 break
     return Search(tuple(trials), folds, alike, out_of_time)
-
-
-@dataclass(frozen=True, slots=True)
-class Parent:
-    """An earlier release's head, on this training's standardised features and labels, and its recipe."""
-
-    head: Fitted
-    recipe: Recipe
 
 
 def _weightings(limits: Limits, examples: Examples) -> tuple[Weighting, ...]:
@@ -136,35 +136,35 @@ def _weightings(limits: Limits, examples: Examples) -> tuple[Weighting, ...]:
 
 
 def plan(
-    trials: Sequence[Trial], weightings: Sequence[Weighting], *, hidden: bool, parent: Recipe | None
-) -> Iterator[Recipe]:
+    trials: Sequence[Trial], weightings: Sequence[Weighting], *, hidden: bool, parent: HeadConfig | None
+) -> Iterator[HeadConfig]:
     """The recipes in their order; ``trials`` grows by each one's result before the next is asked for."""
     first = weightings[0]
     if parent is not None:
         yield replace(parent, customised=True)
         if not parent.units:
-            yield from _path(trials, [Recipe(l2=l2, weighting=first, customised=True) for l2 in STRENGTHS])
-    yield from _path(trials, [Recipe(l2=l2, weighting=first) for l2 in STRENGTHS])
+            yield from _path(trials, [HeadConfig(l2=l2, weighting=first, customised=True) for l2 in STRENGTHS])
+    yield from _path(trials, [HeadConfig(l2=l2, weighting=first) for l2 in STRENGTHS])
     weighting = first
     for other in weightings[1:]:
-        best = min(trials, key=lambda trial: trial.loss).recipe
+        best = min(trials, key=lambda trial: trial.loss).config
         at = min(range(len(STRENGTHS)), key=lambda position: abs(np.log(STRENGTHS[position] / best.l2)))
         for l2 in STRENGTHS[max(at - 1, 0) : at + 2]:
-            yield Recipe(l2=l2, weighting=other)
-        weighting = min(trials, key=lambda trial: trial.loss).recipe.weighting
+            yield HeadConfig(l2=l2, weighting=other)
+        weighting = min(trials, key=lambda trial: trial.loss).config.weighting
     if hidden:
         yield replace(HIDDEN[0], weighting=weighting)
-    yield from (Recipe(l2=l2, l1=l1, weighting=weighting) for l2, l1 in ELASTIC)
-    yield from (Recipe(l1=l1, weighting=weighting) for l1 in SPARSE)
+    yield from (HeadConfig(l2=l2, l1=l1, weighting=weighting) for l2, l1 in ELASTIC)
+    yield from (HeadConfig(l1=l1, weighting=weighting) for l1 in SPARSE)
     if hidden:
-        yield from (replace(recipe, weighting=weighting) for recipe in HIDDEN[1:])
+        yield from (replace(config, weighting=weighting) for config in HIDDEN[1:])
 
 
-def _path(trials: Sequence[Trial], recipes: Sequence[Recipe]) -> Iterator[Recipe]:
+def _path(trials: Sequence[Trial], configs: Sequence[HeadConfig]) -> Iterator[HeadConfig]:
     """Strong to weak, until ``PATIENCE`` in a row were no better."""
     begun, worse = len(trials), 0
-    for recipe in recipes:
-        yield recipe
+    for config in configs:
+        yield config
         losses = [trial.loss for trial in trials[begun:]]
         worse = 0 if losses[-1] <= min(losses) else worse + 1
         if worse >= PATIENCE:
@@ -178,13 +178,15 @@ class _Fold:
     learn: NDArray[np.int64]
     judge: NDArray[np.int64]
     stop: NDArray[np.bool_]
-    last: dict[tuple[str, bool], Linear] = field(default_factory=dict)  # where the next linear fit begins
+    last: dict[tuple[str, bool], SoftmaxRegression] = field(default_factory=dict)  # where the next linear fit begins
 
 
 class _Judge:
     """Cross-validates recipes on folds that stay the same."""
 
-    def __init__(self, examples: Examples, folds: int, seed: int, parent: Fitted | None, weighting: Weighting) -> None:
+    def __init__(
+        self, examples: Examples, folds: int, seed: int, parent: FittedHead | None, weighting: Weighting
+    ) -> None:
         self._examples, self._seed, self._parent = examples, seed, parent
         # Unshuffled: the folds then follow from the groups alone.
         cuts = StratifiedGroupKFold(folds).split(examples.labels, examples.labels, examples.groups)
@@ -202,9 +204,9 @@ class _Judge:
         stop[watched] = True
         return _Fold(learn, judge[~self._examples.changed[judge]], stop)
 
-    def trial(self, number: int, recipe: Recipe) -> Trial:
+    def trial(self, number: int, config: HeadConfig) -> Trial:
         """Fits the recipe on each fold, on all cores, and judges it on the photos held out."""
-        logits, epochs = self._asked(recipe)
+        logits, epochs = self._asked(config)
         labels = self._examples.labels[self._judged]
         temperature = calibration.temperature(logits, labels)
         likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
@@ -212,31 +214,31 @@ class _Judge:
         by_fold = [float(np.average(losses[part], weights=self._weights[part])) for part in self._parts]
         return Trial(
             number,
-            recipe,
+            config,
             float(np.average(losses, weights=self._weights)),
             float(np.std(by_fold, ddof=1) / np.sqrt(len(by_fold))),
             float((logits.argmax(axis=1) == labels).mean()),
             tuple(by_fold),
             temperature,
-            max(1, round(float(np.median(epochs)))) if recipe.units else 0,
+            max(1, round(float(np.median(epochs)))) if config.units else 0,
         )
 
-    def _asked(self, recipe: Recipe) -> tuple[Floats, list[int]]:
+    def _asked(self, config: HeadConfig) -> tuple[Floats, list[int]]:
         with ThreadPoolExecutor(cpu_count()) as pool:
-            found = list(pool.map(self._logits, self._folds, repeat(recipe)))
+            found = list(pool.map(self._logits, self._folds, repeat(config)))
         return np.concatenate([part for part, _ in found]), [epochs for _, epochs in found]
 
-    def _logits(self, fold: _Fold, recipe: Recipe) -> tuple[Floats, int]:
-        examples, family = self._examples, (recipe.family, recipe.customised)
-        fitted, epochs = fit_recipe(
-            recipe,
-            Lesson(examples.features[fold.learn], examples.labels[fold.learn], examples.classes),
+    def _logits(self, fold: _Fold, config: HeadConfig) -> tuple[Floats, int]:
+        examples, family = self._examples, (config.family, config.customised)
+        fitted, epochs = fit_config(
+            config,
+            LabelledFeatures(examples.features[fold.learn], examples.labels[fold.learn], examples.classes),
             parent=self._parent,
             seed=self._seed,
             start=fold.last.get(family),
-            stop=fold.stop if recipe.units else None,
+            stop=fold.stop if config.units else None,
             rough=True,
         )
-        if isinstance(fitted, Linear):
+        if isinstance(fitted, SoftmaxRegression):
             fold.last[family] = fitted
         return fitted.logits(examples.features[fold.judge]), epochs

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, minimize
 from scipy.special import logsumexp
 
-from larder_training.classifier.heads.scaler import Lessons, cuts
+from larder_training.classifier.heads.scaler import FeatureRows, cuts
 from larder_training.classifier.onnx.graph import Floats
 from larder_training.numerics.parallel import in_order
 
@@ -35,7 +35,7 @@ Smooth = Callable[[Doubles, Doubles], tuple[float, Doubles, Doubles]]
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class SoftmaxRegression:
     """``logits = features @ weights + bias``; ``weights`` ``[D, C]``, ``bias`` ``[C]``."""
 
     weights: Floats
@@ -46,22 +46,22 @@ class Linear:
         return features @ self.weights + self.bias
 
 
-def nothing(dimensions: int, classes: int) -> Linear:
+def zero_head(dimensions: int, classes: int) -> SoftmaxRegression:
     """Weights and bias of 0: every label is as likely."""
-    return Linear(np.zeros((dimensions, classes), np.float32), np.zeros(classes, np.float32))
+    return SoftmaxRegression(np.zeros((dimensions, classes), np.float32), np.zeros(classes, np.float32))
 
 
-def fit_linear(
-    features: Lessons,
+def fit_softmax_regression(
+    features: FeatureRows,
     labels: NDArray[np.int64],
     row_weights: Floats,
     *,
     l2: float,
     l1: float,
-    centre: Linear,
-    start: Linear | None = None,
+    centre: SoftmaxRegression,
+    start: SoftmaxRegression | None = None,
     rough: bool = False,
-) -> Linear:
+) -> SoftmaxRegression:
     """Minimises the loss above.
 
     Args:
@@ -83,7 +83,9 @@ def fit_linear(
 
     def smooth(change: Doubles, bias: Doubles) -> tuple[float, Doubles, Doubles]:
         """The loss without L1, and its gradient by the change of W and by b."""
-        reached = Linear((change.reshape(shape) + centre.weights).astype(np.float32), bias.astype(np.float32))
+        reached = SoftmaxRegression(
+            (change.reshape(shape) + centre.weights).astype(np.float32), bias.astype(np.float32)
+        )
 
         def summed(part: slice) -> tuple[float, Doubles, Doubles]:
             return _sums(reached, features[part], labels[part], share[part])
@@ -95,11 +97,13 @@ def fit_linear(
 
     least = ROUGH_PROGRESS if rough else LEAST_PROGRESS
     found, at = _bounded(smooth, moved, bias, l1, least) if l1 else _free(smooth, moved, bias, least)
-    return Linear(np.ascontiguousarray(centre.weights + found.reshape(shape), np.float32), np.asarray(at, np.float32))
+    return SoftmaxRegression(
+        np.ascontiguousarray(centre.weights + found.reshape(shape), np.float32), np.asarray(at, np.float32)
+    )
 
 
 def _sums(
-    reached: Linear, features: Floats, labels: NDArray[np.int64], share: Floats
+    reached: SoftmaxRegression, features: Floats, labels: NDArray[np.int64], share: Floats
 ) -> tuple[float, Doubles, Doubles]:
     """What these rows, each with its share of the loss, add to the loss and to its gradient by weights and bias."""
     logits = reached.logits(features)

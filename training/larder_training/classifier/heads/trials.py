@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from matplotlib.figure import Figure
 
-from larder_training.classifier.heads.config import FAMILIES, Recipe
+from larder_training.classifier.heads.config import FAMILIES, HeadConfig
 from larder_training.reporting.html import Section, figure, paragraph, table
 
 TRIALS: Final = "trials.jsonl"
@@ -26,7 +26,7 @@ class Trial:
     """
 
     number: int
-    recipe: Recipe
+    config: HeadConfig
     loss: float
     standard_error: float
     accuracy: float
@@ -38,7 +38,7 @@ class Trial:
         """JSON-ready."""
         return {
             "trial": self.number,
-            **self.recipe.describe(),
+            **self.config.describe(),
             "loss": round(self.loss, 6),
             "standard_error": round(self.standard_error, 6),
             "accuracy": round(self.accuracy, 6),
@@ -71,7 +71,7 @@ class Search:
         is hard says nothing about which head is better.
         """
         as_good = (trial for trial in self.trials if trial.loss - self.best.loss <= self.doubt(trial))
-        return min(as_good, key=lambda trial: (trial.recipe.complexity, trial.loss, trial.number))
+        return min(as_good, key=lambda trial: (trial.config.complexity, trial.loss, trial.number))
 
     def doubt(self, trial: Trial) -> float:
         """The standard error of the difference between a trial's loss and the best one's."""
@@ -83,10 +83,10 @@ class Search:
         best, chosen = self.best, self.chosen
         told = f"{len(self.trials)} heads were tried by {self.folds}-fold cross-validation"
         if chosen is best:
-            return f"{told}. The best one is also the simplest that is as good: {chosen.recipe}."
+            return f"{told}. The best one is also the simplest that is as good: {chosen.config}."
         return (
-            f"{told}. The least loss was {best.loss:.4f} ({best.recipe}). The simplest head that is as good, within "
-            f"one standard error ({self.doubt(chosen):.4f}), was taken: {chosen.recipe}, {chosen.loss:.4f}."
+            f"{told}. The least loss was {best.loss:.4f} ({best.config}). The simplest head that is as good, within "
+            f"one standard error ({self.doubt(chosen):.4f}), was taken: {chosen.config}, {chosen.loss:.4f}."
         )
 
     def jsonl(self) -> bytes:
@@ -119,7 +119,7 @@ def trials_section(search: Search) -> Section:
     shown: Sequence[Trial] = order[:LISTED] if search.chosen in order[:LISTED] else [*order[:LISTED], search.chosen]
     rows = [
         (
-            f"{trial.number}: {trial.recipe}" + (" (chosen)" if trial is search.chosen else ""),
+            f"{trial.number}: {trial.config}" + (" (chosen)" if trial is search.chosen else ""),
             f"{trial.loss:.4f}",
             f"{trial.loss - search.best.loss:.4f} (± {search.doubt(trial):.4f})",
             f"{100 * trial.accuracy:.2f} %",
@@ -138,7 +138,7 @@ def _plot(search: Search) -> str:
     drawing = Figure(figsize=(7, 4))
     axes = drawing.add_subplot()
     for family in FAMILIES:
-        own = [trial for trial in search.trials if trial.recipe.family == family]
+        own = [trial for trial in search.trials if trial.config.family == family]
         if own:
             numbers, losses = [trial.number for trial in own], [trial.loss for trial in own]
             errors = [trial.standard_error for trial in own]

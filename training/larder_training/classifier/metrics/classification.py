@@ -77,10 +77,10 @@ def brier(probabilities: Floats, truth: Labels) -> float:
     return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
 
 
-def separation(familiar: Floats, strange: Floats) -> float:
+def separation(known: Floats, strange: Floats) -> float:
     """AUROC of novelty: the chance that a stranger's is above that of a photo of a taught class."""
-    truth = np.repeat([0, 1], [len(familiar), len(strange)])
-    return float(roc_auc_score(truth, np.concatenate([familiar, strange])))
+    truth = np.repeat([0, 1], [len(known), len(strange)])
+    return float(roc_auc_score(truth, np.concatenate([known, strange])))
 
 
 def _scores(right: int, named: int, present: int) -> dict[str, float]:

@@ -41,7 +41,7 @@ def _none() -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class LayerWidths:
     """Which columns novelty looks at: ``last`` of the backbone's last layer first, then ``middle`` means of others."""
 
     last: int
@@ -109,7 +109,7 @@ def _mean_of_roots(features: Floats, rows: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def learn(
-    features: Floats, labels: Labels, groups: NDArray[np.int64], looks: Looks | None = None
+    features: Floats, labels: Labels, groups: NDArray[np.int64], layer_widths: LayerWidths | None = None
 ) -> tuple[Novelty, Floats]:
     """Learns what is familiar, and how novel familiar photos are.
 
@@ -117,14 +117,14 @@ def learn(
         features: ``[N, D + M]`` or wider; the plain photos, without changed copies.
         labels: ``[N]``, each of 0..C-1 present.
         groups: ``[N]``; photos of one group stay in one fold.
-        looks: which columns count (None: all, as the last layer's).
+        layer_widths: which columns count (None: all, as the last layer's).
 
     Returns:
         The novelty, and each photo's own to what the other folds taught: ``[N]``, of more than ``MAX_ROWS`` photos so
         many. It is empty, and middle layers do not count, where a class cannot be cut into two.
     """
-    made = fit(features, labels, looks=looks)
-    by_class, beside = _held_out(features, labels, groups, looks)
+    made = fit(features, labels, layer_widths=layer_widths)
+    by_class, beside = _held_out(features, labels, groups, layer_widths)
     made = replace(made, weight=weigh(by_class, beside))
     return made, made.joined(by_class, beside)
 
@@ -143,19 +143,19 @@ def _spans(scores: Floats) -> float:
 
 
 def fit(
-    features: Floats, labels: Labels, *, looks: Looks | None = None, rows: NDArray[np.int64] | None = None
+    features: Floats, labels: Labels, *, layer_widths: LayerWidths | None = None, rows: NDArray[np.int64] | None = None
 ) -> Novelty:
     """Learns what is familiar from these ``rows`` (None: all), without a copy of them; ``weight`` is still 0.
 
     Args:
         features: ``[N, D + M]``, as for ``learn``.
         labels: ``[N]``; among the rows, each of 0..C-1 is present.
-        looks: as for ``learn``.
+        layer_widths: as for ``learn``.
         rows: positions in ``features``.
     """
-    looks = looks or Looks(features.shape[1])
+    layer_widths = layer_widths or LayerWidths(features.shape[1])
     rows = np.arange(len(labels)) if rows is None else rows
-    last = features[:, : looks.last]
+    last = features[:, : layer_widths.last]
     means = np.stack([_mean_of_roots(last, rows[labels[rows] == label]) for label in range(labels[rows].max() + 1)])
     middle = means.mean(axis=0)
     some = np.sort(rows[np.random.default_rng(0).permutation(len(rows))[:MAX_ROWS]])
@@ -165,7 +165,11 @@ def fit(
     shares = 1 - rest / variances
     directions = away - (away @ axes * shares) @ axes.T
     lengths = np.sqrt(np.maximum((away * directions).sum(axis=1, keepdims=True), LEAST_LENGTH**2))
-    beside = _usual(features[:, looks.last : looks.last + looks.middle], labels, rows) if looks.middle else ()
+    beside = (
+        _usual(features[:, layer_widths.last : layer_widths.last + layer_widths.middle], labels, rows)
+        if layer_widths.middle
+        else ()
+    )
     return Novelty(
         middle.astype(np.float32),
         np.ascontiguousarray((directions / lengths).T, np.float32),
@@ -195,7 +199,7 @@ def _usual(values: Floats, labels: Labels, rows: NDArray[np.int64]) -> tuple[Flo
 
 
 def _held_out(
-    features: Floats, labels: Labels, groups: NDArray[np.int64], looks: Looks | None
+    features: Floats, labels: Labels, groups: NDArray[np.int64], layer_widths: LayerWidths | None
 ) -> tuple[Floats, Floats]:
     """Both distances of each photo to what the other folds taught; empty where a class cannot be cut into two."""
     rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:MAX_ROWS])
@@ -209,7 +213,7 @@ def _held_out(
     for taught, asked in StratifiedGroupKFold(folds).split(rows, numbers, groups[rows]):
         _, own = np.unique(numbers[taught], return_inverse=True)  # large groups may leave a class out
         renumbered[rows[taught]] = own
-        made = fit(features, renumbered, looks=looks, rows=rows[taught])
+        made = fit(features, renumbered, layer_widths=layer_widths, rows=rows[taught])
         by_class[asked], beside[asked] = made.distances(features, rows[asked])
     return by_class, beside
 

@@ -23,16 +23,16 @@ from larder_training.classifier.data.manifests import PARTS
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.evaluation import ood_holdout
-from larder_training.classifier.evaluation.ood_holdout import Unseen
+from larder_training.classifier.evaluation.ood_holdout import HeldOutClasses
 from larder_training.classifier.features import augmentation
-from larder_training.classifier.fitting.export import CALIBRATION, Exported
+from larder_training.classifier.fitting.export import CALIBRATION, ExportedClassifier
 from larder_training.classifier.heads import softmax_regression
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.metrics.classification import rekognition, summary
 from larder_training.classifier.onnx.graph import session
 from larder_training.classifier.onnx.latency import milliseconds
-from larder_training.classifier.selection.layer_search import Reading
-from larder_training.classifier.selection.side_ablation import Choice
+from larder_training.classifier.selection.layer_search import LayerChoice
+from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.release.tables import write_probes
 from larder_training.release.writer import provenance
 
@@ -44,9 +44,9 @@ _VALIDATION: Final = ("photos", "accuracy", "expected_calibration_error", "cross
 def evaluation(
     options: ClassifierOptions,
     parts: Split,
-    exported: Exported,
-    choice: Choice,
-    strangers: Unseen | None,
+    exported: ExportedClassifier,
+    choice: FusionChoice,
+    held_out_classes: HeldOutClasses | None,
 ) -> dict[str, object]:
     """The manifest's ``evaluation``: how the split was made stands beside the test part's numbers."""
     test = summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels)
@@ -60,13 +60,13 @@ def evaluation(
             **{name: validation[name] for name in _VALIDATION},
         },
         "thresholds_at_precision": _at_precision(options, parts, exported),
-        "unknown": ood_holdout.told(options, exported, strangers),
+        "unknown": ood_holdout.told(options, exported, held_out_classes),
         "quantisation": exported.comparison,
         **({"beside_the_image": choice.told} if choice.told else {}),
     }
 
 
-def _at_precision(options: ClassifierOptions, parts: Split, exported: Exported) -> dict[str, object]:
+def _at_precision(options: ClassifierOptions, parts: Split, exported: ExportedClassifier) -> dict[str, object]:
     precision = PRECISION if options.precision is None else options.precision
     found = calibration.thresholds_at_precision(
         exported.answers["validation"].probabilities, exported.truth["validation"], precision
@@ -74,7 +74,7 @@ def _at_precision(options: ClassifierOptions, parts: Split, exported: Exported) 
     return {"precision": precision, "thresholds": dict(zip(parts.labels, found, strict=True))}
 
 
-def metrics(parts: Split, exported: Exported, audited: Audit) -> bytes:
+def metrics(parts: Split, exported: ExportedClassifier, audited: Audit) -> bytes:
     """``metrics.json``: Rekognition's evaluation summary of the test part, and everything of ours under ``larder``."""
     probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
     thresholds = exported.serving.thresholds
@@ -94,9 +94,9 @@ def training(
     options: ClassifierOptions,
     audited: Audit,
     parts: Split,
-    reading: Reading,
-    choice: Choice,
-    exported: Exported,
+    reading: LayerChoice,
+    choice: FusionChoice,
+    exported: ExportedClassifier,
     parent: dict[str, object] | None,
     seconds: float,
 ) -> dict[str, object]:
@@ -123,7 +123,7 @@ def training(
         "augmentation": dict(choice.material.augmentation),
         "head": {
             "kind": "softmax regression" if fitted.hidden is None else "one hidden layer",
-            "recipe": fitted.search.chosen.recipe.describe(),
+            "recipe": fitted.search.chosen.config.describe(),
             "epochs": fitted.search.chosen.epochs,
             "max_iterations": softmax_regression.MAX_ITERATIONS,
             "tolerance": softmax_regression.TOLERANCE,
@@ -151,7 +151,7 @@ def training(
     }
 
 
-def _milliseconds(exported: Exported) -> dict[str, float]:
+def _milliseconds(exported: ExportedClassifier) -> dict[str, float]:
     """On this machine, one thread; for int8, its share of float32's time too: the ratio says more than either."""
     image = exported.serving.image
     grey = np.full((1, image.height, image.width, 3), 128, np.uint8)
@@ -161,7 +161,7 @@ def _milliseconds(exported: Exported) -> dict[str, float]:
     return {**found, "int8_to_float32": round(found["int8"] / found["float32"], 3)}
 
 
-def probes(parts: Split, exported: Exported) -> bytes:
+def probes(parts: Split, exported: ExportedClassifier) -> bytes:
     """Some test photos as PNG, and the probabilities that the release gives them: the rollout asks for these again.
 
     Where the release takes side information, requests are JSON; the last of them says nothing beside the photo.

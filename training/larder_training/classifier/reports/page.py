@@ -19,16 +19,16 @@ from larder_training.classifier.data.manifests import PARTS
 from larder_training.classifier.data.scan import Scan
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.fitting.export import JUDGED, Exported
+from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.heads.trials import trials_section
 from larder_training.classifier.metrics.calibration import reliability
 from larder_training.classifier.metrics.classification import summary
 from larder_training.classifier.reports import audit_page
-from larder_training.classifier.reports.side_section import beside_section
+from larder_training.classifier.reports.side_section import side_section
 from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.layer_search import Reading
-from larder_training.classifier.selection.learning_curve import Curve, curve_section
-from larder_training.classifier.selection.side_ablation import Choice
+from larder_training.classifier.selection.layer_search import LayerChoice
+from larder_training.classifier.selection.learning_curve import LearningCurve, curve_section
+from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.reporting.html import Section, facts, figure, paragraph, pictures, render, table
 
 ERRORS: Final = 24  # pictures of errors, the most confident first
@@ -44,11 +44,11 @@ _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 def page(
     checked: Scan,
     parts: Split,
-    reading: Reading,
-    choice: Choice,
-    exported: Exported,
+    reading: LayerChoice,
+    choice: FusionChoice,
+    exported: ExportedClassifier,
     audited: Audit,
-    curve: Curve | None,
+    curve: LearningCurve | None,
     unknown: Section,
 ) -> bytes:
     """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
@@ -62,7 +62,7 @@ def page(
         _reliability(exported, test),
         unknown,
         _precision(exported),
-        *beside_section(choice),
+        *side_section(choice),
         *reading.sections(),
         *augmentation_search.sections(choice.material.compared),
         trials_section(choice.head.search),
@@ -77,7 +77,7 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
-def _headline(parts: Split, exported: Exported, test: Mapping[str, Any]) -> Section:
+def _headline(parts: Split, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
     low, high = test["accuracy_interval_95"]
     return Section.of(
         f"{_percent(test['accuracy'])} of {test['photos']} test photos are labelled right",
@@ -142,7 +142,7 @@ def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
     return drawing
 
 
-def _labels(rows: Sequence[Mapping[str, Any]], exported: Exported) -> Section:
+def _labels(rows: Sequence[Mapping[str, Any]], exported: ExportedClassifier) -> Section:
     head = ("Label", "Photos", "Precision", "Recall", "F1", "Threshold")
     lines = [
         (
@@ -157,7 +157,7 @@ def _labels(rows: Sequence[Mapping[str, Any]], exported: Exported) -> Section:
     return Section.of("Labels", table(head, lines), paragraph(told))
 
 
-def _errors(parts: Split, exported: Exported) -> Section:
+def _errors(parts: Split, exported: ExportedClassifier) -> Section:
     probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
     found = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(found != truth)
@@ -178,7 +178,7 @@ def _jpeg(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _reliability(exported: Exported, test: Mapping[str, Any]) -> Section:
+def _reliability(exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
     probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
     bins = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
     drawing = Figure(figsize=(4.2, 3.4))
@@ -192,18 +192,18 @@ def _reliability(exported: Exported, test: Mapping[str, Any]) -> Section:
     return Section.of("Reliability", figure(drawing, told))
 
 
-def _precision(exported: Exported) -> Section:
+def _precision(exported: ExportedClassifier) -> Section:
     compared = cast("Mapping[str, Any]", exported.comparison)
     rows = [
         (
             f"Right, {_PARTS[part]}",
             *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy")),
         )
-        for part in JUDGED
+        for part in EVALUATED
     ]
     exact = exported.model if exported.in_float is None else exported.in_float
     rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (exact, exported.model))))
-    rows += [(f"Same label, {_PARTS[part]}", "", _percent(compared[part]["agreement"])) for part in JUDGED]
+    rows += [(f"Same label, {_PARTS[part]}", "", _percent(compared[part]["agreement"])) for part in EVALUATED]
     told = f"The release is in {compared['dtype']}" + (f": {compared['reason']}." if "reason" in compared else ".")
     left = compared.get("float_nodes", ())
     more = f" {len(left)} sensitive operators stay in float." if left and compared["dtype"] == "int8" else ""

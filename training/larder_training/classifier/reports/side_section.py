@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import cast
 
-from larder_training.classifier.selection.side_ablation import Choice
+from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.reporting.html import Section, paragraph, table
 
 
-def beside_section(choice: Choice) -> tuple[Section, ...]:
+def side_section(choice: FusionChoice) -> tuple[Section, ...]:
     """One section, or none where nothing could join the image."""
     if not choice.told:
         return ()

@@ -20,10 +20,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from larder_training.classifier.features.augmentation import NAMES, Name
 from larder_training.classifier.features.views import View
-from larder_training.classifier.heads.softmax_regression import Linear, fit_linear, nothing
+from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.onnx.graph import Floats
-from larder_training.classifier.selection.comparison import Standing, against_best
+from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
 from larder_training.reporting.html import Section, paragraph, table
 from larder_training.reporting.progress import Progress
 
@@ -36,7 +36,7 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AugmentationChoice:
     """A strength, the number of its copies, and whether mirrored views are learnt from."""
 
     name: Name
@@ -52,10 +52,10 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged(Standing):
+class AugmentationScore(CandidateScore):
     """How a choice stands, with its best L2 strength."""
 
-    choice: Choice
+    choice: AugmentationChoice
     l2: float
 
     def describe(self) -> dict[str, object]:
@@ -73,12 +73,20 @@ class Examples:
     views: Sequence[View]
 
 
-def candidates(names: Sequence[Name], flips: Sequence[bool], copies: int) -> list[Choice]:
+def candidates(names: Sequence[Name], flips: Sequence[bool], copies: int) -> list[AugmentationChoice]:
     """The choices to be compared, the one that changes least first."""
-    return [Choice(name, copies, flip) for name in NAMES if name in names for flip in (False, True) if flip in flips]
+    return [
+        AugmentationChoice(name, copies, flip)
+        for name in NAMES
+        if name in names
+        for flip in (False, True)
+        if flip in flips
+    ]
 
 
-def compare(choices: Sequence[Choice], examples: Examples, *, folds: int, progress: Progress) -> list[Judged]:
+def compare(
+    choices: Sequence[AugmentationChoice], examples: Examples, *, folds: int, progress: Progress
+) -> list[AugmentationScore]:
     """Cross-validates every choice on the same folds.
 
     Args:
@@ -95,18 +103,18 @@ def compare(choices: Sequence[Choice], examples: Examples, *, folds: int, progre
             for choice in choices:
                 found.append(cross_validate(choice, reduced, cuts))
                 advance(1)
-    standings = against_best([(losses, right) for _, losses, right in found])
+    scores = compare_to_best([(losses, right) for _, losses, right in found])
     return [
-        Judged(*standing, choice, l2) for choice, (l2, _, _), standing in zip(choices, found, standings, strict=True)
+        AugmentationScore(*score, choice, l2) for choice, (l2, _, _), score in zip(choices, found, scores, strict=True)
     ]
 
 
-def choose(judged: Sequence[Judged]) -> Judged:
+def choose(judged: Sequence[AugmentationScore]) -> AugmentationScore:
     """The first, so the one that changes least, whose loss is within one standard error of the best's."""
     return next(one for one in judged if one.worse <= one.standard_error)
 
 
-def explain(judged: Sequence[Judged], chosen: Judged) -> Mapping[str, object]:
+def explain(judged: Sequence[AugmentationScore], chosen: AugmentationScore) -> Mapping[str, object]:
     """For the manifest: the rule, and every choice that was compared."""
     return {
         "rule": "the least change within one standard error of the best",
@@ -115,7 +123,7 @@ def explain(judged: Sequence[Judged], chosen: Judged) -> Mapping[str, object]:
     }
 
 
-def jsonl(judged: Sequence[Judged]) -> bytes:
+def jsonl(judged: Sequence[AugmentationScore]) -> bytes:
     """The first lines of ``trials.jsonl``: one a choice that was compared, with the ``stage`` "augmentation"."""
     if not judged:
         return b""
@@ -124,7 +132,7 @@ def jsonl(judged: Sequence[Judged]) -> bytes:
     return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
 
 
-def sections(judged: Sequence[Judged]) -> list[Section]:
+def sections(judged: Sequence[AugmentationScore]) -> list[Section]:
     """The report's section, where choices were compared: each with its loss, and which one was taken."""
     if not judged:
         return []
@@ -163,7 +171,7 @@ def principal(examples: Examples) -> Examples:
 
 
 def cross_validate(
-    choice: Choice, examples: Examples, cuts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
+    choice: AugmentationChoice, examples: Examples, cuts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 ) -> tuple[float, Floats, Floats]:
     """The best L2 strength, and with it each photo's loss when held out and whether its label was right.
 
@@ -194,9 +202,9 @@ def _path(examples: Examples, own: Sequence[int], learn: Labels, judge: Labels) 
     taught = np.ascontiguousarray(examples.features[learn][:, own]).reshape(-1, examples.features.shape[2])
     labels = np.repeat(examples.labels[learn], len(own))
     classes = int(examples.labels.max()) + 1
-    centre = nothing(taught.shape[1], classes)
-    model: Linear | None = None
+    centre = zero_head(taught.shape[1], classes)
+    model: SoftmaxRegression | None = None
     for l2 in STRENGTHS:
         weights = np.ones(len(labels), np.float32)
-        model = fit_linear(taught, labels, weights, l2=l2, l1=0.0, centre=centre, start=model, rough=True)
+        model = fit_softmax_regression(taught, labels, weights, l2=l2, l1=0.0, centre=centre, start=model, rough=True)
         yield model.logits(examples.features[judge, 0])

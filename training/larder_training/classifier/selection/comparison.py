@@ -9,7 +9,7 @@ from larder_training.classifier.onnx.graph import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CandidateScore:
     """The mean cross-entropy on held-out photos; ``worse`` is by how much it exceeds the best's.
 
     ``standard_error`` is that of ``worse``, over the photos; ``accuracy`` the share of held-out photos labelled right.
@@ -34,8 +34,8 @@ class Standing:
         return f"{self.loss:.4f}", f"{self.worse:.4f} ± {self.standard_error:.4f}", f"{100 * self.accuracy:.2f} %"
 
 
-def against_best(judged: Sequence[tuple[Floats, Floats]]) -> Iterator[tuple[float, float, float, float]]:
-    """A ``Standing``'s four numbers for each candidate, given each photo's loss and whether its label was right."""
+def compare_to_best(judged: Sequence[tuple[Floats, Floats]]) -> Iterator[tuple[float, float, float, float]]:
+    """The four fields of ``CandidateScore`` for each candidate, from each image's loss and whether it is correct."""
     best = min((losses for losses, _ in judged), key=lambda losses: float(losses.mean()))
     for losses, right in judged:
         difference = losses - best

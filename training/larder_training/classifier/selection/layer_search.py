@@ -22,8 +22,8 @@ from larder_training.classifier.features.intermediate_layers import with_middle
 from larder_training.classifier.features.views import PLAIN
 from larder_training.classifier.onnx.graph import Floats, to_bytes
 from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.comparison import Standing, against_best
-from larder_training.classifier.selection.training_set import CHOICE_FOLDS, fewest_pictures, groups_of, some_photos
+from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
+from larder_training.classifier.selection.training_set import CHOICE_FOLDS, groups_of, sample_images, smallest_class
 from larder_training.reporting.html import Section, paragraph, table
 from larder_training.reporting.progress import Progress
 
@@ -32,7 +32,7 @@ _RULE: Final = "the fewest layers within one standard error of the best, and of 
 
 
 @dataclass(frozen=True, slots=True)
-class Judged(Standing):
+class LayerScore(CandidateScore):
     """How features stand."""
 
     features: Features
@@ -49,11 +49,11 @@ class Judged(Standing):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LayerChoice:
     """The features that were chosen, and what they were compared with (empty: there was no choice)."""
 
     features: Features
-    compared: tuple[Judged, ...] = ()
+    compared: tuple[LayerScore, ...] = ()
 
     def describe(self) -> dict[str, object]:
         """For the manifest."""
@@ -111,14 +111,14 @@ def _cropped(features: Features, crop: float) -> Features:
     )
 
 
-def choose(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Reading:
+def choose(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> LayerChoice:
     """Compares the candidates on training photos (``learn.CHOICE_PHOTOS`` at most) and takes one by the rule."""
     possible = candidates(features)
     photos = parts.parts["train"]
-    some = [photos[position] for position in some_photos(photos, options.seed)]
-    folds = min(CHOICE_FOLDS, fewest_pictures(some))
+    some = [photos[position] for position in sample_images(photos, options.seed)]
+    folds = min(CHOICE_FOLDS, smallest_class(some))
     if len(possible) == 1 or folds < 2:
-        return Reading(features)
+        return LayerChoice(features)
     judged = _compare(options, possible, some, numbers(some, parts.labels), folds, progress)
     as_good = (one for one in judged if one.worse <= one.standard_error)
     chosen = min(as_good, key=lambda one: (len(one.features.outputs), one.loss))  # of crops, neither is simpler
@@ -126,7 +126,7 @@ def choose(options: ClassifierOptions, features: Features, parts: Split, progres
         f"Read of the backbone: layers {chosen.layers}; {chosen.features.image.crop:.3g} of the short side: "
         f"cross-validated loss {chosen.loss:.4f} (the usual: {judged[0].loss:.4f}) on {len(some)} photos"
     )
-    return Reading(chosen.features, tuple(judged))
+    return LayerChoice(chosen.features, tuple(judged))
 
 
 def _compare(
@@ -136,22 +136,21 @@ def _compare(
     labels: augmentation_search.Labels,
     folds: int,
     progress: Progress,
-) -> list[Judged]:
+) -> list[LayerScore]:
     groups = groups_of(photos)
     cuts = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
     rows = _rows(options, possible, photos, progress)
     found = []
+    unchanged = augmentation_search.AugmentationChoice("none", 0, flip=False)
     with threadpool_limits(1, user_api="blas"), progress.task("Choosing what to read", len(possible)) as advance:
         for features in possible:
             width = None if len(features.outputs) > 1 else features.dimensions
             own = rows[features.image.crop][:, None, :width]
             examples = augmentation_search.principal(augmentation_search.Examples(own, labels, groups, (PLAIN,)))
-            found.append(
-                augmentation_search.cross_validate(augmentation_search.Choice("none", 0, flip=False), examples, cuts)
-            )
+            found.append(augmentation_search.cross_validate(unchanged, examples, cuts))
             advance(1)
-    standings = against_best([(losses, right) for _, losses, right in found])
-    return [Judged(*standing, features) for features, standing in zip(possible, standings, strict=True)]
+    scores = compare_to_best([(losses, right) for _, losses, right in found])
+    return [LayerScore(*score, features) for features, score in zip(possible, scores, strict=True)]
 
 
 def _rows(

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.heads.config import Lesson, fit_recipe
-from larder_training.classifier.heads.scaler import Standard
+from larder_training.classifier.heads.config import LabelledFeatures, fit_config
+from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.search import Examples, sample
 from larder_training.classifier.heads.trials import Trial
-from larder_training.classifier.selection.training_set import Material
+from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.numerics.memmap import loaded
 from larder_training.reporting.html import Section, figure, paragraph, table
 from larder_training.reporting.progress import Progress
@@ -32,7 +32,7 @@ Right = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class LearningCurve:
     """Cross-validated accuracy by how many photos were learnt from.
 
     ``photos`` (the folds' mean) and ``accuracy``, one a share of ``SHARES``, with the ``errors`` of sampling (one
@@ -48,7 +48,7 @@ class Curve:
     judged: int
 
     @classmethod
-    def of(cls, photos: Sequence[float], right: Sequence[Right]) -> "Curve":
+    def of(cls, photos: Sequence[float], right: Sequence[Right]) -> "LearningCurve":
         """``right`` says of each share which of the held-out photos it labels right, all in the same order."""
         rates = [float(found.mean()) for found in right]
         count = len(right[0])
@@ -80,7 +80,7 @@ class Curve:
         )
 
 
-def learning_curve(material: Material, trial: Trial, *, seed: int, progress: Progress) -> Curve | None:
+def learning_curve(material: TrainingSet, trial: Trial, *, seed: int, progress: Progress) -> LearningCurve | None:
     """Learns the chosen recipe from shares of the training photos; None where a class is too small to hold any out.
 
     ``material`` holds the features as they are, not standardised. Changed copies are left out, so that the curve costs
@@ -98,8 +98,8 @@ def learning_curve(material: Material, trial: Trial, *, seed: int, progress: Pro
     def judge(job: tuple[float, tuple[NDArray[np.int64], NDArray[np.int64]]]) -> tuple[int, Right]:
         share, (learn, held_out) = job
         taken = learn[_share(examples.labels[learn], examples.groups[learn], share, seed)]
-        lesson = Lesson(examples.features[taken], examples.labels[taken], examples.classes)
-        fitted, _ = fit_recipe(trial.recipe, lesson, parent=None, seed=seed, epochs=trial.epochs, rough=True)
+        lesson = LabelledFeatures(examples.features[taken], examples.labels[taken], examples.classes)
+        fitted, _ = fit_config(trial.config, lesson, parent=None, seed=seed, epochs=trial.epochs, rough=True)
         found = fitted.logits(examples.features[held_out]).argmax(axis=1)
         return len(taken), found == examples.labels[held_out]
 
@@ -114,15 +114,15 @@ def learning_curve(material: Material, trial: Trial, *, seed: int, progress: Pro
             advance(1)
     by_share = [results[start : start + folds] for start in range(0, len(jobs), folds)]
     photos = [float(np.mean([count for count, _ in found])) for found in by_share]
-    return Curve.of(photos, [np.concatenate([right for _, right in found]) for found in by_share])
+    return LearningCurve.of(photos, [np.concatenate([right for _, right in found]) for found in by_share])
 
 
-def _plain(material: Material) -> Examples:
+def _plain(material: TrainingSet) -> Examples:
     """Photos as they are served, a bounded number of them, standardised."""
     plain = np.flatnonzero(~material.changed)
     rows = plain[sample(material.labels[plain], material.groups[plain])]
     features = loaded(material.features, rows)
-    standard = Standard.of(features).apply(features)
+    standard = Scaler.of(features).apply(features)
     return Examples(standard, material.labels[rows], material.groups[rows], material.changed[rows])
 
 
@@ -138,7 +138,7 @@ def _share(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, s
     return np.flatnonzero(taken)
 
 
-def curve_section(curve: Curve | None) -> Section:
+def curve_section(curve: LearningCurve | None) -> Section:
     """The report's section: the verdict, the curve, and its numbers."""
     title = "Would more photos help?"
     if curve is None:
@@ -155,7 +155,7 @@ def curve_section(curve: Curve | None) -> Section:
     return Section.of(title, paragraph(curve.verdict()), figure(_drawing(curve), told), table(head, rows))
 
 
-def _drawing(curve: Curve) -> Figure:
+def _drawing(curve: LearningCurve) -> Figure:
     drawing = Figure(figsize=(4.2, 2.9))
     axes = drawing.add_subplot()
     bars = [196 * error for error in curve.errors]

@@ -19,27 +19,27 @@ from larder_training.classifier.features.fusion import Beside, usual_deviation
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.onnx.graph import Floats, to_bytes
-from larder_training.classifier.selection.training_set import Material
+from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.reporting.progress import Progress
 
-JUDGED: Final[tuple[Part, ...]] = ("validation", "test")
+EVALUATED: Final[tuple[Part, ...]] = ("validation", "test")
 WITHOUT: Final = "image alone"
 # A few columns among a thousand features would be drawn on little: one strength of regularisation holds for all. Where
 # features are good, four times as much is better; where they are noisy, it is worse. So both are tried.
 EMPHASIS: Final = 4.0
 
-Fit = Callable[[Material], Head]
+Fit = Callable[[TrainingSet], Head]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FusionChoice:
     """The head that is released, what it reads beside the features, the rows that it learnt from, and how that was
     chosen (empty: there was no choice).
     """
 
     head: Head
     beside: Beside
-    material: Material
+    material: TrainingSet
     told: Mapping[str, object]
 
 
@@ -87,11 +87,11 @@ def choose(
     options: ClassifierOptions,
     features: Features,
     parts: Split,
-    material: Material,
+    material: TrainingSet,
     columns: Sequence[SideColumn],
     fit: Fit,
     progress: Progress,
-) -> Choice:
+) -> FusionChoice:
     """Fits a head on the images alone and, where there is something beside them, heads with it, and takes the best.
 
     What joins is kept where it makes the validation photos' labels likelier (temperatures fitted first) by more than
@@ -100,7 +100,7 @@ def choose(
     alone = fit(material)
     possible = _possible(columns, options, usual_deviation(material.features))
     if not possible:
-        return Choice(alone, Beside(), material, {})
+        return FusionChoice(alone, Beside(), material, {})
     judge = _judge(options, features, parts, progress)
     found, joined = {WITHOUT: judge.candidate(Beside(), alone)}, {WITHOUT: material}
     for name, beside in possible.items():
@@ -113,7 +113,7 @@ def choose(
     kept, why, helps = _best(found, always=options.keep_side)
     progress.say(f"Released with: {kept}. {why}")
     told = {"kept": kept, "why": why, "helps": helps, **_told(judge, found, found[kept])}
-    return Choice(found[kept].head, found[kept].beside, joined[kept], told)
+    return FusionChoice(found[kept].head, found[kept].beside, joined[kept], told)
 
 
 def _possible(columns: Sequence[SideColumn], options: ClassifierOptions, scale: float) -> dict[str, Beside]:
@@ -127,7 +127,7 @@ def _possible(columns: Sequence[SideColumn], options: ClassifierOptions, scale: 
     return found
 
 
-def _emphasised(joined: Material, dimensions: int, emphasis: float) -> Material:
+def _emphasised(joined: TrainingSet, dimensions: int, emphasis: float) -> TrainingSet:
     """The same rows, of which all but the first ``dimensions`` count ``emphasis`` times as much."""
     factors = np.ones(joined.features.shape[1], np.float32)
     factors[dimensions:] = emphasis
@@ -135,7 +135,7 @@ def _emphasised(joined: Material, dimensions: int, emphasis: float) -> Material:
 
 
 def _judge(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> _Judge:
-    truth = {part: numbers(parts.parts[part], parts.labels) for part in JUDGED}
+    truth = {part: numbers(parts.parts[part], parts.labels) for part in EVALUATED}
     found = {
         part: embed(
             to_bytes(features.model),
@@ -146,7 +146,7 @@ def _judge(options: ClassifierOptions, features: Features, parts: Split, progres
             title=f"Features of the {part} photos",
             progress=progress,
         )
-        for part in JUDGED
+        for part in EVALUATED
     }
     return _Judge(options, features, parts, truth, found, progress)
 

@@ -17,9 +17,9 @@ from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.extract import embed
 from larder_training.classifier.features.views import View, Views
 from larder_training.classifier.onnx.graph import Floats, to_bytes
-from larder_training.classifier.ood.detector import Looks
+from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.augmentation_search import Choice, Judged
+from larder_training.classifier.selection.augmentation_search import AugmentationChoice, AugmentationScore
 from larder_training.reporting.progress import Progress
 
 CHOICE_PHOTOS: Final = 1_500  # the augmentation is chosen on about so many training photos at most
@@ -29,13 +29,13 @@ MANY: Final = 20_000  # training photos from which on "auto" changes none: extra
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingSet:
     """Rows to learn from.
 
     ``features`` ``[N, D]``, ``labels`` ``[N]``, ``groups`` ``[N]`` (one number for near-duplicates and all views of a
     photo), ``changed`` ``[N]`` (true for every view but the photo as it is served). ``augmentation`` says for the
     manifest which ``views`` there are and how they were chosen; ``compared`` are the choices that were judged for it.
-    ``emphasis`` is as ``head.fit`` takes it, and ``looks``.
+    ``emphasis`` is as ``head.fit`` takes it, and ``layer_widths``.
     """
 
     features: Floats
@@ -45,17 +45,17 @@ class Material:
     augmentation: Mapping[str, object]
     views: Views
     emphasis: Floats | None = None
-    compared: tuple[Judged, ...] = ()
-    looks: Looks | None = None
+    compared: tuple[AugmentationScore, ...] = ()
+    layer_widths: LayerWidths | None = None
 
 
-def gather(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> Material:
+def gather(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> TrainingSet:
     """Chooses the augmentation where the options leave it open, and computes the rows or finds them in the cache."""
     photos = parts.parts["train"]
     choice, judged, told = _choice(options, features, parts, progress)
     wanted = choice.views()
     found = _embed(options, features, photos, wanted, "Extracting features", progress)
-    return Material(
+    return TrainingSet(
         found,
         np.repeat(numbers(photos, parts.labels), len(wanted)),
         np.repeat(groups_of(photos), len(wanted)),
@@ -63,13 +63,13 @@ def gather(options: ClassifierOptions, features: Features, parts: Split, progres
         {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **told},
         Views(photos, features.image, wanted, options.seed),
         compared=tuple(judged),
-        looks=Looks(features.dimensions, found.shape[1] - features.dimensions),
+        layer_widths=LayerWidths(features.dimensions, found.shape[1] - features.dimensions),
     )
 
 
 def _choice(
     options: ClassifierOptions, features: Features, parts: Split, progress: Progress
-) -> tuple[Choice, Sequence[Judged], Mapping[str, object]]:
+) -> tuple[AugmentationChoice, Sequence[AugmentationScore], Mapping[str, object]]:
     """What the options say; where they say "auto", what cross-validation on training photos says."""
     names = augmentation.NAMES if options.augment == "auto" else (cast("augmentation.Name", options.augment),)
     flips = {"auto": (False, True), "yes": (True,), "no": (False,)}[options.flip]
@@ -79,8 +79,8 @@ def _choice(
         return choices[0], (), {"chosen_by": "the options"}
     if len(photos) > MANY:
         return choices[0], (), {"chosen_by": f"the number of training photos, more than {MANY}"}
-    some = [photos[position] for position in some_photos(photos, options.seed)]
-    folds = min(CHOICE_FOLDS, fewest_pictures(some))
+    some = [photos[position] for position in sample_images(photos, options.seed)]
+    folds = min(CHOICE_FOLDS, smallest_class(some))
     if folds < 2:
         return choices[0], (), {"chosen_by": "a class with one training photo: nothing can be held out"}
     views = tuple(dict.fromkeys(view for choice in choices for view in choice.views()))
@@ -123,12 +123,12 @@ def groups_of(photos: Sequence[Checked]) -> NDArray[np.int64]:
     return np.array([checked.group for checked in photos], np.int64)
 
 
-def fewest_pictures(photos: Sequence[Checked]) -> int:
+def smallest_class(photos: Sequence[Checked]) -> int:
     """How many different pictures the rarest class has."""
     return min(Counter(label for label, _ in {(checked.photo.label, checked.group) for checked in photos}).values())
 
 
-def some_photos(photos: Sequence[Checked], seed: int) -> list[int]:
+def sample_images(photos: Sequence[Checked], seed: int) -> list[int]:
     """The positions of all photos, or of each class's share of ``CHOICE_PHOTOS``, drawn by content."""
     if len(photos) <= CHOICE_PHOTOS:
         return list(range(len(photos)))
