@@ -21,7 +21,7 @@ setup: $(SYNCED) ## Make the virtual environment .venv with everything in it
 $(SYNCED): uv.lock pyproject.toml
 	@$(FIND_PYTHON); test -x $(BIN)/uv || { echo "Setting up $(VENV) with $$python"; "$$python" -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o 'uv==[0-9.]*' pyproject.toml)"; }
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv sync --active --locked --quiet
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv sync --active --locked --all-extras --quiet
 	@touch $@
 
 up: $(SYNCED) ## Start the whole service on this machine (LARDER_PORT, default 8080); train the demo the first time

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from side_by_side import http_load, object_store, runtime_load
-from side_by_side.containers import cold_start
+from side_by_side.containers import cold_start, ensure_image
 from side_by_side.contenders import Bundle, Result, Service
 from side_by_side.line_up import LineUp
 from side_by_side.material import Material, prepare
@@ -27,6 +27,7 @@ from side_by_side.report import plot, table, targets
 def main() -> None:
     """Prints the tables, and writes every round's numbers beside the environments."""
     given = arguments()
+    ensure_image()
     os.sched_setaffinity(0, {LOAD_CORE})
     folder = given.work.resolve()
     material = prepare(

@@ -5,9 +5,11 @@ As ``larder_local.container`` otherwise: read-only, no rights, the function's me
 
 import http.client
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -15,12 +17,21 @@ from larder_local.container import IMAGE, docker
 from side_by_side.contenders import Bundle
 from side_by_side.processes import SERVING_CORE
 
+_IMAGE_SCRIPT: Final = Path(__file__).resolve().parents[3] / "scripts" / "lambda-base-image"
 _RIE: Final = "/usr/local/bin/aws-lambda-rie"
 _INVOKE: Final = "/2015-03-31/functions/function/invocations"
 _SECONDS: Final = 60.0
 _RIGHTS: Final = ("--user", "993:990", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 # Docker's filter of system calls is none of Lambda's, and the services that are compared run without one.
 _NO_FILTER: Final = ("--security-opt", "seccomp=unconfined")
+
+
+def ensure_image() -> None:
+    """Makes AWS's image of Python available to Docker; raises RuntimeError if that fails."""
+    print(f"Looking for the image {IMAGE}; if Docker has none, it is pulled or built, which takes minutes.", flush=True)
+    done = subprocess.run([_IMAGE_SCRIPT], capture_output=True, text=True, check=False)  # noqa: S603  our own script
+    if done.returncode:
+        raise RuntimeError(f"The image {IMAGE} cannot be made ready:\n{done.stderr}Is the Docker daemon running?")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ LOAD_CORE: Final = 0  # the load, the object store and this program
 SERVING_CORE: Final = 1  # what is measured, alone there
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _STOP_SECONDS: Final = 20.0
+_ENDED: Final = (FileNotFoundError, ProcessLookupError)  # how /proc reports a process that has ended
 
 
 @contextmanager
@@ -48,30 +49,43 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def tree(root: int) -> list[int]:
-    """The process and all below it."""
-    found = [root]
-    for task in Path(f"/proc/{root}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += tree(int(child))
-    return found
+    """The process and its descendants; a process or thread that ends meanwhile is left out."""
+    processes = [root]
+    try:
+        tasks = list(Path(f"/proc/{root}/task").iterdir())
+    except _ENDED:
+        return processes
+    for task in tasks:
+        for child in _read(task / "children").split():
+            processes += tree(int(child))
+    return processes
 
 
 def cpu_seconds(roots: Sequence[int]) -> float:
-    """Processor time, user's and system's, that the trees below ``roots`` have used so far."""
+    """Processor time, user and system, that the running processes of these trees have used so far."""
     ticks = 0
     for process in _all(roots):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
+        fields = _read(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
+        if fields:
+            ticks += int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
     return ticks / _TICK
 
 
 def memory(roots: Sequence[int]) -> int:
-    """Bytes in memory of the trees below ``roots``; a page that several share is divided among them (PSS)."""
+    """Bytes in memory of these trees; a page that several processes share is divided among them (PSS)."""
     total = 0
     for process in _all(roots):
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-        total += next(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        lines = _read(Path(f"/proc/{process}/smaps_rollup")).splitlines()
+        total += sum(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total
+
+
+def _read(path: Path) -> str:
+    """The text of a file of /proc, empty if its process has ended: it may end between the listing and the read."""
+    try:
+        return path.read_text()
+    except _ENDED:
+        return ""
 
 
 def _all(roots: Sequence[int]) -> list[int]:
