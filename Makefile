@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
 ARCHITECTURE ?= x86_64
-CODE := layers/larder functions training local tests examples benchmarks
+CODE := layers/larder functions training local client tests examples benchmarks
 
 # The first interpreter that really runs and is new enough (a pyenv shim may be on PATH and still not run).
 FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11 python; do \

@@ -1,0 +1,385 @@
+"""What the service answers, one frozen dataclass a shape; times are UTC.
+
+Each class reads its part of a JSON document with ``read``, which raises KeyError, TypeError or ValueError for another
+shape. ``document`` keeps the JSON as it came: fields that a later service adds are there.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label of an image.
+
+    Attributes:
+        name: The label.
+        confidence: The calibrated probability, from 0 to 1.
+    """
+
+    name: str
+    confidence: float
+
+    @classmethod
+    def read(cls, document: Document) -> "Label":
+        """From its JSON."""
+        return cls(_get(document, "name", str), _number(document, "confidence"))
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The answer to ``classify``.
+
+    Attributes:
+        model: The model that answered.
+        release: The release of it that answered.
+        labels: The labels, best first.
+        unknown: Whether the image is out of distribution: far from all training images.
+        document: The JSON as it came.
+    """
+
+    model: str
+    release: str
+    labels: tuple[Label, ...]
+    unknown: bool
+    document: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Document) -> "Classification":
+        """From its JSON."""
+        return cls(
+            model=_get(document, "model", str),
+            release=_get(document, "release", str),
+            labels=_each(document, "labels", Label.read),
+            unknown=_get(document, "unknown", bool),
+            document=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an item is in an answer: the source with the largest share of its score.
+
+    Attributes:
+        source: ``user``, ``session``, ``revisit``, ``item``, ``segment`` or ``promotion``.
+        items: The items of the history, of the session, or in view that contribute most, 3 at most.
+        segment: The segment, such as ``CITY=Berlin`` or ``all``; None for another source.
+        promotion: The promotion's name; None for another source.
+    """
+
+    source: str
+    items: tuple[str, ...] = ()
+    segment: str | None = None
+    promotion: str | None = None
+
+    @classmethod
+    def read(cls, document: Document) -> "Reason":
+        """From its JSON."""
+        return cls(
+            source=_get(document, "source", str),
+            items=tuple(_get(document, "items", list)) if "items" in document else (),
+            segment=_optional(document, "segment", str),
+            promotion=_optional(document, "promotion", str),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a recommender's answer.
+
+    Attributes:
+        id: The item's id.
+        score: Comparable within one answer. None where the model does not know the item (``rank`` only).
+        because: Why the item is here; None where nothing speaks for it (``rank`` only).
+        columns: The columns that the request asked for; a value is None where the item has none.
+    """
+
+    id: str
+    score: float | None
+    because: Reason | None
+    columns: Mapping[str, str | float | None]
+
+    @classmethod
+    def read(cls, document: Document) -> "Item":
+        """From its JSON."""
+        because = document["because"]
+        return cls(
+            id=_get(document, "id", str),
+            score=None if document["score"] is None else _number(document, "score"),
+            because=None if because is None else Reason.read(because),
+            columns=_optional(document, "columns", dict) or {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendations:
+    """The answer to ``recommend``, ``rank`` and ``similar``.
+
+    Attributes:
+        model: The model that answered.
+        release: The release of it that answered.
+        items: The items, best first.
+        document: The JSON as it came.
+    """
+
+    model: str
+    release: str
+    items: tuple[Item, ...]
+    document: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Document) -> "Recommendations":
+        """From its JSON."""
+        return cls(
+            model=_get(document, "model", str),
+            release=_get(document, "release", str),
+            items=_each(document, "items", Item.read),
+            document=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One entry of ``models``.
+
+    Attributes:
+        model: The model's name.
+        kind: ``classifier`` or ``recommender``; None where its manifest cannot be read.
+        live: The release that answers, or None where nothing is live yet.
+        created: When the live release, or else the newest, was created; None where its manifest cannot be read.
+        document: The JSON as it came.
+    """
+
+    model: str
+    kind: str | None
+    live: str | None
+    created: datetime | None
+    document: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Document) -> "ModelSummary":
+        """From its JSON."""
+        return cls(
+            model=_get(document, "model", str),
+            kind=_optional(document, "kind", str),
+            live=_optional(document, "live", str),
+            created=_time(document, "created"),
+            document=document,
+        )
+
+    @classmethod
+    def read_all(cls, document: Document) -> "tuple[ModelSummary, ...]":
+        """From the JSON of the whole list."""
+        return _each(document, "models", cls.read)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The answer to ``model``: the pointer, and what the live release offers (or the newest, where none is live).
+
+    Attributes:
+        model: The model's name.
+        kind: ``classifier`` or ``recommender``.
+        live: The release that answers, or None.
+        previous: The release that answered before it, or None.
+        canary: The release that gets a share of the callers, or None.
+        canary_percent: That share, in percent.
+        revision: How often the pointer was written.
+        release: The release that the following fields describe.
+        created: When that release was created.
+        labels: A classifier's labels; empty for a recommender.
+        side: The side columns that a classifier takes: ``category``, ``number`` or ``text`` by name.
+        items: A recommender's number of items; None for a classifier.
+        users: A recommender's number of users with a row of their own; None for a classifier.
+        columns: A recommender's item columns: ``category``, ``number`` or ``text`` by name.
+        evaluation: The headline of the release's evaluation; its manifest has all of it.
+        document: The JSON as it came.
+    """
+
+    model: str
+    kind: str
+    live: str | None
+    previous: str | None
+    canary: str | None
+    canary_percent: int
+    revision: int
+    release: str
+    created: datetime | None
+    labels: tuple[str, ...]
+    side: Mapping[str, str]
+    items: int | None
+    users: int | None
+    columns: Mapping[str, str]
+    evaluation: Document
+    document: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Document) -> "Model":
+        """From its JSON."""
+        return cls(
+            model=_get(document, "model", str),
+            kind=_get(document, "kind", str),
+            live=_optional(document, "live", str),
+            previous=_optional(document, "previous", str),
+            canary=_optional(document, "canary", str),
+            canary_percent=_get(document, "canary_percent", int),
+            revision=_get(document, "revision", int),
+            release=_get(document, "release", str),
+            created=_time(document, "created"),
+            labels=tuple(_optional(document, "labels", list) or ()),
+            side=_optional(document, "side", dict) or {},
+            items=_optional(document, "items", int),
+            users=_optional(document, "users", int),
+            columns=_optional(document, "columns", dict) or {},
+            evaluation=_get(document, "evaluation", dict),
+            document=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSummary:
+    """One entry of ``releases``.
+
+    Attributes:
+        release: The release's name.
+        state: ``live``, ``canary``, ``previous``, ``rejected``, or ``stored`` for none of these.
+        kind: ``classifier`` or ``recommender``; None where its manifest cannot be read.
+        created: When it was created; None where its manifest cannot be read.
+        reason: Why it was rejected, or why its manifest cannot be read; None for any other.
+    """
+
+    release: str
+    state: str
+    kind: str | None
+    created: datetime | None
+    reason: str | None
+
+    @classmethod
+    def read(cls, document: Document) -> "ReleaseSummary":
+        """From its JSON."""
+        return cls(
+            release=_get(document, "release", str),
+            state=_get(document, "state", str),
+            kind=_optional(document, "kind", str),
+            created=_time(document, "created"),
+            reason=_optional(document, "reason", str),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The answer to ``releases``.
+
+    Attributes:
+        model: The model's name.
+        total: How many releases it has.
+        releases: The newest of them, newest first.
+        document: The JSON as it came.
+    """
+
+    model: str
+    total: int
+    releases: tuple[ReleaseSummary, ...]
+    document: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Document) -> "Releases":
+        """From its JSON."""
+        return cls(
+            model=_get(document, "model", str),
+            total=_get(document, "total", int),
+            releases=_each(document, "releases", ReleaseSummary.read),
+            document=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The answer to ``structure``.
+
+    Attributes:
+        model: The model's name.
+        release: The release's name.
+        kind: ``classifier`` or ``recommender``.
+        structure: What the release consists of: a classifier's inputs, outputs, operators and parameters, or a
+            recommender's tables.
+        document: The JSON as it came.
+    """
+
+    model: str
+    release: str
+    kind: str
+    structure: Document
+    document: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Document) -> "Structure":
+        """From its JSON."""
+        return cls(
+            model=_get(document, "model", str),
+            release=_get(document, "release", str),
+            kind=_get(document, "kind", str),
+            structure=_get(document, "structure", dict),
+            document=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One entry of ``files``.
+
+    Attributes:
+        name: The file's name.
+        bytes: Its length.
+        sha256: The SHA-256 of its content, in hexadecimal.
+        path: The path of the service that it is downloaded from.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    path: str
+
+    @classmethod
+    def read(cls, document: Document) -> "File":
+        """From its JSON."""
+        return cls(
+            name=_get(document, "name", str),
+            bytes=_get(document, "bytes", int),
+            sha256=_get(document, "sha256", str),
+            path=_get(document, "path", str),
+        )
+
+    @classmethod
+    def read_all(cls, document: Document) -> "tuple[File, ...]":
+        """From the JSON of the whole list."""
+        return _each(document, "files", cls.read)
+
+
+def _get(document: Document, name: str, kind: type[T]) -> T:
+    value = document[name]
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {value!r:.60}")
+    return value
+
+
+def _optional(document: Document, name: str, kind: type[T]) -> T | None:
+    return None if document.get(name) is None else _get(document, name, kind)
+
+
+def _number(document: Document, name: str) -> float:
+    return float(_get(document, name, int)) if isinstance(document[name], int) else _get(document, name, float)
+
+
+def _time(document: Document, name: str) -> datetime | None:
+    text = _optional(document, name, str)
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _each(document: Document, name: str, read: Callable[[Document], T]) -> tuple[T, ...]:
+    return tuple(read(entry) for entry in _get(document, name, list))

@@ -1,0 +1,368 @@
+"""One method a route of the service."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from larder_client.answers import (
+    Classification,
+    File,
+    Model,
+    ModelSummary,
+    Recommendations,
+    Releases,
+    Structure,
+)
+from larder_client.download import download
+from larder_client.errors import NotFound
+from larder_client.parameters import (
+    FilterValue,
+    Image,
+    Promotion,
+    as_list,
+    base64_text,
+    path,
+    query,
+    read_image,
+    without_none,
+)
+from larder_client.retry import Retry
+from larder_client.session import Session, headers_of
+from larder_client.transport import Request
+
+
+class Client:
+    """Asks a Larder service over HTTP.
+
+    Threads may share one client: each request takes a connection of its own from a pool. Processes may not: create the
+    client after a fork. Leave a ``with`` block, or call :meth:`close`, to close the connections.
+
+    Every method raises :class:`larder_client.ClientError`, or ``ValueError`` or ``TypeError`` for an argument that
+    cannot be sent. Three parameters recur:
+
+    - ``release`` asks this release, whichever is live.
+    - ``canary_key`` is any printable ASCII text. During a canary, the same key gets the same release: send a stable
+      value for each caller.
+    - ``columns`` names the item columns to return.
+
+    A deployed service with ``Authorization=AWS_IAM`` accepts signed requests only. ``sign`` gets each request, at each
+    attempt, and returns the headers to add. With botocore::
+
+        import boto3
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        credentials = boto3.Session().get_credentials()
+
+        def sign(request):
+            signed = AWSRequest(request.method, request.url, dict(request.headers), request.body)
+            SigV4Auth(credentials, "execute-api", "eu-central-1").add_auth(signed)
+            return dict(signed.headers)
+
+        client = Client("https://abc.execute-api.eu-central-1.amazonaws.com", sign=sign)
+
+    Args:
+        url: The service's URL, as ``larder up`` or the stack's output prints it.
+        key: Sent with each request as ``x-api-key``. This version of the service ignores it: keys come with a later
+            release.
+        timeout: The seconds to wait for a connection, and for each further part of an answer.
+        retries: When to repeat a failed request; a number replaces :attr:`Retry.count` alone.
+        sign: Returns headers that authenticate a request, such as a SigV4 signature.
+
+    Raises:
+        ValueError: The URL or the key cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retries: Retry | int = 3,
+        sign: Callable[[Request], Mapping[str, str]] | None = None,
+    ) -> None:
+        retry = Retry(retries) if isinstance(retries, int) else retries
+        self._session = Session(url, key, timeout, retry, sign)
+
+    @property
+    def url(self) -> str:
+        """The service's URL, without a slash at the end."""
+        return self._session.url
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the idle connections. A later request opens a new one."""
+        self._session.close()
+
+    # ------------------------------------------------------------------------------------------------- Classify
+
+    def classify(
+        self,
+        model: str,
+        image: Image,
+        *,
+        max_labels: int | None = None,
+        min_confidence: float | None = None,
+        side: Mapping[str, str | float | None] | None = None,
+        release: str | None = None,
+        canary_key: str | None = None,
+    ) -> Classification:
+        """Labels one image: JPEG, PNG, WebP or GIF, 4.7 MB at most.
+
+        Args:
+            model: A classifier.
+            image: The encoded image, or the path of its file.
+            max_labels: Return at most so many labels, 1 to 1000.
+            min_confidence: Return all labels with at least this confidence, from 0 to 1, in place of those above their
+                own thresholds; 0 returns all.
+            side: Side information, by the columns that ``model(name).side`` lists. A missing column, or None, takes
+                its default.
+            release: See the class.
+            canary_key: See the class.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        options = {"max_labels": max_labels, "min_confidence": min_confidence}
+        data, content_type = read_image(image)
+        headers = _headers(release, canary_key)
+        target = path(model, "classify")
+        if side:
+            document = without_none(image=base64_text(data), side=dict(side), **options)
+            return self._session.post(Classification.read, target, headers, document)
+        headers["content-type"] = content_type
+        return self._session.ask(Classification.read, "POST", target + query(**options), headers, data)
+
+    def classify_object(
+        self,
+        model: str,
+        key: str,
+        *,
+        max_labels: int | None = None,
+        min_confidence: float | None = None,
+        side: Mapping[str, str | float | None] | None = None,
+        release: str | None = None,
+        canary_key: str | None = None,
+    ) -> Classification:
+        """Labels an image that is already in the service's bucket, 20 MB at most.
+
+        Args:
+            model: A classifier.
+            key: The object's key, which begins with ``uploads/``.
+            max_labels: See :meth:`classify`.
+            min_confidence: See :meth:`classify`.
+            side: See :meth:`classify`.
+            release: See the class.
+            canary_key: See the class.
+        """
+        document = without_none(
+            object=key, max_labels=max_labels, min_confidence=min_confidence, side=dict(side) if side else None
+        )
+        headers = _headers(release, canary_key)
+        return self._session.post(Classification.read, path(model, "classify"), headers, document)
+
+    # ------------------------------------------------------------------------------------------------ Recommend
+
+    def recommend(  # noqa: PLR0913  one parameter a field of the route, all but the model by keyword
+        self,
+        model: str,
+        *,
+        user: str | None = None,
+        session: Sequence[str] | None = None,
+        item: str | None = None,
+        profile: Mapping[str, str | float] | None = None,
+        n: int | None = None,
+        exclude: Sequence[str] | None = None,
+        include_seen: bool | None = None,
+        filter: str | None = None,  # noqa: A002  the API's word
+        filter_values: Mapping[str, FilterValue] | None = None,
+        columns: Sequence[str] | None = None,
+        promotions: Sequence[Promotion] | None = None,
+        release: str | None = None,
+        canary_key: str | None = None,
+    ) -> Recommendations:
+        """The best items for a user, a session, an item in view, a profile, any of these together, or for nobody.
+
+        Args:
+            model: A recommender.
+            user: A user's id. An id that the model does not know is served as a new user.
+            session: The ids of the items that the user just interacted with, the newest last, 500 at most.
+            item: The id of the item in view. It counts as the session's newest.
+            profile: The user's columns, such as ``{"CITY": "Berlin"}``. A new user gets what is popular in their
+                segment.
+            n: How many items, 1 to 500; the service's default is 25.
+            exclude: The ids of items that must not be returned, 1000 at most.
+            include_seen: Whether the session's items and the one in view may be returned. None lets the release decide.
+            filter: A filter expression in Amazon Personalize's language.
+            filter_values: The values of the filter's parameters, by name without the ``$``.
+            columns: See the class.
+            promotions: Items that get a share of the places, 5 promotions at most.
+            release: See the class.
+            canary_key: See the class. Without it the service takes the user.
+        """
+        document = without_none(
+            user=user,
+            session=as_list(session, "session"),
+            item=item,
+            profile=None if profile is None else dict(profile),
+            n=n,
+            exclude=as_list(exclude, "exclude"),
+            include_seen=include_seen,
+            filter=filter,
+            filter_values=None if filter_values is None else dict(filter_values),
+            columns=as_list(columns, "columns"),
+            promotions=None if promotions is None else [promotion.document() for promotion in promotions],
+        )
+        headers = _headers(release, canary_key)
+        return self._session.post(Recommendations.read, path(model, "recommend"), headers, document)
+
+    def rank(
+        self,
+        model: str,
+        items: Sequence[str],
+        *,
+        user: str | None = None,
+        session: Sequence[str] | None = None,
+        item: str | None = None,
+        profile: Mapping[str, str | float] | None = None,
+        columns: Sequence[str] | None = None,
+        release: str | None = None,
+        canary_key: str | None = None,
+    ) -> Recommendations:
+        """Orders ``items`` for a user, best first. Items that the model does not know come last, with score None.
+
+        Args:
+            model: A recommender.
+            items: 1 to 500 ids.
+            user: See :meth:`recommend`.
+            session: See :meth:`recommend`.
+            item: See :meth:`recommend`.
+            profile: See :meth:`recommend`.
+            columns: See the class.
+            release: See the class.
+            canary_key: See the class.
+        """
+        document = without_none(
+            items=as_list(items, "items"),
+            user=user,
+            session=as_list(session, "session"),
+            item=item,
+            profile=None if profile is None else dict(profile),
+            columns=as_list(columns, "columns"),
+        )
+        return self._session.post(Recommendations.read, path(model, "rank"), _headers(release, canary_key), document)
+
+    def similar(
+        self,
+        model: str,
+        item: str,
+        *,
+        n: int | None = None,
+        exclude: Sequence[str] | None = None,
+        filter: str | None = None,  # noqa: A002  the API's word
+        filter_values: Mapping[str, FilterValue] | None = None,
+        columns: Sequence[str] | None = None,
+        release: str | None = None,
+        canary_key: str | None = None,
+    ) -> Recommendations:
+        """The items most similar to one.
+
+        Args:
+            model: A recommender.
+            item: An item's id. An id that the model does not know raises NotFound.
+            n: See :meth:`recommend`.
+            exclude: See :meth:`recommend`.
+            filter: See :meth:`recommend`.
+            filter_values: See :meth:`recommend`.
+            columns: See the class.
+            release: See the class.
+            canary_key: See the class.
+        """
+        options = query(
+            n=n,
+            exclude=as_list(exclude, "exclude"),
+            filter=filter,
+            filter_values=filter_values,
+            columns=as_list(columns, "columns"),
+        )
+        target = path(model, "similar", item) + options
+        return self._session.ask(Recommendations.read, "GET", target, _headers(release, canary_key))
+
+    # --------------------------------------------------------------------------------------------------- Models
+
+    def models(self) -> tuple[ModelSummary, ...]:
+        """All models, by name."""
+        return self._session.ask(ModelSummary.read_all, "GET", "/v1/models")
+
+    def model(self, name: str) -> Model:
+        """One model: its pointer, what its live release offers, and its evaluation at a glance."""
+        return self._session.ask(Model.read, "GET", path(name))
+
+    def releases(self, name: str, *, n: int | None = None) -> Releases:
+        """The newest ``n`` releases of a model, newest first, with their state; 1 to 100, 25 by default."""
+        return self._session.ask(Releases.read, "GET", path(name, "releases") + query(n=n))
+
+    def manifest(self, name: str, release: str) -> Mapping[str, Any]:
+        """A release's manifest as it is stored: serving, evaluation, training and structure."""
+        return self._session.ask(dict, "GET", path(name, "releases", release))
+
+    def structure(self, name: str, release: str) -> Structure:
+        """What a release consists of."""
+        return self._session.ask(Structure.read, "GET", path(name, "releases", release, "structure"))
+
+    def files(self, name: str, release: str) -> tuple[File, ...]:
+        """A release's files, by name."""
+        return self._session.ask(File.read_all, "GET", path(name, "releases", release, "files"))
+
+    def download(self, name: str, release: str, file: str, target: "os.PathLike[str] | str") -> Path:
+        """Downloads one file of a release, in parts, and checks its SHA-256.
+
+        Args:
+            name: The model.
+            release: The release.
+            file: The file's name, as :meth:`files` lists it.
+            target: The path to write, or a folder to write the file into. An existing file is replaced once the new one
+                is complete.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        files = {entry.name: entry for entry in self.files(name, release)}
+        if file not in files:
+            names = ", ".join(files)
+            raise NotFound(404, "not_found", f"Release {release} has no file {file!r}: use one of {names}.")
+        destination = Path(target)
+        if destination.is_dir():
+            destination /= file
+        download(self._session, files[file], destination)
+        return destination
+
+    # -------------------------------------------------------------------------------------------------- Service
+
+    def health(self) -> bool:
+        """Whether the service answers ``ok``. Raises ClientError where it does not answer."""
+        return self._session.ask(lambda document: bool(document["status"] == "ok"), "GET", "/health")
+
+    def openapi(self) -> Mapping[str, Any]:
+        """The service's OpenAPI document."""
+        return self._session.ask(dict, "GET", "/openapi.json")
+
+
+def _headers(release: str | None, canary_key: str | None) -> dict[str, str]:
+    return headers_of({"x-larder-release": release, "x-larder-key": canary_key})

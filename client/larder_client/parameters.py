@@ -1,0 +1,99 @@
+"""What a request carries: JSON fields, query strings and images."""
+
+import csv
+import mimetypes
+import os
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import quote, urlencode
+
+Image: TypeAlias = "bytes | os.PathLike[str] | str"
+FilterValue: TypeAlias = "str | float | Sequence[str]"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Items that get a share of an answer's places. All promotions together take 100 percent at most.
+
+    Attributes:
+        name: What the items' ``because`` names.
+        percent: The share of the places, a whole number from 1 to 100.
+        items: The promoted items' ids. Pass these or ``filter``, not both.
+        filter: A filter whose passing items are promoted.
+        filter_values: The values of the filter's parameters, by name without the ``$``.
+    """
+
+    name: str
+    percent: int
+    items: Sequence[str] = ()
+    filter: str | None = None
+    filter_values: Mapping[str, FilterValue] = field(default_factory=dict)
+
+    def document(self) -> dict[str, object]:
+        """As the service's JSON has it."""
+        return without_none(
+            name=self.name,
+            percent=self.percent,
+            items=as_list(self.items, "items") or None,
+            filter=self.filter,
+            filter_values=dict(self.filter_values) or None,
+        )
+
+
+def without_none(**fields: object) -> dict[str, object]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def as_list(entries: Sequence[str] | None, name: str) -> list[str] | None:
+    """A list for JSON. Raises TypeError for a plain text, whose letters would be taken for entries."""
+    if isinstance(entries, str):
+        raise TypeError(f"{name} is the text {entries!r}: pass a list of texts.")
+    return None if entries is None else list(entries)
+
+
+def path(*parts: str) -> str:
+    """A path below ``/v1/models``. Raises ValueError for an empty part, which would mean another route."""
+    if not all(parts):
+        raise ValueError("A model, release, item or file has an empty name: pass its name.")
+    return "/".join(("/v1/models", *(quote(part, safe="") for part in parts)))
+
+
+def query(**parameters: object) -> str:
+    """A query string with its ``?``, or nothing: a list as one value with commas, a mapping as ``name.key`` each."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in without_none(**parameters).items():
+        if isinstance(value, Mapping):
+            pairs += [(f"{name}.{key}", _text(entry)) for key, entry in value.items()]
+        else:
+            # A list's commas separate entries, but the text of a filter is one value.
+            pairs.append((name, value if isinstance(value, str) else _text(value)))
+    # Not "+" for a space: SigV4 signs "%20".
+    return f"?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else ""
+
+
+def _text(value: object) -> str:
+    """One value; an entry that holds a comma stands in double quotes (RFC 4180), since commas separate entries."""
+    if isinstance(value, int | float):
+        return str(value)
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow([value] if isinstance(value, str) else value)  # type: ignore[arg-type]  # a list of texts
+    return line.getvalue()
+
+
+def read_image(image: Image) -> tuple[bytes, str]:
+    """The encoded image and its media type, by the file's name where there is one. Raises OSError."""
+    if isinstance(image, bytes):
+        return image, "application/octet-stream"
+    file = Path(image)
+    media_type = mimetypes.guess_type(file.name)[0] or ""
+    return file.read_bytes(), media_type if media_type.startswith("image/") else "application/octet-stream"
+
+
+def base64_text(data: bytes) -> str:
+    """``data`` for JSON."""
+    return b64encode(data).decode("ascii")
