@@ -1,16 +1,13 @@
 """``larder classify``."""
 
-import base64
 import json
-import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import click
 
-from larder_local.client import Client
+from larder_client import ClientError
+from larder_local import service
 
 
 def _pairs(_context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -51,35 +48,24 @@ def command(
 
     The service is LARDER_URL, or the `larder up` of this folder.
     """
-    client = Client.from_environment()
-    about = f"/v1/models/{quote(client.model('classifier', model), safe='')}"
-    known = _typed(side, client.get(about).get("side", {})) if side else {}
-    options = {"max_labels": max_labels, "min_confidence": min_confidence}
-    parameters = {name: str(value) for name, value in options.items() if value is not None}
-    for file in files:
-        try:
-            answer = client.post(f"{about}/classify", *_body(file, known), parameters)
-        except click.ClickException as error:
-            raise click.ClickException(f"{file}: {error.message}") from error
-        if as_json:
-            click.echo(json.dumps({"file": str(file), **answer}, ensure_ascii=False))
-            continue
-        labels = ", ".join(f"{label['name']} {label['confidence']:.3f}" for label in answer["labels"]) or "no label"
-        click.echo(f"{file}: {labels}{' (unlike anything it was taught)' if answer['unknown'] else ''}")
+    with service.connect() as client:
+        name = service.model_name(client, "classifier", model)
+        values = _typed(side, client.model(name).side) if side else None
+        for file in files:
+            try:
+                answer = client.classify(name, file, max_labels=max_labels, min_confidence=min_confidence, side=values)
+            except ClientError as error:
+                raise click.ClickException(f"{file}: {service.message(error, client.url)}") from error
+            if as_json:
+                click.echo(json.dumps({"file": str(file), **answer.document}, ensure_ascii=False))
+                continue
+            labels = ", ".join(f"{label.name} {label.confidence:.3f}" for label in answer.labels) or "no label"
+            click.echo(f"{file}: {labels}{' (unlike anything it was taught)' if answer.unknown else ''}")
 
 
-def _body(file: Path, side: Mapping[str, object]) -> tuple[bytes, str]:
-    """What is sent, and its media type: the file as it is, or JSON where there is more to say."""
-    if side:
-        document = {"image": base64.b64encode(file.read_bytes()).decode(), "side": side}
-        return json.dumps(document).encode(), "application/json"
-    kind = mimetypes.guess_type(file.name)[0] or ""
-    return file.read_bytes(), kind if kind.startswith("image/") else "application/octet-stream"
-
-
-def _typed(given: Mapping[str, str], columns: Mapping[str, Any]) -> dict[str, object]:
+def _typed(given: Mapping[str, str], columns: Mapping[str, str]) -> dict[str, str | float | None]:
     """Values as JSON, by what the model says of its columns; one that it does not know, the service will refuse."""
-    values: dict[str, object] = dict(given)
+    values: dict[str, str | float | None] = dict(given)
     for name, text in given.items():
         if columns.get(name) == "number":
             try:

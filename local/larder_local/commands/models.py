@@ -4,7 +4,7 @@ import json
 
 import click
 
-from larder_local.client import Client
+from larder_local import service
 
 
 @click.command("models")
@@ -14,11 +14,12 @@ def command(*, as_json: bool) -> None:
 
     The service is LARDER_URL, or the `larder up` of this folder.
     """
-    answer = Client.from_environment().get("/v1/models")
+    with service.connect() as client:
+        models = [entry.document for entry in client.models()]
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        click.echo(json.dumps({"models": models}, ensure_ascii=False, indent=2))
         return
-    if not answer["models"]:
+    if not models:
         click.echo("No model yet: train one with `larder train`, then `larder publish` it.")
-    for entry in answer["models"]:
+    for entry in models:
         click.echo(f"{entry['model']}  {entry['kind']}  {entry['live'] or 'nothing live'}  {entry['created']}")
