@@ -24,7 +24,7 @@ class Clock:
 
     def retry(self, count: int = 3, **options: float) -> Retry:
         """Draws the longest wait each time."""
-        return Retry(count, **options, sleep=self.sleep, clock=lambda: self.now, uniform=lambda _, most: most)  # type: ignore[arg-type]  # numbers
+        return Retry(count, **options, sleep=self.sleep, clock=lambda: self.now, uniform=lambda _, most: most)
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_a_time_out_is_repeated(scripted: Scripted) -> None:
     over = threading.Event()
     scripted.replies = [Reply(wait=over), OK]
     try:
-        with scripted.client(timeout=1) as client:
+        with scripted.client(timeout=0.5) as client:
             assert client.models() == ()
     finally:
         over.set()
