@@ -62,7 +62,10 @@ SIGNED_ONLY = (
     "The service answered 403 Forbidden: it accepts signed requests only, which this command does not send; "
     "see docs/deploy.md."
 )
-BROKEN_OFF = "No answer from {url} (IncompleteRead(4 bytes read, 95 more expected)): start it with `larder up`, or set LARDER_URL."
+BROKEN_OFF = (
+    "No answer from {url} (IncompleteRead(4 bytes read, 95 more expected)): start it with `larder up`, "
+    "or set LARDER_URL."
+)
 
 
 @pytest.mark.parametrize(

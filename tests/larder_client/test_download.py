@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.larder_client.conftest import Reply, Scripted, scripted_server
 
-from larder.store import Store
+from larder.store import open_store
 from larder_client import Client, Forbidden, UnexpectedAnswer
 
 PATH = "/v1/models/pets/releases/r/files/model.onnx"
@@ -50,7 +50,7 @@ def test_an_empty_file_needs_no_request(scripted: Scripted, tmp_path: Path) -> N
 def test_s3_sends_the_bytes_by_a_presigned_url(scripted: Scripted, s3_url: str, tmp_path: Path) -> None:
     # GIVEN a file in S3, and a service that redirects to a presigned URL
     data = bytes(range(250)) * 80_000  # 20 MB: two parts
-    store = Store.open(s3_url)
+    store = open_store(s3_url)
     store.put("models/model.onnx", data)
     location = store.presign("models/model.onnx", 300)
     assert location

@@ -79,8 +79,9 @@ def run(python: Path, program: str) -> str:
 def test_the_base_installs_no_dependency(install: Install) -> None:
     # GIVEN and WHEN the wheel is installed without an extra
     python = install("")
-    # THEN nothing else is installed
+    # THEN nothing else is installed, and the client works
     assert packages(python) == set()
+    run(python, "from larder_client import Client; Client('http://127.0.0.1:8080')")
 
 
 @pytest.mark.slow
@@ -104,6 +105,6 @@ def test_training_works_without_the_packages_of_the_command(install: Install) ->
     assert not packages(python) & LOCAL
 
 
-@pytest.mark.parametrize("package", ["larder", "larder_training", "larder_local"])
+@pytest.mark.parametrize("package", ["larder", "larder_training", "larder_local", "larder_client"])
 def test_a_package_declares_its_types(package: str) -> None:
     assert files(package).joinpath("py.typed").is_file()
