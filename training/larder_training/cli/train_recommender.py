@@ -12,6 +12,7 @@ from larder_training.recommender.config.options import (
     OPTIONAL_COMPONENTS,
     RELEASES,
     Bots,
+    Order,
     RecommenderOptions,
     Repeats,
     Reranker,
@@ -68,6 +69,14 @@ def reads_log(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Users who act at rates that no person has.",
 )
+@click.option(
+    "--order",
+    type=click.Choice(["time", "file", "random"]),
+    default="time",
+    show_default=True,
+    help="Order of events. time: by TIMESTAMP. file: there is no TIMESTAMP, and each user's rows are in order, the "
+    "oldest first. random: there is no TIMESTAMP and no order (pairs of USER_ID and ITEM_ID); the search is skipped.",
+)
 @click.option("--half-life-days", type=float, help="The age at which an event counts half [default: chosen].")
 @click.option(
     "--repeats",
@@ -110,6 +119,7 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
     returns: tuple[str, ...],
     dwell: tuple[str, ...],
     bots: Bots,
+    order: Order,
     half_life_days: float | None,
     repeats: Repeats,
     reranker: Reranker,
@@ -140,6 +150,7 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
             returns=parse_names(returns),
             dwell=parse_names(dwell),
             bots=bots,
+            order=order,
             half_life_days=half_life_days,
             repeats=repeats,
             reranker=reranker,

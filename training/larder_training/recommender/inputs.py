@@ -68,10 +68,11 @@ def read(options: RecommenderOptions, progress: Progress) -> Data:
     items = _table(options.items, "ITEM_ID", "items", inputs, progress)
     users = _table(options.users, "USER_ID", "users", inputs, progress)
     with opened(options.interactions, progress) as files:
-        log, audit = read_interactions(files, items.ids if items else None)
+        log, audit = read_interactions(files, items.ids if items else None, order=options.order, seed=options.seed)
         reviews = review_texts(files, log.items)
         name, inputs["interactions"] = files.name, files.fingerprint()
-    log, audit, _ = clean(log, audit, bots=options.bots == "drop")
+    if options.order == "time":  # bots and wrong clocks show in times
+        log, audit, _ = clean(log, audit, bots=options.bots == "drop")
     log = with_signals(log, options.signals)
     check_types(log, (*options.event_weights, *options.event_thresholds))
     usable = counted(log, options.event_weights, options.event_thresholds)

@@ -7,12 +7,12 @@ import scipy.sparse as sp
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.ensemble.fitted import Attributes, Fitted, fit
-from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, start
-from larder_training.recommender.evaluation.baselines import choose_window
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, start, start_without_times
+from larder_training.recommender.evaluation.baselines import WINDOWS, choose_window
 from larder_training.recommender.evaluation.compare_release import last_event
 from larder_training.recommender.evaluation.offline_test import CHAMPION, Document, OfflineTest
 from larder_training.recommender.inputs import Data
-from larder_training.recommender.splits.rolling_origin import Fold, make_folds, thin
+from larder_training.recommender.splits.rolling_origin import FOLDS, Fold, make_folds, thin
 from larder_training.recommender.splits.tasks import next_items
 from larder_training.recommender.splits.time_split import Split, temporal_split
 from larder_training.recommender.tuning.fold_cache import FoldCache
@@ -57,7 +57,14 @@ class Pipeline:
         """Hyperparameters by rolling-origin validation."""
         split, seed = self.split, self.options.seed
         begin = start(self.options, (split.validation - split.start) / DAY)
-        folds = make_folds(self.thinned, split, begin.session_length, seed)
+        if self.options.order != "time":
+            begin = start_without_times(begin, self.options.without, len(self.data.log.users))
+        if self.options.order == "random":
+            self.progress.say("Interactions have no order: a random holdout would mislead, so the defaults are kept.")
+            return begin
+        folds = make_folds(
+            self.thinned, split, begin.session_length, seed, FOLDS if self.options.order == "time" else 1
+        )
         caches = [FoldCache(fold, self.attributes, seed) for fold in folds]
         params = Tuner(caches, self.progress, trials, begin, self.options).run(self.reranker_trainer)
         return choose_prior([self._case(fold) for fold in folds], params, seed, trials)
@@ -108,6 +115,8 @@ class Pipeline:
 
     def _window(self, hidden: sp.csr_array | None) -> int:
         """Days of recent popularity with the best NDCG@20 on the validation period."""
+        if self.options.order != "time":
+            return WINDOWS[-1]
         split = self.split
         earlier = self.data.log.between(split.start, split.validation)
         task = next_items(earlier, self.data.log.between(split.validation, split.test)).sample(self.options.seed)

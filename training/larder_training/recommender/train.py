@@ -46,7 +46,7 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     pipeline = Pipeline.of(data, options, progress)
     trials = Trials(Budget.of(options))
     params = pipeline.choose(trials)
-    evaluation = {"split": pipeline.split.document(), **pipeline.evaluate(params)}
+    evaluation = {"split": _split(pipeline), **pipeline.evaluate(params)}
     fitted = pipeline.fit(data.log.end, params, "Fitting to all events")
     options.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".training-", dir=options.out) as scratch:
@@ -100,6 +100,7 @@ def _training(data: Data, params: Hyperparameters, trials: Trials, options: Reco
             "event_weights": dict(params.event_weights),
             "components": dict(params.components),
         },
+        "order": options.order,
         "event_thresholds": dict(options.event_thresholds),
         "signals": {**asdict(replace(options.signals, scales={})), "scales": dict(options.event_values)},
         "trials": trials.document(),
@@ -108,9 +109,7 @@ def _training(data: Data, params: Hyperparameters, trials: Trials, options: Reco
             "users": len(log.users),
             "items": len(log.items),
             "event_types": {name: int((log.event == code).sum()) for code, name in enumerate(log.events)},
-            "first": int(log.time[0]),
-            "last": int(log.time[-1]),
-            "audit": {**data.audit.document(), **data.findings.document()},
+            **_period(data, options),
             **{
                 name: {"rows": each.rows, "dropped": each.dropped, "duplicates": each.duplicates}
                 for name, each in (("item_file", data.items), ("user_file", data.users))
@@ -118,6 +117,26 @@ def _training(data: Data, params: Hyperparameters, trials: Trials, options: Reco
             },
         },
     }
+
+
+def _period(data: Data, options: RecommenderOptions) -> Document:
+    """First and last time of the log, and the audit; without times, the audit of the rows alone."""
+    if options.order != "time":
+        return {"audit": data.audit.document()}
+    return {
+        "first": int(data.log.time[0]),
+        "last": int(data.log.time[-1]),
+        "audit": {**data.audit.document(), **data.findings.document()},
+    }
+
+
+def _split(pipeline: Pipeline) -> Document:
+    """The split as the manifest and the report describe it."""
+    if pipeline.options.order == "time":
+        return pipeline.split.document()
+    drawn = "drawn at random" if pipeline.options.order == "random" else "in the order of the file"
+    periods = {"train": ["0 %", "80 %"], "validation": ["80 %", "90 %"], "test": ["90 %", "100 %"]}
+    return {"method": f"shares of each user's interactions, {drawn}; full ranking of the catalogue", **periods}
 
 
 def _structure(serving: RecommenderServing, fitted: Fitted) -> Document:

@@ -11,7 +11,7 @@ from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.ensemble.components import USER_EASE
 from larder_training.recommender.ensemble.fitted import NO_ATTRIBUTES
-from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, start
+from larder_training.recommender.ensemble.hyperparameters import MAX_USER_EASE_USERS, Hyperparameters, start
 from larder_training.recommender.models.ease import Regression
 from larder_training.recommender.models.item_item import name_of
 from larder_training.recommender.splits.rolling_origin import make_folds
@@ -19,7 +19,7 @@ from larder_training.recommender.splits.time_split import temporal_split
 from larder_training.recommender.tuning.fold_cache import FoldCache
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
 from larder_training.recommender.tuning.trials import Budget, Trials
-from larder_training.recommender.tuning.tuner import MAX_RERANKED_USERS, MAX_USER_EASE_USERS, Tuner
+from larder_training.recommender.tuning.tuner import MAX_RERANKED_USERS, Tuner
 from larder_training.reporting.progress import Progress
 
 MakeLog = Callable[..., Log]

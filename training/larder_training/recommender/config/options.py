@@ -13,6 +13,7 @@ from larder_training.io.inputs import Given
 
 Repeats = Literal["auto", "allow", "never"]
 Bots = Literal["drop", "keep"]
+Order = Literal["time", "file", "random"]
 Reranker = Literal["auto", "never"]
 Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
 # What a model may be made of beside a regression: learners (ensemble.components), and what the
@@ -36,23 +37,34 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class RecommenderOptions:
-    """A training's input and what is fixed beforehand.
+    """Input and settings of a training. Raises InvalidRequest for invalid values.
 
-    ``interactions``, ``items`` and ``users`` are each a file, a folder or a pattern, here or at ``s3://``, or several.
-    ``event_weights`` (event type: how much one such event says, 0 leaves the type out) and ``half_life_days`` (the age
-    at which an event counts half) are chosen on the validation period where they are not given. An event of a type in
-    ``event_thresholds`` counts only from that EVENT_VALUE up (a review of one star of five is no recommendation).
-    An event of a type in ``event_values`` (type: worst and best EVENT_VALUE) counts by its rating, and below the middle
-    against its item; one of a type in ``returns``, of a type with a weight below 0 or with an EVENT_VALUE below 0 takes
-    back; one of a type in ``dwell`` counts by how long it lasted. ``bots``: whether users who act faster or longer than
-    a person can are left out.
-    ``repeats``: whether items that a user had before may be recommended to him again; ``auto`` chooses. ``reranker``:
-    whether boosted trees may put users' rows into order, where that does better. ``without``: components of
-    ``OPTIONAL_COMPONENTS`` that are not tried. ``width`` is the number of
-    co-occurring items that each item's regression looks at. ``minutes`` and ``trials`` end the search for settings,
-    whichever comes first (None: no such end); what was not tried keeps its usual value. ``against`` is the folder of a
-    release, mostly the one that is live: both are measured on the same users. Raises InvalidRequest for values that
-    cannot be meant.
+    Inputs are each a file, a folder or a pattern, local or at ``s3://``, or several.
+
+    Attributes:
+        interactions: Events of users and items.
+        model: Name of the model.
+        items: Catalogue with metadata.
+        users: Profiles.
+        out: Folder of releases.
+        seed: Of all random draws.
+        event_weights: Weight per event type; 0 ignores it, a negative weight cancels earlier events; empty: tuned.
+        event_thresholds: Smallest EVENT_VALUE at which an event of the type counts, such as 4 stars for reviews.
+        event_values: Worst and best EVENT_VALUE per type; values below the middle count against the item.
+        returns: Types that cancel earlier interactions.
+        dwell: Types that count by their duration, the time to the next event.
+        bots: Whether to drop users who act faster or longer than a person can.
+        order: Order of events: ``time``, by TIMESTAMP; ``file``, each user's rows, the oldest first; ``random``,
+            none: the search is skipped, and ``seed`` draws the events of the test.
+        half_life_days: Age at which an event counts half; None: tuned.
+        repeats: Whether users may be recommended items that they had before; ``auto``: tuned.
+        reranker: Whether to try a reranker (boosted trees) and keep it where it is better.
+        without: Components of ``OPTIONAL_COMPONENTS`` that are not tried.
+        width: Co-occurring items in each item's regression (EASE), 1 to 2000.
+        minutes: Time limit of the search; None: no limit.
+        trials: Limit of trials; with it, the same input gives the same bytes. None: no limit.
+        compare_with: Folder of a release, such as the one in service, to evaluate on the same users.
+        created: Time of the release; None: now.
     """
 
     interactions: Given
@@ -67,6 +79,7 @@ class RecommenderOptions:
     returns: tuple[str, ...] = ()
     dwell: tuple[str, ...] = ()
     bots: Bots = "drop"
+    order: Order = "time"
     half_life_days: float | None = None
     repeats: Repeats = "auto"
     reranker: Reranker = "auto"
@@ -91,6 +104,11 @@ class RecommenderOptions:
                 raise InvalidRequest(f"event_values of {name} are {worst:g}:{best:g}: give the worst, then the best.")
         if unknown := sorted(set(self.without) - set(OPTIONAL_COMPONENTS)):
             raise InvalidRequest(f"without names {', '.join(unknown)}: name some of {', '.join(OPTIONAL_COMPONENTS)}.")
+        if self.order != "time" and (self.half_life_days is not None or self.dwell or self.compare_with is not None):
+            raise InvalidRequest(
+                f"order is {self.order}, so events have no time: omit half_life_days, dwell and compare_with, or give "
+                "TIMESTAMP and order=time."
+            )
         if not 1 <= self.width <= 2000:
             raise InvalidRequest(f"width is {self.width}: give 1 to 2000 co-occurring items; 200 is a good start.")
 

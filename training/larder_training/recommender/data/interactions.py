@@ -16,6 +16,7 @@ from larder.errors import InvalidRequest
 from larder_training.io.inputs import Given, opened
 from larder_training.io.tabular import MAX_ID, Scan, check_numbers, collect, number, scan, whole
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_order import Order, place_in_histories
 from larder_training.reporting.progress import Progress
 
 REQUIRED: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
@@ -56,7 +57,11 @@ class Audit:
 
 
 def read_interactions(
-    given: Given, known_items: Sequence[str] | None = None, progress: Progress | None = None
+    given: Given,
+    known_items: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    order: Order = "time",
+    seed: int = 0,
 ) -> tuple[Log, Audit]:
     """Reads a log from one or many files. ``known_items`` (the catalogue's ids) become items too, without an event.
 
@@ -66,7 +71,7 @@ def read_interactions(
     and row, where a cell that must be a number is a text.
     """
     with opened(given, progress) as files:
-        scans = scan(files, REQUIRED, OPTIONAL)
+        scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL)
         rows = _read(scans)
         problems = rows.drop_in_place("problems").to_numpy()
         audit = _count(problems)
@@ -81,7 +86,8 @@ def read_interactions(
         )
     if not (problems == 0).any():
         raise InvalidRequest(f"{files.name} holds no usable row of {found.rows}: {found.dropped()}. Mend these rows.")
-    log = _sorted(_encode(rows, problems == 0, known_items or ()))
+    log = _encode(rows, problems == 0, known_items or ())
+    log = _sorted(log if order == "time" else place_in_histories(log, order, seed))
     if len(log.events) > np.iinfo(np.int16).max:
         raise InvalidRequest(
             f"{files.name}, column EVENT_TYPE: {len(log.events)} different types; give kinds of events."
@@ -93,6 +99,8 @@ def read_interactions(
 def _read(scans: Sequence[Scan]) -> pl.DataFrame:
     """All rows, ids and types as categories, and a bit for each of ``_problems`` in ``problems``."""
     absent = [pl.lit(None, pl.String).alias(name) for name in OPTIONAL if name not in scans[0].names]
+    if "TIMESTAMP" not in scans[0].names:
+        absent.append(pl.lit("0").alias("TIMESTAMP"))  # replaced by event_order.place_in_histories
     frame = (
         whole(scans).with_columns(absent).with_columns(time=number("TIMESTAMP").floor(), value=number("EVENT_VALUE"))
     )

@@ -1,8 +1,7 @@
-"""The further sources of users' rows, beside the item-item matrix: which there are, and how their scores are added."""
+"""Components of the ensemble, in addition to the item-item matrix: their learners and the unit of their scores."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -22,22 +21,42 @@ CO_VISITATION: Final = "co_visitation"
 PURE_SVD: Final = "pure_svd"
 ALS: Final = "als"
 USER_EASE: Final = "user_ease"
-# In the order in which they are tried: the simple ones first. Exponents of the low-rank factors are those that did best
-# on Online Retail's validation periods (benchmarks/recommender); Gowalla's, the learner's own, did worse there.
-COMPONENTS: Final[Mapping[str, Callable[[], Learner]]] = {
-    CO_OCCURRENCE: CoOccurrence,
-    REGRESSION: LinearModel,
-    CO_VISITATION: CoVisitation,
-    PURE_SVD: partial(LowRank, rank=256, item_exponent=0.3, rescale=0.3),
-    ALS: partial(AlternatingLeastSquares, regularization=0.1, alpha=10.0),
-    "bpr": BayesianPersonalizedRanking,
-    USER_EASE: partial(UserNeighbours, Regression(ridge=1.5, dropout=0.6, width=300), item_exponent=-0.05),
+BPR: Final = "bpr"
+RERANKER_COMPONENTS: Final = (CO_VISITATION, PURE_SVD, ALS)  # features of the reranker, in the blend or not
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSettings:
+    """Settings of the two components for which one setting does not serve all data.
+
+    The defaults did best on Online Retail's validation periods, ``WITHOUT_TIMES`` on the last items of Gowalla's users
+    (benchmarks/recommender).
+
+    Attributes:
+        pure_svd: Of PureSVD.
+        user_ease: Of EASE between users.
+    """
+
+    pure_svd: LowRank = field(default_factory=lambda: LowRank(rank=256, item_exponent=0.3, rescale=0.3))
+    user_ease: UserNeighbours = field(
+        default_factory=lambda: UserNeighbours(Regression(ridge=1.5, dropout=0.6, width=300), item_exponent=-0.05)
+    )
+
+
+WITHOUT_TIMES: Final = ComponentSettings(
+    LowRank(rank=640, item_exponent=0.45, rescale=0.5), UserNeighbours(item_exponent=-0.05)
+)
+DEFAULT_SETTINGS: Final = ComponentSettings()
+# In the order in which the search tries them: simple ones first.
+COMPONENTS: Final[Mapping[str, Callable[[ComponentSettings], Learner]]] = {
+    CO_OCCURRENCE: lambda _: CoOccurrence(),
+    REGRESSION: lambda _: LinearModel(),
+    CO_VISITATION: lambda _: CoVisitation(),
+    PURE_SVD: lambda settings: settings.pure_svd,
+    ALS: lambda _: AlternatingLeastSquares(regularization=0.1, alpha=10.0),
+    BPR: lambda _: BayesianPersonalizedRanking(),
+    USER_EASE: lambda settings: settings.user_ease,
 }
-RERANKER_COMPONENTS: Final = (
-    CO_VISITATION,
-    PURE_SVD,
-    ALS,
-)  # what a reranker hears, whether the blend has taken it or not
 _UNIT_QUANTILE: Final = 0.99
 _UNIT_USERS: Final = 1000
 _BLOCK: Final = 100
@@ -45,29 +64,35 @@ _BLOCK: Final = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Component:
-    """A scorer, and what its scores are multiplied by to be in the unit of tables."""
+    """A scorer with its unit.
+
+    Attributes:
+        scorer: Of users' rows.
+        factor: Multiplies the scores, so that the 99th percentile of users' best scores is 1.
+    """
 
     scorer: Scorer
     factor: float
 
     @classmethod
     def of(cls, scorer: Scorer, known: NDArray[np.int64]) -> "Component":
-        """In its own unit: the 99th percentile of the best scores of users (of a thousand or two of ``known``, evenly
-        spaced) is 1.
-        """
+        """Finds the unit on a thousand or two of the users ``known``, evenly spaced."""
         asked = sample(known)
         tops = [scorer.scores(asked[start : start + _BLOCK]).max(axis=1) for start in range(0, asked.size, _BLOCK)]
         unit = unit_of(np.concatenate(tops)) if tops else 0.0
-        return cls(scorer, 1 / unit if unit else 0.0)  # nothing is known of anybody, so there is nothing to add
+        return cls(scorer, 1 / unit if unit else 0.0)  # all scores are 0
 
-    def add(self, users: NDArray[np.int64], total: NDArray[np.float32], weight: float) -> None:
-        """Adds its scores, times ``weight``, to ``total`` float32 ``[len(users), items]``."""
-        total += np.float32(weight * self.factor) * self.scorer.scores(users)
+    def scores(self, users: NDArray[np.int64], weight: float = 1.0) -> NDArray[np.float32]:
+        """float32 ``[len(users), items]``: the scorer's scores in this unit, times ``weight``; a new array."""
+        scores = self.scorer.scores(users)
+        scores *= np.float32(weight * self.factor)
+        return scores
 
 
-def fit_component(name: str, material: Material) -> Component:
-    """Fits the learner of that name, and finds its unit."""
-    return Component.of(COMPONENTS[name]().fit(material), np.flatnonzero(np.diff(material.affinity.indptr)))
+def fit_component(name: str, material: Material, settings: ComponentSettings = DEFAULT_SETTINGS) -> Component:
+    """Fits the component ``name`` and finds its unit."""
+    scorer = COMPONENTS[name](settings).fit(material)
+    return Component.of(scorer, np.flatnonzero(np.diff(material.affinity.indptr)))
 
 
 def serving_transitions(part: Component) -> sp.csr_array:

@@ -16,6 +16,7 @@ from larder_training.numerics.sparse_products import dense_product, row_maxima
 from larder_training.numerics.topk import Rows, blocks, dense_rows, hide, in_blocks, multiply_top, top_rows
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.metadata import Column
+from larder_training.recommender.ensemble.blend import Blend
 from larder_training.recommender.ensemble.components import (
     CO_VISITATION,
     COMPONENTS,
@@ -36,6 +37,7 @@ from larder_training.recommender.reranker.candidates import Scorers
 from larder_training.recommender.reranker.features import Context
 from larder_training.recommender.reranker.lambdamart import Reranker
 
+MATRIX: Final = "matrix"  # the item-item matrix's name in a blend
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
 NEIGHBOUR_SLOTS: Final = 100
@@ -53,6 +55,18 @@ class Attributes:
 
     columns: Mapping[str, Column] = field(default_factory=lambda: _NO_COLUMNS)
     labels: Mapping[str, NDArray[np.int32]] = field(default_factory=lambda: _NO_LABELS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Personal:
+    """Scores by the item-item matrix, summed in float64."""
+
+    affinity: sp.csr_array
+    matrix: sp.csr_array
+
+    def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
+        """``[len(users), items]``."""
+        return dense_product(self.affinity[users], self.matrix).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,10 +101,12 @@ class Fitted:
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 ``[len(users), items]``: the sum of the linear model and the chosen sources, nothing hidden."""
-        total = dense_product(self.affinity[users], self.personal).astype(np.float32)
-        for name, weight in self.hyperparameters.components.items():
-            self.components[name].add(users, total, weight)
-        return total
+        return Blend(self.blended(), {MATRIX: 1.0, **self.hyperparameters.components}).scores(users)
+
+    def blended(self) -> dict[str, Component]:
+        """The item-item matrix, under the name ``MATRIX``, and the components of the blend."""
+        matrix = Component(_Personal(self.affinity, self.personal), 1.0)
+        return {MATRIX: matrix, **{name: self.components[name] for name in self.hyperparameters.components}}
 
     def scorers(self) -> Scorers:
         """All that a reranker hears, by name."""
@@ -154,7 +170,7 @@ def fit(
     material = Material(log, now, affinity, attributes.columns, seed)
     if params.content:
         linear = fill(linear, ContentNeighbours().fit(material).matrix, log, params)
-    components = {name: fit_component(name, material) for name in needed(params)}
+    components = {name: fit_component(name, material, params.component_settings) for name in needed(params)}
     return assemble(log, now, params, affinity, linear, attributes, components)
 
 

@@ -60,7 +60,7 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
     """
     manifest, serving = open_release(release_folder)
     with opened(interactions) as files:
-        log, audit = read_interactions(files)
+        log, audit = read_interactions(files, order="time" if _has_times(manifest) else "file")
     later = log.where(log.time > trained_until(manifest))
     of_note = later.where(_counted(manifest, later))
     fresh = with_signals(of_note, _signals(manifest, log)).wanted()
@@ -97,7 +97,7 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
         "baselines": {"popularity": told["popularity"]},
         "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in shown.items()},
     }
-    sessions = _rest_of_sessions(recommender, items, fresh, serving)
+    sessions = _rest_of_sessions(recommender, items, fresh, serving) if _has_times(manifest) else None
     return {**found, **({"sessions": sessions} if sessions else {}), "headline": headline(found)}
 
 
@@ -118,6 +118,11 @@ def trained_until(manifest: Manifest) -> int:
     data = manifest.training.get("data")
     last = data.get("last") if isinstance(data, Mapping) else None
     return last if isinstance(last, int) else -1
+
+
+def _has_times(manifest: Manifest) -> bool:
+    """Whether the release was trained on events with times."""
+    return manifest.training.get("order", "time") == "time"
 
 
 def _signals(manifest: Manifest, log: Log) -> Signals:

@@ -29,6 +29,7 @@ from larder_training.recommender.models.item_item import fit_matrix
 from larder_training.recommender.reranker.lambdamart import Reranker
 from larder_training.recommender.splits.rolling_origin import Fold
 from larder_training.recommender.splits.tasks import Task
+from larder_training.recommender.tuning.blend_weights import Pools
 from larder_training.recommender.tuning.trials import METRIC
 
 Made = TypeVar("Made")
@@ -68,6 +69,7 @@ class FoldCache:
             params.recommend_seen,
             params.diagonal_weight,
             components,
+            params.component_settings,
             reranker,
         )
         # Co-visitation does not enter users' rows and has its own cache: most changes of the rows leave it as it is.
@@ -83,6 +85,12 @@ class FoldCache:
             neighbours = self._once("neighbours", key, lambda: fitted().neighbour_rows().matrix(items))
         transitions = self._transitions(params) if params.transition_weight else None
         return ServingFormula(users, neighbours, self._popular(params), transitions)
+
+    def pools(self, params: Hyperparameters) -> Pools:
+        """Candidates of the blend's components for the users of the task ``known``."""
+        task, fitted = self.fold.known, self._fitted(replace(params, transition_weight=0.0), None)
+        hidden = None if fitted.hidden is None else fitted.hidden[task.users]
+        return Pools.of(fitted.blended(), task.users, task.truth, hidden)
 
     def _popular(self, params: Hyperparameters) -> NDArray[np.float64]:
         key = params.trend_half_life_days, tuple(sorted(params.event_weights.items()))
@@ -116,7 +124,11 @@ class FoldCache:
 
     def _component(self, name: str, params: Hyperparameters) -> Component:
         affinity, _ = self._linear(params)
-        return self._once(name, _matrix_key(params), lambda: fit_component(name, self._material(affinity)))
+        return self._once(
+            name,
+            (_matrix_key(params), params.component_settings),
+            lambda: fit_component(name, self._material(affinity), params.component_settings),
+        )
 
     def _transitions(self, params: Hyperparameters) -> sp.csr_array:
         def make() -> sp.csr_array:

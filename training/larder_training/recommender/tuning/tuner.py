@@ -13,11 +13,13 @@ import numpy as np
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY
 from larder_training.recommender.ensemble.components import CO_VISITATION, COMPONENTS, USER_EASE
-from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, rarity
+from larder_training.recommender.ensemble.fitted import MATRIX
+from larder_training.recommender.ensemble.hyperparameters import MAX_USER_EASE_USERS, Hyperparameters, rarity, value_of
 from larder_training.recommender.models.ease import Regression
 from larder_training.recommender.models.item_item import MatrixLearner, name_of
 from larder_training.recommender.models.item_knn import CoOccurrence
 from larder_training.recommender.splits.rolling_origin import MIN_USERS
+from larder_training.recommender.tuning.blend_weights import choose_weights
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
 from larder_training.recommender.tuning.search import Search, Values
 from larder_training.recommender.tuning.trials import within_noise
@@ -30,12 +32,12 @@ _TRENDS: Final = (1.0, 3.0, 7.0, 30.0, 90.0, None)
 _QUICK_WIDTH: Final = 100  # of regressions that only compare other hyperparameters
 _SHORTEST: Final = 16  # half-lives below this part of the history are not tried, for the matrix
 _SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6)
+_SMALL_SEGMENT_WEIGHTS: Final = (0.0001, 0.001, 0.01, 0.03)  # for interactions without times
 _SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _TRANSITION_WEIGHTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 _REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
 _SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
 _CONTENT: Final = 0.5  # what did best for new items (benchmarks/recommender); users with history cannot tell
-MAX_USER_EASE_USERS: Final = 30_000  # a regression of each takes milliseconds of processor time too, at every fit
 MAX_RERANKED_USERS: Final = 200_000  # a reranker takes milliseconds of processor time for each user's row
 _DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
 
@@ -55,6 +57,8 @@ class Tuner(Search):
         if asked < MIN_USERS:
             self.progress.say(f"Only {asked} users to choose by: the usual settings are kept.")
             return self.hyperparameters
+        if self.options.order != "time":
+            return self._choose_without_times()
         if not self._few_users:
             self.trials.budget.first = 1.0  # nobody is left to keep minutes for
         self._choose_base()
@@ -68,6 +72,31 @@ class Tuner(Search):
         if self.trials.cut_short:
             self.progress.say("The budget is spent: what was not tried keeps its usual setting.")
         return self.hyperparameters
+
+    def _choose_without_times(self) -> Hyperparameters:
+        """Chooses the blend's weights and popularity's; ages, sessions and the reranker need times."""
+        if self.hyperparameters.components:
+            self._choose_weights()
+        self.number("segment_weight", _SMALL_SEGMENT_WEIGHTS, "known", 1)
+        self._choose_model(None)
+        return self.hyperparameters
+
+    def _choose_weights(self) -> None:
+        """Takes the weights of the best blend on all folds, where they are better beyond noise."""
+        before = self.values(self.hyperparameters, "known")
+        start = {MATRIX: 1.0, **self.hyperparameters.components}
+        weights, _ = choose_weights([cache.pools(self.hyperparameters) for cache in self.caches], start)
+        if not weights[MATRIX]:
+            return
+        components = {
+            name: weights[name] / weights[MATRIX] for name in self.hyperparameters.components if weights[name]
+        }
+        candidate = replace(self.hyperparameters, components=components)
+        values = self.values(candidate, "known")
+        trial = self.trials.add("components", value_of("components", candidate), "known", values)
+        if not within_noise(before, values):
+            self.hyperparameters = candidate
+            self.trials.keep(trial)
 
     def _choose_base(self) -> None:
         """How the item-item matrix is learnt, each way with its usual settings: the simplest that is as good as the
@@ -174,7 +203,7 @@ class Tuner(Search):
             ]
             self.help(weighed, f"components.{name}", "known")
 
-    def _choose_model(self, trainer: RerankerTrainer) -> None:
+    def _choose_model(self, trainer: RerankerTrainer | None) -> None:
         """Of popularity, the item-item matrix, it with one source after the other, and all of them put into order by a
         reranker: the simplest that is as good as the best, within noise.
         """
@@ -183,7 +212,7 @@ class Tuner(Search):
         for count in range(len(steps) + 1):
             name = " + ".join([name_of(self.hyperparameters.matrix), *(source for source, _ in steps[:count])])
             tried.append(self._model(name, replace(self.hyperparameters, components=dict(steps[:count]))))
-        if self.options.reranker == "auto" and self._few_users and not self.trials.spent(last=True):
+        if trainer and self.options.reranker == "auto" and self._few_users and not self.trials.spent(last=True):
             tried += self._reranked(replace(self.hyperparameters, reranker=True), trainer)
         best = max(tried, key=lambda each: float(each[1].mean()))[1]
         self.hyperparameters, _, number = next(each for each in tried if within_noise(each[1], best))
