@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 from gateway_processes import MIB, kill, memory
 
 from larder.release.manifest import parse
-from larder_local.folder import Folder
+from larder_local.workspace import Workspace
 from larder_training.release.writer import write_release
 
 HALF_HOUR = 30 * 60
@@ -64,7 +64,7 @@ def main() -> None:
     with home(given.home) as folder, service(folder, given.gateway) as (address, gateway):
         rate = given.per_second * HALF_HOUR / 300
         draw = random.Random(given.seed)  # noqa: S311  # which worker dies is no secret
-        sys.exit(soak(Folder(folder / ".larder"), address, gateway, given.minutes * 60, rate, given.kills, draw))
+        sys.exit(soak(Workspace(folder / ".larder"), address, gateway, given.minutes * 60, rate, given.kills, draw))
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def service(folder: Path, gateway: int | None) -> Iterator[tuple[str, int]]:
 
 
 def soak(
-    folder: Folder, address: str, gateway: int, seconds: float, rate: float, kills: int, draw: random.Random
+    folder: Workspace, address: str, gateway: int, seconds: float, rate: float, kills: int, draw: random.Random
 ) -> int:
     """Sends ``rate`` requests a second for so long; 0 where nothing was lost that need not be, and nothing grew."""
     seen, requests = Seen(), round(seconds * rate)
@@ -140,7 +140,7 @@ def client(numbers: Iterator[int], requests: int, rate: float, began: float, ask
         ask(number)
 
 
-def asking(folder: Folder, address: str, seen: Seen) -> Callable[[int], None]:
+def asking(folder: Workspace, address: str, seen: Seen) -> Callable[[int], None]:
     """What sends request ``number``, on a connection that each client keeps, and notes what comes."""
     pictures = [path.read_bytes() for path in sorted((folder.demo / "digits/test").rglob("*.png"))[:200]]
     users = sorted(set(re.findall(r"\bu\d{4}\b", (folder.demo / "shop/interactions.csv").read_text())))
@@ -173,7 +173,7 @@ def asking(folder: Folder, address: str, seen: Seen) -> Callable[[int], None]:
     return ask
 
 
-def publish(folder: Folder, address: str, model: str) -> str:
+def publish(folder: Workspace, address: str, model: str) -> str:
     """A further release of ``model``, the same under a later name, published as one would; returns that name."""
     old = folder.releases_of(model)[-1]
     manifest = parse((old / "manifest.json").read_bytes())

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from larder.errors import LarderError
-from larder_local.lazy import LazyGroup
+from larder_local.lazy_group import LazyGroup
 
 _COMMANDS: Final = {
     "up": ("larder_local.commands.up", "Start the whole service on this machine; train the demo the first time."),

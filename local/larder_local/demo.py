@@ -18,7 +18,7 @@ import click
 from larder.errors import LarderError, MissingObject
 from larder.registry import Registry
 from larder.store import Store, open_store
-from larder_local.folder import Folder
+from larder_local.workspace import Workspace
 
 DIGITS: Final = "digits"
 SHOP: Final = "shop"
@@ -26,7 +26,7 @@ _STOP_SECONDS: Final = 20.0
 _QUICK: Final = ("--trials", "30", "--reranker", "never")  # a minute is what somebody waits for a demo
 
 
-def prepare(folder: Folder) -> None:
+def prepare(folder: Workspace) -> None:
     """Trains and publishes what of the demo is missing, unless the store has models of the user's own.
 
     Raises LarderError where a step fails; the step itself has told why.
@@ -51,12 +51,12 @@ def is_live(store: Store, model: str) -> bool:
         return False
 
 
-def digits_sample(folder: Folder) -> Path | None:
+def digits_sample(folder: Workspace) -> Path | None:
     """A picture that the demo's classifier was not trained on."""
     return next(iter(sorted((folder.demo / DIGITS / "test" / "3").glob("*.png"))), None)
 
 
-def shop_sample(folder: Folder) -> str | None:
+def shop_sample(folder: Workspace) -> str | None:
     """A user of the demo's shop who did something there."""
     try:
         with (folder.demo / SHOP / "interactions.csv").open(encoding="utf-8", newline="") as file:
@@ -78,7 +78,7 @@ def write_whole(target: Path, write: Callable[[Path], object]) -> None:
         raise
 
 
-def _make(folder: Folder, model: str) -> None:
+def _make(folder: Workspace, model: str) -> None:
     data = folder.demo / model
     if not data.is_dir():
         _larder("demo", model, str(data))

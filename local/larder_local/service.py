@@ -9,7 +9,7 @@ import click
 
 from larder.release.keys import check_model
 from larder_client import APIError, Client, ClientError, ConnectionFailed, TimedOut
-from larder_local.folder import Folder
+from larder_local.workspace import Workspace
 
 _DEFAULT: Final = "http://127.0.0.1:8080"
 # What to do about an answer of the gateway, where the command's user can do something else than a program can.
@@ -25,7 +25,7 @@ def connect() -> Iterator[Client]:
 
     Inside the block every ClientError becomes a ClickException.
     """
-    address = Folder.here().address
+    address = Workspace.current().address
     running = address.read_text(encoding="utf-8").strip() if address.is_file() else _DEFAULT
     try:
         client = Client(os.environ.get("LARDER_URL") or running)

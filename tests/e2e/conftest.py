@@ -24,8 +24,8 @@ from larder.release.pointer import dump_pointer as dump_live
 from larder.release.serving import ClassifierServing, ImageSpec
 from larder.store import Store, open_store
 from larder_local import interpreter
-from larder_local.container import docker
 from larder_local.gateway.template import Function, load
+from larder_local.lambda_container import docker
 from larder_training.release.writer import write_release
 
 FUNCTIONS = {"classify": "ClassifyFunction", "recommend": "RecommendFunction", "models": "ModelsFunction"}

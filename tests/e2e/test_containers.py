@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.e2e.conftest import FUNCTIONS, answers_of_the_source, document, events
 
-from larder_local.container import VCPU, Container, merge_layers, running
 from larder_local.gateway.template import Function
+from larder_local.lambda_container import VCPU, Container, merge_layers, run_container
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("image")]
 
@@ -19,7 +19,7 @@ def test_a_built_function_answers_every_event_as_the_source_does(
 ) -> None:
     function, cases = functions[FUNCTIONS[name]], events(name)
     expected = answers_of_the_source(name, function, list(cases.values()), s3_environment, tmp_path / "cache")
-    with running(function, merge_layers(function, tmp_path / "opt"), s3_environment) as container:
+    with run_container(function, merge_layers(function, tmp_path / "opt"), s3_environment) as container:
         for (case, event), answer in zip(cases.items(), expected, strict=True):
             given = json.loads(container.invoke(json.dumps(event).encode()))
             assert "statusCode" in given, f"{case}: {given} {container.log()}"
@@ -30,7 +30,7 @@ def test_a_built_function_answers_every_event_as_the_source_does(
 
 def test_a_container_has_the_limits_and_the_rights_of_lambda(functions: Mapping[str, Function], tmp_path: Path) -> None:
     function = functions["ModelsFunction"]
-    with running(function, merge_layers(function, tmp_path / "opt"), {}) as container:
+    with run_container(function, merge_layers(function, tmp_path / "opt"), {}) as container:
         assert memory_limit(container) == function.memory * 2**20
         assert processor_share(container) == pytest.approx(function.memory / VCPU, abs=0.001)
         # A program that is started inside has the rights of all.
@@ -48,7 +48,7 @@ def test_a_handler_is_stopped_at_its_memory_and_its_time_and_the_next_event_is_a
     (tmp_path / "app.py").write_text(GREEDY)
     tmp_path.chmod(0o755)
     function = Function("Greedy", "app.handler", tmp_path, (), {}, timeout=8, memory=128)
-    with running(function, merge_layers(function, tmp_path / "opt"), {}, cpus=1.0) as container:
+    with run_container(function, merge_layers(function, tmp_path / "opt"), {}, cpus=1.0) as container:
 
         def ask(**taken: float) -> dict[str, object]:
             found: dict[str, object] = json.loads(container.invoke(json.dumps(taken).encode()))

@@ -19,8 +19,8 @@ from tests.e2e.conftest import FUNCTIONS, answers_of_the_source, document, event
 from tests.larder_local.conftest import Answer, Served
 from tests.paths import ROOT
 
-from larder_local.container import docker
 from larder_local.gateway.template import Function
+from larder_local.lambda_container import docker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("image"), pytest.mark.timeout(600)]
 CASES = {"classify": "json-image", "recommend": "recommend_by_body", "models": "describe"}

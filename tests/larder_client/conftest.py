@@ -19,17 +19,17 @@ from tests.openapi.conftest import photo, store  # noqa: F401  fixtures that tes
 from tests.paths import ROOT
 
 from larder_client import Client, Retry
-from larder_local.commands.up import localised
-from larder_local.folder import Folder
+from larder_local.commands.up import with_local_settings
 from larder_local.gateway.template import load
+from larder_local.workspace import Workspace
 
 
 @pytest.fixture(scope="session")
 def service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: F811  the fixture above
     """The URL of the whole service, with both toy models live."""
-    folder = Folder(tmp_path_factory.mktemp("service"))
+    folder = Workspace(tmp_path_factory.mktemp("service"))
     shutil.copytree(store, folder.root / "store")
-    template = localised(load(ROOT / "template.yaml"), folder, {})
+    template = with_local_settings(load(ROOT / "template.yaml"), folder, {})
     with serving(folder.logs, workers=1, template=template) as gateway:
         yield f"http://127.0.0.1:{gateway.port}"
 

@@ -9,7 +9,7 @@ from tests.larder_local.conftest import Served, larder
 
 from larder.errors import InvalidRequest
 from larder.release.manifest import Manifest, dump
-from larder_local.folder import Folder
+from larder_local.workspace import Workspace
 
 HEAVY = ("scipy", "sklearn", "polars", "onnxruntime", "numpy", "aiohttp", "matplotlib")
 
@@ -131,7 +131,7 @@ def test_a_release_is_a_folder_or_a_model_s_newest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier_manifest: Manifest, recommender_manifest: Manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = Folder.here()
+    folder = Workspace.current()
     text = dump(classifier_manifest).replace(b"2026-01-02T", b"2026-01-03T")
     for name, document in [
         ("a", text),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from larder_local.gateway.event import Call, decode, encode
+from larder_local.gateway.event import HttpRequest, decode, encode
 from larder_local.gateway.routes import Route
 
 ROUTE = Route("POST", "/things/{thing}", "F")
@@ -15,7 +15,7 @@ ROUTE = Route("POST", "/things/{thing}", "F")
 def event(
     *, path: str = "/things/1", query: str = "", headers: list[tuple[str, str]] | None = None, body: bytes = b""
 ) -> dict[str, Any]:
-    call = Call("POST", path, query, [("Host", "example.test:8080"), *(headers or [])], body, "127.0.0.1")
+    call = HttpRequest("POST", path, query, [("Host", "example.test:8080"), *(headers or [])], body, "127.0.0.1")
     document: dict[str, Any] = json.loads(encode(call, ROUTE, {"thing": "1"}, "an-id=", now=1_583_348_638.39))
     return document
 

@@ -18,7 +18,7 @@ from tests.larder_local.conftest import LINUX, Up, children, larder, processes_l
 from tests.paths import ROOT
 
 from larder.release.manifest import Manifest, parse
-from larder_local.folder import Folder
+from larder_local.workspace import Workspace
 from larder_training.release.tables import write_probes
 from larder_training.release.writer import write_release
 
@@ -48,7 +48,7 @@ def up(home: Path) -> Iterator[Up]:
 
 def _release(home: Path, model: str, **changed: bytes | Path) -> Path:
     """A further release of ``model``: the same files but for those ``changed``, under a later name."""
-    old = Folder(home / ".larder").releases_of(model)[-1]
+    old = Workspace(home / ".larder").releases_of(model)[-1]
     manifest = _manifest(old)
     return write_release(
         home / "further",

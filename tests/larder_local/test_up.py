@@ -11,9 +11,9 @@ import pytest
 from tests.larder_local.conftest import LINUX, SERVICE, children, larder, processes_left, running
 from tests.paths import ROOT
 
-from larder_local.commands.up import localised
-from larder_local.folder import Folder
+from larder_local.commands.up import with_local_settings
 from larder_local.gateway.template import load
+from larder_local.workspace import Workspace
 
 PLAIN = ("--no-demo", "--template", str(SERVICE))
 
@@ -88,7 +88,7 @@ def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
 
 def test_the_environment_is_the_template_s_then_the_caller_s_then_this_folder_s(tmp_path: Path) -> None:
     given = {"LARDER_REFRESH_SECONDS": "1", "LARDER_STORE": "s3://not-this-one", "OTHER": "x"}
-    functions = localised(load(ROOT / "template.yaml"), Folder(tmp_path / ".larder"), given).functions
+    functions = with_local_settings(load(ROOT / "template.yaml"), Workspace(tmp_path / ".larder"), given).functions
 
     for function in functions.values():
         assert function.environment["LARDER_REFRESH_SECONDS"] == "1"

@@ -19,7 +19,7 @@ from tests.paths import ROOT
 from larder.release.pointer import Pointer, dump_pointer
 from larder.release.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
 from larder.tables import EMPTY
-from larder_local.gateway.event import Call, Reply, decode, encode
+from larder_local.gateway.event import HttpRequest, HttpResponse, decode, encode
 from larder_local.gateway.routes import find
 from larder_local.gateway.template import load
 from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
@@ -29,7 +29,7 @@ CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ITEMS = ["p0001", "p0002", "p0003", "p0004"]
 LABELS = ("0", "1")
 
-Ask = Callable[..., Reply]
+Ask = Callable[..., HttpResponse]
 
 
 @pytest.fixture(scope="session")
@@ -68,13 +68,13 @@ def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         for cached in caches:
             cached.cache_clear()
 
-        def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Reply:
+        def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpResponse:
             path, _, query = url.partition("?")
             found = find(routes, method, path)
             assert found, f"no route for {method} {path}"
             route, variables = found
             given = [*(headers or {}).items(), ("host", "127.0.0.1:8080")]
-            call = Call(method, path, query, given, body, "127.0.0.1")
+            call = HttpRequest(method, path, query, given, body, "127.0.0.1")
             module = import_module(f"{route.function.removesuffix('Function').lower()}.app")
             event = json.loads(encode(call, route, variables, "request-1"))
             return decode(json.dumps(module.handler(event, None)).encode())

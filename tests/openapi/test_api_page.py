@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 import pytest
 from tests.paths import ROOT
 
-from larder_local.gateway.event import Reply
+from larder_local.gateway.event import HttpResponse
 from larder_local.gateway.template import load
 
 PAGE = (ROOT / "docs/api.md").read_text()
@@ -18,7 +18,7 @@ ADDRESS = "http://127.0.0.1:8080"
 EXAMPLES = re.findall(r"```sh\n(curl .*?)\n```(?:\n```json\n(.*?)\n```)?", PAGE, re.DOTALL)
 RELEASE = re.compile(r"\d{8}t\d{6}z-[0-9a-f]{8}")
 
-Ask = Callable[..., Reply]
+Ask = Callable[..., HttpResponse]
 
 
 def test_every_route_stands_in_the_table_and_no_other() -> None:

@@ -17,14 +17,14 @@ from tests.paths import ROOT
 from larder import errors
 from larder.classifier.request import FIELDS, OPTIONS
 from larder.recommender import RANK, RECOMMEND, SIMILAR
-from larder_local.gateway.event import Reply
+from larder_local.gateway.event import HttpResponse
 from larder_local.gateway.template import load
 
 METHODS = ("get", "post")
 JSON = {"content-type": "application/json"}
 
 Document = dict[str, Any]
-Ask = Callable[..., Reply]
+Ask = Callable[..., HttpResponse]
 
 
 @cache
@@ -214,9 +214,9 @@ def test_every_example_of_a_body_is_answered(ask: Ask, method: str, path: str, n
 # ----------------------------------------------------------------------------------------------------- Real answers
 
 
-def answered(ask: Ask, method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Reply:
+def answered(ask: Ask, method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> HttpResponse:
     """Asks, and holds the answer against what the document says of its status."""
-    reply: Reply = ask(method, url, headers or {}, body)
+    reply: HttpResponse = ask(method, url, headers or {}, body)
     told = operation(method, url)["responses"]
     assert str(reply.status) in told, f"{method} {url}: {reply.status} is not told; {reply.body[:200]!r}"
     said = resolve(told[str(reply.status)])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.paths import ROOT
 
-from larder_local.gateway.intrinsics import Resolver, read
+from larder_local.gateway.cloudformation import Resolver, read_template
 
 Tree = dict[str, Any]
 
@@ -25,7 +25,7 @@ class Policies:
 @cache
 def written() -> str:
     """The template as it is written, with CloudFormation's short forms (``!Ref``) spelt out, as JSON."""
-    return json.dumps(read(ROOT / "template.yaml"))
+    return json.dumps(read_template(ROOT / "template.yaml"))
 
 
 def translated(parameters: dict[str, str] | None = None, larder_layer: str = "s3://packaged/layer") -> Tree:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from larder_local.gateway.intrinsics import Resolver
+from larder_local.gateway.cloudformation import Resolver
 
 Tree = dict[str, Any]
 Stack = Callable[..., Tree]

@@ -1,6 +1,6 @@
 """A function in the container of AWS's image with one core, on the machine's own network: its S3 is at 127.0.0.1.
 
-As ``larder_local.container`` otherwise: read-only, no rights, the function's memory as the limit.
+As ``larder_local.lambda_container`` otherwise: read-only, no rights, the function's memory as the limit.
 """
 
 import http.client
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from larder_local.container import IMAGE, docker
+from larder_local.lambda_container import IMAGE, docker
 from side_by_side.contenders import Bundle
 from side_by_side.processes import SERVING_CORE
 

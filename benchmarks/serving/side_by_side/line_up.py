@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from larder_local.container import merge_layers
 from larder_local.gateway.template import Template, load
+from larder_local.lambda_container import merge_layers
 from side_by_side.containers import free_port
 from side_by_side.contenders import Bundle, Request, Service, Task
 from side_by_side.environments import PEERS, bundle, environment, packages

@@ -10,9 +10,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from larder_local.built import bundle
 from larder_local.gateway.server import Gateway
 from larder_local.gateway.template import Function
+from larder_local.sam_build import load_build
 
 
 async def serve(built: Path, folder: Path, port: int) -> None:
@@ -22,7 +22,7 @@ async def serve(built: Path, folder: Path, port: int) -> None:
         places = {"LARDER_STORE": os.environ["LARDER_STORE"], "LARDER_CACHE_DIR": str(folder / "cache")}
         return replace(function, environment={**function.environment, **places})
 
-    served = bundle(built)
+    served = load_build(built)
     local_functions = {name: local(function) for name, function in served.functions.items()}
     await Gateway(replace(served, functions=local_functions), logs=folder, workers=1).start(port)
     await asyncio.Event().wait()

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from larder.release.manifest import Manifest, parse
 from larder.release.pointer import Pointer, dump_pointer
 from larder.release.serving import ClassifierServing
-from larder_local.gateway.event import Call, encode
+from larder_local.gateway.event import HttpRequest, encode
 from larder_local.gateway.routes import Route
 from larder_local.gateway.template import load
 
@@ -103,14 +103,17 @@ def photo_event(model: str, photo: bytes) -> bytes:
     route = Route("POST", "/v1/models/{model}/classify", "")
     headers = [("content-type", "image/jpeg"), ("host", "127.0.0.1")]
     return encode(
-        Call("POST", f"/v1/models/{model}/classify", "", headers, photo, "127.0.0.1"), route, {"model": model}, "id"
+        HttpRequest("POST", f"/v1/models/{model}/classify", "", headers, photo, "127.0.0.1"),
+        route,
+        {"model": model},
+        "id",
     )
 
 
 def user_event(model: str, user: str) -> bytes:
     """The event that API Gateway makes of a user's request."""
     route, path = Route("GET", "/v1/models/{model}/recommend", ""), f"/v1/models/{model}/recommend"
-    call = Call("GET", path, f"user={user}", [("host", "127.0.0.1")], b"", "127.0.0.1")
+    call = HttpRequest("GET", path, f"user={user}", [("host", "127.0.0.1")], b"", "127.0.0.1")
     return encode(call, route, {"model": model}, "id")
 
 

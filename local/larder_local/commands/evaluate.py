@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from larder_local.folder import Folder
+from larder_local.workspace import Workspace
 from larder_training.io.s3 import source
 from larder_training.reporting.progress import Progress
 
@@ -35,7 +35,7 @@ def command(
         raise click.UsageError("Give --images for a classifier, or --interactions for a recommender.")
     if history and not interactions:
         raise click.UsageError("--history goes with --interactions.")
-    path = Folder.here().release(release)
+    path = Workspace.current().release(release)
     measured = _photos(path, images, Progress(quiet=as_json)) if images else _events(path, interactions, history)
     if as_json:
         click.echo(json.dumps(measured, ensure_ascii=False, indent=2))

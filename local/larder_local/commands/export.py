@@ -7,7 +7,7 @@ import click
 
 from larder.release.keys import MANIFEST
 from larder.release.manifest import parse
-from larder_local.folder import Folder
+from larder_local.workspace import Workspace
 from larder_training.export_folder import Target, export_folder
 
 _SUFFIX: Final[dict[Target, str]] = {"saved-onnx": "onnx", "labels.txt": "labels", "docker": "docker"}
@@ -31,7 +31,7 @@ def command(release: str, target: str, out: Path | None) -> None:
 
     RELEASE is a folder that a training wrote, or a model: then its newest release under .larder/releases.
     """
-    path = Folder.here().release(release)
+    path = Workspace.current().release(release)
     wanted = cast("Target", target)
     if out is None:
         out = Path(f"{parse((path / MANIFEST).read_bytes()).model}-{_SUFFIX[wanted]}")

@@ -8,8 +8,8 @@ import click
 from larder.release.manifest import Manifest
 from larder.rollout import Outcome, prober, roll_out, upload
 from larder.store import Store, open_store
-from larder_local.folder import Folder
-from larder_local.probe import asking
+from larder_local.local_prober import request_sender
+from larder_local.workspace import Workspace
 
 
 @click.command("publish")
@@ -30,7 +30,7 @@ def command(release: str, store: str | None, *, upload_only: bool) -> None:
     RELEASE is a folder that a training wrote, or a model: then its newest release under .larder/releases. A running
     service answers with it within LARDER_REFRESH_SECONDS (30).
     """
-    folder = Folder.here()
+    folder = Workspace.current()
     if upload_only:
         send(folder.release(release), open_store(store or folder.store))
         return
@@ -43,7 +43,7 @@ def publish(release: Path, store_url: str) -> Outcome:
     """Uploads and rolls out the release in a folder, telling each step on standard output."""
     store = open_store(store_url)
     manifest = send(release, store)
-    with asking(store) as ask:
+    with request_sender(store) as ask:
         outcome = roll_out(store, manifest.model, manifest.release, prober(store, ask))
     if outcome.state == "promoted":
         before = outcome.pointer.previous if outcome.pointer else None

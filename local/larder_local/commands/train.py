@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from larder_local.lazy import LazyGroup
+from larder_local.lazy_group import LazyGroup
 
 _KINDS: Final = {
     "classifier": ("larder_training.cli.train_classifier", "Train an image classifier from labelled photos."),

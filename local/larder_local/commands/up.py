@@ -13,10 +13,10 @@ import click
 from larder.errors import SettingsError
 from larder.store import open_store
 from larder_local import demo
-from larder_local.built import bundle
-from larder_local.folder import Folder
 from larder_local.gateway.server import HOST, Gateway
 from larder_local.gateway.template import Function, Template, find_template, load
+from larder_local.sam_build import load_build
+from larder_local.workspace import Workspace
 
 
 @click.command("up")
@@ -53,18 +53,18 @@ def command(port: int, workers: int, template: Path | None, built: Path | None, 
     Routes, time-outs and environment come from template.yaml. A variable that the template sets for a function may be
     overridden in this command's environment, but for LARDER_STORE and LARDER_CACHE_DIR, which stay in .larder.
     """
-    folder = Folder.here()
+    folder = Workspace.current()
     if template and built:
         raise click.UsageError("--template and --built exclude each other: a built bundle has its own template.")
-    served = bundle(built) if built else load(template or find_template(Path.cwd()))
+    served = load_build(built) if built else load(template or find_template(Path.cwd()))
     with folder.lock():
         _check_port(port)
         if with_demo:
             demo.prepare(folder)
-        asyncio.run(_serve(folder, localised(served, folder, os.environ), port, workers))
+        asyncio.run(_serve(folder, with_local_settings(served, folder, os.environ), port, workers))
 
 
-def localised(template: Template, folder: Folder, given: Mapping[str, str]) -> Template:
+def with_local_settings(template: Template, folder: Workspace, given: Mapping[str, str]) -> Template:
     """The template with each function's environment as it is on this machine."""
 
     def local(function: Function) -> Function:
@@ -87,7 +87,7 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-async def _serve(folder: Folder, template: Template, port: int, workers: int) -> None:
+async def _serve(folder: Workspace, template: Template, port: int, workers: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -104,7 +104,7 @@ async def _serve(folder: Folder, template: Template, port: int, workers: int) ->
         await gateway.close()
 
 
-def _greeting(address: str, folder: Folder) -> str:
+def _greeting(address: str, folder: Workspace) -> str:
     store = open_store(folder.store)
     digits, user = demo.digits_sample(folder), demo.shop_sample(folder)
     lines = []

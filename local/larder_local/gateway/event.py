@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 from urllib.parse import parse_qsl, unquote
 
-from larder_local.gateway.intrinsics import ACCOUNT
+from larder_local.gateway.cloudformation import ACCOUNT
 from larder_local.gateway.routes import DEFAULT, Route
 
 MAX_BODY: Final = 10 * 2**20  # API Gateway's payload limit
@@ -49,7 +49,7 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """One HTTP request as it came in. ``path`` and ``query`` are still percent-encoded."""
 
     method: str
@@ -61,7 +61,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HttpResponse:
     """One HTTP answer."""
 
     status: int
@@ -69,10 +69,10 @@ class Reply:
     body: bytes
 
 
-def failure(status: int) -> Reply:
+def failure(status: int) -> HttpResponse:
     """The answer that API Gateway itself gives with ``status``; 502 is the local gateway's own."""
     body = json.dumps({"message": _MESSAGES.get(status, "Internal Server Error")}, separators=(",", ":"))
-    return Reply(status, (("content-type", "application/json"),), body.encode())
+    return HttpResponse(status, (("content-type", "application/json"),), body.encode())
 
 
 def new_request_id() -> str:
@@ -80,7 +80,9 @@ def new_request_id() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(11)).decode()
 
 
-def encode(call: Call, route: Route, variables: Mapping[str, str], request_id: str, now: float | None = None) -> bytes:
+def encode(
+    call: HttpRequest, route: Route, variables: Mapping[str, str], request_id: str, now: float | None = None
+) -> bytes:
     """The event's JSON, UTF-8. ``now`` is in seconds since the epoch."""
     now = time.time() if now is None else now
     headers, cookies = _headers(call)
@@ -100,7 +102,7 @@ def encode(call: Call, route: Route, variables: Mapping[str, str], request_id: s
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def _headers(call: Call) -> tuple[dict[str, str], list[str]]:
+def _headers(call: HttpRequest) -> tuple[dict[str, str], list[str]]:
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for name, value in call.headers:
@@ -124,7 +126,9 @@ def _query(query: str) -> dict[str, str]:
     return parameters
 
 
-def _context(call: Call, route: Route, headers: Mapping[str, str], request_id: str, now: float) -> dict[str, object]:
+def _context(
+    call: HttpRequest, route: Route, headers: Mapping[str, str], request_id: str, now: float
+) -> dict[str, object]:
     utc = time.gmtime(now)
     return {
         "accountId": ACCOUNT,
@@ -158,19 +162,19 @@ def _body(body: bytes, content_type: str) -> dict[str, object]:
     return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
-def decode(payload: bytes) -> Reply:
+def decode(payload: bytes) -> HttpResponse:
     """The HTTP answer that a handler's JSON means; one that breaks the format is 500, as on AWS."""
     try:
         answer = json.loads(payload)
         if not isinstance(answer, dict) or "statusCode" not in answer:
             text = answer.encode() if isinstance(answer, str) else payload
-            return Reply(200, (("content-type", "application/json"),), text)
+            return HttpResponse(200, (("content-type", "application/json"),), text)
         return _proxied(answer)
     except (ValueError, TypeError, AttributeError, RecursionError):
         return failure(500)
 
 
-def _proxied(answer: Mapping[str, object]) -> Reply:
+def _proxied(answer: Mapping[str, object]) -> HttpResponse:
     status, text = int(cast("int", answer["statusCode"])), answer.get("body")
     if not 200 <= status <= 599 or not isinstance(text, str | None):
         raise ValueError(status)
@@ -183,7 +187,7 @@ def _proxied(answer: Mapping[str, object]) -> Reply:
         raise ValueError("a header holds a line break")
     if not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain; charset=utf-8"))
-    return Reply(status, headers, _decoded(text or "", encoded=bool(answer.get("isBase64Encoded"))))
+    return HttpResponse(status, headers, _decoded(text or "", encoded=bool(answer.get("isBase64Encoded"))))
 
 
 def _decoded(text: str, *, encoded: bool) -> bytes:

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Final
 from uuid import uuid4
 
-from larder_local.gateway.intrinsics import ACCOUNT, REGION
+from larder_local.gateway.cloudformation import ACCOUNT, REGION
 from larder_local.gateway.logs import FunctionLog
 from larder_local.gateway.runtime_api import Failure, Invocation
 from larder_local.gateway.template import Function

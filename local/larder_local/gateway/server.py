@@ -13,7 +13,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
 from larder.errors import SettingsError
-from larder_local.gateway.event import MAX_BODY, MAX_EVENT, Call, Reply, decode, encode, failure, new_request_id
+from larder_local.gateway.event import (
+    MAX_BODY,
+    MAX_EVENT,
+    HttpRequest,
+    HttpResponse,
+    decode,
+    encode,
+    failure,
+    new_request_id,
+)
 from larder_local.gateway.logs import FunctionLog
 from larder_local.gateway.pool import Busy, Pool
 from larder_local.gateway.routes import find
@@ -109,7 +118,7 @@ class Gateway:
         headers["server"] = "larder"
         return web.Response(status=reply.status, headers=headers, body=reply.body)
 
-    async def _reply(self, request: web.Request, request_id: str, tell: Callable[[str], None]) -> Reply:
+    async def _reply(self, request: web.Request, request_id: str, tell: Callable[[str], None]) -> HttpResponse:
         url = request.rel_url
         found = find(self._template.routes, request.method, url.raw_path)
         if not found:
@@ -125,7 +134,7 @@ class Gateway:
             return failure(400)  # the caller hung up in the middle of it
         if body is None:
             return failure(413)
-        call = Call(
+        call = HttpRequest(
             method=request.method,
             path=url.raw_path,
             query=url.raw_query_string,
@@ -138,7 +147,7 @@ class Gateway:
             return failure(413)
         return await self._invoke(route.function, event)
 
-    async def _invoke(self, function: str, event: bytes) -> Reply:
+    async def _invoke(self, function: str, event: bytes) -> HttpResponse:
         try:
             async with asyncio.timeout(self._timeout):
                 payload = await self._pools[function].invoke(event)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from larder.errors import SettingsError
-from larder_local.gateway.intrinsics import Resolver, read
+from larder_local.gateway.cloudformation import Resolver, read_template
 from larder_local.gateway.routes import ANY, DEFAULT, Route
 
 # Lambda's own defaults.
@@ -51,7 +51,7 @@ class Template:
 
 def load(path: Path) -> Template:
     """Reads the template; raises SettingsError with every problem. Paths in it are relative to its folder."""
-    document = read(path)
+    document = read_template(path)
     reader = _Reader(document, path.resolve().parent)
     functions = {name: reader.function(name, entry) for name, entry in reader.of_type(_FUNCTION).items()}
     routes = [*reader.events(), *reader.routes()]

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from larder_local.gateway.intrinsics import REGION
+from larder_local.gateway.cloudformation import REGION
 from larder_local.gateway.logs import FunctionLog
 from larder_local.gateway.runtime_api import Failure, Invocation, RuntimeApi
 from larder_local.gateway.template import Function

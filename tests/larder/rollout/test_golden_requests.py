@@ -13,7 +13,7 @@ from larder.release.pointer import Pointer
 from larder.rollout import SendRequest, prober, roll_out, upload
 from larder.rollout.lambda_prober import LambdaProber
 from larder.store import Store
-from larder_local.probe import asking
+from larder_local.local_prober import request_sender
 
 Write = Callable[..., Path]
 
@@ -24,7 +24,7 @@ def ask(request: pytest.FixtureRequest, store: Store) -> Iterator[SendRequest]:
         request.getfixturevalue("functions")
         yield deployed()
     else:
-        with asking(store) as found:
+        with request_sender(store) as found:
             yield found
 
 

@@ -28,7 +28,7 @@ from larder.release.serving import CategoryColumn, ClassifierServing, ImageSpec,
 from larder.rollout import golden_requests
 from larder.rollout.onnx_checks import check_graph
 from larder.store import open_store
-from larder_local.probe import asking
+from larder_local.local_prober import request_sender
 from larder_training.classifier import ClassifierOptions
 from larder_training.classifier.config.options import Limits
 from larder_training.classifier.data.manifests import Photo
@@ -249,7 +249,7 @@ def test_the_rollout_s_probe_answers_the_golden_requests(told_release: Path, tmp
     for path in told_release.iterdir():
         (place / path.name).write_bytes(path.read_bytes())
     store = open_store(f"file://{tmp_path}")
-    with asking(store) as ask:
+    with request_sender(store) as ask:
         golden_requests.probe(store, ask, manifest(told_release))
 
 

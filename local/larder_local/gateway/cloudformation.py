@@ -43,7 +43,7 @@ def _construct(loader: _Loader, suffix: str, node: yaml.Node) -> object:
 _Loader.add_multi_constructor("!", _construct)
 
 
-def read(path: Path) -> dict[str, object]:
+def read_template(path: Path) -> dict[str, object]:
     """The template as nested dicts and lists, tags in their long form; raises SettingsError."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  a SafeLoader with tags of its own

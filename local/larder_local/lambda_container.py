@@ -24,7 +24,7 @@ from typing import Final
 from uuid import uuid4
 
 from larder.errors import LarderError
-from larder_local.gateway.intrinsics import REGION
+from larder_local.gateway.cloudformation import REGION
 from larder_local.gateway.template import Function
 
 IMAGE: Final = "public.ecr.aws/lambda/python:3.13"
@@ -105,7 +105,7 @@ def _link(source: str, target: str) -> None:
 
 
 @contextmanager
-def running(
+def run_container(
     function: Function, opt: Path, environment: Mapping[str, str], cpus: float | None = None
 ) -> Iterator[Container]:
     """Starts ``function``; stops and removes it, with its ``/tmp``, when the block ends.

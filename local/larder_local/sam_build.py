@@ -18,7 +18,7 @@ _RUNTIME: Final = "runtime"
 _ALONE: Final = ("-S", "-s", "-P")
 
 
-def bundle(folder: Path) -> Template:
+def load_build(folder: Path) -> Template:
     """The functions and routes of the built ``folder`` (``.aws-sam/build``); raises SettingsError where one is missing.
 
     Beside ``folder`` stands the folder ``runtime``, which ``make build`` made too.

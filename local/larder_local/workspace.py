@@ -16,13 +16,13 @@ _NAME: Final = ".larder"
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class Workspace:
     """The places inside ``root``; nothing is made before it is needed."""
 
     root: Path
 
     @classmethod
-    def here(cls) -> "Folder":
+    def current(cls) -> "Workspace":
         """The one of the working folder."""
         return cls(Path.cwd() / _NAME)
 

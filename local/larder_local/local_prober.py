@@ -17,7 +17,7 @@ _Answer: TypeAlias = Callable[[bytes], Mapping[str, Any]]
 
 
 @contextmanager
-def asking(store: Store) -> Iterator[SendRequest]:
+def request_sender(store: Store) -> Iterator[SendRequest]:
     """What puts golden requests to releases of ``store``: each is opened by its first request, closed at the end."""
     with tempfile.TemporaryDirectory(prefix="larder-") as scratch, ExitStack() as closing:
         cache = DiskCache(Path(scratch), 2**40)
