@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
 ARCHITECTURE ?= x86_64
-CODE := layers/larder functions training local client tests examples benchmarks
+CODE := layers/larder functions training local client tests examples benchmarks docs/tools
 
 # The first interpreter that runs and has a supported version: a pyenv shim on PATH may fail to run.
 FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11 python; do \
@@ -12,7 +12,7 @@ FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11
   test -n "$$python" || { echo "Larder needs Python 3.11, 3.12 or 3.13. Give its path, as in: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test quick check fmt lint types architecture template layers build deploy e2e docs clean
+.PHONY: help setup up test quick check fmt lint types architecture template layers build deploy e2e reference docs clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,7 +36,7 @@ quick: $(SYNCED) ## Run the fast tests: no training, no service
 e2e: $(SYNCED) ## Build the bundle and test it as Lambda runs it, in Docker if available
 	@scripts/with-docker $(BIN)/pytest -m e2e tests/e2e
 
-check: lint types architecture template test e2e ## Run everything that CI runs, including the checks of the documents and of the layers' requirements
+check: lint types architecture template docs test e2e ## Run everything that CI runs, including the drift checks of pages and requirements
 
 fmt: $(SYNCED) ## Format the code and apply automatic fixes
 	@$(BIN)/ruff format $(CODE)
