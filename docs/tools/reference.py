@@ -38,12 +38,16 @@ def main() -> None:
 
 def page(title: str, introduction: str, *parts: str) -> str:
     """A page: its title, a note on its origin, an introduction, and its parts."""
-    return "\n\n".join([f"# {title}", _NOTE, *map(_wrapped, introduction.split("\n\n")), *map(_wrapped, parts)]) + "\n"
+    return "\n\n".join([f"# {title}", _NOTE, _wrapped(introduction), *map(_wrapped, parts)]) + "\n"
 
 
 def _wrapped(part: str) -> str:
-    """A paragraph at 100 columns; tables, headings and code as they are."""
-    return part if part.startswith(("|", "#", "```", "<")) or "\n\n" in part else textwrap.fill(part, 100)
+    """Prose at 100 columns; tables, headings and code as they are."""
+    paragraphs = part.split("\n\n")
+    return "\n\n".join(
+        text if text.startswith(("|", "#", "```", "<")) else textwrap.fill(text, 100, break_on_hyphens=False)
+        for text in paragraphs
+    )
 
 
 def table(columns: list[str], rows: list[list[str]]) -> str:
