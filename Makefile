@@ -65,11 +65,16 @@ layers: $(SYNCED) ## Write the layers' requirements from uv.lock; fails if they 
 build: $(SYNCED) ## Build the bundle with SAM (ARCHITECTURE: x86_64, the default, or arm64); needs no AWS account
 	@ARCHITECTURE=$(ARCHITECTURE) scripts/build
 
-deploy: build ## Build and deploy to AWS; asks for the stack name, the region and the parameters (docs/deploy.md)
+deploy: build ## Build and deploy to AWS; asks for the stack name, the region and the parameters (docs/how-to/deploy-to-aws.md)
 	@SAM_CLI_TELEMETRY=0 $(BIN)/sam deploy --guided
 
-docs: $(SYNCED) ## Check the links and commands in the documents
+reference: $(SYNCED) ## Write the generated pages of docs/reference from the code
+	@$(BIN)/python docs/tools/reference.py
+
+docs: $(SYNCED) ## Build the documentation site into build/site, strictly; check links, commands and generated pages
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@$(BIN)/pytest tests/docs
+
 
 clean: ## Remove all build output; models in .larder stay
 	rm -rf $(VENV) build .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

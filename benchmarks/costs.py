@@ -1,4 +1,4 @@
-"""What the stack costs on AWS: docs/deploy.md's tables, from docs/prices.toml and template.yaml.
+"""What the stack costs on AWS: docs/explanation/costs.md's tables, from docs/prices.toml and template.yaml.
 
 python benchmarks/costs.py [--write]
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 from larder_local.gateway.template import load
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PAGE: Final = ROOT / "docs/deploy.md"
+PAGE: Final = ROOT / "docs/explanation/costs.md"
 BEGIN: Final = "<!-- benchmarks/costs.py writes what follows -->\n"
 END: Final = "<!-- end -->\n"
 HOURS: Final = 720  # a month of 30 days
@@ -174,7 +174,7 @@ def written(page: str, made: str) -> str:
 def main() -> None:
     """As the module's text says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/deploy.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/costs.md")
     made = tables(read())
     print(made)
     if parser.parse_args().write:

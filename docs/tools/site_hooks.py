@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT: Final = Path(__file__).parents[2]
-LINK: Final = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
+LINK: Final = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s\[\]]+)(#[^)\s]*)?\)")
 Cell: TypeAlias = dict[str, Any]
 
 _PROJECT: Final = {

@@ -11,7 +11,7 @@ from tests.paths import ROOT
 from larder_local.cli import cli
 
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/**/*.md")]
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/**/*.md")]
 )
 
 
@@ -20,7 +20,7 @@ def texts(pattern: str) -> list[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize(
-    ("page", "link"), texts(r"\]\(([^)#]+)"), ids=lambda value: str(value).removeprefix(f"{ROOT}/")
+    ("page", "link"), texts(r"\]\(([^)#\[\]]+)"), ids=lambda value: str(value).removeprefix(f"{ROOT}/")
 )
 def test_links_lead_somewhere(page: Path, link: str) -> None:
     assert link.startswith("https://") or (page.parent / link).exists()

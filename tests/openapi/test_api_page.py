@@ -1,4 +1,4 @@
-"""docs/api.md tells the truth: its table names every route, and each example gets the answer that stands below it."""
+"""The HTTP API page: its table names every route, and each example gets the response below it."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from tests.paths import ROOT
 from larder_local.gateway.event import HttpResponse
 from larder_local.gateway.template import load
 
-PAGE = (ROOT / "docs/api.md").read_text()
+PAGE = (ROOT / "docs/reference/http-api.md").read_text()
 ADDRESS = "http://127.0.0.1:8080"
 EXAMPLES = re.findall(r"```sh\n(curl .*?)\n```(?:\n```json\n(.*?)\n```)?", PAGE, re.DOTALL)
 RELEASE = re.compile(r"\d{8}t\d{6}z-[0-9a-f]{8}")

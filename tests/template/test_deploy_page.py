@@ -1,4 +1,4 @@
-"""docs/deploy.md tells the template's own parameters and sizes, and costs that follow from docs/prices.toml."""
+"""The documents have the template's own parameters and sizes, and costs that follow from docs/prices.toml."""
 
 import re
 import sys
@@ -11,7 +11,10 @@ import pytest
 from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # ships no types
 from tests.paths import ROOT
 
-PAGE = (ROOT / "docs/deploy.md").read_text()
+CONFIGURATION, STACK, COSTS = (
+    (ROOT / f"docs/{page}.md").read_text()
+    for page in ("reference/configuration", "reference/stack", "explanation/costs")
+)
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text())
 
 sys.path.append(str(ROOT))
@@ -19,22 +22,22 @@ from benchmarks import costs  # noqa: E402  # a script: no installed package hol
 
 
 def test_the_parameters_and_their_defaults_are_told() -> None:
-    told = dict(re.findall(r"^\| `(\w+)` \| (?:none|`(\w+)`) \|", PAGE, re.MULTILINE))
+    told = dict(re.findall(r"^\| `(\w+)` \| (?:none|`(\w+)`) \|", CONFIGURATION, re.MULTILINE))
     assert told == {name: str(each["Default"]) for name, each in TEMPLATE["Parameters"].items()}
 
 
 def test_every_function_and_layer_is_told_with_its_size() -> None:
     for name, each in TEMPLATE["Resources"].items():
         if each["Type"] == "AWS::Serverless::Function":
-            row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}`"))
+            row = next(line for line in STACK.splitlines() if line.startswith(f"| `{name}`"))
             assert f"{each['Properties']['MemorySize']} MB" in row
             assert f"{each['Properties']['Timeout']} s" in row
         elif each["Type"] == "AWS::Serverless::LayerVersion":
-            assert f"`{name}`" in PAGE
+            assert f"`{name}`" in STACK
 
 
 def test_the_tables_of_costs_are_what_the_prices_give() -> None:
-    assert costs.written(PAGE, costs.tables(costs.read())) == PAGE, "run `python benchmarks/costs.py --write`"
+    assert costs.written(COSTS, costs.tables(costs.read())) == COSTS, "run `python benchmarks/costs.py --write`"
 
 
 def test_the_costs_are_those_that_a_hand_calculates() -> None:

@@ -19,7 +19,7 @@ COLUMNS: tuple[SideColumn, ...] = (PLACE, PRICE, TEXT)
 
 
 def bucket(word: str, buckets: int = 8) -> int:
-    """As docs/formats.md says it."""
+    """As docs/reference/formats.md says it."""
     return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little") % buckets
 
 

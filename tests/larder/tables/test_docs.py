@@ -1,4 +1,4 @@
-"""docs/formats.md: its snippets run and say the same as the reader, and its tables are those that files have."""
+"""The page of formats: its snippets run and agree with the reader, and its tables are those of the files."""
 
 import re
 import runpy
@@ -10,7 +10,7 @@ from tests.paths import ROOT
 
 from larder.tables import parse_header
 
-DOCUMENT = ROOT / "docs" / "formats.md"
+DOCUMENT = ROOT / "docs" / "reference" / "formats.md"
 
 
 def snippet(number: int, folder: Path) -> Path:

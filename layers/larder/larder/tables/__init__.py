@@ -2,7 +2,7 @@
 
 numpy and the safetensors library would cost a function 140 ms and more at each cold start, and neither reads one row
 out of an object in S3. Here a table is a few bounds-checked offsets, and a look-up is a binary search and a slice, over
-a local map or over range reads. The byte formats stand in ``docs/formats.md``.
+a local map or over range reads. The byte formats stand in ``docs/reference/formats.md``.
 
 Numbers are read in the host's byte order without a copy, so the host must be little endian, as every Lambda is.
 """
