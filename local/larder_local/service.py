@@ -14,7 +14,7 @@ from larder_local.workspace import Workspace
 _DEFAULT: Final = "http://127.0.0.1:8080"
 # What to do about an answer of the gateway, where the command's user can do something else than a program can.
 _ADVICE: Final = {
-    403: "it accepts signed requests only, which this command does not send; see docs/deploy.md",
+    403: "it accepts signed requests only, which this command does not send; see docs/how-to/deploy-to-aws.md",
     404: "it has no such route; set LARDER_URL to a Larder service",
 }
 

@@ -60,7 +60,7 @@ def test_models(service: str, tmp_path: Path) -> None:
 
 SIGNED_ONLY = (
     "The service answered 403 Forbidden: it accepts signed requests only, which this command does not send; "
-    "see docs/deploy.md."
+    "see docs/how-to/deploy-to-aws.md."
 )
 BROKEN_OFF = (
     "No answer from {url} (IncompleteRead(4 bytes read, 95 more expected)): start it with `larder up`, "
