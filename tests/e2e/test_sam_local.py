@@ -1,4 +1,4 @@
-"""``sam local`` over the built bundle, by the command of docs/how-to/run-locally.md: real containers, AWS's runtime client.
+"""``sam local`` over the built bundle, as docs/how-to/run-locally.md runs it: real containers, AWS's runtime client.
 
 It hands a binary body to a function as text (aws-sam-cli issue 3110), so pictures come in JSON here; as they are, they
 are tested through Larder's own gateway.
