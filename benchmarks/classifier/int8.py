@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from larder.release.manifest import parse
 from larder.release.serving import ClassifierServing
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import Checked, scan
-from larder_training.classifier.evaluation.evaluate import ask, numbers
+from larder_training.classifier.fitting.ask import ask
 from larder_training.classifier.onnx.latency import milliseconds
 from larder_training.reporting.progress import Progress
 
@@ -48,7 +49,7 @@ def main() -> None:
     releases = {"float32": given.float32, "int8": given.int8}
     photos = scan(read_dataset(given.photos), QUIET).photos
     _, serving = opened(given.int8)
-    truth = numbers(photos, serving.labels)
+    truth = label_indices(photos, serving.labels)
     found = {name: labels(release, photos) for name, release in releases.items()}
     grey = np.full((1, serving.image.height, serving.image.width, 3), 128, np.uint8)
     times = milliseconds({name: opened(release)[0] for name, release in releases.items()}, grey)

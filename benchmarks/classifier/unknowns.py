@@ -27,24 +27,23 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan
-from larder_training.classifier.evaluation.evaluate import ask
 from larder_training.classifier.features import backbone
 from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import embed, plain
 from larder_training.classifier.features.intermediate_layers import with_middle
+from larder_training.classifier.fitting.ask import ask
 from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection.training_set import groups_of
 from larder_training.classifier.train import train
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 STRANGERS = ("frog", "deer", "truck")
 QUIET = Progress(quiet=True)
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from larder.release.serving import RecommenderServing
 from larder.tables import EMPTY, KeyedTable, MappedFile
 from larder_training.datasets.synthetic_shop import ShopFiles
 from larder_training.numerics.topk import Rows
-from larder_training.recommender.artifacts.golden_requests import open_tables
 from larder_training.recommender.artifacts.tables import with_history, write_tables
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import Log
@@ -34,6 +33,7 @@ from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.tasks import next_items, rest_of_session
 from larder_training.recommender.splits.time_split import known_users
 from larder_training.recommender.train import train
+from larder_training.release.loader import open_tables
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)

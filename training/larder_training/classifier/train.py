@@ -15,6 +15,7 @@ from larder_training.classifier.data.splits import Split, split
 from larder_training.classifier.evaluation.ood_holdout import estimate, unknown_section
 from larder_training.classifier.features import backbone, download, hog
 from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.fitting.export import MODEL, export
 from larder_training.classifier.fitting.final_fit import FinalFitInputs
 from larder_training.classifier.fitting.warm_start import ParentRelease, open_parent
@@ -52,7 +53,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     features = parent.features if parent and options.backbone is None else choose_features(options, progress)
     reading = choose_layers(options, features, parts, progress)
     features = reading.features
-    audited = audit(checked, features, cache=options.feature_cache(), seed=options.seed, progress=progress)
+    audited = audit(checked, features, cache=feature_cache(options), seed=options.seed, progress=progress)
     progress.say(audited.describe())
     material = gather(options, features, parts, progress)
     columns = read_columns(checked.photos, parts.parts["train"], options.side, progress)

@@ -47,11 +47,12 @@ def run(options: ClassifierOptions, progress: Progress) -> "Audit":
     from larder_training.classifier.audit.audit import audit
     from larder_training.classifier.data.manifests import read_dataset
     from larder_training.classifier.data.scan import scan
+    from larder_training.classifier.features.cache import feature_cache
     from larder_training.classifier.train import choose_features
 
     checked = scan(read_dataset(options.data, options.label_attribute), progress)
     features = choose_features(options, progress)
-    return audit(checked, features, cache=options.feature_cache(), seed=options.seed, progress=progress)
+    return audit(checked, features, cache=feature_cache(options), seed=options.seed, progress=progress)
 
 
 def _tell(found: "Audit") -> None:

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from larder.release.serving import RESAMPLINGS, Resampling
+from larder_training.classifier.config.options import CACHE_BYTES, CACHE_FOLDER
 from larder_training.classifier.config.preprocessing import Preprocessing
-from larder_training.classifier.features.cache import FOLDER, MAX_BYTES
 from larder_training.io import s3
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,10 +37,10 @@ _FLAGS: Final = (
     click.option("--resampling", type=click.Choice(RESAMPLINGS), help="How photos are scaled."),
     click.option("--label-attribute", help="The label attribute of a Ground Truth manifest that has several."),
     click.option(
-        "--cache", type=click.Path(path_type=Path), default=FOLDER, show_default=True, help="Features are kept."
+        "--cache", type=click.Path(path_type=Path), default=CACHE_FOLDER, show_default=True, help="Features are kept."
     ),
     click.option("--no-cache", is_flag=True, help="Neither look features up nor keep them."),
-    click.option("--cache-bytes", type=int, default=MAX_BYTES, show_default=True, help="Limit of the cache."),
+    click.option("--cache-bytes", type=int, default=CACHE_BYTES, show_default=True, help="Limit of the cache."),
 )
 
 

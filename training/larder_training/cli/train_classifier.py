@@ -1,12 +1,14 @@
 """``larder train classifier``: the command line of ``train``."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from larder.errors import LarderError
+from larder.errors import InvalidRequest, LarderError
+from larder.release.serving import COLUMN_TYPES, ColumnType
 from larder_training.classifier.config.options import (
     AUGMENT,
     CLASS_WEIGHTS,
@@ -16,9 +18,10 @@ from larder_training.classifier.config.options import (
     ClassifierOptions,
     Limits,
 )
-from larder_training.classifier.data.side_columns import parse_flags
 from larder_training.cli.image_options import reads_photos, stated
 from larder_training.reporting.progress import Progress
+
+_COLUMN_TYPES: Final[tuple[ColumnType, ...]] = ("category", "number", "text")
 
 
 @click.command("classifier", short_help="Train an image classifier from labelled photos.")
@@ -58,7 +61,7 @@ def command(data: Path | str, *, as_json: bool, **flags: Any) -> None:  # noqa: 
     searched = {name: flags.pop(name) for name in ("trials", "minutes", "hidden", "class_weights")}
     named, none = flags.pop("side"), flags.pop("no_side")
     try:
-        side = {} if none else parse_flags(named) or None
+        side = {} if none else parse_side_columns(named) or None
         options = ClassifierOptions(data, search=Limits(**searched), side=side, **stated(flags))
         release = train(options, Progress(quiet=as_json))
     except LarderError as error:
@@ -68,3 +71,18 @@ def command(data: Path | str, *, as_json: bool, **flags: Any) -> None:  # noqa: 
         click.echo(json.dumps({"release": str(release), "evaluation": manifest["evaluation"]}, indent=2))
     else:
         click.echo(release)
+
+
+def parse_side_columns(flags: Sequence[str]) -> dict[str, ColumnType | None]:
+    """Reads ``NAME`` and ``NAME:TYPE``. Raises InvalidRequest for another type or a name given twice."""
+    wanted: dict[str, ColumnType | None] = {}
+    for flag in flags:
+        name, colon, kind = flag.rpartition(":")
+        name = name if colon else flag
+        if not name or name in wanted or (colon and kind not in COLUMN_TYPES):
+            raise InvalidRequest(
+                f"--side {flag!r} is not understood: give each column once, as NAME or NAME:TYPE with one of the types "
+                f"{', '.join(COLUMN_TYPES)}."
+            )
+        wanted[name] = next((known for known in _COLUMN_TYPES if colon and known == kind), None)
+    return wanted

@@ -17,7 +17,7 @@ from larder.errors import InvalidModel, InvalidRequest
 from larder.release.manifest import Manifest
 from larder.release.serving import ClassifierServing
 from larder.release.side_columns import width
-from larder_training.release.writer import read_classifier
+from larder_training.release.loader import read_classifier
 
 Target = Literal["saved-onnx", "labels.txt", "docker"]
 TARGETS: Final[tuple[Target, ...]] = ("saved-onnx", "labels.txt", "docker")

@@ -18,7 +18,6 @@ from larder.errors import InvalidRequest
 PIECE: Final = 1024  # rows
 IN_MEMORY: Final = 64 * 2**20  # bytes; larger arrays lie in a file
 
-Floats = NDArray[np.float32]
 S = TypeVar("S", bound=np.generic)
 
 

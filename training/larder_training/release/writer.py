@@ -11,7 +11,6 @@ from pathlib import Path
 from platform import python_version
 from typing import Final
 
-from larder.errors import InvalidRequest
 from larder.release.keys import MANIFEST
 from larder.release.manifest import FileEntry, Kind, Manifest, dump, parse
 from larder.release.serving import ClassifierServing, RecommenderServing, section
@@ -34,21 +33,6 @@ _PACKAGES: Final = (
 def provenance(seed: int) -> dict[str, object]:
     """What must be the same for a training to give the same bytes again: the seed and every version."""
     return {"seed": seed, "versions": {"python": python_version(), **{name: version(name) for name in _PACKAGES}}}
-
-
-def read_classifier(folder: Path, otherwise: str) -> tuple[Manifest, ClassifierServing]:
-    """The manifest of a classifier's release folder, and its serving section.
-
-    Raises InvalidRequest where ``folder`` is no release, or one of another kind (``otherwise`` says what to do then),
-    and InvalidManifest where its manifest is broken.
-    """
-    try:
-        manifest = parse((folder / MANIFEST).read_bytes())
-    except OSError as error:
-        raise InvalidRequest(f"{folder.name!r} is no release folder: it has no {MANIFEST}. Check the path.") from error
-    if not isinstance(manifest.serving, ClassifierServing):
-        raise InvalidRequest(f"{folder.name!r} is a {manifest.kind}: {otherwise}")
-    return manifest, manifest.serving
 
 
 def write_release(

@@ -33,12 +33,12 @@ from larder_training.classifier import ClassifierOptions
 from larder_training.classifier.config.options import Limits
 from larder_training.classifier.data.manifests import Photo
 from larder_training.classifier.data.scan import Checked
-from larder_training.classifier.data.side_columns import encode, encode_lessons, parse_flags, read_columns, values_of
+from larder_training.classifier.data.side_columns import encode, encode_lessons, read_columns, values_of
 from larder_training.classifier.evaluation.evaluate import evaluate
 from larder_training.classifier.features import colour
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.train import train
-from larder_training.cli.train_classifier import command
+from larder_training.cli.train_classifier import command, parse_side_columns
 from larder_training.export_folder import export_folder
 from larder_training.reporting.progress import Progress
 
@@ -170,10 +170,10 @@ def test_a_column_that_tells_the_label_by_itself_joins_only_by_name(values: list
 
 
 def test_flags_are_read_and_wrong_ones_named() -> None:
-    assert parse_flags(["town", "price:number", "a:b:text"]) == {"town": None, "price": "number", "a:b": "text"}
+    assert parse_side_columns(["town", "price:number", "a:b:text"]) == {"town": None, "price": "number", "a:b": "text"}
     for flags in (["town:colour"], [":text"], ["town", "town:text"], [""]):
         with pytest.raises(InvalidRequest, match="is not understood"):
-            parse_flags(flags)
+            parse_side_columns(flags)
 
 
 def test_rows_to_learn_from_lack_values_by_chance_and_always_the_same() -> None:

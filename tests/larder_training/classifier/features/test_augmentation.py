@@ -9,7 +9,8 @@ from PIL import Image
 
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
-from larder_training.classifier.features.augmentation import NAMES, STRENGTHS, Name, change, describe, with_margin
+from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
+from larder_training.classifier.features.augmentation import STRENGTHS, change, describe, with_margin
 from larder_training.numerics.parallel import in_order
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -23,7 +24,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def changed(
-    data: bytes, spec: ImageSpec, *, copies: int = 3, seed: int = 0, strength: Name = "medium"
+    data: bytes, spec: ImageSpec, *, copies: int = 3, seed: int = 0, strength: AugmentationName = "medium"
 ) -> NDArray[np.uint8]:
     whole = decode(data, with_margin(spec))
     return np.stack([change(whole, spec, strength, copy=copy, seed=seed, digest=DIGEST) for copy in range(copies)])
@@ -45,7 +46,7 @@ def test_a_margin_has_the_scale_of_the_crop() -> None:
 
 
 @pytest.mark.parametrize("strength", ["weak", "medium"])
-def test_a_copy_shows_the_same_place_in_other_light(strength: Name) -> None:
+def test_a_copy_shows_the_same_place_in_other_light(strength: AugmentationName) -> None:
     """A white spot in the middle stays near the middle, whatever the crop and the turn; the black around stays dark."""
     pixels = np.zeros((80, 80, 3), np.uint8)
     pixels[36:44, 36:44] = 200
@@ -58,7 +59,7 @@ def test_a_copy_shows_the_same_place_in_other_light(strength: Name) -> None:
 
 
 @pytest.mark.parametrize("strength", STRENGTHS)
-def test_what_a_turned_crop_finds_beyond_the_edge_is_the_edge(strength: Name) -> None:
+def test_what_a_turned_crop_finds_beyond_the_edge_is_the_edge(strength: AugmentationName) -> None:
     pixels = np.full((40, 40, 3), 120, np.uint8)
     for copy in changed(png(pixels), ImageSpec(40, 40), copies=10, strength=strength):
         assert (copy == copy[0, 0]).all()
@@ -67,7 +68,7 @@ def test_what_a_turned_crop_finds_beyond_the_edge_is_the_edge(strength: Name) ->
 def test_a_stronger_name_changes_more(draw: Draw) -> None:
     data, spec = png(draw("rings", 1)), ImageSpec(32, 32, crop=0.8)
     plain = decode(data, spec).astype(float)
-    apart = [np.abs(changed(data, spec, copies=20, strength=name) - plain).mean() for name in NAMES[1:]]
+    apart = [np.abs(changed(data, spec, copies=20, strength=name) - plain).mean() for name in AUGMENTATION_NAMES[1:]]
     assert apart == sorted(apart)
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from larder.release.serving import ImageSpec
 from larder_training.classifier.features import shards as shards_module
 from larder_training.classifier.features.cache import FeatureCache, key, origin
+from larder_training.numerics.arrays import Floats
 
 WIDTH = 6
 ABOUT = {"graph": "g"}
-
-Floats = NDArray[np.float32]
 
 
 def row(number: int) -> Floats:

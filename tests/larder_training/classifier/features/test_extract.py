@@ -20,13 +20,12 @@ from larder_training.classifier.features.views import View, Views
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.selection.augmentation_search import AugmentationChoice
 from larder_training.numerics import memmap as rows_module
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, pieces, room
 from larder_training.reporting.progress import Progress
 
 IMAGE = ImageSpec(32, 32, crop=0.9)
 QUIET = Progress(quiet=True)
-
-Floats = NDArray[np.float32]
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from larder_training.classifier.heads.scaler import Scaler, StreamedFeatures, st
 from larder_training.classifier.heads.softmax_regression import fit_softmax_regression, zero_head
 from larder_training.classifier.train import train
 from larder_training.numerics import memmap
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import gathered, let_go, room
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
-Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 

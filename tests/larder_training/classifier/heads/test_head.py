@@ -8,10 +8,10 @@ from larder_training.classifier.config.options import Limits
 from larder_training.classifier.heads import head, scaler, search
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.metrics import calibration
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
-Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 

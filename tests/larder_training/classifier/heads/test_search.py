@@ -15,10 +15,10 @@ from larder_training.classifier.heads.mlp import MLP, MLPConfig, Rows, fit_mlp, 
 from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.heads.trials import Search, Trial, trials_section
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
-Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 

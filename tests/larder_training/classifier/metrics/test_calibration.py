@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder_training.classifier.config.options import ClassifierOptions
@@ -15,8 +14,7 @@ from larder_training.classifier.metrics.calibration import (
     thresholds_at_precision,
 )
 from larder_training.classifier.metrics.classification import brier, separation, summary
-
-Floats = NDArray[np.float32]
+from larder_training.numerics.arrays import Floats
 
 
 def columns(first: list[float]) -> Floats:

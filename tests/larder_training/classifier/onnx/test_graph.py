@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 from larder.errors import InvalidModel, InvalidRequest
 from larder_training.classifier.config.preprocessing import Preprocessing, read_spec
 from larder_training.classifier.features import backbone
-from larder_training.classifier.onnx.graph import canonical, optimise, session, structure, to_bytes, with_head
+from larder_training.classifier.fitting.assemble import with_head
+from larder_training.classifier.onnx.graph import canonical, optimise, session, structure, to_bytes
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import Novelty
 

@@ -17,16 +17,17 @@ from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.evaluation.ood_holdout import estimate, leave_out
 from larder_training.classifier.features import backbone
 from larder_training.classifier.features.views import Views
+from larder_training.classifier.fitting.assemble import with_head
 from larder_training.classifier.metrics.classification import separation
-from larder_training.classifier.onnx.graph import MIDDLE, optimise, session, to_bytes, with_head
+from larder_training.classifier.onnx.graph import MIDDLE, optimise, session, to_bytes
 from larder_training.classifier.onnx.quantization import quantise
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths, Novelty
 from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.classifier.train import train
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
-Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Make = Callable[..., onnx.ModelProto]
 Draw = Callable[..., NDArray[np.uint8]]

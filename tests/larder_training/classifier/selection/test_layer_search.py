@@ -10,10 +10,10 @@ from onnx import TensorProto, helper, numpy_helper
 from larder.release.manifest import parse
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan
 from larder_training.classifier.data.splits import Split, split
-from larder_training.classifier.evaluation.evaluate import numbers
 from larder_training.classifier.features import backbone
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.intermediate_layers import with_middle
@@ -116,7 +116,7 @@ def test_the_simplest_is_read_where_nothing_more_helps(
     options: ClassifierOptions, parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = loaded(staged(tmp_path / "b.onnx", residual=True))
-    rows = np.eye(3, 36, dtype=np.float32)[numbers(parts.parts["train"], parts.labels)]  # all in the last layer
+    rows = np.eye(3, 36, dtype=np.float32)[label_indices(parts.parts["train"], parts.labels)]  # all in the last layer
     monkeypatch.setattr(layer_search, "_rows", lambda *_: {0.875: rows, 1.0: rows})
     assert layer_search.choose(options, given, parts, QUIET).features is given
 

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.metrics.calibration import temperature
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, loaded, pieces
 from larder_training.numerics.parallel import in_order
 from larder_training.reporting.progress import Progress

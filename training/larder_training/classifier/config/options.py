@@ -4,22 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from larder.errors import InvalidRequest
 from larder.release.keys import check_model
 from larder.release.serving import ColumnType
 from larder_training.classifier.config.preprocessing import Preprocessing
-from larder_training.classifier.features.augmentation import NAMES
-from larder_training.classifier.features.cache import FOLDER, MAX_BYTES, FeatureCache
 
 Weightings = Literal["auto", "none", "balanced"]
 CLASS_WEIGHTS: Final = ("auto", "none", "balanced")
 Dtype = Literal["int8", "float32"]
 DTYPES: Final = ("int8", "float32")
-AUGMENT: Final = ("auto", *NAMES)
+AugmentationName = Literal["none", "weak", "medium", "strong"]
+AUGMENTATION_NAMES: Final[tuple[AugmentationName, ...]] = get_args(AugmentationName)
+AUGMENT: Final = ("auto", *AUGMENTATION_NAMES)
 FLIP: Final = ("auto", "yes", "no")
 OUT: Final = Path(".larder/releases")
+CACHE_FOLDER: Final = Path(".larder/cache/features")
+CACHE_BYTES: Final = 4 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ class ClassifierOptions:
     false_alarms: float = 0.04
     precision: float | None = None
     seed: int = 0
-    cache: Path | None = FOLDER
-    cache_bytes: int = MAX_BYTES
+    cache: Path | None = CACHE_FOLDER
+    cache_bytes: int = CACHE_BYTES
     created: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -114,10 +116,6 @@ class ClassifierOptions:
             raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")
         if not 0 <= self.seed < 2**63:
             raise InvalidRequest(f"seed is {self.seed}: give a whole number from 0 to 2^63 - 1.")
-
-    def feature_cache(self) -> FeatureCache | None:
-        """The cache that was asked for."""
-        return None if self.cache is None else FeatureCache(self.cache, self.cache_bytes)
 
 
 def _check_answers(false_alarms: float, precision: float | None) -> None:

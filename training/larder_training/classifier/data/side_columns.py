@@ -14,9 +14,9 @@ import numpy as np
 
 from larder.errors import InvalidRequest
 from larder.release import side_columns
-from larder.release.serving import COLUMN_TYPES, CategoryColumn, ColumnType, NumberColumn, SideColumn, TextColumn
+from larder.release.serving import CategoryColumn, ColumnType, NumberColumn, SideColumn, TextColumn
 from larder_training.classifier.data.scan import Checked
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import room
 from larder_training.reporting.progress import Progress
 
@@ -26,23 +26,7 @@ LEAST_SEEN: Final = 2  # a value that fewer training photos have counts as unkno
 MISSING: Final = 0.25  # share of the rows to learn from in which a column is left out: the head learns to do without
 
 Value = str | float
-_TYPES: Final[tuple[ColumnType, ...]] = ("category", "number", "text")
 Wanted = Mapping[str, ColumnType | None]
-
-
-def parse_flags(flags: Sequence[str]) -> dict[str, ColumnType | None]:
-    """Reads ``NAME`` and ``NAME:TYPE``. Raises InvalidRequest for another type or a name given twice."""
-    wanted: dict[str, ColumnType | None] = {}
-    for flag in flags:
-        name, colon, kind = flag.rpartition(":")
-        name = name if colon else flag
-        if not name or name in wanted or (colon and kind not in COLUMN_TYPES):
-            raise InvalidRequest(
-                f"--side {flag!r} is not understood: give each column once, as NAME or NAME:TYPE with one of the types "
-                f"{', '.join(COLUMN_TYPES)}."
-            )
-        wanted[name] = next((known for known in _TYPES if colon and known == kind), None)
-    return wanted
 
 
 def read_columns(

@@ -2,54 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder.release.serving import ClassifierServing
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import Checked, scan
-from larder_training.classifier.data.side_columns import encode
-from larder_training.classifier.features.extract import extract, plain
+from larder_training.classifier.fitting.ask import ask
 from larder_training.classifier.metrics.classification import separation, summary
-from larder_training.classifier.onnx.graph import Floats
-from larder_training.release.writer import read_classifier
+from larder_training.numerics.arrays import Floats
+from larder_training.release.loader import read_classifier
 from larder_training.reporting.progress import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What a graph says of photos: ``probabilities`` ``[N, C]`` and ``novelty`` ``[N]``, in the photos' order."""
-
-    probabilities: Floats
-    novelty: Floats
-
-
-def ask(
-    model: bytes, photos: Sequence[Checked], serving: ClassifierServing, *, title: str, progress: Progress
-) -> Answers:
-    """Runs a release's graph over photos that decode, and what their manifest says of them."""
-    if not photos:
-        return Answers(np.empty((0, len(serving.labels)), np.float32), np.empty(0, np.float32))
-    probabilities, novelty = extract(
-        model,
-        ("probabilities", "novelty"),
-        plain(photos, serving.image),
-        len(photos),
-        side=encode(serving.side, photos) if serving.side else None,
-        title=title,
-        progress=progress,
-    )
-    return Answers(probabilities, novelty)
-
-
-def numbers(photos: Sequence[Checked], labels: Sequence[str]) -> NDArray[np.int64]:
-    """The position of each photo's label."""
-    position = {label: number for number, label in enumerate(labels)}
-    return np.array([position[checked.photo.label] for checked in photos], np.int64)
 
 
 def evaluate(
@@ -89,7 +53,7 @@ def evaluate(
     return {
         "model": manifest.model,
         "release": manifest.release,
-        **summary(answers.probabilities, numbers(known, serving.labels), serving.labels),
+        **summary(answers.probabilities, label_indices(known, serving.labels), serving.labels),
         "unknown": {
             "threshold": serving.novelty_threshold,
             "known_flagged": _flagged(answers.novelty, serving),

@@ -13,10 +13,10 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.metrics.calibration import novelty_threshold
 from larder_training.classifier.metrics.classification import separation
-from larder_training.classifier.onnx.graph import Floats
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection.training_set import TrainingSet
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import loaded
 from larder_training.reporting.html import Section, figure, paragraph, table
 

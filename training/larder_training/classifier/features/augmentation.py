@@ -5,17 +5,16 @@ Everything is drawn from the seed, the copy's number and the file's digest, so n
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from larder.release.serving import ImageSpec
+from larder_training.classifier.config.options import AugmentationName
 
 Pixels = NDArray[np.uint8]
-Name = Literal["none", "weak", "medium", "strong"]
-NAMES: Final[tuple[Name, ...]] = get_args(Name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ _PLACES: Final = ((0.0, 0.0), (-0.5, -0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5)
 _JITTER: Final = 0.25  # either way around such a place, as a share of what the crop leaves out
 
 
-def describe(name: Name, copies: int, *, flip: bool) -> dict[str, object]:
+def describe(name: AugmentationName, copies: int, *, flip: bool) -> dict[str, object]:
     """The hyperparameters, for the manifest."""
     drawn: dict[str, object] = asdict(STRENGTHS[name]) if name in STRENGTHS else {}
     return {"strength": name, "copies": copies if name in STRENGTHS else 0, "flip": flip, **drawn}
@@ -55,7 +54,7 @@ def with_margin(spec: ImageSpec) -> ImageSpec:
     return replace(spec, width=round(spec.width / spec.crop), height=round(spec.height / spec.crop), crop=1.0)
 
 
-def change(whole: Pixels, spec: ImageSpec, name: Name, *, copy: int, seed: int, digest: str) -> Pixels:
+def change(whole: Pixels, spec: ImageSpec, name: AugmentationName, *, copy: int, seed: int, digest: str) -> Pixels:
     """One copy: uint8 ``[height, width, 3]``.
 
     Args:

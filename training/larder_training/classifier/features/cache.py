@@ -20,15 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.release.serving import ImageSpec
+from larder_training.classifier.config.options import CACHE_BYTES, CACHE_FOLDER, ClassifierOptions
 from larder_training.classifier.features.shards import KEY, KEY_BYTES, Shard, Writer, open_shards
+from larder_training.numerics.arrays import Floats
 
-FOLDER: Final = Path(".larder/cache/features")
-MAX_BYTES: Final = 4 * 2**30
 FORMAT: Final = 1  # raised when rows of the same origin would come out otherwise: decoding, views, this layout
 
 _PACKAGES: Final = ("onnxruntime", "numpy", "pillow")
-
-Floats = NDArray[np.float32]
 
 
 def origin(graph: bytes, output: str, image: ImageSpec, *, optimised: bool) -> dict[str, object]:
@@ -65,8 +63,8 @@ class FeatureCache:
     What cannot be written (a full disk) is not kept, and nothing else happens: a cache never ends a training.
     """
 
-    folder: Path = FOLDER
-    max_bytes: int = MAX_BYTES
+    folder: Path = CACHE_FOLDER
+    max_bytes: int = CACHE_BYTES
 
     @contextmanager
     def rows(self, about: Mapping[str, object], width: int) -> Iterator["Rows"]:
@@ -95,6 +93,11 @@ class FeatureCache:
             total -= size
             for path in (keys, keys.with_suffix(".rows")):
                 path.unlink(missing_ok=True)
+
+
+def feature_cache(options: ClassifierOptions) -> FeatureCache | None:
+    """The feature cache that the options name, or None."""
+    return None if options.cache is None else FeatureCache(options.cache, options.cache_bytes)
 
 
 def _prepare(place: Path, text: str) -> bool:

@@ -14,7 +14,8 @@ from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ship
 
 from larder_training.classifier.features.cache import FeatureCache, Rows, origin
 from larder_training.classifier.features.views import Views, plain
-from larder_training.classifier.onnx.graph import Floats, session
+from larder_training.classifier.onnx.graph import session
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import PIECE, let_go, room
 from larder_training.numerics.parallel import in_order
 from larder_training.reporting.progress import Progress

@@ -17,7 +17,8 @@ from larder_training.classifier.features import colour
 from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import embed
 from larder_training.classifier.features.views import Views
-from larder_training.classifier.onnx.graph import HEAD_INPUTS, Floats, to_bytes
+from larder_training.classifier.onnx.graph import HEAD_INPUTS, to_bytes
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, loaded, pieces, room
 from larder_training.reporting.progress import Progress
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from larder.classifier.image_decoding import decode
 from larder.errors import InvalidRequest
 from larder.release.serving import ImageSpec
+from larder_training.classifier.config.options import AugmentationName
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.features import augmentation, cache
 
@@ -20,7 +21,7 @@ Pixels = NDArray[np.uint8]
 class View:
     """A photo as it is served where ``strength`` is "none", else its changed copy of that number."""
 
-    strength: augmentation.Name = "none"
+    strength: AugmentationName = "none"
     copy: int = 0
     mirrored: bool = False
 

@@ -12,14 +12,17 @@ from scipy.special import softmax
 from larder.release.serving import ClassifierServing
 from larder.rollout.onnx_checks import check_graph
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
-from larder_training.classifier.evaluation.evaluate import Answers, ask, numbers
 from larder_training.classifier.features.extract import plain
+from larder_training.classifier.fitting.ask import Answers, ask
+from larder_training.classifier.fitting.assemble import with_head
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, refit, with_ood_detector
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.onnx.graph import Floats, optimise, to_bytes, with_head
+from larder_training.classifier.onnx.graph import optimise, to_bytes
 from larder_training.classifier.onnx.quantization import Quantised, quantisable, quantise
+from larder_training.numerics.arrays import Floats
 
 CALIBRATION: Final = 128  # training photos whose activations set the int8 ranges
 MODEL: Final = "model.onnx"
@@ -63,7 +66,7 @@ def export(settled: FinalFitInputs) -> ExportedClassifier:
     columns = settled.choice.beside.columns
     serving = ClassifierServing(MODEL, features.image, parts.labels, (), temperature, None, columns)
     model, photos = to_bytes(graph), parts.parts["test"]
-    truth: dict[Part, NDArray[np.int64]] = {"validation": taught.truth, "test": numbers(photos, parts.labels)}
+    truth: dict[Part, NDArray[np.int64]] = {"validation": taught.truth, "test": label_indices(photos, parts.labels)}
     probabilities = softmax(taught.logits() / temperature, axis=1).astype(np.float32)
     answers: dict[Part, Answers] = {
         "validation": Answers(probabilities, taught.head.held_out),

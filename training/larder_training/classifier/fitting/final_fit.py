@@ -20,10 +20,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
-from larder_training.classifier.evaluation.evaluate import numbers
 from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import embed, plain
 from larder_training.classifier.features.views import Views
 from larder_training.classifier.fitting.warm_start import ParentRelease
@@ -31,9 +32,10 @@ from larder_training.classifier.heads.config import ParentHead
 from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_head
 from larder_training.classifier.heads.search import LEAST_LIKELIHOOD, MAX_ROWS, fewest_groups
 from larder_training.classifier.metrics.calibration import temperature
-from larder_training.classifier.onnx.graph import Floats, to_bytes
+from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.classifier.selection.training_set import TrainingSet, groups_of
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, pieces
 from larder_training.reporting.progress import Progress
 
@@ -76,7 +78,7 @@ class FinalFitInputs:
         beside, views = self.choice.beside, plain(photos, self.features.image)
         if not beside:
             return image
-        return beside.onto(image, beside.values(views, self.options.feature_cache(), self.progress))
+        return beside.onto(image, beside.values(views, feature_cache(self.options), self.progress))
 
     def image(self, model: onnx.ModelProto) -> Floats:
         """The image's own columns of all views of all ``photos``; those that the search learnt from are at hand."""
@@ -92,7 +94,7 @@ class FinalFitInputs:
         views = material.views
         rows = image
         if beside:
-            cache = self.options.feature_cache()
+            cache = feature_cache(self.options)
             values = [
                 beside.values(replace(views, photos=self.parts.parts[part]), cache, self.progress, lessons=True)
                 for part in ("train", "validation")
@@ -102,7 +104,7 @@ class FinalFitInputs:
         return replace(
             material,
             features=rows,
-            labels=np.repeat(numbers(photos, self.parts.labels), each),
+            labels=np.repeat(label_indices(photos, self.parts.labels), each),
             groups=np.repeat(groups_of(photos), each),
             changed=np.tile(np.arange(each) > 0, len(photos)),
             views=replace(views, photos=photos),
@@ -118,7 +120,7 @@ class FinalFitInputs:
             views,
             outputs=self.features.outputs,
             optimise=model is self.features.model,
-            cache=self.options.feature_cache(),
+            cache=feature_cache(self.options),
             title="Features to learn from and to judge by",
             progress=self.progress,
         )
@@ -184,7 +186,7 @@ def refit(settled: FinalFitInputs, model: onnx.ModelProto) -> FinalFit:
     head, material = settled.choice.head, settled.choice.material
     if not settled.refits:
         photos = settled.parts.parts["validation"]
-        truth = numbers(photos, settled.parts.labels)
+        truth = label_indices(photos, settled.parts.labels)
         alone = (FoldHead(head, np.arange(len(truth))),)
         return FinalFit(head, photos, truth, settled.served(model, photos), alone, material, refitted=False)
     image, each = settled.image(model), len(material.views.wanted)

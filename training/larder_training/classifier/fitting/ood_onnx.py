@@ -4,12 +4,10 @@ from collections.abc import Iterable
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from larder_training.classifier.ood.detector import LEAST_LENGTH, Novelty
-
-Floats = NDArray[np.float32]
+from larder_training.numerics.arrays import Floats
 
 
 def constants(novelty: Novelty) -> dict[str, Floats]:

@@ -15,13 +15,15 @@ from larder.release.manifest import Manifest, parse
 from larder.release.serving import ClassifierServing
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.splits import Split
-from larder_training.classifier.evaluation.evaluate import ask, numbers
 from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.fitting.ask import ask
 from larder_training.classifier.heads.config import FittedHead, HeadConfig, ParentHead
 from larder_training.classifier.heads.mlp import MLP
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
-from larder_training.classifier.onnx.graph import MIDDLE, Floats, canonical, prune
+from larder_training.classifier.onnx.graph import MIDDLE, canonical, prune
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
 _DEFAULT = HeadConfig(l2=0.01)  # of a release that does not say how its head was fitted
@@ -75,7 +77,7 @@ class ParentRelease:
         """
         known = [i for i, checked in enumerate(parts.parts["test"]) if checked.photo.label in self.serving.labels]
         photos = [parts.parts["test"][i] for i in known]
-        truth = numbers(photos, parts.labels)
+        truth = label_indices(photos, parts.labels)
         answers = ask(self.model, photos, self.serving, title="Asking the parent", progress=progress)
         theirs, ours = answers.probabilities.argmax(axis=1) == truth, probabilities[known].argmax(axis=1) == truth
         return {

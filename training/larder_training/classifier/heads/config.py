@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from larder_training.classifier.heads.mlp import MAX_EPOCHS, MLP, MLPConfig, Optimiser, Rows, fit_mlp
 from larder_training.classifier.heads.scaler import FeatureRows
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 
 Weighting = Literal["none", "balanced"]
 FittedHead = SoftmaxRegression | MLP

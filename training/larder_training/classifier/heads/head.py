@@ -13,9 +13,9 @@ from larder_training.classifier.heads.scaler import Scaler, standardised
 from larder_training.classifier.heads.search import Examples, search
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.heads.trials import Search
-from larder_training.classifier.onnx.graph import Floats
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths, Novelty
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import gathered
 from larder_training.reporting.progress import Progress
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from larder_training.classifier.heads.scaler import FeatureRows, StreamedFeatures
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 
 Optimiser = Literal["adam", "sgd"]
 

@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.numerics.memmap import Floats, fits, let_go, pieces
+from larder_training.numerics.arrays import Floats
+from larder_training.numerics.memmap import fits, let_go, pieces
 
 # A feature that hardly varies would be blown up by its own deviation, and int8's rounding with it.
 LEAST_DEVIATION: Final = 0.1  # share of the median deviation

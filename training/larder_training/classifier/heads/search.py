@@ -31,7 +31,7 @@ from larder_training.classifier.heads.scaler import FeatureRows, StreamedFeature
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.heads.trials import Search, Trial
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
 # lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong first, so that each fit starts from a simpler one.

@@ -22,7 +22,7 @@ from scipy.optimize import Bounds, minimize
 from scipy.special import logsumexp
 
 from larder_training.classifier.heads.scaler import FeatureRows, cuts
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.parallel import in_order
 
 MAX_ITERATIONS: Final = 300

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from scipy.stats import t as student
 
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 
 LEAST_TEMPERATURE: Final = 0.2
 LARGEST_TEMPERATURE: Final = 10.0

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from larder_training.classifier.metrics.calibration import calibration_error, reliability
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 
 RESAMPLES: Final = 10_000
 

@@ -1,4 +1,4 @@
-"""ONNX graphs as values: optimising, canonical names, putting the head on, and what a graph is made of.
+"""ONNX graphs as values: sessions, optimisation, canonical names and structure.
 
 A graph goes out as the same bytes whenever it holds the same things: onnxruntime's optimiser names and orders by
 chance (hash tables, counters), so ``canonical`` renames and sorts everything it wrote.
@@ -13,23 +13,17 @@ from typing import Final, Literal
 import numpy as np
 import onnx
 import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-
-from larder_training.classifier.fitting import ood_onnx
-from larder_training.classifier.ood.detector import Novelty
+from onnx import TensorProto, helper
 
 OPSET: Final = 17
 OUTPUTS: Final = ("probabilities", "embedding", "novelty")
 MIDDLE: Final = "middle"  # the output of a feature graph that makes means of middle layers too
 HEAD_INPUTS: Final = "head.inputs"  # a tensor that the head reads in place of ``features``, where a graph makes it
-_NAMES: Final = ("image", "features", *OUTPUTS)
 
 # It quantises what the quantiser left in float on purpose, and to 8 bits that saturate without VNNI.
 _REQUANTISING: Final = ["WeightBiasQuantization"]
 
 Level = Literal["basic", "extended"]
-Floats = NDArray[np.float32]
 
 
 def session(model: bytes, *, optimise: bool = False) -> ort.InferenceSession:
@@ -125,52 +119,8 @@ def to_bytes(model: onnx.ModelProto) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def with_head(
-    model: onnx.ModelProto,
-    weights: Floats,
-    bias: Floats,
-    novelty: Novelty,
-    hidden: tuple[Floats, Floats] | None = None,
-) -> onnx.ModelProto:
-    """Puts the classifier on a graph that makes ``features`` ``[N, D]``, and maybe ``MIDDLE`` ``[N, M]``.
-
-    ``probabilities = softmax(features @ weights + bias)`` with weights ``[D, C]`` that hold standardisation and
-    temperature; ``embedding`` is the features at length 1; the output ``novelty`` is the score of ``novelty``. With
-    ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] +
-    hidden[1])`` in place of the features. Where the graph makes ``HEAD_INPUTS`` (``beside.Beside.join``), the head
-    reads those, and embedding and novelty still the features, novelty ``MIDDLE`` too where it learnt from it.
-    """
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    constants = {"head.weights": weights, "head.bias": bias, **ood_onnx.constants(novelty)}
-    read = HEAD_INPUTS if any(HEAD_INPUTS in node.output for node in made.graph.node) else "features"
-    if hidden is not None:
-        constants |= {"hidden.weights": hidden[0], "hidden.bias": hidden[1]}
-        made.graph.node.extend(_hidden_nodes(read))
-    made.graph.initializer.extend(
-        numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
-    )
-    made.graph.node.extend(_head_nodes(read if hidden is None else "hidden.units"))
-    made.graph.node.extend(ood_onnx.nodes(novelty, _opset(made), MIDDLE))
-    del made.graph.output[:]
-    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(novelty.middle)], "novelty": ["N"]}
-    made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
-    onnx.checker.check_model(made)
-    return made
-
-
-def _hidden_nodes(read: str) -> Iterable[onnx.NodeProto]:
-    yield helper.make_node("Gemm", [read, "hidden.weights", "hidden.bias"], ["hidden.sums"])
-    yield helper.make_node("Relu", ["hidden.sums"], ["hidden.units"])
-
-
-def _head_nodes(read: str) -> Iterable[onnx.NodeProto]:
-    yield helper.make_node("Gemm", [read, "head.weights", "head.bias"], ["head.logits"])
-    yield helper.make_node("Softmax", ["head.logits"], ["probabilities"], axis=1)
-    yield helper.make_node("LpNormalization", ["features"], ["embedding"], axis=1, p=2)
-
-
-def _opset(model: onnx.ModelProto) -> int:
+def opset(model: onnx.ModelProto) -> int:
+    """The version of the standard operator set that the graph uses."""
     return next(int(opset.version) for opset in model.opset_import if opset.domain in {"", "ai.onnx"})
 
 
@@ -189,7 +139,7 @@ def structure(model: onnx.ModelProto) -> dict[str, object]:
 
     operators = Counter(f"{node.domain}.{node.op_type}".lstrip(".") for node in model.graph.node)
     return {
-        "opset": _opset(model),
+        "opset": opset(model),
         "inputs": tensors(model.graph.input),
         "outputs": tensors(model.graph.output),
         "operators": dict(sorted(operators.items())),

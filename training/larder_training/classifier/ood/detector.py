@@ -22,6 +22,7 @@ from scipy.linalg import eigh
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, pieces
 
 AXES: Final = 64
@@ -32,7 +33,6 @@ SHARE: Final = 0.3  # of the second distance in the sum, both counted in interqu
 LEAST_DEVIATION: Final = 0.1  # share of the median deviation: what hardly varies must not decide alone
 _SMALL: Final = 1e-12
 
-Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 

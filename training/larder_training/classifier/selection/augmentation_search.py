@@ -18,12 +18,12 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.features.augmentation import NAMES, Name
+from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
 from larder_training.classifier.features.views import View
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.onnx.graph import Floats
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.html import Section, paragraph, table
 from larder_training.reporting.progress import Progress
 
@@ -39,7 +39,7 @@ Labels = NDArray[np.int64]
 class AugmentationChoice:
     """A strength, the number of its copies, and whether mirrored views are learnt from."""
 
-    name: Name
+    name: AugmentationName
     copies: int
     flip: bool
 
@@ -73,11 +73,11 @@ class Examples:
     views: Sequence[View]
 
 
-def candidates(names: Sequence[Name], flips: Sequence[bool], copies: int) -> list[AugmentationChoice]:
+def candidates(names: Sequence[AugmentationName], flips: Sequence[bool], copies: int) -> list[AugmentationChoice]:
     """The choices to be compared, the one that changes least first."""
     return [
         AugmentationChoice(name, copies, flip)
-        for name in NAMES
+        for name in AUGMENTATION_NAMES
         if name in names
         for flip in (False, True)
         if flip in flips

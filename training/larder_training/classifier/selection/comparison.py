@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from larder_training.classifier.onnx.graph import Floats
+from larder_training.numerics.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,19 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
-from larder_training.classifier.evaluation.evaluate import numbers
 from larder_training.classifier.features.backbone import CROP_ASSUMED, Features
+from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import embed, plain
 from larder_training.classifier.features.intermediate_layers import with_middle
 from larder_training.classifier.features.views import PLAIN
-from larder_training.classifier.onnx.graph import Floats, to_bytes
+from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
 from larder_training.classifier.selection.training_set import CHOICE_FOLDS, groups_of, sample_images, smallest_class
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.html import Section, paragraph, table
 from larder_training.reporting.progress import Progress
 
@@ -119,7 +121,7 @@ def choose(options: ClassifierOptions, features: Features, parts: Split, progres
     folds = min(CHOICE_FOLDS, smallest_class(some))
     if len(possible) == 1 or folds < 2:
         return LayerChoice(features)
-    judged = _compare(options, possible, some, numbers(some, parts.labels), folds, progress)
+    judged = _compare(options, possible, some, label_indices(some, parts.labels), folds, progress)
     as_good = (one for one in judged if one.worse <= one.standard_error)
     chosen = min(as_good, key=lambda one: (len(one.features.outputs), one.loss))  # of crops, neither is simpler
     progress.say(
@@ -164,7 +166,7 @@ def _rows(
             plain(photos, features.image),
             outputs=features.outputs,
             optimise=True,
-            cache=options.feature_cache(),
+            cache=feature_cache(options),
             title=f"Features of {crop:.3g} of the short side",
             progress=progress,
         )

@@ -10,16 +10,18 @@ from scipy.special import log_softmax
 
 from larder.release.serving import SideColumn
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.data.splits import Split
-from larder_training.classifier.evaluation.evaluate import numbers
 from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import embed, plain
 from larder_training.classifier.features.fusion import Beside, usual_deviation
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.onnx.graph import Floats, to_bytes
+from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.training_set import TrainingSet
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
 EVALUATED: Final[tuple[Part, ...]] = ("validation", "test")
@@ -67,7 +69,7 @@ class _Judge:
         features = self.features[part]
         if beside:
             views = plain(self.parts.parts[part], self.image.image)
-            cache = self.options.feature_cache()
+            cache = feature_cache(self.options)
             features = beside.onto(features, beside.values(views, cache, self.progress, without=without))
         return head.logits(features)
 
@@ -105,7 +107,7 @@ def choose(
     found, joined = {WITHOUT: judge.candidate(Beside(), alone)}, {WITHOUT: material}
     for name, beside in possible.items():
         progress.say(f"Learning from the image and {name}")
-        values = beside.values(material.views, options.feature_cache(), progress, lessons=True)
+        values = beside.values(material.views, feature_cache(options), progress, lessons=True)
         rows = replace(material, features=beside.onto(material.features, values))
         for title, emphasis in ((name, 1.0), (f"{name}, emphasised", EMPHASIS)):
             joined[title] = _emphasised(rows, material.features.shape[1], emphasis)
@@ -135,14 +137,14 @@ def _emphasised(joined: TrainingSet, dimensions: int, emphasis: float) -> Traini
 
 
 def _judge(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> _Judge:
-    truth = {part: numbers(parts.parts[part], parts.labels) for part in EVALUATED}
+    truth = {part: label_indices(parts.parts[part], parts.labels) for part in EVALUATED}
     found = {
         part: embed(
             to_bytes(features.model),
             plain(parts.parts[part], features.image),
             outputs=features.outputs,
             optimise=True,
-            cache=options.feature_cache(),
+            cache=feature_cache(options),
             title=f"Features of the {part} photos",
             progress=progress,
         )

@@ -8,18 +8,20 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName, ClassifierOptions
+from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
-from larder_training.classifier.evaluation.evaluate import numbers
 from larder_training.classifier.features import augmentation
 from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import embed
 from larder_training.classifier.features.views import View, Views
-from larder_training.classifier.onnx.graph import Floats, to_bytes
+from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.augmentation_search import AugmentationChoice, AugmentationScore
+from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
 CHOICE_PHOTOS: Final = 1_500  # the augmentation is chosen on about so many training photos at most
@@ -57,7 +59,7 @@ def gather(options: ClassifierOptions, features: Features, parts: Split, progres
     found = _embed(options, features, photos, wanted, "Extracting features", progress)
     return TrainingSet(
         found,
-        np.repeat(numbers(photos, parts.labels), len(wanted)),
+        np.repeat(label_indices(photos, parts.labels), len(wanted)),
         np.repeat(groups_of(photos), len(wanted)),
         np.tile(np.arange(len(wanted)) > 0, len(photos)),
         {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **told},
@@ -71,7 +73,7 @@ def _choice(
     options: ClassifierOptions, features: Features, parts: Split, progress: Progress
 ) -> tuple[AugmentationChoice, Sequence[AugmentationScore], Mapping[str, object]]:
     """What the options say; where they say "auto", what cross-validation on training photos says."""
-    names = augmentation.NAMES if options.augment == "auto" else (cast("augmentation.Name", options.augment),)
+    names = AUGMENTATION_NAMES if options.augment == "auto" else (cast("AugmentationName", options.augment),)
     flips = {"auto": (False, True), "yes": (True,), "no": (False,)}[options.flip]
     choices = augmentation_search.candidates(names, flips, options.copies)
     photos = parts.parts["train"]
@@ -86,7 +88,7 @@ def _choice(
     views = tuple(dict.fromkeys(view for choice in choices for view in choice.views()))
     found = _embed(options, features, some, views, "Features of the views to choose from", progress)
     examples = augmentation_search.Examples(
-        found.reshape(len(some), len(views), -1), numbers(some, parts.labels), groups_of(some), views
+        found.reshape(len(some), len(views), -1), label_indices(some, parts.labels), groups_of(some), views
     )
     judged = augmentation_search.compare(choices, examples, folds=folds, progress=progress)
     chosen = augmentation_search.choose(judged)
@@ -106,7 +108,7 @@ def _embed(
     progress: Progress,
 ) -> Floats:
     views = Views(photos, features.image, wanted, options.seed)
-    cache = options.feature_cache()
+    cache = feature_cache(options)
     return embed(
         to_bytes(features.model),
         views,

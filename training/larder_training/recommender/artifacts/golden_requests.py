@@ -6,25 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from larder.recommender import RECOMMEND, Recommender, read_query
+from larder.recommender import RECOMMEND, read_query
 from larder.release.serving import RecommenderServing
-from larder.tables import MappedFile
-from larder.tables.vocabulary import Vocabulary
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.metadata import Profiles
+from larder_training.release.loader import open_tables
 from larder_training.release.tables import write_probes
 
 COUNT: Final = 24
-
-
-def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
-    """The serving code over the tables in a folder of this machine; raises InvalidTable where a file is wrong."""
-    return Recommender.of(serving, lambda file: MappedFile(folder / file))
-
-
-def open_vocabulary(folder: Path, serving: RecommenderServing) -> Vocabulary:
-    """The items of the tables in a folder of this machine."""
-    return Vocabulary.open(MappedFile(folder / serving.items_file))
 
 
 def questions(log: Log, profiles: Profiles | None, new_users: list[str], seed: int) -> list[dict[str, object]]:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from larder.errors import InvalidRequest
 from larder.recommender import Query
 from larder_training.numerics.topk import NOTHING
-from larder_training.recommender.artifacts.golden_requests import open_tables
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.evaluation.evaluate import open_release, repeats_allowed, trained_until
 from larder_training.recommender.metrics.ranking import DEPTH
 from larder_training.recommender.splits.tasks import Task
+from larder_training.release.loader import open_tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
