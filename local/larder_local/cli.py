@@ -11,16 +11,16 @@ from larder.errors import LarderError
 from larder_local.lazy_group import LazyGroup
 
 _COMMANDS: Final = {
-    "up": ("larder_local.commands.up", "Start the whole service on this machine; train the demo the first time."),
+    "up": ("larder_local.commands.up", "Start the service on this machine; the first start trains the demo models."),
     "train": ("larder_local.commands.train", "Train a classifier or a recommender and write a release."),
-    "audit": ("larder_local.commands.audit", "Look through photos or a log before training on them."),
-    "evaluate": ("larder_local.commands.evaluate", "Measure a release on data it has not seen."),
-    "export": ("larder_local.commands.export", "Write a classifier as a folder that runs without Larder."),
+    "audit": ("larder_local.commands.audit", "Check images or interactions before a training."),
+    "evaluate": ("larder_local.commands.evaluate", "Evaluate a release on held-out data."),
+    "export": ("larder_local.commands.export", "Export a classifier to a folder that runs without Larder."),
     "publish": ("larder_local.commands.publish", "Upload a release, verify it, and make it answer."),
-    "classify": ("larder_local.commands.classify", "Ask the service for labels of pictures."),
-    "recommend": ("larder_local.commands.recommend", "Ask the service for a user's items."),
-    "models": ("larder_local.commands.models", "List the models that the service has."),
-    "demo": ("larder_local.commands.demo", "Write the demo's training data into a folder."),
+    "classify": ("larder_local.commands.classify", "Classify images with the service."),
+    "recommend": ("larder_local.commands.recommend", "Get recommendations for a user from the service."),
+    "models": ("larder_local.commands.models", "List the models of the service."),
+    "demo": ("larder_local.commands.demo", "Write the training data of the demo to a folder."),
 }
 
 
@@ -29,9 +29,9 @@ _COMMANDS: Final = {
 def cli() -> None:
     """Model as a service: train, publish and serve image classifiers and recommenders.
 
-    Exit status: 0 done, 1 refused or failed (the reason is on standard error), 2 wrong usage.
+    Exit status: 0 for success; 1 for a refusal or a failure, with the reason on standard error; 2 for wrong usage.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was begun is cleaned up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that unfinished work is cleaned up
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("larder")
@@ -41,14 +41,12 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Runs the command line; an error that Larder raises on purpose, or the machine's files do, is one message and no
-    stack trace.
-    """
+    """Runs the command line; a LarderError or an OSError ends it with one message and without a stack trace."""
     try:
         cli()
     except LarderError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
     except OSError as error:
-        click.echo(f"Error: {error}: make room or give access there, or work in another folder.", err=True)
+        click.echo(f"Error: {error}: free some space or change the permissions, or work in another folder.", err=True)
         sys.exit(1)

@@ -1,16 +1,14 @@
-"""The demo: two models trained on this machine the first time that ``larder up`` finds none.
+"""The demo: ``larder up`` trains two models on this machine if it finds none.
 
-Each step is a ``larder`` command in a process of its own, the very one that a person would type, so that the memory of
-a training goes with it. A step whose result stands is not done again: an interrupted start goes on where it was.
+Each step is a ``larder`` command in its own process, as a user would type it, so that the memory of a training is freed
+afterwards. A step whose result exists is skipped: an interrupted start resumes where it stopped.
 """
 
 import csv
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Final
 
 import click
@@ -23,67 +21,54 @@ from larder_local.workspace import Workspace
 DIGITS: Final = "digits"
 SHOP: Final = "shop"
 _STOP_SECONDS: Final = 20.0
-_QUICK: Final = ("--trials", "30", "--reranker", "never")  # a minute is what somebody waits for a demo
+_QUICK: Final = ("--trials", "30", "--reranker", "never")  # keeps the demo under about a minute
 
 
-def prepare(folder: Workspace) -> None:
-    """Trains and publishes what of the demo is missing, unless the store has models of the user's own.
+def prepare(workspace: Workspace) -> None:
+    """Trains and publishes the missing models of the demo, unless the store has models of the user.
 
-    Raises LarderError where a step fails; the step itself has told why.
+    Raises LarderError if a step fails; the step has printed the reason.
     """
-    store, unfinished = open_store(folder.store), folder.demo / "unfinished"
+    store, unfinished = open_store(workspace.store), workspace.demo / "unfinished"
     if Registry(store).models() and not unfinished.exists():
         return
-    click.echo(f"There is no model in {folder.root.name} yet: training the demo. This takes about a minute, once.")
-    folder.demo.mkdir(parents=True, exist_ok=True)
+    click.echo(f"There is no model in {workspace.root.name} yet: training the demo, once. This takes about a minute.")
+    workspace.demo.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
     for model in (DIGITS, SHOP):
         if not is_live(store, model):
-            _make(folder, model)
+            _train_and_publish(workspace, model)
     unfinished.unlink()
 
 
 def is_live(store: Store, model: str) -> bool:
-    """Whether a release of ``model`` answers."""
+    """Whether ``model`` has a live release."""
     try:
         return Registry(store).pointer(model) is not None
     except MissingObject:
         return False
 
 
-def digits_sample(folder: Workspace) -> Path | None:
-    """A picture that the demo's classifier was not trained on."""
-    return next(iter(sorted((folder.demo / DIGITS / "test" / "3").glob("*.png"))), None)
+def digits_sample(workspace: Workspace) -> Path | None:
+    """An image of the test set of the demo's classifier, or None if there is none."""
+    return next(iter(sorted((workspace.demo / DIGITS / "test" / "3").glob("*.png"))), None)
 
 
-def shop_sample(folder: Workspace) -> str | None:
-    """A user of the demo's shop who did something there."""
+def shop_sample(workspace: Workspace) -> str | None:
+    """A user with interactions in the demo's shop, or None if there is none."""
     try:
-        with (folder.demo / SHOP / "interactions.csv").open(encoding="utf-8", newline="") as file:
+        with (workspace.demo / SHOP / "interactions.csv").open(encoding="utf-8", newline="") as file:
             return next(csv.DictReader(file))["USER_ID"]
     except (OSError, StopIteration):
         return None
 
 
-def write_whole(target: Path, write: Callable[[Path], object]) -> None:
-    """Lets ``write`` fill a folder, which gets the name ``target`` once it is complete."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(mkdtemp(prefix=".writing-", dir=target.parent))
-    try:
-        write(scratch)
-        scratch.chmod(0o755)
-        scratch.rename(target)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-
-
-def _make(folder: Workspace, model: str) -> None:
-    data = folder.demo / model
+def _train_and_publish(workspace: Workspace, model: str) -> None:
+    data = workspace.demo / model
     if not data.is_dir():
         _larder("demo", model, str(data))
-    if not folder.releases_of(model):
-        source = (
+    if not workspace.releases_of(model):
+        data_options = (
             ["classifier", str(data / "train")]
             if model == DIGITS
             else [
@@ -92,25 +77,25 @@ def _make(folder: Workspace, model: str) -> None:
                 *_QUICK,
             ]
         )
-        _larder("train", *source, "--model", model, "--out", str(folder.releases))
-    _larder("publish", str(folder.releases_of(model)[-1]), "--store", folder.store)
+        _larder("train", *data_options, "--model", model, "--out", str(workspace.releases))
+    _larder("publish", str(workspace.releases_of(model)[-1]), "--store", workspace.store)
 
 
 def _larder(*arguments: str) -> None:
-    click.echo(f"\n$ larder {' '.join(_short(arguments))}")
+    click.echo(f"\n$ larder {' '.join(_relative(arguments))}")
     process = subprocess.Popen([sys.executable, "-m", "larder_local", *arguments])  # noqa: S603  our own command
     try:
         status = process.wait()
     except BaseException:
-        process.terminate()  # and not kill: it removes what it had begun
+        process.terminate()  # not kill: the command removes its unfinished files
         process.wait(_STOP_SECONDS)
         raise
     if status:
         raise LarderError(
-            "The demo could not be made: mend what is told above, and start again; what is done stays done."
+            "The demo is not complete: fix the problem above and run `larder up` again; finished steps are kept."
         )
 
 
-def _short(arguments: Sequence[str]) -> list[str]:
-    here = f"{Path.cwd()}/"
-    return [argument if "://" in argument else argument.replace(here, "") for argument in arguments]
+def _relative(arguments: Sequence[str]) -> list[str]:
+    working_folder = f"{Path.cwd()}/"
+    return [argument if "://" in argument else argument.replace(working_folder, "") for argument in arguments]

@@ -1,8 +1,8 @@
-"""Finds a CPython 3.13 on this machine: the version of the functions (template.yaml, ``Runtime``).
+"""Finds CPython 3.13 on this machine, the version that the functions run on (``Runtime`` in template.yaml).
 
-``python -m larder_local.interpreter`` prints its path; the build and the tests of what was built run on it, whatever
-version Larder itself runs on. A ``python3.13`` on PATH need not run: pyenv puts a shim there that fails unless the
-version is chosen.
+``python -m larder_local.interpreter`` prints its path. The build and the tests of the built bundle run on it,
+independent of the version that Larder itself runs on. A ``python3.13`` on PATH may fail to run: pyenv's shim does,
+unless that version is selected.
 """
 
 import os
@@ -16,31 +16,31 @@ from larder.errors import SettingsError
 
 VERSION: Final = "3.13"
 _NAME: Final = f"python{VERSION}"
-# The installation itself and not a virtual environment of it: packages of an environment must not be seen.
-_TELL: Final = (
+# sys.base_prefix is the installation behind a virtual environment: the environment's packages must not be importable.
+_DESCRIBE: Final = (
     "import sys; print(*sys.version_info[:2], sep='.'); print(sys.implementation.name); print(sys.base_prefix)"
 )
 _SECONDS: Final = 20
 
 
 def find(environment: Mapping[str, str] = os.environ) -> Path:
-    """The interpreter; raises SettingsError where there is none.
+    """The path of the interpreter; raises SettingsError if there is none.
 
-    ``PYTHON`` in ``environment`` is tried first, then this process's own, those on PATH, pyenv's and uv's.
+    Tries ``PYTHON`` of ``environment`` first, then the interpreter of this process, PATH, pyenv and uv.
     """
     for candidate in _candidates(environment):
-        if candidate.is_file() and (found := _installed(candidate)):
-            return found
+        if candidate.is_file() and (interpreter := _installed(candidate)):
+            return interpreter
     raise SettingsError(
-        f"There is no CPython {VERSION} here, on which the functions run: install it (`uv python install {VERSION}`), "
-        f"or name one, as in: make PYTHON=/path/to/{_NAME} build",
+        f"There is no CPython {VERSION} on this machine, which the functions need: install it with "
+        f"`uv python install {VERSION}`, or give its path, as in: make PYTHON=/path/to/{_NAME} build",
         [],
     )
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
-    if named := environment.get("PYTHON"):
-        yield Path(named)
+    if python := environment.get("PYTHON"):
+        yield Path(python)
     yield Path(sys.executable)
     path = [Path(folder) for folder in environment.get("PATH", "").split(os.pathsep) if folder]
     yield from (folder / _NAME for folder in path)
@@ -53,16 +53,16 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _installed(candidate: Path) -> Path | None:
-    """The interpreter of ``candidate``'s installation, or None where it does not run or is of another version."""
-    command = [str(candidate), "-I", "-S", "-c", _TELL]
+    """The interpreter of ``candidate``'s installation, or None if it does not run or has another version."""
+    command = [str(candidate), "-I", "-S", "-c", _DESCRIBE]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603  ours
     except (OSError, subprocess.TimeoutExpired):
         return None
-    told = done.stdout.splitlines()
-    if done.returncode or told[:2] != [VERSION, "cpython"]:
+    lines = done.stdout.splitlines()
+    if done.returncode or lines[:2] != [VERSION, "cpython"]:
         return None
-    installed = Path(told[2]) / "bin" / _NAME
+    installed = Path(lines[2]) / "bin" / _NAME
     return installed if installed.is_file() else None
 
 

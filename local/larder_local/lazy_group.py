@@ -1,4 +1,4 @@
-"""Click groups that import a command only when it is run: ``larder --help`` must not wait for scipy."""
+"""Click groups that import a command when it runs: ``larder --help`` does not wait for slow libraries."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -8,29 +8,33 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are ``{name: (module, one line of help)}``; the module's ``command`` is the command."""
+    """A group of commands that are imported on use.
+
+    ``modules`` maps a command's name to its module and its line of help; the module's ``command`` is the command.
+    """
 
     def __init__(self, *args: Any, modules: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:  # noqa: ANN401  click's own
         super().__init__(*args, **kwargs)
         self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order in which they were given."""
+        """The names of the commands, in the order of ``modules``."""
         del ctx
         return list(self._modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Imports and returns the command."""
+        """Imports and returns the command, or returns None for an unknown name."""
         del ctx
         if cmd_name not in self._modules:
             return None
-        found = import_module(self._modules[cmd_name][0]).command
-        if not isinstance(found, click.Command):
-            raise TypeError(f"{self._modules[cmd_name][0]}.command is no command")
-        return found
+        module = self._modules[cmd_name][0]
+        command = import_module(module).command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.command is not a click command")
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the commands by the lines given here, without importing any."""
+        """Writes the lines of help of all commands without importing them."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self._modules.items()])

@@ -1,4 +1,4 @@
-"""Golden requests, answered in this process by the code that serves: no function need be deployed to publish."""
+"""Golden requests, answered in this process by the serving code: publishing needs no deployed function."""
 
 import json
 import tempfile
@@ -18,20 +18,23 @@ _Answer: TypeAlias = Callable[[bytes], Mapping[str, Any]]
 
 @contextmanager
 def request_sender(store: Store) -> Iterator[SendRequest]:
-    """What puts golden requests to releases of ``store``: each is opened by its first request, closed at the end."""
+    """A function that sends golden requests to releases of ``store``.
+
+    The first request to a release opens it; all are closed when the block ends.
+    """
     with tempfile.TemporaryDirectory(prefix="larder-") as scratch, ExitStack() as closing:
         cache = DiskCache(Path(scratch), 2**40)
         opened: dict[tuple[str, str], _Answer] = {}
 
-        def ask(manifest: Manifest, request: bytes) -> Mapping[str, Any]:
-            release = manifest.model, manifest.release
-            if release not in opened:
+        def send(manifest: Manifest, request: bytes) -> Mapping[str, Any]:
+            key = manifest.model, manifest.release
+            if key not in opened:
                 files = ReleaseFiles(store, manifest, cache)
                 closing.callback(files.close)
-                opened[release] = (_classifier if manifest.kind == "classifier" else _recommender)(files, closing)
-            return opened[release](request)
+                opened[key] = (_classifier if manifest.kind == "classifier" else _recommender)(files, closing)
+            return opened[key](request)
 
-        yield ask
+        yield send
 
 
 def _classifier(files: ReleaseFiles, _: ExitStack) -> _Answer:
@@ -41,12 +44,12 @@ def _classifier(files: ReleaseFiles, _: ExitStack) -> _Answer:
     classifier = Classifier.open(files)
 
     def answer(data: bytes) -> Mapping[str, Any]:
-        if data.startswith(b"{"):  # no image file begins so
+        if data.startswith(b"{"):  # no image format starts with this byte
             request = ClassificationRequest.from_json(json.loads(data), {})
         else:
             request = ClassificationRequest.from_body("", data, {})
-        found = classifier.classify(request.sent or b"", side=request.side, min_confidence=0)
-        return {"labels": [asdict(label) for label in found.labels]}
+        classification = classifier.classify(request.sent or b"", side=request.side, min_confidence=0)
+        return {"labels": [asdict(label) for label in classification.labels]}
 
     return answer
 

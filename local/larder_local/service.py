@@ -1,4 +1,4 @@
-"""The service that the commands ask: where it is, which model, and its errors as messages of the command line."""
+"""The connection of the commands to the service: its address, the selected model, and messages for its errors."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from larder_client import APIError, Client, ClientError, ConnectionFailed, Timed
 from larder_local.workspace import Workspace
 
 _DEFAULT: Final = "http://127.0.0.1:8080"
-# What to do about an answer of the gateway, where the command's user can do something else than a program can.
+# Advice for responses of the gateway, where it differs from the advice that larder_client gives to programs.
 _ADVICE: Final = {
     403: "it accepts signed requests only, which this command does not send; see docs/how-to/deploy-to-aws.md",
     404: "it has no such route; set LARDER_URL to a Larder service",
@@ -39,18 +39,21 @@ def connect() -> Iterator[Client]:
 
 
 def model_name(client: Client, kind: str, name: str | None) -> str:
-    """The model to ask: ``name``, or the only one of ``kind``; raises InvalidRequest for an invalid name."""
+    """The name of the model: ``name``, or the only model of ``kind``.
+
+    Raises InvalidRequest for an invalid name and UsageError if the service does not have exactly one such model.
+    """
     if name:
         return check_model(name)
     names = [entry.model for entry in client.models() if entry.kind == kind]
     if len(names) != 1:
         listed = ", ".join(names) or "none"
-        raise click.UsageError(f"The service has {len(names)} models of kind {kind} ({listed}): name one with --model.")
+        raise click.UsageError(f"There are {len(names)} models of kind {kind} ({listed}): choose one with --model.")
     return names[0]
 
 
 def message(error: ClientError, url: str) -> str:
-    """The service's own words; where it has none, what is wrong and what the command's user can do."""
+    """The message of the service; without one, the problem and what the user of the command can do."""
     if isinstance(error, ConnectionFailed | TimedOut):
         return f"No answer from {url} ({error.reason}): start it with `larder up`, or set LARDER_URL."
     if not isinstance(error, APIError):

@@ -1,4 +1,4 @@
-"""The folder ``.larder``: everything that Larder keeps on a developer's machine."""
+"""The folder ``.larder``, which holds everything that Larder stores on a developer's machine."""
 
 import fcntl
 import os
@@ -17,13 +17,17 @@ _NAME: Final = ".larder"
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """The places inside ``root``; nothing is made before it is needed."""
+    """The paths inside ``root``; a folder is created when it is first needed.
+
+    Attributes:
+        root: The folder ``.larder``.
+    """
 
     root: Path
 
     @classmethod
     def current(cls) -> "Workspace":
-        """The one of the working folder."""
+        """The workspace of the working folder."""
         return cls(Path.cwd() / _NAME)
 
     @property
@@ -33,32 +37,32 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """Where workers keep what they download."""
+        """The folder of the files that workers download."""
         return self.root / "cache"
 
     @property
     def logs(self) -> Path:
-        """Where workers' output goes."""
+        """The folder of the workers' log files."""
         return self.root / "logs"
 
     @property
     def releases(self) -> Path:
-        """Where trainings write releases."""
+        """The folder where trainings write releases."""
         return self.root / "releases"
 
     @property
     def demo(self) -> Path:
-        """Where the demo's data are."""
+        """The folder of the demo's training data."""
         return self.root / "demo"
 
     @property
     def address(self) -> Path:
-        """The file that holds the address of a running gateway."""
+        """The file with the address of the running gateway."""
         return self.root / "address"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps a second ``larder up`` out of this folder; raises SettingsError where one runs."""
+        """Holds the lock of this folder; raises SettingsError if another ``larder up`` holds it."""
         self.root.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -66,33 +70,33 @@ class Workspace:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise SettingsError(
-                    "Another `larder up` serves this folder: stop it, or start this one elsewhere.", []
+                    "Another `larder up` serves this folder: stop it, or start this one in another folder.", []
                 ) from None
             yield
         finally:
             os.close(handle)
 
     def releases_of(self, model: str) -> list[Path]:
-        """The releases of ``model`` that were trained here, oldest first; what cannot be read is passed over."""
-        found = []
+        """The releases of ``model`` that were trained here, oldest first; unreadable manifests are skipped."""
+        releases = []
         for path in self.releases.glob(f"*/{MANIFEST}"):
-            # A name with a dot is a release that is still being written.
+            # The name of a release that is still being written starts with a dot.
             manifest = None if path.parent.name.startswith(".") else _manifest(path)
             if manifest and manifest.model == model:
-                found.append((manifest.created, manifest.release, path.parent))
-        return [path for *_, path in sorted(found)]
+                releases.append((manifest.created, manifest.release, path.parent))
+        return [path for *_, path in sorted(releases)]
 
-    def release(self, named: str) -> Path:
-        """The release folder that ``named`` means: a folder, or a model's newest; raises InvalidRequest for neither."""
-        if (Path(named) / MANIFEST).is_file():
-            return Path(named)
-        trained = self.releases_of(named)
-        if not trained:
+    def release(self, name: str) -> Path:
+        """The release folder ``name``, or the newest release of model ``name``; else raises InvalidRequest."""
+        if (Path(name) / MANIFEST).is_file():
+            return Path(name)
+        releases = self.releases_of(name)
+        if not releases:
             raise InvalidRequest(
-                f"{named!r} is no release folder and no model with one under {self.releases}: train it first, "
-                "or name the folder that the training wrote."
+                f"{name!r} is neither a release folder nor a model with a release in {self.releases}: train it first, "
+                "or give the path of a release folder."
             )
-        return trained[-1]
+        return releases[-1]
 
 
 def _manifest(path: Path) -> Manifest | None:

@@ -19,8 +19,8 @@ from tests.openapi.conftest import photo, store  # noqa: F401  fixtures that tes
 from tests.paths import ROOT
 
 from larder_client import Client, Retry
-from larder_local.commands.up import with_local_settings
 from larder_local.gateway.template import load
+from larder_local.local_service import with_local_settings
 from larder_local.workspace import Workspace
 
 

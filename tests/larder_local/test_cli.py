@@ -1,5 +1,6 @@
 """The ``larder`` command: help, exit statuses, and errors without a stack trace."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,44 +12,69 @@ from larder.errors import InvalidRequest
 from larder.release.manifest import Manifest, dump
 from larder_local.workspace import Workspace
 
-HEAVY = ("scipy", "sklearn", "polars", "onnxruntime", "numpy", "aiohttp", "matplotlib")
+HEAVY = {
+    *("aiohttp", "implicit", "lightgbm", "matplotlib", "numpy", "obstore", "onnx", "onnxruntime", "PIL", "polars"),
+    *("scipy", "sklearn"),
+}
+COMMANDS = [
+    "",
+    "up",
+    "train",
+    "train classifier",
+    "train recommender",
+    "audit",
+    "audit classifier",
+    "audit recommender",
+    "evaluate",
+    "export",
+    "publish",
+    "classify",
+    "recommend",
+    "models",
+    "demo",
+    "demo digits",
+    "demo shop",
+]
+PENDING = pytest.mark.xfail(strict=False, reason="the option modules of the classifier still import numpy")
+HELP = """
+import json, sys
+from larder_local.cli import main
+sys.argv = ["larder", *sys.argv[1:], "--help"]
+try:
+    main()
+finally:
+    print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
 
 
-def test_help_lists_every_command_and_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_help_lists_every_command(tmp_path: Path) -> None:
     told = larder("--help", folder=tmp_path)
     assert told.returncode == 0
     for name in ("up", "train", "evaluate", "export", "publish", "classify", "recommend", "models", "demo"):
         assert f"\n  {name} " in told.stdout
 
-    code = f"""
-import sys
-sys.argv = ["larder", "--help"]
-from larder_local.cli import cli
-try:
-    cli()
-except SystemExit:
-    pass
-assert not [name for name in {HEAVY} if name in sys.modules], sys.modules
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)  # noqa: S603  the code above
-
 
 @pytest.mark.parametrize(
     "command",
     [
-        "up",
-        "train",
-        "train classifier",
-        "train recommender",
-        "evaluate",
-        "export",
-        "publish",
-        "classify",
-        "recommend",
-        "models",
-        "demo",
+        pytest.param(command, marks=PENDING if command in {"train classifier", "audit classifier"} else ())
+        for command in COMMANDS
     ],
 )
+def test_help_imports_no_slow_library(command: str) -> None:
+    """`larder ... --help` answers in half a second. The imports decide that, so the test holds them rather than a time.
+
+    To measure: `time larder train classifier --help`; `python -X importtime -m larder_local ...` lists the imports.
+    """
+    # GIVEN and WHEN a new process prints the help of the command
+    words = command.split()
+    done = subprocess.run([sys.executable, "-c", HELP, *words], capture_output=True, text=True, check=True)  # noqa: S603  the code above
+    # THEN it is the help, and no slow library was imported
+    assert done.stdout.startswith("Usage: ")
+    assert HEAVY.isdisjoint(json.loads(done.stderr))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, tmp_path: Path) -> None:
     told = larder(*command.split(), "--help", folder=tmp_path)
 

@@ -11,8 +11,8 @@ import pytest
 from tests.larder_local.conftest import LINUX, SERVICE, children, larder, processes_left, running
 from tests.paths import ROOT
 
-from larder_local.commands.up import with_local_settings
 from larder_local.gateway.template import load
+from larder_local.local_service import with_local_settings
 from larder_local.workspace import Workspace
 
 PLAIN = ("--no-demo", "--template", str(SERVICE))

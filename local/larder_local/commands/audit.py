@@ -1,4 +1,4 @@
-"""``larder audit``: looks through training data."""
+"""``larder audit``: checks training data."""
 
 from typing import Final
 
@@ -6,12 +6,18 @@ import click
 
 from larder_local.lazy_group import LazyGroup
 
-_KINDS: Final = {
-    "classifier": ("larder_training.cli.audit_classifier", "Find bad, double, rare and wrongly labelled photos."),
-    "recommender": ("larder_training.cli.audit_recommender", "Find robots, gaps, stray clocks, ids that do not meet."),
+_COMMANDS: Final = {
+    "classifier": (
+        "larder_training.cli.audit_classifier",
+        "Find unreadable images, duplicates, rare labels and label errors.",
+    ),
+    "recommender": (
+        "larder_training.cli.audit_recommender",
+        "Find bots, gaps, wrong timestamps, and ids that do not match across files.",
+    ),
 }
 
 
-@click.group("audit", cls=LazyGroup, modules=_KINDS)
+@click.group("audit", cls=LazyGroup, modules=_COMMANDS)
 def command() -> None:
-    """Look through training data before anything is learnt from it; nothing is changed."""
+    """Check training data before a training; the data stay unchanged."""

@@ -1,48 +1,64 @@
 """``larder demo``."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 import click
 
 from larder.errors import InvalidRequest
-from larder_local.demo import write_whole
 
-_SIDE: Final = 64  # pixels: what a phone's photo of one digit would have once cropped
-_HELD_OUT: Final = 6  # one of so many pictures is kept for asking
+_SIDE: Final = 64  # pixels: about the size of one digit cropped from a phone's image
+_HELD_OUT: Final = 6  # one in this many images goes to the test folder
 
 
 @click.group("demo")
 def command() -> None:
-    """Write the demo's training data into a folder."""
+    """Write the training data of the demo to a folder."""
 
 
 @command.command("digits")
 @click.argument("folder", type=click.Path(path_type=Path))
 def digits(folder: Path) -> None:
-    """Write scikit-learn's 1,797 handwritten digits as PNG files into FOLDER/train and FOLDER/test.
+    """Write scikit-learn's 1,797 handwritten digits as PNG files to FOLDER/train and FOLDER/test.
 
-    The pictures are those of the UCI ML hand-written digits data set, dark on white and scaled from 8 to 64 pixels.
+    The images are those of the UCI ML hand-written digits data set, dark on white and scaled from 8 to 64 pixels.
     """
-    _new(folder)
-    write_whole(folder, _write_digits)
-    click.echo(f"Handwritten digits are in {folder}: train/<digit>/*.png and test/<digit>/*.png.")
+    _write_folder(folder, _write_digits)
+    click.echo(f"Wrote handwritten digits to {folder}: train/<digit>/*.png and test/<digit>/*.png.")
+    click.echo(f"Next: larder train classifier {folder / 'train'} --model digits")
 
 
 @command.command("shop")
 @click.argument("folder", type=click.Path(path_type=Path))
 def shop(folder: Path) -> None:
-    """Write an invented shop's log as interactions.csv, items.csv and users.csv into FOLDER."""
+    """Write the synthetic data of a shop as interactions.csv, items.csv and users.csv to FOLDER."""
     from larder_training.datasets.synthetic_shop import generate
 
-    _new(folder)
-    write_whole(folder, generate)
-    click.echo(f"A shop's log is in {folder}: interactions.csv, items.csv, users.csv.")
+    _write_folder(folder, generate)
+    click.echo(f"Wrote the data of a shop to {folder}: interactions.csv, items.csv, users.csv.")
+    files = " ".join(f"--{name}={folder / name}.csv" for name in ("interactions", "items", "users"))
+    click.echo(f"Next: larder train recommender {files} --model shop")
 
 
-def _new(folder: Path) -> None:
-    if folder.exists():
-        raise InvalidRequest(f"{folder} exists: name a folder that does not, or remove it.")
+def _write_folder(target: Path, write: Callable[[Path], object]) -> None:
+    """Lets ``write`` fill a temporary folder, which is renamed to ``target`` when it is complete.
+
+    Raises InvalidRequest if ``target`` exists.
+    """
+    if target.exists():
+        raise InvalidRequest(f"{target} exists: remove it, or choose another folder.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(mkdtemp(prefix=".writing-", dir=target.parent))
+    try:
+        write(scratch)
+        scratch.chmod(0o755)
+        scratch.rename(target)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
 
 
 def _write_digits(folder: Path) -> None:
@@ -50,9 +66,9 @@ def _write_digits(folder: Path) -> None:
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    for number, (pixels, label) in enumerate(zip(data.images, data.target, strict=True)):
-        part = folder / ("test" if number % _HELD_OUT == 0 else "train") / str(label)
+    for index, (pixels, label) in enumerate(zip(data.images, data.target, strict=True)):
+        part = folder / ("test" if index % _HELD_OUT == 0 else "train") / str(label)
         part.mkdir(parents=True, exist_ok=True)
-        # The data are 0 (paper) to 16 (ink).
-        picture = Image.fromarray((255 - pixels * (255 / 16)).astype("uint8"))
-        picture.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).save(part / f"{number:04}.png")
+        # The data go from 0 (paper) to 16 (ink).
+        image = Image.fromarray((255 - pixels * (255 / 16)).astype("uint8"))
+        image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).save(part / f"{index:04}.png")

@@ -13,12 +13,17 @@ from larder_training.reporting.progress import Progress
 
 @click.command("evaluate")
 @click.argument("release")
-@click.option("--images", type=source, help="Labelled photos (maybe s3://bucket/prefix), for a classifier.")
 @click.option(
-    "--interactions", type=source, multiple=True, help="Later events, for a recommender; a file, folder or s3:// URL."
+    "--images", type=source, help="Labelled images to evaluate a classifier on: a folder, or s3://bucket/prefix."
 )
-@click.option("--history", type=source, multiple=True, help="Earlier events: what users did before.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON alone.")
+@click.option(
+    "--interactions",
+    type=source,
+    multiple=True,
+    help="Later interactions to evaluate a recommender on: a file, a folder or an s3:// URL.",
+)
+@click.option("--history", type=source, multiple=True, help="The users' interactions before those of --interactions.")
+@click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     release: str,
     images: Path | str | None,
@@ -27,31 +32,35 @@ def command(
     *,
     as_json: bool,
 ) -> None:
-    """Measure RELEASE on data it has not seen: --images for a classifier, --interactions for a recommender.
+    """Evaluate RELEASE on held-out data: --images for a classifier, --interactions for a recommender.
 
-    RELEASE is a folder that a training wrote, or a model: then its newest release under .larder/releases.
+    RELEASE is a release folder, or the name of a model, which selects its newest release in .larder/releases.
     """
     if (images is None) != bool(interactions):
         raise click.UsageError("Give --images for a classifier, or --interactions for a recommender.")
     if history and not interactions:
-        raise click.UsageError("--history goes with --interactions.")
+        raise click.UsageError("--history needs --interactions.")
     path = Workspace.current().release(release)
-    measured = _photos(path, images, Progress(quiet=as_json)) if images else _events(path, interactions, history)
+    evaluation = (
+        _evaluate_classifier(path, images, Progress(quiet=as_json))
+        if images
+        else _evaluate_recommender(path, interactions, history)
+    )
     if as_json:
-        click.echo(json.dumps(measured, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(evaluation, ensure_ascii=False, indent=2))
     else:
-        for name, value in measured.items():
+        for name, value in evaluation.items():
             if not isinstance(value, list | dict) or (isinstance(value, dict) and len(value) < 8):
                 click.echo(f"{name}: {json.dumps(value, ensure_ascii=False)}")
 
 
-def _photos(release: Path, images: Path | str, progress: Progress) -> Mapping[str, object]:
+def _evaluate_classifier(release: Path, images: Path | str, progress: Progress) -> Mapping[str, object]:
     from larder_training.classifier.evaluation.evaluate import evaluate
 
     return evaluate(release, images, progress=progress)
 
 
-def _events(
+def _evaluate_recommender(
     release: Path, interactions: tuple[Path | str, ...], history: tuple[Path | str, ...]
 ) -> Mapping[str, object]:
     from larder_training.recommender.evaluation.evaluate import evaluate

@@ -21,18 +21,21 @@ _SUFFIX: Final[dict[Target, str]] = {"saved-onnx": "onnx", "labels.txt": "labels
     type=click.Choice(get_args(Target)),
     default="saved-onnx",
     show_default=True,
-    help="The model with a Python example; with its labels alone; or with an HTTP server and a Dockerfile.",
+    help="saved-onnx: the model and a Python example. labels.txt: the model and its labels. docker: the model, an HTTP "
+    "server and a Dockerfile.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The folder to write; without it, MODEL-onnx and the like."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write [default: MODEL-onnx, MODEL-labels or MODEL-docker].",
 )
 def command(release: str, target: str, out: Path | None) -> None:
-    """Write a classifier's RELEASE as a folder that runs without Larder.
+    """Export the RELEASE of a classifier to a folder that runs without Larder.
 
-    RELEASE is a folder that a training wrote, or a model: then its newest release under .larder/releases.
+    RELEASE is a release folder, or the name of a model, which selects its newest release in .larder/releases.
     """
     path = Workspace.current().release(release)
-    wanted = cast("Target", target)
+    export_target = cast("Target", target)
     if out is None:
-        out = Path(f"{parse((path / MANIFEST).read_bytes()).model}-{_SUFFIX[wanted]}")
-    click.echo(export_folder(path, wanted, out))
+        out = Path(f"{parse((path / MANIFEST).read_bytes()).model}-{_SUFFIX[export_target]}")
+    click.echo(export_folder(path, export_target, out))

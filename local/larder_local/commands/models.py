@@ -8,11 +8,11 @@ from larder_local import service
 
 
 @click.command("models")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the response as JSON.")
 def command(*, as_json: bool) -> None:
-    """List the models that the service has, and which release of each answers.
+    """List the models of the service and the live release of each.
 
-    The service is LARDER_URL, or the `larder up` of this folder.
+    The service is the one at LARDER_URL [default: the `larder up` of this folder].
     """
     with service.connect() as client:
         models = [entry.document for entry in client.models()]
@@ -20,6 +20,6 @@ def command(*, as_json: bool) -> None:
         click.echo(json.dumps({"models": models}, ensure_ascii=False, indent=2))
         return
     if not models:
-        click.echo("No model yet: train one with `larder train`, then `larder publish` it.")
+        click.echo("There is no model yet: train one with `larder train`, then publish it with `larder publish`.")
     for entry in models:
-        click.echo(f"{entry['model']}  {entry['kind']}  {entry['live'] or 'nothing live'}  {entry['created']}")
+        click.echo(f"{entry['model']}  {entry['kind']}  {entry['live'] or 'no live release'}  {entry['created']}")

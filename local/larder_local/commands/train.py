@@ -1,4 +1,4 @@
-"""``larder train``: the trainings' own command lines, side by side."""
+"""``larder train``."""
 
 from typing import Final
 
@@ -6,12 +6,12 @@ import click
 
 from larder_local.lazy_group import LazyGroup
 
-_KINDS: Final = {
-    "classifier": ("larder_training.cli.train_classifier", "Train an image classifier from labelled photos."),
-    "recommender": ("larder_training.cli.train_recommender", "Train a recommender from a log of events."),
+_COMMANDS: Final = {
+    "classifier": ("larder_training.cli.train_classifier", "Train an image classifier on labelled images."),
+    "recommender": ("larder_training.cli.train_recommender", "Train a recommender on a log of interactions."),
 }
 
 
-@click.group("train", cls=LazyGroup, modules=_KINDS)
+@click.group("train", cls=LazyGroup, modules=_COMMANDS)
 def command() -> None:
     """Train a model and write a release folder with its report."""
