@@ -29,8 +29,9 @@ from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan
 from larder_training.classifier.features import backbone
 from larder_training.classifier.features.cache import FeatureCache
-from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.intermediate_layers import with_middle
+from larder_training.classifier.features.views import plain
 from larder_training.classifier.fitting.ask import ask
 from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.onnx.graph import to_bytes
@@ -61,15 +62,8 @@ def embedded(photos: Path, model: Path, cache: Path) -> Rows:
     last = backbone.load(model, Preprocessing(), {})
     features = with_middle(last) or last
     checked = scan(read_dataset(photos), QUIET).photos
-    found = embed(
-        to_bytes(features.model),
-        plain(checked, features.image),
-        outputs=features.outputs,
-        optimise=True,
-        cache=FeatureCache(cache),
-        title="Features",
-        progress=QUIET,
-    )
+    extract = FeatureExtractor(to_bytes(features.model), features.outputs, optimise=True, cache=FeatureCache(cache))
+    found = extract(plain(checked, features.image), "Features")
     labels = np.array([photo.photo.label for photo in checked])
     layer_widths = LayerWidths(features.dimensions, found.shape[1] - features.dimensions)
     return Rows(found, labels, groups_of(checked), layer_widths)

@@ -15,8 +15,8 @@ from larder_training.classifier.data.manifests import Photo
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.features.backbone import load
 from larder_training.classifier.features.cache import FeatureCache
-from larder_training.classifier.features.extract import embed, plain
-from larder_training.classifier.features.views import View, Views
+from larder_training.classifier.features.extract import FeatureExtractor
+from larder_training.classifier.features.views import View, Views, plain
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.selection.augmentation_search import AugmentationChoice
 from larder_training.numerics import memmap as rows_module
@@ -42,7 +42,7 @@ def graph(backbone: Path) -> bytes:
 
 
 def ran(graph: bytes, views: Views, cache: FeatureCache | None = None) -> Floats:
-    return embed(graph, views, optimise=True, cache=cache, title="t", progress=QUIET)
+    return FeatureExtractor(graph, optimise=True, cache=cache)(views, "t")
 
 
 def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Checked]) -> None:

@@ -18,7 +18,8 @@ from larder_training.classifier.data.scan import Checked, Scan
 from larder_training.classifier.data.splits import FEW, MIN_GROUPS
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.cache import FeatureCache
-from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.features.extract import FeatureExtractor
+from larder_training.classifier.features.views import plain
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.reporting.progress import Progress
 
@@ -143,15 +144,10 @@ def _suspects(
     names, labels = np.unique([checked.photo.label for checked in photos], return_inverse=True)
     if len(names) < 2:
         return []
-    rows = embed(
-        to_bytes(features.model),
-        plain(photos, features.image),
-        outputs=features.outputs,
-        optimise=True,
-        cache=cache,
-        title="Features for the audit",
-        progress=progress,
-    )[:, : features.dimensions]
+    extract = FeatureExtractor(
+        to_bytes(features.model), features.outputs, optimise=True, cache=cache, progress=progress
+    )
+    rows = extract(plain(photos, features.image), "Features for the audit")[:, : features.dimensions]
     groups = np.array([checked.group for checked in photos])
     found = disagreement(rows, labels.astype(np.int64), groups, seed=seed, progress=progress)
     suspects = []

@@ -6,21 +6,22 @@ rows from the cache are the very rows that would come out again.
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.features.cache import FeatureCache, Rows, origin
-from larder_training.classifier.features.views import Views, plain
-from larder_training.classifier.onnx.graph import session
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.cache import FeatureCache, Rows, feature_cache, origin
+from larder_training.classifier.features.views import Views
+from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import PIECE, let_go, room
 from larder_training.numerics.parallel import in_order
 from larder_training.reporting.progress import Progress
-
-__all__ = ["embed", "extract", "plain"]
 
 PHOTOS: Final = 8  # a piece of work for one core
 
@@ -28,52 +29,71 @@ Pixels = NDArray[np.uint8]
 Load = Callable[[int], Pixels]
 
 
-def embed(
-    model: bytes,
-    views: Views,
-    *,
-    outputs: Sequence[str] = ("features",),
-    optimise: bool = False,
-    cache: FeatureCache | None = None,
-    title: str,
-    progress: Progress,
-) -> Floats:
-    """Runs a feature graph over every view of every photo, on every core.
+@dataclass(frozen=True, slots=True)
+class FeatureExtractor:
+    """Runs a feature graph over views of images, on every core, with a cache of the rows.
 
-    Args:
+    Attributes:
         model: an ONNX graph ``image`` uint8 ``[N, H, W, 3]`` -> each of ``outputs`` float32 ``[N, D]``.
-        views: the photos, and what is shown of each.
-        outputs: the tensors that are wanted, laid one behind the other.
-        optimise: as ``graph.session`` takes it.
-        cache: where rows are looked up first and kept for the next time, at once: a training that is stopped goes on
-            from there.
-        title: of the progress.
-        progress: told of each photo.
-
-    Returns:
-        ``[photos * views, D]``, D of all outputs together; row ``i * len(views.wanted) + k`` is photo i's view k.
+        outputs: the tensors to read; their columns are concatenated in this order.
+        optimise: whether onnxruntime rearranges the graph for this machine (``graph.session``).
+        cache: where rows are looked up first. New rows are written at once, so a training that was stopped resumes
+            from them. None computes every row.
+        progress: advances with each image.
     """
-    running = session(model, optimise=optimise)
-    widths = {found.name: int(found.shape[1]) for found in running.get_outputs() if found.name in outputs}
-    width = sum(widths[output] for output in outputs)
-    each, count = len(views.wanted), len(views.photos)
-    result = room(count * each, width)
-    about = origin(model, ",".join(outputs), views.image, optimised=optimise)
-    with cache.rows(about, width) if cache else nullcontext() as rows, progress.task(title, count) as advance:
 
-        def run(start: int) -> list[Floats]:
-            positions = range(start, min(start + PHOTOS, count))
-            return [_rows(views, position, rows, running, outputs) for position in positions]
+    model: bytes
+    outputs: tuple[str, ...] = ("features",)
+    optimise: bool = False
+    cache: FeatureCache | None = None
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
-        starts = range(0, count, PHOTOS)
-        for start, photos in zip(starts, in_order(run, starts), strict=True):
-            for position, found in enumerate(photos, start):
-                result[position * each : (position + 1) * each] = found
-            if start % PIECE == 0:
-                let_go(result)
-            advance(len(photos))
-    let_go(result)
-    return result
+    @classmethod
+    def of(cls, features: Features, options: ClassifierOptions, progress: Progress) -> "FeatureExtractor":
+        """The extractor of a float feature graph, with the cache that the options name."""
+        return cls(
+            to_bytes(features.model),
+            features.outputs,
+            optimise=True,
+            cache=feature_cache(options),
+            progress=progress,
+        )
+
+    def __call__(self, views: Views, title: str) -> Floats:
+        """Extracts the features of every view of every image.
+
+        Args:
+            views: the images, and the views of each.
+            title: of the progress bar.
+
+        Returns:
+            float32 ``[images * views, D]``, D of all outputs together; row ``i * len(views.wanted) + k`` is image i's
+            view k. A large array lies in a temporary file (``memmap.room``).
+        """
+        running = session(self.model, optimise=self.optimise)
+        widths = {value.name: int(value.shape[1]) for value in running.get_outputs() if value.name in self.outputs}
+        width = sum(widths[output] for output in self.outputs)
+        per_image, count = len(views.wanted), len(views.photos)
+        result = room(count * per_image, width)
+        about = origin(self.model, ",".join(self.outputs), views.image, optimised=self.optimise)
+        with (
+            self.cache.rows(about, width) if self.cache else nullcontext() as cached,
+            self.progress.task(title, count) as advance,
+        ):
+
+            def run(start: int) -> list[Floats]:
+                positions = range(start, min(start + PHOTOS, count))
+                return [_rows(views, position, cached, running, self.outputs) for position in positions]
+
+            starts = range(0, count, PHOTOS)
+            for start, batch in zip(starts, in_order(run, starts), strict=True):
+                for position, rows in enumerate(batch, start):
+                    result[position * per_image : (position + 1) * per_image] = rows
+                if start % PIECE == 0:
+                    let_go(result)
+                advance(len(batch))
+        let_go(result)
+        return result
 
 
 def _rows(

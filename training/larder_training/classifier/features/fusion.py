@@ -15,7 +15,7 @@ from larder_training.classifier.data import side_columns
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.features import colour
 from larder_training.classifier.features.cache import FeatureCache
-from larder_training.classifier.features.extract import embed
+from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import Views
 from larder_training.classifier.onnx.graph import HEAD_INPUTS, to_bytes
 from larder_training.numerics.arrays import Floats
@@ -49,7 +49,7 @@ class Beside:
         lessons: bool = False,
         without: Collection[str] = (),
     ) -> Floats:
-        """The numbers beside the features, ``[photos * views, K + S]`` in the order of ``embed``.
+        """The numbers beside the features, ``[photos * views, K + S]`` in the order of ``FeatureExtractor``.
 
         ``lessons`` are rows to learn from (``side.encode_lessons``); else there is one view of each photo, and none has
         a value in the columns ``without``.
@@ -58,7 +58,7 @@ class Beside:
         if self.colour:
             model = to_bytes(colour.statistics(views.image))
             title = "Colour statistics"
-            parts.append(embed(model, views, outputs=(colour.OUTPUT,), cache=cache, title=title, progress=progress))
+            parts.append(FeatureExtractor(model, (colour.OUTPUT,), cache=cache, progress=progress)(views, title))
         if self.columns and lessons:
             parts.append(side_columns.encode_lessons(self.columns, views.photos, len(views.wanted), views.seed))
         elif self.columns:

@@ -8,7 +8,8 @@ import numpy as np
 from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.side_columns import encode
-from larder_training.classifier.features.extract import extract, plain
+from larder_training.classifier.features.extract import extract
+from larder_training.classifier.features.views import plain
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 

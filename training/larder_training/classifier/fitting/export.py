@@ -14,7 +14,7 @@ from larder.rollout.onnx_checks import check_graph
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
-from larder_training.classifier.features.extract import plain
+from larder_training.classifier.features.views import plain
 from larder_training.classifier.fitting.ask import Answers, ask
 from larder_training.classifier.fitting.assemble import with_head
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, refit, with_ood_detector

@@ -25,8 +25,8 @@ from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.cache import feature_cache
-from larder_training.classifier.features.extract import embed, plain
-from larder_training.classifier.features.views import Views
+from larder_training.classifier.features.extract import FeatureExtractor
+from larder_training.classifier.features.views import Views, plain
 from larder_training.classifier.fitting.warm_start import ParentRelease
 from larder_training.classifier.heads.config import ParentHead
 from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_head
@@ -115,15 +115,14 @@ class FinalFitInputs:
         return self.parent.parent_head(len(self.parts.labels), width) if self.parent else None
 
     def _embedded(self, model: onnx.ModelProto, views: Views) -> Floats:
-        return embed(
+        extract = FeatureExtractor(
             to_bytes(model),
-            views,
-            outputs=self.features.outputs,
+            self.features.outputs,
             optimise=model is self.features.model,
             cache=feature_cache(self.options),
-            title="Features to learn from and to judge by",
             progress=self.progress,
         )
+        return extract(views, "Features of the training and validation images")
 
 
 @dataclass(frozen=True, slots=True)

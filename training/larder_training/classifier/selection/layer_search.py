@@ -17,11 +17,9 @@ from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.features.backbone import CROP_ASSUMED, Features
-from larder_training.classifier.features.cache import feature_cache
-from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.intermediate_layers import with_middle
-from larder_training.classifier.features.views import PLAIN
-from larder_training.classifier.onnx.graph import to_bytes
+from larder_training.classifier.features.views import PLAIN, plain
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
 from larder_training.classifier.selection.training_set import CHOICE_FOLDS, groups_of, sample_images, smallest_class
@@ -161,14 +159,8 @@ def _rows(
     """For each crop, the rows of the features that read most: the others' are the first columns of the same run."""
     widest = {features.image.crop: features for features in possible}
     return {
-        crop: embed(
-            to_bytes(features.model),
-            plain(photos, features.image),
-            outputs=features.outputs,
-            optimise=True,
-            cache=feature_cache(options),
-            title=f"Features of {crop:.3g} of the short side",
-            progress=progress,
+        crop: FeatureExtractor.of(features, options, progress)(
+            plain(photos, features.image), f"Features of {crop:.3g} of the short side"
         )
         for crop, features in widest.items()
     }

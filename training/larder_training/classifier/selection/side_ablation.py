@@ -15,11 +15,11 @@ from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.cache import feature_cache
-from larder_training.classifier.features.extract import embed, plain
+from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.fusion import Beside, usual_deviation
+from larder_training.classifier.features.views import plain
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
@@ -139,14 +139,8 @@ def _emphasised(joined: TrainingSet, dimensions: int, emphasis: float) -> Traini
 def _judge(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> _Judge:
     truth = {part: label_indices(parts.parts[part], parts.labels) for part in EVALUATED}
     found = {
-        part: embed(
-            to_bytes(features.model),
-            plain(parts.parts[part], features.image),
-            outputs=features.outputs,
-            optimise=True,
-            cache=feature_cache(options),
-            title=f"Features of the {part} photos",
-            progress=progress,
+        part: FeatureExtractor.of(features, options, progress)(
+            plain(parts.parts[part], features.image), f"Features of the {part} photos"
         )
         for part in EVALUATED
     }

@@ -14,10 +14,8 @@ from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.features import augmentation
 from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.features.cache import feature_cache
-from larder_training.classifier.features.extract import embed
+from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import View, Views
-from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.augmentation_search import AugmentationChoice, AugmentationScore
@@ -108,16 +106,7 @@ def _embed(
     progress: Progress,
 ) -> Floats:
     views = Views(photos, features.image, wanted, options.seed)
-    cache = feature_cache(options)
-    return embed(
-        to_bytes(features.model),
-        views,
-        outputs=features.outputs,
-        optimise=True,
-        cache=cache,
-        title=title,
-        progress=progress,
-    )
+    return FeatureExtractor.of(features, options, progress)(views, title)
 
 
 def groups_of(photos: Sequence[Checked]) -> NDArray[np.int64]:
