@@ -7,7 +7,7 @@ import click
 from larder.release.manifest import Manifest
 from larder.rollout import Outcome, prober, roll_out, upload
 from larder.store import Store, open_store
-from larder_local.local_prober import request_sender
+from larder_training.release.local_prober import request_sender
 
 
 def publish(release: Path, store_url: str) -> Outcome:

@@ -13,7 +13,7 @@ from larder.release.pointer import Pointer
 from larder.rollout import SendRequest, prober, roll_out, upload
 from larder.rollout.lambda_prober import LambdaProber
 from larder.store import Store
-from larder_local.local_prober import request_sender
+from larder_training.release.local_prober import request_sender
 
 Write = Callable[..., Path]
 

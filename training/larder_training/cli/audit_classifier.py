@@ -28,10 +28,11 @@ def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: An
     DATA is as `larder train classifier` takes it. Nothing is changed. A backbone finds wrong labels much better than
     the built-in features do.
     """
+    from larder_training.api.auditing import audit_images
     from larder_training.classifier.reports.audit_page import page
 
     try:
-        found = run(ClassifierOptions(data, "audit", **stated(flags)), Progress(quiet=as_json))
+        found = audit_images(ClassifierOptions(data, "audit", **stated(flags)), Progress(quiet=as_json))
     except LarderError as error:
         raise click.ClickException(str(error)) from error
     if report is not None:
@@ -40,19 +41,6 @@ def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: An
         click.echo(json.dumps(found.document(), ensure_ascii=False, indent=2))
     else:
         _tell(found)
-
-
-def run(options: ClassifierOptions, progress: Progress) -> "Audit":
-    """Audits the data of a training's options, with the features that the training would use."""
-    from larder_training.classifier.audit.audit import audit
-    from larder_training.classifier.data.manifests import read_dataset
-    from larder_training.classifier.data.scan import scan
-    from larder_training.classifier.features.cache import feature_cache
-    from larder_training.classifier.train import choose_features
-
-    checked = scan(read_dataset(options.data, options.label_attribute), progress)
-    features = choose_features(options, progress)
-    return audit(checked, features, cache=feature_cache(options), seed=options.seed, progress=progress)
 
 
 def _tell(found: "Audit") -> None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larder_local.cli import cli
+from larder_training.api.auditing import audit_images
 from larder_training.classifier.audit import audit as module
 from larder_training.classifier.audit.audit import Audit
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.reports.audit_page import page
 from larder_training.classifier.train import train
-from larder_training.cli.audit_classifier import run
 from larder_training.reporting.progress import Progress
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -43,7 +43,7 @@ def flawed(photos: Path, save: Save, tmp_path: Path) -> Path:
 
 
 def look(data: Path) -> Audit:
-    return run(ClassifierOptions(data, "audit", cache=None), Progress(quiet=True))
+    return audit_images(ClassifierOptions(data, "audit", cache=None), Progress(quiet=True))
 
 
 def test_every_flaw_is_told(flawed: Path) -> None:

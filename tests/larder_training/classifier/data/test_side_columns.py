@@ -28,7 +28,6 @@ from larder.release.serving import CategoryColumn, ClassifierServing, ImageSpec,
 from larder.rollout import golden_requests
 from larder.rollout.onnx_checks import check_graph
 from larder.store import open_store
-from larder_local.local_prober import request_sender
 from larder_training.classifier import ClassifierOptions
 from larder_training.classifier.config.options import Limits
 from larder_training.classifier.data.manifests import Photo
@@ -40,6 +39,7 @@ from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.train import train
 from larder_training.cli.train_classifier import command, parse_side_columns
 from larder_training.export_folder import export_folder
+from larder_training.release.local_prober import request_sender
 from larder_training.reporting.progress import Progress
 
 Draw = Callable[..., NDArray[np.uint8]]

@@ -1,0 +1,1 @@
+"""The Python API: ``larder_training`` exports its public names."""

@@ -1,0 +1,124 @@
+"""Audits from Python: the same as ``larder audit``."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+from larder.errors import InvalidRequest
+from larder_training.api import keywords
+from larder_training.api.frames import Table, as_files
+from larder_training.api.images import Images, as_source
+from larder_training.api.keywords import ImageKeywords
+from larder_training.api.report import Report
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.reporting.progress import Progress
+
+if TYPE_CHECKING:
+    from larder_training.classifier.audit.audit import Audit
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFindings:
+    """What an audit found.
+
+    Attributes:
+        findings: All findings, as ``larder audit --json`` prints them.
+        summary: The findings in a few lines.
+        report: A page with plots or images.
+    """
+
+    findings: Mapping[str, Any]
+    summary: str
+    report: Report
+
+    def __repr__(self) -> str:
+        return self.summary
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()  # the method by which notebooks show an object
+
+
+@overload
+def audit(
+    images: Images, labels: Iterable[object] | None = None, *, quiet: bool = False, **options: Unpack[ImageKeywords]
+) -> AuditFindings: ...
+@overload
+def audit(
+    *, interactions: Table, items: Table | None = None, users: Table | None = None, quiet: bool = False
+) -> AuditFindings: ...
+def audit(
+    images: Images | None = None,
+    labels: Iterable[object] | None = None,
+    *,
+    interactions: Table | None = None,
+    items: Table | None = None,
+    users: Table | None = None,
+    quiet: bool = False,
+    **options: Unpack[ImageKeywords],
+) -> AuditFindings:
+    """Looks for faults of training data, as ``larder audit`` does; nothing is changed.
+
+    Of images: files that do not decode, copies, near-duplicates, small classes, and probable label errors. Of
+    interactions: bots, wrong clocks, days without events, and ids that the items or users lack.
+
+    Args:
+        images: Labelled images, in the forms that ``train_classifier`` takes.
+        labels: One label for each image of a list.
+        interactions: Interactions, in the forms that ``train_recommender`` takes. Give these or ``images``.
+        items: Items, with ``interactions``.
+        users: Users, with ``interactions``.
+        quiet: Whether to show no progress.
+        **options: With ``images``: how they become features, as in ``train_classifier`` (``backbone``, ``seed``,
+            ``cache`` and others).
+
+    Raises:
+        InvalidRequest: The data cannot be read, or both kinds are given, or none.
+        TypeError: An option is unknown; the message names the nearest.
+    """
+    progress = Progress(quiet=quiet)
+    if interactions is None:
+        if images is None:
+            raise InvalidRequest("there is nothing to audit: give images, or interactions=.")
+        if items is not None or users is not None:
+            raise InvalidRequest("items and users go with interactions=: give it, or omit them.")
+        return _images(images, labels, options, progress)
+    if images is not None or labels is not None or options:
+        raise InvalidRequest("interactions are given: omit images, labels and options of images.")
+    return _interactions(interactions, items, users, progress)
+
+
+def audit_images(options: ClassifierOptions, progress: Progress) -> "Audit":
+    """Audits the images of a training's options, with the features that the training would use."""
+    from larder_training.classifier.audit.audit import audit as audit_scan
+    from larder_training.classifier.data.manifests import read_dataset
+    from larder_training.classifier.data.scan import scan
+    from larder_training.classifier.features.cache import feature_cache
+    from larder_training.classifier.train import choose_features
+
+    scanned = scan(read_dataset(options.data, options.label_attribute), progress)
+    features = choose_features(options, progress)
+    return audit_scan(scanned, features, cache=feature_cache(options), seed=options.seed, progress=progress)
+
+
+def _images(
+    images: Images, labels: Iterable[object] | None, options: ImageKeywords, progress: Progress
+) -> AuditFindings:
+    from larder_training.classifier.reports.audit_page import page
+
+    chosen = {"model": "audit", **options}
+    arguments = keywords.arguments(ClassifierOptions, keywords.IMAGES, chosen, "audit")
+    with as_source(images, labels) as data:
+        found = audit_images(ClassifierOptions(data=data, **arguments), progress)
+        return AuditFindings(found.document(), found.describe(), Report(page(found).decode()))
+
+
+def _interactions(interactions: Table, items: Table | None, users: Table | None, progress: Progress) -> AuditFindings:
+    from larder_training.recommender.data.audit import look_through
+    from larder_training.recommender.reports.audit_page import page
+
+    with as_files(interactions=interactions, items=items, users=users) as files:
+        found = look_through(
+            files["interactions"], files["items"], files["users"], now=datetime.now(UTC), progress=progress
+        )
+    return AuditFindings(found.document(), "\n".join(found.words()), Report(page(found).decode()))

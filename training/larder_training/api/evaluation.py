@@ -1,0 +1,63 @@
+"""Evaluation from Python: the same as ``larder evaluate``."""
+
+import os
+from collections.abc import Iterable
+from typing import Any, cast
+
+from larder.errors import InvalidRequest
+from larder_training.api.frames import Table, as_files
+from larder_training.api.images import Images, as_source
+from larder_training.api.release import Release
+from larder_training.reporting.progress import Progress
+
+
+def evaluate(
+    release: Release | str | os.PathLike[str],
+    data: Images | Table,
+    labels: Iterable[object] | None = None,
+    *,
+    history: Table | None = None,
+    label_attribute: str | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Evaluates a release on held-out data, through the serving code, as ``larder evaluate`` does.
+
+    Args:
+        release: A release or its folder.
+        data: Labelled images for a classifier, interactions for a recommender, in the forms that ``train_classifier``
+            and ``train_recommender`` take.
+        labels: One label for each image of a list.
+        history: For a recommender: interactions before ``data``.
+        label_attribute: For a classifier: the label attribute of a Ground Truth manifest that has several.
+        quiet: Whether to show no progress.
+
+    Returns:
+        The metrics, as ``larder evaluate --json`` prints them.
+
+    Raises:
+        InvalidRequest: Nothing is left to evaluate, or an argument is of the other kind of model.
+    """
+    opened = release if isinstance(release, Release) else Release(release)
+    if opened.kind == "classifier":
+        if history is not None:
+            raise InvalidRequest("history is given, but the release is a classifier: omit it.")
+        return _classifier(opened, cast("Images", data), labels, label_attribute, Progress(quiet=quiet))
+    if labels is not None or label_attribute is not None:
+        raise InvalidRequest("labels or label_attribute are given, but the release is a recommender: omit them.")
+    return _recommender(opened, cast("Table", data), history)
+
+
+def _classifier(
+    release: Release, images: Images, labels: Iterable[object] | None, attribute: str | None, progress: Progress
+) -> dict[str, Any]:
+    from larder_training.classifier.evaluation.evaluate import evaluate as evaluate_classifier
+
+    with as_source(images, labels) as source:
+        return dict(evaluate_classifier(release.path, source, label_attribute=attribute, progress=progress))
+
+
+def _recommender(release: Release, interactions: Table, history: Table | None) -> dict[str, Any]:
+    from larder_training.recommender.evaluation.evaluate import evaluate as evaluate_recommender
+
+    with as_files(interactions=interactions, history=history) as files:
+        return dict(evaluate_recommender(release.path, files["interactions"], files["history"]))

@@ -1,0 +1,61 @@
+"""Data frames as inputs: each is written to a Parquet file, which the readers of files read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias, cast
+
+import narwhals as nw
+import polars as pl
+from narwhals.typing import IntoDataFrame, IntoLazyFrame
+
+from larder.errors import InvalidRequest
+from larder_training.io.inputs import Files, Given
+
+Frame: TypeAlias = IntoDataFrame | IntoLazyFrame
+Table: TypeAlias = Given | Frame  # a table of interactions, items or users
+
+
+@contextmanager
+def as_files(**tables: Table | None) -> Iterator[dict[str, Any]]:
+    """The tables with data frames replaced by paths of Parquet files, which exist until the block ends.
+
+    Raises InvalidRequest if a table is neither a location nor a data frame.
+    """
+    with TemporaryDirectory(prefix="larder-") as folder:
+        yield {name: _as_file(table, Path(folder) / f"{name}.parquet") for name, table in tables.items()}
+
+
+def is_frame(data: object) -> bool:
+    """Whether ``data`` is a data frame of a library that narwhals knows."""
+    return isinstance(nw.from_native(data, pass_through=True), nw.DataFrame | nw.LazyFrame)
+
+
+def to_polars(frame: object) -> pl.DataFrame:
+    """A data frame of any library as polars' own; a lazy one is computed."""
+    native = nw.from_native(cast("Frame", frame))
+    eager = native.collect() if isinstance(native, nw.LazyFrame) else native
+    try:
+        return eager.to_polars()
+    except ImportError:  # polars reads pandas by PyArrow, which pandas does not require
+        return _by_columns(eager)
+
+
+def _by_columns(frame: "nw.DataFrame[IntoDataFrame]") -> pl.DataFrame:
+    columns = {}
+    for column in frame.iter_columns():
+        values = zip(column.to_list(), column.is_null().to_list(), strict=True)
+        columns[column.name] = pl.Series([None if is_null else value for value, is_null in values], strict=False)
+    return pl.DataFrame(columns)
+
+
+def _as_file(table: Table | None, path: Path) -> Given | None:
+    if table is None or isinstance(table, str | Path | Files | list | tuple):
+        return table
+    if not is_frame(table):
+        raise InvalidRequest(
+            f"{path.stem} is a {type(table).__name__}: give a path, a URL, a list of these, or a data frame."
+        )
+    to_polars(table).write_parquet(path)
+    return path

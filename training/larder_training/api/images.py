@@ -1,0 +1,145 @@
+"""Images in memory as inputs: they are written to files with a manifest, which the reader of manifests reads."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, TypeAlias, cast
+from urllib.parse import urlsplit
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from larder.errors import InvalidRequest
+from larder_training.api.frames import Frame, is_frame, to_polars
+from larder_training.io import image_files, s3
+
+# One image: a path or an s3:// URL, the bytes of an encoded image, an array, or a Pillow image. An array is uint8
+# [height, width, 3] (RGB), [height, width, 4] (RGBA) or [height, width] (grey).
+ImageLike: TypeAlias = str | Path | bytes | NDArray[np.uint8] | Image.Image
+Images: TypeAlias = Path | str | Frame | Iterable[ImageLike]
+
+_PNG_MODES: Final = ("1", "L", "LA", "P", "RGB", "RGBA")
+_MANIFEST: Final = ".images.csv"
+
+
+def encoded(image: ImageLike) -> bytes:
+    """An image as the bytes of an encoded file: arrays and Pillow images as PNG, which loses nothing.
+
+    Raises:
+        InvalidRequest: an array of another type or shape, or an object that is not an image.
+        OSError: the file cannot be read.
+    """
+    match image:
+        case bytes():
+            return image
+        case str() if s3.is_remote(image):
+            return image_files.fetch(image).read_bytes()
+        case str() | Path():
+            return Path(image).read_bytes()
+        case Image.Image():
+            return _png(ImageOps.exif_transpose(image))
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in {3, 4})):
+        raise InvalidRequest(
+            f"an image is a {type(image).__name__} of {pixels.dtype} {list(pixels.shape)}: give a path, bytes, a "
+            "Pillow image, or a uint8 array [height, width, 3] with values from 0 to 255; give several as a list."
+        )
+    return _png(Image.fromarray(pixels))
+
+
+@contextmanager
+def as_source(images: Images, labels: Iterable[object] | None) -> Iterator[Path | str]:
+    """What the reader of manifests takes: ``images`` itself if it is a location, else a temporary manifest.
+
+    Args:
+        images: A folder or manifest; or a data frame with the columns of a manifest (``path``, ``label``, maybe
+            ``split``, and side columns); or images, with one of ``labels`` each.
+        labels: The labels of ``images``, for images alone.
+
+    Raises:
+        InvalidRequest: labels are missing, not needed, or not as many as the images.
+    """
+    if isinstance(images, str | os.PathLike):
+        _check_no_labels(labels, "a folder or manifest has labels of its own")
+        yield images if isinstance(images, str) and s3.is_remote(images) else Path(images)
+        return
+    with TemporaryDirectory(prefix="larder-") as folder:
+        if is_frame(images):
+            _check_no_labels(labels, "the data frame has labels in its column 'label'")
+            rows = to_polars(images).fill_nan(None).rows(named=True)
+        else:
+            rows = list(_written(cast("Iterable[ImageLike]", images), labels, Path(folder)))
+        yield _manifest(rows, Path(folder))
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image = image if image.mode in _PNG_MODES else image.convert("RGB")
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _check_no_labels(labels: Iterable[object] | None, reason: str) -> None:
+    if labels is not None:
+        raise InvalidRequest(f"labels are given, but {reason}: omit them.")
+
+
+def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folder: Path) -> Iterator[dict[str, object]]:
+    """The rows of a manifest; images in memory become files of ``folder``."""
+    if labels is None:
+        raise InvalidRequest("the images have no labels: give labels=, one for each image.")
+    images, names = list(images), _label_names(labels)
+    if len(images) != len(names):
+        raise InvalidRequest(f"there are {len(images)} images and {len(names)} labels: give one label for each image.")
+    digits = len(str(len(images)))
+    for number, (image, label) in enumerate(zip(images, names, strict=True)):
+        if isinstance(image, str | Path):
+            yield {"path": str(image), "label": label}
+            continue
+        name = f"{number:0{digits}}"  # in order of the images: the reader sorts by name
+        (folder / name).write_bytes(encoded(image))
+        yield {"path": str(folder / name), "label": label}
+
+
+def _label_names(labels: Iterable[object]) -> list[str]:
+    series = nw.from_native(labels, series_only=True, pass_through=True)
+    values: Sequence[object] = series.to_list() if isinstance(series, nw.Series) else list(labels)
+    for number, label in enumerate(values):
+        if label is None or label != label or not str(label).strip():  # noqa: PLR0124  # NaN, pandas' missing value
+            raise InvalidRequest(f"label {number} is {label!r}: give a text or a whole number.")
+    return [str(label) for label in values]
+
+
+def _manifest(rows: Sequence[Mapping[str, object]], folder: Path) -> Path:
+    """A manifest of ``rows`` in ``folder``, whose relative paths start at the working directory."""
+    path = folder / _MANIFEST
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["path", "label"])
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({**row, "path": _reachable(str(row["path"]), folder)} if row.get("path") else row)
+    return path
+
+
+def _reachable(name: str, folder: Path) -> str:
+    """The name as a manifest in ``folder`` states it.
+
+    A relative name stays, since messages and reports show it: a link leads from ``folder`` to where it starts.
+    """
+    if urlsplit(name).scheme:
+        return name
+    if Path(name).is_relative_to(folder):
+        return str(Path(name).relative_to(folder))
+    start = Path(name).parts[0]
+    if Path(name).is_absolute() or start == "..":
+        return str(Path(name).resolve())
+    link = folder / start
+    if not link.is_symlink():
+        link.symlink_to(Path(start).resolve())
+    return name

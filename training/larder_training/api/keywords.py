@@ -1,0 +1,142 @@
+"""Keyword arguments of the API: the fields of the options classes, with nested ones beside the others.
+
+``train_classifier(..., trials=10)`` sets ``ClassifierOptions.search.trials``, as does ``larder train classifier
+--trials 10``. The typed dictionaries are for editors and type checkers; a test holds them equal to the options classes,
+which document each field.
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, TypedDict, cast, get_type_hints
+
+from larder.release.serving import ColumnType, Resampling
+from larder_training.classifier.config.options import Dtype, Weightings
+from larder_training.recommender.config.options import Bots, Order, Repeats, Reranker, Scale
+
+PathLike = str | os.PathLike[str]
+
+IMAGES: Final = ("data",)  # the fields of ClassifierOptions that hold the input
+TABLES: Final = ("interactions", "items", "users")  # those of RecommenderOptions
+CLASSIFIER: Final = "classifier"  # names of the models whose caller names none
+RECOMMENDER: Final = "recommender"
+
+
+class ImageKeywords(TypedDict, total=False):
+    """Which images are read and how they become features: ``ClassifierOptions`` and ``Preprocessing``."""
+
+    label_attribute: str | None
+    backbone: PathLike | None
+    backbone_spec: PathLike | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    resize_short: int | None
+    input_size: int | None
+    output: str | None
+    resampling: Resampling | None
+    seed: int
+    cache: PathLike | None
+    cache_bytes: int
+
+
+class ClassifierKeywords(ImageKeywords, total=False):
+    """The options of a classifier's training: ``ClassifierOptions``, and the limits of its search."""
+
+    model: str
+    out: PathLike
+    dtype: Dtype
+    augment: str
+    copies: int
+    flip: str
+    validation: float
+    test: float
+    folds: int
+    parent: PathLike | None
+    trials: int
+    minutes: float | None
+    hidden: bool
+    class_weights: Weightings
+    side: Mapping[str, ColumnType | None] | None
+    colour_statistics: bool
+    keep_side: bool
+    max_loss: float
+    false_alarms: float
+    precision: float | None
+    created: datetime | None
+
+
+class RecommenderKeywords(TypedDict, total=False):
+    """The options of a recommender's training: ``RecommenderOptions``."""
+
+    model: str
+    out: PathLike
+    seed: int
+    event_weights: Mapping[str, float]
+    event_thresholds: Mapping[str, float]
+    event_values: Mapping[str, Scale]
+    returns: Sequence[str]
+    dwell: Sequence[str]
+    bots: Bots
+    order: Order
+    half_life_days: float | None
+    repeats: Repeats
+    reranker: Reranker
+    without: Sequence[str]
+    width: int
+    minutes: float | None
+    trials: int | None
+    compare_with: PathLike | None
+    created: datetime | None
+
+
+def arguments(
+    options: type[object], inputs: Collection[str], keywords: Mapping[str, object], caller: str
+) -> dict[str, Any]:
+    """Arguments of an options class from keywords by their flat names; ``inputs`` are its fields that hold the data.
+
+    Raises TypeError for an unknown keyword and names the nearest, and whatever a nested class raises for a value.
+    """
+    owners = keyword_owners(options, inputs)
+    for name in keywords:
+        if name not in owners:
+            near = get_close_matches(name, owners, n=1, cutoff=0)[0]
+            raise TypeError(f"{caller}() has no option {name!r}; the nearest is {near!r}")
+    nested: dict[str, dict[str, object]] = {}
+    values: dict[str, object] = {}
+    for name, value in keywords.items():
+        owner = owners[name]
+        if owner is None:
+            values[name] = _convert(options, name, value)
+        else:
+            nested.setdefault(owner, {})[name] = _convert(_class(options, owner), name, value)
+    return values | {owner: _class(options, owner)(**each) for owner, each in nested.items()}
+
+
+def keyword_owners(options: type[object], inputs: Collection[str]) -> dict[str, str | None]:
+    """Each keyword, and the field whose object it belongs to: None for a field of ``options`` itself."""
+    owners: dict[str, str | None] = {}
+    for field in fields(cast("Any", options)):
+        nested: object = field.default_factory
+        if is_dataclass(nested):
+            owners |= {inner.name: field.name for inner in fields(nested)}
+        elif field.name not in inputs:
+            owners[field.name] = None
+    return owners
+
+
+def _class(options: type[object], owner: str) -> type[Any]:
+    nested: type[Any] = get_type_hints(options)[owner]
+    return nested
+
+
+def _convert(options: type[object], name: str, value: object) -> object:
+    """The value as the field has it: a path of any type as the field's own, a list as a tuple."""
+    hint = get_type_hints(options)[name]
+    if isinstance(value, str | os.PathLike):
+        if hint in (Path, Path | None):
+            return Path(value)
+        return os.fspath(value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,295 @@
+"""A release folder as an object: what is in it, its answers, and its way into a store."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from larder.errors import InvalidRequest, ReleaseError
+from larder.release.keys import MANIFEST
+from larder.release.manifest import Kind, parse
+from larder.release.serving import ClassifierServing, RecommenderServing
+from larder.store import Store, open_store
+from larder_training.api.report import Report
+
+if TYPE_CHECKING:  # numpy, Pillow and onnxruntime load where images are asked about
+    from larder.classifier.graph import Classifier, Labels
+    from larder.recommender import Recommendation, Recommender
+    from larder.rollout import Outcome
+    from larder_training.api.images import ImageLike
+
+_REPORT = "report.html"
+
+
+class Release(os.PathLike[str]):
+    """A release in a folder of this machine, as a training writes it.
+
+    It answers by the serving code, so that it gives what the service gives once the release is published. Wherever a
+    path is expected, such as ``parent=`` and ``compare_with=`` of a training, a release may be given.
+
+    Attributes:
+        path: The folder.
+        manifest: Its manifest: the model's name and kind, files, evaluation, hyperparameters and versions.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Opens the release in the folder ``path``.
+
+        Raises:
+            InvalidRequest: The folder is not a release.
+            InvalidManifest: Its manifest is invalid.
+        """
+        self.path = Path(path)
+        try:
+            self.manifest = parse((self.path / MANIFEST).read_bytes())
+        except OSError as error:
+            raise InvalidRequest(
+                f"{self.path.name!r} is not a release folder, it has no {MANIFEST}: give a path that a training wrote."
+            ) from error
+
+    @property
+    def kind(self) -> Kind:
+        """``classifier`` or ``recommender``."""
+        return self.manifest.kind
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """The evaluation on held-out data, as the manifest states it, with 95 % intervals."""
+        return self.manifest.evaluation
+
+    @property
+    def report(self) -> Report:
+        """The training's report; a notebook shows it.
+
+        Raises InvalidRequest if the folder holds none.
+        """
+        try:
+            return Report((self.path / _REPORT).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InvalidRequest(f"{self.path.name!r} has no {_REPORT}: train it again.") from error
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # a text is one path, not a sequence of paths
+        self,
+        images: "ImageLike",
+        *,
+        side: Mapping[str, object] | None = None,
+        max_labels: int | None = None,
+        min_confidence: float | None = None,
+    ) -> "Labels": ...
+    @overload
+    def predict(
+        self,
+        images: "Sequence[ImageLike]",
+        *,
+        side: Sequence[Mapping[str, object]] | None = None,
+        max_labels: int | None = None,
+        min_confidence: float | None = None,
+    ) -> "list[Labels]": ...
+    def predict(
+        self,
+        images: "ImageLike | Sequence[ImageLike]",
+        *,
+        side: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
+        max_labels: int | None = None,
+        min_confidence: float | None = None,
+    ) -> "Labels | list[Labels]":
+        """Labels one image, or each image of a list.
+
+        Args:
+            images: A path, an ``s3://`` URL, the bytes of an encoded image, a Pillow image, a uint8 array
+                ``[height, width, 3]``, or a list of these.
+            side: Side information by column; for a list of images, a list with one mapping for each.
+            max_labels: At most so many labels; None for all.
+            min_confidence: Replaces the labels' own thresholds; 0 returns all labels.
+
+        Returns:
+            The labels, best first, and whether the image is out of distribution (``unknown``); for a list, a list.
+
+        Raises:
+            InvalidRequest: The release is a recommender, or an argument is invalid.
+            RequestError: An image does not decode.
+        """
+        from larder_training.api.images import encoded
+
+        classifier = self._classifier
+        if isinstance(images, list | tuple):
+            sides = cast("Sequence[Mapping[str, object]]", side or [{}] * len(images))
+            if isinstance(sides, Mapping) or len(sides) != len(images):
+                raise InvalidRequest(f"there are {len(images)} images: give side as a list of as many mappings.")
+            return [
+                classifier.classify(encoded(image), side=row, max_labels=max_labels, min_confidence=min_confidence)
+                for image, row in zip(images, sides, strict=True)
+            ]
+        one = cast("ImageLike", images)
+        row = cast("Mapping[str, object] | None", side)
+        return classifier.classify(encoded(one), side=row, max_labels=max_labels, min_confidence=min_confidence)
+
+    def recommend(  # noqa: PLR0913  # the fields of a request
+        self,
+        user: object | None = None,
+        *,
+        session: Sequence[object] | None = None,
+        item: object | None = None,
+        profile: Mapping[str, str | float] | None = None,
+        n: int | None = None,
+        exclude: Sequence[object] | None = None,
+        include_seen: bool | None = None,
+        filter: str | None = None,  # noqa: A002  # the field's name in a request
+        filter_values: Mapping[str, object] | None = None,
+        promotions: Sequence[Mapping[str, object]] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> "list[Recommendation]":
+        """The best items for a user, a session, an item in view, a profile, any of these together, or for nobody.
+
+        Ids may be texts or numbers.
+
+        Args:
+            user: A user's id. An id that the model does not know is served as a new user.
+            session: The items that the user just interacted with, the newest last.
+            item: The item in view.
+            profile: The user's columns, such as ``{"CITY": "Berlin"}``.
+            n: How many items, 1 to 500; 25 by default.
+            exclude: Items that must not be returned.
+            include_seen: Whether items of the session may be returned; None lets the release decide.
+            filter: A filter expression in Amazon Personalize's language.
+            filter_values: The values of the filter's parameters, by name without the ``$``.
+            promotions: Items that get a share of the places, each as ``{"name", "percent", "items" or "filter"}``.
+            columns: The item columns to return.
+
+        Raises InvalidRequest if the release is a classifier, or for an invalid argument.
+        """
+        from larder.recommender import RECOMMEND, read_query
+
+        recommender = self._recommender
+        document = _document(
+            user=_id(user),
+            session=_ids(session),
+            item=_id(item),
+            profile=profile,
+            n=n,
+            exclude=_ids(exclude),
+            include_seen=include_seen,
+            filter=filter,
+            filter_values=filter_values,
+            promotions=promotions,
+            columns=columns,
+        )
+        return list(recommender.recommend(read_query(document, RECOMMEND)).items)
+
+    def similar(
+        self,
+        item: object,
+        *,
+        n: int | None = None,
+        exclude: Sequence[object] | None = None,
+        filter: str | None = None,  # noqa: A002  # the field's name in a request
+        filter_values: Mapping[str, object] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> "list[Recommendation]":
+        """The items most similar to one; see ``recommend`` for the arguments.
+
+        Raises NotFound if the model does not know the item, and InvalidRequest as ``recommend``.
+        """
+        from larder.recommender import SIMILAR, read_query
+
+        recommender = self._recommender
+        document = _document(n=n, exclude=_ids(exclude), filter=filter, filter_values=filter_values, columns=columns)
+        return list(recommender.similar(read_query(document, SIMILAR, item=str(item))).items)
+
+    def rank(
+        self,
+        items: Sequence[object],
+        user: object | None = None,
+        *,
+        session: Sequence[object] | None = None,
+        item: object | None = None,
+        profile: Mapping[str, str | float] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> "list[Recommendation]":
+        """Orders ``items`` (1 to 500 ids) for a user, best first; see ``recommend`` for the other arguments.
+
+        Items that the model does not know come last, with score None. Raises InvalidRequest as ``recommend``.
+        """
+        from larder.recommender import RANK, read_items, read_query
+
+        recommender = self._recommender
+        document = _document(
+            items=_ids(items),
+            user=_id(user),
+            session=_ids(session),
+            item=_id(item),
+            profile=profile,
+            columns=columns,
+        )
+        return list(recommender.rank(read_query(document, RANK), read_items(document)).items)
+
+    def publish(self, store: Store | str | os.PathLike[str]) -> "Outcome":
+        """Uploads the release to a store, verifies it with its golden requests, and makes it answer.
+
+        A running service answers with it within LARDER_REFRESH_SECONDS (30 by default).
+
+        Args:
+            store: ``s3://bucket[/prefix]``, ``file:///folder``, or the path of a folder.
+
+        Returns:
+            What became of it: ``promoted``, or ``kept`` if it answered already.
+
+        Raises:
+            ReleaseError: The release was rejected, and the model answers as before; the message is the reason.
+            StoreError: The store failed; try again.
+        """
+        from larder.rollout import prober, roll_out, upload
+        from larder_training.release.local_prober import request_sender
+
+        target = store if isinstance(store, Store) else open_store(_url(store))
+        manifest = upload(self.path, target)
+        with request_sender(target) as send_request:
+            outcome = roll_out(target, manifest.model, manifest.release, prober(target, send_request))
+        if outcome.state == "rejected":
+            raise ReleaseError(f"{manifest.model}/{manifest.release} was rejected: {outcome.reason}")
+        return outcome
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"Release({str(self.path)!r})  # {self.kind} {self.manifest.model}"
+
+    @cached_property
+    def _classifier(self) -> "Classifier":
+        from larder.classifier.graph import Classifier
+
+        serving = self.manifest.serving
+        if not isinstance(serving, ClassifierServing):
+            raise InvalidRequest(f"{self.manifest.model} is a recommender: use recommend(), similar() or rank().")
+        return Classifier(self.path / serving.file, serving, threads=os.cpu_count() or 1)
+
+    @cached_property
+    def _recommender(self) -> "Recommender":
+        from larder.recommender import Recommender
+        from larder.tables import MappedFile
+
+        serving = self.manifest.serving
+        if not isinstance(serving, RecommenderServing):
+            raise InvalidRequest(f"{self.manifest.model} is a classifier: use predict().")
+        return Recommender.of(serving, lambda file: MappedFile(self.path / file))
+
+
+def _document(**fields: object) -> dict[str, object]:
+    """A request's JSON document; what is None is left out."""
+    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    return {name: value for name, value in lists.items() if value is not None}
+
+
+def _id(value: object | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _ids(values: Sequence[object] | None) -> list[str] | None:
+    return None if values is None else [str(value) for value in values]
+
+
+def _url(store: str | os.PathLike[str]) -> str:
+    return store if isinstance(store, str) and "://" in store else Path(store).resolve().as_uri()

@@ -1,0 +1,84 @@
+"""Training from Python: the same trainings as ``larder train``."""
+
+from collections.abc import Iterable
+from typing import Unpack
+
+from larder_training.api import keywords
+from larder_training.api.frames import Table, as_files
+from larder_training.api.images import Images, as_source
+from larder_training.api.keywords import ClassifierKeywords, RecommenderKeywords
+from larder_training.api.release import Release
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.reporting.progress import Progress
+
+
+def train_classifier(
+    images: Images,
+    labels: Iterable[object] | None = None,
+    *,
+    quiet: bool = False,
+    **options: Unpack[ClassifierKeywords],
+) -> Release:
+    """Trains an image classifier and writes a release, as ``larder train classifier`` does.
+
+    A terminal or a notebook shows the progress; elsewhere the logger ``larder`` gets it.
+
+    Args:
+        images: A folder with one sub-folder per class, a CSV manifest (``path,label[,split][,more]``) or a Ground Truth
+            manifest, each maybe at ``s3://``; or a data frame with these columns; or a list of images: paths, bytes,
+            Pillow images, or uint8 arrays ``[height, width, 3]`` (RGB, 0 to 255).
+        labels: One label for each image of a list; None for anything else.
+        quiet: Whether to show no progress.
+        **options: Fields of ``ClassifierOptions``, and those of its search and preprocessing: ``backbone``,
+            ``trials``, ``minutes``, ``seed``, ``out`` and others. ``model`` is "classifier" by default.
+
+    Returns:
+        The release, in a new folder below ``out`` (``.larder/releases``).
+
+    Raises:
+        InvalidRequest: The data, the backbone or an option cannot be used; the message says what to do.
+        TypeError: An option is unknown; the message names the nearest.
+    """
+    from larder_training.classifier.train import train
+
+    chosen = {"model": keywords.CLASSIFIER, **options}
+    arguments = keywords.arguments(ClassifierOptions, keywords.IMAGES, chosen, "train_classifier")
+    with as_source(images, labels) as data:
+        return Release(train(ClassifierOptions(data=data, **arguments), Progress(quiet=quiet)))
+
+
+def train_recommender(
+    interactions: Table,
+    *,
+    items: Table | None = None,
+    users: Table | None = None,
+    quiet: bool = False,
+    **options: Unpack[RecommenderKeywords],
+) -> Release:
+    """Trains a recommender and writes a release, as ``larder train recommender`` does.
+
+    A terminal or a notebook shows the progress; elsewhere the logger ``larder`` gets it.
+
+    Args:
+        interactions: USER_ID, ITEM_ID, TIMESTAMP, and maybe EVENT_TYPE and EVENT_VALUE: a file (CSV, Parquet, JSON
+            lines), a folder or a pattern, maybe at ``s3://``, a list of these, or a data frame.
+        items: ITEM_ID and metadata columns, in the same forms.
+        users: USER_ID and profile columns, in the same forms.
+        quiet: Whether to show no progress.
+        **options: Fields of ``RecommenderOptions``: ``minutes``, ``trials``, ``event_weights``, ``order``, ``seed``,
+            ``out`` and others. ``model`` is "recommender" by default.
+
+    Returns:
+        The release, in a new folder below ``out`` (``.larder/releases``).
+
+    Raises:
+        InvalidRequest: The data or an option cannot be used; the message says what to do.
+        TypeError: An option is unknown; the message names the nearest.
+    """
+    from larder_training.recommender.train import train
+
+    chosen = {"model": keywords.RECOMMENDER, **options}
+    arguments = keywords.arguments(RecommenderOptions, keywords.TABLES, chosen, "train_recommender")
+    with as_files(interactions=interactions, items=items, users=users) as files:
+        return Release(train(RecommenderOptions(**files, **arguments), Progress(quiet=quiet)))
