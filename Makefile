@@ -12,7 +12,7 @@ FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11
   test -n "$$python" || { echo "Larder needs Python 3.11, 3.12 or 3.13. Give its path, as in: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test quick check fmt lint types architecture template layers build deploy e2e reference docs clean
+.PHONY: help setup up test quick check fmt lint types architecture template layers build deploy e2e reference survey docs clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -71,10 +71,12 @@ deploy: build ## Build and deploy to AWS; asks for the stack name, the region an
 reference: $(SYNCED) ## Write the generated pages of docs/reference from the code
 	@$(BIN)/python docs/tools/reference.py
 
+survey: $(SYNCED) ## Count modules per folder, old names and words that must not come back
+	@$(BIN)/python docs/tools/survey.py
+
 docs: $(SYNCED) ## Build the documentation site into build/site, strictly; check links, commands and generated pages
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@$(BIN)/pytest tests/docs
-
 
 clean: ## Remove all build output; models in .larder stay
 	rm -rf $(VENV) build .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
