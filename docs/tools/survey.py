@@ -107,6 +107,7 @@ EXEMPTIONS: Final = (
     Exemption(r"docs/tools/survey\.py|tests/docs/test_survey\.py", r"", "the list itself"),
     Exemption(r"LICENSE|uv\.lock|.*\.(?:svg|png|ico)", r"", "text of others, and coordinates"),
     Exemption(r"docs/glossary\.md", r"", "names the words that it replaces"),
+    Exemption(r".*recommend.*", r"novelty", "a metric of recommendations: mean self-information"),
     Exemption(r"CHANGELOG\.md", r"renam|instead of|->|→", "says which names a release replaced"),
 )
 
