@@ -11,13 +11,12 @@ from cold_start_tables import KNOWN, REPEAT, Period, Results, Scores, measured, 
 from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import place_within, with_diagonal
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import Log, known_users
+from larder_training.recommender.data.interaction_matrix import seen_pairs
 from larder_training.recommender.evaluation.baselines import popularity
 from larder_training.recommender.models.base import ItemToItem
 from larder_training.recommender.models.cold_start import fill_cold
 from larder_training.recommender.models.content_knn import ContentNeighbours
-from larder_training.recommender.models.interaction_matrix import seen_pairs
-from larder_training.recommender.splits.time_split import known_users
 
 GAMMAS: Final = (0.5, 1.0, 2.0)
 MAX_USERS: Final = 2000

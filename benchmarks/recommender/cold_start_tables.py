@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.topk import rank
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.interaction_matrix import affinities, event_strengths
 from larder_training.recommender.data.metadata import align
 from larder_training.recommender.inputs import Data
 from larder_training.recommender.metrics.ranking import Values, bootstrap, by_user, hits
 from larder_training.recommender.models.base import ItemToItem, Material
 from larder_training.recommender.models.ease import LinearModel, Regression
-from larder_training.recommender.models.interaction_matrix import affinities, event_strengths
 
 KNOWN: Final = (0, 1, 2, 5, 10)
 METRICS: Final = ("recall@20", "ndcg@20", "mrr@20")

@@ -9,18 +9,18 @@ import numpy as np
 import scipy.sparse as sp
 from cold_start_tables import HALF_LIFE, KNOWN, METRICS, REPEAT, Period, Scores, measured, report
 from numpy.typing import NDArray
+from profile_ridge import ProfileModel
 
 from larder_training.numerics.sparse import with_diagonal
 from larder_training.numerics.topk import without
 from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.ensemble.fitted import unit
 from larder_training.recommender.evaluation.baselines import popularity
 from larder_training.recommender.metrics.ranking import Values
 from larder_training.recommender.models.base import ItemToItem
-from larder_training.recommender.models.interaction_matrix import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.models.segment_popularity import segment_rows
-from larder_training.recommender.models.user_sequences import recent_items
-from larder_training.recommender.research.profile_ridge import ProfileModel
 
 FOLDS: Final = 5
 DECAY: Final = 0.9  # a session's, as in Hyperparameters

@@ -16,10 +16,10 @@ from implicit.utils import ParameterWarning  # type: ignore[import-untyped]  # n
 from numpy.typing import NDArray
 
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.interaction_matrix import event_strengths
 from larder_training.recommender.ensemble.hyperparameters import rarity
 from larder_training.recommender.metrics.ranking import DEPTH, by_user, hits
 from larder_training.recommender.models.ease import single_threaded_blas
-from larder_training.recommender.models.interaction_matrix import event_strengths
 from larder_training.recommender.splits.tasks import Task
 from larder_training.recommender.tuning.trials import METRIC
 

@@ -27,21 +27,21 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
+from next_item_models.cases import Cases, Scores, next_item_values, ranks
+from next_item_models.hidden_markov import HiddenMarkov
+from next_item_models.markov import Markov, SecondOrderMarkov
+from next_item_models.session_ensemble import SessionFormula, blend_tables, typical_best
+from next_item_models.session_knn import SessionNeighbours
 from numpy.typing import NDArray
 from sequence_files import Split, read, split_days, split_leave_one_out, split_sessions, to_log
 
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.interaction_matrix import affinities
 from larder_training.recommender.metrics.ranking import bootstrap
 from larder_training.recommender.models.base import ItemToItem, Material
 from larder_training.recommender.models.co_visitation import CoVisitation
 from larder_training.recommender.models.ease import LinearModel
-from larder_training.recommender.models.interaction_matrix import affinities
 from larder_training.recommender.models.popularity import Popularity
-from larder_training.recommender.research.hidden_markov import HiddenMarkov
-from larder_training.recommender.research.markov import Markov, SecondOrderMarkov
-from larder_training.recommender.research.next_item_cases import Cases, Scores, next_item_values, ranks
-from larder_training.recommender.research.session_ensemble import SessionFormula, blend_tables, typical_best
-from larder_training.recommender.research.session_knn import SessionNeighbours
 
 DECAYS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from next_item_models.cases import Cases, every_next, leave_one_out
 
 from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.research.next_item_cases import Cases, every_next, leave_one_out
 
 
 @dataclass(frozen=True)

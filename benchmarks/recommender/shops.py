@@ -25,11 +25,11 @@ from shop_files import SHOPS, folder
 
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY
+from larder_training.recommender.data.interaction_matrix import affinities, event_strengths
 from larder_training.recommender.evaluation.baselines import choose_window, own_again, popularity
 from larder_training.recommender.evaluation.serving_formula import fixed
 from larder_training.recommender.inputs import Data, read
 from larder_training.recommender.metrics.ranking import DEPTH, bootstrap, by_user, coverage, hits
-from larder_training.recommender.models.interaction_matrix import affinities, event_strengths
 from larder_training.recommender.splits.tasks import MAX_TEST_USERS, Task, next_items
 from larder_training.recommender.splits.time_split import Split, temporal_split
 from larder_training.recommender.tuning.trials import METRIC

@@ -24,14 +24,13 @@ from larder_training.datasets.synthetic_shop import ShopFiles
 from larder_training.numerics.topk import Rows
 from larder_training.recommender.artifacts.tables import with_history, write_tables
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import Log, known_users
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.tasks import next_items, rest_of_session
-from larder_training.recommender.splits.time_split import known_users
 from larder_training.recommender.train import train
 from larder_training.release.loader import open_tables
 from larder_training.reporting.progress import Progress

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.models.interaction_matrix import cut_histories
+from larder_training.numerics.sparse import cut_histories
 
 DENSE_BYTES: Final = 2**29
 _PARTNERS: Final = 64  # an item that co-occurs with less than this part of all others would fill the corner with zeros

@@ -1,8 +1,12 @@
 """Sparse matrices: rows cut to their largest entries, places within rows, sums within a bound of memory, diagonals."""
 
+from typing import Final
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+MAX_HISTORY: Final = 1000  # items a user: what a robot clicked beyond would cost the square of it, and say nothing
 
 
 def with_diagonal(matrix: sp.csr_array, diagonal: NDArray[np.float64]) -> sp.csr_array:
@@ -31,6 +35,20 @@ def _largest(values: NDArray[np.floating], width: int) -> NDArray[np.bool_]:
     ties = np.flatnonzero(values == bound)
     chosen[ties[: width - int(chosen.sum())]] = True
     return chosen
+
+
+def cut_histories(matrix: sp.csr_array, longest: int = MAX_HISTORY) -> sp.csr_array:
+    """Keeps each row's ``longest`` strongest entries."""
+    long = np.flatnonzero(np.diff(matrix.indptr) > longest)
+    if not long.size:
+        return matrix
+    keep = np.ones(matrix.nnz, bool)
+    for row in long:
+        start, end = matrix.indptr[row], matrix.indptr[row + 1]
+        keep[start + np.argsort(-matrix.data[start:end], kind="stable")[longest:]] = False
+    coo = matrix.tocoo()
+    rows, columns = coo.coords
+    return sp.csr_array((coo.data[keep], (rows[keep], columns[keep])), shape=matrix.shape)
 
 
 def place_within(rows: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -11,13 +11,12 @@ from larder.errors import InvalidRequest
 from larder_training.io.inputs import Given, opened
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.audit import Findings, clean, look
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import Log, known_users
 from larder_training.recommender.data.feedback import check_types, counted, with_signals
 from larder_training.recommender.data.interactions import Audit, read_interactions
 from larder_training.recommender.data.metadata import Column, Profiles, Table, align, profiles, read_table
 from larder_training.recommender.data.reviews import review_texts
 from larder_training.recommender.models.segment_popularity import Segments, segment_users
-from larder_training.recommender.splits.time_split import known_users
 from larder_training.reporting.progress import Progress
 
 REVIEWS: Final = "REVIEWS"  # the column of what was written of an item, for learning alone

@@ -5,7 +5,7 @@ from tests.larder_training.recommender.models.test_models import toy
 from larder_training.recommender.data import event_log as module
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.feedback import dwell_seconds
-from larder_training.recommender.models.interaction_matrix import presences
+from larder_training.recommender.data.interaction_matrix import presences
 
 
 @pytest.mark.parametrize("events", [1, 7, 50, 10_000])

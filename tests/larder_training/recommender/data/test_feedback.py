@@ -12,7 +12,7 @@ from larder.errors import InvalidRequest
 from larder_training.recommender.config.options import RecommenderOptions, Signals
 from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.data.feedback import dwell_factors, dwell_seconds, event_factors, with_signals
-from larder_training.recommender.models.interaction_matrix import affinities, event_strengths, presences
+from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences
 from larder_training.recommender.splits.tasks import next_items
 
 MakeLog = Callable[..., Log]

@@ -19,14 +19,13 @@ from larder.release.serving import RecommenderServing
 from larder_training.datasets.synthetic_shop import generate
 from larder_training.recommender.artifacts.golden_requests import questions, write_answers
 from larder_training.recommender.artifacts.tables import write_tables
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import Log, known_users
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import Fitted, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists, segment_row, session_matrix
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.tasks import Task
-from larder_training.recommender.splits.time_split import known_users
 from larder_training.release.loader import open_tables
 from larder_training.release.writer import write_release
 from recommend import app

@@ -1,4 +1,4 @@
-"""Co-visitation against a slow loop, revisit against sums by hand, and the order that all sequence models read."""
+"""Co-visitation against a slow loop, and the order of events that all sequence models read."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -11,10 +11,9 @@ from tests.larder_training.recommender.models.test_models import material, toy
 
 from larder_training.numerics.sparse import Accumulator, place_within, strongest
 from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.user_sequences import Histories, weigh_histories
 from larder_training.recommender.models import co_visitation
 from larder_training.recommender.models.co_visitation import CoVisitation, count_pairs
-from larder_training.recommender.models.user_sequences import Histories, weigh_histories
-from larder_training.recommender.research.repeat import Revisit
 
 SETTINGS = CoVisitation(gaps=3, decay=0.7, backward=0.4, row_exponent=0.0)
 
@@ -115,13 +114,3 @@ def test_chunks_hold_whole_users_and_every_event_once() -> None:
     assert [place for chunk in chunks for place in histories.order[chunk]] == histories.order.tolist()
     users = [set(log.user[histories.order[chunk]]) for chunk in chunks]
     assert sum(map(len, users)) == len(set().union(*users))
-
-
-def test_revisit_adds_up_decayed_weighted_events() -> None:
-    log = _log(
-        [("ann", "a", 0, "pay"), ("ann", "b", DAY, "view"), ("ann", "a", DAY + 1, "view"), ("bob", "b", 5, "pay")]
-    )
-    scorer = Revisit(decay=0.5, event_weights={"pay": 3.0}).fit(material(log))
-    assert np.allclose(scorer.scores(np.array([0, 1])), np.array([[1.75, 0.5], [0, 3]]))
-    old = Revisit(decay=1.0, half_life_days=1.0).fit(material(log)).scores(np.array([1]))[0, 1]
-    assert old == pytest.approx(0.5 ** ((log.end - 5) / DAY))

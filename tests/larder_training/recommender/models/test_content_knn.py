@@ -3,6 +3,7 @@ import pytest
 import scipy.sparse as sp
 from tests.larder_training.recommender.models.test_models import NEVER_SEEN, material, toy
 
+from larder_training.recommender.data.interaction_matrix import affinities
 from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.models.base import Material
 from larder_training.recommender.models.content_knn import (
@@ -12,7 +13,6 @@ from larder_training.recommender.models.content_knn import (
     learn_weights,
     nearest_known,
 )
-from larder_training.recommender.models.interaction_matrix import affinities
 
 TITLES: Column = ("text", ["red mug", "red mugs", "blue cup", "blue cup", None, "tea"])
 

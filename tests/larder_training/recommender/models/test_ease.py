@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from larder_training.numerics import gram
 from larder_training.numerics.cholesky import solve
+from larder_training.numerics.sparse import cut_histories
 from larder_training.recommender.models import ease
 from larder_training.recommender.models.ease import Regression, fit_linear
-from larder_training.recommender.models.interaction_matrix import cut_histories
 
 
 @pytest.fixture

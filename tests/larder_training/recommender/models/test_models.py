@@ -6,22 +6,17 @@ import scipy.sparse as sp
 from tests.larder_training.recommender.conftest import _log
 
 from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.interaction_matrix import affinities
 from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.models.base import Learner, Material, Scorer
 from larder_training.recommender.models.co_visitation import CoVisitation
 from larder_training.recommender.models.content_knn import ContentNeighbours
 from larder_training.recommender.models.ease import LinearModel
-from larder_training.recommender.models.interaction_matrix import affinities
 from larder_training.recommender.models.item_knn import CoOccurrence
 from larder_training.recommender.models.matrix_factorization import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.models.popularity import Popularity
 from larder_training.recommender.models.pure_svd import LowRank
 from larder_training.recommender.models.user_ease import UserNeighbours
-from larder_training.recommender.research.hidden_markov import HiddenMarkov
-from larder_training.recommender.research.markov import Markov, SecondOrderMarkov
-from larder_training.recommender.research.repeat import Revisit
-from larder_training.recommender.research.session_ensemble import Transitions
-from larder_training.recommender.research.session_knn import SessionNeighbours
 
 LEARNERS: dict[str, Learner] = {
     "popularity": Popularity(),
@@ -33,12 +28,6 @@ LEARNERS: dict[str, Learner] = {
     "low rank": LowRank(rank=6),
     "user neighbours": UserNeighbours(),
     "co-visitation": CoVisitation(),
-    "Markov": Markov(),
-    "Markov, second order": SecondOrderMarkov(),
-    "hidden Markov": HiddenMarkov(states=4),
-    "revisit": Revisit(),
-    "session neighbours": SessionNeighbours(),
-    "transitions": Transitions(((1.0, CoVisitation()), (0.3, Markov()))),
     "content": ContentNeighbours(),
 }
 

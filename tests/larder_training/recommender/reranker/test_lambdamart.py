@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from larder.tables import EMPTY
 from larder_training.numerics.topk import Rows, top_rows
 from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.interaction_matrix import affinities, seen_pairs
 from larder_training.recommender.metrics.ranking import by_user, hits
 from larder_training.recommender.models.base import ItemToItem
-from larder_training.recommender.models.interaction_matrix import affinities, seen_pairs
 from larder_training.recommender.models.popularity import Popular
 from larder_training.recommender.reranker.candidates import Scorers, candidates
 from larder_training.recommender.reranker.features import Context, features

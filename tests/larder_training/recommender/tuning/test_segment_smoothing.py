@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.release.serving import ProfileColumn
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, Log, known_users
 from larder_training.recommender.data.metadata import Profiles
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.rolling_origin import make_folds
-from larder_training.recommender.splits.time_split import known_users, temporal_split
+from larder_training.recommender.splits.time_split import temporal_split
 from larder_training.recommender.tuning.segment_smoothing import Case, choose_prior
 from larder_training.recommender.tuning.trials import Budget, Trials
 

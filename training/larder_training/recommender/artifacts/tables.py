@@ -12,9 +12,9 @@ from larder.tables import EMPTY
 from larder_training.numerics.topk import Rows
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.metadata import Column
+from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.ensemble.fitted import HISTORY_SLOTS, USER_SLOTS, Fitted
 from larder_training.recommender.models.segment_popularity import Segments, segment_rows
-from larder_training.recommender.models.user_sequences import recent_items
 from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
 
 ITEMS: Final = "items.safetensors"

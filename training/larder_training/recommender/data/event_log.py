@@ -84,3 +84,10 @@ class Log:
             factor=None if self.factor is None else self.factor[rows],
             dwell=None if self.dwell is None else self.dwell[rows],
         )
+
+
+def known_users(log: Log) -> NDArray[np.bool_]:
+    """Bool ``[users]``: whether a user has an event in this log."""
+    known = np.zeros(len(log.users), bool)
+    known[log.user] = True
+    return known

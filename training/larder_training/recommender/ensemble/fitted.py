@@ -15,6 +15,7 @@ from larder_training.numerics.sparse import with_diagonal
 from larder_training.numerics.sparse_products import dense_product, row_maxima
 from larder_training.numerics.topk import Rows, blocks, dense_rows, hide, in_blocks, multiply_top, top_rows
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.ensemble.blend import Blend
 from larder_training.recommender.ensemble.components import (
@@ -30,7 +31,6 @@ from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.base import ItemToItem, Material
 from larder_training.recommender.models.cold_start import fill_cold
 from larder_training.recommender.models.content_knn import ContentNeighbours
-from larder_training.recommender.models.interaction_matrix import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.models.item_item import diagonal_of, fit_matrix
 from larder_training.recommender.models.popularity import Popular
 from larder_training.recommender.reranker.candidates import Scorers

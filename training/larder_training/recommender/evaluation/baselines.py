@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.topk import rank
 from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.interaction_matrix import seen_pairs
 from larder_training.recommender.evaluation.serving_formula import fixed
 from larder_training.recommender.metrics.ranking import by_user, hits
-from larder_training.recommender.models.interaction_matrix import seen_pairs
 from larder_training.recommender.splits.tasks import Task
 
 WINDOWS: Final = (1, 3, 7, 14, 30, 90)  # days

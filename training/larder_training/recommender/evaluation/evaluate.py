@@ -20,13 +20,12 @@ from larder.tables.vocabulary import Vocabulary
 from larder_training.io.inputs import Given, opened
 from larder_training.numerics.topk import NOTHING
 from larder_training.recommender.config.options import Signals
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import Log, known_users
 from larder_training.recommender.data.feedback import counted, with_signals
 from larder_training.recommender.data.interactions import read_interactions
+from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.metrics.ranking import DEPTH, bootstrap, by_user, coverage, headline, hits
-from larder_training.recommender.models.user_sequences import recent_items
 from larder_training.recommender.splits.tasks import MAX_TEST_USERS, rest_of_session
-from larder_training.recommender.splits.time_split import known_users
 from larder_training.release.loader import open_tables, open_vocabulary
 
 SEED: Final = 0

@@ -27,7 +27,7 @@ class Material:
     """All that a learner may look at; every event of ``log`` lies before ``now`` (epoch seconds).
 
     ``affinity`` float64 ``[users, items]``, none below 0, is how much each user has to do with each item by events,
-    their types and their age (``models.interaction_matrix``); a user or an item without events has an empty
+    their types and their age (``data.interaction_matrix``); a user or an item without events has an empty
     row or column. ``columns`` are the catalogue's, aligned with ``log.items``; empty where there is no catalogue.
     """
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import Accumulator, strongest
 from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.user_sequences import Histories, weigh_histories
 from larder_training.recommender.models.base import ItemToItem, Material
-from larder_training.recommender.models.user_sequences import Histories, weigh_histories
 
 PAIRS: Final = 2**26  # pairs of items held while counting: 8 bytes each
 CHUNK: Final = 2**19  # events a piece, of which each gives ``gaps`` pairs

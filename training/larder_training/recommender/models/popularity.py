@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from larder_training.recommender.data.interaction_matrix import event_strengths, presences
 from larder_training.recommender.models.base import Material
-from larder_training.recommender.models.interaction_matrix import event_strengths, presences
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from larder.release.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.tables.vocabulary import Vocabulary
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.models.segment_popularity import Segments
-from larder_training.recommender.models.user_sequences import recent_items
 from larder_training.release.loader import open_tables, open_vocabulary
 
 _USERS: Final = 8

@@ -7,9 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.event_log import PAUSE, Log
-from larder_training.recommender.models.interaction_matrix import seen_pairs
-from larder_training.recommender.splits.time_split import known_users
+from larder_training.recommender.data.event_log import PAUSE, Log, known_users
+from larder_training.recommender.data.interaction_matrix import seen_pairs
 
 MAX_TUNING_USERS: Final = 2000
 MAX_TEST_USERS: Final = 10_000  # intervals are narrow enough with these

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import numpy as np
-
 from larder_training.recommender.data.event_log import DAY, Log
 
 VALIDATION: Final = 0.1  # share of the events
@@ -47,10 +45,3 @@ def temporal_split(log: Log) -> Split:
 
 def _iso(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def known_users(log: Log) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Bool ``[users]``: who has an event in this log."""
-    known = np.zeros(len(log.users), bool)
-    known[log.user] = True
-    return known

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import strongest
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.user_sequences import Histories, weigh_histories
 from larder_training.recommender.models.base import ItemToItem, Material
-from larder_training.recommender.models.user_sequences import Histories, weigh_histories
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+from next_item_models.hidden_markov import HiddenMarkov, Model, Pieces, begin, cluster, improve
+from next_item_models.markov import Markov, SecondOrderMarkov
 from tests.larder_training.recommender.conftest import _log
 from tests.larder_training.recommender.models.test_models import material, toy
 
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.user_sequences import Histories
 from larder_training.recommender.models.co_visitation import CoVisitation, count_pairs
-from larder_training.recommender.models.user_sequences import Histories
-from larder_training.recommender.research.hidden_markov import HiddenMarkov, Model, Pieces, begin, cluster, improve
-from larder_training.recommender.research.markov import Markov, SecondOrderMarkov
 
 
 def walks(*texts: str) -> Log:

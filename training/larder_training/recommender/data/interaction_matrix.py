@@ -1,7 +1,6 @@
 """How much each user has to do with each item: a sparse matrix out of events, their types and their age."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -9,8 +8,6 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.data.feedback import dwell_factors
-
-MAX_HISTORY: Final = 1000  # items a user: what a robot clicked beyond would cost the square of it, and say nothing
 
 
 def event_strengths(
@@ -72,20 +69,6 @@ def seen_pairs(log: Log) -> sp.csr_array:
     """Bool ``[users, items]``: the pairs that have an event."""
     matrix = _sum(log, np.ones(len(log)))
     return sp.csr_array((matrix.data > 0, matrix.indices, matrix.indptr), shape=matrix.shape)
-
-
-def cut_histories(matrix: sp.csr_array, longest: int = MAX_HISTORY) -> sp.csr_array:
-    """Keeps each row's ``longest`` strongest entries."""
-    long = np.flatnonzero(np.diff(matrix.indptr) > longest)
-    if not long.size:
-        return matrix
-    keep = np.ones(matrix.nnz, bool)
-    for row in long:
-        start, end = matrix.indptr[row], matrix.indptr[row + 1]
-        keep[start + np.argsort(-matrix.data[start:end], kind="stable")[longest:]] = False
-    coo = matrix.tocoo()
-    rows, columns = coo.coords
-    return sp.csr_array((coo.data[keep], (rows[keep], columns[keep])), shape=matrix.shape)
 
 
 def _sum(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:

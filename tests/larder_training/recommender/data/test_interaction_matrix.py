@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.models.interaction_matrix import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences, seen_pairs
 
 
 def test_strengths_halve_with_each_half_life(small_log: Log) -> None:

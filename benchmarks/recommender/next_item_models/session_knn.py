@@ -13,9 +13,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import strongest
+from larder_training.recommender.data.interaction_matrix import seen_pairs
+from larder_training.recommender.data.user_sequences import weigh_histories
 from larder_training.recommender.models.base import Material
-from larder_training.recommender.models.interaction_matrix import seen_pairs
-from larder_training.recommender.models.user_sequences import weigh_histories
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from profile_ridge import ProfileModel, ProfileScorer
 from tests.larder_training.recommender.models.test_models import material, toy
 
 from larder.release.serving import ProfileColumn
 from larder_training.recommender.data.metadata import Profiles
 from larder_training.recommender.models.base import ItemToItem, Material
-from larder_training.recommender.research.profile_ridge import ProfileModel, ProfileScorer
 
 USERS = 40
 COLUMNS = ("CITY", "GENDER")

@@ -3,22 +3,20 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.larder_training.recommender.conftest import _log
-from tests.larder_training.recommender.models.test_models import material, toy
-
-from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.models.base import ItemToItem
-from larder_training.recommender.models.co_visitation import CoVisitation
-from larder_training.recommender.models.popularity import Popularity
-from larder_training.recommender.research.markov import Markov
-from larder_training.recommender.research.next_item_cases import (
+from next_item_models.cases import (
     Cases,
     every_next,
     leave_one_out,
     next_item_values,
     ranks,
 )
-from larder_training.recommender.research.session_ensemble import SessionFormula, Transitions, blend_tables
+from next_item_models.markov import Markov
+from next_item_models.session_ensemble import SessionFormula, blend_tables
+from tests.larder_training.recommender.conftest import _log
+from tests.larder_training.recommender.models.test_models import material, toy
+
+from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.models.co_visitation import CoVisitation
 
 
 def two_users() -> Log:
@@ -105,14 +103,3 @@ def test_blended_tables_are_of_one_scale_and_hold_nothing_below_0() -> None:
     expected = np.array([[0, 4 / 3, 0], [2 / 3, 0, 0.25], [0.5, 0, 0]])  # bests: (4 + 2) / 2 and (30 + 10 + 20) / 3
     assert np.allclose(blend_tables([(1.0, left), (0.5, right)], 3).toarray(), expected)
     assert (np.diff(blend_tables([(1.0, left), (0.5, right)], 1).indptr) == 1).all()
-
-
-def test_transitions_blend_what_their_parts_find() -> None:
-    log = toy()
-    parts = ((1.0, CoVisitation()), (0.5, Markov()))
-    found = Transitions(parts).fit(material(log))
-    alone = [(weight, learner.fit(material(log)).matrix) for weight, learner in parts]
-    assert isinstance(found, ItemToItem)
-    assert np.array_equal(found.matrix.toarray(), blend_tables(alone, 100).toarray())
-    with pytest.raises(TypeError, match="no item-to-item table"):
-        Transitions(((1.0, Popularity()),)).fit(material(log))

@@ -8,27 +8,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import strongest
-from larder_training.recommender.models.base import ItemToItem, Learner, Material
-from larder_training.recommender.models.user_sequences import weigh_histories
-
-
-@dataclass(frozen=True, slots=True)
-class Transitions:
-    """A learner that blends others', each of whose scorers is an ItemToItem, into one table ``transitions``."""
-
-    parts: Sequence[tuple[float, Learner]]
-    width: int = 100
-    history_decay: float = 0.5
-
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
-        """Fits each part, and blends by ``blend_tables``. Raises TypeError where a part is no item-to-item method."""
-        tables = []
-        for weight, learner in self.parts:
-            scorer = learner.fit(material, advance)
-            if not isinstance(scorer, ItemToItem):
-                raise TypeError(f"{learner} gives no item-to-item table: blend its scores by user in place of this.")
-            tables.append((weight, scorer.matrix))
-        return ItemToItem(blend_tables(tables, self.width), weigh_histories(material.log, self.history_decay))
 
 
 def blend_tables(tables: Sequence[tuple[float, sp.csr_array]], width: int) -> sp.csr_array:

@@ -1,10 +1,9 @@
 """Session neighbours against sums by hand."""
 
 import numpy as np
+from next_item_models.session_knn import SessionNeighbours
 from tests.larder_training.recommender.conftest import _log
 from tests.larder_training.recommender.models.test_models import material
-
-from larder_training.recommender.research.session_knn import SessionNeighbours
 
 
 def test_the_nearest_others_vote_by_shared_recent_and_rare_items() -> None:

@@ -13,8 +13,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.user_sequences import Histories, newest_first
 from larder_training.recommender.metrics.ranking import Values
-from larder_training.recommender.models.user_sequences import Histories, newest_first
 
 _CELLS = 2**25  # scores at a time, 128 MiB where they are dense
 _HIDDEN = np.float32(-1e30)  # far below any score

@@ -1,1 +1,0 @@
-"""Models that no command trains; benchmarks compare them with the product."""
