@@ -56,7 +56,7 @@ def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """Sends a request through the template's routes to the function; None where no route is."""
     routes = load(ROOT / "template.yaml").routes
     caches = [import_module("classify.app").bundle, import_module("recommend.app").bundle]
-    caches.append(import_module("models.app").repository)
+    caches.append(import_module("models.app").documents)
     with pytest.MonkeyPatch.context() as environment:
         settings = {
             "STORE": store.as_uri(),
