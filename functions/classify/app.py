@@ -1,90 +1,71 @@
-"""Every way to ask for labels: the bytes of a picture, base64 in JSON, or the key of a picture in the store.
+"""Classify an image: its bytes, base64 in JSON, or the key of an image in the store.
 
-JSON may tell what is known beside the picture, where the model was trained with that.
+JSON may add side information (columns in addition to the image), if the release was trained with it.
 """
 
-import os
-from functools import cache
 from typing import Any
 
-from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
+from larder.host import ReleaseFiles
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
-from larder.store import Store, open_store
+from larder.web.model_service import ModelService
 
 
-@cache
-def bundle() -> "tuple[Store, ModelHost[Classifier]]":
-    """What the environment names: opened once, kept for all requests."""
-    with cold_start.measured("store"):
-        given = Settings.from_environment(os.environ)
-        store = open_store(given.store)
+def _open_release(files: ReleaseFiles, settings: Settings) -> "Classifier":
+    from larder.classifier.graph import Classifier  # the thread that preloads may be here before the import below
 
-    def open_release(files: ReleaseFiles) -> "Classifier":
-        from larder.classifier.graph import Classifier  # while a thread preloads, this is being imported below
+    return Classifier.open(files, max_pixels=settings.max_pixels, threads=settings.vcpus)
 
-        return Classifier.open(files, max_pixels=given.max_pixels, threads=given.vcpus)
 
-    host = ModelHost(
-        store,
-        "classifier",
-        open_release,
-        cache_dir=given.cache_dir,
-        max_bytes=given.cache_bytes,
-        refresh_seconds=given.refresh_seconds,
+service = ModelService("classifier", _open_release)
+
+with service.preloading():  # the model downloads during these imports
+    from larder.classifier.graph import Classifier
+    from larder.classifier.request import FIELDS, OPTIONS, ClassificationRequest
+    from larder.release.routes import CLASSIFY
+    from larder.web.request import Request, check_fields
+    from larder.web.resolver import Response
+    from larder.web.router import Router, json_response
+
+router = Router()
+
+
+@router.get("/health")
+def health(_: Request) -> Response[str]:
+    """For a load balancer: the function starts and can open its store."""
+    service.open()
+    return json_response({"status": "ok"})
+
+
+@router.post(CLASSIFY, parameters=OPTIONS)
+def classify(request: Request) -> Response[str]:
+    """Classify one image."""
+    query = _parse(request)
+    model = request.path_parameter("model")
+    loaded = service.host.get(model, release=request.release, key=request.caller_key)
+    result = loaded.value.classify(
+        query.image(service.store),
+        side=query.side,
+        max_labels=query.max_labels,
+        min_confidence=query.min_confidence,
     )
-    return store, host
+    release = loaded.manifest.release
+    labels = [{"name": label.name, "confidence": label.confidence} for label in result.labels]
+    document = {"model": model, "release": release, "labels": labels, "unknown": result.unknown}
+    return json_response(document, model=model, release=release)
 
 
-preloaded = preload(os.environ, lambda: bundle()[1])
-renew_after_restore(os.environ, lambda: bundle()[1])
-
-# While the store sends the model:
-from larder.classifier.graph import Classifier  # noqa: E402
-from larder.classifier.request import FIELDS, OPTIONS, ClassificationRequest  # noqa: E402
-from larder.web import router  # noqa: E402
-from larder.web.resolver import Response  # noqa: E402
-
-app = router.router()
-
-
-@app.get("/health")
-def health() -> Response[str]:
-    """Tells a load balancer that this function starts and knows its store."""
-    bundle()
-    return router.reply({"status": "ok"})
-
-
-@app.post("/v1/models/<model>/classify")
-def classify(model: str) -> Response[str]:
-    """Labels one picture."""
-    store, host = bundle()
-    request = _request()
-    name, release = router.path_parameter(app, "model", model), router.requested_release(app)
-    served = host.get(name, release=release, key=router.caller_key(app))
-    picture = request.picture(store)
-    labels = served.value.classify(
-        picture, side=request.side, max_labels=request.max_labels, min_confidence=request.min_confidence
-    )
-    found = [{"name": label.name, "confidence": label.confidence} for label in labels.labels]
-    document = {"model": name, "release": served.manifest.release, "labels": found, "unknown": labels.unknown}
-    return router.reply(document, manifest=served.manifest)
-
-
-def _request() -> ClassificationRequest:
-    query, media_type = router.query(app), router.content_type(app)
-    router.allow_only(query, OPTIONS, "parameter")
-    if media_type != "application/json":
-        return ClassificationRequest.from_body(media_type, router.body(app), query)
-    document = router.json_body(app)
-    router.allow_only(document, FIELDS, "field")
-    return ClassificationRequest.from_json(document, query)
+def _parse(request: Request) -> ClassificationRequest:
+    if request.media_type != "application/json":
+        return ClassificationRequest.from_body(request.media_type, request.body(), request.query)
+    document = request.json()
+    check_fields(document, FIELDS)
+    return ClassificationRequest.from_json(document, request.query)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
-    return router.logged(app, event, context)
+    return router.handle(event, context)
 
 
-preloaded()
 cold_start.imported()

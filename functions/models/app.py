@@ -1,82 +1,96 @@
-"""The model repository over HTTP, read side: models, releases, their files; and the API's own description."""
+"""The model registry over HTTP, read-only: models, releases and their files; and the OpenAPI document of the API."""
 
-import os
-from collections.abc import Callable, Collection
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from larder.registry import Registry
-from larder.registry.documents import Document, ModelDocuments
+from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, ModelDocuments
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
-from larder.store import open_store
-from larder.web import router
+from larder.web.bootstrap import Service
+from larder.web.request import Request
 from larder.web.resolver import Response
+from larder.web.router import Router, json_response, release_headers
 
-RELEASE = "/v1/models/<model>/releases/<release>"
+MODEL = "/v1/models/{model}"
+RELEASE = f"{MODEL}/releases/{{release}}"
 
-app = router.router()
+service = Service(Settings.from_environment, lambda store, _: ModelDocuments(Registry(store)))
+router = Router()
 
 
-@cache
-def documents() -> ModelDocuments:
-    """The models in the store, which is opened at the first request."""
-    with cold_start.measured("store"):
-        return ModelDocuments(Registry(open_store(Settings.from_environment(os.environ).store)))
+@router.get("/v1/models", parameters=())
+def list_models(_: Request) -> Response[str]:
+    """Every model."""
+    return _respond(service.value.models())
+
+
+@router.get(MODEL, parameters=())
+def describe_model(request: Request) -> Response[str]:
+    """One model and its live release."""
+    return _respond(service.value.describe(request.path_parameter("model")))
+
+
+@router.get(f"{MODEL}/releases", parameters=("n",))
+def list_releases(request: Request) -> Response[str]:
+    """The newest releases of a model."""
+    n = request.integer("n", DEFAULT_LISTED, 1, MAX_LISTED)
+    return _respond(service.value.releases(request.path_parameter("model"), n))
+
+
+@router.get(RELEASE, parameters=())
+def get_manifest(request: Request) -> Response[str]:
+    """The manifest of a release."""
+    return _respond(service.value.document(*_release(request)))
+
+
+@router.get(f"{RELEASE}/structure", parameters=())
+def get_structure(request: Request) -> Response[str]:
+    """The structure of a release's graph or tables."""
+    return _respond(service.value.structure(*_release(request)))
+
+
+@router.get(f"{RELEASE}/files", parameters=())
+def list_files(request: Request) -> Response[str]:
+    """The files of a release."""
+    return _respond(service.value.files(*_release(request)))
+
+
+@router.get(f"{RELEASE}/files/{{name}}", parameters=())
+def get_file(request: Request) -> Response[bytes]:
+    """One file: a redirect if the store can sign a URL, else its bytes."""
+    model, release = _release(request)
+    name, byte_range = request.path_parameter("name"), request.header("range") or None
+    file = service.value.download(model, release, name, range_header=byte_range)
+    headers = {**release_headers(model, release), **file.headers}
+    return Response(file.status, content_type=file.content_type, headers=headers, body=file.body)
+
+
+@router.get("/openapi.json", parameters=())
+def get_description(_: Request) -> Response[str]:
+    """The OpenAPI document of this API."""
+    return Response(200, content_type="application/json", body=description())
 
 
 @cache
 def description() -> str:
-    """The OpenAPI document, which the layer carries."""
+    """The OpenAPI document, which is part of the layer."""
     return files("larder").joinpath("openapi.json").read_text("utf-8")
 
 
-def asked(allowed: Collection[str], /, **routed: str) -> dict[str, str]:
-    """The names in the path and the parameters of the query string, which may be ``allowed`` ones only."""
-    query = router.query(app)
-    router.allow_only(query, allowed, "parameter")
-    return {**query, **{name: router.path_parameter(app, name, value) for name, value in routed.items()}}
+def _release(request: Request) -> tuple[str, str]:
+    return request.path_parameter("model"), request.path_parameter("release")
 
 
-def route(path: str, answer: Callable[..., Document], *allowed: str) -> None:
-    """Answers GET ``path`` with the document that ``answer`` makes of the names and parameters in the request."""
-
-    def handle(**routed: str) -> Response[str]:
-        document = answer(documents(), **asked(allowed, **routed))
-        told = {router.MODEL_HEADER: document.get("model"), router.RELEASE_HEADER: document.get("release")}
-        return router.reply(document, headers={name: str(value) for name, value in told.items() if value})
-
-    app.get(path)(handle)
-
-
-route("/v1/models", ModelDocuments.models)
-route("/v1/models/<model>", ModelDocuments.describe)
-route("/v1/models/<model>/releases", ModelDocuments.releases, "n")
-route(RELEASE, ModelDocuments.document)
-route(f"{RELEASE}/structure", ModelDocuments.structure)
-route(f"{RELEASE}/files", ModelDocuments.files)
-
-
-@app.get(f"{RELEASE}/files/<name>")
-def get_file(**routed: str) -> Response[bytes]:
-    """One file: by redirection to the store where it can sign a URL, else its bytes."""
-    names = asked((), **routed)
-    found = documents().download(**names, range_header=app.current_event.headers.get("range"))
-    told = {router.MODEL_HEADER: names["model"], router.RELEASE_HEADER: names["release"]}
-    return Response(found.status, content_type=found.content_type, headers={**told, **found.headers}, body=found.body)
-
-
-@app.get("/openapi.json")
-def get_description() -> Response[str]:
-    """The description of this API."""
-    asked(())
-    return Response(200, content_type="application/json", body=description())
+def _respond(document: Document) -> Response[str]:
+    model, release = (str(document[name]) if name in document else None for name in ("model", "release"))
+    return json_response(document, model=model, release=release)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
-    return router.logged(app, event, context)
+    return router.handle(event, context)
 
 
 cold_start.imported()

@@ -1,93 +1,77 @@
-"""Every way to ask for items: the best for somebody, the best of a list, those like one."""
+"""Recommend items: the best for a user, the best of a list, or those similar to one item."""
 
-import os
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
+from larder.host import ReleaseFiles
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
-from larder.store import open_store
+from larder.web.model_service import ModelService
 
 
-@cache
-def bundle() -> "ModelHost[Recommender]":
-    """What the environment names: opened once, kept for all requests."""
-    with cold_start.measured("store"):
-        given = Settings.from_environment(os.environ)
-        store = open_store(given.store)
-    return ModelHost(
-        store,
-        "recommender",
-        _open_release,
-        cache_dir=given.cache_dir,
-        max_bytes=given.cache_bytes,
-        refresh_seconds=given.refresh_seconds,
-    )
-
-
-def _open_release(files: ReleaseFiles) -> "Recommender":
-    from larder.recommender import Recommender  # while a thread preloads, this is being imported below
+def _open_release(files: ReleaseFiles, _: Settings) -> "Recommender":
+    from larder.recommender import Recommender  # the thread that preloads may be here before the import below
 
     return Recommender.open(files)
 
 
-preloaded = preload(os.environ, bundle)
-renew_after_restore(os.environ, bundle)
+service = ModelService("recommender", _open_release)
 
-# While the store sends the model:
-from larder.recommender import (  # noqa: E402
-    RANK,
-    RECOMMEND,
-    SIMILAR,
-    Recommendations,
-    Recommender,
-    read_items,
-    read_parameters,
-    read_query,
-)
-from larder.web import router  # noqa: E402
-from larder.web.resolver import Response  # noqa: E402
+with service.preloading():  # the tables download during these imports
+    from larder.recommender import (
+        RANK,
+        RECOMMEND,
+        SIMILAR,
+        Recommendations,
+        Recommender,
+        read_items,
+        read_parameters,
+        read_query,
+    )
+    from larder.release import routes
+    from larder.web.request import Request
+    from larder.web.resolver import Response
+    from larder.web.router import Router, json_response
 
-app = router.router()
-
-
-@app.route("/v1/models/<model>/recommend", method=["GET", "POST"])
-def recommend(model: str) -> Response[str]:
-    """The best items for a user, a session, a profile."""
-    posted = app.current_event.http_method == "POST"
-    query = read_query(router.json_body(app) if posted else read_parameters(router.query(app)), RECOMMEND)
-    return _reply(model, query.user, lambda opened: opened.recommend(query))
+router = Router()
 
 
-@app.post("/v1/models/<model>/rank")
-def rank(model: str) -> Response[str]:
+@router.get(routes.RECOMMEND)
+@router.post(routes.RECOMMEND)
+def recommend(request: Request) -> Response[str]:
+    """The best items for a user, a session or a profile."""
+    document = request.json() if request.method == "POST" else read_parameters(request.query)
+    query = read_query(document, RECOMMEND)
+    return _respond(request, query.user, lambda recommender: recommender.recommend(query))
+
+
+@router.post("/v1/models/{model}/rank")
+def rank(request: Request) -> Response[str]:
     """The caller's items, best first."""
-    query, items = read_query(document := router.json_body(app), RANK), read_items(document)
-    return _reply(model, query.user, lambda opened: opened.rank(query, items))
+    document = request.json()
+    query, items = read_query(document, RANK), read_items(document)
+    return _respond(request, query.user, lambda recommender: recommender.rank(query, items))
 
 
-@app.get("/v1/models/<model>/similar/.+")  # the router's own pattern for a name knows no emoji
-def similar(model: str) -> Response[str]:
-    """The neighbours of one item."""
-    item = router.path_parameter(app, "item", app.current_event.path.partition("/similar/")[2])
-    query = read_query(read_parameters(router.query(app)), SIMILAR, item=item)
-    return _reply(model, None, lambda opened: opened.similar(query))
+@router.get("/v1/models/{model}/similar/{item+}")
+def similar(request: Request) -> Response[str]:
+    """The items that are most similar to one item."""
+    query = read_query(read_parameters(request.query), SIMILAR, item=request.path_parameter("item"))
+    return _respond(request, None, lambda recommender: recommender.similar(query))
 
 
-def _reply(model: str, user: str | None, ask: Callable[[Recommender], Recommendations]) -> Response[str]:
-    # A user stays with canary or stable, whichever page he asks from.
-    name, key = router.path_parameter(app, "model", model), router.caller_key(app) or user
-    served = bundle().get(name, release=router.requested_release(app), key=key)
-    items = ask(served.value).document()
-    return router.reply({"model": name, "release": served.manifest.release, "items": items}, manifest=served.manifest)
+def _respond(request: Request, user: str | None, ask: Callable[[Recommender], Recommendations]) -> Response[str]:
+    # Without a caller's key, the user's id keeps them on canary or stable, from whichever page they ask.
+    model, key = request.path_parameter("model"), request.caller_key or user
+    loaded = service.host.get(model, release=request.release, key=key)
+    release = loaded.manifest.release
+    document = {"model": model, "release": release, "items": ask(loaded.value).document()}
+    return json_response(document, model=model, release=release)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
-    return router.logged(app, event, context)
+    return router.handle(event, context)
 
 
-preloaded()
 cold_start.imported()

@@ -55,8 +55,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Path:
 def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """Sends a request through the template's routes to the function; None where no route is."""
     routes = load(ROOT / "template.yaml").routes
-    caches = [import_module("classify.app").bundle, import_module("recommend.app").bundle]
-    caches.append(import_module("models.app").documents)
+    services = [import_module(f"{function}.app").service for function in ("classify", "recommend", "models")]
     with pytest.MonkeyPatch.context() as environment:
         settings = {
             "STORE": store.as_uri(),
@@ -65,8 +64,8 @@ def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
         }
         for name, value in {**settings, "REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000"}.items():
             environment.setenv(f"LARDER_{name}", value)
-        for cached in caches:
-            cached.cache_clear()
+        for service in services:
+            service.reset()
 
         def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpResponse:
             path, _, query = url.partition("?")
@@ -80,8 +79,8 @@ def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
             return decode(json.dumps(module.handler(event, None)).encode())
 
         yield send
-    for cached in caches:
-        cached.cache_clear()
+    for service in services:
+        service.reset()
 
 
 def _digits(root: Path) -> Path:

@@ -162,8 +162,8 @@ def routed(resources: Tree) -> dict[str, str]:
 
 def coded(folder: str) -> list[tuple[str, re.Pattern[str]]]:
     """The methods and paths that a function's router answers."""
-    app = import_module(f"{folder}.app").app
-    routes = [(route.method, route.rule) for route in app._static_routes + app._dynamic_routes]
+    resolver = import_module(f"{folder}.app").router.resolver
+    routes = [(route.method, route.rule) for route in resolver._static_routes + resolver._dynamic_routes]
     return [
         (method, rule) for methods, rule in routes for method in ([methods] if isinstance(methods, str) else methods)
     ]

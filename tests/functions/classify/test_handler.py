@@ -159,7 +159,7 @@ def test_a_stored_picture_over_20_mb_is_not_downloaded(ask: Ask, store: Path, mo
         file.truncate(20_000_001)
     ask(event())  # opens the store
     asked: list[str] = []
-    folder = type(app.bundle()[0])
+    folder = type(app.service.store)
     get = folder.get
 
     def noted(self: Store, key: str) -> Blob:
@@ -323,7 +323,7 @@ def test_a_cold_function_answers_from_the_release_before_and_says_so(
     before = ask(event())[1]["release"]
     broken = publish(graph(height=9))
     (store / pointer_key("digits")).write_bytes(dump_pointer(Pointer(broken, previous=before)))
-    app.bundle.cache_clear()  # as a process that has just started
+    app.service.reset()  # as a process that has just started
     answer = app.handler(event(), None)
     assert (answer["statusCode"], answer["headers"]["x-larder-release"]) == (200, before)
 
@@ -352,5 +352,5 @@ def test_a_wrong_environment_is_told_in_the_log_and_not_to_the_caller(
 def test_importing_the_function_reads_no_environment() -> None:
     # GIVEN a fresh interpreter without one variable of Larder's
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
-    program = "from classify import app; assert app.bundle.cache_info().misses == 0"
+    program = "from classify import app; assert not app.service.is_open"
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)  # noqa: S603 - our own program

@@ -73,9 +73,9 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    app.documents.cache_clear()
+    app.service.reset()
     yield Service(open_store(url))
-    app.documents.cache_clear()
+    app.service.reset()
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def test_a_manifest_is_no_file_of_itself(service: Service) -> None:
 )
 def test_an_unknown_parameter_is_named(service: Service, case: str) -> None:
     message = refusal(service.ask(case, query={"verbose": "1"}), 400, "invalid_request")
-    assert message == "'verbose' is no parameter here: this route takes no parameters."
+    assert message == "'verbose' is not a parameter here: this route takes no parameters."
     assert "'verbose'" in refusal(service.ask("releases", query={"verbose": "1"}), 400, "invalid_request")
 
 

@@ -63,7 +63,7 @@ def service(releases: tuple[Path, str, str, str], tmp_path: Path, monkeypatch: p
     settings = {"STORE": releases[0].as_uri(), "CACHE_DIR": str(tmp_path), "CACHE_BYTES": "1000000"}
     for name, value in {**settings, "REFRESH_SECONDS": "30", "MAX_PIXELS": "1"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
-    app.bundle.cache_clear()
+    app.service.reset()
 
 
 def event(name: str) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def handler(
     """The handler of a process that has just started."""
     for name, value in {"STORE": store.url, "CLASSIFY_FUNCTION": "classify", "RECOMMEND_FUNCTION": "recommend"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
-    app.bundle.cache_clear()
+    app.service.reset()
     assert functions.events == []
     return lambda event: app.handler(event, None)
 
@@ -151,6 +151,6 @@ def test_other_events_are_let_pass_and_change_nothing(
 
 def test_an_environment_that_is_not_complete_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LARDER_CLASSIFY_FUNCTION", raising=False)
-    app.bundle.cache_clear()
+    app.service.reset()
     with pytest.raises(SettingsError, match="LARDER_CLASSIFY_FUNCTION is missing"):
         app.handler(EVENT, None)

@@ -135,11 +135,11 @@ def ask(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    app.bundle.cache_clear()
+    app.service.reset()
 
     def asked(event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         answer = app.handler(event, Context())
         return answer["statusCode"], json.loads(answer["body"])
 
     yield asked
-    app.bundle.cache_clear()
+    app.service.reset()

@@ -123,7 +123,7 @@ def test_the_handler_asks_s3_twice_for_a_user_and_for_nothing_else(
         seen = asked(caplog)
         assert len(seen) <= most, seen
         assert all("users.safetensors" in line and " 206 " in line for line in seen), seen
-    app.bundle.cache_clear()
+    app.service.reset()
 
 
 def test_a_session_costs_one_request_more_for_each_table_of_items(
@@ -145,14 +145,14 @@ def test_a_session_costs_one_request_more_for_each_table_of_items(
     # THEN the server saw two requests for his row, and one for all rows of each other table
     tables = [line.split("/")[-2].removesuffix(".safetensors HTTP") for line in asked(caplog)]
     assert sorted(tables) == ["neighbours", "transitions", "users", "users"]
-    app.bundle.cache_clear()
+    app.service.reset()
 
 
 def set_up(monkeypatch: pytest.MonkeyPatch, store: str, cache: Path) -> None:
     settings = {"STORE": store, "CACHE_DIR": str(cache), "CACHE_BYTES": "1000000"}
     for name, value in (settings | {"REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}).items():
         monkeypatch.setenv(f"LARDER_{name}", value)
-    app.bundle.cache_clear()
+    app.service.reset()
 
 
 def asked(caplog: pytest.LogCaptureFixture) -> list[str]:

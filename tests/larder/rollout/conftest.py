@@ -219,7 +219,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambd
     for name, value in {**settings, "REFRESH_SECONDS": "0", "MAX_PIXELS": "1000"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
     for module in FUNCTIONS.values():
-        module.bundle.cache_clear()
+        module.service.reset()
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")

@@ -71,7 +71,7 @@ class ClassificationRequest:
             'Send one picture as a string: either "image" in base64, or "object", a key under uploads/.'
         )
 
-    def picture(self, store: Store) -> bytes:
+    def image(self, store: Store) -> bytes:
         """The encoded picture; a stored one is read now, after its size was looked at.
 
         Raises NotFound or TooLarge.

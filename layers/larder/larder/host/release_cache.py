@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from larder.errors import NotFound
 from larder.host.disk_cache import DiskCache
 from larder.host.release_files import ReleaseFiles
 from larder.registry import Registry
 from larder.release.manifest import Kind, Manifest
+from larder.release.routes import MODEL_ROUTES
 from larder.runtime.cold_start import cold_start
-
-_ROUTES: Final = {"classifier": "POST /v1/models/{}/classify", "recommender": "GET /v1/models/{}/recommend"}
 
 
 class ServableModel(Protocol):
@@ -122,8 +121,8 @@ class ReleaseCache(Generic[T]):
         with cold_start.measured("pointer"):
             manifest = self._registry.manifest(model, release)
         if manifest.kind != self._kind:
-            route = _ROUTES[manifest.kind].format(model)
-            raise NotFound(f"Model {model} is a {manifest.kind}, not a {self._kind}: use {route}.")
+            route = MODEL_ROUTES[manifest.kind].format(model=model)
+            raise NotFound(f"Model {model} is a {manifest.kind}, not a {self._kind}: use POST {route}.")
         return manifest
 
     def _open(self, manifest: Manifest) -> LoadedRelease[T]:

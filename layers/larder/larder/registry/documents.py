@@ -18,6 +18,7 @@ from larder.release.manifest import Manifest, dump
 from larder.release.pointer import Pointer
 from larder.release.serving import ClassifierServing, RecommenderServing
 
+DEFAULT_LISTED: Final = 25
 MAX_LISTED: Final = 100
 _CONNECTIONS: Final = 8
 _CACHED: Final = 128  # manifests: some KB each
@@ -68,15 +69,13 @@ class ModelDocuments:
             "evaluation": headline(manifest.evaluation),
         }
 
-    def releases(self, model: str, n: str = "25") -> Document:
-        """The newest ``n`` (a number as text, 1 to 100) complete releases of ``model``, newest first, and ``total``.
+    def releases(self, model: str, n: int = DEFAULT_LISTED) -> Document:
+        """The newest ``n`` complete releases of ``model``, newest first, and ``total``.
 
         ``state`` is live, canary, previous, rejected (for ``reason``) or stored (not in use).
         """
-        if not (n.isascii() and n.isdigit() and 1 <= int(n) <= MAX_LISTED):
-            raise InvalidRequest(f"n is {n[:20]!r}: send a whole number from 1 to {MAX_LISTED}.")
         pointer, stored = self._pointer(model), self._releases(model)
-        newest = sorted(stored, reverse=True)[: int(n)]
+        newest = sorted(stored, reverse=True)[:n]
 
         def entry(release: str) -> Document:
             return self._release(model, release, _state(pointer, release), stored[release])

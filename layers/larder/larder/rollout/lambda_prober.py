@@ -15,9 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from larder.errors import ReleaseError, Unanswered
 from larder.release.manifest import Kind, Manifest
+from larder.release.routes import MODEL_ROUTES, RELEASE_HEADER
 
-_RELEASE_HEADER: Final = "x-larder-release"  # larder.web.router's, which is above this layer
-_ROUTES: Final[Mapping[Kind, str]] = {"classifier": "classify", "recommender": "recommend"}
 # Read longer than an API's function may take. Throttling is waited out here; beyond that, Lambda repeats the rollout.
 _CLIENT: Final = Config(connect_timeout=5, read_timeout=65, retries={"total_max_attempts": 3, "mode": "standard"})
 # What a release can do to a process. Other failures of a function (it does not start, it took too long) are not, or not
@@ -64,20 +63,20 @@ class LambdaProber:
 
 def event(found: Manifest, request: bytes) -> dict[str, Any]:
     """The HTTP API event (payload format 2.0) that puts a golden request to this very release, live or not."""
-    route = _ROUTES[found.kind]
-    path = f"/v1/models/{found.model}/{route}"
+    route = MODEL_ROUTES[found.kind]
+    path = route.format(model=found.model)
     as_json = request.startswith(b"{")  # as no picture begins
     query = {"min_confidence": "0"} if found.kind == "classifier" else {}
     return {
         "version": "2.0",
-        "routeKey": f"POST /v1/models/{{model}}/{route}",
+        "routeKey": f"POST {route}",
         "rawPath": path,
         "rawQueryString": "&".join(f"{name}={value}" for name, value in query.items()),
         "queryStringParameters": query,
         "pathParameters": {"model": found.model},
         "headers": {
             "content-type": "application/json" if as_json else "application/octet-stream",
-            _RELEASE_HEADER: found.release,
+            RELEASE_HEADER: found.release,
         },
         "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default"},
         "body": base64.b64encode(request).decode(),

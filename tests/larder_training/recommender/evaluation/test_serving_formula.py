@@ -100,9 +100,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings = {"STORE": (tmp_path / "store").as_uri(), "CACHE_DIR": str(tmp_path / "cache")}
     for name, value in {**settings, "CACHE_BYTES": "1000000", "REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
-    app.bundle.cache_clear()
+    app.service.reset()
     yield tmp_path / "store"
-    app.bundle.cache_clear()
+    app.service.reset()
 
 
 def publish(world: World, fitted: Fitted, store: Path) -> None:
