@@ -67,7 +67,7 @@ WORDS: Final = (
     Word(r"\b(?:told|tells?)\b", "given, reported; report, show"),
     Word(r"\b(?:is|are) no (?!longer\b|more\b|less\b)", "is not a"),
     Word(r"\b(?:un)?mend(?:s|ed|ing)?\b", "fix"),
-    Word(r"\b(?:he|him|his|himself|she|herself)\b", "they, them, their"),
+    Word(r"(?<![-\w])(?:he|him|his|himself|she|herself)\b", "they, them, their"),
     Word(r"(?<![a-z])photo(?:s|graphs?)?(?![a-z0-9])", "image"),
     Word(r"(?<![a-z])pictures?(?![a-z])", "image; chart"),
     Word(r"(?<![a-z])(?:taught|teach(?:es|er|ers|ing)?)(?![a-z])", "fit, train"),
