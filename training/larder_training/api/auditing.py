@@ -74,7 +74,7 @@ def audit(
 
     Raises:
         InvalidRequest: The data cannot be read, or both kinds are given, or none.
-        TypeError: An option is unknown; the message names the nearest.
+        TypeError: An option is unknown, or not of its type; the message says what to give.
     """
     progress = Progress(quiet=quiet)
     if interactions is None:
@@ -106,10 +106,9 @@ def _images(
 ) -> AuditFindings:
     from larder_training.classifier.reports.audit_page import page
 
-    chosen = {"model": "audit", **options}
-    arguments = keywords.arguments(ClassifierOptions, keywords.IMAGES, chosen, "audit")
+    arguments = keywords.arguments(ClassifierOptions, ImageKeywords, options, "audit")
     with as_source(images, labels) as data:
-        found = audit_images(ClassifierOptions(data=data, **arguments), progress)
+        found = audit_images(ClassifierOptions(data=data, model="audit", **arguments), progress)
         return AuditFindings(found.document(), found.describe(), Report(page(found).decode()))
 
 

@@ -55,7 +55,7 @@ def _as_file(table: Table | None, path: Path) -> Given | None:
         return table
     if not is_frame(table):
         raise InvalidRequest(
-            f"{path.stem} is a {type(table).__name__}: give a path, a URL, a list of these, or a data frame."
+            f"{path.stem} is of type {type(table).__name__}: give a path, a URL, a list of these, or a data frame."
         )
     to_polars(table).write_parquet(path)
     return path

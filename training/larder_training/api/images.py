@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from larder.errors import InvalidRequest
+from larder.errors import InvalidRequest, RequestError
 from larder_training.api.frames import Frame, is_frame, to_polars
 from larder_training.io import image_files, s3
 
@@ -26,14 +27,15 @@ Images: TypeAlias = Path | str | Frame | Iterable[ImageLike]
 
 _PNG_MODES: Final = ("1", "L", "LA", "P", "RGB", "RGBA")
 _MANIFEST: Final = ".images.csv"
+_COLUMNS: Final = ("path", "label")
+_FORMS: Final = "give a path, bytes, a Pillow image, or a uint8 array [height, width, 3] with values from 0 to 255"
 
 
 def encoded(image: ImageLike) -> bytes:
     """An image as the bytes of an encoded file: arrays and Pillow images as PNG, which loses nothing.
 
     Raises:
-        InvalidRequest: an array of another type or shape, or an object that is not an image.
-        OSError: the file cannot be read.
+        InvalidRequest: an array of another type or shape, a path without a file, or an object that is not an image.
     """
     match image:
         case bytes():
@@ -41,16 +43,25 @@ def encoded(image: ImageLike) -> bytes:
         case str() if s3.is_remote(image):
             return image_files.fetch(image).read_bytes()
         case str() | Path():
-            return Path(image).read_bytes()
+            return _read(Path(image))
         case Image.Image():
             return _png(ImageOps.exif_transpose(image))
+    if not hasattr(image, "__array__"):
+        raise InvalidRequest(f"an image is of type {type(image).__name__}: {_FORMS}.")
     pixels = np.asarray(image)
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in {3, 4})):
-        raise InvalidRequest(
-            f"an image is a {type(image).__name__} of {pixels.dtype} {list(pixels.shape)}: give a path, bytes, a "
-            "Pillow image, or a uint8 array [height, width, 3] with values from 0 to 255; give several as a list."
-        )
+    if not _is_image(pixels):
+        several = ", or a list of these for several images" if pixels.ndim == 4 else ""
+        raise InvalidRequest(f"an image is an array of {pixels.dtype} {list(pixels.shape)}: {_FORMS}{several}.")
     return _png(Image.fromarray(pixels))
+
+
+@contextmanager
+def named(index: int) -> Iterator[None]:
+    """Adds the index of an image in a list to an error about it."""
+    try:
+        yield
+    except RequestError as error:
+        raise type(error)(f"image {index} (counted from 0): {error}") from error
 
 
 @contextmanager
@@ -63,7 +74,8 @@ def as_source(images: Images, labels: Iterable[object] | None) -> Iterator[Path 
         labels: The labels of ``images``, for images alone.
 
     Raises:
-        InvalidRequest: labels are missing, not needed, or not as many as the images.
+        InvalidRequest: labels are missing, not needed, or not as many as the images; a row has no path or label; or
+            an object is not an image.
     """
     if isinstance(images, str | os.PathLike):
         _check_no_labels(labels, "a folder or manifest has labels of its own")
@@ -72,10 +84,27 @@ def as_source(images: Images, labels: Iterable[object] | None) -> Iterator[Path 
     with TemporaryDirectory(prefix="larder-") as folder:
         if is_frame(images):
             _check_no_labels(labels, "the data frame has labels in its column 'label'")
-            rows = to_polars(images).fill_nan(None).rows(named=True)
+            rows = _rows(to_polars(images))
+        elif isinstance(images, Iterable):
+            rows = list(_written(images, labels, Path(folder)))
         else:
-            rows = list(_written(cast("Iterable[ImageLike]", images), labels, Path(folder)))
+            raise InvalidRequest(
+                f"the images are of type {type(images).__name__}: give a folder, a manifest, a data frame, or a list "
+                "of images with labels=."
+            )
         yield _manifest(rows, Path(folder))
+
+
+def _is_image(pixels: NDArray[np.generic]) -> bool:
+    has_channels = pixels.ndim == 3 and pixels.shape[2] in {3, 4}
+    return pixels.dtype == np.uint8 and pixels.size > 0 and (has_channels or pixels.ndim == 2)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"{str(path)!r} cannot be read ({error.strerror}): give the path of an image.") from error
 
 
 def _png(image: Image.Image) -> bytes:
@@ -90,6 +119,24 @@ def _check_no_labels(labels: Iterable[object] | None, reason: str) -> None:
         raise InvalidRequest(f"labels are given, but {reason}: omit them.")
 
 
+def _rows(table: pl.DataFrame) -> list[dict[str, object]]:
+    missing = [column for column in _COLUMNS if column not in table.columns]
+    if missing:
+        raise InvalidRequest(
+            f"the data frame has no column {' or '.join(map(repr, missing))} (it has "
+            f"{', '.join(table.columns)[:200] or 'none'}): give path and label, and optionally split and side columns."
+        )
+    rows = table.fill_nan(None).rows(named=True)
+    for index, row in enumerate(rows):
+        for column in _COLUMNS:
+            if row[column] is None or not str(row[column]).strip():
+                raise InvalidRequest(
+                    f"row {index} of the data frame (counted from 0): {column} is {row[column]!r}. Fill it in, or drop "
+                    "the row."
+                )
+    return rows
+
+
 def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folder: Path) -> Iterator[dict[str, object]]:
     """The rows of a manifest; images in memory become files of ``folder``."""
     if labels is None:
@@ -98,22 +145,28 @@ def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folde
     if len(images) != len(names):
         raise InvalidRequest(f"there are {len(images)} images and {len(names)} labels: give one label for each image.")
     digits = len(str(len(images)))
-    for number, (image, label) in enumerate(zip(images, names, strict=True)):
+    for index, (image, label) in enumerate(zip(images, names, strict=True)):
         if isinstance(image, str | Path):
             yield {"path": str(image), "label": label}
             continue
-        name = f"{number:0{digits}}"  # in order of the images: the reader sorts by name
-        (folder / name).write_bytes(encoded(image))
+        name = f"{index:0{digits}}"  # in order of the images: the reader sorts by name
+        with named(index):
+            (folder / name).write_bytes(encoded(image))
         yield {"path": str(folder / name), "label": label}
 
 
 def _label_names(labels: Iterable[object]) -> list[str]:
     series = nw.from_native(labels, series_only=True, pass_through=True)
     values: Sequence[object] = series.to_list() if isinstance(series, nw.Series) else list(labels)
-    for number, label in enumerate(values):
-        if label is None or label != label or not str(label).strip():  # noqa: PLR0124  # NaN, pandas' missing value
-            raise InvalidRequest(f"label {number} is {label!r}: give a text or a whole number.")
+    for index, label in enumerate(values):
+        if _is_missing(label) or not str(label).strip():
+            raise InvalidRequest(f"label {index} (counted from 0) is {label!r}: give a text or a whole number.")
     return [str(label) for label in values]
+
+
+def _is_missing(label: object) -> bool:
+    # NaN differs from itself; pandas' NA compares to neither true nor false.
+    return label is None or type(label).__name__ == "NAType" or label != label  # noqa: PLR0124
 
 
 def _manifest(rows: Sequence[Mapping[str, object]], folder: Path) -> Path:

@@ -6,11 +6,13 @@ which document each field.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from numbers import Integral, Real
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final, TypedDict, cast, get_type_hints
 
 from larder.release.serving import ColumnType, Resampling
@@ -19,10 +21,15 @@ from larder_training.recommender.config.options import Bots, Order, Repeats, Rer
 
 PathLike = str | os.PathLike[str]
 
-IMAGES: Final = ("data",)  # the fields of ClassifierOptions that hold the input
-TABLES: Final = ("interactions", "items", "users")  # those of RecommenderOptions
 CLASSIFIER: Final = "classifier"  # names of the models whose caller names none
 RECOMMENDER: Final = "recommender"
+# Types of fields that hold a number: the types that a value may have, and what to give.
+_NUMBERS: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
+    int: ((Integral,), "a whole number"),
+    int | None: ((Integral, NoneType), "a whole number or None"),
+    float: ((Real,), "a number"),
+    float | None: ((Real, NoneType), "a number or None"),
+}
 
 
 class ImageKeywords(TypedDict, total=False):
@@ -93,17 +100,30 @@ class RecommenderKeywords(TypedDict, total=False):
 
 
 def arguments(
-    options: type[object], inputs: Collection[str], keywords: Mapping[str, object], caller: str
+    options: type[object],
+    accepted: type[ImageKeywords | RecommenderKeywords],
+    keywords: Mapping[str, object],
+    caller: str,
 ) -> dict[str, Any]:
-    """Arguments of an options class from keywords by their flat names; ``inputs`` are its fields that hold the data.
+    """Arguments of an options class from keywords by their flat names.
 
-    Raises TypeError for an unknown keyword and names the nearest, and whatever a nested class raises for a value.
+    Args:
+        options: The options class.
+        accepted: The typed dictionary of the keywords that ``caller`` accepts.
+        keywords: The keywords.
+        caller: The function's name, for messages.
+
+    Raises:
+        TypeError: A keyword is unknown, or a value is not a number where one is needed.
+        InvalidRequest: A nested class refuses a value.
     """
-    owners = keyword_owners(options, inputs)
+    owners = keyword_owners(options)
+    names = accepted.__annotations__
     for name in keywords:
-        if name not in owners:
-            near = get_close_matches(name, owners, n=1, cutoff=0)[0]
-            raise TypeError(f"{caller}() has no option {name!r}; the nearest is {near!r}")
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else f"give one of {', '.join(sorted(names))}"
+            raise TypeError(f"{caller}() has no option {name!r}; {remedy}")
     nested: dict[str, dict[str, object]] = {}
     values: dict[str, object] = {}
     for name, value in keywords.items():
@@ -115,14 +135,14 @@ def arguments(
     return values | {owner: _class(options, owner)(**each) for owner, each in nested.items()}
 
 
-def keyword_owners(options: type[object], inputs: Collection[str]) -> dict[str, str | None]:
-    """Each keyword, and the field whose object it belongs to: None for a field of ``options`` itself."""
+def keyword_owners(options: type[object]) -> dict[str, str | None]:
+    """Each field, and the field whose object it belongs to: None for a field of ``options`` itself."""
     owners: dict[str, str | None] = {}
     for field in fields(cast("Any", options)):
         nested: object = field.default_factory
         if is_dataclass(nested):
             owners |= {inner.name: field.name for inner in fields(nested)}
-        elif field.name not in inputs:
+        else:
             owners[field.name] = None
     return owners
 
@@ -135,6 +155,9 @@ def _class(options: type[object], owner: str) -> type[Any]:
 def _convert(options: type[object], name: str, value: object) -> object:
     """The value as the field has it: a path of any type as the field's own, a list as a tuple."""
     hint = get_type_hints(options)[name]
+    accepted, noun = _NUMBERS.get(hint, ((object,), ""))
+    if not isinstance(value, accepted) or (noun and isinstance(value, bool)):
+        raise TypeError(f"{name} is {value!r}: give {noun}")
     if isinstance(value, str | os.PathLike):
         if hint in (Path, Path | None):
             return Path(value)

@@ -1,6 +1,7 @@
 """A release folder as an object: what is in it, its answers, and its way into a store."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from larder.release.manifest import Kind, parse
 from larder.release.serving import ClassifierServing, RecommenderServing
 from larder.store import Store, open_store
 from larder_training.api.report import Report
+from larder_training.release.loader import open_tables
 
 if TYPE_CHECKING:  # numpy, Pillow and onnxruntime load where images are asked about
     from larder.classifier.graph import Classifier, Labels
@@ -109,22 +111,27 @@ class Release(os.PathLike[str]):
 
         Raises:
             InvalidRequest: The release is a recommender, or an argument is invalid.
-            RequestError: An image does not decode.
+            UnsupportedMedia: An image cannot be decoded.
         """
-        from larder_training.api.images import encoded
+        from larder_training.api.images import encoded, named
 
         classifier = self._classifier
-        if isinstance(images, list | tuple):
-            sides = cast("Sequence[Mapping[str, object]]", side or [{}] * len(images))
-            if isinstance(sides, Mapping) or len(sides) != len(images):
-                raise InvalidRequest(f"there are {len(images)} images: give side as a list of as many mappings.")
-            return [
-                classifier.classify(encoded(image), side=row, max_labels=max_labels, min_confidence=min_confidence)
-                for image, row in zip(images, sides, strict=True)
-            ]
-        one = cast("ImageLike", images)
-        row = cast("Mapping[str, object] | None", side)
-        return classifier.classify(encoded(one), side=row, max_labels=max_labels, min_confidence=min_confidence)
+        _check_label_limits(max_labels, min_confidence)
+
+        def classify(image: "ImageLike", row: Mapping[str, object] | None) -> "Labels":
+            data = encoded(image)
+            return classifier.classify(data, side=row, max_labels=max_labels, min_confidence=min_confidence)
+
+        if not isinstance(images, list | tuple):
+            return classify(cast("ImageLike", images), cast("Mapping[str, object] | None", side))
+        sides = cast("Sequence[Mapping[str, object]]", side or [{}] * len(images))
+        if isinstance(sides, Mapping) or len(sides) != len(images):
+            raise InvalidRequest(f"there are {len(images)} images: give side as a list of as many mappings.")
+        answers = []
+        for index, (image, row) in enumerate(zip(images, sides, strict=True)):
+            with named(index):
+                answers.append(classify(image, row))
+        return answers
 
     def recommend(  # noqa: PLR0913  # the fields of a request
         self,
@@ -263,18 +270,22 @@ class Release(os.PathLike[str]):
 
         serving = self.manifest.serving
         if not isinstance(serving, ClassifierServing):
-            raise InvalidRequest(f"{self.manifest.model} is a recommender: use recommend(), similar() or rank().")
+            raise InvalidRequest(f"{self.manifest.model!r} is a recommender: use recommend(), similar() or rank().")
         return Classifier(self.path / serving.file, serving, threads=os.cpu_count() or 1)
 
     @cached_property
     def _recommender(self) -> "Recommender":
-        from larder.recommender import Recommender
-        from larder.tables import MappedFile
-
         serving = self.manifest.serving
         if not isinstance(serving, RecommenderServing):
-            raise InvalidRequest(f"{self.manifest.model} is a classifier: use predict().")
-        return Recommender.of(serving, lambda file: MappedFile(self.path / file))
+            raise InvalidRequest(f"{self.manifest.model!r} is a classifier: use predict().")
+        return open_tables(self.path, serving)
+
+
+def _check_label_limits(max_labels: int | None, min_confidence: float | None) -> None:
+    if max_labels is not None and max_labels < 1:
+        raise InvalidRequest(f"max_labels is {max_labels}: give 1 or more, or None for all labels.")
+    if min_confidence is not None and not 0 <= min_confidence <= 1:
+        raise InvalidRequest(f"min_confidence is {min_confidence}: give 0 to 1, or None for the labels' thresholds.")
 
 
 def _document(**fields: object) -> dict[str, object]:
@@ -292,4 +303,6 @@ def _ids(values: Sequence[object] | None) -> list[str] | None:
 
 
 def _url(store: str | os.PathLike[str]) -> str:
-    return store if isinstance(store, str) and "://" in store else Path(store).resolve().as_uri()
+    # A mistyped URL, such as s3:/bucket, must not become a folder of that name: open_store refuses it.
+    is_url = isinstance(store, str) and re.match(r"\w{2,}:", store) is not None
+    return str(store) if is_url else Path(store).resolve().as_uri()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Unpack
 
+from larder.errors import InvalidRequest
 from larder_training.api import keywords
 from larder_training.api.frames import Table, as_files
 from larder_training.api.images import Images, as_source
@@ -38,12 +39,12 @@ def train_classifier(
 
     Raises:
         InvalidRequest: The data, the backbone or an option cannot be used; the message says what to do.
-        TypeError: An option is unknown; the message names the nearest.
+        TypeError: An option is unknown, or not of its type; the message says what to give.
     """
     from larder_training.classifier.train import train
 
     chosen = {"model": keywords.CLASSIFIER, **options}
-    arguments = keywords.arguments(ClassifierOptions, keywords.IMAGES, chosen, "train_classifier")
+    arguments = keywords.arguments(ClassifierOptions, ClassifierKeywords, chosen, "train_classifier")
     with as_source(images, labels) as data:
         return Release(train(ClassifierOptions(data=data, **arguments), Progress(quiet=quiet)))
 
@@ -74,11 +75,13 @@ def train_recommender(
 
     Raises:
         InvalidRequest: The data or an option cannot be used; the message says what to do.
-        TypeError: An option is unknown; the message names the nearest.
+        TypeError: An option is unknown, or not of its type; the message says what to give.
     """
     from larder_training.recommender.train import train
 
     chosen = {"model": keywords.RECOMMENDER, **options}
-    arguments = keywords.arguments(RecommenderOptions, keywords.TABLES, chosen, "train_recommender")
+    arguments = keywords.arguments(RecommenderOptions, RecommenderKeywords, chosen, "train_recommender")
+    if interactions is None:
+        raise InvalidRequest("interactions is None: give a path, a URL, a list of these, or a data frame.")
     with as_files(interactions=interactions, items=items, users=users) as files:
         return Release(train(RecommenderOptions(**files, **arguments), Progress(quiet=quiet)))

@@ -1,4 +1,4 @@
-"""Progress of long work: bars on a terminal, a log line now and then elsewhere."""
+"""Progress of long work: bars on a terminal, lines in a notebook, a log line now and then elsewhere."""
 
 import logging
 import sys
@@ -9,33 +9,39 @@ from dataclasses import dataclass
 from typing import Final
 
 Advance = Callable[[int], None]
-_LINE_EVERY: Final = 5.0  # seconds between two log lines of one task, where there is no terminal
+_LINE_EVERY: Final = 5.0  # seconds between two lines of one task, where there is no terminal
 _log = logging.getLogger("larder")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Tells a person how far a job is. ``quiet`` says nothing at all (tests, ``--json``).
+    """Shows the progress of a job.
 
-    On a terminal, stderr shows bars and plain lines; elsewhere the logger ``larder`` gets one line a step.
+    A terminal shows bars and lines on stderr, a notebook shows one line per step in the cell's output, and elsewhere
+    the logger ``larder`` gets one line per step.
+
+    Attributes:
+        quiet: Whether to show nothing (tests, ``--json``).
     """
 
     quiet: bool = False
 
     def say(self, text: str) -> None:
-        """Tells one finding or finished step."""
+        """Shows one finding or finished step."""
         if self.quiet:
             return
         if sys.stderr.isatty():
             from rich.console import Console
 
             Console(stderr=True, highlight=False).print(text, markup=False)
+        elif _in_notebook():
+            sys.stdout.write(f"{text}\n")
         else:
             _log.info(text)
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
-        """Runs one step of ``total`` units; the function it yields takes the units done since its last call."""
+        """Shows one step of ``total`` units; call the function it yields with the units done since its last call."""
         if self.quiet or not sys.stderr.isatty():
             yield self._line_by_line(title, total)
             return
@@ -49,13 +55,20 @@ class Progress:
             yield lambda units: bars.advance(task, units)
 
     def _line_by_line(self, title: str, total: int) -> Advance:
-        done, told = 0, time.monotonic()
+        done, last_line = 0, time.monotonic()
 
         def advance(units: int) -> None:
-            nonlocal done, told
+            nonlocal done, last_line
             done += units
-            if done >= total or time.monotonic() - told >= _LINE_EVERY:
-                told = time.monotonic()
+            if done >= total or time.monotonic() - last_line >= _LINE_EVERY:
+                last_line = time.monotonic()
                 self.say(f"{title}: {done} of {total}")
 
         return advance
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a Jupyter notebook."""
+    ipython = sys.modules.get("IPython")  # a kernel has imported it
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and "IPKernelApp" in shell.config
