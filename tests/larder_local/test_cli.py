@@ -35,7 +35,6 @@ COMMANDS = [
     "demo digits",
     "demo shop",
 ]
-PENDING = pytest.mark.xfail(strict=False, reason="the option modules of the classifier still import numpy")
 HELP = """
 import json, sys
 from larder_local.cli import main
@@ -54,13 +53,7 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
         assert f"\n  {name} " in told.stdout
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(command, marks=PENDING if command in {"train classifier", "audit classifier"} else ())
-        for command in COMMANDS
-    ],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_imports_no_slow_library(command: str) -> None:
     """`larder ... --help` answers in half a second. The imports decide that, so the test holds them rather than a time.
 

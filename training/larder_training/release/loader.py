@@ -1,14 +1,19 @@
 """Reads release folders of this machine."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from larder.errors import InvalidRequest
-from larder.recommender import Recommender
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Manifest, parse
 from larder.release.serving import ClassifierServing, RecommenderServing
 from larder.tables import MappedFile
 from larder.tables.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from larder.recommender import Recommender
 
 
 def read_classifier(folder: Path, otherwise: str) -> tuple[Manifest, ClassifierServing]:
@@ -28,6 +33,8 @@ def read_classifier(folder: Path, otherwise: str) -> tuple[Manifest, ClassifierS
 
 def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
     """The serving code over the tables in a folder of this machine; raises InvalidTable where a file is wrong."""
+    from larder.recommender import Recommender  # opens stores: too slow for a command that only reads a manifest
+
     return Recommender.of(serving, lambda file: MappedFile(folder / file))
 
 
