@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.larder.recommender.conftest import TOY
 from tests.paths import ROOT
+from tests.toys.shop import TOY
 
 from larder.errors import LarderError, SettingsError
 from larder.release.keys import file_key, pointer_key

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.aws import Reply, Stack, deploy, running, wait
-from tests.larder.recommender.conftest import TOY
+from tests.toys.shop import TOY
 
 from larder.classifier.graph import Classifier
 from larder.release.manifest import parse

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import S3
-from tests.larder.classifier.conftest import SERVING, make_graph, make_photo
 from tests.larder_local.conftest import serving
 from tests.paths import ROOT
+from tests.toys.digits import SERVING, make_graph, make_photo
 
 from larder.release.keys import pointer_key
 from larder.release.pointer import Pointer, dump_pointer

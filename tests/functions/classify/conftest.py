@@ -1,5 +1,5 @@
-"""The fixtures of the code behind the handler serve its handler too."""
+"""The toy classifier."""
 
-from tests.larder.classifier.conftest import ask, graph, photo, publish, serving, store
+from tests.toys.digits import ask, graph, photo, publish, serving, store
 
 __all__ = ["ask", "graph", "photo", "publish", "serving", "store"]

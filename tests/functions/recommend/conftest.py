@@ -1,5 +1,5 @@
-"""The fixtures of the code behind the handler serve its handler too."""
+"""The toy shop."""
 
-from tests.larder.recommender.conftest import open_shop, shop, write_shop
+from tests.toys.shop import open_shop, shop, write_shop
 
 __all__ = ["open_shop", "shop", "write_shop"]

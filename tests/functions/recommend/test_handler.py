@@ -15,8 +15,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from tests.larder.recommender.conftest import TRANSITIONS
 from tests.paths import EVENTS
+from tests.toys.shop import TRANSITIONS
 
 from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer

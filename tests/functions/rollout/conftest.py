@@ -1,6 +1,6 @@
-"""The fixtures of the code behind the handler serve its handler too."""
+"""Toy releases of both kinds, and the functions that serve them."""
 
-from tests.larder.rollout.conftest import (
+from tests.toys.rollout import (
     classifier,
     functions,
     golden_classifier,

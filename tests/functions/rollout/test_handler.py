@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.larder.rollout.conftest import Lambda
 from tests.paths import EVENTS
+from tests.toys.rollout import Lambda
 
 from larder.errors import InvalidRequest, NotFound, SettingsError, Unanswered
 from larder.release.keys import file_key, pointer_key

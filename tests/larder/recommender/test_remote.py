@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.larder.recommender.conftest import TRANSITIONS
+from tests.toys.shop import TRANSITIONS
 
 from larder.host import ModelHost
 from larder.recommender import Query, Recommender, model

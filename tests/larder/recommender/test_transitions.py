@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.larder.recommender.conftest import TRANSITIONS
+from tests.toys.shop import TRANSITIONS
 
 from larder.recommender import Query, Reason, Recommender
 

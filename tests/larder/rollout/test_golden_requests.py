@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.larder.rollout.conftest import Lambda, Reply
+from tests.toys.rollout import Lambda, Reply
 
 from larder.errors import Unanswered
 from larder.release.pointer import Pointer

@@ -1,0 +1,229 @@
+"""Whole, valid releases of both kinds, small and asymmetric, as folders that an upload takes; and the functions.
+
+Lambda stands here as one HTTP server that runs the real handlers, so that boto3 is the real one too.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+import classify.app
+import recommend.app
+from larder.release.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
+from larder.store import Store, open_store
+from larder.tables import EMPTY
+from larder_training.release.tables import write_dense, write_keyed, write_probes, write_vocabulary
+from larder_training.release.writer import write_release
+
+HEIGHT, WIDTH, LABELS = 4, 5, ("cat", "dog")
+
+
+def graph() -> onnx.ModelProto:
+    """``embedding`` is the mean colour [N, 3]; ``probabilities`` and ``novelty`` are made of it."""
+    weights = np.array([[1, -1], [0.5, 2], [-1, 1]], np.float32)
+    nodes = [
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels"], ["embedding"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["embedding", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("ReduceMean", ["embedding"], ["novelty"], axes=[1], keepdims=0),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", HEIGHT, WIDTH, 3])
+    shapes: dict[str, list[str | int]] = {"probabilities": ["N", 2], "embedding": ["N", 3], "novelty": ["N"]}
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    made = helper.make_graph(nodes, "toy", [image], outputs, [numpy_helper.from_array(weights, "weights")])
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.fixture
+def toy_graph() -> onnx.ModelProto:
+    return graph()
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a classifier's release; ``model`` replaces the graph's bytes, ``files`` adds to or replaces its files."""
+
+    def write(hour: int = 0, *, model: bytes | None = None, files: dict[str, bytes] | None = None) -> Path:
+        probes = tmp_path / "probes"
+        write_probes(probes, [b"png 1", b"png 2", b"png 3"], probabilities=np.full((3, 2), 0.5, np.float32))
+        return write_release(
+            tmp_path / "classifiers",
+            model="pets",
+            kind="classifier",
+            serving=ClassifierServing("model.onnx", ImageSpec(WIDTH, HEIGHT), LABELS, (0.5, 0.5), 1.0, None),
+            files={
+                "model.onnx": graph().SerializeToString() if model is None else model,
+                "probes.safetensors": probes,
+                "report.html": b"<p>",
+                "metrics.json": b"{}",
+                **(files or {}),
+            },
+            evaluation={"hour": hour},
+            training={},
+            structure={},
+            created=datetime(2026, 1, 2, hour, tzinfo=UTC),
+        )
+
+    return write
+
+
+@pytest.fixture
+def recommender(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a recommender's release with this many users; ``files`` adds to or replaces its files; ``followed`` is how
+    many items its table of transitions has rows for (0: it has no such table).
+    """
+
+    def write(
+        hour: int = 0,
+        *,
+        files: dict[str, bytes] | None = None,
+        users: int = 300,
+        width: int = 3,
+        followed: int = 4,
+    ) -> Path:
+        folder = tmp_path / f"tables-{hour}"
+        folder.mkdir(exist_ok=True)
+        items = np.array([[1, 2], [0, EMPTY], [EMPTY, EMPTY], [0, 1]], np.uint32)
+        user_items = np.tile(np.arange(width, dtype=np.uint32) % 4, (users, 1))
+        write_vocabulary(
+            folder / "items.safetensors",
+            ["a", "b", "c", "d"],
+            {"BRAND": ("category", ["x", None, "y", "x"]), "PRICE": ("number", [1.0, 2.5, None, 3.0])},
+        )
+        write_probes(folder / "probes.safetensors", [b'{"user": "u1"}'], answer=['["a"]'])
+        transitions = None
+        if followed:
+            rows = np.tile(np.arange(2, dtype=np.uint32), (followed, 1))
+            transitions = write_dense(folder / "transitions.safetensors", rows, np.full((followed, 2), 0.25))
+        serving = RecommenderServing(
+            items_file="items.safetensors",
+            items=4,
+            columns={"BRAND": "category", "PRICE": "number"},
+            neighbours=write_dense(folder / "neighbours.safetensors", items, np.full((4, 2), 0.5)),
+            users=write_keyed(
+                folder / "users.safetensors", [f"u{n}" for n in range(users)], user_items, np.ones((users, width))
+            ),
+            user_slots=2,
+            segments=write_keyed(
+                folder / "segments.safetensors",
+                ["", "CITY=Berlin"],
+                np.array([[3, 1, 0], [2, EMPTY, EMPTY]]),
+                np.ones((2, 3)),
+            ),
+            segments_by=(("CITY",),),
+            profile={"CITY": ProfileColumn("category")},
+            weights={"user": 1.0, "session": 0.5, "segment": 0.125, **({"transition": 0.25} if followed else {})},
+            session_decay=0.75,
+            session_length=10,
+            rules=('INCLUDE ItemID WHERE Items.BRAND IN ("x")',),
+            transitions=transitions,
+        )
+        names = ["items", "neighbours", "users", "segments", "probes", *(["transitions"] if followed else [])]
+        tables: dict[str, Path | bytes] = {f"{name}.safetensors": folder / f"{name}.safetensors" for name in names}
+        return write_release(
+            tmp_path / "recommenders",
+            model="shop",
+            kind="recommender",
+            serving=serving,
+            files={**tables, "report.html": b"<p>", "metrics.json": b"{}", **(files or {})},
+            evaluation={"hour": hour},
+            training={},
+            structure={},
+            created=datetime(2026, 1, 2, hour, tzinfo=UTC),
+        )
+
+    return write
+
+
+@pytest.fixture
+def golden_classifier(classifier: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A classifier whose golden answers are right, or ``cat`` for the probability of the first of its two labels."""
+
+    def write(hour: int = 0, *, cat: float = 1 / (1 + np.exp(-2.5)), **changes: bytes) -> Path:
+        photo = BytesIO()
+        Image.new("RGB", (WIDTH, HEIGHT), (2, 1, 0)).save(photo, "PNG")  # its logits are 2 + 0.5 and -2 + 2
+        answers = np.array([[cat, 1 - cat]], np.float32)
+        write_probes(tmp_path / "golden", [photo.getvalue()], probabilities=answers)
+        return classifier(hour, files={"probes.safetensors": (tmp_path / "golden").read_bytes()}, **changes)
+
+    return write
+
+
+@pytest.fixture
+def golden_recommender(recommender: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A recommender whose golden answer is right, or ``items``."""
+
+    def write(hour: int = 0, *, items: str = '["a", "d"]') -> Path:
+        # Of everybody's best, which score alike, the rule lets no b pass.
+        write_probes(tmp_path / "golden", [b'{"n": 3}'], answer=[items])
+        return recommender(hour, files={"probes.safetensors": (tmp_path / "golden").read_bytes()})
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A folder, which the functions serve from too."""
+    return open_store(f"file://{tmp_path}/store")
+
+
+Reply = tuple[int, dict[str, str], dict[str, Any]]  # status, headers, JSON
+FUNCTIONS = {"classify": classify.app, "recommend": recommend.app}
+
+
+@dataclass
+class Lambda:
+    """Functions by name, as they stand; ``instead`` is what every call is answered with while it is set."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    instead: Reply | None = None
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Reply:
+        self.events.append(event)
+        return self.instead or (200, {}, FUNCTIONS[function].handler(event, None))
+
+
+@pytest.fixture
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
+    """Lambda with both functions, serving what is in ``store``."""
+    found = Lambda()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            event = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            status, headers, document = found.invoke(self.path.split("/")[3], event)
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    settings = {"STORE": f"file://{tmp_path}/store", "CACHE_DIR": str(tmp_path / "cache"), "CACHE_BYTES": "1000000"}
+    for name, value in {**settings, "REFRESH_SECONDS": "0", "MAX_PIXELS": "1000"}.items():
+        monkeypatch.setenv(f"LARDER_{name}", value)
+    for module in FUNCTIONS.values():
+        module.service.reset()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            monkeypatch.setenv(name, "us-east-1")
+        yield found
+        server.shutdown()
