@@ -1,4 +1,4 @@
-"""Larder's side of the comparison: what a training, which never saw the test period, recommends at its start."""
+"""Larder's lists for the comparison: a training without the test period, and its recommendations at the cutoff."""
 
 import sys
 from dataclasses import replace
@@ -7,36 +7,41 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import OPTIONAL_COMPONENTS, RecommenderOptions
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists
 from larder_training.recommender.inputs import Data
 from larder_training.recommender.metrics.ranking import DEPTH
 from larder_training.recommender.pipeline import Pipeline
 from larder_training.recommender.splits.tasks import Task
-from larder_training.recommender.tuning.trials import Budget, Trials
+from larder_training.recommender.tuning.trials import SearchBudget, TrialLog
 from larder_training.reporting.progress import Progress
 
 Lists = NDArray[np.int64]
-SIGNALS: Final = ("event weights", "decay", "repeats", "catalogue", "profile", "reranker", *OPTIONAL_COMPONENTS)
+ABLATIONS: Final = ("event weights", "decay", "repeats", "catalogue", "profile", "reranker", *OPTIONAL_COMPONENTS)
 
 
 def larder(data: Data, options: RecommenderOptions, task: Task, without: str = "") -> Lists:
-    """int64 ``[task's users, 25]``, from the rows that the tables would store; ``without`` one of ``SIGNALS``."""
-    pipeline = Pipeline.of(_fewer_data(data, without), _fewer_options(options, data, without), Progress(quiet=True))
-    trials = Trials(Budget.of(options))
-    params = pipeline.choose(trials)
+    """int64 ``[task's users, 25]``: lists from rows as the tables store them.
+
+    ``without`` is one of ``ABLATIONS``, or empty.
+    """
+    context = TrainingContext(_reduced_options(options, data, without), Progress(quiet=True))
+    pipeline = Pipeline(_reduced_data(data, without), context)
+    trials = TrialLog(SearchBudget.of(options))
+    params = pipeline.tune(trials)
     fitted = pipeline.fit(pipeline.split.test, params, "")
-    print(f"  {len(trials.made)} trials; {_told(trials)}", file=sys.stderr, flush=True)
+    print(f"  {len(trials.trials)} trials; {_models(trials)}", file=sys.stderr, flush=True)
     return lists(ServingFormula.of(fitted, task.users), params, task, DEPTH)
 
 
-def _fewer_data(data: Data, without: str) -> Data:
+def _reduced_data(data: Data, without: str) -> Data:
     if without == "catalogue":
         return replace(data, columns={}, described={})
     return replace(data, profiles=None, rows=np.full_like(data.rows, -1)) if without == "profile" else data
 
 
-def _fewer_options(options: RecommenderOptions, data: Data, without: str) -> RecommenderOptions:
+def _reduced_options(options: RecommenderOptions, data: Data, without: str) -> RecommenderOptions:
     if without in OPTIONAL_COMPONENTS:
         return replace(options, without=(without,))
     if without == "event weights":
@@ -48,6 +53,6 @@ def _fewer_options(options: RecommenderOptions, data: Data, without: str) -> Rec
     return replace(options, repeats="never") if without == "repeats" else options
 
 
-def _told(trials: Trials) -> str:
-    """Which model was taken, and its validation metric."""
-    return "; ".join(f"{trial.value}: {trial.metric:.4f}" for trial in trials.made if trial.hyperparameter == "model")
+def _models(trials: TrialLog) -> str:
+    """The models that were compared, with their validation metric."""
+    return "; ".join(f"{trial.value}: {trial.metric:.4f}" for trial in trials.trials if trial.hyperparameter == "model")

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from implicit_peers import SPACES, recommend, tune
-from larder_lists import SIGNALS, Lists, larder
+from larder_lists import ABLATIONS, Lists, larder
 from shop_files import SHOPS, folder
 
 from larder_training.recommender.config.options import RecommenderOptions
@@ -49,8 +49,10 @@ def main() -> None:
     )
     parser.add_argument("--trials", type=int, default=40, help="Of each of implicit's models. Default: 40.")
     parser.add_argument("--models", nargs="*", choices=SPACES, default=[*SPACES], help="Of implicit. Default: all.")
-    parser.add_argument("--ablate", action="store_true", help="Larder without each of its signals, in place of peers.")
-    parser.add_argument("--signals", nargs="*", default=SIGNALS, help=f"Of --ablate. Default: {', '.join(SIGNALS)}.")
+    parser.add_argument("--ablate", action="store_true", help="Larder without each signal, instead of peers.")
+    parser.add_argument(
+        "--signals", nargs="*", default=ABLATIONS, help=f"Of --ablate. Default: {', '.join(ABLATIONS)}."
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="Of Larder's search at most. Default: 10.")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -71,7 +73,7 @@ def ablated(data: Data, options: RecommenderOptions, task: Task, signals: Iterab
     """Larder's lists without each of the signals that it has; others are told and skipped."""
     found = {}
     for signal in signals:
-        if signal not in SIGNALS:
+        if signal not in ABLATIONS:
             print(f"{signal}: not a signal of this version", file=sys.stderr)
         elif signal != "event weights" or len(data.log.events) > 1:
             found[f"without {signal}"] = _timed(signal, lambda: larder(data, options, task, signal))  # noqa: B023  # called at once

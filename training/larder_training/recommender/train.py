@@ -13,6 +13,7 @@ from larder.release.manifest import PROBES
 from larder.release.serving import RecommenderServing
 from larder_training.recommender.artifacts.golden_requests import questions, write_answers
 from larder_training.recommender.artifacts.tables import write_tables
+from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.ensemble.fitted import Fitted
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
@@ -24,7 +25,7 @@ from larder_training.recommender.models.segment_popularity import Segments
 from larder_training.recommender.pipeline import Pipeline
 from larder_training.recommender.reports.examples import examples, popular_by_segment
 from larder_training.recommender.reports.page import metrics_json, report_html
-from larder_training.recommender.tuning.trials import TRIALS, Budget, Trials
+from larder_training.recommender.tuning.trials import TRIALS, SearchBudget, TrialLog
 from larder_training.release.writer import provenance, write_release
 from larder_training.reporting.progress import Progress
 
@@ -43,9 +44,9 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     data = read(options, progress)
     if options.compare_with is not None:
         last_event(options.compare_with, data.log)  # before hours of work
-    pipeline = Pipeline.of(data, options, progress)
-    trials = Trials(Budget.of(options))
-    params = pipeline.choose(trials)
+    pipeline = Pipeline(data, TrainingContext(options, progress))
+    trials = TrialLog(SearchBudget.of(options))
+    params = pipeline.tune(trials)
     evaluation = {"split": _split(pipeline), **pipeline.evaluate(params)}
     fitted = pipeline.fit(data.log.end, params, "Fitting to all events")
     options.out.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ def _write(
     return serving
 
 
-def _training(data: Data, params: Hyperparameters, trials: Trials, options: RecommenderOptions) -> Document:
+def _training(data: Data, params: Hyperparameters, trials: TrialLog, options: RecommenderOptions) -> Document:
     log = data.log
     return {
         **provenance(options.seed),
@@ -132,9 +133,10 @@ def _period(data: Data, options: RecommenderOptions) -> Document:
 
 def _split(pipeline: Pipeline) -> Document:
     """The split as the manifest and the report describe it."""
-    if pipeline.options.order == "time":
+    order = pipeline.context.options.order
+    if order == "time":
         return pipeline.split.document()
-    drawn = "drawn at random" if pipeline.options.order == "random" else "in the order of the file"
+    drawn = "drawn at random" if order == "random" else "in the order of the file"
     periods = {"train": ["0 %", "80 %"], "validation": ["80 %", "90 %"], "test": ["90 %", "100 %"]}
     return {"method": f"shares of each user's interactions, {drawn}; full ranking of the catalogue", **periods}
 

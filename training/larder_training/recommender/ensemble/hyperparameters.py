@@ -122,15 +122,3 @@ def rarity(log: Log) -> dict[str, float]:
         for name, count in zip(log.events, counts.tolist(), strict=True)
         if count
     }
-
-
-def value_of(name: str, params: Hyperparameters) -> object:
-    """Value of one hyperparameter as the manifest stores it."""
-    if name in ("ridge", "item_exponent"):
-        return getattr(params.matrix, name)
-    if name == "diagonal_weight":
-        return params.diagonal_weight if params.recommend_seen else "never"
-    if name.startswith("components."):
-        return params.components[name.removeprefix("components.")]
-    value = getattr(params, name)
-    return dict(value) if isinstance(value, Mapping) else value

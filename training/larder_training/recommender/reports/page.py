@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from larder_training.recommender.tuning.trials import Trials, explain, plot
+from larder_training.recommender.tuning.trials import TrialLog, explain, plot
 from larder_training.reporting.html import Block, Section, drawing_of, facts, figure, paragraph, render, table
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def report_html(
     training: Document,
     examples: Sequence[tuple[str, str, str]],
     segments: Sequence[tuple[str, int, str]],
-    trials: Trials,
+    trials: TrialLog,
 ) -> bytes:
     """The whole report.
 
@@ -155,8 +155,8 @@ def _split(evaluation: Document) -> Block:
     return table(("period", "from", "to, not included"), [(part, *split[part]) for part in parts])
 
 
-def _trials(trials: Trials) -> list[Block]:
-    return [plot(trials.made)] if trials.made else []
+def _trials(trials: TrialLog) -> list[Block]:
+    return [plot(trials.trials)] if trials.trials else []
 
 
 def _choices(training: Document) -> Block:

@@ -22,12 +22,17 @@ _DEPTH: Final = 200  # items of each component in a user's pool
 _ROUNDS: Final = 4
 
 Weights = Mapping[str, float]
-_Number = TypeVar("_Number", bound=np.generic)
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
 class WeightTrial:
-    """Metric of one set of weights on the validation task."""
+    """Metric of one set of weights on the validation tasks.
+
+    Attributes:
+        weights: Weight by component; their sum is 1.
+        metric: Mean over the users of all folds.
+    """
 
     weights: Weights
     metric: float
@@ -41,14 +46,14 @@ class Pools:
         names: Components, in the order of ``scores``.
         items: int64 ``[users, width]``; -1: unused.
         scores: float32 ``[components, users, width]``, in each component's unit.
-        found: bool ``[users, width]``: whether the item is relevant to the user.
-        relevant: int64 ``[users]``: relevant items, inside the pool or not.
+        hits: bool ``[users, width]``: whether the item is relevant to the user.
+        relevant: int64 ``[users]``: number of relevant items, inside the pool or not.
     """
 
     names: tuple[str, ...]
     items: NDArray[np.int64]
     scores: NDArray[np.float32]
-    found: NDArray[np.bool_]
+    hits: NDArray[np.bool_]
     relevant: NDArray[np.int64]
 
     @classmethod
@@ -60,13 +65,13 @@ class Pools:
         hidden: sp.csr_array | None,
         depth: int = _DEPTH,
     ) -> "Pools":
-        """The union of each component's ``depth`` best items for each user, without those of ``hidden``.
+        """The union of each component's ``depth`` best items for each user, without hidden items.
 
         Args:
             components: By name.
             users: ``[n]``.
             truth: bool ``[n, items]``: relevant items.
-            hidden: ``[n, items]``: items that must not be recommended; None: none.
+            hidden: ``[n, items]``: items that must not be recommended; None: no item is hidden.
             depth: Items of each component.
         """
         parts = []
@@ -76,16 +81,16 @@ class Pools:
                 for scores in dense:
                     hide(scores, hidden[part])
             items = _union(np.concatenate([top(scores, depth) for scores in dense], axis=1))
-            used, places = items != NOTHING, np.maximum(items, 0)
-            taken = [np.where(used, np.take_along_axis(scores, places, axis=1), 0) for scores in dense]
+            used, indices = items != NOTHING, np.maximum(items, 0)
+            pooled = [np.where(used, np.take_along_axis(scores, indices, axis=1), 0) for scores in dense]
             relevant = truth[part].toarray().astype(bool)
-            parts.append((items, np.stack(taken), np.take_along_axis(relevant, places, axis=1) & used))
+            parts.append((items, np.stack(pooled), np.take_along_axis(relevant, indices, axis=1) & used))
         width = max((items.shape[1] for items, _, _ in parts), default=0)
         return cls(
             tuple(components),
-            np.concatenate([_wider(items, width, NOTHING) for items, _, _ in parts]),
-            np.concatenate([_wider(scores, width, 0) for _, scores, _ in parts], axis=1),
-            np.concatenate([_wider(found, width, 0) for _, _, found in parts]),
+            np.concatenate([_pad(items, width, NOTHING) for items, _, _ in parts]),
+            np.concatenate([_pad(scores, width, 0) for _, scores, _ in parts], axis=1),
+            np.concatenate([_pad(hits, width, 0) for _, _, hits in parts]),
             np.diff(truth.indptr).astype(np.int64),
         )
 
@@ -94,41 +99,41 @@ class Pools:
         total = np.tensordot(weights.astype(np.float32), self.scores, axes=1)
         total[self.items == NOTHING] = -np.inf
         lists = top(total, k)
-        hit = np.take_along_axis(self.found, np.maximum(lists, 0), axis=1) & (lists != NOTHING)
+        hit = np.take_along_axis(self.hits, np.maximum(lists, 0), axis=1) & (lists != NOTHING)
         return by_user(hit, self.relevant, (k,))[metric]
 
 
 def choose_weights(
     folds: Sequence[Pools], start: Weights | None = None, metric: str = "ndcg@20"
 ) -> tuple[dict[str, float], list[WeightTrial]]:
-    """Coordinate ascent: multiplies each weight in turn by each of ``FACTORS``, keeps the best, ends where none is.
+    """Coordinate ascent: multiplies each weight in turn by each of ``FACTORS``, and ends when nothing improves.
 
     Args:
         folds: Pools of the validation folds, of the same components.
-        start: First weights; 1 each without it. A weight of 0 tries 0.1, 0.3 and 1 times the largest weight.
-        metric: Of ``larder_training.recommender.metrics.ranking.by_user``, with its ``@k``.
+        start: First weights; None: all 1. A weight of 0 tries 0.1, 0.3 and 1 times the largest weight.
+        metric: Name in ``larder_training.recommender.metrics.ranking.by_user``, with its ``@k``.
 
     Returns:
-        The best weights, whose sum is 1, and all trials in order.
+        The best weights, with a sum of 1, and all trials in order.
     """
     k = int(metric.partition("@")[2])
     names = folds[0].names
     weights = np.array([(start or {}).get(name, 0.0 if start else 1.0) for name in names])
     trials: list[WeightTrial] = []
 
-    def measure(values: NDArray[np.float64]) -> float:
+    def evaluate(values: NDArray[np.float64]) -> float:
         mean = float(np.concatenate([pools.values(values, metric, k) for pools in folds]).mean())
         trials.append(WeightTrial(_named(names, values), round(mean, 6)))
         return mean
 
-    best = measure(weights)
+    best = evaluate(weights)
     for _ in range(_ROUNDS):
         before = best
         for index in range(len(weights)):
             for value in _steps(weights, index):
                 candidate = weights.copy()
                 candidate[index] = value
-                if candidate.any() and (mean := measure(candidate)) > best:
+                if candidate.any() and (mean := evaluate(candidate)) > best:
                     best, weights = mean, candidate
         if best == before:
             break
@@ -148,7 +153,7 @@ def _named(names: Sequence[str], values: NDArray[np.float64]) -> Weights:
 
 
 def _union(items: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each row's distinct numbers, ascending, then -1: ``[rows, as many as the longest row needs]``."""
+    """The distinct items of each row, ascending, padded with -1: ``[rows, length of the longest row]``."""
     ordered = np.sort(items, axis=1)
     repeated = np.zeros(ordered.shape, bool)
     repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
@@ -159,6 +164,6 @@ def _union(items: NDArray[np.int64]) -> NDArray[np.int64]:
     return ordered[:, : int(used.sum(axis=1).max(initial=0))]
 
 
-def _wider(array: NDArray[_Number], width: int, filler: int) -> NDArray[_Number]:
+def _pad(array: NDArray[_Scalar], width: int, fill: int) -> NDArray[_Scalar]:
     missing = [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])]
-    return np.pad(array, missing, constant_values=filler)
+    return np.pad(array, missing, constant_values=fill)

@@ -1,4 +1,4 @@
-"""Cache of what was fitted on one validation fold: most trials change little, so most of it is reused."""
+"""Cache of fits on a validation fold: most trials change little, so most of the fit is reused."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
@@ -32,13 +32,13 @@ from larder_training.recommender.splits.tasks import Task
 from larder_training.recommender.tuning.blend_weights import Pools
 from larder_training.recommender.tuning.trials import METRIC
 
-Made = TypeVar("Made")
+Cached = TypeVar("Cached")
 _DEPTH: Final = 20
 
 
 @dataclass(slots=True, eq=False)
 class FoldCache:
-    """Scores hyperparameters on one fold.
+    """Evaluates hyperparameters on a fold, and caches what it fits.
 
     Attributes:
         fold: The validation period and its history.
@@ -49,19 +49,19 @@ class FoldCache:
     fold: Fold
     attributes: Attributes
     seed: int
-    _kept: dict[str, tuple[Hashable, object]] = field(default_factory=dict)
+    _cache: dict[str, tuple[Hashable, object]] = field(default_factory=dict)
 
-    def values(self, params: Hyperparameters, question: str, reranker: Reranker | None = None) -> NDArray[np.float64]:
-        """NDCG@20 of each user of the task, ``[users]``: by the formula that serves, on the rows that are stored."""
-        task = self.task(question)
-        return ndcg(lists(self._formula(params, question, reranker), params, task, _DEPTH), task)
+    def values(self, params: Hyperparameters, task_name: str, reranker: Reranker | None = None) -> NDArray[np.float64]:
+        """NDCG@20 of each user of the task, ``[users]``, by the serving formula on rows as the tables store them."""
+        task = self.task(task_name)
+        return ndcg(lists(self._formula(params, task_name, reranker), params, task, _DEPTH), task)
 
-    def task(self, question: str) -> Task:
-        """The task of a question: ``known``, ``session`` or ``visit``."""
-        return {"known": self.fold.known, "session": self.fold.sessions, "visit": self.fold.visits}[question]
+    def task(self, name: str) -> Task:
+        """The task ``known``, ``session`` or ``visit``."""
+        return {"known": self.fold.known, "session": self.fold.sessions, "visit": self.fold.visits}[name]
 
-    def _formula(self, params: Hyperparameters, question: str, reranker: Reranker | None) -> ServingFormula:
-        """The table rows that the question needs, and no others: each takes time."""
+    def _formula(self, params: Hyperparameters, task_name: str, reranker: Reranker | None) -> ServingFormula:
+        """The table rows that the task needs, and no others, since each takes time."""
         components = tuple(sorted(params.components.items()))
         key = (
             _matrix_key(params),
@@ -72,30 +72,30 @@ class FoldCache:
             params.component_settings,
             reranker,
         )
-        # Co-visitation does not enter users' rows and has its own cache: most changes of the rows leave it as it is.
-        alone = replace(params, transition_weight=0.0)
+        # Co-visitation has its own cache: it is not part of users' rows.
+        without_transitions = replace(params, transition_weight=0.0)
 
         def fitted() -> Fitted:
-            return self._once("fitted", key, lambda: self._fitted(alone, reranker))
+            return self._cached("fitted", key, lambda: self._fitted(without_transitions, reranker))
 
-        users = self._once(f"rows, {question}", key, lambda: rows_of(fitted(), self.task(question).users))
+        users = self._cached(f"rows, {task_name}", key, lambda: rows_of(fitted(), self.task(task_name).users))
         items = users.shape[1]
         neighbours = sp.csr_array((items, items), dtype=np.float64)
-        if question != "known":  # without a session, neighbours do not count
-            neighbours = self._once("neighbours", key, lambda: fitted().neighbour_rows().matrix(items))
+        if task_name != "known":  # neighbours are used for sessions alone
+            neighbours = self._cached("neighbours", key, lambda: fitted().neighbour_rows().matrix(items))
         transitions = self._transitions(params) if params.transition_weight else None
-        return ServingFormula(users, neighbours, self._popular(params), transitions)
+        return ServingFormula(users, neighbours, self._popularity(params), transitions)
 
     def pools(self, params: Hyperparameters) -> Pools:
-        """Candidates of the blend's components for the users of the task ``known``."""
+        """Pools of the components' candidates for the users of the task ``known``."""
         task, fitted = self.fold.known, self._fitted(replace(params, transition_weight=0.0), None)
         hidden = None if fitted.hidden is None else fitted.hidden[task.users]
         return Pools.of(fitted.blended(), task.users, task.truth, hidden)
 
-    def _popular(self, params: Hyperparameters) -> NDArray[np.float64]:
+    def _popularity(self, params: Hyperparameters) -> NDArray[np.float64]:
         key = params.trend_half_life_days, tuple(sorted(params.event_weights.items()))
         history, now = self.fold.history, self.fold.now
-        return self._once("popular", key, lambda: segment_row(popularity(history, now, params)))
+        return self._cached("popular", key, lambda: segment_row(popularity(history, now, params)))
 
     def _fitted(self, params: Hyperparameters, reranker: Reranker | None) -> Fitted:
         history, now = self.fold.history, self.fold.now
@@ -104,46 +104,46 @@ class FoldCache:
         return replace(assemble(history, now, params, affinity, linear, self.attributes, components), reranker=reranker)
 
     def _linear(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
-        def make() -> tuple[sp.csr_array, sp.csr_array]:
+        def compute() -> tuple[sp.csr_array, sp.csr_array]:
             affinity = affinity_of(self.fold.history, self.fold.now, params)
             return affinity, fit_matrix(affinity, params.matrix)
 
-        return self._once("linear", _matrix_key(params), make)
+        return self._cached("linear", _matrix_key(params), compute)
 
     def _filled(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
         affinity, linear = self._linear(params)
 
-        def make() -> sp.csr_array:
+        def compute() -> sp.csr_array:
             content = ContentNeighbours().fit(self._material(affinity)).matrix
             return fill(linear, content, self.fold.history, params)
 
-        return affinity, self._once("filled", (_matrix_key(params), params.content), make)
+        return affinity, self._cached("filled", (_matrix_key(params), params.content), compute)
 
     def _material(self, affinity: sp.csr_array) -> Material:
         return Material(self.fold.history, self.fold.now, affinity, self.attributes.columns, self.seed)
 
     def _component(self, name: str, params: Hyperparameters) -> Component:
         affinity, _ = self._linear(params)
-        return self._once(
+        return self._cached(
             name,
             (_matrix_key(params), params.component_settings),
             lambda: fit_component(name, self._material(affinity), params.component_settings),
         )
 
     def _transitions(self, params: Hyperparameters) -> sp.csr_array:
-        def make() -> sp.csr_array:
-            follows = serving_transitions(self._component(CO_VISITATION, params))
-            return top_rows(follows, NEIGHBOUR_SLOTS).matrix(follows.shape[0])
+        def compute() -> sp.csr_array:
+            transitions = serving_transitions(self._component(CO_VISITATION, params))
+            return top_rows(transitions, NEIGHBOUR_SLOTS).matrix(transitions.shape[0])
 
-        return self._once("transition rows", _matrix_key(params), make)
+        return self._cached("transition rows", _matrix_key(params), compute)
 
-    def _once(self, name: str, key: Hashable, make: Callable[[], Made]) -> Made:
-        """The result of ``make``, cached until the same name is requested with another key."""
-        if name not in self._kept or self._kept[name][0] != key:
-            self._kept.pop(name, None)  # before the next is made, so that both are never held
-            self._kept[name] = (key, make())
-        found: Made = self._kept[name][1]  # type: ignore[assignment]  # one name always holds one type
-        return found
+    def _cached(self, name: str, key: Hashable, compute: Callable[[], Cached]) -> Cached:
+        """The result of ``compute``; one result per name is cached, until the name is requested with another key."""
+        if name not in self._cache or self._cache[name][0] != key:
+            self._cache.pop(name, None)  # frees the old result before the new one is computed
+            self._cache[name] = (key, compute())
+        result: Cached = self._cache[name][1]  # type: ignore[assignment]  # a name always has the same type
+        return result
 
 
 def ndcg(ranking: NDArray[np.int64], task: Task) -> NDArray[np.float64]:

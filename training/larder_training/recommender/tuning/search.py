@@ -1,94 +1,158 @@
-"""The moves of a search over hyperparameters: try all of a few, climb a grid, add what helps beyond noise."""
+"""Coordinate search: change one hyperparameter at a time, and keep a change that improves validation.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+Every candidate that is evaluated becomes a line of ``trials.jsonl``.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, value_of
+from larder_training.recommender.config.context import TrainingContext
+from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.tuning.fold_cache import FoldCache
-from larder_training.recommender.tuning.trials import Trials, within_noise
-from larder_training.reporting.progress import Progress
+from larder_training.recommender.tuning.trials import TrialLog, within_noise
 
 Values: TypeAlias = NDArray[np.float64]
-Question: TypeAlias = Literal["known", "session", "visit"]
+TaskName: TypeAlias = Literal["known", "session", "visit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Hyperparameters to evaluate.
+
+    Attributes:
+        value: Value of the hyperparameter that changes, as ``trials.jsonl`` stores it.
+        hyperparameters: All hyperparameters, with that value.
+    """
+
+    value: object
+    hyperparameters: Hyperparameters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """Validation result of a candidate.
+
+    Attributes:
+        hyperparameters: Hyperparameters of the candidate.
+        values: NDCG@20 of each user of the task, ``[users]``.
+        trial: Number of the trial.
+    """
+
+    hyperparameters: Hyperparameters
+    values: Values
+    trial: int
+
+    @property
+    def mean(self) -> float:
+        """Mean NDCG@20 over users."""
+        return float(self.values.mean())
 
 
 @dataclass(slots=True)
-class Search:
-    """``hyperparameters`` is the best so far, ``trials`` everything that was tried, over all ``caches`` alike."""
+class CoordinateSearch:
+    """Moves of a coordinate search.
 
+    Attributes:
+        context: Options and progress.
+        caches: Validation folds; a candidate is evaluated on the users of all of them.
+        trials: Log of all candidates that were evaluated.
+        current: Best hyperparameters so far.
+    """
+
+    context: TrainingContext
     caches: Sequence[FoldCache]
-    progress: Progress
-    trials: Trials
-    hyperparameters: Hyperparameters
+    trials: TrialLog
+    current: Hyperparameters
 
-    def values(self, params: Hyperparameters, question: Question) -> Values:
-        """NDCG@20 of each user asked, over all folds."""
-        return np.concatenate([cache.values(params, question) for cache in self.caches])
+    def values(self, params: Hyperparameters, task: TaskName) -> Values:
+        """NDCG@20 of each user of the task, over all folds, ``[users]``."""
+        return np.concatenate([cache.values(params, task) for cache in self.caches])
 
-    def number(self, name: str, values: Iterable[float], question: Question, begin: int) -> None:
-        """Climbs a grid of one number from place ``begin``."""
-        self.climb(name, self._each(name, values), begin, question)
+    def evaluate(self, name: str, candidate: Candidate, task: TaskName = "known") -> Result:
+        """Evaluates a candidate and adds it to the trials."""
+        values = self.values(candidate.hyperparameters, task)
+        return Result(candidate.hyperparameters, values, self.trials.add(name, candidate.value, task, values))
 
-    def best_of(self, name: str, candidates: list[Hyperparameters]) -> None:
-        """Keeps the best candidate of all; of equal ones the first."""
-        tried: list[tuple[float, int]] = []
-        for params in candidates:
+    def accept(self, result: Result) -> None:
+        """Makes a candidate the current best."""
+        self.current = result.hyperparameters
+        self.trials.keep(result.trial)
+
+    def grid(
+        self, values: Iterable[float], change: Callable[[Hyperparameters, float], Hyperparameters]
+    ) -> list[Candidate]:
+        """One candidate per value: the current hyperparameters, changed by ``change(current, value)``."""
+        return [Candidate(value, change(self.current, value)) for value in values]
+
+    def best_of(self, name: str, candidates: Sequence[Candidate]) -> None:
+        """Evaluates all candidates and accepts the best; the first of equal ones."""
+        results: list[Result] = []
+        for candidate in candidates:
             if self.trials.spent():
                 break
-            values = self.values(params, "known")
-            tried.append((float(values.mean()), self.trials.add(name, value_of(name, params), "known", values)))
-        if tried:
-            self.hyperparameters = candidates[self.trials.keep_best(tried)]
+            results.append(self.evaluate(name, candidate))
+        if results:
+            self.accept(best(results))
 
-    def climb(self, name: str, candidates: list[Hyperparameters], begin: int, question: Question = "known") -> None:
-        """Keeps the best candidate that is reached uphill from place ``begin``."""
-        place, values, number = self.reached(name, candidates, question, begin)
-        if values is not None:
-            self.hyperparameters = candidates[place]
-            self.trials.keep(number)
+    def climb(self, name: str, candidates: Sequence[Candidate], start: int, task: TaskName = "known") -> None:
+        """Accepts the local optimum of a grid that is reached from index ``start``."""
+        if (optimum := self.local_optimum(name, candidates, start, task)) is not None:
+            self.accept(optimum)
 
-    def reached(
-        self, name: str, candidates: list[Hyperparameters], question: Question, begin: int
-    ) -> tuple[int, Values | None, int]:
-        """Climbs from ``begin`` to the place where neither neighbour is better: place, values and trial's number."""
-        tried: dict[int, tuple[Values, int]] = {}
+    def local_optimum(
+        self, name: str, candidates: Sequence[Candidate], start: int, task: TaskName = "known"
+    ) -> Result | None:
+        """Hill climbing on a grid: moves to the better neighbour until there is none.
 
-        def mean(place: int) -> float:
-            if place not in tried:
-                if not 0 <= place < len(candidates) or self.trials.spent():
+        Args:
+            name: Hyperparameter that changes.
+            candidates: The grid, in order of the hyperparameter's value.
+            start: Index of the first candidate; clipped to the grid.
+            task: Validation task.
+
+        Returns:
+            The result at the optimum; None if the budget is spent before the first candidate.
+        """
+        results: dict[int, Result] = {}
+
+        def mean(index: int) -> float:
+            if index not in results:
+                if not 0 <= index < len(candidates) or self.trials.spent():
                     return -np.inf
-                values = self.values(candidates[place], question)
-                tried[place] = values, self.trials.add(name, value_of(name, candidates[place]), question, values)
-                self.progress.say(f"{name} = {value_of(name, candidates[place])}: {values.mean():.4f}")
-            return float(tried[place][0].mean())
+                results[index] = self.evaluate(name, candidates[index], task)
+                self.context.progress.say(f"{name} = {candidates[index].value}: {results[index].mean:.4f}")
+            return results[index].mean
 
-        place = min(max(begin, 0), len(candidates) - 1)
-        if not np.isfinite(mean(place)):
-            return place, None, -1
+        index = min(max(start, 0), len(candidates) - 1)
+        if not np.isfinite(mean(index)):
+            return None
         for step in (1, -1):
-            while mean(place + step) > mean(place):
-                place += step
-        return place, *tried[place]
+            while mean(index + step) > mean(index):
+                index += step
+        return results[index]
 
-    def add(self, name: str, weights: Iterable[float], question: Question) -> bool:
-        """Gives something that weighs nothing yet its best weight, where that helps beyond noise."""
-        return self.help(self._each(name, weights), name, question)
-
-    def help(self, candidates: list[Hyperparameters], name: str, question: Question) -> bool:
-        """Takes the best of the candidates where it is better than what there is, beyond noise."""
+    def improve(self, name: str, candidates: Sequence[Candidate], task: TaskName = "known") -> bool:
+        """Accepts the local optimum of a grid if it is significantly better than the current hyperparameters."""
         if self.trials.spent():
             return False
-        before = self.values(self.hyperparameters, question)
-        place, values, number = self.reached(name, candidates, question, 1)
-        if values is None or within_noise(before, values):
+        before = self.values(self.current, task)
+        optimum = self.local_optimum(name, candidates, 1, task)
+        if optimum is None or within_noise(before, optimum.values):
             return False
-        self.hyperparameters = candidates[place]
-        self.trials.keep(number)
+        self.accept(optimum)
         return True
 
-    def _each(self, name: str, values: Iterable[float]) -> list[Hyperparameters]:
-        return [replace(self.hyperparameters, **{name: value}) for value in values]  # type: ignore[arg-type]  # floats
+
+def best(results: Sequence[Result]) -> Result:
+    """The result with the largest mean; the first of equal ones."""
+    return max(results, key=lambda result: result.mean)
+
+
+def simplest(results: Sequence[Result]) -> Result:
+    """The first result that is not significantly worse than the best; order them from simple to complex."""
+    values = best(results).values
+    return next(result for result in results if within_noise(result.values, values))

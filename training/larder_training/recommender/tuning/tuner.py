@@ -1,10 +1,10 @@
-"""Choosing by rolling-origin validation, one hyperparameter after the other: the test period is never looked at.
+"""Tuning by rolling-origin validation, one hyperparameter after the other. The test period is never used.
 
-Grids are short and climbed from where they begin, since around the values that did well on real logs the ranking is
-flat and each step costs a fit. A further source of scores is taken only where it helps beyond noise.
+Grids are short, and the search climbs from a start value: on real logs, the metric is flat around good values and each
+step costs a fit. A component is added only if it improves validation significantly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,240 +14,256 @@ from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY
 from larder_training.recommender.ensemble.components import CO_VISITATION, COMPONENTS, USER_EASE
 from larder_training.recommender.ensemble.fitted import MATRIX
-from larder_training.recommender.ensemble.hyperparameters import MAX_USER_EASE_USERS, Hyperparameters, rarity, value_of
+from larder_training.recommender.ensemble.hyperparameters import MAX_USER_EASE_USERS, Hyperparameters, rarity
 from larder_training.recommender.models.ease import Regression
 from larder_training.recommender.models.item_item import MatrixLearner, name_of
 from larder_training.recommender.models.item_knn import CoOccurrence
 from larder_training.recommender.splits.rolling_origin import MIN_USERS
 from larder_training.recommender.tuning.blend_weights import choose_weights
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
-from larder_training.recommender.tuning.search import Search, Values
+from larder_training.recommender.tuning.search import Candidate, CoordinateSearch, Result, simplest
 from larder_training.recommender.tuning.trials import within_noise
 
+MAX_RERANKED_USERS: Final = 200_000  # reranking takes milliseconds of processor time per user
 _HALF_LIVES: Final = (1.0, 3.0, 7.0, 30.0, 90.0, 270.0, None)
 _RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
 _ITEM_EXPONENTS: Final = (0.0, 0.25, 0.5, 0.75)
-_REPEATS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_DIAGONAL_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _TRENDS: Final = (1.0, 3.0, 7.0, 30.0, 90.0, None)
-_QUICK_WIDTH: Final = 100  # of regressions that only compare other hyperparameters
-_SHORTEST: Final = 16  # half-lives below this part of the history are not tried, for the matrix
+_QUICK_WIDTH: Final = 100  # of regressions that are fitted only to compare other hyperparameters
+_SHORTEST: Final = 16  # half-lives of the matrix are at least the history's length divided by this
 _SEGMENT_WEIGHTS: Final = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6)
 _SMALL_SEGMENT_WEIGHTS: Final = (0.0001, 0.001, 0.01, 0.03)  # for interactions without times
 _SESSION_WEIGHTS: Final = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _TRANSITION_WEIGHTS: Final = (0.03, 0.1, 0.3, 1.0, 3.0)
 _REVISIT_WEIGHTS: Final = (0.1, 0.3, 1.0, 3.0)
-_SOURCE_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
-_CONTENT: Final = 0.5  # what did best for new items (benchmarks/recommender); users with history cannot tell
-MAX_RERANKED_USERS: Final = 200_000  # a reranker takes milliseconds of processor time for each user's row
+_COMPONENT_WEIGHTS: Final = (0.1, 0.3, 0.6, 1.0, 2.0)
+_CONTENT: Final = 0.5  # best for new items (benchmarks/recommender); users with history cannot measure it
 _DECAYS: Final = (0.3, 0.6, 0.8, 0.9, 0.97, 1.0)
 
 
 @dataclass(slots=True)
-class Tuner(Search):
-    """The order of a training's hyperparameters, within what ``options`` leave open."""
+class Tuner(CoordinateSearch):
+    """Tunes the hyperparameters that the options leave open."""
 
-    options: RecommenderOptions
+    @property
+    def options(self) -> RecommenderOptions:
+        """Options of the training."""
+        return self.context.options
 
     def run(self, trainer: RerankerTrainer) -> Hyperparameters:
-        """Runs the search; with too few users or events to validate on, keeps the start values.
+        """Runs the search; with fewer than ``MIN_USERS`` validation users, keeps the start values.
 
-        ``trainer`` trains the rerankers to compare with.
+        ``trainer`` fits the rerankers that are compared with the ensemble.
         """
-        asked = sum(len(cache.fold.known.users) for cache in self.caches)
-        if asked < MIN_USERS:
-            self.progress.say(f"Only {asked} users to choose by: the usual settings are kept.")
-            return self.hyperparameters
+        users = sum(len(cache.fold.known.users) for cache in self.caches)
+        if users < MIN_USERS:
+            self.context.progress.say(f"Only {users} validation users: hyperparameters keep their defaults.")
+            return self.current
         if self.options.order != "time":
-            return self._choose_without_times()
-        if not self._few_users:
-            self.trials.budget.first = 1.0  # nobody is left to keep minutes for
-        self._choose_base()
+            return self._tune_without_times()
+        if not self._can_rerank:
+            self.trials.budget.first = 1.0  # without a reranker, all minutes are for the other trials
         self._choose_matrix()
-        self._choose_segment()
+        self._tune_matrix()
+        self._tune_segment()
         self._choose_content()
         if sum(len(cache.fold.sessions.users) for cache in self.caches) >= MIN_USERS:
-            self._choose_session()
-        self._choose_components()
+            self._tune_session()
+        self._add_components()
         self._choose_model(trainer)
         if self.trials.cut_short:
-            self.progress.say("The budget is spent: what was not tried keeps its usual setting.")
-        return self.hyperparameters
+            self.context.progress.say("The budget is spent: untried hyperparameters keep their defaults.")
+        return self.current
 
-    def _choose_without_times(self) -> Hyperparameters:
-        """Chooses the blend's weights and popularity's; ages, sessions and the reranker need times."""
-        if self.hyperparameters.components:
-            self._choose_weights()
-        self.number("segment_weight", _SMALL_SEGMENT_WEIGHTS, "known", 1)
+    def _tune_without_times(self) -> Hyperparameters:
+        """Tunes the component weights and the segment weight; half-lives, sessions and the reranker need times."""
+        if self.current.components:
+            self._tune_component_weights()
+        self._tune_segment_weight(_SMALL_SEGMENT_WEIGHTS, 1)
         self._choose_model(None)
-        return self.hyperparameters
+        return self.current
 
-    def _choose_weights(self) -> None:
-        """Takes the weights of the best blend on all folds, where they are better beyond noise."""
-        before = self.values(self.hyperparameters, "known")
-        start = {MATRIX: 1.0, **self.hyperparameters.components}
-        weights, _ = choose_weights([cache.pools(self.hyperparameters) for cache in self.caches], start)
+    def _tune_component_weights(self) -> None:
+        """Accepts the best component weights over all folds if they are significantly better."""
+        before = self.values(self.current, "known")
+        start = {MATRIX: 1.0, **self.current.components}
+        weights, _ = choose_weights([cache.pools(self.current) for cache in self.caches], start)
         if not weights[MATRIX]:
             return
-        components = {
-            name: weights[name] / weights[MATRIX] for name in self.hyperparameters.components if weights[name]
-        }
-        candidate = replace(self.hyperparameters, components=components)
-        values = self.values(candidate, "known")
-        trial = self.trials.add("components", value_of("components", candidate), "known", values)
-        if not within_noise(before, values):
-            self.hyperparameters = candidate
-            self.trials.keep(trial)
-
-    def _choose_base(self) -> None:
-        """How the item-item matrix is learnt, each way with its usual settings: the simplest that is as good as the
-        best, within noise. The other may still join it as a further source.
-        """
-        usual = self.hyperparameters.matrix  # last, so that it need not be fitted again where it is taken
-        ways = [way for way in (CoOccurrence(), usual) if name_of(way) not in self.options.without]
-        tried: list[tuple[MatrixLearner, Values, int]] = []
-        for way in ways:
-            if self.trials.spent():
-                return
-            values = self.values(replace(self.hyperparameters, matrix=_quick(way)), "known")
-            tried.append((way, values, self.trials.add("matrix", name_of(way), "known", values)))
-        best = max(tried, key=lambda each: float(each[1].mean()))[1]
-        taken, _, number = next(each for each in tried if within_noise(each[1], best))
-        self.hyperparameters = replace(self.hyperparameters, matrix=taken)
-        self.trials.keep(number)
+        components = {name: weights[name] / weights[MATRIX] for name in self.current.components if weights[name]}
+        result = self.evaluate("components", Candidate(components, replace(self.current, components=components)))
+        if not within_noise(before, result.values):
+            self.accept(result)
 
     def _choose_matrix(self) -> None:
-        base = self.hyperparameters.matrix
-        self.hyperparameters = replace(self.hyperparameters, matrix=_quick(base))
-        self._choose_repeats()  # soon told, and worth the most where people buy the same again
+        """Chooses the learner of the item-item matrix, each with its default settings: item kNN unless EASE is
+        significantly better. The other one may still be added as a component.
+        """
+        default = self.current.matrix  # last: its fit is reused if it is chosen
+        results: list[Result] = []
+        learners = [learner for learner in (CoOccurrence(), default) if name_of(learner) not in self.options.without]
+        for learner in learners:
+            if self.trials.spent():
+                return
+            candidate = Candidate(name_of(learner), replace(self.current, matrix=_quick(learner)))
+            results.append(self.evaluate("matrix", candidate))
+        choice = simplest(results)
+        self.accept(choice)
+        self.current = replace(self.current, matrix=learners[results.index(choice)])
+
+    def _tune_matrix(self) -> None:
+        matrix = self.current.matrix
+        self.current = replace(self.current, matrix=_quick(matrix))
+        self._tune_diagonal()  # cheap to evaluate, and important where users buy the same items again
         history = self.caches[-1].fold.history
         if not self.options.event_weights and len(history.events) > 1:
-            self.best_of(
-                "event_weights", [self.hyperparameters, replace(self.hyperparameters, event_weights=rarity(history))]
-            )
-        self._choose_half_life()
-        self.hyperparameters = replace(self.hyperparameters, matrix=base)
-        if isinstance(base, Regression):
-            settings = [replace(base, ridge=ridge) for ridge in _RIDGES]
-            self.climb("ridge", [replace(self.hyperparameters, matrix=each) for each in settings], 1)
+            weights = rarity(history)
+            equal = Candidate(dict(self.current.event_weights), self.current)
+            self.best_of("event_weights", [equal, Candidate(weights, replace(self.current, event_weights=weights))])
+        self._tune_half_life()
+        self.current = replace(self.current, matrix=matrix)
+        if isinstance(matrix, Regression):
+            ridges = [Candidate(ridge, self._with_matrix(replace(matrix, ridge=ridge))) for ridge in _RIDGES]
+            self.climb("ridge", ridges, 1)
         else:
-            exponents = [replace(base, item_exponent=exponent) for exponent in _ITEM_EXPONENTS]
-            self.climb("item_exponent", [replace(self.hyperparameters, matrix=each) for each in exponents], 2)
-        self._choose_repeats()
+            exponents = [
+                Candidate(exponent, self._with_matrix(replace(matrix, item_exponent=exponent)))
+                for exponent in _ITEM_EXPONENTS
+            ]
+            self.climb("item_exponent", exponents, 2)
+        self._tune_diagonal()
 
-    def _choose_half_life(self) -> None:
-        """From the one that all else was compared by, so that the grid's are taken only where they do better."""
+    def _with_matrix(self, matrix: MatrixLearner) -> Hyperparameters:
+        return replace(self.current, matrix=matrix)
+
+    def _tune_half_life(self) -> None:
+        """Climbs from the current half-life, which is added to the grid."""
         if self.options.half_life_days is None:
-            now = self.hyperparameters.half_life_days
-            ages = sorted({*self._ages(_HALF_LIVES, self._span / _SHORTEST), now}, key=lambda age: age or np.inf)
-            self.climb(
-                "half_life_days", [replace(self.hyperparameters, half_life_days=age) for age in ages], ages.index(now)
-            )
+            start = self.current.half_life_days
+            ages = sorted({*self._ages(_HALF_LIVES, self._span / _SHORTEST), start}, key=lambda age: age or np.inf)
+            candidates = [Candidate(age, replace(self.current, half_life_days=age)) for age in ages]
+            self.climb("half_life_days", candidates, ages.index(start))
 
-    def _choose_repeats(self) -> None:
+    def _tune_diagonal(self) -> None:
+        """Whether items that a user had before may be recommended, and with which weight."""
         if self.options.repeats == "never":
             return
-        never = (
-            [replace(self.hyperparameters, recommend_seen=False, diagonal_weight=0.0)]
-            if self.options.repeats == "auto"
-            else []
+        never = replace(self.current, recommend_seen=False, diagonal_weight=0.0)
+        candidates = [Candidate("never", never)] if self.options.repeats == "auto" else []
+        first = len(candidates)
+        start = _DIAGONAL_WEIGHTS.index(self.current.diagonal_weight) if self.current.recommend_seen else -1
+        candidates += self.grid(
+            _DIAGONAL_WEIGHTS,
+            lambda params, weight: replace(params, recommend_seen=True, diagonal_weight=weight),
         )
-        again = [replace(self.hyperparameters, recommend_seen=True, diagonal_weight=weight) for weight in _REPEATS]
-        begin = _REPEATS.index(self.hyperparameters.diagonal_weight) if self.hyperparameters.recommend_seen else -1
-        self.climb("diagonal_weight", never + again, len(never) + begin)
+        self.climb("diagonal_weight", candidates, first + start)
 
-    def _choose_segment(self) -> None:
-        """Popularity's half-life by popularity alone, since whoever has no history is formula by it alone; then its
-        weight beside what is personal.
-        """
+    def _tune_segment(self) -> None:
+        """Popularity's half-life by popularity alone, as users without history get it; then the segment weight."""
         ages = self._ages(_TRENDS, 0)
-        alone = replace(self.hyperparameters, user_weight=0.0)
-        trends = [replace(alone, trend_half_life_days=age) for age in ages]
-        place, values, number = self.reached("trend_half_life_days", trends, "known", len(ages) - 2)
-        if values is not None:
-            self.hyperparameters = replace(self.hyperparameters, trend_half_life_days=ages[place])
-            self.trials.keep(number)
-        self.number("segment_weight", _SEGMENT_WEIGHTS, "known", 2)
+        alone = replace(self.current, user_weight=0.0)
+        candidates = [Candidate(age, replace(alone, trend_half_life_days=age)) for age in ages]
+        optimum = self.local_optimum("trend_half_life_days", candidates, len(ages) - 2)
+        if optimum is not None:
+            age = optimum.hyperparameters.trend_half_life_days
+            self.accept(replace(optimum, hyperparameters=replace(self.current, trend_half_life_days=age)))
+        self._tune_segment_weight(_SEGMENT_WEIGHTS, 2)
+
+    def _tune_segment_weight(self, weights: Sequence[float], start: int) -> None:
+        candidates = self.grid(weights, lambda params, weight: replace(params, segment_weight=weight))
+        self.climb("segment_weight", candidates, start)
 
     def _choose_content(self) -> None:
-        """Takes what the catalogue says of new items where that costs nothing beyond noise: they could not be
-        recommended otherwise.
+        """Accepts content neighbours unless they are significantly worse: without them, new items are never
+        recommended.
         """
         if not self.caches[-1].attributes.columns or "content" in self.options.without or self.trials.spent():
             return
-        before = self.values(self.hyperparameters, "known")
-        filled = replace(self.hyperparameters, content=_CONTENT)
-        _, values, number = self.reached("content", [filled], "known", 0)
-        if values is not None and within_noise(values, before):
-            self.hyperparameters = filled
-            self.trials.keep(number)
+        before = self.values(self.current, "known")
+        result = self.local_optimum("content", [Candidate(_CONTENT, replace(self.current, content=_CONTENT))], 0)
+        if result is not None and within_noise(result.values, before):
+            self.accept(result)
 
-    def _choose_session(self) -> None:
-        self.number("session_weight", _SESSION_WEIGHTS, "session", 2)
-        self.number("session_decay", _DECAYS, "session", 3)
-        allowed = CO_VISITATION not in self.options.without
-        if allowed and self.add("transition_weight", _TRANSITION_WEIGHTS, "session"):
-            self.number("transition_decay", _DECAYS, "session", 1)
-        allowed = self.hyperparameters.recommend_seen and "repeat" not in self.options.without
-        if allowed and self.add("revisit_weight", _REVISIT_WEIGHTS, "visit"):
-            self.number("revisit_decay", _DECAYS, "visit", 2)
+    def _tune_session(self) -> None:
+        weights = self.grid(_SESSION_WEIGHTS, lambda params, weight: replace(params, session_weight=weight))
+        self.climb("session_weight", weights, 2, "session")
+        decays = self.grid(_DECAYS, lambda params, decay: replace(params, session_decay=decay))
+        self.climb("session_decay", decays, 3, "session")
+        if CO_VISITATION not in self.options.without:
+            self._add_transitions()
+        if self.current.recommend_seen and "repeat" not in self.options.without:
+            self._add_revisits()
 
-    def _choose_components(self) -> None:
-        """Adds one source after the other, each with its best weight, where that helps beyond noise."""
-        left = {name_of(self.hyperparameters.matrix), *self.options.without}
+    def _add_transitions(self) -> None:
+        weights = self.grid(_TRANSITION_WEIGHTS, lambda params, weight: replace(params, transition_weight=weight))
+        if self.improve("transition_weight", weights, "session"):
+            decays = self.grid(_DECAYS, lambda params, decay: replace(params, transition_decay=decay))
+            self.climb("transition_decay", decays, 1, "session")
+
+    def _add_revisits(self) -> None:
+        weights = self.grid(_REVISIT_WEIGHTS, lambda params, weight: replace(params, revisit_weight=weight))
+        if self.improve("revisit_weight", weights, "visit"):
+            decays = self.grid(_DECAYS, lambda params, decay: replace(params, revisit_decay=decay))
+            self.climb("revisit_decay", decays, 2, "visit")
+
+    def _add_components(self) -> None:
+        """Adds each component at its best weight if validation improves significantly."""
+        left_out = {name_of(self.current.matrix), *self.options.without}
         if len(self.caches[-1].fold.history.users) > MAX_USER_EASE_USERS:
-            left.add(USER_EASE)
-        for name in [each for each in COMPONENTS if each not in left]:
-            weighed = [
-                replace(self.hyperparameters, components={**self.hyperparameters.components, name: w})
-                for w in _SOURCE_WEIGHTS
-            ]
-            self.help(weighed, f"components.{name}", "known")
+            left_out.add(USER_EASE)
+        for name in COMPONENTS:
+            if name not in left_out:
+                self.improve(f"components.{name}", self._weighted(name))
+
+    def _weighted(self, name: str) -> list[Candidate]:
+        """The current ensemble with component ``name``, at each weight of the grid."""
+        return self.grid(
+            _COMPONENT_WEIGHTS,
+            lambda params, weight: replace(params, components={**params.components, name: weight}),
+        )
 
     def _choose_model(self, trainer: RerankerTrainer | None) -> None:
-        """Of popularity, the item-item matrix, it with one source after the other, and all of them put into order by a
-        reranker: the simplest that is as good as the best, within noise.
+        """Chooses the simplest model that is not significantly worse than the best: popularity, the item-item matrix,
+        the matrix with one component after the other, or all of them with a reranker.
         """
-        steps = list(self.hyperparameters.components.items())
-        tried = [self._model("popularity", replace(self.hyperparameters, user_weight=0.0, components={}))]
-        for count in range(len(steps) + 1):
-            name = " + ".join([name_of(self.hyperparameters.matrix), *(source for source, _ in steps[:count])])
-            tried.append(self._model(name, replace(self.hyperparameters, components=dict(steps[:count]))))
-        if trainer and self.options.reranker == "auto" and self._few_users and not self.trials.spent(last=True):
-            tried += self._reranked(replace(self.hyperparameters, reranker=True), trainer)
-        best = max(tried, key=lambda each: float(each[1].mean()))[1]
-        self.hyperparameters, _, number = next(each for each in tried if within_noise(each[1], best))
-        self.trials.keep(number)
+        components = list(self.current.components.items())
+        popularity = replace(self.current, user_weight=0.0, components={})
+        results = [self.evaluate("model", Candidate("popularity", popularity))]
+        for count in range(len(components) + 1):
+            name = " + ".join([name_of(self.current.matrix), *(component for component, _ in components[:count])])
+            candidate = Candidate(name, replace(self.current, components=dict(components[:count])))
+            results.append(self.evaluate("model", candidate))
+        if trainer and self.options.reranker == "auto" and self._can_rerank and not self.trials.spent(last=True):
+            results += self._with_reranker(replace(self.current, reranker=True), trainer)
+        self.accept(simplest(results))
 
-    def _model(self, name: str, params: Hyperparameters) -> tuple[Hyperparameters, Values, int]:
-        values = self.values(params, "known")
-        return params, values, self.trials.add("model", name, "known", values)
-
-    def _reranked(self, params: Hyperparameters, trainer: RerankerTrainer) -> list[tuple[Hyperparameters, Values, int]]:
-        """The reranker, taught before each fold and asked on it; nothing where a fold has too little before it."""
+    def _with_reranker(self, params: Hyperparameters, trainer: RerankerTrainer) -> list[Result]:
+        """The ensemble with a reranker that is fitted before each fold; empty if the history of a fold is too short."""
         rerankers = [trainer.fit(params, cache.fold.now) for cache in self.caches]
         if None in rerankers:
             return []
-        values = [
-            cache.values(params, "known", reranker) for cache, reranker in zip(self.caches, rerankers, strict=True)
-        ]
-        found = np.concatenate(values)
-        return [(params, found, self.trials.add("model", "all, ranked by trees", "known", found))]
+        values = np.concatenate(
+            [cache.values(params, "known", reranker) for cache, reranker in zip(self.caches, rerankers, strict=True)]
+        )
+        return [Result(params, values, self.trials.add("model", "all, ranked by trees", "known", values))]
 
     @property
-    def _few_users(self) -> bool:
-        """Whether a reranker has the time to put every user's row into order."""
+    def _can_rerank(self) -> bool:
+        """Whether there are few enough users to rerank every user's row."""
         return len(self.caches[-1].fold.history.users) <= MAX_RERANKED_USERS
 
     @property
     def _span(self) -> float:
+        """Days of the latest fold's history."""
         history = self.caches[-1].fold.history
         return (self.caches[-1].fold.now - int(history.time[0])) / DAY
 
     def _ages(self, grid: Iterable[float | None], shortest: float) -> list[float | None]:
-        """Half-lives of the grid that can make a difference within the history."""
+        """Half-lives of the grid that are no shorter than ``shortest`` and no longer than the history."""
         return [age for age in grid if age is None or shortest <= age <= self._span]
 
 
 def _quick(matrix: MatrixLearner) -> MatrixLearner:
-    """What compares ways of learning, weights of events and half-lives as well, and is sooner fitted."""
+    """A narrower regression: it is fitted faster, and compares other hyperparameters as well."""
     return replace(matrix, width=min(_QUICK_WIDTH, matrix.width)) if isinstance(matrix, Regression) else matrix
