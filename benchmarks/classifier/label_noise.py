@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from larder_training.classifier.audit.audit import audit
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import Scan, scan
-from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.train import choose_features
 from larder_training.reporting.progress import Progress
 
@@ -45,16 +45,17 @@ def main() -> None:
     quiet = Progress(quiet=True)
     backbone = None if given.backbone == "none" else given.backbone
     options = ClassifierOptions(given.data, "noise", backbone=backbone)
-    features = choose_features(options, quiet)
+    context = TrainingContext(options, quiet)
+    features = choose_features(context)
     found = scan(read_dataset(given.data), quiet)
-    clean = audit(found, features, cache=feature_cache(options), seed=0, progress=quiet)
+    clean = audit(found, features, context)
     print(f"{len(found.photos)} photos, labels as they are: {len(clean.suspects)} listed")
     names = ("flips", "listed", "flips found", "share found", "list / flips", "named right")
     print("seed", *(f"{name:>12}" for name in names))
     truth = {checked.photo.name: checked.photo.label for checked in found.photos}
     for seed in given.seeds:
         changed, flips = flip(found, given.share, seed)
-        told = audit(changed, features, cache=feature_cache(options), seed=0, progress=quiet).suspects
+        told = audit(changed, features, context).suspects
         hits = [suspect for suspect in told if suspect.photo.photo.name in flips]
         right = sum(suspect.proposed == truth[suspect.photo.photo.name] for suspect in hits)
         shares = f"{len(hits) / len(flips):>12.1%} {len(told) / len(flips):>12.2f}"

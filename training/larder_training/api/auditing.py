@@ -91,14 +91,14 @@ def audit(
 def audit_images(options: ClassifierOptions, progress: Progress) -> "Audit":
     """Audits the images of a training's options, with the features that the training would use."""
     from larder_training.classifier.audit.audit import audit as audit_scan
+    from larder_training.classifier.config.context import TrainingContext
     from larder_training.classifier.data.manifests import read_dataset
     from larder_training.classifier.data.scan import scan
-    from larder_training.classifier.features.cache import feature_cache
     from larder_training.classifier.train import choose_features
 
+    context = TrainingContext(options, progress)
     scanned = scan(read_dataset(options.data, options.label_attribute), progress)
-    features = choose_features(options, progress)
-    return audit_scan(scanned, features, cache=feature_cache(options), seed=options.seed, progress=progress)
+    return audit_scan(scanned, choose_features(context), context)
 
 
 def _images(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from larder.release.manifest import PROBES
 from larder_training.classifier.audit.audit import audit
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import read_spec
 from larder_training.classifier.data.manifests import read_dataset
@@ -15,11 +16,11 @@ from larder_training.classifier.data.splits import Split, split
 from larder_training.classifier.evaluation.ood_holdout import estimate, unknown_section
 from larder_training.classifier.features import backbone, download, hog
 from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.fitting.export import MODEL, export
 from larder_training.classifier.fitting.final_fit import FinalFitInputs
 from larder_training.classifier.fitting.warm_start import ParentRelease, open_parent
 from larder_training.classifier.heads.head import Head, fit
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import TRIALS
 from larder_training.classifier.onnx.graph import optimise, structure
 from larder_training.classifier.reports import manifest_sections
@@ -27,7 +28,7 @@ from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.layer_search import choose as choose_layers
 from larder_training.classifier.selection.learning_curve import learning_curve
 from larder_training.classifier.selection.side_ablation import choose
-from larder_training.classifier.selection.training_set import TrainingSet, gather
+from larder_training.classifier.selection.training_set import gather
 from larder_training.release.writer import write_release
 from larder_training.reporting.progress import Progress
 
@@ -45,23 +46,24 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
 
     started = time.monotonic()
     progress = progress or Progress(quiet=True)
+    context = TrainingContext(options, progress)
     checked = scan(read_dataset(options.data, options.label_attribute), progress)
     parts = split(checked, validation=options.validation, test=options.test, seed=options.seed)
     _tell(checked, parts, progress)
     parent = open_parent(options) if options.parent is not None else None
     parts = parent.ordered(parts) if parent else parts
-    features = parent.features if parent and options.backbone is None else choose_features(options, progress)
-    reading = choose_layers(options, features, parts, progress)
+    features = parent.features if parent and options.backbone is None else choose_features(context)
+    reading = choose_layers(features, parts, context)
     features = reading.features
-    audited = audit(checked, features, cache=feature_cache(options), seed=options.seed, progress=progress)
+    audited = audit(checked, features, context)
     progress.say(audited.describe())
-    material = gather(options, features, parts, progress)
+    material = gather(features, parts, context)
     columns = read_columns(checked.photos, parts.parts["train"], options.side, progress)
-    choice = choose(options, features, parts, material, columns, partial(_fit, options, parent, progress), progress)
-    exported = export(FinalFitInputs(options, features, parts, choice, parent, progress))
+    choice = choose(features, parts, material, columns, partial(_fit, context, parent), context)
+    exported = export(FinalFitInputs(context, features, parts, choice, parent))
     search = choice.head.search
-    curve = learning_curve(choice.material, search.chosen, seed=options.seed, progress=progress)
-    held_out_classes = estimate(material, parts.labels, rate=options.false_alarms, seed=options.seed)
+    curve = learning_curve(choice.material.rows, search.chosen, context)
+    held_out_classes = estimate(material.rows, parts.labels, rate=options.false_alarms, seed=options.seed)
     evaluation = manifest_sections.evaluation(options, parts, exported, choice, held_out_classes)
     if parent:
         evaluation["parent"] = parent.compare(parts, exported.answers["test"].probabilities, progress)
@@ -104,21 +106,8 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     return release
 
 
-def _fit(options: ClassifierOptions, parent: ParentRelease | None, progress: Progress, material: TrainingSet) -> Head:
-    classes, dimensions = int(material.labels.max()) + 1, material.features.shape[1]
-    return fit(
-        material.features,
-        material.labels,
-        material.groups,
-        material.changed,
-        folds=options.folds,
-        progress=progress,
-        limits=options.search,
-        emphasis=material.emphasis,
-        layer_widths=material.layer_widths,
-        parent=parent.parent_head(classes, dimensions) if parent else None,
-        seed=options.seed,
-    )
+def _fit(context: TrainingContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
+    return fit(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
 
 
 def _tell(checked: Scan, parts: Split, progress: Progress) -> None:
@@ -131,8 +120,9 @@ def _tell(checked: Scan, parts: Split, progress: Progress) -> None:
     progress.say(f"{len(parts.labels)} labels; {parts.describe()}")
 
 
-def choose_features(options: ClassifierOptions, progress: Progress) -> Features:
+def choose_features(context: TrainingContext) -> Features:
     """The backbone's graph, or the built-in features where the options name none."""
+    options, progress = context.options, context.progress
     stated = options.preprocessing
     if options.backbone is None:
         image = hog.spec(stated.input_size, stated.resampling)

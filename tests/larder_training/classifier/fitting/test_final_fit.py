@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan
@@ -25,11 +26,12 @@ QUIET = Progress(quiet=True)
 def settled(options: ClassifierOptions) -> FinalFitInputs:
     """Everything chosen for the generated photos, with one changed copy of each."""
     asked = replace(options, search=Limits(trials=2, hidden=False))
-    features = choose_features(asked, QUIET)
+    context = TrainingContext(asked)
+    features = choose_features(context)
     parts = split(scan(read_dataset(asked.data), QUIET), validation=0.15, test=0.15, seed=0)
-    material = gather(asked, features, parts, QUIET)
-    choice = choose(asked, features, parts, material, (), partial(_fit, asked, None, QUIET), QUIET)
-    return FinalFitInputs(asked, features, parts, choice, None, QUIET)
+    material = gather(features, parts, context)
+    choice = choose(features, parts, material, (), partial(_fit, context, None), context)
+    return FinalFitInputs(context, features, parts, choice, None)
 
 
 def test_each_photo_judges_once_a_head_that_saw_neither_it_nor_its_like(settled: FinalFitInputs) -> None:
@@ -44,14 +46,7 @@ def test_each_photo_judges_once_a_head_that_saw_neither_it_nor_its_like(settled:
         rows = np.sort(np.concatenate([2 * others, 2 * others + 1]))
         assert len(others) == len(groups) - len(fold.photos)
         with threadpool_limits(1, user_api="blas"):  # as the folds are learnt: the last bits depend on it
-            alone = refit_head(
-                settled.choice.head,
-                taught.lessons.features[rows],
-                taught.lessons.labels[rows],
-                parent=None,
-                seed=0,
-                emphasis=None,
-            )
+            alone = refit_head(settled.choice.head, taught.lessons.subset(rows), parent=None, seed=0)
         np.testing.assert_array_equal(fold.head.weights, alone.weights)
 
 

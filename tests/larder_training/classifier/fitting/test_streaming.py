@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.fitting import final_fit
 from larder_training.classifier.heads import mlp, search
@@ -17,6 +18,7 @@ from larder_training.classifier.heads.head import Head, fit
 from larder_training.classifier.heads.mlp import MLPConfig, Rows, fit_mlp
 from larder_training.classifier.heads.scaler import Scaler, StreamedFeatures, standardised
 from larder_training.classifier.heads.softmax_regression import fit_softmax_regression, zero_head
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.train import train
 from larder_training.numerics import memmap
 from larder_training.numerics.arrays import Floats
@@ -128,8 +130,8 @@ def test_a_training_beyond_memory_gives_the_head_of_one_in_memory(monkeypatch: p
     changed = np.tile([False, True], 450)
 
     def head() -> Head:
-        groups = np.arange(900) // 2
-        return fit(features, labels, groups, changed, folds=4, progress=QUIET, limits=Limits(3, hidden=False))
+        options = ClassifierOptions("images", "test", folds=4, search=Limits(3, hidden=False))
+        return fit(TrainingRows(features, labels, np.arange(900) // 2, changed), TrainingContext(options))
 
     whole = head()
     monkeypatch.setattr(memmap, "IN_MEMORY", 1000)

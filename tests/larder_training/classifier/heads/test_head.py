@@ -4,14 +4,14 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.heads import head, scaler, search
 from larder_training.classifier.heads.head import Head
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics import calibration
 from larder_training.numerics.arrays import Floats
-from larder_training.reporting.progress import Progress
 
-QUIET = Progress(quiet=True)
 Labels = NDArray[np.int64]
 
 
@@ -38,8 +38,8 @@ def fit(
 ) -> Head:
     groups = np.arange(len(labels)) if groups is None else groups
     changed = np.zeros(len(labels), np.bool_) if changed is None else changed
-    limits = Limits(trials, hidden=hidden)
-    return head.fit(features, labels, groups, changed, folds=folds, progress=QUIET, limits=limits)
+    options = ClassifierOptions("images", "test", folds=folds, search=Limits(trials, hidden=hidden))
+    return head.fit(TrainingRows(features, labels, groups, changed), TrainingContext(options))
 
 
 def strength(made: Head) -> float:
@@ -110,7 +110,7 @@ def test_a_large_training_chooses_on_whole_groups_of_every_class(monkeypatch: py
     labels = np.array([0] * 1400 + [1] * 96 + [2] * 4)
     groups = np.arange(1500) // 2
     rows = np.arange(1500, dtype=np.float32)[:, None]
-    taken = search.Examples(rows, labels, groups, np.zeros(1500, np.bool_)).some()
+    taken = search.StandardisedRows(rows, labels, groups, np.zeros(1500, np.bool_)).subsample()
     assert 200 <= len(taken.labels) < 400
     assert set(taken.labels) == {0, 1, 2}
     kept = taken.features[:].ravel().astype(np.int64)

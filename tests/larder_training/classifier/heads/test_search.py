@@ -7,13 +7,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.heads import mlp, search
 from larder_training.classifier.heads.config import HeadConfig, ParentHead, row_weights
 from larder_training.classifier.heads.head import Head, fit
 from larder_training.classifier.heads.mlp import MLP, MLPConfig, Rows, fit_mlp, initial_mlp
 from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import Search, Trial, trials_section
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
@@ -39,8 +41,9 @@ def rings(rows: int) -> tuple[Floats, Labels]:
 
 def searched(features: Floats, labels: Labels, limits: Limits, parent: ParentHead | None = None) -> Head:
     rows = len(labels)
-    none = np.zeros(rows, np.bool_)
-    return fit(features, labels, np.arange(rows), none, folds=4, progress=QUIET, limits=limits, parent=parent)
+    options = ClassifierOptions("images", "test", folds=4, search=limits)
+    given = TrainingRows(features, labels, np.arange(rows), np.zeros(rows, np.bool_))
+    return fit(given, TrainingContext(options), parent=parent)
 
 
 def trial(number: int, config: HeadConfig, *losses: float) -> Trial:

@@ -16,14 +16,13 @@ from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.evaluation.ood_holdout import estimate, leave_out
 from larder_training.classifier.features import backbone
-from larder_training.classifier.features.views import Views
 from larder_training.classifier.fitting.assemble import with_head
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.onnx.graph import MIDDLE, optimise, session, to_bytes
 from larder_training.classifier.onnx.quantization import quantise
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths, Novelty
-from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.classifier.train import train
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
@@ -206,16 +205,15 @@ def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw)
     assert in_int8 == pytest.approx(in_float, abs=0.03)
 
 
-def material(features: Floats, labels: Labels, changed: NDArray[np.bool_] | None = None) -> TrainingSet:
+def rows_of(features: Floats, labels: Labels, changed: NDArray[np.bool_] | None = None) -> TrainingRows:
     groups = np.arange(len(labels))
     none = np.zeros(len(labels), np.bool_) if changed is None else changed
-    views = Views((), None, (), 0)  # type: ignore[arg-type]  # nothing is drawn from them here
-    return TrainingSet(features, labels, groups, none, {}, views)
+    return TrainingRows(features, labels, groups, none)
 
 
 def test_each_class_is_left_out_in_turn() -> None:
     features, labels = clouds(300, 3, 40)
-    found = estimate(material(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
+    found = estimate(rows_of(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
     assert found is not None
     assert list(found.auroc) == ["a", "b", "c"]
     assert len(found.novelty) == 300
@@ -238,8 +236,8 @@ def test_changed_views_are_not_asked_about() -> None:
     features, labels = clouds(300, 3, 40)
     twice = np.concatenate([features, features + 100]), np.concatenate([labels, labels])
     changed = np.arange(600) >= 300
-    one = estimate(material(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
-    other = estimate(material(*twice, changed), ("a", "b", "c"), rate=0.05, seed=0)
+    one = estimate(rows_of(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
+    other = estimate(rows_of(*twice, changed), ("a", "b", "c"), rate=0.05, seed=0)
     assert one is not None
     assert other is not None
     assert one.auroc == other.auroc
@@ -248,7 +246,7 @@ def test_changed_views_are_not_asked_about() -> None:
 @pytest.mark.parametrize(("rows", "classes"), [(40, 2), (3, 3)])
 def test_too_little_to_leave_out_says_nothing(rows: int, classes: int) -> None:
     features, labels = clouds(rows, classes, 10)
-    assert estimate(material(features, labels), "abc"[:classes], rate=0.05, seed=0) is None
+    assert estimate(rows_of(features, labels), "abc"[:classes], rate=0.05, seed=0) is None
 
 
 def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan
@@ -108,7 +109,7 @@ def test_every_choice_is_told() -> None:
 def gathered(options: ClassifierOptions) -> training_set.TrainingSet:
     parts = split(scan(read_dataset(options.data), QUIET), validation=0.15, test=0.15, seed=0)
     graph = optimise(builtin_graph(64), "basic")
-    return gather(options, Features(graph, spec(None, None), {}), parts, QUIET)
+    return gather(Features(graph, spec(None, None), {}), parts, TrainingContext(options))
 
 
 def test_auto_compares_and_tells_why(options: ClassifierOptions, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,9 +122,9 @@ def test_auto_compares_and_tells_why(options: ClassifierOptions, monkeypatch: py
     compared = told["compared"]
     assert isinstance(compared, list)
     assert sum(one["chosen"] for one in compared) == 1
-    each = len(material.changed) // int((~material.changed).sum())
+    each = len(material.rows.augmented) // int((~material.rows.augmented).sum())
     assert each == len(AugmentationChoice(told["strength"], 1, bool(told["flip"])).views())  # type: ignore[arg-type]  # a name
-    assert len(material.features) == len(material.labels) == len(material.groups)
+    assert len(material.rows.features) == len(material.rows.labels) == len(material.rows.groups)
 
 
 def test_what_the_options_say_is_not_compared(options: ClassifierOptions) -> None:
@@ -137,12 +138,12 @@ def test_many_photos_are_left_as_they_are(options: ClassifierOptions, monkeypatc
     monkeypatch.setattr(training_set, "MANY", 10)
     material = gathered(replace(options, augment="auto", flip="auto"))
     assert material.augmentation["strength"] == "none"
-    assert not material.changed.any()
+    assert not material.rows.augmented.any()
 
 
 def test_the_cache_changes_no_number(options: ClassifierOptions, tmp_path: Path) -> None:
     plain = gathered(replace(options, augment="auto"))
     for _ in range(2):
         cached = gathered(replace(options, augment="auto", cache=tmp_path))
-        np.testing.assert_array_equal(cached.features, plain.features)
+        np.testing.assert_array_equal(cached.rows.features, plain.rows.features)
         assert cached.compared == plain.compared

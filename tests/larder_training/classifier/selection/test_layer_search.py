@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from larder.release.manifest import parse
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.labels import label_indices
@@ -106,7 +107,7 @@ def test_middle_layers_are_read_where_the_last_one_sees_less(
     options: ClassifierOptions, parts: Split, tmp_path: Path
 ) -> None:
     given = loaded(staged(tmp_path / "b.onnx", residual=True, blind=True))
-    found = layer_search.choose(options, given, parts, QUIET)
+    found = layer_search.choose(given, parts, TrainingContext(options))
     assert found.features.outputs == ("features", "middle")
     assert len(found.compared) == 4
     assert found.jsonl().count(b'"chosen": true') == 1
@@ -118,7 +119,7 @@ def test_the_simplest_is_read_where_nothing_more_helps(
     given = loaded(staged(tmp_path / "b.onnx", residual=True))
     rows = np.eye(3, 36, dtype=np.float32)[label_indices(parts.parts["train"], parts.labels)]  # all in the last layer
     monkeypatch.setattr(layer_search, "_rows", lambda *_: {0.875: rows, 1.0: rows})
-    assert layer_search.choose(options, given, parts, QUIET).features is given
+    assert layer_search.choose(given, parts, TrainingContext(options)).features is given
 
 
 def test_a_release_reads_middle_layers_and_can_be_a_parent(options: ClassifierOptions, tmp_path: Path) -> None:

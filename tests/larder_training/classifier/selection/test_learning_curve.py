@@ -1,14 +1,14 @@
 """Whether the learning curve says what is so: on blobs whose overlap decides what more photos can bring."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from larder.release.serving import ImageSpec
-from larder_training.classifier.features.views import Views
+from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.heads.config import HeadConfig
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import Trial
 from larder_training.classifier.selection.learning_curve import (
     SHARES,
@@ -17,26 +17,27 @@ from larder_training.classifier.selection.learning_curve import (
     curve_section,
     learning_curve,
 )
-from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.reporting.html import render
-from larder_training.reporting.progress import Progress
 
-QUIET = Progress(quiet=True)
 TRIAL = Trial(1, HeadConfig(l2=0.01), 0.5, 0.1, 0.9, (0.5,), 1.0)
 
 
-def material(photos: int, apart: float, *, dimensions: int = 20, copies: int = 0) -> TrainingSet:
+def material(photos: int, apart: float, *, dimensions: int = 20, copies: int = 0) -> TrainingRows:
     """Two classes of normal features whose means differ by ``apart`` in each dimension."""
     random = np.random.default_rng(3)
     labels = np.repeat(np.arange(photos) % 2, 1 + copies)
     features = random.normal(size=(len(labels), dimensions)) + apart * labels[:, None]
     groups = np.repeat(np.arange(photos), 1 + copies)
     changed = np.tile(np.arange(1 + copies) > 0, photos)
-    return TrainingSet(features.astype(np.float32), labels, groups, changed, {}, Views((), ImageSpec(8, 8)))
+    return TrainingRows(features.astype(np.float32), labels, groups, changed)
 
 
-def curve(given: TrainingSet, seed: int = 0) -> LearningCurve:
-    found = learning_curve(given, TRIAL, seed=seed, progress=QUIET)
+def context(seed: int) -> TrainingContext:
+    return TrainingContext(ClassifierOptions("images", "test", seed=seed))
+
+
+def curve(given: TrainingRows, seed: int = 0) -> LearningCurve:
+    found = learning_curve(given, TRIAL, context(seed))
     assert found is not None
     return found
 
@@ -70,14 +71,8 @@ def test_each_photo_is_judged_once_and_shares_grow_to_all_that_is_not_held_out()
 
 def test_changed_copies_neither_teach_nor_judge() -> None:
     given = material(90, 0.4, copies=2)
-    kept = ~given.changed
-    plain = replace(
-        given,
-        features=given.features[kept],
-        labels=given.labels[kept],
-        groups=given.groups[kept],
-        changed=given.changed[kept],
-    )
+    kept = ~given.augmented
+    plain = given.subset(np.flatnonzero(kept))
     assert curve(given).judged == 90
     assert curve(given).photos == curve(plain).photos
 
@@ -116,5 +111,5 @@ def test_a_class_of_one_photo_gives_no_curve_and_the_report_says_so() -> None:
     given = material(20, 1.0)
     given.labels[:] = 0
     given.labels[0] = 1
-    assert learning_curve(given, TRIAL, seed=0, progress=QUIET) is None
+    assert learning_curve(given, TRIAL, context(0)) is None
     assert "too few photos" in render("x", [curve_section(None)])

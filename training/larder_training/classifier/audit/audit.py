@@ -13,15 +13,13 @@ from typing import Final
 import numpy as np
 
 from larder_training.classifier.audit.label_errors import disagreement
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data.manifests import Photo
 from larder_training.classifier.data.scan import Checked, Scan
 from larder_training.classifier.data.splits import FEW, MIN_GROUPS
 from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import plain
-from larder_training.classifier.onnx.graph import to_bytes
-from larder_training.reporting.progress import Progress
 
 UNEVEN: Final = 5.0  # the largest class over the smallest, from which balance is worth a word
 NAMED: Final = 1000  # entries of a list in a document; counts are always whole
@@ -109,10 +107,10 @@ class Audit:
         }
 
 
-def audit(scan: Scan, features: Features, *, cache: FeatureCache | None, seed: int, progress: Progress) -> Audit:
+def audit(scan: Scan, features: Features, context: TrainingContext) -> Audit:
     """Judges the photos that ``scan`` kept; wrong labels are looked for in the features of the photos as served.
 
-    With a ``cache``, what a training of the same photos and features computes next is found there.
+    A training with the same photos and features finds the features in the cache.
     """
     counts = Counter(checked.photo.label for checked in scan.photos)
     groups: defaultdict[str, set[int]] = defaultdict(set)
@@ -123,7 +121,7 @@ def audit(scan: Scan, features: Features, *, cache: FeatureCache | None, seed: i
         if sizes[checked.group] > 1:
             members[checked.group].append(checked)
     judged = [checked for checked in scan.photos if len(groups[checked.photo.label]) > 1]
-    suspects = _suspects(judged, features, cache, seed, progress)
+    suspects = _suspects(judged, features, context)
     wrong = Counter(suspect.photo.photo.label for suspect in suspects)
     left_out = (photo.label for photo in (*(photo for photo, _ in scan.bad), *scan.copies, *scan.conflicts))
     classes = [
@@ -138,18 +136,14 @@ def too_small(found: Audit) -> tuple[ClassCount, ...]:
     return tuple(one for one in found.classes if one.different < MIN_GROUPS)
 
 
-def _suspects(
-    photos: Sequence[Checked], features: Features, cache: FeatureCache | None, seed: int, progress: Progress
-) -> list[Suspect]:
+def _suspects(photos: Sequence[Checked], features: Features, context: TrainingContext) -> list[Suspect]:
     names, labels = np.unique([checked.photo.label for checked in photos], return_inverse=True)
     if len(names) < 2:
         return []
-    extract = FeatureExtractor(
-        to_bytes(features.model), features.outputs, optimise=True, cache=cache, progress=progress
-    )
+    extract = FeatureExtractor.of(features, context)
     rows = extract(plain(photos, features.image), "Features for the audit")[:, : features.dimensions]
     groups = np.array([checked.group for checked in photos])
-    found = disagreement(rows, labels.astype(np.int64), groups, seed=seed, progress=progress)
+    found = disagreement(rows, labels.astype(np.int64), groups, seed=context.seed, progress=context.progress)
     suspects = []
     for position in found.suspects:
         likely = found.probabilities[position]

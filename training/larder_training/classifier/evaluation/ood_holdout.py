@@ -11,11 +11,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics.calibration import novelty_threshold
 from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths
-from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import loaded
 from larder_training.reporting.html import Section, figure, paragraph, table
@@ -47,18 +47,18 @@ class HeldOutClasses:
         }
 
 
-def estimate(material: TrainingSet, labels: Sequence[str], *, rate: float, seed: int) -> HeldOutClasses | None:
+def estimate(rows: TrainingRows, labels: Sequence[str], *, rate: float, seed: int) -> HeldOutClasses | None:
     """Leaves each class out in turn. None where there are fewer than three classes, or photos to hold out.
 
     Args:
-        material: what the head learns from; the changed views are not used.
-        labels: the names of ``material.labels``.
+        rows: what the head is fitted on; augmented views are not used.
+        labels: the names of ``rows.labels``.
         rate: of false alarms, as ``calibrate.novelty_threshold`` takes it.
         seed: decides which classes and photos are taken where there are too many.
     """
-    plain = np.flatnonzero(~material.changed)
+    plain = np.flatnonzero(~rows.augmented)
     plain = np.sort(np.random.default_rng(seed).permutation(plain)[:MAX_ROWS])
-    features, truth, groups = loaded(material.features, plain), material.labels[plain], material.groups[plain]
+    features, truth, groups = loaded(rows.features, plain), rows.labels[plain], rows.groups[plain]
     sizes = [len(np.unique(groups[truth == label])) for label in range(len(labels))]
     folds = min(FOLDS, *sizes)
     if len(labels) < LEAST_CLASSES or folds < 2:
@@ -68,7 +68,7 @@ def estimate(material: TrainingSet, labels: Sequence[str], *, rate: float, seed:
     held_out = np.isin(np.arange(len(truth)), held)
     auroc, flagged, scores = {}, {}, []
     for label in sorted(np.random.default_rng(seed).permutation(len(labels))[:CLASSES].tolist()):
-        known, strange = leave_out(features, truth, held_out, [label], material.layer_widths)
+        known, strange = leave_out(features, truth, held_out, [label], rows.layer_widths)
         auroc[labels[label]] = separation(known, strange)
         flagged[labels[label]] = float((strange > novelty_threshold(known, rate)).mean())
         scores.append(strange)

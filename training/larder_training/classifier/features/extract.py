@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.cache import FeatureCache, Rows, feature_cache, origin
 from larder_training.classifier.features.views import Views
@@ -49,14 +49,14 @@ class FeatureExtractor:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
     @classmethod
-    def of(cls, features: Features, options: ClassifierOptions, progress: Progress) -> "FeatureExtractor":
-        """The extractor of a float feature graph, with the cache that the options name."""
+    def of(cls, features: Features, context: TrainingContext) -> "FeatureExtractor":
+        """The extractor of a float feature graph, with the cache and the progress of a training."""
         return cls(
             to_bytes(features.model),
             features.outputs,
             optimise=True,
-            cache=feature_cache(options),
-            progress=progress,
+            cache=feature_cache(context.options),
+            progress=context.progress,
         )
 
     def __call__(self, views: Views, title: str) -> Floats:

@@ -11,16 +11,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from larder.release.serving import ImageSpec, SideColumn
 from larder.release.side_columns import width
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data import side_columns
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.features import colour
-from larder_training.classifier.features.cache import FeatureCache
+from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import Views
 from larder_training.classifier.onnx.graph import HEAD_INPUTS, to_bytes
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, loaded, pieces, room
-from larder_training.reporting.progress import Progress
 
 _SIDE: Final = "side"
 
@@ -43,8 +43,7 @@ class Beside:
     def values(
         self,
         views: Views,
-        cache: FeatureCache | None,
-        progress: Progress,
+        context: TrainingContext,
         *,
         lessons: bool = False,
         without: Collection[str] = (),
@@ -58,7 +57,9 @@ class Beside:
         if self.colour:
             model = to_bytes(colour.statistics(views.image))
             title = "Colour statistics"
-            parts.append(FeatureExtractor(model, (colour.OUTPUT,), cache=cache, progress=progress)(views, title))
+            cache = feature_cache(context.options)
+            extract = FeatureExtractor(model, (colour.OUTPUT,), cache=cache, progress=context.progress)
+            parts.append(extract(views, title))
         if self.columns and lessons:
             parts.append(side_columns.encode_lessons(self.columns, views.photos, len(views.wanted), views.seed))
         elif self.columns:

@@ -56,7 +56,7 @@ def export(settled: FinalFitInputs) -> ExportedClassifier:
 
     The test photos are only asked at the end; nothing is chosen by them.
     """
-    options, features, parts = settled.options, settled.features, settled.parts
+    options, features, parts = settled.context.options, settled.features, settled.parts
     exact = refit(settled, features.model)
     quantised, taught, why = _quantised(settled, exact)
     taught = with_ood_detector(taught, exact)
@@ -70,7 +70,7 @@ def export(settled: FinalFitInputs) -> ExportedClassifier:
     probabilities = softmax(taught.logits() / temperature, axis=1).astype(np.float32)
     answers: dict[Part, Answers] = {
         "validation": Answers(probabilities, taught.head.held_out),
-        "test": ask(model, photos, serving, title="Asking the release about test", progress=settled.progress),
+        "test": ask(model, photos, serving, title="Asking the release about test", progress=settled.context.progress),
     }
     calibrated = ClassifierServing(
         file=MODEL,
@@ -110,7 +110,7 @@ def _whole(settled: FinalFitInputs, model: onnx.ModelProto, head: Head, temperat
 
 def _quantised(settled: FinalFitInputs, exact: FinalFit) -> tuple[Quantised | None, FinalFit, str]:
     """The int8 feature graph and the head that learnt from it; or ``exact``, and why it stays in float."""
-    options, features, progress = settled.options, settled.features, settled.progress
+    options, features, progress = settled.context.options, settled.features, settled.context.progress
     why = _unquantisable(options, features.model)
     if why:
         return None, exact, why

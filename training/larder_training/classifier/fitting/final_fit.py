@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
@@ -31,13 +31,13 @@ from larder_training.classifier.fitting.warm_start import ParentRelease
 from larder_training.classifier.heads.config import ParentHead
 from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_head
 from larder_training.classifier.heads.search import LEAST_LIKELIHOOD, MAX_ROWS, fewest_groups
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics.calibration import temperature
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.side_ablation import FusionChoice
-from larder_training.classifier.selection.training_set import TrainingSet, groups_of
+from larder_training.classifier.selection.training_set import groups_of
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, pieces
-from larder_training.reporting.progress import Progress
 
 FOLDS: Final = 10  # at most: each head then learns from nearly as many photos as the released one
 
@@ -48,12 +48,11 @@ Labels = NDArray[np.int64]
 class FinalFitInputs:
     """What was chosen, and what it was chosen for: all that the last fit needs."""
 
-    options: ClassifierOptions
+    context: TrainingContext
     features: Features
     parts: Split
     choice: FusionChoice
     parent: ParentRelease | None
-    progress: Progress
 
     @property
     def photos(self) -> tuple[Checked, ...]:
@@ -78,7 +77,7 @@ class FinalFitInputs:
         beside, views = self.choice.beside, plain(photos, self.features.image)
         if not beside:
             return image
-        return beside.onto(image, beside.values(views, feature_cache(self.options), self.progress))
+        return beside.onto(image, beside.values(views, self.context))
 
     def image(self, model: onnx.ModelProto) -> Floats:
         """The image's own columns of all views of all ``photos``; those that the search learnt from are at hand."""
@@ -86,28 +85,26 @@ class FinalFitInputs:
         if model is not self.features.model:
             return self._embedded(model, replace(views, photos=self.photos))
         added = self._embedded(model, replace(views, photos=self.parts.parts["validation"]))
-        return np.concatenate([self.choice.material.features[:, : added.shape[1]], added])
+        return np.concatenate([self.choice.material.rows.features[:, : added.shape[1]], added])
 
-    def lessons(self, image: Floats) -> TrainingSet:
+    def lessons(self, image: Floats) -> TrainingRows:
         """The rows to learn from: ``image`` with what joins it."""
         material, beside, photos = self.choice.material, self.choice.beside, self.photos
         views = material.views
         rows = image
         if beside:
-            cache = feature_cache(self.options)
             values = [
-                beside.values(replace(views, photos=self.parts.parts[part]), cache, self.progress, lessons=True)
+                beside.values(replace(views, photos=self.parts.parts[part]), self.context, lessons=True)
                 for part in ("train", "validation")
             ]
             rows = beside.onto(image, np.concatenate(values))
         each = len(views.wanted)
         return replace(
-            material,
+            material.rows,
             features=rows,
             labels=np.repeat(label_indices(photos, self.parts.labels), each),
             groups=np.repeat(groups_of(photos), each),
-            changed=np.tile(np.arange(each) > 0, len(photos)),
-            views=replace(views, photos=photos),
+            augmented=np.tile(np.arange(each) > 0, len(photos)),
         )
 
     def parent_head(self, width: int) -> ParentHead | None:
@@ -119,8 +116,8 @@ class FinalFitInputs:
             to_bytes(model),
             self.features.outputs,
             optimise=model is self.features.model,
-            cache=feature_cache(self.options),
-            progress=self.progress,
+            cache=feature_cache(self.context.options),
+            progress=self.context.progress,
         )
         return extract(views, "Features of the training and validation images")
 
@@ -146,7 +143,7 @@ class FinalFit:
     truth: Labels
     served: Floats
     folds: tuple[FoldHead, ...]
-    lessons: TrainingSet
+    lessons: TrainingRows
     refitted: bool
 
     def logits(self) -> Floats:
@@ -187,7 +184,7 @@ def refit(settled: FinalFitInputs, model: onnx.ModelProto) -> FinalFit:
         photos = settled.parts.parts["validation"]
         truth = label_indices(photos, settled.parts.labels)
         alone = (FoldHead(head, np.arange(len(truth))),)
-        return FinalFit(head, photos, truth, settled.served(model, photos), alone, material, refitted=False)
+        return FinalFit(head, photos, truth, settled.served(model, photos), alone, material.rows, refitted=False)
     image, each = settled.image(model), len(material.views.wanted)
     lessons = settled.lessons(image)
     made, folds = _learn(settled, lessons, each)
@@ -195,9 +192,9 @@ def refit(settled: FinalFitInputs, model: onnx.ModelProto) -> FinalFit:
     return FinalFit(made, settled.photos, lessons.labels[::each], served, folds, lessons, refitted=True)
 
 
-def _learn(settled: FinalFitInputs, rows: TrainingSet, each: int) -> tuple[Head, tuple[FoldHead, ...]]:
+def _learn(settled: FinalFitInputs, rows: TrainingRows, each: int) -> tuple[Head, tuple[FoldHead, ...]]:
     """The head of all rows, ``each`` of them a photo's, and one without each fold."""
-    parent_head = settled.parent_head(rows.features.shape[1])
+    parent_head = settled.parent_head(rows.dimensions)
     labels, groups = rows.labels[::each], rows.groups[::each]
     # Unshuffled: the folds then follow from the groups alone.
     folds = StratifiedGroupKFold(min(FOLDS, fewest_groups(labels, groups))).split(labels, labels, groups)
@@ -206,19 +203,12 @@ def _learn(settled: FinalFitInputs, rows: TrainingSet, each: int) -> tuple[Head,
 
     def learn(judged: NDArray[np.int64]) -> Head:
         taken = np.flatnonzero(~np.isin(photo, judged))
-        return refit_head(
-            settled.choice.head,
-            rows.features[taken],
-            rows.labels[taken],
-            parent=parent_head,
-            seed=settled.options.seed,
-            emphasis=rows.emphasis,
-        )
+        return refit_head(settled.choice.head, rows.subset(taken), parent=parent_head, seed=settled.context.seed)
 
     heads = []
     with (
         threadpool_limits(1, user_api="blas"),  # a sum's order, and so its last bits, depends on the threads
-        settled.progress.task("Learning from all photos, and without each fold", len(cuts) + 1) as advance,
+        settled.context.progress.task("Learning from all photos, and without each fold", len(cuts) + 1) as advance,
         ThreadPoolExecutor(cpu_count()) as pool,
     ):
         for made in pool.map(learn, [np.empty(0, np.int64), *cuts]):
@@ -235,7 +225,7 @@ def with_ood_detector(taught: FinalFit, exact: FinalFit) -> FinalFit:
     """
     head, rows = taught.head, taught.lessons
     if taught.refitted:
-        known, apart = fit_ood_detector(rows.features, rows.labels, rows.groups, rows.changed, rows.layer_widths)
+        known, apart = fit_ood_detector(rows)
         return replace(taught, head=replace(head, novelty=known, held_out=apart))
     scores, before = (head.novelty.score(one.served) for one in (taught, exact))
     moved = head.held_out + np.float32(np.median(scores - before))

@@ -3,23 +3,19 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.heads.config import FittedHead, LabelledFeatures, ParentHead, fit_config
 from larder_training.classifier.heads.mlp import MLP
 from larder_training.classifier.heads.scaler import Scaler, standardised
-from larder_training.classifier.heads.search import Examples, search
+from larder_training.classifier.heads.search import StandardisedRows, search
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import Search
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import LayerWidths, Novelty
+from larder_training.classifier.ood.detector import Novelty
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import gathered
-from larder_training.reporting.progress import Progress
-
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,90 +41,60 @@ class Head:
         return features @ self.weights + self.bias
 
 
-def fit(  # noqa: PLR0913 - what is learnt from, and what the options say, each by its name
-    features: Floats,
-    labels: Labels,
-    groups: NDArray[np.int64],
-    changed: NDArray[np.bool_],
-    *,
-    folds: int,
-    progress: Progress,
-    limits: Limits | None = None,
-    parent: ParentHead | None = None,
-    seed: int = 0,
-    emphasis: Floats | None = None,
-    layer_widths: LayerWidths | None = None,
-) -> Head:
+def fit(rows: TrainingRows, context: TrainingContext, *, parent: ParentHead | None = None) -> Head:
     """Searches for the head and fits the one that was chosen to all rows.
 
     Args:
-        features: ``[N, D]``.
-        labels: ``[N]``, each of 0..C-1 present.
-        groups: ``[N]``; rows of one group (near-duplicates, and changed copies of a photo) stay in one fold.
-        changed: ``[N]``, true for augmented copies: learnt from, never judged on.
-        folds: at most so many; fewer where a class has fewer groups.
-        progress: told of each trial.
-        limits: what the search may try.
-        parent: a head to start from.
-        seed: decides a hidden layer's start and batches.
-        emphasis: ``[D]``, what standardised features are multiplied by: regularisation then spares those over 1.
-        layer_widths: the columns that the OOD detector reads (None: all of them).
+        rows: What to fit.
+        context: Its options limit the search. A class with fewer groups than ``folds`` lowers the number of folds.
+        parent: A head to start from.
     """
-    standard = Scaler.of(features, emphasis)
-    examples = Examples(standardised(features, standard), labels, groups, changed)
+    scaler = Scaler.of(rows.features, rows.emphasis)
+    standard = StandardisedRows.of(rows, scaler)
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        start = ParentHead(_on_standard(parent.head, standard), parent.config) if parent else None
-        found = search(examples, limits or Limits(), folds=folds, seed=seed, parent=start, progress=progress)
-        progress.say(found.explain())
+        start = ParentHead(_on_standard(parent.head, scaler), parent.config) if parent else None
+        found = search(standard, context, parent=start)
+        context.progress.say(found.explain())
         fitted, _ = fit_config(
             found.chosen.config,
-            LabelledFeatures(examples.features, labels, examples.classes),
+            LabelledFeatures(standard.features, rows.labels, rows.classes),
             parent=start.head if start else None,
-            seed=seed,
+            seed=context.seed,
             epochs=found.chosen.epochs,
         )
-    weights, bias, hidden = _plain(fitted, standard)
-    known, apart = fit_ood_detector(features, labels, groups, changed, layer_widths)
+    weights, bias, hidden = _plain(fitted, scaler)
+    known, apart = fit_ood_detector(rows)
     return Head(weights, bias, known, apart, found, hidden)
 
 
-def refit_head(
-    head: Head, features: Floats, labels: Labels, *, parent: ParentHead | None, seed: int, emphasis: Floats | None
-) -> Head:
-    """The same recipe learnt from other rows; novelty and search stay what they are. Arguments as of ``fit``."""
-    standard, chosen = Scaler.of(features, emphasis), head.search.chosen
+def refit_head(head: Head, rows: TrainingRows, *, parent: ParentHead | None, seed: int) -> Head:
+    """Fits the chosen hyperparameters to other rows; the OOD detector and the search stay those of ``head``."""
+    scaler, chosen = Scaler.of(rows.features, rows.emphasis), head.search.chosen
     fitted, _ = fit_config(
         chosen.config,
-        LabelledFeatures(standardised(features, standard), labels, len(head.bias)),
-        parent=_on_standard(parent.head, standard) if parent else None,
+        LabelledFeatures(standardised(rows.features, scaler), rows.labels, len(head.bias)),
+        parent=_on_standard(parent.head, scaler) if parent else None,
         seed=seed,
         epochs=chosen.epochs,
     )
-    weights, bias, hidden = _plain(fitted, standard)
+    weights, bias, hidden = _plain(fitted, scaler)
     return replace(head, weights=weights, bias=bias, hidden=hidden)
 
 
-def fit_ood_detector(
-    features: Floats,
-    labels: Labels,
-    groups: NDArray[np.int64],
-    changed: NDArray[np.bool_],
-    layer_widths: LayerWidths | None,
-) -> tuple[Novelty, Floats]:
-    """What the photos as they are served taught, and their own novelty, held out in turn."""
-    if changed.any():
-        features = gathered(features, np.flatnonzero(~changed))
-    return detector.learn(features, labels[~changed], groups[~changed], layer_widths)
+def fit_ood_detector(rows: TrainingRows) -> tuple[Novelty, Floats]:
+    """Fits the OOD detector to images as they are served; returns it with their own scores, out of fold."""
+    served = rows.without_augmented()
+    return detector.learn(served.features, served.labels, served.groups, served.layer_widths)
 
 
-def _plain(fitted: FittedHead, standard: Scaler) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
+def _plain(fitted: FittedHead, scaler: Scaler) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
     """Weights, bias and hidden layer for features that are not standardised."""
     if isinstance(fitted, MLP):
-        return fitted.weights, fitted.bias, standard.fold_in(fitted.hidden_weights, fitted.hidden_bias)
-    return *standard.fold_in(fitted.weights, fitted.bias), None
+        return fitted.weights, fitted.bias, scaler.fold_in(fitted.hidden_weights, fitted.hidden_bias)
+    return *scaler.fold_in(fitted.weights, fitted.bias), None
 
 
-def _on_standard(head: FittedHead, standard: Scaler) -> FittedHead:
+def _on_standard(head: FittedHead, scaler: Scaler) -> FittedHead:
     if isinstance(head, MLP):
-        return MLP(*standard.unfold(head.hidden_weights, head.hidden_bias), head.weights, head.bias)
-    return SoftmaxRegression(*standard.unfold(head.weights, head.bias))
+        return MLP(*scaler.unfold(head.hidden_weights, head.hidden_bias), head.weights, head.bias)
+    return SoftmaxRegression(*scaler.unfold(head.weights, head.bias))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import Limits
 from larder_training.classifier.heads.config import (
     FittedHead,
@@ -27,12 +28,12 @@ from larder_training.classifier.heads.config import (
     fit_config,
     row_weights,
 )
-from larder_training.classifier.heads.scaler import FeatureRows, StreamedFeatures
+from larder_training.classifier.heads.scaler import FeatureRows, Scaler, StreamedFeatures, standardised
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import Search, Trial
 from larder_training.classifier.metrics import calibration
 from larder_training.numerics.arrays import Floats
-from larder_training.reporting.progress import Progress
 
 # lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong first, so that each fit starts from a simpler one.
 STRENGTHS: Final = (1.0, 0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001, 0.000316, 0.0001)
@@ -53,19 +54,29 @@ Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """Standardised features ``[N, D]``, in memory or streamed, with labels, groups (never parted) and ``changed``
-    (never judged on).
+class StandardisedRows:
+    """``TrainingRows`` with standardised features, in memory or streamed.
+
+    Attributes:
+        features: ``[N, D]``, standardised.
+        labels: ``[N]``.
+        groups: ``[N]``; a group stays in one fold.
+        augmented: ``[N]``, true for rows that are used to fit and never to evaluate.
     """
 
     features: FeatureRows
     labels: Labels
     groups: NDArray[np.int64]
-    changed: NDArray[np.bool_]
+    augmented: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rows: TrainingRows, scaler: Scaler) -> "StandardisedRows":
+        """All rows, standardised by ``scaler``."""
+        return cls(standardised(rows.features, scaler), rows.labels, rows.groups, rows.augmented)
 
     @property
     def classes(self) -> int:
-        """C."""
+        """The number of classes, C."""
         return int(self.labels.max()) + 1
 
     def fewest_groups(self) -> int:
@@ -77,15 +88,17 @@ class Examples:
         counts = np.bincount(self.labels, minlength=self.classes)
         return float(counts.max() / max(counts.min(), 1))
 
-    def some(self) -> "Examples":
+    def subsample(self) -> "StandardisedRows":
         """All rows, or those of ``sample``, in memory."""
         if len(self.labels) <= MAX_ROWS and not isinstance(self.features, StreamedFeatures):
             return self
-        return self.taken(sample(self.labels, self.groups))
+        return self.subset(sample(self.labels, self.groups))
 
-    def taken(self, rows: NDArray[np.int64]) -> "Examples":
-        """Only the rows of these numbers, in memory."""
-        return Examples(self.features[rows], self.labels[rows], self.groups[rows], self.changed[rows])
+    def subset(self, positions: NDArray[np.int64]) -> "StandardisedRows":
+        """The rows at these positions, in memory."""
+        return StandardisedRows(
+            self.features[positions], self.labels[positions], self.groups[positions], self.augmented[positions]
+        )
 
 
 def fewest_groups(labels: Labels, groups: NDArray[np.int64]) -> int:
@@ -106,20 +119,19 @@ def sample(labels: Labels, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.flatnonzero(taken)
 
 
-def search(
-    examples: Examples, limits: Limits, *, folds: int, seed: int, parent: ParentHead | None, progress: Progress
-) -> Search:
+def search(rows: StandardisedRows, context: TrainingContext, *, parent: ParentHead | None) -> Search:
     """Tries recipes until the plan, the number of trials or the time is used up; at least one is tried."""
+    limits = context.options.search
     until = time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf
-    folds = min(folds, examples.fewest_groups())
-    examples = examples.some()
-    weightings = _weightings(limits, examples)
+    folds = min(context.options.folds, rows.fewest_groups())
+    rows = rows.subsample()
+    weightings = _weightings(limits, rows)
     alike = "balanced" in weightings
-    judge = _Judge(examples, folds, seed, parent.head if parent else None, "balanced" if alike else "none")
+    judge = _Judge(rows, folds, context.seed, parent.head if parent else None, "balanced" if alike else "none")
     trials: list[Trial] = []
-    hidden = limits.hidden and examples.fewest_groups() >= HIDDEN_GROUPS
+    hidden = limits.hidden and rows.fewest_groups() >= HIDDEN_GROUPS
     out_of_time = False
-    with progress.task("Searching for the head", limits.trials) as advance:
+    with context.progress.task("Searching for the head", limits.trials) as advance:
         for config in plan(trials, weightings, hidden=hidden, parent=parent.config if parent else None):
             trials.append(judge.trial(len(trials) + 1, config))
             advance(1)
@@ -129,9 +141,9 @@ def search(
     return Search(tuple(trials), folds, alike, out_of_time)
 
 
-def _weightings(limits: Limits, examples: Examples) -> tuple[Weighting, ...]:
+def _weightings(limits: Limits, rows: StandardisedRows) -> tuple[Weighting, ...]:
     if limits.class_weights == "auto":
-        return ("none", "balanced") if examples.imbalance() >= IMBALANCE else ("none",)
+        return ("none", "balanced") if rows.imbalance() >= IMBALANCE else ("none",)
     return (limits.class_weights,)
 
 
@@ -185,29 +197,29 @@ class _Judge:
     """Cross-validates recipes on folds that stay the same."""
 
     def __init__(
-        self, examples: Examples, folds: int, seed: int, parent: FittedHead | None, weighting: Weighting
+        self, rows: StandardisedRows, folds: int, seed: int, parent: FittedHead | None, weighting: Weighting
     ) -> None:
-        self._examples, self._seed, self._parent = examples, seed, parent
+        self._rows, self._seed, self._parent = rows, seed, parent
         # Unshuffled: the folds then follow from the groups alone.
-        cuts = StratifiedGroupKFold(folds).split(examples.labels, examples.labels, examples.groups)
+        cuts = StratifiedGroupKFold(folds).split(rows.labels, rows.labels, rows.groups)
         self._folds = [self._fold(learn, judge) for learn, judge in cuts]
         self._judged = np.concatenate([fold.judge for fold in self._folds])
-        self._weights = row_weights(examples.labels[self._judged], examples.classes, weighting)
+        self._weights = row_weights(rows.labels[self._judged], rows.classes, weighting)
         sizes = np.cumsum([len(fold.judge) for fold in self._folds])[:-1]
         self._parts = np.split(np.arange(len(self._judged)), sizes)
 
     def _fold(self, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> _Fold:
-        labels, groups = self._examples.labels[learn], self._examples.groups[learn]
+        labels, groups = self._rows.labels[learn], self._rows.groups[learn]
         stop = np.zeros(len(learn), np.bool_)
         cuts = max(min(5, fewest_groups(labels, groups)), 2)
         watched = next(StratifiedGroupKFold(cuts).split(labels, labels, groups))[1]
         stop[watched] = True
-        return _Fold(learn, judge[~self._examples.changed[judge]], stop)
+        return _Fold(learn, judge[~self._rows.augmented[judge]], stop)
 
     def trial(self, number: int, config: HeadConfig) -> Trial:
         """Fits the recipe on each fold, on all cores, and judges it on the photos held out."""
         logits, epochs = self._asked(config)
-        labels = self._examples.labels[self._judged]
+        labels = self._rows.labels[self._judged]
         temperature = calibration.temperature(logits, labels)
         likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
         losses = -np.maximum(likelihood, np.log(LEAST_LIKELIHOOD))
@@ -229,10 +241,10 @@ class _Judge:
         return np.concatenate([part for part, _ in found]), [epochs for _, epochs in found]
 
     def _logits(self, fold: _Fold, config: HeadConfig) -> tuple[Floats, int]:
-        examples, family = self._examples, (config.family, config.customised)
+        rows, family = self._rows, (config.family, config.customised)
         fitted, epochs = fit_config(
             config,
-            LabelledFeatures(examples.features[fold.learn], examples.labels[fold.learn], examples.classes),
+            LabelledFeatures(rows.features[fold.learn], rows.labels[fold.learn], rows.classes),
             parent=self._parent,
             seed=self._seed,
             start=fold.last.get(family),
@@ -241,4 +253,4 @@ class _Judge:
         )
         if isinstance(fitted, SoftmaxRegression):
             fold.last[family] = fitted
-        return fitted.logits(examples.features[fold.judge]), epochs
+        return fitted.logits(rows.features[fold.judge]), epochs

@@ -12,7 +12,7 @@ from typing import Final
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
@@ -25,7 +25,6 @@ from larder_training.classifier.selection.comparison import CandidateScore, comp
 from larder_training.classifier.selection.training_set import CHOICE_FOLDS, groups_of, sample_images, smallest_class
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.html import Section, paragraph, table
-from larder_training.reporting.progress import Progress
 
 WHOLE: Final = 1.0  # of the short side
 _RULE: Final = "the fewest layers within one standard error of the best, and of these the least loss"
@@ -111,18 +110,18 @@ def _cropped(features: Features, crop: float) -> Features:
     )
 
 
-def choose(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> LayerChoice:
+def choose(features: Features, parts: Split, context: TrainingContext) -> LayerChoice:
     """Compares the candidates on training photos (``learn.CHOICE_PHOTOS`` at most) and takes one by the rule."""
     possible = candidates(features)
     photos = parts.parts["train"]
-    some = [photos[position] for position in sample_images(photos, options.seed)]
+    some = [photos[position] for position in sample_images(photos, context.seed)]
     folds = min(CHOICE_FOLDS, smallest_class(some))
     if len(possible) == 1 or folds < 2:
         return LayerChoice(features)
-    judged = _compare(options, possible, some, label_indices(some, parts.labels), folds, progress)
+    judged = _compare(possible, some, label_indices(some, parts.labels), folds, context)
     as_good = (one for one in judged if one.worse <= one.standard_error)
     chosen = min(as_good, key=lambda one: (len(one.features.outputs), one.loss))  # of crops, neither is simpler
-    progress.say(
+    context.progress.say(
         f"Read of the backbone: layers {chosen.layers}; {chosen.features.image.crop:.3g} of the short side: "
         f"cross-validated loss {chosen.loss:.4f} (the usual: {judged[0].loss:.4f}) on {len(some)} photos"
     )
@@ -130,19 +129,21 @@ def choose(options: ClassifierOptions, features: Features, parts: Split, progres
 
 
 def _compare(
-    options: ClassifierOptions,
     possible: Sequence[Features],
     photos: Sequence[Checked],
     labels: augmentation_search.Labels,
     folds: int,
-    progress: Progress,
+    context: TrainingContext,
 ) -> list[LayerScore]:
     groups = groups_of(photos)
     cuts = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
-    rows = _rows(options, possible, photos, progress)
+    rows = _rows(possible, photos, context)
     found = []
     unchanged = augmentation_search.AugmentationChoice("none", 0, flip=False)
-    with threadpool_limits(1, user_api="blas"), progress.task("Choosing what to read", len(possible)) as advance:
+    with (
+        threadpool_limits(1, user_api="blas"),
+        context.progress.task("Choosing what to read", len(possible)) as advance,
+    ):
         for features in possible:
             width = None if len(features.outputs) > 1 else features.dimensions
             own = rows[features.image.crop][:, None, :width]
@@ -153,13 +154,11 @@ def _compare(
     return [LayerScore(*score, features) for features, score in zip(possible, scores, strict=True)]
 
 
-def _rows(
-    options: ClassifierOptions, possible: Sequence[Features], photos: Sequence[Checked], progress: Progress
-) -> Mapping[float, Floats]:
+def _rows(possible: Sequence[Features], photos: Sequence[Checked], context: TrainingContext) -> Mapping[float, Floats]:
     """For each crop, the rows of the features that read most: the others' are the first columns of the same run."""
     widest = {features.image.crop: features for features in possible}
     return {
-        crop: FeatureExtractor.of(features, options, progress)(
+        crop: FeatureExtractor.of(features, context)(
             plain(photos, features.image), f"Features of {crop:.3g} of the short side"
         )
         for crop, features in widest.items()

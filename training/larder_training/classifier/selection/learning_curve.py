@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.heads.config import LabelledFeatures, fit_config
 from larder_training.classifier.heads.scaler import Scaler
-from larder_training.classifier.heads.search import Examples, sample
+from larder_training.classifier.heads.search import StandardisedRows, sample
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import Trial
-from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.numerics.memmap import loaded
 from larder_training.reporting.html import Section, figure, paragraph, table
-from larder_training.reporting.progress import Progress
 
 SHARES: Final = (0.1, 0.2, 0.4, 0.7, 1.0)
 FOLDS: Final = 3
@@ -80,14 +80,14 @@ class LearningCurve:
         )
 
 
-def learning_curve(material: TrainingSet, trial: Trial, *, seed: int, progress: Progress) -> LearningCurve | None:
+def learning_curve(rows: TrainingRows, trial: Trial, context: TrainingContext) -> LearningCurve | None:
     """Learns the chosen recipe from shares of the training photos; None where a class is too small to hold any out.
 
-    ``material`` holds the features as they are, not standardised. Changed copies are left out, so that the curve costs
+    Changed copies are left out, so that the curve costs
     seconds: all its points lie a little lower than the head itself does. A share holds that part of each class's
     groups, and each share holds the smaller ones.
     """
-    examples = _plain(material)
+    seed, examples = context.seed, _plain(rows)
     folds = min(FOLDS, examples.fewest_groups())
     if folds < 2:
         return None
@@ -106,7 +106,7 @@ def learning_curve(material: TrainingSet, trial: Trial, *, seed: int, progress: 
     results = []
     with (
         threadpool_limits(1, user_api="blas"),  # a sum's order depends on the threads, and the report's bytes on it
-        progress.task("Learning from fewer photos", len(jobs)) as advance,
+        context.progress.task("Learning from fewer photos", len(jobs)) as advance,
         ThreadPoolExecutor(cpu_count()) as pool,
     ):
         for result in pool.map(judge, jobs):
@@ -117,13 +117,13 @@ def learning_curve(material: TrainingSet, trial: Trial, *, seed: int, progress: 
     return LearningCurve.of(photos, [np.concatenate([right for _, right in found]) for found in by_share])
 
 
-def _plain(material: TrainingSet) -> Examples:
+def _plain(rows: TrainingRows) -> StandardisedRows:
     """Photos as they are served, a bounded number of them, standardised."""
-    plain = np.flatnonzero(~material.changed)
-    rows = plain[sample(material.labels[plain], material.groups[plain])]
-    features = loaded(material.features, rows)
+    plain = np.flatnonzero(~rows.augmented)
+    taken = plain[sample(rows.labels[plain], rows.groups[plain])]
+    features = loaded(rows.features, taken)
     standard = Scaler.of(features).apply(features)
-    return Examples(standard, material.labels[rows], material.groups[rows], material.changed[rows])
+    return StandardisedRows(standard, rows.labels[taken], rows.groups[taken], rows.augmented[taken])
 
 
 def _share(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:

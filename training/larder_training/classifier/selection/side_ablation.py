@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from larder.release.serving import SideColumn
+from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.fusion import Beside, usual_deviation
 from larder_training.classifier.features.views import plain
 from larder_training.classifier.heads.head import Head
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.selection.training_set import TrainingSet
 from larder_training.numerics.arrays import Floats
-from larder_training.reporting.progress import Progress
 
 EVALUATED: Final[tuple[Part, ...]] = ("validation", "test")
 WITHOUT: Final = "image alone"
@@ -30,7 +30,7 @@ WITHOUT: Final = "image alone"
 # features are good, four times as much is better; where they are noisy, it is worse. So both are tried.
 EMPHASIS: Final = 4.0
 
-Fit = Callable[[TrainingSet], Head]
+Fit = Callable[[TrainingRows], Head]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +58,17 @@ class _Candidate:
 class _Judge:
     """The photos that are judged on, by the float features that the heads learn from."""
 
-    options: ClassifierOptions
+    context: TrainingContext
     image: Features
     parts: Split
     truth: Mapping[Part, NDArray[np.int64]]
     features: Mapping[Part, Floats]
-    progress: Progress
 
     def logits(self, beside: Beside, head: Head, part: Part, without: Sequence[str] = ()) -> Floats:
         features = self.features[part]
         if beside:
             views = plain(self.parts.parts[part], self.image.image)
-            cache = feature_cache(self.options)
-            features = beside.onto(features, beside.values(views, cache, self.progress, without=without))
+            features = beside.onto(features, beside.values(views, self.context, without=without))
         return head.logits(features)
 
     def accuracy(self, candidate: _Candidate, without: Sequence[str] = ()) -> dict[str, float]:
@@ -86,34 +84,33 @@ class _Judge:
 
 
 def choose(
-    options: ClassifierOptions,
     features: Features,
     parts: Split,
     material: TrainingSet,
     columns: Sequence[SideColumn],
     fit: Fit,
-    progress: Progress,
+    context: TrainingContext,
 ) -> FusionChoice:
     """Fits a head on the images alone and, where there is something beside them, heads with it, and takes the best.
 
     What joins is kept where it makes the validation photos' labels likelier (temperatures fitted first) by more than
     the standard error of that gain; of several, what gains most. Test photos are only reported on.
     """
-    alone = fit(material)
-    possible = _possible(columns, options, usual_deviation(material.features))
+    alone, options = fit(material.rows), context.options
+    possible = _possible(columns, options, usual_deviation(material.rows.features))
     if not possible:
         return FusionChoice(alone, Beside(), material, {})
-    judge = _judge(options, features, parts, progress)
+    judge = _judge(features, parts, context)
     found, joined = {WITHOUT: judge.candidate(Beside(), alone)}, {WITHOUT: material}
     for name, beside in possible.items():
-        progress.say(f"Learning from the image and {name}")
-        values = beside.values(material.views, feature_cache(options), progress, lessons=True)
-        rows = replace(material, features=beside.onto(material.features, values))
+        context.progress.say(f"Learning from the image and {name}")
+        values = beside.values(material.views, context, lessons=True)
+        rows = replace(material.rows, features=beside.onto(material.rows.features, values))
         for title, emphasis in ((name, 1.0), (f"{name}, emphasised", EMPHASIS)):
-            joined[title] = _emphasised(rows, material.features.shape[1], emphasis)
-            found[title] = judge.candidate(beside, fit(joined[title]))
+            joined[title] = replace(material, rows=_emphasised(rows, material.rows.dimensions, emphasis))
+            found[title] = judge.candidate(beside, fit(joined[title].rows))
     kept, why, helps = _best(found, always=options.keep_side)
-    progress.say(f"Released with: {kept}. {why}")
+    context.progress.say(f"Released with: {kept}. {why}")
     told = {"kept": kept, "why": why, "helps": helps, **_told(judge, found, found[kept])}
     return FusionChoice(found[kept].head, found[kept].beside, joined[kept], told)
 
@@ -129,22 +126,22 @@ def _possible(columns: Sequence[SideColumn], options: ClassifierOptions, scale: 
     return found
 
 
-def _emphasised(joined: TrainingSet, dimensions: int, emphasis: float) -> TrainingSet:
+def _emphasised(rows: TrainingRows, dimensions: int, emphasis: float) -> TrainingRows:
     """The same rows, of which all but the first ``dimensions`` count ``emphasis`` times as much."""
-    factors = np.ones(joined.features.shape[1], np.float32)
+    factors = np.ones(rows.dimensions, np.float32)
     factors[dimensions:] = emphasis
-    return replace(joined, emphasis=factors)
+    return replace(rows, emphasis=factors)
 
 
-def _judge(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> _Judge:
+def _judge(features: Features, parts: Split, context: TrainingContext) -> _Judge:
     truth = {part: label_indices(parts.parts[part], parts.labels) for part in EVALUATED}
     found = {
-        part: FeatureExtractor.of(features, options, progress)(
+        part: FeatureExtractor.of(features, context)(
             plain(parts.parts[part], features.image), f"Features of the {part} photos"
         )
         for part in EVALUATED
     }
-    return _Judge(options, features, parts, truth, found, progress)
+    return _Judge(context, features, parts, truth, found)
 
 
 def _best(found: Mapping[str, _Candidate], *, always: bool) -> tuple[str, str, bool]:

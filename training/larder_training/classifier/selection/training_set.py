@@ -8,7 +8,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName, ClassifierOptions
+from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Checked
 from larder_training.classifier.data.splits import Split
@@ -16,11 +17,11 @@ from larder_training.classifier.features import augmentation
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import View, Views
+from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.augmentation_search import AugmentationChoice, AugmentationScore
 from larder_training.numerics.arrays import Floats
-from larder_training.reporting.progress import Progress
 
 CHOICE_PHOTOS: Final = 1_500  # the augmentation is chosen on about so many training photos at most
 CHOICE_FOLDS: Final = 3
@@ -30,47 +31,43 @@ MANY: Final = 20_000  # training photos from which on "auto" changes none: extra
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Rows to learn from.
+    """The rows that the head is fitted on, and the views of images that they come from.
 
-    ``features`` ``[N, D]``, ``labels`` ``[N]``, ``groups`` ``[N]`` (one number for near-duplicates and all views of a
-    photo), ``changed`` ``[N]`` (true for every view but the photo as it is served). ``augmentation`` says for the
-    manifest which ``views`` there are and how they were chosen; ``compared`` are the choices that were judged for it.
-    ``emphasis`` is as ``head.fit`` takes it, and ``layer_widths``.
+    Attributes:
+        rows: One row per view, image by image.
+        views: The images and the views of each.
+        augmentation: The augmentation and how it was chosen, for the manifest.
+        compared: The scores of the augmentations that were compared; empty without a comparison.
     """
 
-    features: Floats
-    labels: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    changed: NDArray[np.bool_]
-    augmentation: Mapping[str, object]
+    rows: TrainingRows
     views: Views
-    emphasis: Floats | None = None
+    augmentation: Mapping[str, object]
     compared: tuple[AugmentationScore, ...] = ()
-    layer_widths: LayerWidths | None = None
 
 
-def gather(options: ClassifierOptions, features: Features, parts: Split, progress: Progress) -> TrainingSet:
+def gather(features: Features, parts: Split, context: TrainingContext) -> TrainingSet:
     """Chooses the augmentation where the options leave it open, and computes the rows or finds them in the cache."""
     photos = parts.parts["train"]
-    choice, judged, told = _choice(options, features, parts, progress)
+    choice, judged, told = _choice(features, parts, context)
     wanted = choice.views()
-    found = _embed(options, features, photos, wanted, "Extracting features", progress)
-    return TrainingSet(
+    found = _embed(features, photos, wanted, "Extracting features", context)
+    rows = TrainingRows(
         found,
         np.repeat(label_indices(photos, parts.labels), len(wanted)),
         np.repeat(groups_of(photos), len(wanted)),
         np.tile(np.arange(len(wanted)) > 0, len(photos)),
-        {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **told},
-        Views(photos, features.image, wanted, options.seed),
-        compared=tuple(judged),
         layer_widths=LayerWidths(features.dimensions, found.shape[1] - features.dimensions),
     )
+    described = {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **told}
+    return TrainingSet(rows, Views(photos, features.image, wanted, context.seed), described, tuple(judged))
 
 
 def _choice(
-    options: ClassifierOptions, features: Features, parts: Split, progress: Progress
+    features: Features, parts: Split, context: TrainingContext
 ) -> tuple[AugmentationChoice, Sequence[AugmentationScore], Mapping[str, object]]:
     """What the options say; where they say "auto", what cross-validation on training photos says."""
+    options = context.options
     names = AUGMENTATION_NAMES if options.augment == "auto" else (cast("AugmentationName", options.augment),)
     flips = {"auto": (False, True), "yes": (True,), "no": (False,)}[options.flip]
     choices = augmentation_search.candidates(names, flips, options.copies)
@@ -84,13 +81,13 @@ def _choice(
     if folds < 2:
         return choices[0], (), {"chosen_by": "a class with one training photo: nothing can be held out"}
     views = tuple(dict.fromkeys(view for choice in choices for view in choice.views()))
-    found = _embed(options, features, some, views, "Features of the views to choose from", progress)
+    found = _embed(features, some, views, "Features of the views to choose from", context)
     examples = augmentation_search.Examples(
         found.reshape(len(some), len(views), -1), label_indices(some, parts.labels), groups_of(some), views
     )
-    judged = augmentation_search.compare(choices, examples, folds=folds, progress=progress)
+    judged = augmentation_search.compare(choices, examples, folds=folds, progress=context.progress)
     chosen = augmentation_search.choose(judged)
-    progress.say(
+    context.progress.say(
         f"Augmentation {chosen.choice.name}, {'mirrored too' if chosen.choice.flip else 'never mirrored'}: "
         f"cross-validated loss {chosen.loss:.4f} (nothing changed: {judged[0].loss:.4f}) on {len(some)} photos"
     )
@@ -98,15 +95,10 @@ def _choice(
 
 
 def _embed(
-    options: ClassifierOptions,
-    features: Features,
-    photos: Sequence[Checked],
-    wanted: tuple[View, ...],
-    title: str,
-    progress: Progress,
+    features: Features, photos: Sequence[Checked], wanted: tuple[View, ...], title: str, context: TrainingContext
 ) -> Floats:
-    views = Views(photos, features.image, wanted, options.seed)
-    return FeatureExtractor.of(features, options, progress)(views, title)
+    views = Views(photos, features.image, wanted, context.seed)
+    return FeatureExtractor.of(features, context)(views, title)
 
 
 def groups_of(photos: Sequence[Checked]) -> NDArray[np.int64]:
