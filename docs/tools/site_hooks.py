@@ -66,8 +66,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
         notebook = files.get_file_from_path(f"tutorials/{path.name}")
         if notebook is not None:
             files.remove(notebook)
-        page = f"tutorials/{path.stem}.md"
-        files.append(File.generated(config, page, content=from_notebook(path.read_text(encoding="utf-8"))))
+        source, page = f"docs/tutorials/{path.name}", f"tutorials/{path.stem}.md"
+        text = from_notebook(path.read_text(encoding="utf-8"))
+        files.append(File.generated(config, page, content=relink(text, source, page)))
     for source, page in outside().items():
         text = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=relink(text, source, page)))
@@ -118,7 +119,9 @@ def _resolve(link: str, source: str) -> str:
 
 
 def _on_site(path: str) -> str:
-    return path.removeprefix("docs/") if path.startswith("docs/") else outside().get(path, path)
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/").replace(".ipynb", ".md")
+    return outside().get(path, path)
 
 
 def from_notebook(text: str) -> str:

@@ -1,5 +1,6 @@
 """The documents name only what exists: files, make targets, commands and their options."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,13 +11,25 @@ from tests.paths import ROOT
 
 from larder_local.cli import cli
 
+FOLDERS = ("docs", "examples", "benchmarks")
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("benchmarks/**/*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.ipynb"),
+        *(page for name in FOLDERS for page in ROOT.glob(f"{name}/**/*.md")),
+    ]
 )
 
 
+def read(page: Path) -> str:
+    text = page.read_text()
+    if page.suffix == ".ipynb":
+        return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return text
+
+
 def texts(pattern: str) -> list[tuple[Path, str]]:
-    return [(page, found) for page in DOCUMENTS for found in re.findall(pattern, page.read_text())]
+    return [(page, match) for page in DOCUMENTS for match in re.findall(pattern, read(page))]
 
 
 @pytest.mark.parametrize(
@@ -33,14 +46,14 @@ def test_make_targets_exist() -> None:
 
 
 def commands(command: Command, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Command]:
-    found = {path: command}
+    commands_by_path = {path: command}
     if isinstance(command, Group):
         context = command.make_context("larder", [], resilient_parsing=True)
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             assert child is not None
-            found |= commands(child, (*path, name))
-    return found
+            commands_by_path |= commands(child, (*path, name))
+    return commands_by_path
 
 
 COMMANDS = commands(cli)
@@ -54,14 +67,14 @@ def test_every_command_has_help(path: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path], ids=" ".join)
-def test_every_command_is_told_in_a_document(path: tuple[str, ...]) -> None:
-    assert any(re.search(rf"larder {' '.join(path)}\b", page.read_text()) for page in DOCUMENTS)
+def test_every_command_is_described_in_a_document(path: tuple[str, ...]) -> None:
+    assert any(re.search(rf"larder {' '.join(path)}\b", read(page)) for page in DOCUMENTS)
 
 
 def test_documents_name_real_commands_and_options() -> None:
     for page, line in texts(r"(?m)^\s*(?:\.venv/bin/)?(larder [a-z][^\n]*)$"):
         words = line.split("#")[0].split()[1:]
         depth = next((n for n in (2, 1) if tuple(words[:n]) in COMMANDS), 0)
-        assert depth, f"{page.name}: no such command: {line}"
+        assert depth, f"{page.name}: unknown command: {line}"
         known = {option for parameter in COMMANDS[tuple(words[:depth])].params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, f"{page.name}: {line}"

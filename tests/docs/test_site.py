@@ -106,3 +106,7 @@ def test_a_link_out_of_docs_leads_to_its_page() -> None:
     assert site_hooks.relink(text, "docs/reference/formats.md", "reference/formats.md") == (
         "[a](../benchmarks/serving.md#cold) [b](../examples/otto.md) [c](cli.md) [d](https://example.com)"
     )
+
+
+def test_a_link_to_a_notebook_leads_to_its_page() -> None:
+    assert site_hooks.relink("[a](shop.ipynb)", "docs/tutorials/images.ipynb", "tutorials/images.md") == "[a](shop.md)"

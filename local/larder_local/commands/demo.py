@@ -4,14 +4,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Final
 
 import click
 
 from larder.errors import InvalidRequest
-
-_SIDE: Final = 64  # pixels: about the size of one digit cropped from a phone's image
-_HELD_OUT: Final = 6  # one in this many images goes to the test folder
 
 
 @click.group("demo")
@@ -26,7 +22,9 @@ def digits(folder: Path) -> None:
 
     The images are those of the UCI ML hand-written digits data set, dark on white and scaled from 8 to 64 pixels.
     """
-    _write_folder(folder, _write_digits)
+    from larder_training.datasets.digits import write
+
+    _write_folder(folder, write)
     click.echo(f"Wrote handwritten digits to {folder}: train/<digit>/*.png and test/<digit>/*.png.")
     click.echo(f"Next: larder train classifier {folder / 'train'} --model digits")
 
@@ -59,16 +57,3 @@ def _write_folder(target: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-
-
-def _write_digits(folder: Path) -> None:
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    for index, (pixels, label) in enumerate(zip(data.images, data.target, strict=True)):
-        part = folder / ("test" if index % _HELD_OUT == 0 else "train") / str(label)
-        part.mkdir(parents=True, exist_ok=True)
-        # The data go from 0 (paper) to 16 (ink).
-        image = Image.fromarray((255 - pixels * (255 / 16)).astype("uint8"))
-        image.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).save(part / f"{index:04}.png")
