@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.ensemble.fitted import Attributes, Fitted, fit
+from larder_training.recommender.ensemble.fitted import FittedEnsemble, Metadata, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, start, start_without_times
 from larder_training.recommender.evaluation.baselines import WINDOWS, choose_window
 from larder_training.recommender.evaluation.compare_release import last_event
@@ -42,9 +42,9 @@ class Pipeline:
         self.context = context
         self.split = temporal_split(data.log)
         self._sample: Final[Log] = thin(data.log, context.seed)
-        self._attributes: Final = Attributes(data.described, data.labels())
+        self._metadata: Final = Metadata(data.described, data.labels())
         period = self.split.test - self.split.validation
-        self._reranker_trainer: Final = RerankerTrainer(self._sample, period, self._attributes, context.seed)
+        self._reranker_trainer: Final = RerankerTrainer(self._sample, period, self._metadata, context.seed)
 
     def tune(self, trials: TrialLog) -> Hyperparameters:
         """Tunes the hyperparameters by rolling-origin validation; events in random order keep the defaults."""
@@ -58,7 +58,7 @@ class Pipeline:
             return params
         fold_count = FOLDS if options.order == "time" else 1
         folds = make_folds(self._sample, split, params.session_length, seed, fold_count)
-        caches = [FoldCache(fold, self._attributes, seed) for fold in folds]
+        caches = [FoldCache(fold, self._metadata, seed) for fold in folds]
         params = Tuner(self.context, caches, trials, params).run(self._reranker_trainer)
         return choose_prior([self._segment_fold(fold) for fold in folds], params, seed, trials)
 
@@ -66,14 +66,14 @@ class Pipeline:
         segments = self.data.segments(fold.history)
         return SegmentFold(fold, segments, self.data.segment_of(segments))
 
-    def fit(self, now: int, params: Hyperparameters, title: str) -> Fitted:
+    def fit(self, now: int, params: Hyperparameters, title: str) -> FittedEnsemble:
         """Fits the ensemble, and the reranker if there is one, to all events before ``now`` (epoch seconds).
 
         ``title`` is the text of the progress bar.
         """
         log = self.data.log.between(self.split.start, now)
         with self.context.progress.task(title, len(log.items)) as advance:
-            fitted = fit(log, now, params, self._attributes, advance, self.context.seed)
+            fitted = fit(log, now, params, self._metadata, advance, self.context.seed)
         if not params.reranker:
             return fitted
         self.context.progress.say("Training the reranker")

@@ -15,7 +15,7 @@ from larder_training.recommender.artifacts.golden_requests import questions, wri
 from larder_training.recommender.artifacts.tables import write_tables
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.ensemble.fitted import Fitted
+from larder_training.recommender.ensemble.fitted import FittedEnsemble
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.compare_release import last_event
 from larder_training.recommender.evaluation.offline_test import Document
@@ -74,7 +74,7 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
 
 
 def _write(
-    folder: Path, data: Data, fitted: Fitted, segments: Segments, options: RecommenderOptions
+    folder: Path, data: Data, fitted: FittedEnsemble, segments: Segments, options: RecommenderOptions
 ) -> RecommenderServing:
     """Tables and probes."""
     new_users: list[str] = []
@@ -141,11 +141,11 @@ def _split(pipeline: Pipeline) -> Document:
     return {"method": f"shares of each user's interactions, {drawn}; full ranking of the catalogue", **periods}
 
 
-def _structure(serving: RecommenderServing, fitted: Fitted) -> Document:
+def _structure(serving: RecommenderServing, fitted: FittedEnsemble) -> Document:
     return {
         "inputs": ["user", "session", "item", "profile"],
         "outputs": ["items"],
-        "parameters": int(fitted.linear.nnz),
+        "parameters": int(fitted.matrix.nnz),
         "rows": {
             "neighbours": serving.neighbours.rows,
             "users": serving.users.rows if serving.users else 0,

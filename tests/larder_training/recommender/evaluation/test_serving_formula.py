@@ -21,7 +21,7 @@ from larder_training.recommender.artifacts.golden_requests import questions, wri
 from larder_training.recommender.artifacts.tables import write_tables
 from larder_training.recommender.data.event_log import Log, known_users
 from larder_training.recommender.data.interactions import read_interactions
-from larder_training.recommender.ensemble.fitted import Fitted, fit
+from larder_training.recommender.ensemble.fitted import FittedEnsemble, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists, segment_row, session_matrix
 from larder_training.recommender.models.segment_popularity import segment_users
@@ -47,10 +47,10 @@ class World:
     """A log of more than ``USERS`` users, the model of it, and what followed each item."""
 
     log: Log
-    fitted: Fitted
+    fitted: FittedEnsemble
     followed: sp.csr_array
 
-    def models(self) -> dict[str, Fitted]:
+    def models(self) -> dict[str, FittedEnsemble]:
         """The model with transitions, with revisits, with both and with neither."""
         follows = replace(CHOICES, transition_weight=0.9, transition_decay=0.3)
         both = replace(follows, revisit_weight=0.4, revisit_decay=0.7)
@@ -85,7 +85,7 @@ def drawn(world: World, seed: int) -> tuple[Task, Task]:
     return Task(users, nothing, ((),) * USERS), Task(some, nothing[:SESSIONS], sessions)
 
 
-def write(world: World, fitted: Fitted, folder: Path) -> RecommenderServing:
+def write(world: World, fitted: FittedEnsemble, folder: Path) -> RecommenderServing:
     """The tables and probes."""
     segments = segment_users(known_users(world.log), None, None)
     nobody: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -105,7 +105,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     app.service.reset()
 
 
-def publish(world: World, fitted: Fitted, store: Path) -> None:
+def publish(world: World, fitted: FittedEnsemble, store: Path) -> None:
     tables = store.parent / "tables"
     tables.mkdir()
     serving = write(world, fitted, tables)

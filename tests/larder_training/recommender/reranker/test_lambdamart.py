@@ -16,7 +16,7 @@ from larder_training.recommender.metrics.ranking import by_user, hits
 from larder_training.recommender.models.base import ItemToItem
 from larder_training.recommender.models.popularity import Popular
 from larder_training.recommender.reranker.candidates import Scorers, candidates
-from larder_training.recommender.reranker.features import Context, features
+from larder_training.recommender.reranker.features import FeatureContext, features
 from larder_training.recommender.reranker.lambdamart import LambdaMART, RankingGroups, Reranker, descending
 from larder_training.recommender.splits.tasks import Task, next_items
 
@@ -55,11 +55,11 @@ def own_and_popular(history: Log) -> Scorers:
     return {"own": own, "popular": Popular(counts / counts.max())}
 
 
-def taught(log: Log, learner: LambdaMART = SMALL) -> tuple[Reranker, Scorers, Context, Task]:
+def taught(log: Log, learner: LambdaMART = SMALL) -> tuple[Reranker, Scorers, FeatureContext, Task]:
     history = log.between(0, CUT)
     scorers, context, task = (
         own_and_popular(history),
-        Context(history, CUT),
+        FeatureContext(history, CUT),
         next_items(history, log.between(CUT, log.end)),
     )
     return learner.fit([learner.ranking_groups(scorers, context, task)]), scorers, context, task
@@ -118,7 +118,7 @@ def test_features_say_what_happened(make_log: MakeLog) -> None:
         ]
     )
     columns = {"PRICE": ("number", [10.0, 40.0, None]), "KIND": ("category", ["x", "y", "x"])}
-    context = Context(log, 5 * DAY, columns, {"CITY": np.array([2, -1], np.int32)})  # type: ignore[arg-type]  # literals
+    context = FeatureContext(log, 5 * DAY, columns, {"CITY": np.array([2, -1], np.int32)})  # type: ignore[arg-type]  # literals
     # WHEN
     pairs = candidates({"all": Dense(np.ones((2, 3), np.float32))}, np.array([0, 1]), 3)
     rows, names = features(pairs, context)
@@ -145,7 +145,10 @@ def test_features_do_not_know_what_comes_after_their_moment(make_log: MakeLog) -
     scorers, users = own_and_popular(history), np.arange(20)
     pairs = candidates(scorers, users, 5)
     other = forgetful(make_log, users=20).between(0, CUT)
-    assert features(pairs, Context(history, CUT))[0].tobytes() == features(pairs, Context(other, CUT))[0].tobytes()
+    assert (
+        features(pairs, FeatureContext(history, CUT))[0].tobytes()
+        == features(pairs, FeatureContext(other, CUT))[0].tobytes()
+    )
 
 
 def test_it_learns_that_recency_is_all_and_beats_the_blend_for_users_it_never_saw(make_log: MakeLog) -> None:

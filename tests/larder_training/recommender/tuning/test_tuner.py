@@ -11,7 +11,7 @@ from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY, Log
 from larder_training.recommender.ensemble.components import USER_EASE
-from larder_training.recommender.ensemble.fitted import NO_ATTRIBUTES
+from larder_training.recommender.ensemble.fitted import NO_METADATA
 from larder_training.recommender.ensemble.hyperparameters import MAX_USER_EASE_USERS, Hyperparameters, start
 from larder_training.recommender.models.ease import Regression
 from larder_training.recommender.models.item_item import name_of
@@ -50,11 +50,11 @@ def tune(
 ) -> tuple[Hyperparameters, TrialLog]:
     split = temporal_split(log)
     params = start(options, (split.validation - split.start) / DAY)
-    caches = [FoldCache(fold, NO_ATTRIBUTES, 0) for fold in make_folds(log, split, params.session_length, 0)]
+    caches = [FoldCache(fold, NO_METADATA, 0) for fold in make_folds(log, split, params.session_length, 0)]
     trial_log = TrialLog(budget or SearchBudget(None, trials))
     tuner = Tuner(TrainingContext(options, Progress(quiet=True)), caches, trial_log, params)
     period = split.test - split.validation
-    return tuner.run(RerankerTrainer(log, period, NO_ATTRIBUTES, 0)), trial_log
+    return tuner.run(RerankerTrainer(log, period, NO_METADATA, 0)), trial_log
 
 
 def shares(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -13,7 +13,7 @@ from larder_training.numerics.topk import Rows
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.data.user_sequences import recent_items
-from larder_training.recommender.ensemble.fitted import HISTORY_SLOTS, USER_SLOTS, Fitted
+from larder_training.recommender.ensemble.fitted import HISTORY_SLOTS, USER_SLOTS, FittedEnsemble
 from larder_training.recommender.models.segment_popularity import Segments, segment_rows
 from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
 
@@ -28,7 +28,7 @@ FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # what every release has; a
 def write_tables(
     folder: Path,
     log: Log,
-    fitted: Fitted,
+    fitted: FittedEnsemble,
     columns: Mapping[str, Column],
     segments: Segments,
     new_users: tuple[Sequence[str], NDArray[np.int64]],
@@ -42,7 +42,7 @@ def write_tables(
     Memory: 6 bytes for each slot of each row (900 a user), beside the model.
     """
     params = fitted.hyperparameters
-    popular = segment_rows(fitted.present, segments, params.prior_users)
+    popular = segment_rows(fitted.presence, segments, params.prior_users)
     ids, rows = new_users
     known = with_history(fitted.user_rows(), log)
     users = _stack(known, popular, rows)

@@ -1,4 +1,4 @@
-"""Components of the ensemble, in addition to the item-item matrix: their learners and the unit of their scores."""
+"""Components that the ensemble adds to the item-item matrix: their learners, and the unit of their scores."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,19 +22,19 @@ PURE_SVD: Final = "pure_svd"
 ALS: Final = "als"
 USER_EASE: Final = "user_ease"
 BPR: Final = "bpr"
-RERANKER_COMPONENTS: Final = (CO_VISITATION, PURE_SVD, ALS)  # features of the reranker, in the blend or not
+RERANKER_COMPONENTS: Final = (CO_VISITATION, PURE_SVD, ALS)  # features of the reranker, part of the ensemble or not
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentSettings:
-    """Settings of the two components for which one setting does not serve all data.
+    """Settings of the two components whose best settings depend on the data.
 
-    The defaults did best on Online Retail's validation periods, ``WITHOUT_TIMES`` on the last items of Gowalla's users
-    (benchmarks/recommender).
+    The defaults are the best on Online Retail's validation periods, ``WITHOUT_TIMES`` on the last items of Gowalla's
+    users (benchmarks/recommender).
 
     Attributes:
-        pure_svd: Of PureSVD.
-        user_ease: Of EASE between users.
+        pure_svd: Settings of PureSVD.
+        user_ease: Settings of EASE between users.
     """
 
     pure_svd: LowRank = field(default_factory=lambda: LowRank(rank=256, item_exponent=0.3, rescale=0.3))
@@ -47,7 +47,7 @@ WITHOUT_TIMES: Final = ComponentSettings(
     LowRank(rank=640, item_exponent=0.45, rescale=0.5), UserNeighbours(item_exponent=-0.05)
 )
 DEFAULT_SETTINGS: Final = ComponentSettings()
-# In the order in which the search tries them: simple ones first.
+# In the order of the search: simple ones first.
 COMPONENTS: Final[Mapping[str, Callable[[ComponentSettings], Learner]]] = {
     CO_OCCURRENCE: lambda _: CoOccurrence(),
     REGRESSION: lambda _: LinearModel(),
@@ -64,51 +64,51 @@ _BLOCK: Final = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Component:
-    """A scorer with its unit.
+    """A scorer with the unit of its scores.
 
     Attributes:
-        scorer: Of users' rows.
-        factor: Multiplies the scores, so that the 99th percentile of users' best scores is 1.
+        scorer: The fitted model.
+        factor: Factor of the scores, so that the 99th percentile of users' best scores is 1.
     """
 
     scorer: Scorer
     factor: float
 
     @classmethod
-    def of(cls, scorer: Scorer, known: NDArray[np.int64]) -> "Component":
-        """Finds the unit on a thousand or two of the users ``known``, evenly spaced."""
-        asked = sample(known)
-        tops = [scorer.scores(asked[start : start + _BLOCK]).max(axis=1) for start in range(0, asked.size, _BLOCK)]
-        unit = unit_of(np.concatenate(tops)) if tops else 0.0
-        return cls(scorer, 1 / unit if unit else 0.0)  # all scores are 0
+    def of(cls, scorer: Scorer, users: NDArray[np.int64]) -> "Component":
+        """Computes the unit on 1,000 to 2,000 of ``users``, evenly spaced."""
+        sampled = sample(users)
+        best = [scorer.scores(sampled[start : start + _BLOCK]).max(axis=1) for start in range(0, sampled.size, _BLOCK)]
+        unit = unit_of(np.concatenate(best)) if best else 0.0
+        return cls(scorer, 1 / unit if unit else 0.0)  # a unit of 0: all scores are 0
 
     def scores(self, users: NDArray[np.int64], weight: float = 1.0) -> NDArray[np.float32]:
-        """float32 ``[len(users), items]``: the scorer's scores in this unit, times ``weight``; a new array."""
+        """float32 ``[len(users), items]``, a new array: scores in this unit, times ``weight``."""
         scores = self.scorer.scores(users)
         scores *= np.float32(weight * self.factor)
         return scores
 
 
 def fit_component(name: str, material: Material, settings: ComponentSettings = DEFAULT_SETTINGS) -> Component:
-    """Fits the component ``name`` and finds its unit."""
+    """Fits the component ``name`` and computes its unit."""
     scorer = COMPONENTS[name](settings).fit(material)
     return Component.of(scorer, np.flatnonzero(np.diff(material.affinity.indptr)))
 
 
-def serving_transitions(part: Component) -> sp.csr_array:
-    """What follows an item, as sessions are formula it: the 99th percentile of the rows' best entries is 1."""
-    if not isinstance(part.scorer, ItemToItem):
-        raise TypeError("only a matrix of items can be formula to sessions")
-    matrix = part.scorer.matrix
-    tops = matrix.max(axis=1).toarray().ravel()
-    return (matrix / (unit_of(tops[tops > 0]) or 1.0)).tocsr()
+def serving_transitions(component: Component) -> sp.csr_array:
+    """Co-visitation ``[items, items]`` in the unit of the tables: the 99th percentile of the rows' maxima is 1."""
+    if not isinstance(component.scorer, ItemToItem):
+        raise TypeError("only an item-item matrix can be served to sessions")
+    matrix = component.scorer.matrix
+    maxima = matrix.max(axis=1).toarray().ravel()
+    return (matrix / (unit_of(maxima[maxima > 0]) or 1.0)).tocsr()
 
 
-def sample(known: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A thousand or two of the users, evenly spaced: those who say what a unit is."""
-    return known[:: max(1, known.size // _UNIT_USERS)]
+def sample(users: NDArray[np.int64]) -> NDArray[np.int64]:
+    """1,000 to 2,000 of the users, evenly spaced; all of them if they are fewer."""
+    return users[:: max(1, users.size // _UNIT_USERS)]
 
 
-def unit_of(tops: NDArray[np.floating]) -> float:
-    """The 99th percentile of best scores: what tables call 1; 0 where none is above 0."""
-    return max(float(np.quantile(tops, _UNIT_QUANTILE)), 0.0) if tops.size else 0.0
+def unit_of(best: NDArray[np.floating]) -> float:
+    """The unit of scores: the 99th percentile of users' best scores; 0 if none is above 0."""
+    return max(float(np.quantile(best, _UNIT_QUANTILE)), 0.0) if best.size else 0.0

@@ -1,6 +1,4 @@
-"""One fitted model at one moment: the item-item matrix, further sources of users' rows, what leads from item to
-item, what users have to do with items, and popularity.
-"""
+"""The fitted ensemble: the item-item matrix, further components, co-visitation and popularity at one moment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +15,6 @@ from larder_training.numerics.topk import Rows, blocks, dense_rows, hide, in_blo
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences, seen_pairs
 from larder_training.recommender.data.metadata import Column
-from larder_training.recommender.ensemble.blend import Blend
 from larder_training.recommender.ensemble.components import (
     CO_VISITATION,
     COMPONENTS,
@@ -28,37 +25,44 @@ from larder_training.recommender.ensemble.components import (
     unit_of,
 )
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
+from larder_training.recommender.ensemble.weighted import WeightedEnsemble
 from larder_training.recommender.models.base import ItemToItem, Material
 from larder_training.recommender.models.cold_start import fill_cold
 from larder_training.recommender.models.content_knn import ContentNeighbours
 from larder_training.recommender.models.item_item import diagonal_of, fit_matrix
 from larder_training.recommender.models.popularity import Popular
 from larder_training.recommender.reranker.candidates import Scorers
-from larder_training.recommender.reranker.features import Context
+from larder_training.recommender.reranker.features import FeatureContext
 from larder_training.recommender.reranker.lambdamart import Reranker
 
-MATRIX: Final = "matrix"  # the item-item matrix's name in a blend
+MATRIX: Final = "matrix"  # name of the item-item matrix among the components
 USER_SLOTS: Final = 100
 HISTORY_SLOTS: Final = 50
 NEIGHBOUR_SLOTS: Final = 100
-_TOGETHER: Final = 128  # users whose scores are held at once, to find their best
+_BLOCK_USERS: Final = 128  # users whose scores are in memory at once when the unit is computed
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 _NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
 _NO_COMPONENTS: Final[Mapping[str, Component]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Attributes:
-    """What is known of items and users beside events: the catalogue's ``columns``, aligned with ``log.items``, and
-    int32 ``labels`` ``[users]`` by profile column, each user's category or bin, -1 where it is not known.
+class Metadata:
+    """Metadata of items and users.
+
+    Attributes:
+        columns: Item columns, in the order of ``log.items``.
+        labels: int32 ``[users]`` by profile column: category or bin of each user; -1: unknown.
     """
 
     columns: Mapping[str, Column] = field(default_factory=lambda: _NO_COLUMNS)
     labels: Mapping[str, NDArray[np.int32]] = field(default_factory=lambda: _NO_LABELS)
 
 
+NO_METADATA: Final = Metadata()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Personal:
+class _MatrixScorer:
     """Scores by the item-item matrix, summed in float64."""
 
     affinity: sp.csr_array
@@ -70,127 +74,141 @@ class _Personal:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """``affinity`` and ``seen`` are ``[users, items]``, ``linear`` is B ``[items, items]`` with a zero diagonal and
-    ``personal`` the same with one, for users' rows, both in the unit of serving; ``present`` is
-    ``[users, items]`` at the trend's half-life, its column sums are popularity. ``parts`` are further sources by name,
-    ``transitions`` ``[items, items]`` says what follows an item, the 99th percentile of its rows' best entries being 1
-    (None: not formula). ``context`` is what a ``reranker`` looks at; with one, it orders the users' rows.
+class FittedEnsemble:
+    """An ensemble fitted to all events before one moment. Its matrices are in the unit of the tables.
+
+    Attributes:
+        hyperparameters: Hyperparameters of the fit.
+        context: Events and metadata, which the reranker computes features from.
+        affinity: ``[users, items]``: weighted, decayed events.
+        seen: bool ``[users, items]``: pairs with an event.
+        matrix: The item-item matrix B, ``[items, items]``, with a zero diagonal.
+        matrix_with_diagonal: B with the diagonal that recommends items again, for users' rows.
+        presence: ``[users, items]``: strongest event of each pair at the trend's half-life; column sums are popularity.
+        components: Further components by name.
+        transitions: Co-visitation ``[items, items]``; the 99th percentile of its rows' maxima is 1. None: not served.
+        reranker: Orders the users' rows; None: the weighted sum of the components does.
     """
 
     hyperparameters: Hyperparameters
-    context: Context
+    context: FeatureContext
     affinity: sp.csr_array
     seen: sp.csr_array
-    linear: sp.csr_array
-    personal: sp.csr_array
-    present: sp.csr_array
+    matrix: sp.csr_array
+    matrix_with_diagonal: sp.csr_array
+    presence: sp.csr_array
     components: Mapping[str, Component] = field(default_factory=lambda: _NO_COMPONENTS)
     transitions: sp.csr_array | None = None
     reranker: Reranker | None = None
 
     @property
     def popularity(self) -> NDArray[np.float64]:
-        """``[items]``, the most popular item's being 1."""
-        return column_sums(self.present)
+        """``[items]``; 1 for the most popular item."""
+        return relative_popularity(self.presence)
 
     @property
     def hidden(self) -> sp.csr_array | None:
-        """Bool ``[users, items]``: what must not be in a user's row; None where he may get again what he had."""
+        """Bool ``[users, items]``: items that must not be in a user's row; None if all items may be."""
         return None if self.hyperparameters.recommend_seen else self.seen
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """float32 ``[len(users), items]``: the sum of the linear model and the chosen sources, nothing hidden."""
-        return Blend(self.blended(), {MATRIX: 1.0, **self.hyperparameters.components}).scores(users)
+        """float32 ``[len(users), items]``: the weighted sum of all components; no item is hidden."""
+        return WeightedEnsemble(self.weighted(), {MATRIX: 1.0, **self.hyperparameters.components}).scores(users)
 
-    def blended(self) -> dict[str, Component]:
-        """The item-item matrix, under the name ``MATRIX``, and the components of the blend."""
-        matrix = Component(_Personal(self.affinity, self.personal), 1.0)
+    def weighted(self) -> dict[str, Component]:
+        """Components that have a weight; the item-item matrix is named ``MATRIX``."""
+        matrix = Component(_MatrixScorer(self.affinity, self.matrix_with_diagonal), 1.0)
         return {MATRIX: matrix, **{name: self.components[name] for name in self.hyperparameters.components}}
 
     def scorers(self) -> Scorers:
-        """All that a reranker hears, by name."""
-        own = sp.diags_array(np.full(self.linear.shape[0], 1.0), format="csr")
+        """Scorers by name, whose candidates and scores the reranker uses."""
+        identity = sp.diags_array(np.full(self.matrix.shape[0], 1.0), format="csr")
         return {
-            "blend": self,
-            "linear": ItemToItem(self.linear, self.affinity),
-            "own": ItemToItem(own, self.affinity),
-            "popular": Popular(self.popularity.astype(np.float32)),
-            **{name: part.scorer for name, part in self.components.items()},
+            "ensemble": self,
+            "matrix": ItemToItem(self.matrix, self.affinity),
+            "own": ItemToItem(identity, self.affinity),
+            "popularity": Popular(self.popularity.astype(np.float32)),
+            **{name: component.scorer for name, component in self.components.items()},
         }
 
     def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> Rows:
-        """The best items of all users, or of ``users``, by all sources, in the reranker's order where there is one;
-        without those that a user had, where repeats are not allowed.
-        """
+        """Best items of ``users`` (None: of all), without hidden items, in the reranker's order if there is one."""
         chosen = np.arange(self.affinity.shape[0]) if users is None else users
-        rows = self._blended(chosen, width)
+        rows = self._weighted_rows(chosen, width)
         if self.reranker is None:
             return rows
         return self.reranker.rerank(rows, chosen, self.scorers(), self.context, self.hidden)
 
-    def _blended(self, users: NDArray[np.int64], width: int) -> Rows:
-        if not self.hyperparameters.components:  # then the product stays sparse
+    def _weighted_rows(self, users: NDArray[np.int64], width: int) -> Rows:
+        if not self.hyperparameters.components:  # the product stays sparse
             hidden = None if self.hidden is None else self.hidden[users]
-            return multiply_top(self.affinity[users], self.personal, width, hidden)
-        parts = [self._dense(users[block], width) for block in blocks(len(users), 2 * self.linear.shape[0])]
+            return multiply_top(self.affinity[users], self.matrix_with_diagonal, width, hidden)
+        parts = [self._dense_rows(users[block], width) for block in blocks(len(users), 2 * self.matrix.shape[0])]
         if not parts:
             return Rows.empty(0, width)
         return Rows(np.concatenate([rows.items for rows in parts]), np.concatenate([rows.scores for rows in parts]))
 
-    def _dense(self, users: NDArray[np.int64], width: int) -> Rows:
+    def _dense_rows(self, users: NDArray[np.int64], width: int) -> Rows:
         scores = self.scores(users)
         if self.hidden is not None:
             hide(scores, self.hidden[users])
         return dense_rows(scores, width)
 
     def neighbour_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows:
-        """The largest entries of each row of B: an item is not its own neighbour."""
-        return top_rows(self.linear, width)
+        """The largest entries of each row of B; an item is not its own neighbour."""
+        return top_rows(self.matrix, width)
 
     def transition_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows | None:
-        """The largest entries of each row of ``transitions``, where they are formula."""
+        """The largest entries of each row of ``transitions``; None if they are not served."""
         return None if self.transitions is None else top_rows(self.transitions, width)
-
-
-NO_ATTRIBUTES: Final = Attributes()
 
 
 def fit(
     log: Log,
     now: int,
     params: Hyperparameters,
-    attributes: Attributes = NO_ATTRIBUTES,
+    metadata: Metadata = NO_METADATA,
     advance: Callable[[int], None] = lambda _: None,
     seed: int = 0,
-) -> Fitted:
-    """Fits to all of ``log``, which must end before ``now`` (epoch seconds), all but a reranker."""
+) -> FittedEnsemble:
+    """Fits everything except a reranker.
+
+    Args:
+        log: Events, all before ``now``.
+        now: Epoch seconds.
+        params: Hyperparameters.
+        metadata: Metadata of items and users.
+        advance: Receives the number of items done since its last call.
+        seed: Seed of random draws.
+    """
     affinity = affinity_of(log, now, params)
-    linear = fit_matrix(affinity, params.matrix, advance)
-    material = Material(log, now, affinity, attributes.columns, seed)
+    matrix = fit_matrix(affinity, params.matrix, advance)
+    material = Material(log, now, affinity, metadata.columns, seed)
     if params.content:
-        linear = fill(linear, ContentNeighbours().fit(material).matrix, log, params)
-    components = {name: fit_component(name, material, params.component_settings) for name in needed(params)}
-    return assemble(log, now, params, affinity, linear, attributes, components)
+        matrix = add_content(matrix, ContentNeighbours().fit(material).matrix, log, params)
+    components = {
+        name: fit_component(name, material, params.component_settings) for name in required_components(params)
+    }
+    return assemble(log, now, params, affinity, matrix, metadata, components)
 
 
-def fill(linear: sp.csr_array, content: sp.csr_array, log: Log, params: Hyperparameters) -> sp.csr_array:
-    """B with what the content neighbours of an item say, where its own events say little."""
-    return fill_cold(linear, content, np.bincount(log.item, minlength=len(log.items)), params.content)
+def add_content(matrix: sp.csr_array, content: sp.csr_array, log: Log, params: Hyperparameters) -> sp.csr_array:
+    """B with content neighbours in the rows of items with few or no events."""
+    return fill_cold(matrix, content, np.bincount(log.item, minlength=len(log.items)), params.content)
 
 
-def needed(params: Hyperparameters) -> list[str]:
-    """The learners of further sources that a model with these hyperparameters rests on."""
-    wanted = {
+def required_components(params: Hyperparameters) -> list[str]:
+    """Names of the components that a fit with these hyperparameters needs."""
+    names = {
         *params.components,
         *([CO_VISITATION] if params.transition_weight else []),
         *(params.reranker_components if params.reranker else ()),
     }
-    return [name for name in COMPONENTS if name in wanted]
+    return [name for name in COMPONENTS if name in names]
 
 
 def affinity_of(log: Log, now: int, params: Hyperparameters) -> sp.csr_array:
-    """The matrix that B is learnt from, and that multiplies it."""
+    """``[users, items]``: the matrix that B is fitted to, and that is multiplied by B."""
     return affinities(log, event_strengths(log, params.event_weights, now, params.half_life_days))
 
 
@@ -199,55 +217,53 @@ def assemble(
     now: int,
     params: Hyperparameters,
     affinity: sp.csr_array,
-    linear: sp.csr_array,
-    attributes: Attributes,
+    matrix: sp.csr_array,
+    metadata: Metadata,
     components: Mapping[str, Component],
-) -> Fitted:
-    """All but what is learnt, which is the slow part and depends on few of the hyperparameters."""
-    own = diagonal_of(affinity, params.matrix) * (params.diagonal_weight if params.recommend_seen else 0.0)
-    one = unit(affinity, with_diagonal(linear, own))
-    linear = (linear / one).tocsr()
-    return Fitted(
+) -> FittedEnsemble:
+    """Assembles an ensemble from B (``matrix``) and its components, whose fits are slow and depend on few of the
+    hyperparameters.
+    """
+    diagonal = diagonal_of(affinity, params.matrix) * (params.diagonal_weight if params.recommend_seen else 0.0)
+    scale = unit(affinity, with_diagonal(matrix, diagonal))
+    matrix = (matrix / scale).tocsr()
+    return FittedEnsemble(
         hyperparameters=params,
-        context=Context(log, now, attributes.columns, attributes.labels),
+        context=FeatureContext(log, now, metadata.columns, metadata.labels),
         affinity=affinity,
         seen=seen_pairs(log),
-        linear=linear,
-        personal=with_diagonal(linear, own / one),
-        present=present_at(log, now, params),
+        matrix=matrix,
+        matrix_with_diagonal=with_diagonal(matrix, diagonal / scale),
+        presence=presence_at(log, now, params),
         components=components,
         transitions=serving_transitions(components[CO_VISITATION]) if params.transition_weight else None,
     )
 
 
-def present_at(log: Log, now: int, params: Hyperparameters) -> sp.csr_array:
-    """``[users, items]``: each pair's strongest event at the trend's half-life."""
+def presence_at(log: Log, now: int, params: Hyperparameters) -> sp.csr_array:
+    """``[users, items]``: strongest event of each pair at the trend's half-life."""
     return presences(log, event_strengths(log, params.event_weights, now, params.trend_half_life_days))
 
 
 def popularity(log: Log, now: int, params: Hyperparameters) -> NDArray[np.float64]:
-    """``[items]``: how popular items are at ``now``, the most popular one's being 1."""
-    return column_sums(present_at(log, now, params))
+    """``[items]``: popularity at ``now``; 1 for the most popular item."""
+    return relative_popularity(presence_at(log, now, params))
 
 
-def column_sums(present: sp.csr_array) -> NDArray[np.float64]:
-    """Sums over users, divided by the largest."""
-    return scaled(np.asarray(present.sum(axis=0), np.float64).ravel())
+def relative_popularity(presence: sp.csr_array) -> NDArray[np.float64]:
+    """``[items]``: sums over users, divided by the largest."""
+    sums = np.asarray(presence.sum(axis=0), np.float64).ravel()
+    largest = sums.max(initial=0.0)
+    return sums / largest if largest > 0 else sums
 
 
-def unit(affinity: sp.csr_array, linear: sp.csr_array) -> float:
-    """The 99th percentile of users' best scores (of a thousand or two, evenly spaced): what the tables call 1."""
-    asked = affinity[sample(np.flatnonzero(np.diff(affinity.indptr)))]
-    tops = np.zeros(asked.shape[0])
+def unit(affinity: sp.csr_array, matrix: sp.csr_array) -> float:
+    """Unit of scores by B: the 99th percentile of the best scores of 1,000 to 2,000 users, evenly spaced."""
+    rows = affinity[sample(np.flatnonzero(np.diff(affinity.indptr)))]
+    best = np.zeros(rows.shape[0])
 
     def fill(start: int, end: int) -> None:
-        tops[start:end] = row_maxima(asked[start:end], linear).astype(np.float16)
+        best[start:end] = row_maxima(rows[start:end], matrix).astype(np.float16)
 
-    in_blocks(len(tops), _TOGETHER, fill)
-    return unit_of(tops) or 1.0  # nothing co-occurs, so there is nothing to scale
-
-
-def scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divided by the largest."""
-    top = values.max(initial=0.0)
-    return values / top if top > 0 else values
+    in_blocks(len(best), _BLOCK_USERS, fill)
+    return unit_of(best) or 1.0  # 0 if no items co-occur

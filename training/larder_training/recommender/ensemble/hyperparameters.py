@@ -1,4 +1,4 @@
-"""Hyperparameters of a recommender: their start values, and how they appear in the manifest."""
+"""Hyperparameters of a recommender and their start values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,42 +20,42 @@ from larder_training.recommender.ensemble.components import (
 from larder_training.recommender.models.ease import Regression
 from larder_training.recommender.models.item_item import MatrixLearner
 
-MAX_USER_EASE_USERS: Final = 30_000  # user EASE takes milliseconds of processor time per user, at every fit
-# Of interactions without times, chosen on the last 15 % of Gowalla's training lines.
+MAX_USER_EASE_USERS: Final = 30_000  # user EASE takes milliseconds of processor time per user, in each fit
+# For interactions without times, tuned on the last 15 % of Gowalla's training lines.
 _RIDGE: Final = 8.0
 _DROPOUT: Final = 0.65
 _WEIGHTS: Final[Mapping[str, float]] = MappingProxyType({PURE_SVD: 1.33, USER_EASE: 1.19})
-_SEGMENT_WEIGHT: Final = 0.001  # popularity decides among items that the blend does not score
+_SEGMENT_WEIGHT: Final = 0.001  # popularity orders the items that no component scores
 _EQUAL: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Hyperparameters of a recommender. The defaults are the start of the search, and stay where a log is too small.
+    """Hyperparameters of a recommender. The search starts from the defaults, and keeps them if the log is too small.
 
     Attributes:
         event_weights: Weight per event type; 1 for a type without one.
         half_life_days: Age at which an event counts half in the interaction matrix; None: age does not count.
         matrix: Learner of the item-item matrix B, with its settings.
-        recommend_seen: Whether users may be recommended items that they had before.
-        diagonal_weight: Factor of B's diagonal, by which an item recommends itself again; used with ``recommend_seen``.
+        recommend_seen: Whether items that a user had before may be recommended.
+        diagonal_weight: Weight of B's diagonal, which recommends items again; used with ``recommend_seen``.
         trend_half_life_days: Half-life of popularity; None: age does not count.
-        components: Weight of each further component (``ensemble.components``); the item-item matrix weighs 1.
+        components: Weight by component (``ensemble.components``); the item-item matrix has weight 1.
         component_settings: Settings of PureSVD and user EASE.
-        prior_users: Users of the overall distribution that are added to each segment's own (additive smoothing).
+        prior_users: Additive smoothing: users of the overall distribution that are added to each segment.
         user_weight: Weight of the user's row in the serving formula.
         session_weight: Weight of the session's neighbours.
         segment_weight: Weight of the segment's popularity.
         session_decay: Factor per step back in the session.
         session_length: Items of a session that count, the newest.
-        transition_weight: Weight of co-visitation from the session's items; 0: not served.
-        transition_decay: Its factor per step back in the session.
+        transition_weight: Weight of co-visitation from the session's items; 0: none.
+        transition_decay: Factor of co-visitation per step back in the session.
         revisit_weight: Weight of the session's own items; above 0, they may be recommended again.
-        revisit_decay: Its factor per step back in the session.
-        reranker: Whether boosted trees order the users' rows.
+        revisit_decay: Factor of the session's own items per step back in the session.
+        reranker: Whether a reranker (boosted trees) orders the users' rows.
         reranker_components: Components whose scores are features of the reranker, in addition to ``components``.
-        content: Share of content neighbours in the rows of items with few events or none
-            (``larder_training.recommender.models.cold_start``); 0: none.
+        content: Share of content neighbours in the rows of items with few or no events (``models.cold_start``);
+            0: none.
     """
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
@@ -82,7 +82,9 @@ class Hyperparameters:
 
 
 def start(options: RecommenderOptions, span_days: float) -> Hyperparameters:
-    """The start of the search: the options' values, else the defaults, with ages as shares of the log's length."""
+    """Start of the search: the options' values, else the defaults. Half-lives depend on ``span_days``, the days
+    before validation.
+    """
     return Hyperparameters(
         event_weights=options.strengths,
         half_life_days=options.half_life_days or max(span_days / 4, 1e-3),
@@ -95,9 +97,10 @@ def start(options: RecommenderOptions, span_days: float) -> Hyperparameters:
 
 
 def start_without_times(params: Hyperparameters, without: Sequence[str], users: int) -> Hyperparameters:
-    """``params`` for interactions without times: EASE, PureSVD and user EASE, each as it did best on the last items of
-    Gowalla's users, and no age (benchmarks/recommender). Components in ``without`` are left out, and user EASE where
-    there are more than ``MAX_USER_EASE_USERS`` users.
+    """Start of the search for interactions without times: EASE, PureSVD and user EASE, with the settings that are best
+    on the last items of Gowalla's users (benchmarks/recommender), and no half-lives.
+
+    Components in ``without`` are left out, and so is user EASE with more than ``MAX_USER_EASE_USERS`` users.
     """
     left_out = {*without, *([USER_EASE] if users > MAX_USER_EASE_USERS else [])}
     matrix = params.matrix
@@ -115,7 +118,7 @@ def start_without_times(params: Hyperparameters, without: Sequence[str], users: 
 
 
 def rarity(log: Log) -> dict[str, float]:
-    """Weight per event type by its rarity: the square root of the most frequent type's count over its own."""
+    """Weight per event type: the square root of the most frequent type's count divided by the type's own count."""
     counts = np.bincount(log.event, minlength=len(log.events))
     return {
         name: round(float(np.sqrt(counts.max() / count)), 3)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.ensemble.fitted import Fitted
+from larder_training.recommender.ensemble.fitted import FittedEnsemble
 from larder_training.recommender.evaluation.baselines import had_by, own_again, popularity
 from larder_training.recommender.evaluation.compare_release import ask
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, fixed, lists, segment_lists
@@ -34,7 +34,7 @@ class OfflineTest:
     history: Log
     now: int
     period: Log
-    fitted: Fitted
+    fitted: FittedEnsemble
     segments: Segments
     segment_of: NDArray[np.int64]
     window: int
@@ -156,7 +156,7 @@ class OfflineTest:
     def _new_users(self) -> Document:
         """Users without any event before the cut-off: their segment's popular items, by their profile."""
         task = self._sample(next_items(self.history, self.period, known=False))
-        rows = segment_rows(self.fitted.present, self.segments, self.fitted.hyperparameters.prior_users, DEPTH)
+        rows = segment_rows(self.fitted.presence, self.segments, self.fitted.hyperparameters.prior_users, DEPTH)
         segment = self.segment_of[task.users]
         shown = {
             "larder": segment_lists(rows, segment, DEPTH),
@@ -185,7 +185,7 @@ def _compared(metrics: Document) -> Document:
     return {name: value for name, value in metrics.items() if name.endswith("@20") or name.startswith("mrr")}
 
 
-def _curve(shown: Mapping[str, Lists], fitted: Fitted) -> Document:
+def _curve(shown: Mapping[str, Lists], fitted: FittedEnsemble) -> Document:
     """Shares of events' users and of recommendations that the most popular items have: ten points of each curve."""
     popular = np.asarray(fitted.seen.sum(axis=0), np.float64).ravel()
     order = np.argsort(-popular, kind="stable")

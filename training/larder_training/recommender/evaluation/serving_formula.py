@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from larder.tables import EMPTY
 from larder_training.numerics.topk import NOTHING, Rows, best, blocks, rank
-from larder_training.recommender.ensemble.fitted import Fitted
+from larder_training.recommender.ensemble.fitted import FittedEnsemble
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.segment_popularity import SEGMENT_SLOTS
 from larder_training.recommender.splits.tasks import Task
@@ -30,18 +30,18 @@ class ServingFormula:
     transitions: sp.csr_array | None = None
 
     @classmethod
-    def of(cls, fitted: Fitted, users: NDArray[np.int64]) -> "ServingFormula":
+    def of(cls, fitted: FittedEnsemble, users: NDArray[np.int64]) -> "ServingFormula":
         """Cuts and rounds a model as its tables do; all users but ``users`` (ascending) are left without a row."""
-        items = fitted.linear.shape[0]
+        items = fitted.matrix.shape[0]
         follows = fitted.transition_rows()
         transitions = None if follows is None else follows.matrix(items)
         neighbours = fitted.neighbour_rows().matrix(items)
         return cls(rows_of(fitted, users), neighbours, segment_row(fitted.popularity), transitions)
 
 
-def rows_of(fitted: Fitted, users: NDArray[np.int64]) -> sp.csr_array:
+def rows_of(fitted: FittedEnsemble, users: NDArray[np.int64]) -> sp.csr_array:
     """Float64 ``[users, items]``: the rows of ``users`` (ascending) as their table says them; all others are empty."""
-    rows = fitted.user_rows(users).matrix(fitted.linear.shape[0])
+    rows = fitted.user_rows(users).matrix(fitted.matrix.shape[0])
     lengths = np.zeros(fitted.affinity.shape[0], np.int64)
     lengths[users] = np.diff(rows.indptr)
     ends = np.concatenate(([0], np.cumsum(lengths)))

@@ -27,7 +27,7 @@ Feature = tuple[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Context:
+class FeatureContext:
     """Every event of ``log`` lies before ``now`` (epoch seconds); ``columns`` are the catalogue's, aligned with
     ``log.items``; ``profiles`` int32 ``[users]`` by column: each user's category or bin, -1 where it is not known.
     """
@@ -38,7 +38,7 @@ class Context:
     profiles: Mapping[str, NDArray[np.int32]] = field(default_factory=lambda: _NO_LABELS)
 
 
-def features(pairs: Candidates, context: Context) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def features(pairs: Candidates, context: FeatureContext) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """float32 ``[pairs, features]`` and the features' names; NaN where a thing does not exist. Names that begin with
     ``profile`` are of categories, all others of numbers. Times are days.
     """
@@ -91,7 +91,7 @@ def _pick(values: NDArray[np.float64], rows: NDArray[np.int64], absent: float = 
     return np.append(values, absent)[rows]  # row -1 is the appended one
 
 
-def _own(pairs: Candidates, context: Context) -> Iterator[Feature]:
+def _own(pairs: Candidates, context: FeatureContext) -> Iterator[Feature]:
     """What the user had to do with this very item."""
     log, items = context.log, len(context.log.items)
     wanted = pairs.user * items + pairs.item
@@ -117,7 +117,7 @@ def _own(pairs: Candidates, context: Context) -> Iterator[Feature]:
             yield f"own {name} last", _pick((context.now - of_type.last) / DAY, row)
 
 
-def _of_item(pairs: Candidates, context: Context) -> Iterator[Feature]:
+def _of_item(pairs: Candidates, context: FeatureContext) -> Iterator[Feature]:
     """How many people the item had, ever and lately, and how long it has been there."""
     log, items = context.log, len(context.log.items)
     span = max(context.now - int(log.time[0]), 1) if len(log) else 1
@@ -134,7 +134,7 @@ def _of_item(pairs: Candidates, context: Context) -> Iterator[Feature]:
     yield "item last", _pick((context.now - visits.last) / DAY, row)
 
 
-def _of_user(pairs: Candidates, context: Context) -> Iterator[Feature]:
+def _of_user(pairs: Candidates, context: FeatureContext) -> Iterator[Feature]:
     """How much the user did, how lately, and how often it was the same again."""
     log, items = context.log, len(context.log.items)
     visits = _Visits.of(log.user.astype(np.int64), log.time)
@@ -149,7 +149,7 @@ def _of_user(pairs: Candidates, context: Context) -> Iterator[Feature]:
     yield "user interval", _pick(visits.interval(), row)
 
 
-def _shared(pairs: Candidates, context: Context) -> Iterator[Feature]:
+def _shared(pairs: Candidates, context: FeatureContext) -> Iterator[Feature]:
     """How much of what the user did lies in the item's category, and how the item's numbers compare with his."""
     log = context.log
     events = np.maximum(np.bincount(log.user, minlength=len(log.users)), 1)
@@ -171,7 +171,7 @@ def _shared(pairs: Candidates, context: Context) -> Iterator[Feature]:
         yield f"{name} beyond the user's", numbers[pairs.item] - means[pairs.user]
 
 
-def _profile(pairs: Candidates, context: Context) -> Iterator[Feature]:
+def _profile(pairs: Candidates, context: FeatureContext) -> Iterator[Feature]:
     for name, labels in sorted(context.profiles.items()):
         label = labels[pairs.user]
         yield f"profile {name}", np.where(label < 0, np.nan, label)

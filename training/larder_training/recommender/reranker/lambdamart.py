@@ -18,7 +18,7 @@ from larder.tables import EMPTY
 from larder_training.numerics.sparse import place_within
 from larder_training.numerics.topk import Rows
 from larder_training.recommender.reranker.candidates import Candidates, Scorers, candidates
-from larder_training.recommender.reranker.features import Context, features
+from larder_training.recommender.reranker.features import FeatureContext, features
 from larder_training.recommender.splits.tasks import Task
 
 PROFILE: Final = "profile"  # features whose name begins so are categories
@@ -60,7 +60,7 @@ class LambdaMART:
     seed: int = 0
 
     def ranking_groups(
-        self, scorers: Scorers, context: Context, task: Task, hidden: sp.csr_array | None = None
+        self, scorers: Scorers, context: FeatureContext, task: Task, hidden: sp.csr_array | None = None
     ) -> RankingGroups:
         """One cut-off's: ``scorers`` and ``context`` know what came before it, ``task`` what came after.
 
@@ -158,7 +158,7 @@ class Reranker:
         shares = gain / max(float(gain.sum()), 1e-30)
         return {self.names[place]: float(shares[place]) for place in np.argsort(-shares, kind="stable")}
 
-    def order(self, pairs: Candidates, context: Context) -> NDArray[np.float64]:
+    def order(self, pairs: Candidates, context: FeatureContext) -> NDArray[np.float64]:
         """float64 ``[pairs]``: the larger, the earlier in its user's list; the unit means nothing."""
         rows, names = features(pairs, context)
         if names != self.names:
@@ -171,7 +171,7 @@ class Reranker:
         rows: Rows,
         users: NDArray[np.int64],
         scorers: Scorers,
-        context: Context,
+        context: FeatureContext,
         hidden: sp.csr_array | None = None,
     ) -> Rows:
         """Other items in the slots of ``rows``: the candidates of all ``scorers``, best first.

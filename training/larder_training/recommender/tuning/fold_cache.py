@@ -12,13 +12,13 @@ from larder_training.numerics.topk import top_rows
 from larder_training.recommender.ensemble.components import CO_VISITATION, Component, fit_component, serving_transitions
 from larder_training.recommender.ensemble.fitted import (
     NEIGHBOUR_SLOTS,
-    Attributes,
-    Fitted,
+    FittedEnsemble,
+    Metadata,
+    add_content,
     affinity_of,
     assemble,
-    fill,
-    needed,
     popularity,
+    required_components,
 )
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists, rows_of, segment_row
@@ -29,7 +29,7 @@ from larder_training.recommender.models.item_item import fit_matrix
 from larder_training.recommender.reranker.lambdamart import Reranker
 from larder_training.recommender.splits.rolling_origin import Fold
 from larder_training.recommender.splits.tasks import Task
-from larder_training.recommender.tuning.blend_weights import Pools
+from larder_training.recommender.tuning.component_weights import Pools
 from larder_training.recommender.tuning.trials import METRIC
 
 Cached = TypeVar("Cached")
@@ -42,12 +42,12 @@ class FoldCache:
 
     Attributes:
         fold: The validation period and its history.
-        attributes: Item columns and user labels.
+        metadata: Item columns and user labels.
         seed: Seed of the components' random draws.
     """
 
     fold: Fold
-    attributes: Attributes
+    metadata: Metadata
     seed: int
     _cache: dict[str, tuple[Hashable, object]] = field(default_factory=dict)
 
@@ -75,7 +75,7 @@ class FoldCache:
         # Co-visitation has its own cache: it is not part of users' rows.
         without_transitions = replace(params, transition_weight=0.0)
 
-        def fitted() -> Fitted:
+        def fitted() -> FittedEnsemble:
             return self._cached("fitted", key, lambda: self._fitted(without_transitions, reranker))
 
         users = self._cached(f"rows, {task_name}", key, lambda: rows_of(fitted(), self.task(task_name).users))
@@ -90,40 +90,43 @@ class FoldCache:
         """Pools of the components' candidates for the users of the task ``known``."""
         task, fitted = self.fold.known, self._fitted(replace(params, transition_weight=0.0), None)
         hidden = None if fitted.hidden is None else fitted.hidden[task.users]
-        return Pools.of(fitted.blended(), task.users, task.truth, hidden)
+        return Pools.of(fitted.weighted(), task.users, task.truth, hidden)
 
     def _popularity(self, params: Hyperparameters) -> NDArray[np.float64]:
         key = params.trend_half_life_days, tuple(sorted(params.event_weights.items()))
         history, now = self.fold.history, self.fold.now
         return self._cached("popular", key, lambda: segment_row(popularity(history, now, params)))
 
-    def _fitted(self, params: Hyperparameters, reranker: Reranker | None) -> Fitted:
+    def _fitted(self, params: Hyperparameters, reranker: Reranker | None) -> FittedEnsemble:
         history, now = self.fold.history, self.fold.now
-        affinity, linear = self._filled(params) if params.content else self._linear(params)
-        components = {name: self._component(name, params) for name in needed(params)}
-        return replace(assemble(history, now, params, affinity, linear, self.attributes, components), reranker=reranker)
+        affinity, matrix = self._matrix_with_content(params) if params.content else self._matrix(params)
+        components = {name: self._component(name, params) for name in required_components(params)}
+        fitted = assemble(history, now, params, affinity, matrix, self.metadata, components)
+        return replace(fitted, reranker=reranker)
 
-    def _linear(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
+    def _matrix(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
+        """Affinity ``[users, items]`` and the item-item matrix B ``[items, items]``."""
+
         def compute() -> tuple[sp.csr_array, sp.csr_array]:
             affinity = affinity_of(self.fold.history, self.fold.now, params)
             return affinity, fit_matrix(affinity, params.matrix)
 
-        return self._cached("linear", _matrix_key(params), compute)
+        return self._cached("matrix", _matrix_key(params), compute)
 
-    def _filled(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
-        affinity, linear = self._linear(params)
+    def _matrix_with_content(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
+        affinity, matrix = self._matrix(params)
 
         def compute() -> sp.csr_array:
             content = ContentNeighbours().fit(self._material(affinity)).matrix
-            return fill(linear, content, self.fold.history, params)
+            return add_content(matrix, content, self.fold.history, params)
 
-        return affinity, self._cached("filled", (_matrix_key(params), params.content), compute)
+        return affinity, self._cached("matrix with content", (_matrix_key(params), params.content), compute)
 
     def _material(self, affinity: sp.csr_array) -> Material:
-        return Material(self.fold.history, self.fold.now, affinity, self.attributes.columns, self.seed)
+        return Material(self.fold.history, self.fold.now, affinity, self.metadata.columns, self.seed)
 
     def _component(self, name: str, params: Hyperparameters) -> Component:
-        affinity, _ = self._linear(params)
+        affinity, _ = self._matrix(params)
         return self._cached(
             name,
             (_matrix_key(params), params.component_settings),

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.ensemble.fitted import Attributes, fit
+from larder_training.recommender.ensemble.fitted import Metadata, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.reranker.lambdamart import LambdaMART, RankingGroups, Reranker
 from larder_training.recommender.splits.tasks import next_items
@@ -18,18 +18,18 @@ _DEFAULT_PRIOR: Final = Hyperparameters().prior_users  # segments are not part o
 class RerankerTrainer:
     """Fits rerankers for several moments, and reuses the training data of cutoffs that they share."""
 
-    def __init__(self, log: Log, period: int, attributes: Attributes, seed: int) -> None:
+    def __init__(self, log: Log, period: int, metadata: Metadata, seed: int) -> None:
         """Keeps the training data of the last hyperparameters in memory.
 
         Args:
             log: All events.
             period: Seconds between two cutoffs, and of the interactions that follow each.
-            attributes: Item columns and user labels.
+            metadata: Item columns and user labels.
             seed: Seed of samples and trees.
         """
         self._log = log
         self._period = period
-        self._attributes = attributes
+        self._metadata = metadata
         self._seed = seed
         self._hyperparameters: Hyperparameters | None = None  # of the cached groups
         self._groups: dict[int, RankingGroups] = {}  # by cutoff
@@ -48,7 +48,7 @@ class RerankerTrainer:
     def _groups_at(self, params: Hyperparameters, cutoff: int) -> RankingGroups:
         if cutoff not in self._groups:
             history = self._log.between(int(self._log.time[0]), cutoff)
-            model = fit(history, cutoff, params, self._attributes, seed=self._seed)
+            model = fit(history, cutoff, params, self._metadata, seed=self._seed)
             following = self._log.between(cutoff, cutoff + self._period)
             task = next_items(history, following).sample(self._seed, USERS)
             learner = LambdaMART(seed=self._seed)

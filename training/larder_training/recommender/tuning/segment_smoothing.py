@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.ensemble.fitted import present_at
+from larder_training.recommender.ensemble.fitted import presence_at
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.serving_formula import segment_lists
 from larder_training.recommender.models.segment_popularity import Segments, segment_rows
@@ -69,7 +69,7 @@ class SegmentFold:
         task = task.take(np.flatnonzero(self.segment_of[task.users] > 0)).sample(seed)
         if not len(task.users):
             return
-        present = present_at(history, self.fold.now, params)
+        present = presence_at(history, self.fold.now, params)
         part_of = np.arange(present.shape[0]) % _PARTS
         for part in range(_PARTS):
             members = (self.segments.members @ sp.diags_array((part_of != part).astype(np.float64))).tocsr()

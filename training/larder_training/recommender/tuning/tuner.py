@@ -19,7 +19,7 @@ from larder_training.recommender.models.ease import Regression
 from larder_training.recommender.models.item_item import MatrixLearner, name_of
 from larder_training.recommender.models.item_knn import CoOccurrence
 from larder_training.recommender.splits.rolling_origin import MIN_USERS
-from larder_training.recommender.tuning.blend_weights import choose_weights
+from larder_training.recommender.tuning.component_weights import choose_weights
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
 from larder_training.recommender.tuning.search import Candidate, CoordinateSearch, Result, simplest
 from larder_training.recommender.tuning.trials import within_noise
@@ -178,7 +178,7 @@ class Tuner(CoordinateSearch):
         """Accepts content neighbours unless they are significantly worse: without them, new items are never
         recommended.
         """
-        if not self.caches[-1].attributes.columns or "content" in self.options.without or self.trials.spent():
+        if not self.caches[-1].metadata.columns or "content" in self.options.without or self.trials.spent():
             return
         before = self.values(self.current, "known")
         result = self.local_optimum("content", [Candidate(_CONTENT, replace(self.current, content=_CONTENT))], 0)

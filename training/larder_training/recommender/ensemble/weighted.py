@@ -1,4 +1,4 @@
-"""The blend: a weighted sum of components, each in its own unit."""
+"""A weighted sum of components, each in its own unit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from larder_training.recommender.ensemble.components import Component
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Blend:
-    """A scorer: the sum of ``weights[name]`` times the component's scores in its unit.
+class WeightedEnsemble:
+    """A scorer: the sum over ``weights`` of each weight times its component's scores.
 
     Attributes:
-        components: By name.
-        weights: By name, added in this order; a component of weight 0 is not asked for scores.
+        components: Components by name.
+        weights: Weights by component, added in this order; a component of weight 0 is not computed.
     """
 
     components: Mapping[str, Component]
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        """Raises ValueError where a weight names no component."""
+        """Raises ValueError if a weight names an unknown component."""
         if unknown := set(self.weights) - set(self.components):
             known = ", ".join(self.components)
             raise ValueError(f"no component is named {', '.join(sorted(unknown))}: name one of {known}")
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """``[len(users), items]``; raises ValueError where all weights are 0."""
+        """``[len(users), items]``; raises ValueError if all weights are 0."""
         total: NDArray[np.float32] | None = None
         for name, weight in self.weights.items():
             if weight:

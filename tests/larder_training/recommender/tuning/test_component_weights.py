@@ -7,10 +7,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.topk import hide, top
-from larder_training.recommender.ensemble.blend import Blend
 from larder_training.recommender.ensemble.components import Component
+from larder_training.recommender.ensemble.weighted import WeightedEnsemble
 from larder_training.recommender.metrics.ranking import by_user, hits
-from larder_training.recommender.tuning.blend_weights import Pools, choose_weights
+from larder_training.recommender.tuning.component_weights import Pools, choose_weights
 
 
 @dataclass
@@ -68,8 +68,8 @@ def random_task(
 def test_a_pool_of_all_items_gives_the_full_ranking() -> None:
     scorers, users, truth, hidden = random_task()
     pools = Pools.of(units(scorers), users, truth, hidden, depth=40)
-    blend = Blend(units(scorers), {"left": 0.5, "right": 0.005})
-    scores = blend.scores(users)
+    ensemble = WeightedEnsemble(units(scorers), {"left": 0.5, "right": 0.005})
+    scores = ensemble.scores(users)
     hide(scores, hidden)
     values = by_user(hits(top(scores, 20), truth), np.diff(truth.indptr).astype(np.int64), (20,))
     pooled = pools.values(np.array([0.5, 0.005, 0.0]), "ndcg@20", 20).mean()

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from larder_training.recommender.ensemble.blend import Blend
 from larder_training.recommender.ensemble.components import Component
+from larder_training.recommender.ensemble.weighted import WeightedEnsemble
 
 
 @dataclass
 class Table:
-    """A scorer whose scores are written down."""
+    """A scorer with fixed scores."""
 
     values: NDArray[np.float32]
 
@@ -18,9 +18,9 @@ class Table:
         return self.values[users]
 
 
-class Unasked:
+class UnusedScorer:
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        raise AssertionError(f"was asked for {users}")
+        raise AssertionError(f"scores of {users} were computed")
 
 
 def table(*rows: list[float]) -> Table:
@@ -30,20 +30,22 @@ def table(*rows: list[float]) -> Table:
 USERS = np.arange(2)
 
 
-def test_a_blend_is_the_weighted_sum_of_scores_in_their_units() -> None:
-    """GIVEN scorers whose best scores are 5 and 20 THEN each is divided by its own."""
+def test_an_ensemble_is_the_weighted_sum_of_scores_in_their_units() -> None:
+    """GIVEN scorers whose best scores are 5 and 20 THEN each is divided by its own best."""
     first, second = table([5, -5], [5, 5]), table([20, 0], [20, 10])
     components = {"a": Component.of(first, USERS), "b": Component.of(second, USERS)}
     assert [component.factor for component in components.values()] == [0.2, 0.05]
-    blend = Blend(components, {"a": 1.0, "b": 0.5})
-    assert blend.scores(USERS).tolist() == [[1.5, -1], [1.5, 1.25]]
-    assert blend.scores(USERS).tolist() == [[1.5, -1], [1.5, 1.25]]  # the scorers' own arrays were not changed
-    assert blend.scores(USERS).dtype == np.float32
+    ensemble = WeightedEnsemble(components, {"a": 1.0, "b": 0.5})
+    assert ensemble.scores(USERS).tolist() == [[1.5, -1], [1.5, 1.25]]
+    assert ensemble.scores(USERS).tolist() == [[1.5, -1], [1.5, 1.25]]  # the scorers' arrays did not change
+    assert ensemble.scores(USERS).dtype == np.float32
 
 
-def test_a_component_without_weight_is_not_asked() -> None:
-    blend = Blend({"a": Component(table([1, 2]), 1.0), "b": Component(Unasked(), 1.0)}, {"a": 1.0, "b": 0.0})
-    assert blend.scores(np.array([0])).tolist() == [[1, 2]]
+def test_a_component_without_weight_is_not_computed() -> None:
+    ensemble = WeightedEnsemble(
+        {"a": Component(table([1, 2]), 1.0), "b": Component(UnusedScorer(), 1.0)}, {"a": 1.0, "b": 0.0}
+    )
+    assert ensemble.scores(np.array([0])).tolist() == [[1, 2]]
 
 
 def test_a_component_whose_scores_are_all_0_adds_nothing() -> None:
@@ -51,9 +53,9 @@ def test_a_component_whose_scores_are_all_0_adds_nothing() -> None:
     assert Component.of(table([1, 1]), np.array([], np.int64)).factor == 0.0
 
 
-def test_weights_that_make_no_blend_are_refused() -> None:
+def test_invalid_weights_are_rejected() -> None:
     components = {"a": Component(table([1, 2]), 1.0)}
     with pytest.raises(ValueError, match="no component is named b: name one of a"):
-        Blend(components, {"b": 1.0})
+        WeightedEnsemble(components, {"b": 1.0})
     with pytest.raises(ValueError, match="give one component a weight above 0"):
-        Blend(components, {"a": 0.0}).scores(np.array([0]))
+        WeightedEnsemble(components, {"a": 0.0}).scores(np.array([0]))
