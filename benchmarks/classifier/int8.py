@@ -16,7 +16,7 @@ from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import Checked, scan
-from larder_training.classifier.fitting.ask import ask
+from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.onnx.latency import milliseconds
 from larder_training.reporting.progress import Progress
 
@@ -35,7 +35,7 @@ def opened(release: Path) -> tuple[bytes, ClassifierServing]:
 def labels(release: Path, photos: tuple[Checked, ...]) -> NDArray[np.int64]:
     """The best label of each photo."""
     model, serving = opened(release)
-    found: NDArray[np.int64] = ask(model, photos, serving, title="", progress=QUIET).probabilities.argmax(axis=1)
+    found: NDArray[np.int64] = predict(model, photos, serving, title="", progress=QUIET).probabilities.argmax(axis=1)
     return found
 
 

@@ -32,7 +32,7 @@ from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.intermediate_layers import with_middle
 from larder_training.classifier.features.views import plain
-from larder_training.classifier.fitting.ask import ask
+from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.metrics.classification import separation
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.ood import detector
@@ -101,8 +101,8 @@ def novelty_of(folder: Path, photos: Path) -> tuple[Floats, NDArray[np.str_], fl
     if not isinstance(serving, ClassifierServing) or serving.novelty_threshold is None:
         raise SystemExit(f"{folder} cannot tell what is unknown. Give a classifier.")
     checked = scan(read_dataset(photos), QUIET).photos
-    answers = ask((folder / serving.file).read_bytes(), checked, serving, title="Asking", progress=QUIET)
-    return answers.novelty, np.array([photo.photo.label for photo in checked]), serving.novelty_threshold
+    predictions = predict((folder / serving.file).read_bytes(), checked, serving, title="Asking", progress=QUIET)
+    return predictions.ood_scores, np.array([photo.photo.label for photo in checked]), serving.novelty_threshold
 
 
 def seven(photos10: Path, held_out_classes: Sequence[str], model: Path, cache: Path) -> None:

@@ -20,7 +20,7 @@ from larder.release.serving import ClassifierServing
 from larder.rollout.onnx_checks import check_graph
 from larder_training.classifier import ClassifierOptions
 from larder_training.classifier.evaluation.evaluate import evaluate
-from larder_training.classifier.fitting.export import _allowed
+from larder_training.classifier.fitting.quantize import allowed_loss
 from larder_training.classifier.onnx.graph import session
 from larder_training.classifier.train import train
 from larder_training.cli.train_classifier import command
@@ -129,7 +129,7 @@ def test_how_long_a_photo_takes_stands_in_the_manifest_alone(builtin_release: Pa
     [(0.003, 212, 1 / 212), (0.003, 5000, 0.003), (0.0, 100, 0.01), (-1.0, 100, -1.0)],
 )
 def test_int8_may_always_lose_one_photo(max_loss: float, photos: int, allowed: float) -> None:
-    assert _allowed(max_loss, photos) == allowed
+    assert allowed_loss(max_loss, photos) == allowed
 
 
 def test_the_manifest_tells_what_is_needed_to_do_it_again(int8_release: Path) -> None:

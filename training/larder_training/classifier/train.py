@@ -62,11 +62,11 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     choice = choose(features, parts, material, columns, partial(_fit, context, parent), context)
     exported = export(FinalFitInputs(context, features, parts, choice, parent))
     search = choice.head.search
-    curve = learning_curve(choice.material.rows, search.chosen, context)
+    curve = learning_curve(choice.training_set.rows, search.chosen, context)
     held_out_classes = estimate(material.rows, parts.labels, rate=options.false_alarms, seed=options.seed)
     evaluation = manifest_sections.evaluation(options, parts, exported, choice, held_out_classes)
     if parent:
-        evaluation["parent"] = parent.compare(parts, exported.answers["test"].probabilities, progress)
+        evaluation["parent"] = parent.compare(parts, exported.predictions["test"].probabilities, progress)
     release = write_release(
         options.out,
         model=options.model,

@@ -9,7 +9,7 @@ from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import Checked, scan
-from larder_training.classifier.fitting.ask import ask
+from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.metrics.classification import separation, summary
 from larder_training.numerics.arrays import Floats
 from larder_training.release.loader import read_classifier
@@ -48,17 +48,17 @@ def evaluate(
             "Give photos labelled with them."
         )
     model = (release / serving.file).read_bytes()
-    answers = ask(model, known, serving, title="Evaluating", progress=progress)
-    held_out_classes = ask(model, foreign, serving, title="Evaluating foreign photos", progress=progress)
+    answers = predict(model, known, serving, title="Evaluating", progress=progress)
+    held_out_classes = predict(model, foreign, serving, title="Evaluating foreign photos", progress=progress)
     return {
         "model": manifest.model,
         "release": manifest.release,
         **summary(answers.probabilities, label_indices(known, serving.labels), serving.labels),
         "unknown": {
             "threshold": serving.novelty_threshold,
-            "known_flagged": _flagged(answers.novelty, serving),
-            "foreign_flagged": _flagged(held_out_classes.novelty, serving),
-            "auroc": separation(answers.novelty, held_out_classes.novelty) if foreign else None,
+            "known_flagged": _flagged(answers.ood_scores, serving),
+            "foreign_flagged": _flagged(held_out_classes.ood_scores, serving),
+            "auroc": separation(answers.ood_scores, held_out_classes.ood_scores) if foreign else None,
         },
         "foreign_labels": dict(sorted(Counter(photo.photo.label for photo in foreign).items())),
         **_side_told(serving, known),

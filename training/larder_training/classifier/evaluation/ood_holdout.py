@@ -100,7 +100,9 @@ def told(
 ) -> dict[str, object]:
     """For the manifest's ``evaluation``: how often photos of taught classes are called unknown, and others."""
     limit = exported.serving.novelty_threshold
-    flagged = {part: float((exported.answers[part].novelty > limit).mean()) for part in EVALUATED} if limit else None
+    flagged = (
+        {part: float((exported.predictions[part].ood_scores > limit).mean()) for part in EVALUATED} if limit else None
+    )
     left_out = None if held_out_classes is None else held_out_classes.describe()
     return {"false_alarms": options.false_alarms, "known_flagged": flagged, "classes_left_out": left_out}
 
@@ -109,7 +111,7 @@ def unknown_section(
     options: ClassifierOptions, exported: ExportedClassifier, held_out_classes: HeldOutClasses | None
 ) -> Section:
     """The report's section: novelty of photos that were held out and of left-out classes, and the line between them."""
-    known, threshold = exported.answers["validation"].novelty, exported.serving.novelty_threshold
+    known, threshold = exported.predictions["validation"].ood_scores, exported.serving.novelty_threshold
     drawing = Figure(figsize=(6, 3.5))
     axes = drawing.add_subplot()
     strange = np.empty(0, np.float32) if held_out_classes is None else held_out_classes.novelty

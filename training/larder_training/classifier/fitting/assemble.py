@@ -1,4 +1,4 @@
-"""Assembles the served graph: the head and the out-of-distribution score on a feature graph."""
+"""Assembles the graph that a release serves: features, additional columns, the head and the OOD score."""
 
 from collections.abc import Iterable
 
@@ -7,9 +7,18 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from larder_training.classifier.fitting import ood_onnx
-from larder_training.classifier.onnx.graph import HEAD_INPUTS, MIDDLE, OUTPUTS, opset
+from larder_training.classifier.fitting.final_fit import FinalFitInputs
+from larder_training.classifier.heads.head import Head
+from larder_training.classifier.onnx.graph import HEAD_INPUTS, MIDDLE, OUTPUTS, opset, optimise
 from larder_training.classifier.ood.detector import Novelty
 from larder_training.numerics.arrays import Floats
+
+
+def assemble(inputs: FinalFitInputs, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
+    """The graph that is released: the feature graph ``model``, additional columns, and the calibrated head."""
+    joined = inputs.fusion.beside.join(model, inputs.features.image)
+    graph = with_head(joined, head.weights / temperature, head.bias / temperature, head.novelty, head.hidden)
+    return optimise(graph, "extended")
 
 
 def with_head(

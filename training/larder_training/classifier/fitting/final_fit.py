@@ -1,9 +1,9 @@
-"""The last fit. With nothing left to choose, the head learns from the training and the validation photos together.
+"""The final fit: the chosen head on the training and validation images together.
 
-It learns from the features of the very graph that is released, so that what int8 does to them is no surprise to it.
-What calibrates it must come from photos that a head has not learnt from: the photos are cut into folds, the same recipe
-learns from all folds but one, and is asked about that one (Stone, 1974, "Cross-Validatory Choice and Assessment of
-Statistical Predictions"). Each photo judges; none judges a head that saw it or a near-duplicate of it.
+The head is fitted on the features of the graph that is released, so that it absorbs the error of int8. Calibration
+needs predictions for images that a head was not fitted on, so they are made out of fold: the images are cut into
+folds, and each fold is predicted by a head that is fitted on the others with the same hyperparameters (Stone, 1974,
+"Cross-Validatory Choice and Assessment of Statistical Predictions"). Near-duplicates stay in one fold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,86 +32,92 @@ from larder_training.classifier.heads.config import ParentHead
 from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_head
 from larder_training.classifier.heads.search import LEAST_LIKELIHOOD, MAX_ROWS, fewest_groups
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.metrics.calibration import temperature
+from larder_training.classifier.metrics import calibration
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.classifier.selection.training_set import groups_of
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, pieces
 
-FOLDS: Final = 10  # at most: each head then learns from nearly as many photos as the released one
+FOLDS: Final = 10  # at most: each fold's head then sees nearly as many images as the released one
 
 Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class FinalFitInputs:
-    """What was chosen, and what it was chosen for: all that the last fit needs."""
+    """The choices of a training, and the images that the final fit uses.
+
+    Attributes:
+        context: Options and progress.
+        features: The float feature graph.
+        split: The images by part.
+        fusion: The chosen head, with its training set and the columns in addition to the features.
+        parent: The release that the training starts from, if any.
+    """
 
     context: TrainingContext
     features: Features
-    parts: Split
-    choice: FusionChoice
+    split: Split
+    fusion: FusionChoice
     parent: ParentRelease | None
 
     @property
-    def photos(self) -> tuple[Checked, ...]:
-        """Those of the training part, then those of validation."""
-        return (*self.parts.parts["train"], *self.parts.parts["validation"])
+    def samples(self) -> tuple[Checked, ...]:
+        """The training images, then the validation images."""
+        return (*self.split.parts["train"], *self.split.parts["validation"])
 
     @property
     def refits(self) -> bool:
-        """Whether the head learns from validation photos too.
+        """Whether the head is fitted on validation images too.
 
-        Of more than ``search.MAX_ROWS`` rows it does not: validation is then large enough to calibrate by, and further
-        photos add little.
+        It is not for more than ``search.MAX_ROWS`` rows: the validation part is then large enough to calibrate with,
+        and more images for the head add little.
         """
-        return len(self.photos) * len(self.choice.material.views.wanted) <= MAX_ROWS
+        return len(self.samples) * len(self.fusion.training_set.views.wanted) <= MAX_ROWS
 
-    def served(self, model: onnx.ModelProto, photos: Sequence[Checked]) -> Floats:
-        """What a head reads of photos as they are served, ``[n, D]``, by this feature graph."""
-        return self.joined(self._embedded(model, plain(photos, self.features.image)), photos)
+    def served_inputs(self, model: onnx.ModelProto, samples: Sequence[Checked]) -> Floats:
+        """The head's inputs ``[N, D]`` for images as they are served, by this feature graph."""
+        return self.joined(self._extract(model, plain(samples, self.features.image)), samples)
 
-    def joined(self, image: Floats, photos: Sequence[Checked]) -> Floats:
-        """The image's own columns of photos as served, and what joins them."""
-        beside, views = self.choice.beside, plain(photos, self.features.image)
-        if not beside:
-            return image
-        return beside.onto(image, beside.values(views, self.context))
+    def joined(self, features: Floats, samples: Sequence[Checked]) -> Floats:
+        """Features of images as they are served, with the additional columns appended."""
+        beside, views = self.fusion.beside, plain(samples, self.features.image)
+        return beside.onto(features, beside.values(views, self.context)) if beside else features
 
-    def image(self, model: onnx.ModelProto) -> Floats:
-        """The image's own columns of all views of all ``photos``; those that the search learnt from are at hand."""
-        views = self.choice.material.views
+    def view_features(self, model: onnx.ModelProto) -> Floats:
+        """Features of all views of all ``samples``; those of the training images are reused for the float graph."""
+        training_set = self.fusion.training_set
+        views = training_set.views
         if model is not self.features.model:
-            return self._embedded(model, replace(views, photos=self.photos))
-        added = self._embedded(model, replace(views, photos=self.parts.parts["validation"]))
-        return np.concatenate([self.choice.material.rows.features[:, : added.shape[1]], added])
+            return self._extract(model, replace(views, photos=self.samples))
+        validation = self._extract(model, replace(views, photos=self.split.parts["validation"]))
+        return np.concatenate([training_set.rows.features[:, : validation.shape[1]], validation])
 
-    def lessons(self, image: Floats) -> TrainingRows:
-        """The rows to learn from: ``image`` with what joins it."""
-        material, beside, photos = self.choice.material, self.choice.beside, self.photos
-        views = material.views
-        rows = image
+    def training_rows(self, features: Floats) -> TrainingRows:
+        """The rows to fit: the features of all views, with the additional columns appended."""
+        beside, samples, views = self.fusion.beside, self.samples, self.fusion.training_set.views
+        rows = features
         if beside:
             values = [
-                beside.values(replace(views, photos=self.parts.parts[part]), self.context, lessons=True)
+                beside.values(replace(views, photos=self.split.parts[part]), self.context, lessons=True)
                 for part in ("train", "validation")
             ]
-            rows = beside.onto(image, np.concatenate(values))
-        each = len(views.wanted)
+            rows = beside.onto(features, np.concatenate(values))
+        per_image = len(views.wanted)
         return replace(
-            material.rows,
+            self.fusion.training_set.rows,
             features=rows,
-            labels=np.repeat(label_indices(photos, self.parts.labels), each),
-            groups=np.repeat(groups_of(photos), each),
-            augmented=np.tile(np.arange(each) > 0, len(photos)),
+            labels=np.repeat(label_indices(samples, self.split.labels), per_image),
+            groups=np.repeat(groups_of(samples), per_image),
+            augmented=np.tile(np.arange(per_image) > 0, len(samples)),
         )
 
-    def parent_head(self, width: int) -> ParentHead | None:
-        """The parent's head, where there is one for so many columns."""
-        return self.parent.parent_head(len(self.parts.labels), width) if self.parent else None
+    def parent_head(self, dimensions: int) -> ParentHead | None:
+        """The parent's head, if there is one for this number of columns."""
+        return self.parent.parent_head(len(self.split.labels), dimensions) if self.parent else None
 
-    def _embedded(self, model: onnx.ModelProto, views: Views) -> Floats:
+    def _extract(self, model: onnx.ModelProto, views: Views) -> Floats:
         extract = FeatureExtractor(
             to_bytes(model),
             self.features.outputs,
@@ -124,109 +130,127 @@ class FinalFitInputs:
 
 @dataclass(frozen=True, slots=True)
 class FoldHead:
-    """A head, and the photos that it has not learnt from: their positions ``[n]`` in ``FinalFit.photos``."""
+    """A head, and the images that it is not fitted on.
+
+    Attributes:
+        head: The head of the other folds.
+        held_out: ``[n]``, positions in ``FinalFit.samples``.
+    """
 
     head: Head
-    photos: NDArray[np.int64]
+    held_out: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class FinalFit:
-    """The head that is released, and what calibrates it.
+    """The head of a release, and the held-out predictions that calibrate it.
 
-    ``photos`` are judged, each once, by the ``folds``; ``truth`` ``[n]`` are their labels, ``served`` ``[n, D]`` is
-    what a head reads of them. ``lessons`` is what the head learnt from, of ``photos`` too where it is ``refitted``.
+    Attributes:
+        head: The head that is released.
+        samples: The images that calibrate; each is held out by one of ``folds``.
+        truth: ``[n]``, their labels.
+        inputs: ``[n, D]``, what a head reads of them.
+        folds: The heads that predict them.
+        rows: What ``head`` was fitted on.
+        refitted: Whether ``rows`` hold ``samples`` too.
     """
 
     head: Head
-    photos: tuple[Checked, ...]
+    samples: tuple[Checked, ...]
     truth: Labels
-    served: Floats
+    inputs: Floats
     folds: tuple[FoldHead, ...]
-    lessons: TrainingRows
+    rows: TrainingRows
     refitted: bool
 
     def logits(self) -> Floats:
-        """``[n, C]``: what is said of each photo by the head that has not learnt from it."""
-        found = np.empty((len(self.truth), len(self.head.bias)), np.float32)
+        """``[n, C]``: the logits of each image from the head that is not fitted on it."""
+        logits = np.empty((len(self.truth), len(self.head.bias)), np.float32)
         for fold in self.folds:
-            for piece in pieces(len(fold.photos)):
-                photos = fold.photos[piece]
-                found[photos] = fold.head.logits(self.served[photos])
-                let_go(self.served)
-        return found
+            for piece in pieces(len(fold.held_out)):
+                positions = fold.held_out[piece]
+                logits[positions] = fold.head.logits(self.inputs[positions])
+                let_go(self.inputs)
+        return logits
 
-    def right(self) -> int:
-        """How many photos are labelled right."""
+    def temperature(self) -> float:
+        """The temperature that calibrates ``logits``."""
+        return calibration.temperature(self.logits(), self.truth)
+
+    def correct(self) -> int:
+        """The number of images with the right label."""
         return int((self.logits().argmax(axis=1) == self.truth).sum())
 
     def losses(self) -> Floats:
-        """``[n]``: the cross-entropy of each photo, after one temperature."""
+        """``[n]``: the cross-entropy of each image, with the temperature applied."""
         logits = self.logits()
-        likelihood = log_softmax(logits / temperature(logits, self.truth), axis=1)
-        found: Floats = -np.maximum(likelihood[np.arange(len(logits)), self.truth], np.log(LEAST_LIKELIHOOD))
-        return found
+        likelihood = log_softmax(logits / calibration.temperature(logits, self.truth), axis=1)
+        losses: Floats = -np.maximum(likelihood[np.arange(len(logits)), self.truth], np.log(LEAST_LIKELIHOOD))
+        return losses
 
     def describe(self) -> Mapping[str, object]:
         """For the manifest."""
-        learnt = "train and validation" if self.refitted else "train"
-        how = f"out of fold, {len(self.folds)} folds" if self.refitted else "the validation part"
-        return {"learnt_from": learnt, "calibrated_by": how}
+        return {
+            "learnt_from": "train and validation" if self.refitted else "train",
+            "calibrated_by": f"out of fold, {len(self.folds)} folds" if self.refitted else "the validation part",
+        }
 
 
-def refit(settled: FinalFitInputs, model: onnx.ModelProto) -> FinalFit:
-    """Learns the chosen head from all photos but the test part's, as ``model`` makes their features.
+def fit_final_head(inputs: FinalFitInputs, model: onnx.ModelProto) -> FinalFit:
+    """Fits the chosen head on the training and validation images, with features from ``model``.
 
-    Where ``settled`` does not refit, the head stays as it is, and validation photos judge it through ``model``.
+    If ``inputs.refits`` is false, the head stays as it is, and predicts the validation images with features from
+    ``model``.
     """
-    head, material = settled.choice.head, settled.choice.material
-    if not settled.refits:
-        photos = settled.parts.parts["validation"]
-        truth = label_indices(photos, settled.parts.labels)
-        alone = (FoldHead(head, np.arange(len(truth))),)
-        return FinalFit(head, photos, truth, settled.served(model, photos), alone, material.rows, refitted=False)
-    image, each = settled.image(model), len(material.views.wanted)
-    lessons = settled.lessons(image)
-    made, folds = _learn(settled, lessons, each)
-    served = settled.joined(image[::each], settled.photos)
-    return FinalFit(made, settled.photos, lessons.labels[::each], served, folds, lessons, refitted=True)
+    head, training_set = inputs.fusion.head, inputs.fusion.training_set
+    if not inputs.refits:
+        samples = inputs.split.parts["validation"]
+        truth = label_indices(samples, inputs.split.labels)
+        fold = FoldHead(head, np.arange(len(truth)))
+        served = inputs.served_inputs(model, samples)
+        return FinalFit(head, samples, truth, served, (fold,), training_set.rows, refitted=False)
+    features, per_image = inputs.view_features(model), len(training_set.views.wanted)
+    rows = inputs.training_rows(features)
+    head, folds = _fit_all_and_folds(inputs, rows, per_image)
+    served = inputs.joined(features[::per_image], inputs.samples)
+    return FinalFit(head, inputs.samples, rows.labels[::per_image], served, folds, rows, refitted=True)
 
 
-def _learn(settled: FinalFitInputs, rows: TrainingRows, each: int) -> tuple[Head, tuple[FoldHead, ...]]:
-    """The head of all rows, ``each`` of them a photo's, and one without each fold."""
-    parent_head = settled.parent_head(rows.dimensions)
-    labels, groups = rows.labels[::each], rows.groups[::each]
-    # Unshuffled: the folds then follow from the groups alone.
-    folds = StratifiedGroupKFold(min(FOLDS, fewest_groups(labels, groups))).split(labels, labels, groups)
-    cuts = [judged for _, judged in folds]
-    photo = np.arange(len(rows.labels)) // each
+def _fit_all_and_folds(inputs: FinalFitInputs, rows: TrainingRows, per_image: int) -> tuple[Head, tuple[FoldHead, ...]]:
+    """The head of all rows, ``per_image`` of them for each image, and one head without each fold."""
+    parent_head = inputs.parent_head(rows.dimensions)
+    labels, groups = rows.labels[::per_image], rows.groups[::per_image]
+    # Unshuffled, so that the folds follow from the groups alone.
+    splits = StratifiedGroupKFold(min(FOLDS, fewest_groups(labels, groups))).split(labels, labels, groups)
+    folds = [held_out for _, held_out in splits]
+    image_of_row = np.arange(len(rows.labels)) // per_image
 
-    def learn(judged: NDArray[np.int64]) -> Head:
-        taken = np.flatnonzero(~np.isin(photo, judged))
-        return refit_head(settled.choice.head, rows.subset(taken), parent=parent_head, seed=settled.context.seed)
+    def fit_without(held_out: NDArray[np.int64]) -> Head:
+        taken = np.flatnonzero(~np.isin(image_of_row, held_out))
+        return refit_head(inputs.fusion.head, rows.subset(taken), parent=parent_head, seed=inputs.context.seed)
 
     heads = []
     with (
-        threadpool_limits(1, user_api="blas"),  # a sum's order, and so its last bits, depends on the threads
-        settled.context.progress.task("Learning from all photos, and without each fold", len(cuts) + 1) as advance,
+        threadpool_limits(1, user_api="blas"),  # the order of a sum, and so its last bits, depends on the threads
+        inputs.context.progress.task("Fitting on all images, and without each fold", len(folds) + 1) as advance,
         ThreadPoolExecutor(cpu_count()) as pool,
     ):
-        for made in pool.map(learn, [np.empty(0, np.int64), *cuts]):
-            heads.append(made)
+        for head in pool.map(fit_without, [np.empty(0, np.int64), *folds]):
+            heads.append(head)
             advance(1)
-    return heads[0], tuple(FoldHead(made, judged) for made, judged in zip(heads[1:], cuts, strict=True))
+    return heads[0], tuple(FoldHead(head, held_out) for head, held_out in zip(heads[1:], folds, strict=True))
 
 
-def with_ood_detector(taught: FinalFit, exact: FinalFit) -> FinalFit:
-    """With the novelty that its own lessons teach, and what it makes of photos that were held out.
+def with_ood_detector(fit: FinalFit, float_fit: FinalFit) -> FinalFit:
+    """Adds the OOD detector of the fit's own rows, and the OOD scores of held-out images.
 
-    Where there was no refit, novelty stays that of the float features, ``exact``: of training photos held out in turn,
-    moved by what int8 does to it, and of validation photos.
+    Without a refit, the detector stays the one of ``float_fit``, which reads float features. The scores are then those
+    of the validation images and of training images out of fold, the latter shifted by the effect of int8.
     """
-    head, rows = taught.head, taught.lessons
-    if taught.refitted:
-        known, apart = fit_ood_detector(rows)
-        return replace(taught, head=replace(head, novelty=known, held_out=apart))
-    scores, before = (head.novelty.score(one.served) for one in (taught, exact))
-    moved = head.held_out + np.float32(np.median(scores - before))
-    return replace(taught, head=replace(head, held_out=np.concatenate([scores, moved])))
+    head = fit.head
+    if fit.refitted:
+        detector, held_out = fit_ood_detector(fit.rows)
+        return replace(fit, head=replace(head, novelty=detector, held_out=held_out))
+    scores, float_scores = (head.novelty.score(one.inputs) for one in (fit, float_fit))
+    shifted = head.held_out + np.float32(np.median(scores - float_scores))
+    return replace(fit, head=replace(head, held_out=np.concatenate([scores, shifted])))

@@ -18,7 +18,7 @@ from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.splits import Split
 from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.fitting.ask import ask
+from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.heads.config import FittedHead, HeadConfig, ParentHead
 from larder_training.classifier.heads.mlp import MLP
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
@@ -78,7 +78,7 @@ class ParentRelease:
         known = [i for i, checked in enumerate(parts.parts["test"]) if checked.photo.label in self.serving.labels]
         photos = [parts.parts["test"][i] for i in known]
         truth = label_indices(photos, parts.labels)
-        answers = ask(self.model, photos, self.serving, title="Asking the parent", progress=progress)
+        answers = predict(self.model, photos, self.serving, title="Evaluating the parent", progress=progress)
         theirs, ours = answers.probabilities.argmax(axis=1) == truth, probabilities[known].argmax(axis=1) == truth
         return {
             **self.describe(),

@@ -25,7 +25,8 @@ from larder_training.classifier.data.splits import Split
 from larder_training.classifier.evaluation import ood_holdout
 from larder_training.classifier.evaluation.ood_holdout import HeldOutClasses
 from larder_training.classifier.features import augmentation
-from larder_training.classifier.fitting.export import CALIBRATION, ExportedClassifier
+from larder_training.classifier.fitting.export import ExportedClassifier
+from larder_training.classifier.fitting.quantize import CALIBRATION_IMAGES
 from larder_training.classifier.heads import softmax_regression
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.metrics.classification import rekognition, summary
@@ -49,14 +50,14 @@ def evaluation(
     held_out_classes: HeldOutClasses | None,
 ) -> dict[str, object]:
     """The manifest's ``evaluation``: how the split was made stands beside the test part's numbers."""
-    test = summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels)
-    validation = summary(exported.answers["validation"].probabilities, exported.truth["validation"], parts.labels)
+    test = summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels)
+    validation = summary(exported.predictions["validation"].probabilities, exported.truth["validation"], parts.labels)
     del test["confusion"], test["reliability"]
     return {
         "split": parts.describe(),
         "test": test,
         "validation": {
-            "how": exported.taught.describe()["calibrated_by"],
+            "how": exported.fit.describe()["calibrated_by"],
             **{name: validation[name] for name in _VALIDATION},
         },
         "thresholds_at_precision": _at_precision(options, parts, exported),
@@ -69,14 +70,14 @@ def evaluation(
 def _at_precision(options: ClassifierOptions, parts: Split, exported: ExportedClassifier) -> dict[str, object]:
     precision = PRECISION if options.precision is None else options.precision
     found = calibration.thresholds_at_precision(
-        exported.answers["validation"].probabilities, exported.truth["validation"], precision
+        exported.predictions["validation"].probabilities, exported.truth["validation"], precision
     )
     return {"precision": precision, "thresholds": dict(zip(parts.labels, found, strict=True))}
 
 
 def metrics(parts: Split, exported: ExportedClassifier, audited: Audit) -> bytes:
     """``metrics.json``: Rekognition's evaluation summary of the test part, and everything of ours under ``larder``."""
-    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
     thresholds = exported.serving.thresholds
     document = {
         **rekognition(probabilities, truth, parts.labels, thresholds, len(parts.parts["train"])),
@@ -101,7 +102,7 @@ def training(
     seconds: float,
 ) -> dict[str, object]:
     """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
-    checked, taught, fitted = audited.scan, exported.taught, exported.taught.head
+    checked, taught, fitted = audited.scan, exported.fit, exported.fit.head
     return {
         "data": {
             "fingerprint": checked.fingerprint(),
@@ -120,7 +121,7 @@ def training(
         "split": {"validation": options.validation, "test": options.test, "stated": parts.stated},
         "backbone": reading.features.description,
         **({"reading": reading.describe()} if reading.compared else {}),
-        "augmentation": dict(choice.material.augmentation),
+        "augmentation": dict(choice.training_set.augmentation),
         "head": {
             "kind": "softmax regression" if fitted.hidden is None else "one hidden layer",
             "recipe": fitted.search.chosen.config.describe(),
@@ -141,7 +142,7 @@ def training(
         "quantisation": {
             "asked": options.dtype,
             "scheme": "static, U8S8, weights by channel in 7 bits (depthwise: 8 bits), QDQ",
-            "calibration_photos": CALIBRATION,
+            "calibration_photos": CALIBRATION_IMAGES,
             "max_loss": options.max_loss,
             "milliseconds_a_photo": _milliseconds(exported),
         },
@@ -155,9 +156,9 @@ def _milliseconds(exported: ExportedClassifier) -> dict[str, float]:
     """On this machine, one thread; for int8, its share of float32's time too: the ratio says more than either."""
     image = exported.serving.image
     grey = np.full((1, image.height, image.width, 3), 128, np.uint8)
-    if exported.in_float is None:
+    if exported.float_model is None:
         return milliseconds({"float32": exported.model}, grey)
-    found = milliseconds({"float32": exported.in_float, "int8": exported.model}, grey)
+    found = milliseconds({"float32": exported.float_model, "int8": exported.model}, grey)
     return {**found, "int8_to_float32": round(found["int8"] / found["float32"], 3)}
 
 

@@ -52,7 +52,9 @@ def page(
     unknown: Section,
 ) -> bytes:
     """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
-    test = cast("dict[str, Any]", summary(exported.answers["test"].probabilities, exported.truth["test"], parts.labels))
+    test = cast(
+        "dict[str, Any]", summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels)
+    )
     sections = [
         _headline(parts, exported, test),
         _errors(parts, exported),
@@ -64,7 +66,7 @@ def page(
         _precision(exported),
         *side_section(choice),
         *reading.sections(),
-        *augmentation_search.sections(choice.material.compared),
+        *augmentation_search.sections(choice.training_set.compared),
         trials_section(choice.head.search),
         _data(checked, parts),
         *audit_page.sections(audited),
@@ -158,7 +160,7 @@ def _labels(rows: Sequence[Mapping[str, Any]], exported: ExportedClassifier) -> 
 
 
 def _errors(parts: Split, exported: ExportedClassifier) -> Section:
-    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
     found = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(found != truth)
     wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
@@ -179,7 +181,7 @@ def _jpeg(data: bytes) -> bytes:
 
 
 def _reliability(exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
-    probabilities, truth = exported.answers["test"].probabilities, exported.truth["test"]
+    probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
     bins = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
     drawing = Figure(figsize=(4.2, 3.4))
     axes = drawing.add_subplot()
@@ -201,7 +203,7 @@ def _precision(exported: ExportedClassifier) -> Section:
         )
         for part in EVALUATED
     ]
-    exact = exported.model if exported.in_float is None else exported.in_float
+    exact = exported.model if exported.float_model is None else exported.float_model
     rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (exact, exported.model))))
     rows += [(f"Same label, {_PARTS[part]}", "", _percent(compared[part]["agreement"])) for part in EVALUATED]
     told = f"The release is in {compared['dtype']}" + (f": {compared['reason']}." if "reason" in compared else ".")

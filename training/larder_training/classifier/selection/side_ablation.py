@@ -41,7 +41,7 @@ class FusionChoice:
 
     head: Head
     beside: Beside
-    material: TrainingSet
+    training_set: TrainingSet
     told: Mapping[str, object]
 
 

@@ -1,0 +1,53 @@
+"""Predictions of a release's graph for image files, through the same decoding as serving."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from larder.release.serving import ClassifierServing
+from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.side_columns import encode
+from larder_training.classifier.features.extract import extract
+from larder_training.classifier.features.views import plain
+from larder_training.numerics.arrays import Floats
+from larder_training.reporting.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Outputs of a classifier graph, in the order of the images.
+
+    Attributes:
+        probabilities: ``[N, C]``, calibrated.
+        ood_scores: ``[N]``, the graph's output ``novelty``.
+    """
+
+    probabilities: Floats
+    ood_scores: Floats
+
+
+def predict(
+    model: bytes, samples: Sequence[Checked], serving: ClassifierServing, *, title: str, progress: Progress
+) -> Predictions:
+    """Runs a release's graph over images and the side information of their manifest.
+
+    Args:
+        model: The bytes of ``model.onnx``.
+        samples: The images; none gives empty predictions.
+        serving: How the release is served: image size, labels and side columns.
+        title: Title of the progress bar.
+        progress: Advances with each image.
+    """
+    if not samples:
+        return Predictions(np.empty((0, len(serving.labels)), np.float32), np.empty(0, np.float32))
+    probabilities, ood_scores = extract(
+        model,
+        ("probabilities", "novelty"),
+        plain(samples, serving.image),
+        len(samples),
+        side=encode(serving.side, samples) if serving.side else None,
+        title=title,
+        progress=progress,
+    )
+    return Predictions(probabilities, ood_scores)

@@ -1,0 +1,86 @@
+"""Chooses int8 or float32 for the feature graph, by the accuracy on held-out images."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import onnx
+
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.features.views import plain
+from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, fit_final_head
+from larder_training.classifier.onnx.graph import optimise
+from larder_training.classifier.onnx.quantization import quantisable, quantise
+
+CALIBRATION_IMAGES: Final = 128  # training images whose activations set the int8 ranges
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedFit:
+    """The feature graph that is released, and the head fitted on its features.
+
+    Attributes:
+        model: The feature graph, in int8 or float32.
+        fit: The head that reads its features.
+        quantized: Whether this step made ``model`` int8. A parent's features may be int8 already.
+        float_nodes: The operators that stay in float32. None: quantization was not tried.
+        reason: Why the graph stays as it is; empty if it was quantized.
+    """
+
+    model: onnx.ModelProto
+    fit: FinalFit
+    quantized: bool
+    float_nodes: tuple[str, ...] | None
+    reason: str
+
+
+def quantize(inputs: FinalFitInputs, float_fit: FinalFit) -> QuantizedFit:
+    """Quantizes the feature graph and fits the head on it; keeps float32 if int8 loses too much accuracy."""
+    options, features, progress = inputs.context.options, inputs.features, inputs.context.progress
+    if reason := _reason_for_float(options, features.model):
+        return QuantizedFit(features.model, float_fit, quantized=False, float_nodes=None, reason=reason)
+    allowed = allowed_loss(options.max_loss, len(float_fit.truth))
+    last_fit: list[FinalFit] = []
+
+    def loss(model: onnx.ModelProto) -> float:
+        fit = fit_final_head(inputs, optimise(model, "extended"))
+        last_fit[:] = [fit]
+        lost = (float_fit.correct() - fit.correct()) / len(float_fit.truth)
+        return allowed if lost > allowed >= 0 and not less_likely(fit, float_fit) else lost
+
+    samples = inputs.split.parts["train"]
+    taken = np.random.default_rng(options.seed).permutation(len(samples))[:CALIBRATION_IMAGES]
+    load = plain(samples, features.image)
+    progress.say(f"Quantizing to int8 with {len(taken)} training images")
+    calibration_images = [load(int(position)) for position in sorted(taken)]
+    result = quantise(features.model, calibration_images, loss, max_loss=allowed, progress=progress)
+    if result.model is None:
+        reason = f"int8 loses {100 * result.loss:.2f} points on held-out images, more than {100 * allowed:.2g}"
+        progress.say(f"The release stays in float32: {reason}")
+        return QuantizedFit(features.model, float_fit, quantized=False, float_nodes=result.float_nodes, reason=reason)
+    return QuantizedFit(result.model, last_fit[0], quantized=True, float_nodes=result.float_nodes, reason="")
+
+
+def less_likely(fit: FinalFit, float_fit: FinalFit) -> bool:
+    """Whether the labels are less likely under ``fit``, by more than the standard error of the difference.
+
+    A few images near the decision boundary change sides by chance; the likelihood of all labels shows real harm.
+    """
+    difference = fit.losses() - float_fit.losses()
+    return float(difference.mean()) > float(difference.std(ddof=1) / np.sqrt(len(difference)))
+
+
+def allowed_loss(max_loss: float, count: int) -> float:
+    """The share of images that int8 may lose: at least one image, which is chance among a few hundred."""
+    return max(max_loss, 1 / count) if max_loss >= 0 else max_loss
+
+
+def _reason_for_float(options: ClassifierOptions, model: onnx.ModelProto) -> str:
+    """Why the graph is not quantized at all, or an empty text."""
+    if options.dtype == "float32":
+        return "float32 was asked for"
+    if options.parent is not None and options.backbone is None:
+        return "the parent's features are taken as they are"
+    if options.backbone is None:
+        return "the built-in features have no weights to quantise"
+    return "" if quantisable(model) else "the backbone has no weights to quantise"
