@@ -15,7 +15,7 @@ from larder.release.manifest import parse
 from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import Checked, scan
+from larder_training.classifier.data.scan import Sample, scan_images
 from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.onnx.latency import milliseconds
 from larder_training.reporting.progress import Progress
@@ -32,7 +32,7 @@ def opened(release: Path) -> tuple[bytes, ClassifierServing]:
     return (release / serving.file).read_bytes(), serving
 
 
-def labels(release: Path, photos: tuple[Checked, ...]) -> NDArray[np.int64]:
+def labels(release: Path, photos: tuple[Sample, ...]) -> NDArray[np.int64]:
     """The best label of each photo."""
     model, serving = opened(release)
     found: NDArray[np.int64] = predict(model, photos, serving, title="", progress=QUIET).probabilities.argmax(axis=1)
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     given = parser.parse_args()
     releases = {"float32": given.float32, "int8": given.int8}
-    photos = scan(read_dataset(given.photos), QUIET).photos
+    photos = scan_images(read_dataset(given.photos), QUIET).samples
     _, serving = opened(given.int8)
     truth = label_indices(photos, serving.labels)
     found = {name: labels(release, photos) for name, release in releases.items()}

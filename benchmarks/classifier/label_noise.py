@@ -13,25 +13,25 @@ from larder_training.classifier.audit.audit import audit
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import Scan, scan
+from larder_training.classifier.data.scan import DatasetScan, scan_images
 from larder_training.classifier.train import choose_features
 from larder_training.reporting.progress import Progress
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-def flip(found: Scan, share: float, seed: int) -> tuple[Scan, set[str]]:
+def flip(found: DatasetScan, share: float, seed: int) -> tuple[DatasetScan, set[str]]:
     """The scan with a share of its labels changed to another, each as likely, and the names of those photos."""
     random = np.random.default_rng(seed)
-    labels = sorted({checked.photo.label for checked in found.photos})
-    photos = list(found.photos)
+    labels = sorted({checked.image.label for checked in found.samples})
+    photos = list(found.samples)
     taken = random.choice(len(photos), round(share * len(photos)), replace=False)
     for position in taken:
         checked = photos[position]
-        others = [label for label in labels if label != checked.photo.label]
+        others = [label for label in labels if label != checked.image.label]
         other = str(random.choice(others))
-        photos[position] = replace(checked, photo=replace(checked.photo, label=other))
-    return replace(found, photos=tuple(photos)), {photos[position].photo.name for position in taken}
+        photos[position] = replace(checked, image=replace(checked.image, label=other))
+    return replace(found, samples=tuple(photos)), {photos[position].image.name for position in taken}
 
 
 def main() -> None:
@@ -47,17 +47,17 @@ def main() -> None:
     options = ClassifierOptions(given.data, "noise", backbone=backbone)
     context = TrainingContext(options, quiet)
     features = choose_features(context)
-    found = scan(read_dataset(given.data), quiet)
+    found = scan_images(read_dataset(given.data), quiet)
     clean = audit(found, features, context)
-    print(f"{len(found.photos)} photos, labels as they are: {len(clean.suspects)} listed")
+    print(f"{len(found.samples)} photos, labels as they are: {len(clean.suspects)} listed")
     names = ("flips", "listed", "flips found", "share found", "list / flips", "named right")
     print("seed", *(f"{name:>12}" for name in names))
-    truth = {checked.photo.name: checked.photo.label for checked in found.photos}
+    truth = {checked.image.name: checked.image.label for checked in found.samples}
     for seed in given.seeds:
         changed, flips = flip(found, given.share, seed)
         told = audit(changed, features, context).suspects
-        hits = [suspect for suspect in told if suspect.photo.photo.name in flips]
-        right = sum(suspect.proposed == truth[suspect.photo.photo.name] for suspect in hits)
+        hits = [suspect for suspect in told if suspect.sample.image.name in flips]
+        right = sum(suspect.proposed == truth[suspect.sample.image.name] for suspect in hits)
         shares = f"{len(hits) / len(flips):>12.1%} {len(told) / len(flips):>12.2f}"
         print(f"{seed:>4} {len(flips):>12} {len(told):>12} {len(hits):>12} {shares} {right:>12}", flush=True)
 

@@ -26,7 +26,7 @@ from larder.release.serving import ClassifierServing
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import scan
+from larder_training.classifier.data.scan import scan_images
 from larder_training.classifier.features import backbone
 from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import FeatureExtractor
@@ -61,10 +61,10 @@ def embedded(photos: Path, model: Path, cache: Path) -> Rows:
     """What the backbone's last and middle layers say of a folder's photos."""
     last = backbone.load(model, Preprocessing(), {})
     features = with_middle(last) or last
-    checked = scan(read_dataset(photos), QUIET).photos
+    checked = scan_images(read_dataset(photos), QUIET).samples
     extract = FeatureExtractor(to_bytes(features.model), features.outputs, optimise=True, cache=FeatureCache(cache))
     found = extract(plain(checked, features.image), "Features")
-    labels = np.array([photo.photo.label for photo in checked])
+    labels = np.array([photo.image.label for photo in checked])
     layer_widths = LayerWidths(features.dimensions, found.shape[1] - features.dimensions)
     return Rows(found, labels, groups_of(checked), layer_widths)
 
@@ -100,9 +100,9 @@ def novelty_of(folder: Path, photos: Path) -> tuple[Floats, NDArray[np.str_], fl
     serving = parse((folder / "manifest.json").read_bytes()).serving
     if not isinstance(serving, ClassifierServing) or serving.novelty_threshold is None:
         raise SystemExit(f"{folder} cannot tell what is unknown. Give a classifier.")
-    checked = scan(read_dataset(photos), QUIET).photos
+    checked = scan_images(read_dataset(photos), QUIET).samples
     predictions = predict((folder / serving.file).read_bytes(), checked, serving, title="Asking", progress=QUIET)
-    return predictions.ood_scores, np.array([photo.photo.label for photo in checked]), serving.novelty_threshold
+    return predictions.ood_scores, np.array([photo.image.label for photo in checked]), serving.novelty_threshold
 
 
 def seven(photos10: Path, held_out_classes: Sequence[str], model: Path, cache: Path) -> None:

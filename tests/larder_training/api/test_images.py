@@ -14,7 +14,7 @@ from PIL import Image
 
 from larder.errors import InvalidRequest, UnsupportedMedia
 from larder_training.api.images import Images, as_source, encoded, named
-from larder_training.classifier.data.manifests import Photo, read_dataset
+from larder_training.classifier.data.manifests import LabelledImage, read_dataset
 
 LABELS = ["a", "b", "a"]
 PIXELS = [np.full((6, 4, 3), shade, np.uint8) for shade in (10, 20, 30)]
@@ -34,7 +34,7 @@ def read(images: Any, labels: Iterable[object] | None = None) -> list[tuple[str,
         return [(photo.label, shade(photo)) for photo in read_dataset(source)]
 
 
-def shade(photo: Photo) -> int:
+def shade(photo: LabelledImage) -> int:
     with Image.open(photo.path) as image:
         return int(np.asarray(image)[0, 0, 0])
 

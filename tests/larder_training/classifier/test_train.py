@@ -218,7 +218,7 @@ class _Interrupted(Progress):
         yield advance
 
 
-@pytest.mark.parametrize("step", ["Checking photos", "Extracting features", "Asking the release about test"])
+@pytest.mark.parametrize("step", ["Checking images", "Extracting features", "Asking the release about test"])
 def test_ctrl_c_leaves_nothing_behind(options: ClassifierOptions, tmp_path: Path, step: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(replace(options, out=tmp_path / "out"), _Interrupted(quiet=True, step=step))
@@ -245,7 +245,7 @@ def test_evaluate_tells_foreign_and_bad_photos_apart(
 def test_evaluate_refuses_what_it_cannot_measure(builtin_release: Path, draw: Draw, save: Save, tmp_path: Path) -> None:
     for label in ("one", "two"):
         save(tmp_path / label / "0.png", draw(label, 0))
-    with pytest.raises(InvalidRequest, match="None of the 0 photos has a label of this release"):
+    with pytest.raises(InvalidRequest, match="None of the 0 images has a label of this release"):
         evaluate(builtin_release, tmp_path)  # the two are one picture with two labels
     with pytest.raises(InvalidRequest, match="is no release folder"):
         evaluate(tmp_path, tmp_path)

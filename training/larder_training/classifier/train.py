@@ -10,9 +10,9 @@ from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import read_spec
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import Scan, scan
+from larder_training.classifier.data.scan import DatasetScan, scan_images
 from larder_training.classifier.data.side_columns import read_columns
-from larder_training.classifier.data.splits import Split, split
+from larder_training.classifier.data.splits import DatasetSplit, split_dataset
 from larder_training.classifier.evaluation.ood_holdout import estimate, unknown_section
 from larder_training.classifier.features import backbone, download, hog
 from larder_training.classifier.features.backbone import Features
@@ -47,8 +47,8 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     started = time.monotonic()
     progress = progress or Progress(quiet=True)
     context = TrainingContext(options, progress)
-    checked = scan(read_dataset(options.data, options.label_attribute), progress)
-    parts = split(checked, validation=options.validation, test=options.test, seed=options.seed)
+    checked = scan_images(read_dataset(options.data, options.label_attribute), progress)
+    parts = split_dataset(checked, validation=options.validation, test=options.test, seed=options.seed)
     _tell(checked, parts, progress)
     parent = open_parent(options) if options.parent is not None else None
     parts = parent.ordered(parts) if parent else parts
@@ -58,7 +58,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     audited = audit(checked, features, context)
     progress.say(audited.describe())
     material = gather(features, parts, context)
-    columns = read_columns(checked.photos, parts.parts["train"], options.side, progress)
+    columns = read_columns(checked.samples, parts.parts["train"], options.side, progress)
     choice = choose(features, parts, material, columns, partial(_fit, context, parent), context)
     exported = export(FinalFitInputs(context, features, parts, choice, parent))
     search = choice.head.search
@@ -110,7 +110,7 @@ def _fit(context: TrainingContext, parent: ParentRelease | None, rows: TrainingR
     return fit(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
 
 
-def _tell(checked: Scan, parts: Split, progress: Progress) -> None:
+def _tell(checked: DatasetScan, parts: DatasetSplit, progress: Progress) -> None:
     for photo, reason in checked.bad[:20]:
         progress.say(f"Bad file {photo.name}: {reason}")
     progress.say(

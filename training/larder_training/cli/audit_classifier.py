@@ -53,7 +53,7 @@ def _tell(found: "Audit") -> None:
     for photo, reason in scan.bad[:LINES]:
         click.echo(f"{photo.name}: {reason}")
     for one in found.suspects[:LINES]:
-        photo = one.photo.photo
+        photo = one.sample.image
         click.echo(f"{photo.name}: {photo.label} ({one.confidence:.1%}), rather {one.proposed}")
     if len(found.suspects) > LINES:
         click.echo(f"... and {len(found.suspects) - LINES} more: --report or --json tells them.")

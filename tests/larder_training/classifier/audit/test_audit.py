@@ -69,7 +69,7 @@ def test_near_duplicates_of_two_labels_stand_out(own_photos: Path, save: Save) -
     save(own_photos / "checks/other.jpg", np.asarray(Image.open(own_photos / "rings/002.png")), quality=85)
     found = look(own_photos)
     (torn,) = found.torn
-    assert {member.photo.name for member in torn} == {"checks/other.jpg", "rings/002.png"}
+    assert {member.image.name for member in torn} == {"checks/other.jpg", "rings/002.png"}
     assert "1 groups of near-duplicates have several labels" in found.describe()
     assert "1 of the groups have several labels" in page(found).decode()
 
@@ -86,7 +86,7 @@ def test_a_class_that_lost_all_its_photos_is_still_told(own_photos: Path) -> Non
     for path in (own_photos / "rings").iterdir():
         path.write_bytes(b"nothing")
     found = look(own_photos)
-    assert {one.label: one.photos for one in found.classes}["rings"] == 0
+    assert {one.label: one.images for one in found.classes}["rings"] == 0
     assert found.imbalance is None
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from larder.errors import InvalidRequest
-from larder_training.classifier.data.manifests import Photo, read_dataset
+from larder_training.classifier.data.manifests import LabelledImage, read_dataset
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -33,9 +33,9 @@ def test_folders_are_classes_and_hidden_files_are_not_seen(tmp_path: Path) -> No
 def test_csv_paths_start_at_the_file_and_the_split_is_read(tmp_path: Path) -> None:
     source = write(tmp_path / "photos.csv", "path,label,split", "a.png,cat,train", "b/c.png,dog,TEST", "d.png,dog,")
     assert read_dataset(source) == [
-        Photo(tmp_path / "a.png", "a.png", "cat", "train"),
-        Photo(tmp_path / "b/c.png", "b/c.png", "dog", "test"),
-        Photo(tmp_path / "d.png", "d.png", "dog", None),
+        LabelledImage(tmp_path / "a.png", "a.png", "cat", "train"),
+        LabelledImage(tmp_path / "b/c.png", "b/c.png", "dog", "test"),
+        LabelledImage(tmp_path / "d.png", "d.png", "dog", None),
     ]
 
 

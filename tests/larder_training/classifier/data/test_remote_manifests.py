@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from larder.errors import InvalidRequest, MissingObject, StoreError
 from larder.store import Store, open_store
 from larder_local.cli import cli
-from larder_training.classifier.data.manifests import Photo, read_dataset
-from larder_training.classifier.data.scan import Scan, scan
+from larder_training.classifier.data.manifests import LabelledImage, read_dataset
+from larder_training.classifier.data.scan import DatasetScan, scan_images
 from larder_training.io import image_files
 from larder_training.reporting.progress import Progress
 
@@ -32,17 +32,17 @@ def bucket(s3_url: str, own_photos: Path) -> Store:
     return store
 
 
-def seen(found: Scan) -> set[tuple[str, str, str]]:
-    return {(checked.photo.name, checked.photo.label, checked.digest) for checked in found.photos}
+def seen(found: DatasetScan) -> set[tuple[str, str, str]]:
+    return {(checked.image.name, checked.image.label, checked.digest) for checked in found.samples}
 
 
 def test_a_prefix_reads_as_the_same_folder_does(bucket: Store, own_photos: Path) -> None:
-    here = scan(read_dataset(own_photos), QUIET)
-    there = scan(read_dataset(f"{bucket.url}/pets"), QUIET)
+    here = scan_images(read_dataset(own_photos), QUIET)
+    there = scan_images(read_dataset(f"{bucket.url}/pets"), QUIET)
     assert seen(there) == seen(here)
     assert there.fingerprint() == here.fingerprint()
-    assert [checked.group for checked in there.photos] == [checked.group for checked in here.photos]
-    assert seen(scan(read_dataset(f"{bucket.url}/pets/"), QUIET)) == seen(here)
+    assert [checked.group for checked in there.samples] == [checked.group for checked in here.samples]
+    assert seen(scan_images(read_dataset(f"{bucket.url}/pets/"), QUIET)) == seen(here)
 
 
 def test_markers_of_folders_hidden_and_loose_objects_are_not_seen(bucket: Store) -> None:
@@ -59,12 +59,12 @@ def test_bad_objects_are_listed_and_the_others_stay(bucket: Store, monkeypatch: 
     monkeypatch.setattr(image_files, "MAX_BYTES", 100_000)
     listed = read_dataset(f"{bucket.url}/pets")
     bucket.delete("pets/checks/003.png")  # between the listing and the fetch
-    found = scan(listed, QUIET)
+    found = scan_images(listed, QUIET)
     reasons = {photo.name: reason for photo, reason in found.bad}
     assert set(reasons) == {"rings/empty.png", "rings/notes.txt", "stripes/huge.png", "checks/003.png"}
     assert "200000 bytes; the limit is 100000" in reasons["stripes/huge.png"]
     assert "There is no object pets/checks/003.png" in reasons["checks/003.png"]
-    assert len(found.photos) == 35
+    assert len(found.samples) == 35
 
 
 def test_what_is_here_already_is_not_sent_again_and_a_new_version_is(bucket: Store, own_cache: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_store_that_fails_ends_the_scan_in_place_of_losing_photos(
 
     monkeypatch.setattr(image_files, "fetch", fail)
     with pytest.raises(StoreError):
-        scan(listed, QUIET)
+        scan_images(listed, QUIET)
 
 
 def test_a_manifest_in_s3_names_photos_from_where_it_lies(bucket: Store) -> None:
@@ -101,7 +101,7 @@ def test_a_manifest_in_s3_names_photos_from_where_it_lies(bucket: Store) -> None
         (f"{bucket.url}/pets/rings/000.png", "ring", "train"),
         (f"{bucket.url}/pets/checks/001.png", "check", "test"),
     ]
-    assert not scan(found, QUIET).bad
+    assert not scan_images(found, QUIET).bad
 
 
 def test_ground_truth_names_photos_in_s3_wherever_it_lies(bucket: Store, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_ground_truth_names_photos_in_s3_wherever_it_lies(bucket: Store, tmp_pat
     bucket.put("job/output.manifest", text.encode())
     here = read_dataset(tmp_path / "output.manifest")
     assert here == read_dataset(f"{bucket.url}/job/output.manifest")
-    assert len(scan(here, QUIET).photos) == 4
+    assert len(scan_images(here, QUIET).samples) == 4
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../other.png", "https://host/a.png", "s3://bucket"])
@@ -134,7 +134,7 @@ def test_a_prefix_or_manifest_that_is_not_there_is_told(s3_url: str) -> None:
 
 def test_local_photos_stay_as_they_are(own_photos: Path) -> None:
     found = read_dataset(str(own_photos))
-    assert found[0] == Photo(own_photos / found[0].name, found[0].name, "checks")
+    assert found[0] == LabelledImage(own_photos / found[0].name, found[0].name, "checks")
 
 
 def test_commands_take_a_prefix_in_s3(bucket: Store) -> None:

@@ -30,8 +30,8 @@ from larder.rollout.onnx_checks import check_graph
 from larder.store import open_store
 from larder_training.classifier import ClassifierOptions
 from larder_training.classifier.config.options import Limits
-from larder_training.classifier.data.manifests import Photo
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.manifests import LabelledImage
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.side_columns import encode, encode_lessons, read_columns, values_of
 from larder_training.classifier.evaluation.evaluate import evaluate
 from larder_training.classifier.features import colour
@@ -106,15 +106,15 @@ def serving(release: Path) -> ClassifierServing:
 # -------------------------------------------------------------------------------------------------------- Columns
 
 
-def photo(number: int, label: str, **side: str | float) -> Checked:
-    return Checked(
-        Photo(Path("x"), f"{number}.jpg", label, None, side),
+def photo(number: int, label: str, **side: str | float) -> Sample:
+    return Sample(
+        LabelledImage(Path("x"), f"{number}.jpg", label, None, side),
         sha256(bytes([number % 256, number // 256])).hexdigest(),
         number,
     )
 
 
-def photos(**columns: list[str | float | None]) -> list[Checked]:
+def photos(**columns: list[str | float | None]) -> list[Sample]:
     """Photos of the labels a and b by turns, with what each column says of them."""
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return [

@@ -12,10 +12,10 @@ from PIL import Image
 from larder.classifier.image_decoding import decode
 from larder.errors import InvalidRequest
 from larder_training.classifier.data import near_duplicates
-from larder_training.classifier.data.manifests import Photo, read_dataset
-from larder_training.classifier.data.near_duplicates import THUMBNAIL, dhash, group, shrink
-from larder_training.classifier.data.scan import Checked, Scan, scan
-from larder_training.classifier.data.splits import Split, split
+from larder_training.classifier.data.manifests import LabelledImage, read_dataset
+from larder_training.classifier.data.near_duplicates import THUMBNAIL, dhash, downscale, group_near_duplicates
+from larder_training.classifier.data.scan import DatasetScan, Sample, scan_images
+from larder_training.classifier.data.splits import DatasetSplit, split_dataset
 from larder_training.reporting.progress import Progress
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -23,21 +23,21 @@ Save = Callable[..., Path]
 QUIET = Progress(quiet=True)
 
 
-def cut(found: Scan, seed: int = 0) -> Split:
-    return split(found, validation=0.15, test=0.15, seed=seed)
+def cut(found: DatasetScan, seed: int = 0) -> DatasetSplit:
+    return split_dataset(found, validation=0.15, test=0.15, seed=seed)
 
 
-def places(made: Split) -> dict[str, str]:
+def places(made: DatasetSplit) -> dict[str, str]:
     return {checked.digest: part for part, photos in made.parts.items() for checked in photos}
 
 
-def made_up(groups: list[tuple[str, int]]) -> Scan:
+def made_up(groups: list[tuple[str, int]]) -> DatasetScan:
     """A scan of photos that need no files: (label, group) each."""
     photos = [
-        Checked(Photo(Path(f"{n}.png"), f"{n}.png", label), f"{n:064x}", number)
+        Sample(LabelledImage(Path(f"{n}.png"), f"{n}.png", label), f"{n:064x}", number)
         for n, (label, number) in enumerate(groups)
     ]
-    return Scan(tuple(photos), (), (), ())
+    return DatasetScan(tuple(photos), (), (), ())
 
 
 def test_bad_files_are_listed_with_their_reason_and_the_others_stay(own_photos: Path) -> None:
@@ -45,31 +45,31 @@ def test_bad_files_are_listed_with_their_reason_and_the_others_stay(own_photos: 
     (own_photos / "rings/000.png").write_bytes(whole[: len(whole) // 2])
     (own_photos / "rings/001.png").write_bytes(b"")
     (own_photos / "stripes/notes.txt").write_text("hello")
-    found = scan(read_dataset(own_photos), QUIET)
+    found = scan_images(read_dataset(own_photos), QUIET)
     reasons = {photo.name: reason for photo, reason in found.bad}
     assert set(reasons) == {"rings/000.png", "rings/001.png", "stripes/notes.txt"}
     assert "truncated or damaged" in reasons["rings/000.png"]
     assert "JPEG, PNG, WebP and GIF are read" in reasons["stripes/notes.txt"]
-    assert len(found.photos) == 34
+    assert len(found.samples) == 34
 
 
 def test_a_file_that_a_manifest_names_and_nobody_has_is_bad(own_photos: Path) -> None:
     source = own_photos / "photos.csv"
     rows = [f"{path.relative_to(own_photos)},{path.parent.name}" for path in sorted(own_photos.glob("*/*.png"))]
     source.write_text("\n".join(["path,label", "missing.png,rings", *rows]))
-    found = scan(read_dataset(source), QUIET)
+    found = scan_images(read_dataset(source), QUIET)
     assert [(photo.name, reason) for photo, reason in found.bad] == [
-        ("missing.png", "It cannot be read (No such file or directory). Check the path and the permissions.")
+        ("missing.png", "The file cannot be read (No such file or directory). Check the path and the permissions.")
     ]
 
 
 def test_exact_copies_count_once_and_conflicting_ones_not_at_all(own_photos: Path) -> None:
     shutil.copy(own_photos / "rings/003.png", own_photos / "rings/copy.png")
     shutil.copy(own_photos / "rings/004.png", own_photos / "stripes/wrong.png")
-    found = scan(read_dataset(own_photos), QUIET)
+    found = scan_images(read_dataset(own_photos), QUIET)
     assert [photo.name for photo in found.copies] == ["rings/copy.png"]
     assert [photo.name for photo in found.conflicts] == ["rings/004.png", "stripes/wrong.png"]
-    assert len(found.photos) == 35
+    assert len(found.samples) == 35
 
 
 def test_a_recompressed_rescaled_brighter_photo_is_a_near_duplicate_and_another_is_not() -> None:
@@ -83,7 +83,7 @@ def test_a_recompressed_rescaled_brighter_photo_is_a_near_duplicate_and_another_
     other = BytesIO()
     Image.fromarray(first[:, ::-1]).save(other, "PNG")
     small = [decode(file.getvalue(), THUMBNAIL) for file in (other, png, buffer)]
-    groups = group([dhash(s) for s in small], np.stack([shrink(s) for s in small]))
+    groups = group_near_duplicates([dhash(s) for s in small], np.stack([downscale(s) for s in small]))
     assert groups.tolist() == [0, 1, 1]
 
 
@@ -93,7 +93,9 @@ def test_hashes_that_are_near_do_not_make_duplicates_of_thumbnails_that_differ()
     strong = faint.copy()
     faint[:, 18:], strong[:, 18:] = 110, 250
     assert dhash(faint) == dhash(strong)
-    assert group([dhash(faint), dhash(strong)], np.stack([shrink(faint), shrink(strong)])).tolist() == [0, 1]
+    assert group_near_duplicates(
+        [dhash(faint), dhash(strong)], np.stack([downscale(faint), downscale(strong)])
+    ).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(("tile", "pairs"), [(1024, 2048), (3, 2)])
@@ -111,7 +113,7 @@ def test_groups_agree_with_comparing_all_pairs(tile: int, pairs: int, monkeypatc
             for b, other in enumerate(hashes):
                 if (one ^ other).bit_count() <= 6:
                     expected[a] = expected[b] = min(expected[a], expected[b])
-    assert group(hashes, np.zeros((len(hashes), 864), np.uint8)).tolist() == expected
+    assert group_near_duplicates(hashes, np.zeros((len(hashes), 864), np.uint8)).tolist() == expected
 
 
 def test_near_duplicates_never_straddle_the_split(own_photos: Path, save: Save) -> None:
@@ -119,7 +121,7 @@ def test_near_duplicates_never_straddle_the_split(own_photos: Path, save: Save) 
         for path in sorted((own_photos / label).glob("*.png"))[:8]:
             pixels = np.asarray(Image.open(path))
             save(path.with_suffix(".jpg"), pixels, quality=85)
-    found = scan(read_dataset(own_photos), QUIET)
+    found = scan_images(read_dataset(own_photos), QUIET)
     assert found.near_duplicates == 24
     for seed in range(5):
         made = cut(found, seed)
@@ -134,7 +136,7 @@ def test_near_duplicates_never_straddle_the_split(own_photos: Path, save: Save) 
 def test_every_class_is_cut_in_the_same_shares_and_the_seed_decides_which() -> None:
     found = made_up([("a", n) for n in range(100)] + [("b", 100 + n) for n in range(20)])
     made = cut(found)
-    counts = {part: Counter(checked.photo.label for checked in photos) for part, photos in made.parts.items()}
+    counts = {part: Counter(checked.image.label for checked in photos) for part, photos in made.parts.items()}
     assert counts == {"train": {"a": 70, "b": 14}, "validation": {"a": 15, "b": 3}, "test": {"a": 15, "b": 3}}
     assert places(made) == places(cut(found))
     assert places(made) != places(cut(found, seed=1))
@@ -146,7 +148,7 @@ def test_every_class_is_cut_in_the_same_shares_and_the_seed_decides_which() -> N
 @pytest.mark.parametrize(("photos", "train"), [(5, 3), (10, 8), (19, 15), (20, 14)])
 def test_of_few_photos_most_are_learnt_from(photos: int, train: int) -> None:
     made = cut(made_up([("a", n) for n in range(photos)] + [("b", 100 + n) for n in range(photos)]))
-    counts = {part: Counter(checked.photo.label for checked in photos) for part, photos in made.parts.items()}
+    counts = {part: Counter(checked.image.label for checked in photos) for part, photos in made.parts.items()}
     judged = (photos - train) // 2
     assert counts["train"] == {"a": train, "b": train}
     assert counts["validation"] == counts["test"] == {"a": judged, "b": judged}
@@ -157,21 +159,21 @@ def test_every_part_gets_every_class_however_the_groups_lie(sizes: list[int]) ->
     groups = [("a", n) for n, size in enumerate(sizes) for _ in range(size)]
     made = cut(made_up(groups + [("b", 100 + n) for n in range(5)]))
     for photos in made.parts.values():
-        assert {checked.photo.label for checked in photos} == {"a", "b"}
+        assert {checked.image.label for checked in photos} == {"a", "b"}
 
 
 def test_renaming_files_changes_no_photo_of_a_part(own_photos: Path) -> None:
-    before = places(cut(scan(read_dataset(own_photos), QUIET)))
+    before = places(cut(scan_images(read_dataset(own_photos), QUIET)))
     for number, path in enumerate(sorted(own_photos.glob("*/*.png"), reverse=True)):
         path.rename(path.with_name(f"renamed-{number}.png"))
-    assert places(cut(scan(read_dataset(own_photos), QUIET))) == before
+    assert places(cut(scan_images(read_dataset(own_photos), QUIET))) == before
 
 
 def test_a_class_with_too_few_photos_stops_the_training_and_says_why(own_photos: Path) -> None:
     for path in sorted((own_photos / "rings").glob("*.png"))[4:]:
         path.write_bytes(b"nothing")
     with pytest.raises(InvalidRequest, match=r"Class 'rings' has 4 different photos .*\(8 files are bad"):
-        cut(scan(read_dataset(own_photos), QUIET))
+        cut(scan_images(read_dataset(own_photos), QUIET))
 
 
 def test_a_stated_split_is_kept_but_for_what_it_would_leak(own_photos: Path, save: Save) -> None:
@@ -183,24 +185,24 @@ def test_a_stated_split_is_kept_but_for_what_it_would_leak(own_photos: Path, sav
         part = ("train", "validation", "test")[int(path.stem) % 3]
         rows.append(f"{path.relative_to(own_photos).as_posix()},{path.parent.name},{part}")
     (own_photos / "photos.csv").write_text("\n".join(rows))
-    made = cut(scan(read_dataset(own_photos / "photos.csv"), QUIET))
-    assert [checked.photo.name for checked in made.straddling] == ["kept.png"]
-    assert "rings/000.jpg" in {checked.photo.name for checked in made.parts["test"]}
+    made = cut(scan_images(read_dataset(own_photos / "photos.csv"), QUIET))
+    assert [checked.image.name for checked in made.straddling] == ["kept.png"]
+    assert "rings/000.jpg" in {checked.image.name for checked in made.parts["test"]}
     assert {part: len(photos) for part, photos in made.parts.items()} == {"train": 11, "validation": 12, "test": 13}
     assert made.describe().endswith("split as the manifest states it")
 
 
 def test_a_split_of_some_photos_alone_is_refused() -> None:
     found = made_up([("a", n) for n in range(8)] + [("b", 10 + n) for n in range(8)])
-    first = found.photos[0]
-    mixed = (Checked(Photo(first.photo.path, "x", "a", "train"), first.digest, 0), *found.photos[1:])
+    first = found.samples[0]
+    mixed = (Sample(LabelledImage(first.image.path, "x", "a", "train"), first.digest, 0), *found.samples[1:])
     with pytest.raises(InvalidRequest, match="Some photos have a split and some have none"):
-        cut(Scan(mixed, (), (), ()))
+        cut(DatasetScan(mixed, (), (), ()))
 
 
 def test_the_fingerprint_is_of_contents_and_labels_not_of_names(own_photos: Path) -> None:
-    before = scan(read_dataset(own_photos), QUIET).fingerprint()
+    before = scan_images(read_dataset(own_photos), QUIET).fingerprint()
     (own_photos / "rings/000.png").rename(own_photos / "rings/zzz.png")
-    assert scan(read_dataset(own_photos), QUIET).fingerprint() == before
+    assert scan_images(read_dataset(own_photos), QUIET).fingerprint() == before
     (own_photos / "rings/zzz.png").rename(own_photos / "stripes/zzz.png")
-    assert scan(read_dataset(own_photos), QUIET).fingerprint() != before
+    assert scan_images(read_dataset(own_photos), QUIET).fingerprint() != before

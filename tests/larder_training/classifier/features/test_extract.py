@@ -11,8 +11,8 @@ from PIL import Image
 from larder.errors import InvalidRequest
 from larder.release.serving import ImageSpec
 from larder_training.classifier.config.preprocessing import Preprocessing
-from larder_training.classifier.data.manifests import Photo
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.manifests import LabelledImage
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features.backbone import load
 from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import FeatureExtractor
@@ -29,9 +29,9 @@ QUIET = Progress(quiet=True)
 
 
 @pytest.fixture
-def checked(photos: Path) -> list[Checked]:
+def checked(photos: Path) -> list[Sample]:
     return [
-        Checked(Photo(path, path.name, path.parent.name), sha256(path.read_bytes()).hexdigest(), number)
+        Sample(LabelledImage(path, path.name, path.parent.name), sha256(path.read_bytes()).hexdigest(), number)
         for number, path in enumerate(sorted(photos.rglob("*.png"))[:20])
     ]
 
@@ -45,7 +45,7 @@ def ran(graph: bytes, views: Views, cache: FeatureCache | None = None) -> Floats
     return FeatureExtractor(graph, optimise=True, cache=cache)(views, "t")
 
 
-def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Checked]) -> None:
+def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Sample]) -> None:
     views = Views(checked, IMAGE, AugmentationChoice("medium", 2, flip=True).views())
     found = ran(graph, views)
     assert found.shape == (80, 24)
@@ -56,7 +56,7 @@ def test_rows_are_the_graphs_own_for_each_view(graph: bytes, checked: list[Check
 
 
 def test_an_extraction_that_was_stopped_goes_on(
-    graph: bytes, checked: list[Checked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    graph: bytes, checked: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     views, cache = Views(checked, IMAGE, AugmentationChoice("weak", 1, flip=False).views()), FeatureCache(tmp_path)
     loaded: list[int] = []
@@ -83,7 +83,7 @@ def test_an_extraction_that_was_stopped_goes_on(
 
 
 def test_views_share_the_cache_between_sets_of_them(
-    graph: bytes, checked: list[Checked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    graph: bytes, checked: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = FeatureCache(tmp_path)
     ran(graph, Views(checked, IMAGE, AugmentationChoice("strong", 2, flip=True).views()), cache)
@@ -126,7 +126,7 @@ def test_grey_photos_have_the_features_of_their_rgb_twins(graph: bytes, tmp_path
     for name, image in modes.items():
         image.save(tmp_path / name)
     checked = [
-        Checked(Photo(tmp_path / name, name, "a"), sha256((tmp_path / name).read_bytes()).hexdigest(), number)
+        Sample(LabelledImage(tmp_path / name, name, "a"), sha256((tmp_path / name).read_bytes()).hexdigest(), number)
         for number, name in enumerate(modes)
     ]
     found = ran(graph, Views(checked, IMAGE, AugmentationChoice("strong", 2, flip=True).views())).reshape(3, 4, -1)
@@ -135,7 +135,7 @@ def test_grey_photos_have_the_features_of_their_rgb_twins(graph: bytes, tmp_path
 
 
 def test_a_layer_in_the_middle_is_pooled(
-    make_backbone: Callable[..., onnx.ModelProto], checked: list[Checked], tmp_path: Path
+    make_backbone: Callable[..., onnx.ModelProto], checked: list[Sample], tmp_path: Path
 ) -> None:
     """Any tensor can be named, not the graph's outputs alone; maps are averaged."""
     path = tmp_path / "middle.onnx"
@@ -151,7 +151,7 @@ def test_a_layer_in_the_middle_is_pooled(
 
 
 def test_tokens_are_averaged(
-    make_backbone: Callable[..., onnx.ModelProto], checked: list[Checked], tmp_path: Path
+    make_backbone: Callable[..., onnx.ModelProto], checked: list[Sample], tmp_path: Path
 ) -> None:
     """A transformer's tokens [N, T, D]: here those of a map, so that its own average is what must come out."""
     model = make_backbone()

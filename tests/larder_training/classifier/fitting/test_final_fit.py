@@ -8,8 +8,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import scan
-from larder_training.classifier.data.splits import split
+from larder_training.classifier.data.scan import scan_images
+from larder_training.classifier.data.splits import split_dataset
 from larder_training.classifier.fitting import final_fit as refitting
 from larder_training.classifier.fitting.final_fit import FinalFitInputs, fit_final_head, with_ood_detector
 from larder_training.classifier.fitting.quantize import less_likely
@@ -28,7 +28,7 @@ def inputs(options: ClassifierOptions) -> FinalFitInputs:
     asked = replace(options, search=Limits(trials=2, hidden=False))
     context = TrainingContext(asked)
     features = choose_features(context)
-    parts = split(scan(read_dataset(asked.data), QUIET), validation=0.15, test=0.15, seed=0)
+    parts = split_dataset(scan_images(read_dataset(asked.data), QUIET), validation=0.15, test=0.15, seed=0)
     material = gather(features, parts, context)
     choice = choose(features, parts, material, (), partial(_fit, context, None), context)
     return FinalFitInputs(context, features, parts, choice, None)

@@ -11,7 +11,7 @@ from larder.errors import InvalidRequest
 from larder.release.manifest import parse
 from larder_training.classifier import ClassifierOptions, Preprocessing
 from larder_training.classifier.config.options import Limits
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.evaluate import evaluate
 from larder_training.classifier.fitting.warm_start import ParentRelease, find_release, open_parent
 from larder_training.classifier.heads.mlp import MLP
@@ -82,7 +82,9 @@ def test_a_training_begins_from_its_parent(
 
 def test_labels_keep_their_order_and_new_ones_are_appended(int8_release: Path) -> None:
     parent = replace(opened(int8_release))
-    parts = Split(("apples", "checks", "rings", "stripes"), {"train": (), "validation": (), "test": ()}, (), False)
+    parts = DatasetSplit(
+        ("apples", "checks", "rings", "stripes"), {"train": (), "validation": (), "test": ()}, (), False
+    )
     assert parent.ordered(parts).labels == ("checks", "rings", "stripes", "apples")
     assert isinstance(parent.head, SoftmaxRegression)
     parent_head = parent.parent_head(4, 24)
@@ -94,7 +96,7 @@ def test_labels_keep_their_order_and_new_ones_are_appended(int8_release: Path) -
 
 
 def test_a_label_of_the_parent_without_photos_is_refused(int8_release: Path) -> None:
-    parts = Split(("checks", "rings"), {"train": (), "validation": (), "test": ()}, (), False)
+    parts = DatasetSplit(("checks", "rings"), {"train": (), "validation": (), "test": ()}, (), False)
     with pytest.raises(InvalidRequest, match=r"stripes.*Add photos"):
         opened(int8_release).ordered(parts)
 

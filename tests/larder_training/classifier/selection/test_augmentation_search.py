@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import scan
-from larder_training.classifier.data.splits import split
+from larder_training.classifier.data.scan import scan_images
+from larder_training.classifier.data.splits import split_dataset
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.hog import features as builtin_graph
 from larder_training.classifier.features.hog import spec
@@ -107,7 +107,7 @@ def test_every_choice_is_told() -> None:
 
 
 def gathered(options: ClassifierOptions) -> training_set.TrainingSet:
-    parts = split(scan(read_dataset(options.data), QUIET), validation=0.15, test=0.15, seed=0)
+    parts = split_dataset(scan_images(read_dataset(options.data), QUIET), validation=0.15, test=0.15, seed=0)
     graph = optimise(builtin_graph(64), "basic")
     return gather(Features(graph, spec(None, None), {}), parts, TrainingContext(options))
 

@@ -13,8 +13,8 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import scan
-from larder_training.classifier.data.splits import Split, split
+from larder_training.classifier.data.scan import scan_images
+from larder_training.classifier.data.splits import DatasetSplit, split_dataset
 from larder_training.classifier.features import backbone
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.intermediate_layers import with_middle
@@ -99,12 +99,12 @@ def test_what_somebody_states_is_not_chosen(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def parts(photos: Path) -> Split:
-    return split(scan(read_dataset(photos), QUIET), validation=0.15, test=0.15, seed=0)
+def parts(photos: Path) -> DatasetSplit:
+    return split_dataset(scan_images(read_dataset(photos), QUIET), validation=0.15, test=0.15, seed=0)
 
 
 def test_middle_layers_are_read_where_the_last_one_sees_less(
-    options: ClassifierOptions, parts: Split, tmp_path: Path
+    options: ClassifierOptions, parts: DatasetSplit, tmp_path: Path
 ) -> None:
     given = loaded(staged(tmp_path / "b.onnx", residual=True, blind=True))
     found = layer_search.choose(given, parts, TrainingContext(options))
@@ -114,7 +114,7 @@ def test_middle_layers_are_read_where_the_last_one_sees_less(
 
 
 def test_the_simplest_is_read_where_nothing_more_helps(
-    options: ClassifierOptions, parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: ClassifierOptions, parts: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = loaded(staged(tmp_path / "b.onnx", residual=True))
     rows = np.eye(3, 36, dtype=np.float32)[label_indices(parts.parts["train"], parts.labels)]  # all in the last layer

@@ -14,8 +14,8 @@ import numpy as np
 
 from larder_training.classifier.audit.label_errors import disagreement
 from larder_training.classifier.config.context import TrainingContext
-from larder_training.classifier.data.manifests import Photo
-from larder_training.classifier.data.scan import Checked, Scan
+from larder_training.classifier.data.manifests import LabelledImage
+from larder_training.classifier.data.scan import DatasetScan, Sample
 from larder_training.classifier.data.splits import FEW, MIN_GROUPS
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.extract import FeatureExtractor
@@ -33,7 +33,7 @@ class Suspect:
     give, with ``proposed_confidence``.
     """
 
-    photo: Checked
+    sample: Sample
     confidence: float
     proposed: str
     proposed_confidence: float
@@ -44,7 +44,7 @@ class ClassCount:
     """A class: its usable photos, how many different pictures they are, and how many of its labels look wrong."""
 
     label: str
-    photos: int
+    images: int
     different: int
     suspects: int
 
@@ -53,16 +53,16 @@ class ClassCount:
 class Audit:
     """What was found. ``judged`` photos were asked for wrong labels; classes of a single picture cannot be."""
 
-    scan: Scan
+    scan: DatasetScan
     classes: tuple[ClassCount, ...]
-    doubles: tuple[tuple[Checked, ...], ...]
+    doubles: tuple[tuple[Sample, ...], ...]
     suspects: tuple[Suspect, ...]
     judged: int
 
     @property
-    def torn(self) -> tuple[tuple[Checked, ...], ...]:
+    def torn(self) -> tuple[tuple[Sample, ...], ...]:
         """The groups of near-duplicates that have more than one label."""
-        return tuple(members for members in self.doubles if len({one.photo.label for one in members}) > 1)
+        return tuple(members for members in self.doubles if len({one.image.label for one in members}) > 1)
 
     @property
     def tiny(self) -> tuple[ClassCount, ...]:
@@ -72,7 +72,7 @@ class Audit:
     @property
     def imbalance(self) -> float | None:
         """The largest class's photos over the smallest's; None where a class has none."""
-        counts = sorted(one.photos for one in self.classes)
+        counts = sorted(one.images for one in self.classes)
         return counts[-1] / counts[0] if counts and counts[0] else None
 
     def describe(self) -> str:
@@ -85,15 +85,15 @@ class Audit:
             said.append(f"{len(self.tiny)} classes have under {FEW} different photos ({named})")
         if self.imbalance is None or self.imbalance >= UNEVEN:
             said.append("the classes are of very different size")
-        return f"Audit of {len(self.scan.photos)} photos: {'; '.join(said)}"
+        return f"Audit of {len(self.scan.samples)} photos: {'; '.join(said)}"
 
     def document(self) -> dict[str, object]:
         """JSON-ready: every count, and the first ``NAMED`` names of each list."""
         scan = self.scan
         return {
-            "photos": len(scan.photos),
+            "photos": len(scan.samples),
             "classes": {
-                one.label: {"photos": one.photos, "different": one.different, "suspects": one.suspects}
+                one.label: {"photos": one.images, "different": one.different, "suspects": one.suspects}
                 for one in self.classes
             },
             "tiny_classes": [one.label for one in self.tiny],
@@ -107,22 +107,22 @@ class Audit:
         }
 
 
-def audit(scan: Scan, features: Features, context: TrainingContext) -> Audit:
+def audit(scan: DatasetScan, features: Features, context: TrainingContext) -> Audit:
     """Judges the photos that ``scan`` kept; wrong labels are looked for in the features of the photos as served.
 
     A training with the same photos and features finds the features in the cache.
     """
-    counts = Counter(checked.photo.label for checked in scan.photos)
+    counts = Counter(checked.image.label for checked in scan.samples)
     groups: defaultdict[str, set[int]] = defaultdict(set)
-    sizes = Counter(checked.group for checked in scan.photos)
-    members: defaultdict[int, list[Checked]] = defaultdict(list)
-    for checked in scan.photos:
-        groups[checked.photo.label].add(checked.group)
+    sizes = Counter(checked.group for checked in scan.samples)
+    members: defaultdict[int, list[Sample]] = defaultdict(list)
+    for checked in scan.samples:
+        groups[checked.image.label].add(checked.group)
         if sizes[checked.group] > 1:
             members[checked.group].append(checked)
-    judged = [checked for checked in scan.photos if len(groups[checked.photo.label]) > 1]
+    judged = [checked for checked in scan.samples if len(groups[checked.image.label]) > 1]
     suspects = _suspects(judged, features, context)
-    wrong = Counter(suspect.photo.photo.label for suspect in suspects)
+    wrong = Counter(suspect.sample.image.label for suspect in suspects)
     left_out = (photo.label for photo in (*(photo for photo, _ in scan.bad), *scan.copies, *scan.conflicts))
     classes = [
         ClassCount(label, counts[label], len(groups[label]), wrong[label]) for label in sorted({*counts, *left_out})
@@ -136,8 +136,8 @@ def too_small(found: Audit) -> tuple[ClassCount, ...]:
     return tuple(one for one in found.classes if one.different < MIN_GROUPS)
 
 
-def _suspects(photos: Sequence[Checked], features: Features, context: TrainingContext) -> list[Suspect]:
-    names, labels = np.unique([checked.photo.label for checked in photos], return_inverse=True)
+def _suspects(photos: Sequence[Sample], features: Features, context: TrainingContext) -> list[Suspect]:
+    names, labels = np.unique([checked.image.label for checked in photos], return_inverse=True)
     if len(names) < 2:
         return []
     extract = FeatureExtractor.of(features, context)
@@ -157,18 +157,18 @@ def _listed(count: int, entries: Iterable[object]) -> dict[str, object]:
     return {"count": count, "first": list(islice(entries, NAMED))}
 
 
-def _name(photo: Photo) -> str:
+def _name(photo: LabelledImage) -> str:
     return photo.name
 
 
-def _names(members: Iterable[Checked]) -> list[Mapping[str, str]]:
-    return [{"file": checked.photo.name, "label": checked.photo.label} for checked in members]
+def _names(members: Iterable[Sample]) -> list[Mapping[str, str]]:
+    return [{"file": checked.image.name, "label": checked.image.label} for checked in members]
 
 
 def _told(suspect: Suspect) -> Mapping[str, object]:
     return {
-        "file": suspect.photo.photo.name,
-        "label": suspect.photo.photo.label,
+        "file": suspect.sample.image.name,
+        "label": suspect.sample.image.label,
         "confidence": suspect.confidence,
         "proposed": suspect.proposed,
         "proposed_confidence": suspect.proposed_confidence,

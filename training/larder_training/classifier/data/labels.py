@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.scan import Sample
 
 
-def label_indices(photos: Sequence[Checked], labels: Sequence[str]) -> NDArray[np.int64]:
+def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[np.int64]:
     """The position of each image's label in ``labels``, int64 ``[N]``."""
     position = {label: index for index, label in enumerate(labels)}
-    return np.array([position[checked.photo.label] for checked in photos], np.int64)
+    return np.array([position[sample.image.label] for sample in samples], np.int64)

@@ -27,7 +27,7 @@ _OWN: Final = ("path", "label", "split", "")  # the columns of a CSV that are no
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class LabelledImage:
     """One file and its label. ``name`` is its path as the data state it; ``part`` where they choose one.
 
     ``side`` is what a manifest says beside that: texts and numbers by column, empty ones left out.
@@ -51,7 +51,7 @@ class _Manifest:
     url: str | None = None
 
 
-def read_dataset(source: Path | str, label_attribute: str | None = None) -> list[Photo]:
+def read_dataset(source: Path | str, label_attribute: str | None = None) -> list[LabelledImage]:
     """Lists the photos of ``source`` in the order of their names; nothing is opened yet.
 
     Args:
@@ -67,19 +67,19 @@ def read_dataset(source: Path | str, label_attribute: str | None = None) -> list
         StoreError: S3 has no such bucket or manifest, or refuses to tell.
     """
     if s3.is_remote(source):
-        name, photos = str(source), list(_in_bucket(str(source), label_attribute))
+        name, images = str(source), list(_in_bucket(str(source), label_attribute))
     else:
-        name, photos = Path(source).name, list(_here(Path(source), label_attribute))
-    labels = {photo.label for photo in photos}
+        name, images = Path(source).name, list(_here(Path(source), label_attribute))
+    labels = {image.label for image in images}
     if len(labels) < 2:
         raise InvalidRequest(
-            f"{name!r} holds {len(photos)} photos of {len(labels)} classes; a classifier needs at least two. "
+            f"{name!r} holds {len(images)} photos of {len(labels)} classes; a classifier needs at least two. "
             "Give a folder with one sub-folder a class, or a manifest that names two labels."
         )
-    return sorted(photos, key=lambda photo: (photo.name, photo.label))
+    return sorted(images, key=lambda image: (image.name, image.label))
 
 
-def _here(source: Path, label_attribute: str | None) -> Iterator[Photo]:
+def _here(source: Path, label_attribute: str | None) -> Iterator[LabelledImage]:
     manifest = _Manifest(source, source.name)
     if source.is_dir():
         return _folders(source)
@@ -92,7 +92,7 @@ def _here(source: Path, label_attribute: str | None) -> Iterator[Photo]:
     raise InvalidRequest(f"{source.name!r} is no folder, .csv, .manifest or .jsonl file. Rename or convert it.")
 
 
-def _in_bucket(url: str, label_attribute: str | None) -> Iterator[Photo]:
+def _in_bucket(url: str, label_attribute: str | None) -> Iterator[LabelledImage]:
     kind = PurePosixPath(url).suffix.lower()
     if kind == ".csv" or kind in _JSON_LINES:
         manifest = _Manifest(image_files.fetch(url, max_bytes=_MANIFEST_BYTES), PurePosixPath(url).name, url)
@@ -101,19 +101,19 @@ def _in_bucket(url: str, label_attribute: str | None) -> Iterator[Photo]:
     for origin, inside in s3.listed(url):
         label, _, rest = inside.partition("/")
         if rest:
-            yield Photo(Path(inside), inside, label, origin=origin)
+            yield LabelledImage(Path(inside), inside, label, origin=origin)
 
 
-def _folders(root: Path) -> Iterator[Photo]:
+def _folders(root: Path) -> Iterator[LabelledImage]:
     for folder in sorted(root.iterdir()):
         if folder.is_dir() and not folder.name.startswith("."):
             for path in sorted(folder.rglob("*")):
                 inside = path.relative_to(root)
                 if path.is_file() and not any(part.startswith(".") for part in inside.parts):
-                    yield Photo(path, inside.as_posix(), folder.name)
+                    yield LabelledImage(path, inside.as_posix(), folder.name)
 
 
-def _csv(source: _Manifest) -> Iterator[Photo]:
+def _csv(source: _Manifest) -> Iterator[LabelledImage]:
     with source.file.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         columns = set(rows.fieldnames or ())
@@ -134,17 +134,17 @@ def _csv(source: _Manifest) -> Iterator[Photo]:
                 for column, value in row.items()
                 if isinstance(column, str) and column not in _OWN and isinstance(value, str) and value.strip()
             }
-            yield replace(_photo(source, name, label, where), part=_PART_NAMES.get(part.lower()), side=side)
+            yield replace(_labelled_image(source, name, label, where), part=_PART_NAMES.get(part.lower()), side=side)
 
 
-def _ground_truth(source: _Manifest, label_attribute: str | None) -> Iterator[Photo]:
+def _ground_truth(source: _Manifest, label_attribute: str | None) -> Iterator[LabelledImage]:
     with source.file.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield _entry(source, line, label_attribute, f"{source.name} line {number}")
 
 
-def _entry(source: _Manifest, line: str, label_attribute: str | None, where: str) -> Photo:
+def _entry(source: _Manifest, line: str, label_attribute: str | None, where: str) -> LabelledImage:
     try:
         entry = json.loads(line)
     except ValueError as error:
@@ -159,7 +159,7 @@ def _entry(source: _Manifest, line: str, label_attribute: str | None, where: str
             f"{where}: {attribute}{_METADATA} has no class-name. Larder reads Ground Truth's image classification "
             "with one label; label the image so, or choose another attribute with --label-attribute."
         )
-    found = _photo(source, cast("str", entry["source-ref"]), label.strip(), where)
+    found = _labelled_image(source, cast("str", entry["source-ref"]), label.strip(), where)
     return replace(found, side=_plain_fields(entry))
 
 
@@ -187,15 +187,15 @@ def _only_attribute(entry: Mapping[str, object], where: str) -> str:
     return names[0]
 
 
-def _photo(source: _Manifest, name: str, label: str, where: str) -> Photo:
+def _labelled_image(source: _Manifest, name: str, label: str, where: str) -> LabelledImage:
     if s3.is_remote(name) or source.url is not None:
-        return Photo(Path(name), name, label, origin=image_files.beside(source.url or name, name))
+        return LabelledImage(Path(name), name, label, origin=image_files.beside(source.url or name, name))
     url = urlsplit(name)
     if url.scheme == "file":
-        return Photo(Path(unquote(url.path)), name, label)
+        return LabelledImage(Path(unquote(url.path)), name, label)
     if len(url.scheme) > 1:
         raise InvalidRequest(
             f"{where} names {name[:80]!r}: local files and s3:// are read. Copy the images beside the manifest and "
             "write paths relative to it."
         )
-    return Photo(source.file.parent / name, name, label)
+    return LabelledImage(source.file.parent / name, name, label)

@@ -35,19 +35,19 @@ def dhash(thumbnail: NDArray[np.uint8]) -> int:
     return int.from_bytes(bits.tobytes(), "big")
 
 
-def shrink(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def downscale(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The 16 x 18 colours, ``[864]``, that a hash's match is confirmed with."""
     small = thumbnail.reshape(16, 2, 18, 2, 3).mean(axis=(1, 3))
     colours: NDArray[np.uint8] = np.rint(small).astype(np.uint8).ravel()
     return colours
 
 
-def group(hashes: Sequence[int] | NDArray[np.uint64], thumbnails: NDArray[np.uint8]) -> Groups:
+def group_near_duplicates(hashes: Sequence[int] | NDArray[np.uint64], thumbnails: NDArray[np.uint8]) -> Groups:
     """Groups near-duplicates, transitively.
 
     Args:
         hashes: ``[n]`` from ``dhash``.
-        thumbnails: ``[n, 864]`` from ``shrink``; may be mapped from a file.
+        thumbnails: ``[n, 864]`` from ``downscale``; may be mapped from a file.
 
     Returns:
         ``[n]``: the lowest position of each photo's group.

@@ -1,4 +1,4 @@
-"""Opens every photo once: which files are bad, which are the same, which nearly so."""
+"""Decodes every image once and reports bad files, exact copies and near-duplicates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,130 +10,149 @@ from numpy.typing import NDArray
 
 from larder.classifier.image_decoding import decode
 from larder.errors import MissingObject, RequestError
-from larder_training.classifier.data.manifests import Photo
-from larder_training.classifier.data.near_duplicates import COLOURS, THUMBNAIL, dhash, group, shrink
+from larder_training.classifier.data.manifests import LabelledImage
+from larder_training.classifier.data.near_duplicates import COLOURS, THUMBNAIL, dhash, downscale, group_near_duplicates
 from larder_training.io import image_files
 from larder_training.numerics.memmap import PIECE, gathered, let_go, room
 from larder_training.numerics.parallel import in_order
 from larder_training.reporting.progress import Progress
 
-FETCHES: Final = 16  # at a time: a fetch waits for the network, not for a core
+DOWNLOAD_THREADS: Final = 16  # downloads wait for the network, not for a core
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A photo that decodes. ``digest`` is the SHA-256 of its file; photos of one ``group`` nearly show the same."""
+class Sample:
+    """A labelled image that decodes.
 
-    photo: Photo
+    Attributes:
+        image: The image as its data set lists it.
+        digest: SHA-256 of the file, in hexadecimal.
+        group: Number of its group of near-duplicates; a group of one is its own.
+    """
+
+    image: LabelledImage
     digest: str
     group: int
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
-    """What became of every file: kept in ``photos``, or told in one of the lists (names and, for bad, reasons)."""
+class DatasetScan:
+    """The usable samples of a data set, and the files that were left out.
 
-    photos: tuple[Checked, ...]
-    bad: tuple[tuple[Photo, str], ...]
-    copies: tuple[Photo, ...]
-    conflicts: tuple[Photo, ...]
+    Attributes:
+        samples: Usable images, sorted by name.
+        bad: Files that cannot be read or decoded, each with the reason.
+        copies: Exact copies of a sample with the same label.
+        conflicts: Exact copies of each other with different labels.
+    """
+
+    samples: tuple[Sample, ...]
+    bad: tuple[tuple[LabelledImage, str], ...]
+    copies: tuple[LabelledImage, ...]
+    conflicts: tuple[LabelledImage, ...]
 
     @property
     def near_duplicates(self) -> int:
-        """How many photos share their group with an earlier one."""
-        return len(self.photos) - len({checked.group for checked in self.photos})
+        """Number of samples that share their group with an earlier one."""
+        return len(self.samples) - len({sample.group for sample in self.samples})
 
     def fingerprint(self) -> str:
-        """SHA-256 over the sorted lines ``<file digest> <label>``: the data, whatever the files are called."""
-        lines = sorted(f"{checked.digest} {checked.photo.label}\n" for checked in self.photos)
+        """SHA-256 over the sorted lines ``<file digest> <label>``; it does not depend on file names."""
+        lines = sorted(f"{sample.digest} {sample.image.label}\n" for sample in self.samples)
         return sha256("".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _ImageHashes:
     digest: str
-    hash: int
-    thumbnail: NDArray[np.uint8]
+    dhash: int
+    colours: NDArray[np.uint8]
 
 
-Seen = tuple[Photo, str]  # with the digest of its file
+ImageDigest = tuple[LabelledImage, str]  # an image and the SHA-256 of its file
 
 
-def scan(photos: Sequence[Photo], progress: Progress) -> Scan:
-    """Reads and decodes every file once, in threads, and sorts them as ``Scan`` says.
+def scan_images(images: Sequence[LabelledImage], progress: Progress) -> DatasetScan:
+    """Reads and decodes every file once, on all cores.
 
-    Of exact copies with one label the first by name is kept. Copies with different labels are all left out: nobody
-    can tell which label is meant. Photos in S3 are fetched first; one that is not there is a bad file, and a store
-    that fails ends it all (StoreError), for photos must not go missing by chance.
+    Of exact copies with one label, the first by name is kept. Exact copies with different labels are all left out,
+    because the right label is unknown. Images in S3 are downloaded first; a missing object counts as a bad file.
+
+    Raises:
+        StoreError: The store failed. The scan stops, so that no image is lost to a temporary failure.
     """
-    photos, missing = _fetched(photos, progress)
-    bad: list[tuple[Photo, str]] = list(missing)
-    seen: list[Seen] = []
-    hashes, thumbnails = np.empty(len(photos), np.uint64), room(len(photos), COLOURS, np.uint8)
-    with progress.task("Checking photos", len(photos)) as advance:
-        for photo, look in zip(photos, in_order(_look, photos), strict=True):
-            if isinstance(look, str):
-                bad.append((photo, look))
+    images, missing = _download_all(images, progress)
+    bad: list[tuple[LabelledImage, str]] = list(missing)
+    decoded: list[ImageDigest] = []
+    hashes, thumbnails = np.empty(len(images), np.uint64), room(len(images), COLOURS, np.uint8)
+    with progress.task("Checking images", len(images)) as advance:
+        for image, result in zip(images, in_order(_hash, images), strict=True):
+            if isinstance(result, str):
+                bad.append((image, result))
             else:
-                hashes[len(seen)], thumbnails[len(seen)] = look.hash, look.thumbnail
-                seen.append((photo, look.digest))
-                if len(seen) % PIECE == 0:
+                hashes[len(decoded)], thumbnails[len(decoded)] = result.dhash, result.colours
+                decoded.append((image, result.digest))
+                if len(decoded) % PIECE == 0:
                     let_go(thumbnails)
             advance(1)
-    kept, copies, conflicts = _same(seen)
-    groups = group(hashes[kept], gathered(thumbnails, kept))
-    taken = (seen[position] for position in kept.tolist())
-    checked = tuple(
-        Checked(photo, digest, found) for (photo, digest), found in zip(taken, groups.tolist(), strict=True)
+    kept, copies, conflicts = _exact_copies(decoded)
+    groups = group_near_duplicates(hashes[kept], gathered(thumbnails, kept))
+    samples = tuple(
+        Sample(image, digest, number)
+        for (image, digest), number in zip((decoded[position] for position in kept), groups.tolist(), strict=True)
     )
-    return Scan(checked, tuple(bad), tuple(copies), tuple(conflicts))
+    return DatasetScan(samples, tuple(bad), tuple(copies), tuple(conflicts))
 
 
-def _fetched(photos: Sequence[Photo], progress: Progress) -> tuple[list[Photo], list[tuple[Photo, str]]]:
-    """The photos with the paths of their local copies, and those that cannot be had."""
-    absent = [photo for photo in photos if photo.origin is not None]
-    if not absent:
-        return list(photos), []
-    there, missing = [photo for photo in photos if photo.origin is None], []
-    with progress.task("Fetching photos", len(absent)) as advance:
-        for photo, found in zip(absent, in_order(_fetch, absent, FETCHES), strict=True):
-            if isinstance(found, str):
-                missing.append((photo, found))
+def _download_all(
+    images: Sequence[LabelledImage], progress: Progress
+) -> tuple[list[LabelledImage], list[tuple[LabelledImage, str]]]:
+    """The images with the paths of their local copies, and those that cannot be downloaded, with the reason."""
+    remote = [image for image in images if image.origin is not None]
+    if not remote:
+        return list(images), []
+    local, missing = [image for image in images if image.origin is None], []
+    with progress.task("Downloading images", len(remote)) as advance:
+        for image, result in zip(remote, in_order(_download, remote, DOWNLOAD_THREADS), strict=True):
+            if isinstance(result, str):
+                missing.append((image, result))
             else:
-                there.append(found)
+                local.append(result)
             advance(1)
-    return sorted(there, key=lambda photo: (photo.name, photo.label)), missing
+    return sorted(local, key=lambda image: (image.name, image.label)), missing
 
 
-def _fetch(photo: Photo) -> Photo | str:
+def _download(image: LabelledImage) -> LabelledImage | str:
     try:
-        return replace(photo, path=image_files.fetch(photo.origin or ""))
+        return replace(image, path=image_files.fetch(image.origin or ""))
     except (MissingObject, RequestError) as error:
         return str(error)
 
 
-def _look(photo: Photo) -> _Look | str:
+def _hash(image: LabelledImage) -> _ImageHashes | str:
     try:
-        data = photo.path.read_bytes()
+        data = image.path.read_bytes()
         thumbnail = decode(data, THUMBNAIL)
     except RequestError as error:
         return str(error)
     except OSError as error:
-        return f"It cannot be read ({error.strerror}). Check the path and the permissions."
-    return _Look(sha256(data).hexdigest(), dhash(thumbnail), shrink(thumbnail))
+        return f"The file cannot be read ({error.strerror}). Check the path and the permissions."
+    return _ImageHashes(sha256(data).hexdigest(), dhash(thumbnail), downscale(thumbnail))
 
 
-def _same(seen: Sequence[Seen]) -> tuple[NDArray[np.int64], list[Photo], list[Photo]]:
-    """The positions of what is kept, and the photos that are not."""
+def _exact_copies(
+    decoded: Sequence[ImageDigest],
+) -> tuple[NDArray[np.int64], list[LabelledImage], list[LabelledImage]]:
+    """The positions of the images to keep, the copies with the same label, and the copies with conflicting labels."""
     labels: dict[str, str] = {}
-    torn = {digest for photo, digest in seen if labels.setdefault(digest, photo.label) != photo.label}
+    conflicting = {digest for image, digest in decoded if labels.setdefault(digest, image.label) != image.label}
     first: dict[str, int] = {}
     kept, copies, conflicts = [], [], []
-    for position, (photo, digest) in enumerate(seen):
-        if digest in torn:
-            conflicts.append(photo)
+    for position, (image, digest) in enumerate(decoded):
+        if digest in conflicting:
+            conflicts.append(image)
         elif first.setdefault(digest, position) != position:
-            copies.append(photo)
+            copies.append(image)
         else:
             kept.append(position)
     return np.array(kept, np.int64), copies, conflicts

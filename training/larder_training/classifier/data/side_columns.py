@@ -15,7 +15,7 @@ import numpy as np
 from larder.errors import InvalidRequest
 from larder.release import side_columns
 from larder.release.serving import CategoryColumn, ColumnType, NumberColumn, SideColumn, TextColumn
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.scan import Sample
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import room
 from larder_training.reporting.progress import Progress
@@ -30,12 +30,12 @@ Wanted = Mapping[str, ColumnType | None]
 
 
 def read_columns(
-    photos: Sequence[Checked], training: Sequence[Checked], wanted: Wanted | None, progress: Progress
+    samples: Sequence[Sample], training: Sequence[Sample], wanted: Wanted | None, progress: Progress
 ) -> tuple[SideColumn, ...]:
     """Decides the columns, sorted by name, from what the training photos say.
 
     Args:
-        photos: all photos; their columns are those that can be wanted.
+        samples: all images; their columns are those that can be wanted.
         training: those that types, values, means and deviations are taken from.
         wanted: the columns to take, with types or None; None takes every column that the manifest has, but leaves one
             out that by itself tells the label, as a copy of it would.
@@ -44,7 +44,7 @@ def read_columns(
     Raises:
         InvalidRequest: a wanted column that is not there, or a value that is no number where one must be.
     """
-    names = sorted({name for checked in photos for name in checked.photo.side})
+    names = sorted({name for sample in samples for name in sample.image.side})
     unknown = [name for name in wanted or () if name not in names]
     if unknown:
         known = f"give --side one of {', '.join(names)}." if names else "it has none beside path and label."
@@ -65,21 +65,21 @@ def read_columns(
     return tuple(found)
 
 
-def values_of(columns: Sequence[SideColumn], checked: Checked) -> dict[str, Value]:
+def values_of(columns: Sequence[SideColumn], sample: Sample) -> dict[str, Value]:
     """What a photo's manifest says in these columns, as a request would: numbers for numbers, texts for the rest.
 
     Raises InvalidRequest, naming the photo, where a number is none.
     """
     values: dict[str, Value] = {}
     for column in columns:
-        value = checked.photo.side.get(column.name)
+        value = sample.image.side.get(column.name)
         if value is None:
             continue
         if isinstance(column, NumberColumn):
             number = _as_number(value)
             if number is None:
                 raise InvalidRequest(
-                    f"{checked.photo.name}: {column.name} is {str(value)[:40]!r}, no number. Mend it, or give "
+                    f"{sample.image.name}: {column.name} is {str(value)[:40]!r}, no number. Mend it, or give "
                     f"--side {column.name}:category."
                 )
             values[column.name] = number
@@ -88,31 +88,31 @@ def values_of(columns: Sequence[SideColumn], checked: Checked) -> dict[str, Valu
     return values
 
 
-def encode(columns: Sequence[SideColumn], photos: Sequence[Checked], without: Collection[str] = ()) -> Floats:
+def encode(columns: Sequence[SideColumn], samples: Sequence[Sample], without: Collection[str] = ()) -> Floats:
     """The graph's ``side`` input for photos, ``[N, S]``, as if the columns ``without`` had no value.
 
     Raises as ``values_of`` and ``larder.release.side_columns.encode``.
     """
-    rows = room(len(photos), side_columns.width(columns))
-    for position, checked in enumerate(photos):
-        rows[position] = _row(columns, checked, _left(values_of(columns, checked), without))
+    rows = room(len(samples), side_columns.width(columns))
+    for position, sample in enumerate(samples):
+        rows[position] = _row(columns, sample, _left(values_of(columns, sample), without))
     return rows
 
 
-def encode_lessons(columns: Sequence[SideColumn], photos: Sequence[Checked], views: int, seed: int) -> Floats:
+def encode_lessons(columns: Sequence[SideColumn], samples: Sequence[Sample], views: int, seed: int) -> Floats:
     """Rows to learn from, ``[N * views, S]``: a column is left out by chance (``MISSING``), as requests will leave it.
 
     Of several views of a photo the first has all its values. What is left out follows from the seed, the view's
     number and the file's digest. Raises as ``encode``.
     """
-    rows = room(len(photos) * views, side_columns.width(columns))
-    for position, checked in enumerate(photos):
-        values = values_of(columns, checked)
+    rows = room(len(samples) * views, side_columns.width(columns))
+    for position, sample in enumerate(samples):
+        values = values_of(columns, sample)
         for view in range(views):
-            drawn = np.random.default_rng([seed, view, int(checked.digest[:16], 16)]).random(len(columns))
+            drawn = np.random.default_rng([seed, view, int(sample.digest[:16], 16)]).random(len(columns))
             dropped = [column.name for column, chance in zip(columns, drawn, strict=True) if chance < MISSING]
             left = _left(values, dropped if view or views == 1 else ())
-            rows[position * views + view] = _row(columns, checked, left)
+            rows[position * views + view] = _row(columns, sample, left)
     return rows
 
 
@@ -120,16 +120,16 @@ def _left(values: Mapping[str, Value], without: Collection[str]) -> dict[str, Va
     return {name: value for name, value in values.items() if name not in without}
 
 
-def _row(columns: Sequence[SideColumn], checked: Checked, values: Mapping[str, Value]) -> list[float]:
+def _row(columns: Sequence[SideColumn], sample: Sample, values: Mapping[str, Value]) -> list[float]:
     try:
         return side_columns.encode(columns, values)
     except InvalidRequest as error:
-        raise InvalidRequest(f"{checked.photo.name}: {error}") from error
+        raise InvalidRequest(f"{sample.image.name}: {error}") from error
 
 
-def _column(name: str, training: Sequence[Checked], kind: ColumnType | None) -> SideColumn | str:
+def _column(name: str, training: Sequence[Sample], kind: ColumnType | None) -> SideColumn | str:
     """The column, or why it is of no use."""
-    filled = [checked.photo.side[name] for checked in training if name in checked.photo.side]
+    filled = [sample.image.side[name] for sample in training if name in sample.image.side]
     if not filled:
         return "no training photo has a value."
     if len(filled) == len(training) and len(set(filled)) == 1:
@@ -170,22 +170,22 @@ def _as_number(value: Value) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _tells_label(name: str, training: Sequence[Checked]) -> bool:
+def _tells_label(name: str, training: Sequence[Sample]) -> bool:
     """Whether values that repeat go with one label each, or numbers in their order part the labels cleanly."""
     labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for checked in training:
-        if name in checked.photo.side:
-            labels[str(checked.photo.side[name])][checked.photo.label] += 1
+    for sample in training:
+        if name in sample.image.side:
+            labels[str(sample.image.side[name])][sample.image.label] += 1
     repeated = [counts for counts in labels.values() if counts.total() > 1]
     if 2 * sum(counts.total() for counts in repeated) > sum(counts.total() for counts in labels.values()):
         return all(len(counts) == 1 for counts in repeated)
     numbers = sorted(
-        (number, checked.photo.label)
-        for checked in training
-        if (number := _as_number(checked.photo.side.get(name, "none"))) is not None
+        (number, sample.image.label)
+        for sample in training
+        if (number := _as_number(sample.image.side.get(name, "none"))) is not None
     )
     changes = sum(one[1] != other[1] for one, other in pairwise(numbers))
-    return len(numbers) == len(training) and changes < len({checked.photo.label for checked in training})
+    return len(numbers) == len(training) and changes < len({sample.image.label for sample in training})
 
 
 def _described(column: SideColumn) -> str:

@@ -9,19 +9,19 @@ import numpy as np
 
 from larder.errors import InvalidRequest
 from larder_training.classifier.data.manifests import PARTS, Part
-from larder_training.classifier.data.scan import Checked, Scan
+from larder_training.classifier.data.scan import DatasetScan, Sample
 
 MIN_GROUPS: Final = 5  # different pictures a class: three to learn from, one to calibrate on, one to test
 FEW: Final = 20  # different pictures a class, under which learning needs each more than judging does
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class DatasetSplit:
     """The photos of each part, the labels in their order, and what was left out because another part shows it."""
 
     labels: tuple[str, ...]
-    parts: Mapping[Part, tuple[Checked, ...]]
-    straddling: tuple[Checked, ...]
+    parts: Mapping[Part, tuple[Sample, ...]]
+    straddling: tuple[Sample, ...]
     stated: bool
 
     def describe(self) -> str:
@@ -31,33 +31,33 @@ class Split:
         return f"{sizes} photos, split {how}"
 
 
-def split(scan: Scan, *, validation: float, test: float, seed: int) -> Split:
+def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: int) -> DatasetSplit:
     """Splits by the manifest's own column where every photo has it, else at random.
 
     A manifest's split is kept, but where near-duplicates straddle it only those of the part that is judged on stay
     (test before validation before train). Raises InvalidRequest where a class keeps too few different photos.
     """
-    stated = {checked.photo.part is not None for checked in scan.photos}
+    stated = {sample.image.part is not None for sample in scan.samples}
     if stated == {True, False}:
         raise InvalidRequest(
             "Some photos have a split and some have none. Fill in the split column, or leave it empty."
         )
     _check_classes(scan)
-    labels = tuple(sorted({checked.photo.label for checked in scan.photos}))
+    labels = tuple(sorted({sample.image.label for sample in scan.samples}))
     if stated == {True}:
-        parts, straddling = _as_stated(scan.photos)
+        parts, straddling = _as_stated(scan.samples)
     else:
-        parts, straddling = _at_random(scan.photos, {"validation": validation, "test": test}, seed), []
-    result = Split(labels, {part: tuple(parts[part]) for part in PARTS}, tuple(straddling), stated == {True})
+        parts, straddling = _at_random(scan.samples, {"validation": validation, "test": test}, seed), []
+    result = DatasetSplit(labels, {part: tuple(parts[part]) for part in PARTS}, tuple(straddling), stated == {True})
     _check_parts(result)
     return result
 
 
-def _check_classes(scan: Scan) -> None:
+def _check_classes(scan: DatasetScan) -> None:
     bad = Counter(photo.label for photo, _ in scan.bad)
     groups: defaultdict[str, set[int]] = defaultdict(set)
-    for checked in scan.photos:
-        groups[checked.photo.label].add(checked.group)
+    for sample in scan.samples:
+        groups[sample.image.label].add(sample.group)
     left_out = Counter(photo.label for photo in (*scan.copies, *scan.conflicts))
     for label in sorted({*groups, *bad, *left_out}):
         if len(groups[label]) < MIN_GROUPS:
@@ -68,9 +68,9 @@ def _check_classes(scan: Scan) -> None:
             )
 
 
-def _check_parts(split: Split) -> None:
+def _check_parts(split: DatasetSplit) -> None:
     for part in PARTS:
-        present = {checked.photo.label for checked in split.parts[part]}
+        present = {sample.image.label for sample in split.parts[part]}
         missing = [label for label in split.labels if label not in present]
         if missing:
             raise InvalidRequest(
@@ -79,41 +79,41 @@ def _check_parts(split: Split) -> None:
             )
 
 
-def _as_stated(photos: Sequence[Checked]) -> tuple[Mapping[Part, list[Checked]], list[Checked]]:
+def _as_stated(samples: Sequence[Sample]) -> tuple[Mapping[Part, list[Sample]], list[Sample]]:
     rank = {part: position for position, part in enumerate(PARTS)}
     judged: dict[int, int] = {}
-    for checked in photos:
-        judged[checked.group] = max(judged.get(checked.group, 0), rank[checked.photo.part or "train"])
-    parts: Mapping[Part, list[Checked]] = {part: [] for part in PARTS}
+    for sample in samples:
+        judged[sample.group] = max(judged.get(sample.group, 0), rank[sample.image.part or "train"])
+    parts: Mapping[Part, list[Sample]] = {part: [] for part in PARTS}
     straddling = []
-    for checked in photos:
-        part = checked.photo.part or "train"
-        if rank[part] < judged[checked.group]:
-            straddling.append(checked)
+    for sample in samples:
+        part = sample.image.part or "train"
+        if rank[part] < judged[sample.group]:
+            straddling.append(sample)
         else:
-            parts[part].append(checked)
+            parts[part].append(sample)
     return parts, straddling
 
 
-def _at_random(photos: Sequence[Checked], shares: Mapping[Part, float], seed: int) -> Mapping[Part, list[Checked]]:
-    groups: defaultdict[int, list[Checked]] = defaultdict(list)
-    for checked in photos:
-        groups[checked.group].append(checked)
-    classes: defaultdict[str, list[list[Checked]]] = defaultdict(list)
+def _at_random(samples: Sequence[Sample], shares: Mapping[Part, float], seed: int) -> Mapping[Part, list[Sample]]:
+    groups: defaultdict[int, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.group].append(sample)
+    classes: defaultdict[str, list[list[Sample]]] = defaultdict(list)
     # Sorted by content, so that renaming files changes nothing.
-    for members in sorted(groups.values(), key=lambda members: min(checked.digest for checked in members)):
-        counts = Counter(checked.photo.label for checked in members)
+    for members in sorted(groups.values(), key=lambda members: min(sample.digest for sample in members)):
+        counts = Counter(sample.image.label for sample in members)
         classes[min(counts, key=lambda label: (-counts[label], label))].append(members)
-    parts: Mapping[Part, list[Checked]] = {part: [] for part in PARTS}
+    parts: Mapping[Part, list[Sample]] = {part: [] for part in PARTS}
     random = np.random.default_rng(seed)
     wanted = {"train": 1 - sum(shares.values()), **shares}
     for label in sorted(classes):
         shuffled = [classes[label][position] for position in random.permutation(len(classes[label]))]
         _deal(shuffled, {part: wanted[part] for part in PARTS}, parts)
-    return {part: sorted(parts[part], key=lambda checked: checked.photo.name) for part in PARTS}
+    return {part: sorted(parts[part], key=lambda sample: sample.image.name) for part in PARTS}
 
 
-def _deal(groups: list[list[Checked]], shares: Mapping[Part, float], parts: Mapping[Part, list[Checked]]) -> None:
+def _deal(groups: list[list[Sample]], shares: Mapping[Part, float], parts: Mapping[Part, list[Sample]]) -> None:
     """Gives each group, large ones first, to the part that still lacks most; the last ones fill what is empty.
 
     The judged parts of a class of few groups get their share rounded down, but one photo at least.

@@ -8,7 +8,7 @@ from larder.errors import InvalidRequest
 from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import Checked, scan
+from larder_training.classifier.data.scan import Sample, scan_images
 from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.metrics.classification import separation, summary
 from larder_training.numerics.arrays import Floats
@@ -39,13 +39,13 @@ def evaluate(
     """
     progress = progress or Progress(quiet=True)
     manifest, serving = read_classifier(release, "give --interactions in place of --images.")
-    checked = scan(read_dataset(images, label_attribute), progress)
-    known = [photo for photo in checked.photos if photo.photo.label in serving.labels]
-    foreign = [photo for photo in checked.photos if photo.photo.label not in serving.labels]
+    checked = scan_images(read_dataset(images, label_attribute), progress)
+    known = [photo for photo in checked.samples if photo.image.label in serving.labels]
+    foreign = [photo for photo in checked.samples if photo.image.label not in serving.labels]
     if not known:
         raise InvalidRequest(
-            f"None of the {len(checked.photos)} photos has a label of this release ({', '.join(serving.labels[:10])}). "
-            "Give photos labelled with them."
+            f"None of the {len(checked.samples)} images has a label of this release "
+            f"({', '.join(serving.labels[:10])}). Give images labelled with them."
         )
     model = (release / serving.file).read_bytes()
     answers = predict(model, known, serving, title="Evaluating", progress=progress)
@@ -60,7 +60,7 @@ def evaluate(
             "foreign_flagged": _flagged(held_out_classes.ood_scores, serving),
             "auroc": separation(answers.ood_scores, held_out_classes.ood_scores) if foreign else None,
         },
-        "foreign_labels": dict(sorted(Counter(photo.photo.label for photo in foreign).items())),
+        "foreign_labels": dict(sorted(Counter(photo.image.label for photo in foreign).items())),
         **_side_told(serving, known),
         "bad_files": [{"file": photo.name, "reason": reason} for photo, reason in checked.bad],
         "copies": len(checked.copies),
@@ -69,10 +69,10 @@ def evaluate(
     }
 
 
-def _side_told(serving: ClassifierServing, photos: Sequence[Checked]) -> dict[str, object]:
+def _side_told(serving: ClassifierServing, photos: Sequence[Sample]) -> dict[str, object]:
     """For a release with side information: the share of the photos that say something in each of its columns."""
     told = {
-        column.name: sum(column.name in checked.photo.side for checked in photos) / len(photos)
+        column.name: sum(column.name in checked.image.side for checked in photos) / len(photos)
         for column in serving.side
     }
     return {"side": told} if told else {}

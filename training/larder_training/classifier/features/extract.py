@@ -73,7 +73,7 @@ class FeatureExtractor:
         running = session(self.model, optimise=self.optimise)
         widths = {value.name: int(value.shape[1]) for value in running.get_outputs() if value.name in self.outputs}
         width = sum(widths[output] for output in self.outputs)
-        per_image, count = len(views.wanted), len(views.photos)
+        per_image, count = len(views.wanted), len(views.samples)
         result = room(count * per_image, width)
         about = origin(self.model, ",".join(self.outputs), views.image, optimised=self.optimise)
         with (

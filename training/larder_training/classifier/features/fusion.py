@@ -13,7 +13,7 @@ from larder.release.serving import ImageSpec, SideColumn
 from larder.release.side_columns import width
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data import side_columns
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features import colour
 from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import FeatureExtractor
@@ -61,9 +61,9 @@ class Beside:
             extract = FeatureExtractor(model, (colour.OUTPUT,), cache=cache, progress=context.progress)
             parts.append(extract(views, title))
         if self.columns and lessons:
-            parts.append(side_columns.encode_lessons(self.columns, views.photos, len(views.wanted), views.seed))
+            parts.append(side_columns.encode_lessons(self.columns, views.samples, len(views.wanted), views.seed))
         elif self.columns:
-            parts.append(side_columns.encode(self.columns, views.photos, without))
+            parts.append(side_columns.encode(self.columns, views.samples, without))
         joined = parts[0] if len(parts) == 1 else self.onto(*parts)
         joined *= np.float32(self.scale)
         return joined
@@ -78,9 +78,9 @@ class Beside:
             let_go(joined)
         return joined
 
-    def describe(self, photos: Sequence[Checked]) -> dict[str, object]:
+    def describe(self, photos: Sequence[Sample]) -> dict[str, object]:
         """For the manifest: what it is, and a digest of what the training photos' manifest says."""
-        said = sorted(f"{checked.digest} {sorted(checked.photo.side.items())}\n" for checked in photos)
+        said = sorted(f"{checked.digest} {sorted(checked.image.side.items())}\n" for checked in photos)
         return {
             "columns": {column.name: column.type for column in self.columns},
             "colour_statistics": self.colour,

@@ -11,7 +11,7 @@ from larder.classifier.image_decoding import decode
 from larder.errors import InvalidRequest
 from larder.release.serving import ImageSpec
 from larder_training.classifier.config.options import AugmentationName
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features import augmentation, cache
 
 Pixels = NDArray[np.uint8]
@@ -33,7 +33,7 @@ PLAIN: Final = View()
 class Views:
     """The same views of each photo. ``views(i)`` are those of photo i, uint8 ``[len(wanted), H, W, 3]``."""
 
-    photos: Sequence[Checked]
+    samples: Sequence[Sample]
     image: ImageSpec
     wanted: tuple[View, ...] = (PLAIN,)
     seed: int = 0
@@ -44,7 +44,7 @@ class Views:
 
     def load(self, position: int, numbers: Sequence[int]) -> Pixels:
         """The views of these numbers of one photo; its file is decoded at most twice."""
-        checked = self.photos[position]
+        checked = self.samples[position]
         data = _read(checked)
         plain = whole = None
         made = np.empty((len(numbers), self.image.height, self.image.width, 3), np.uint8)
@@ -62,7 +62,7 @@ class Views:
 
     def keys(self, position: int) -> list[bytes]:
         """The cache's key of each view of one photo: what the view is made from, with every number that it takes."""
-        digest = self.photos[position].digest
+        digest = self.samples[position].digest
         return [cache.key(digest, self._parameters(view)) for view in self.wanted]
 
     def _parameters(self, view: View) -> str:
@@ -71,15 +71,15 @@ class Views:
         return f"{asdict(augmentation.STRENGTHS[view.strength])} {view.copy} {view.mirrored} {self.seed}"
 
 
-def plain(photos: Sequence[Checked], image: ImageSpec) -> Views:
+def plain(photos: Sequence[Sample], image: ImageSpec) -> Views:
     """Each photo as it is served."""
     return Views(photos, image)
 
 
-def _read(checked: Checked) -> bytes:
+def _read(checked: Sample) -> bytes:
     try:
-        return checked.photo.path.read_bytes()
+        return checked.image.path.read_bytes()
     except OSError as error:
         raise InvalidRequest(
-            f"{checked.photo.name} went away during the training. Put it back and start again."
+            f"{checked.image.name} went away during the training. Put it back and start again."
         ) from error

@@ -21,8 +21,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data.labels import label_indices
-from larder_training.classifier.data.scan import Checked
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.scan import Sample
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import FeatureExtractor
@@ -58,12 +58,12 @@ class FinalFitInputs:
 
     context: TrainingContext
     features: Features
-    split: Split
+    split: DatasetSplit
     fusion: FusionChoice
     parent: ParentRelease | None
 
     @property
-    def samples(self) -> tuple[Checked, ...]:
+    def samples(self) -> tuple[Sample, ...]:
         """The training images, then the validation images."""
         return (*self.split.parts["train"], *self.split.parts["validation"])
 
@@ -76,11 +76,11 @@ class FinalFitInputs:
         """
         return len(self.samples) * len(self.fusion.training_set.views.wanted) <= MAX_ROWS
 
-    def served_inputs(self, model: onnx.ModelProto, samples: Sequence[Checked]) -> Floats:
+    def served_inputs(self, model: onnx.ModelProto, samples: Sequence[Sample]) -> Floats:
         """The head's inputs ``[N, D]`` for images as they are served, by this feature graph."""
         return self.joined(self._extract(model, plain(samples, self.features.image)), samples)
 
-    def joined(self, features: Floats, samples: Sequence[Checked]) -> Floats:
+    def joined(self, features: Floats, samples: Sequence[Sample]) -> Floats:
         """Features of images as they are served, with the additional columns appended."""
         beside, views = self.fusion.beside, plain(samples, self.features.image)
         return beside.onto(features, beside.values(views, self.context)) if beside else features
@@ -90,8 +90,8 @@ class FinalFitInputs:
         training_set = self.fusion.training_set
         views = training_set.views
         if model is not self.features.model:
-            return self._extract(model, replace(views, photos=self.samples))
-        validation = self._extract(model, replace(views, photos=self.split.parts["validation"]))
+            return self._extract(model, replace(views, samples=self.samples))
+        validation = self._extract(model, replace(views, samples=self.split.parts["validation"]))
         return np.concatenate([training_set.rows.features[:, : validation.shape[1]], validation])
 
     def training_rows(self, features: Floats) -> TrainingRows:
@@ -100,7 +100,7 @@ class FinalFitInputs:
         rows = features
         if beside:
             values = [
-                beside.values(replace(views, photos=self.split.parts[part]), self.context, lessons=True)
+                beside.values(replace(views, samples=self.split.parts[part]), self.context, lessons=True)
                 for part in ("train", "validation")
             ]
             rows = beside.onto(features, np.concatenate(values))
@@ -156,7 +156,7 @@ class FinalFit:
     """
 
     head: Head
-    samples: tuple[Checked, ...]
+    samples: tuple[Sample, ...]
     truth: Labels
     inputs: Floats
     folds: tuple[FoldHead, ...]

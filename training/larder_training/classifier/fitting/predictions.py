@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from larder.release.serving import ClassifierServing
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.side_columns import encode
 from larder_training.classifier.features.extract import extract
 from larder_training.classifier.features.views import plain
@@ -28,7 +28,7 @@ class Predictions:
 
 
 def predict(
-    model: bytes, samples: Sequence[Checked], serving: ClassifierServing, *, title: str, progress: Progress
+    model: bytes, samples: Sequence[Sample], serving: ClassifierServing, *, title: str, progress: Progress
 ) -> Predictions:
     """Runs a release's graph over images and the side information of their manifest.
 

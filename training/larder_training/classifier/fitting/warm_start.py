@@ -16,7 +16,7 @@ from larder.release.serving import ClassifierServing
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.labels import label_indices
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.heads.config import FittedHead, HeadConfig, ParentHead
@@ -40,7 +40,7 @@ class ParentRelease:
     head: FittedHead
     config: HeadConfig
 
-    def ordered(self, parts: Split) -> Split:
+    def ordered(self, parts: DatasetSplit) -> DatasetSplit:
         """The split with the parent's labels first, in their order, and new ones appended.
 
         Raises InvalidRequest where a label of the parent has no photo.
@@ -69,13 +69,13 @@ class ParentRelease:
         """For the manifest."""
         return {"model": self.manifest.model, "release": self.manifest.release, "labels": len(self.serving.labels)}
 
-    def compare(self, parts: Split, probabilities: Floats, progress: Progress) -> dict[str, object]:
+    def compare(self, parts: DatasetSplit, probabilities: Floats, progress: Progress) -> dict[str, object]:
         """Both releases on the test photos whose label the parent knows, for the manifest's ``evaluation``.
 
         ``probabilities`` are the new release's on the whole test part. Unless photos, seed and shares are those of the
         parent's own training, it may have learnt from some of these photos.
         """
-        known = [i for i, checked in enumerate(parts.parts["test"]) if checked.photo.label in self.serving.labels]
+        known = [i for i, checked in enumerate(parts.parts["test"]) if checked.image.label in self.serving.labels]
         photos = [parts.parts["test"][i] for i in known]
         truth = label_indices(photos, parts.labels)
         answers = predict(self.model, photos, self.serving, title="Evaluating the parent", progress=progress)

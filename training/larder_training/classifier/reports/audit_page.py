@@ -9,7 +9,7 @@ from PIL import Image
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder_training.classifier.audit.audit import Audit, too_small
-from larder_training.classifier.data.scan import Checked
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import MIN_GROUPS
 from larder_training.reporting.html import Block, Section, facts, paragraph, pictures, render, table
 
@@ -32,7 +32,7 @@ def page(found: Audit) -> bytes:
 def _overview(found: Audit) -> Section:
     scan, uneven = found.scan, found.imbalance
     tiles = {
-        "Photos": len(scan.photos),
+        "Photos": len(scan.samples),
         "Labels that look wrong": len(found.suspects),
         "Bad files": len(scan.bad),
         "Exact copies": len(scan.copies),
@@ -40,7 +40,7 @@ def _overview(found: Audit) -> Section:
         "Near-duplicates": scan.near_duplicates,
         "Largest class over smallest": "-" if uneven is None else f"{uneven:.1f}",
     }
-    rows = [(one.label, one.photos, one.different, one.suspects) for one in found.classes]
+    rows = [(one.label, one.images, one.different, one.suspects) for one in found.classes]
     blocks = [facts(tiles), table(("Class", "Photos", "Different pictures", "Labels that look wrong"), rows)]
     if refused := too_small(found):
         names = ", ".join(one.label for one in refused)
@@ -58,14 +58,14 @@ def _suspects(found: Audit) -> Section:
     )
     shown = [
         (
-            _jpeg(one.photo),
-            f"{one.photo.photo.name}: {one.photo.photo.label} {one.confidence:.1%}, rather {one.proposed}",
+            _jpeg(one.sample),
+            f"{one.sample.image.name}: {one.sample.image.label} {one.confidence:.1%}, rather {one.proposed}",
         )
         for one in found.suspects[:PICTURES]
     ]
     blocks: list[Block] = [paragraph(told), pictures(shown)]
     if rest := found.suspects[PICTURES : PICTURES + NAMED]:
-        rows = [(one.photo.photo.name, one.photo.photo.label, f"{one.confidence:.1%}", one.proposed) for one in rest]
+        rows = [(one.sample.image.name, one.sample.image.label, f"{one.confidence:.1%}", one.proposed) for one in rest]
         blocks.append(table(("File", "Label", "Confidence", "Rather"), rows))
     blocks += _more(len(found.suspects) - PICTURES - NAMED)
     return Section.of("Labels that look wrong", *blocks)
@@ -80,7 +80,7 @@ def _doubles(found: Audit) -> Section:
         told = f"{len(torn)} of the groups have several labels, shown first: decide which is right. {told}"
     blocks = [paragraph(f"{len(ordered)} groups of photos that show nearly the same. {told}")]
     for members in ordered[:GROUPS]:
-        blocks.append(pictures((_jpeg(one), f"{one.photo.name}: {one.photo.label}") for one in members[:6]))
+        blocks.append(pictures((_jpeg(one), f"{one.image.name}: {one.image.label}") for one in members[:6]))
         blocks += _more(len(members) - 6)
     blocks += _more(len(ordered) - GROUPS)
     return Section.of("Near-duplicates", *blocks)
@@ -100,7 +100,7 @@ def _more(count: int) -> Iterable[Block]:
     return [paragraph(f"... and {count} more.")] if count > 0 else []
 
 
-def _jpeg(checked: Checked) -> bytes:
+def _jpeg(checked: Sample) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(decode(checked.photo.path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    Image.fromarray(decode(checked.image.path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

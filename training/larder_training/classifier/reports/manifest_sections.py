@@ -20,8 +20,8 @@ from larder_training.classifier.audit.audit import Audit
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data import side_columns
 from larder_training.classifier.data.manifests import PARTS
-from larder_training.classifier.data.scan import Checked
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.scan import Sample
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation import ood_holdout
 from larder_training.classifier.evaluation.ood_holdout import HeldOutClasses
 from larder_training.classifier.features import augmentation
@@ -44,7 +44,7 @@ _VALIDATION: Final = ("photos", "accuracy", "expected_calibration_error", "cross
 
 def evaluation(
     options: ClassifierOptions,
-    parts: Split,
+    parts: DatasetSplit,
     exported: ExportedClassifier,
     choice: FusionChoice,
     held_out_classes: HeldOutClasses | None,
@@ -67,7 +67,7 @@ def evaluation(
     }
 
 
-def _at_precision(options: ClassifierOptions, parts: Split, exported: ExportedClassifier) -> dict[str, object]:
+def _at_precision(options: ClassifierOptions, parts: DatasetSplit, exported: ExportedClassifier) -> dict[str, object]:
     precision = PRECISION if options.precision is None else options.precision
     found = calibration.thresholds_at_precision(
         exported.predictions["validation"].probabilities, exported.truth["validation"], precision
@@ -75,7 +75,7 @@ def _at_precision(options: ClassifierOptions, parts: Split, exported: ExportedCl
     return {"precision": precision, "thresholds": dict(zip(parts.labels, found, strict=True))}
 
 
-def metrics(parts: Split, exported: ExportedClassifier, audited: Audit) -> bytes:
+def metrics(parts: DatasetSplit, exported: ExportedClassifier, audited: Audit) -> bytes:
     """``metrics.json``: Rekognition's evaluation summary of the test part, and everything of ours under ``larder``."""
     probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
     thresholds = exported.serving.thresholds
@@ -94,7 +94,7 @@ def metrics(parts: Split, exported: ExportedClassifier, audited: Audit) -> bytes
 def training(
     options: ClassifierOptions,
     audited: Audit,
-    parts: Split,
+    parts: DatasetSplit,
     reading: LayerChoice,
     choice: FusionChoice,
     exported: ExportedClassifier,
@@ -106,7 +106,7 @@ def training(
     return {
         "data": {
             "fingerprint": checked.fingerprint(),
-            "photos": len(checked.photos),
+            "photos": len(checked.samples),
             "bad": len(checked.bad),
             "copies": len(checked.copies),
             "conflicting": len(checked.conflicts),
@@ -115,7 +115,7 @@ def training(
             "labels_that_look_wrong": len(audited.suspects),
             "straddling_left_out": len(parts.straddling),
             "parts": {
-                part: dict(sorted(Counter(photo.photo.label for photo in parts.parts[part]).items())) for part in PARTS
+                part: dict(sorted(Counter(photo.image.label for photo in parts.parts[part]).items())) for part in PARTS
             },
         },
         "split": {"validation": options.validation, "test": options.test, "stated": parts.stated},
@@ -162,7 +162,7 @@ def _milliseconds(exported: ExportedClassifier) -> dict[str, float]:
     return {**found, "int8_to_float32": round(found["int8"] / found["float32"], 3)}
 
 
-def probes(parts: Split, exported: ExportedClassifier) -> bytes:
+def probes(parts: DatasetSplit, exported: ExportedClassifier) -> bytes:
     """Some test photos as PNG, and the probabilities that the release gives them: the rollout asks for these again.
 
     Where the release takes side information, requests are JSON; the last of them says nothing beside the photo.
@@ -172,7 +172,7 @@ def probes(parts: Split, exported: ExportedClassifier) -> bytes:
     requests, expected = [], []
     asked = _spread(parts.parts["test"], parts.labels)
     for number, checked in enumerate(asked, 1):
-        request = _png(checked.photo.path.read_bytes(), image)
+        request = _png(checked.image.path.read_bytes(), image)
         inputs: dict[str, NDArray[np.generic]] = {"image": decode(request, image)[None]}
         if columns:
             values = side_columns.values_of(columns, checked) if number < len(asked) else {}
@@ -187,13 +187,13 @@ def probes(parts: Split, exported: ExportedClassifier) -> bytes:
         return path.read_bytes()
 
 
-def _spread(photos: Sequence[Checked], labels: Sequence[str]) -> list[Checked]:
+def _spread(photos: Sequence[Sample], labels: Sequence[str]) -> list[Sample]:
     """The first photo of each label, then the second, until there are enough."""
     rank: Counter[str] = Counter()
     ordered = []
     for checked in sorted(photos, key=lambda checked: checked.digest):
-        ordered.append((rank[checked.photo.label], labels.index(checked.photo.label), checked))
-        rank[checked.photo.label] += 1
+        ordered.append((rank[checked.image.label], labels.index(checked.image.label), checked))
+        rank[checked.image.label] += 1
     ordered.sort(key=lambda entry: entry[:2])
     return [checked for *_, checked in ordered[: max(PROBES, min(len(labels), 2 * PROBES))]]
 

@@ -16,8 +16,8 @@ from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder_training.classifier.audit.audit import Audit
 from larder_training.classifier.data.manifests import PARTS
-from larder_training.classifier.data.scan import Scan
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.scan import DatasetScan
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.heads.trials import trials_section
@@ -42,8 +42,8 @@ _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
 def page(
-    checked: Scan,
-    parts: Split,
+    checked: DatasetScan,
+    parts: DatasetSplit,
     reading: LayerChoice,
     choice: FusionChoice,
     exported: ExportedClassifier,
@@ -79,7 +79,7 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
-def _headline(parts: Split, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
+def _headline(parts: DatasetSplit, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
     low, high = test["accuracy_interval_95"]
     return Section.of(
         f"{_percent(test['accuracy'])} of {test['photos']} test photos are labelled right",
@@ -159,7 +159,7 @@ def _labels(rows: Sequence[Mapping[str, Any]], exported: ExportedClassifier) -> 
     return Section.of("Labels", table(head, lines), paragraph(told))
 
 
-def _errors(parts: Split, exported: ExportedClassifier) -> Section:
+def _errors(parts: DatasetSplit, exported: ExportedClassifier) -> Section:
     probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
     found = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(found != truth)
@@ -167,7 +167,7 @@ def _errors(parts: Split, exported: ExportedClassifier) -> Section:
     photos = parts.parts["test"]
     shown = []
     for i in wrong[:ERRORS]:
-        photo, sure = photos[i].photo, _percent(probabilities[i].max())
+        photo, sure = photos[i].image, _percent(probabilities[i].max())
         caption = f"{photo.name}: {photo.label}, labelled {parts.labels[found[i]]} with {sure}"
         shown.append((_jpeg(photo.path.read_bytes()), caption))
     told = f"{len(wrong)} of {len(truth)} test photos; the most confident first."
@@ -213,14 +213,14 @@ def _precision(exported: ExportedClassifier) -> Section:
     return Section.of("Size and speed", paragraph(told + more + where), table(("", "Float", "Release"), rows))
 
 
-def _data(checked: Scan, parts: Split) -> Section:
-    counts = {part: Counter(photo.photo.label for photo in parts.parts[part]) for part in PARTS}
+def _data(checked: DatasetScan, parts: DatasetSplit) -> Section:
+    counts = {part: Counter(photo.image.label for photo in parts.parts[part]) for part in PARTS}
     rows = [(label, *(counts[part][label] for part in PARTS)) for label in parts.labels]
     rows.append(("all", *(len(parts.parts[part]) for part in PARTS)))
     left_out = [
         *((photo.name, reason) for photo, reason in checked.bad),
         *((photo.name, "A copy of this file has another label. Decide which is right.") for photo in checked.conflicts),
-        *((photo.photo.name, "Nearly the same as a photo that is judged on.") for photo in parts.straddling),
+        *((photo.image.name, "Nearly the same as a photo that is judged on.") for photo in parts.straddling),
     ]
     found = {
         "Bad files": len(checked.bad),

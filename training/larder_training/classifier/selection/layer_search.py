@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data.labels import label_indices
-from larder_training.classifier.data.scan import Checked
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.scan import Sample
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import CROP_ASSUMED, Features
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.intermediate_layers import with_middle
@@ -110,7 +110,7 @@ def _cropped(features: Features, crop: float) -> Features:
     )
 
 
-def choose(features: Features, parts: Split, context: TrainingContext) -> LayerChoice:
+def choose(features: Features, parts: DatasetSplit, context: TrainingContext) -> LayerChoice:
     """Compares the candidates on training photos (``learn.CHOICE_PHOTOS`` at most) and takes one by the rule."""
     possible = candidates(features)
     photos = parts.parts["train"]
@@ -130,7 +130,7 @@ def choose(features: Features, parts: Split, context: TrainingContext) -> LayerC
 
 def _compare(
     possible: Sequence[Features],
-    photos: Sequence[Checked],
+    photos: Sequence[Sample],
     labels: augmentation_search.Labels,
     folds: int,
     context: TrainingContext,
@@ -154,7 +154,7 @@ def _compare(
     return [LayerScore(*score, features) for features, score in zip(possible, scores, strict=True)]
 
 
-def _rows(possible: Sequence[Features], photos: Sequence[Checked], context: TrainingContext) -> Mapping[float, Floats]:
+def _rows(possible: Sequence[Features], photos: Sequence[Sample], context: TrainingContext) -> Mapping[float, Floats]:
     """For each crop, the rows of the features that read most: the others' are the first columns of the same run."""
     widest = {features.image.crop: features for features in possible}
     return {

@@ -13,7 +13,7 @@ from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.fusion import Beside, usual_deviation
@@ -60,7 +60,7 @@ class _Judge:
 
     context: TrainingContext
     image: Features
-    parts: Split
+    parts: DatasetSplit
     truth: Mapping[Part, NDArray[np.int64]]
     features: Mapping[Part, Floats]
 
@@ -85,7 +85,7 @@ class _Judge:
 
 def choose(
     features: Features,
-    parts: Split,
+    parts: DatasetSplit,
     material: TrainingSet,
     columns: Sequence[SideColumn],
     fit: Fit,
@@ -133,7 +133,7 @@ def _emphasised(rows: TrainingRows, dimensions: int, emphasis: float) -> Trainin
     return replace(rows, emphasis=factors)
 
 
-def _judge(features: Features, parts: Split, context: TrainingContext) -> _Judge:
+def _judge(features: Features, parts: DatasetSplit, context: TrainingContext) -> _Judge:
     truth = {part: label_indices(parts.parts[part], parts.labels) for part in EVALUATED}
     found = {
         part: FeatureExtractor.of(features, context)(

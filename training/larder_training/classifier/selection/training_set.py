@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
 from larder_training.classifier.data.labels import label_indices
-from larder_training.classifier.data.scan import Checked
-from larder_training.classifier.data.splits import Split
+from larder_training.classifier.data.scan import Sample
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features import augmentation
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.features.extract import FeatureExtractor
@@ -46,7 +46,7 @@ class TrainingSet:
     compared: tuple[AugmentationScore, ...] = ()
 
 
-def gather(features: Features, parts: Split, context: TrainingContext) -> TrainingSet:
+def gather(features: Features, parts: DatasetSplit, context: TrainingContext) -> TrainingSet:
     """Chooses the augmentation where the options leave it open, and computes the rows or finds them in the cache."""
     photos = parts.parts["train"]
     choice, judged, told = _choice(features, parts, context)
@@ -64,7 +64,7 @@ def gather(features: Features, parts: Split, context: TrainingContext) -> Traini
 
 
 def _choice(
-    features: Features, parts: Split, context: TrainingContext
+    features: Features, parts: DatasetSplit, context: TrainingContext
 ) -> tuple[AugmentationChoice, Sequence[AugmentationScore], Mapping[str, object]]:
     """What the options say; where they say "auto", what cross-validation on training photos says."""
     options = context.options
@@ -95,32 +95,32 @@ def _choice(
 
 
 def _embed(
-    features: Features, photos: Sequence[Checked], wanted: tuple[View, ...], title: str, context: TrainingContext
+    features: Features, photos: Sequence[Sample], wanted: tuple[View, ...], title: str, context: TrainingContext
 ) -> Floats:
     views = Views(photos, features.image, wanted, context.seed)
     return FeatureExtractor.of(features, context)(views, title)
 
 
-def groups_of(photos: Sequence[Checked]) -> NDArray[np.int64]:
+def groups_of(photos: Sequence[Sample]) -> NDArray[np.int64]:
     """``[N]``: the number that near-duplicates share."""
     return np.array([checked.group for checked in photos], np.int64)
 
 
-def smallest_class(photos: Sequence[Checked]) -> int:
+def smallest_class(photos: Sequence[Sample]) -> int:
     """How many different pictures the rarest class has."""
-    return min(Counter(label for label, _ in {(checked.photo.label, checked.group) for checked in photos}).values())
+    return min(Counter(label for label, _ in {(checked.image.label, checked.group) for checked in photos}).values())
 
 
-def sample_images(photos: Sequence[Checked], seed: int) -> list[int]:
+def sample_images(photos: Sequence[Sample], seed: int) -> list[int]:
     """The positions of all photos, or of each class's share of ``CHOICE_PHOTOS``, drawn by content."""
     if len(photos) <= CHOICE_PHOTOS:
         return list(range(len(photos)))
-    sizes = Counter(checked.photo.label for checked in photos)
+    sizes = Counter(checked.image.label for checked in photos)
     left = {label: max(LEAST_OF_CLASS, round(CHOICE_PHOTOS * size / len(photos))) for label, size in sizes.items()}
     by_content = sorted(range(len(photos)), key=lambda position: photos[position].digest)
     taken = []
     for position in np.random.default_rng(seed).permutation(by_content).tolist():
-        label = photos[position].photo.label
+        label = photos[position].image.label
         if left[label]:
             left[label] -= 1
             taken.append(position)
