@@ -30,7 +30,7 @@ from larder.release.manifest import Manifest, parse
 from larder.release.pointer import Pointer, dump_pointer
 from larder.release.serving import ClassifierServing, ImageSpec
 
-EVENT = Path(__file__).parents[2] / "tests/events/classify/picture.json"
+EVENT = Path(__file__).parents[2] / "tests/events/classify/image.json"
 Answer = Callable[[int], object]
 
 

@@ -1,1 +1,1 @@
-"""The function that labels pictures."""
+"""The function that classifies images."""

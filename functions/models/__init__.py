@@ -1,1 +1,1 @@
-"""The model repository's API. In Lambda this folder is the root, and ``app`` stands alone."""
+"""The API of the model registry. In Lambda this folder is the root, and ``app`` is a top-level module."""

@@ -1,1 +1,1 @@
-"""The function that recommends."""
+"""The function that recommends items."""

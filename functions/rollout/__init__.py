@@ -1,1 +1,1 @@
-"""The Lambda function that makes an uploaded release answer."""
+"""The function that rolls out an uploaded release."""

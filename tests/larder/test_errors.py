@@ -1,4 +1,4 @@
-"""The error tree, its drawing and its statuses."""
+"""The tree of errors, its drawing and its statuses."""
 
 import inspect
 import re
@@ -10,7 +10,7 @@ from larder.errors import InvalidManifest, LarderError
 
 
 def tree(root: type[LarderError]) -> list[type[LarderError]]:
-    return [root, *(found for child in root.__subclasses__() for found in tree(child))]
+    return [root, *(error for child in root.__subclasses__() for error in tree(child))]
 
 
 PUBLIC = sorted({error for error in tree(LarderError) if not error.__name__.startswith("_")}, key=lambda e: e.__name__)
@@ -24,7 +24,7 @@ def test_every_error_is_exported() -> None:
 def test_every_error_is_drawn_with_its_status(error: type[LarderError]) -> None:
     drawing = inspect.getdoc(errors) or ""
     line = re.search(rf"\b{error.__name__}\b +(\d+)?", drawing)
-    assert line, f"{error.__name__} is missing in the drawing on top of errors.py"
+    assert line, f"{error.__name__} is missing in the drawing in errors.py"
     if line.group(1):
         assert int(line.group(1)) == error.status
 
@@ -35,7 +35,7 @@ def test_every_error_has_a_status_and_a_code(error: type[LarderError]) -> None:
     assert re.fullmatch("[a-z_]+", error.code)
 
 
-def test_a_listed_error_tells_all_problems_at_once() -> None:
+def test_an_error_with_a_list_reports_all_problems_at_once() -> None:
     error = InvalidManifest("Not valid.", ["a: is missing", "b: must be text"])
     assert error.problems == ("a: is missing", "b: must be text")
     assert str(error) == "Not valid.\n- a: is missing\n- b: must be text"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.larder_local.conftest import serving
-from tests.openapi.conftest import photo, store  # noqa: F401  fixtures that tests here use too
+from tests.openapi.conftest import image, store  # noqa: F401  fixtures that tests here use too
 from tests.paths import ROOT
 
 from larder_client import Client, Retry

@@ -10,8 +10,8 @@ from tests.larder_local.conftest import larder
 from larder_client import Client
 
 
-def test_labels(service: str, photo: bytes, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(photo)
+def test_labels(service: str, image: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(image)
     printed = larder("classify", "a.png", "a.png", "--min-confidence", "0", folder=tmp_path, LARDER_URL=service)
     assert (printed.stdout, printed.stderr) == ("a.png: 1 0.953, 0 0.047\n" * 2, "")
 

@@ -37,19 +37,19 @@ def live(client: Client, model: str) -> str:
 # ---------------------------------------------------------------------------------------------------------- Classify
 
 
-def test_an_image_is_bytes_or_a_file(client: Client, photo: bytes, tmp_path: Path) -> None:
+def test_an_image_is_bytes_or_a_file(client: Client, image: bytes, tmp_path: Path) -> None:
     file = tmp_path / "light.png"
-    file.write_bytes(photo)
-    answers = [client.classify("digits", image) for image in (photo, file, str(file))]
+    file.write_bytes(image)
+    answers = [client.classify("digits", sent) for sent in (image, file, str(file))]
     assert answers[0] == answers[1] == answers[2]
     assert (answers[0].model, answers[0].release) == ("digits", live(client, "digits"))
     assert answers[0].labels == (Label("1", 0.952574),)
     assert answers[0].unknown is False
 
 
-def test_options_of_a_classification(client: Client, photo: bytes) -> None:
-    assert [label.name for label in client.classify("digits", photo, min_confidence=0).labels] == ["1", "0"]
-    assert len(client.classify("digits", photo, min_confidence=0.0, max_labels=1).labels) == 1
+def test_options_of_a_classification(client: Client, image: bytes) -> None:
+    assert [label.name for label in client.classify("digits", image, min_confidence=0).labels] == ["1", "0"]
+    assert len(client.classify("digits", image, min_confidence=0.0, max_labels=1).labels) == 1
 
 
 def test_an_object_of_the_store(client: Client) -> None:
@@ -59,21 +59,21 @@ def test_an_object_of_the_store(client: Client) -> None:
         client.classify_object("digits", "uploads/other.png")
 
 
-def test_side_information_reaches_the_model(client: Client, photo: bytes) -> None:
+def test_side_information_reaches_the_model(client: Client, image: bytes) -> None:
     with pytest.raises(BadRequest, match="side has 'PLACE'") as raised:
-        client.classify("digits", photo, side={"PLACE": "Köln"})
+        client.classify("digits", image, side={"PLACE": "Köln"})
     assert raised.value.code == "invalid_request"
     with pytest.raises(BadRequest, match="side has 'PLACE'"):
         client.classify_object("digits", "uploads/photo.png", side={"PLACE": "Köln"})
 
 
-def test_images_that_the_service_refuses(client: Client, photo: bytes) -> None:
+def test_images_that_the_service_refuses(client: Client, image: bytes) -> None:
     with pytest.raises(UnsupportedMedia):
         client.classify("digits", b"not an image")
     with pytest.raises(Unprocessable):
-        client.classify("digits", photo[:50])
+        client.classify("digits", image[:50])
     with pytest.raises(TooLarge):
-        client.classify("digits", photo + bytes(11_000_000))
+        client.classify("digits", image + bytes(11_000_000))
 
 
 # --------------------------------------------------------------------------------------------------------- Recommend

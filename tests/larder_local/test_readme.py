@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import S3
 from tests.larder_local.conftest import serving
 from tests.paths import ROOT
-from tests.toys.digits import SERVING, make_graph, make_photo
+from tests.toys.digits import SERVING, make_graph, make_image
 
 from larder.release.keys import pointer_key
 from larder.release.pointer import Pointer, dump_pointer
@@ -43,7 +43,7 @@ def store(tmp_path: Path, s3_url: str) -> Store:
 
 def test_the_python_example_uploads_signs_and_prints_labels(tmp_path: Path, store: Store, s3: S3) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "photo.png").write_bytes(make_photo((200, 30, 20)))
+    (tmp_path / "photo.png").write_bytes(make_image((200, 30, 20)))
     template = load(ROOT / "template.yaml")
     classify = template.functions["ClassifyFunction"]
     places = {"LARDER_STORE": store.url, "LARDER_CACHE_DIR": str(tmp_path / "cache")}

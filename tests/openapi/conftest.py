@@ -1,7 +1,7 @@
-"""Two toy models in a store, asked over HTTP's own terms: a URL goes through the template's routes to the handler.
+"""Two toy models in a store, and requests that go through the template's routes to the handlers.
 
-``digits`` tells dark pictures (0) from light ones (1); ``shop`` knows four items and one user. Both are real releases,
-made by the writers of training and opened by the functions themselves.
+``digits`` classifies dark (0) and light (1) images; ``shop`` has four items and one user. Both are real releases,
+written by training and loaded by the functions.
 """
 
 import json
@@ -33,27 +33,27 @@ Ask = Callable[..., HttpResponse]
 
 
 @pytest.fixture(scope="session")
-def photo() -> bytes:
-    """A light picture."""
+def image() -> bytes:
+    """A light image."""
     file = BytesIO()
     Image.new("L", (16, 16), 204).save(file, "PNG")
     return file.getvalue()
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory, photo: bytes) -> Path:
-    """The folder of a store with both models live, and one uploaded picture."""
+def store(tmp_path_factory: pytest.TempPathFactory, image: bytes) -> Path:
+    """The folder of a store with both models live, and one uploaded image."""
     root = tmp_path_factory.mktemp("store")
     for model, release in (("digits", _digits(root)), ("shop", _shop(root, tmp_path_factory.mktemp("tables")))):
         (root / f"models/{model}/live.json").write_bytes(dump_pointer(Pointer(release.name)))
     (root / "uploads").mkdir()
-    (root / "uploads/photo.png").write_bytes(photo)
+    (root / "uploads/photo.png").write_bytes(image)
     return root
 
 
 @pytest.fixture(scope="session")
 def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Sends a request through the template's routes to the function; None where no route is."""
+    """Sends a request through the template's routes to the function."""
     routes = load(ROOT / "template.yaml").routes
     services = [import_module(f"{function}.app").service for function in ("classify", "recommend", "models")]
     with pytest.MonkeyPatch.context() as environment:
@@ -69,11 +69,11 @@ def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
 
         def send(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpResponse:
             path, _, query = url.partition("?")
-            found = find(routes, method, path)
-            assert found, f"no route for {method} {path}"
-            route, variables = found
-            given = [*(headers or {}).items(), ("host", "127.0.0.1:8080")]
-            call = HttpRequest(method, path, query, given, body, "127.0.0.1")
+            match = find(routes, method, path)
+            assert match, f"no route for {method} {path}"
+            route, variables = match
+            sent = [*(headers or {}).items(), ("host", "127.0.0.1:8080")]
+            call = HttpRequest(method, path, query, sent, body, "127.0.0.1")
             module = import_module(f"{route.function.removesuffix('Function').lower()}.app")
             event = json.loads(encode(call, route, variables, "request-1"))
             return decode(json.dumps(module.handler(event, None)).encode())

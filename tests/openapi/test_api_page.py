@@ -1,4 +1,4 @@
-"""The HTTP API page: its table names every route, and each example gets the response below it."""
+"""The page of the HTTP API: its table has every route, and each example gets the response below it."""
 
 import json
 import re
@@ -21,16 +21,16 @@ RELEASE = re.compile(r"\d{8}t\d{6}z-[0-9a-f]{8}")
 Ask = Callable[..., HttpResponse]
 
 
-def test_every_route_stands_in_the_table_and_no_other() -> None:
+def test_the_table_has_exactly_the_routes() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
-    told = set()
+    listed = set()
     for row in rows:
         named = re.findall(r"`(GET|POST)(?: (/\S*?))?`", row)
-        told |= {(method, path or named[0][1]) for method, path in named}
-    assert told == {(route.method, route.path) for route in load(ROOT / "template.yaml").routes}
+        listed |= {(method, path or named[0][1]) for method, path in named}
+    assert listed == {(route.method, route.path) for route in load(ROOT / "template.yaml").routes}
 
 
-def request(command: str, photo: bytes) -> tuple[str, str, dict[str, str], bytes]:
+def request(command: str, image: bytes) -> tuple[str, str, dict[str, str], bytes]:
     """What a curl command sends: method, URL without the address, headers and body."""
     words = iter(shlex.split(command.replace("\\\n", " "))[1:])
     url, headers, data, in_query = "", {}, [], False
@@ -55,33 +55,33 @@ def request(command: str, photo: bytes) -> tuple[str, str, dict[str, str], bytes
                 url = word.removeprefix(ADDRESS)
     if in_query:
         return "GET", f"{url}?{'&'.join(data)}", headers, b""
-    body = photo if data == ["@photo.png"] else "".join(data).encode()
+    body = image if data == ["@photo.png"] else "".join(data).encode()
     return ("POST" if data else "GET"), url, headers, body
 
 
 def plain(document: str) -> Any:  # noqa: ANN401  # any JSON
-    """A document without what differs from one toy release to the next: names, digests, lengths."""
+    """A document without what differs between toy releases: names, digests and lengths."""
     document = re.sub(r'"[0-9a-f]{64}"', '"digest"', RELEASE.sub("release", document))
     return json.loads(re.sub(r'"bytes": ?\d+', '"bytes": 0', document))
 
 
-@pytest.mark.parametrize(("command", "answer"), EXAMPLES, ids=range(len(EXAMPLES)))
-def test_an_example_gets_the_answer_that_stands_below_it(ask: Ask, photo: bytes, command: str, answer: str) -> None:
-    method, url, headers, body = request(command, photo)
+@pytest.mark.parametrize(("command", "expected"), EXAMPLES, ids=range(len(EXAMPLES)))
+def test_an_example_gets_the_response_below_it(ask: Ask, image: bytes, command: str, expected: str) -> None:
+    method, url, headers, body = request(command, image)
     model = "shop" if "/shop" in url else "digits"
     live = json.loads(ask("GET", f"/v1/models/{model}").body)["live"]
-    reply = ask(method, RELEASE.sub(live, url), headers, body)
-    if answer:
-        assert plain(reply.body.decode()) == plain(answer)
+    response = ask(method, RELEASE.sub(live, url), headers, body)
+    if expected:
+        assert plain(response.body.decode()) == plain(expected)
     else:
-        assert reply.status == 200
+        assert response.status == 200
 
 
-def test_every_operation_but_the_service_has_an_example() -> None:
+def test_every_operation_of_models_has_an_example() -> None:
     urls = [request(command, b"")[:2] for command, _ in EXAMPLES]
     routes = [route for route in load(ROOT / "template.yaml").routes if route.path not in ("/health", "/openapi.json")]
     for route in routes:
         pattern = re.sub(r"\{\w+\}", "[^/]+", route.path)
-        # a manifest is too long to stand in a page, but its path does
+        # a manifest is too long for the page, which shows its path
         shown = any(m == route.method and re.fullmatch(pattern, u.partition("?")[0]) for m, u in urls)
         assert shown or re.search(f"`{pattern}`", PAGE), route.key

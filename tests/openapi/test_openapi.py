@@ -1,4 +1,4 @@
-"""The OpenAPI document says what the service does: its routes, parameters and answers, both ways."""
+"""The OpenAPI document matches the service: routes, parameters and responses."""
 
 import base64
 import json
@@ -37,10 +37,10 @@ def resolve(value: Document) -> Document:
     """What a ``$ref`` refers to."""
     if "$ref" not in value:
         return value
-    found: Any = described()
+    target: Any = described()
     for part in value["$ref"].removeprefix("#/").split("/"):
-        found = found[part]
-    return resolve(found)
+        target = target[part]
+    return resolve(target)
 
 
 def operations() -> Iterator[tuple[str, str, Document]]:
@@ -51,18 +51,18 @@ def operations() -> Iterator[tuple[str, str, Document]]:
 
 
 def operation(method: str, url: str) -> Document:
-    """The operation whose path fits the URL's; the one with the fewest variables, as API Gateway chooses."""
+    """The operation whose path matches the URL; of several, the one with the fewest variables, as in API Gateway."""
     path = url.partition("?")[0]
-    fitting = [
-        (template.count("{"), each)
-        for verb, template, each in operations()
+    matches = [
+        (template.count("{"), document)
+        for verb, template, document in operations()
         if verb == method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
     ]
-    return min(fitting, key=lambda pair: pair[0])[1]
+    return min(matches, key=lambda pair: pair[0])[1]
 
 
 def check(instance: object, schema: Document) -> None:
-    """Raises jsonschema's error where ``instance`` breaks a schema of the document."""
+    """Raises jsonschema's error if ``instance`` breaks a schema of the document."""
     whole = {**schema, "components": described()["components"]}
     jsonschema.validate(instance, whole, jsonschema.Draft202012Validator, format_checker=jsonschema.FormatChecker())
 
@@ -78,12 +78,12 @@ def test_its_routes_are_the_templates() -> None:
 
 
 def test_every_operation_has_its_own_id_a_summary_and_only_declared_tags() -> None:
-    ids = [each["operationId"] for _, _, each in operations()]
+    ids = [document["operationId"] for _, _, document in operations()]
     assert len(set(ids)) == len(ids)
     tags = {tag["name"] for tag in described()["tags"]}
-    for _, _, each in operations():
-        assert each["summary"]
-        assert set(each["tags"]) <= tags
+    for _, _, document in operations():
+        assert document["summary"]
+        assert set(document["tags"]) <= tags
 
 
 def test_every_component_is_used() -> None:
@@ -95,15 +95,18 @@ def test_every_component_is_used() -> None:
 
 
 def test_only_health_and_the_document_itself_need_no_signature() -> None:
-    assert {path for _, path, each in operations() if each.get("security") == []} == {"/health", "/openapi.json"}
+    assert {path for _, path, document in operations() if document.get("security") == []} == {
+        "/health",
+        "/openapi.json",
+    }
 
 
 # ------------------------------------------------------------------------------------------------------ Parameters
 
 
 def parameters(method: str, path: str, place: str) -> set[str]:
-    given = [resolve(each) for each in operation(method, path).get("parameters", [])]
-    return {each["name"].partition(".")[0] for each in given if each["in"] == place}
+    documents = [resolve(reference) for reference in operation(method, path).get("parameters", [])]
+    return {document["name"].partition(".")[0] for document in documents if document["in"] == place}
 
 
 def properties(schema: str) -> set[str]:
@@ -152,81 +155,83 @@ def test_every_path_variable_is_a_parameter() -> None:
 # ----------------------------------------------------------------------------------------------------------- Errors
 
 
-def test_the_error_codes_are_all_that_there_are() -> None:
+def test_the_document_lists_all_error_codes() -> None:
     def below(error: type[errors.LarderError]) -> Iterator[type[errors.LarderError]]:
         yield error
-        for each in error.__subclasses__():
-            yield from below(each)
+        for child in error.__subclasses__():
+            yield from below(child)
 
     code = described()["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]
-    assert set(code["enum"]) == {each.code for each in below(errors.LarderError)}
+    assert set(code["enum"]) == {error.code for error in below(errors.LarderError)}
 
 
-def test_every_operation_tells_how_it_can_fail() -> None:
-    for method, path, each in operations():
-        told = set(each["responses"])
-        assert {"429", "500"} <= told, path
+def test_every_operation_documents_its_errors() -> None:
+    for method, path, document in operations():
+        statuses = set(document["responses"])
+        assert {"429", "500"} <= statuses, path
         if "{model}" in path:
-            assert {"400", "403", "404", "503"} <= told, path
+            assert {"400", "403", "404", "503"} <= statuses, path
         if method == "POST" and path.endswith("/classify"):
-            assert {"413", "415", "422"} <= told
+            assert {"413", "415", "422"} <= statuses
 
 
 # --------------------------------------------------------------------------------------------------------- Examples
 
 
 def media(value: object) -> Iterator[Document]:
-    """Every part of the document that says how something looks and gives examples of it."""
+    """Every part of the document that has a schema, and maybe examples."""
     if isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from media(each)
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from media(child)
     if isinstance(value, dict) and "schema" in value:
         yield value
 
 
-def test_every_example_fits_its_schema() -> None:
-    number = 0
-    for each in media(described()):
-        examples = [each["example"]] if "example" in each else []
-        examples += [named["value"] for named in each.get("examples", {}).values()]
+def test_every_example_matches_its_schema() -> None:
+    count = 0
+    for part in media(described()):
+        examples = [part["example"]] if "example" in part else []
+        examples += [named["value"] for named in part.get("examples", {}).values()]
         for example in examples:
-            check(example, each["schema"])
-            number += 1
-    assert number > 20
+            check(example, part["schema"])
+            count += 1
+    assert count > 20
 
 
 @pytest.mark.parametrize(
     ("method", "path", "name"),
     [
         (method, path, name)
-        for method, path, each in operations()
-        for name in each.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
+        for method, path, document in operations()
+        for name in document.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
     ],
 )
-def test_every_example_of_a_body_is_answered(ask: Ask, method: str, path: str, name: str) -> None:
+def test_every_example_of_a_body_gets_a_200(ask: Ask, method: str, path: str, name: str) -> None:
     example = operation(method, path.replace("{model}", "m"))["requestBody"]["content"]["application/json"]["examples"]
     body = json.dumps(example[name]["value"]).replace("uploads/cat.jpg", "uploads/photo.png").encode()
     model = "digits" if path.endswith("classify") else "shop"
-    reply = ask(method, path.replace("{model}", model), JSON, body)
-    assert reply.status == 200, reply.body
+    response = ask(method, path.replace("{model}", model), JSON, body)
+    assert response.status == 200, response.body
 
 
-# ----------------------------------------------------------------------------------------------------- Real answers
+# ----------------------------------------------------------------------------------------------------- Real responses
 
 
-def answered(ask: Ask, method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> HttpResponse:
-    """Asks, and holds the answer against what the document says of its status."""
-    reply: HttpResponse = ask(method, url, headers or {}, body)
-    told = operation(method, url)["responses"]
-    assert str(reply.status) in told, f"{method} {url}: {reply.status} is not told; {reply.body[:200]!r}"
-    said = resolve(told[str(reply.status)])
-    given = dict(reply.headers)
-    for name, header in said.get("headers", {}).items():
-        check(given[name], resolve(header).get("schema", {}))
-    if "application/json" in said.get("content", {}):
-        assert given["content-type"] == "application/json"
-        check(json.loads(reply.body), said["content"]["application/json"]["schema"])
-    return reply
+def checked(ask: Ask, method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> HttpResponse:
+    """Sends a request, and checks the response against the document."""
+    response: HttpResponse = ask(method, url, headers or {}, body)
+    documented = operation(method, url)["responses"]
+    assert str(response.status) in documented, (
+        f"{method} {url}: {response.status} is undocumented; {response.body!r:.200}"
+    )
+    document = resolve(documented[str(response.status)])
+    sent = dict(response.headers)
+    for name, header in document.get("headers", {}).items():
+        check(sent[name], resolve(header).get("schema", {}))
+    if "application/json" in document.get("content", {}):
+        assert sent["content-type"] == "application/json"
+        check(json.loads(response.body), document["content"]["application/json"]["schema"])
+    return response
 
 
 def release(ask: Ask, model: str) -> str:
@@ -257,9 +262,9 @@ def release(ask: Ask, model: str) -> str:
         "/v1/models/shop/similar/p0001?n=1&columns=KIND",
     ],
 )
-def test_an_answer_to_get_is_as_told(ask: Ask, url: str) -> None:
+def test_responses_to_get_match_the_document(ask: Ask, url: str) -> None:
     url = url.replace("{digits}", release(ask, "digits")).replace("{shop}", release(ask, "shop"))
-    assert answered(ask, "GET", url).status == 200
+    assert checked(ask, "GET", url).status == 200
 
 
 @pytest.mark.parametrize(
@@ -273,19 +278,19 @@ def test_an_answer_to_get_is_as_told(ask: Ask, url: str) -> None:
         ("/v1/models/digits/classify?max_labels=1", {"object": "uploads/photo.png", "min_confidence": 0}),
     ],
 )
-def test_an_answer_to_post_is_as_told(ask: Ask, url: str, document: Document) -> None:
+def test_responses_to_post_match_the_document(ask: Ask, url: str, document: Document) -> None:
     check(document, operation("POST", url)["requestBody"]["content"]["application/json"]["schema"])
-    reply = answered(ask, "POST", url, JSON, json.dumps(document).encode())
-    assert reply.status == 200, reply.body
+    response = checked(ask, "POST", url, JSON, json.dumps(document).encode())
+    assert response.status == 200, response.body
 
 
-def test_a_picture_is_labelled_as_told(ask: Ask, photo: bytes) -> None:
+def test_the_response_to_an_image_matches_the_document(ask: Ask, image: bytes) -> None:
     for headers in ({"content-type": "image/png"}, {"content-type": "application/octet-stream"}, {}):
-        reply = answered(ask, "POST", "/v1/models/digits/classify", headers, photo)
-        assert json.loads(reply.body)["labels"][0]["name"] == "1"
-    sent = json.dumps({"image": base64.b64encode(photo).decode()}).encode()
-    reply = answered(ask, "POST", "/v1/models/digits/classify", JSON, sent)
-    assert json.loads(reply.body)["labels"][0]["name"] == "1"
+        response = checked(ask, "POST", "/v1/models/digits/classify", headers, image)
+        assert json.loads(response.body)["labels"][0]["name"] == "1"
+    sent = json.dumps({"image": base64.b64encode(image).decode()}).encode()
+    response = checked(ask, "POST", "/v1/models/digits/classify", JSON, sent)
+    assert json.loads(response.body)["labels"][0]["name"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -307,7 +312,7 @@ def test_a_picture_is_labelled_as_told(ask: Ask, photo: bytes) -> None:
         ("POST", "/v1/models/shop/rank", JSON, b"{", 400),
         ("POST", "/v1/models/shop/rank", JSON, b'{"items": []}', 400),
         ("POST", "/v1/models/shop/recommend", JSON, b'{"n": NaN}', 400),
-        ("POST", "/v1/models/digits/classify", {"content-type": "image/png"}, b"no picture", 415),
+        ("POST", "/v1/models/digits/classify", {"content-type": "image/png"}, b"not an image", 415),
         ("POST", "/v1/models/digits/classify", {"content-type": "text/html"}, b"<p>", 415),
         ("POST", "/v1/models/digits/classify", {}, b"", 400),
         (
@@ -320,17 +325,17 @@ def test_a_picture_is_labelled_as_told(ask: Ask, photo: bytes) -> None:
         ("POST", "/v1/models/shop/classify", {}, b"\x89PNG\r\n\x1a\n", 404),
     ],
 )
-def test_a_refusal_is_as_told(
+def test_errors_match_the_document(
     ask: Ask, method: str, url: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     url = url.replace("{digits}", release(ask, "digits")).replace("{shop}", release(ask, "shop"))
-    assert answered(ask, method, url, headers, body).status == status
+    assert checked(ask, method, url, headers, body).status == status
 
 
-def test_a_truncated_picture_is_as_told(ask: Ask, photo: bytes) -> None:
-    assert answered(ask, "POST", "/v1/models/digits/classify", {"content-type": "image/png"}, photo[:50]).status == 422
+def test_the_error_of_a_truncated_image_matches_the_document(ask: Ask, image: bytes) -> None:
+    assert checked(ask, "POST", "/v1/models/digits/classify", {"content-type": "image/png"}, image[:50]).status == 422
 
 
-def test_a_picture_that_is_too_large_is_as_told(ask: Ask) -> None:
-    reply = answered(ask, "POST", "/v1/models/digits/classify", {"content-type": "image/png"}, b"\x89PNG" * 1_200_000)
-    assert reply.status == 413
+def test_the_error_of_a_large_image_matches_the_document(ask: Ask) -> None:
+    response = checked(ask, "POST", "/v1/models/digits/classify", {"content-type": "image/png"}, b"\x89PNG" * 1_200_000)
+    assert response.status == 413

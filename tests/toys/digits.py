@@ -1,8 +1,8 @@
-"""A real release in a real store, and the handler that is asked about it.
+"""A toy classifier in a store, and the handler that answers from it.
 
-The graph is small enough to know its every answer: the embedding is the mean colour (0 to 1 each), the probabilities
-of red, green and blue are a softmax of ten times it, and a picture is the more novel, the greyer it is. It answers
-as the model ``digits``, so that the events fit the model of the demo too.
+The graph is small enough to compute every response by hand: the embedding is the mean colour (0 to 1 per channel), the
+probabilities of red, green and blue are a softmax of ten times the embedding, and the OOD score is higher the greyer
+the image is. The model is called ``digits``, so that the events fit the demo's model too.
 """
 
 import json
@@ -35,7 +35,7 @@ def make_graph(
     novelty_name: str = "novelty",
     scale: float = 1 / 255,
 ) -> bytes:
-    """The graph of the module's docstring as an ONNX file, right by default and wrong in any way that is asked for."""
+    """The graph of the module's docstring as an ONNX file; the arguments break it."""
     floats = TensorProto.FLOAT
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=floats),
@@ -66,7 +66,7 @@ def make_graph(
     return bytes(model.SerializeToString())
 
 
-def make_photo(colour: tuple[int, int, int], kind: str = "PNG", size: tuple[int, int] = (32, 24)) -> bytes:
+def make_image(colour: tuple[int, int, int], kind: str = "PNG", size: tuple[int, int] = (32, 24)) -> bytes:
     file = BytesIO()
     Image.new("RGB", size, colour).save(file, kind)
     return file.getvalue()
@@ -82,24 +82,24 @@ def graph() -> Callable[..., bytes]:
     return make_graph
 
 
-@pytest.fixture
-def photo() -> Callable[..., bytes]:
-    return make_photo
+@pytest.fixture(name="make_image")
+def make_image_fixture() -> Callable[..., bytes]:
+    return make_image
 
 
 @pytest.fixture
 def publish(store: Path) -> Callable[[bytes], str]:
-    """Makes a graph the live release of ``digits``; returns the release's name."""
+    """Publishes a graph as the live release of ``digits``; returns the release's name."""
     return lambda model: _publish(store, model)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """The folder of a store with a release of ``digits``, live, and one uploaded photo."""
+    """The folder of a store with a live release of ``digits``, and one uploaded image."""
     root = tmp_path / "store"
     _publish(root, make_graph())
     (root / "uploads").mkdir()
-    (root / "uploads/red.jpg").write_bytes(make_photo((200, 30, 20), "JPEG"))
+    (root / "uploads/red.jpg").write_bytes(make_image((200, 30, 20), "JPEG"))
     return root
 
 
@@ -137,9 +137,9 @@ def ask(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.setenv(name, value)
     app.service.reset()
 
-    def asked(event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        answer = app.handler(event, Context())
-        return answer["statusCode"], json.loads(answer["body"])
+    def send(event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        response = app.handler(event, Context())
+        return response["statusCode"], json.loads(response["body"])
 
-    yield asked
+    yield send
     app.service.reset()

@@ -1,33 +1,34 @@
-"""Every error that Larder raises on purpose, and the HTTP status that a caller sees for it.
+"""The errors that Larder raises, and the HTTP status of each.
 
 ::
 
-    LarderError                       500  ours
-    ├── RequestError                       the caller's, and the caller can mend it
-    │   ├── InvalidRequest            400  a field, parameter or body that cannot be meant
+    LarderError                       500  an error of Larder or its deployment
+    ├── RequestError                       an error of the request
+    │   ├── InvalidRequest            400  an invalid field, parameter, name or body
     │   ├── NotFound                  404  no such model, release, item, file or object
-    │   ├── TooLarge                  413  more bytes, pixels or rows than an answer can take
-    │   ├── UnsupportedMedia          415  not an image format (or content type) that is read here
-    │   └── UnreadableImage           422  the right format, but its data do not decode
-    ├── NotReady                      503  the model exists, but nothing is live yet
-    ├── StoreError                    503  the object store refused or did not answer
-    │   ├── MissingObject             503  an object that should be there is missing, or may not be read
-    │   └── Conflict                  409  a compare-and-swap lost: somebody wrote first
-    ├── Unanswered                    503  another function could not be asked, and nothing is decided
+    │   ├── TooLarge                  413  too many bytes, pixels or entries
+    │   ├── UnsupportedMedia          415  not a supported image format or content type
+    │   └── UnreadableImage           422  a supported format, but its data do not decode
+    ├── NotReady                      503  the model exists, but no release is live
+    ├── StoreError                    503  the object store refused or did not respond
+    │   ├── MissingObject             503  an expected object is missing, or this role may not read it
+    │   └── Conflict                  409  a lost conditional write
+    ├── FunctionUnavailable           503  another function could not be called
     ├── ReleaseError                  422  a release that must not be served
     │   ├── InvalidManifest           422  its manifest breaks the format; lists every problem
     │   ├── InvalidTable              422  a table's bytes break the format
-    │   └── InvalidModel              422  the ONNX graph is not what the manifest says, or is unsafe
+    │   └── InvalidModel              422  its ONNX graph differs from the manifest, or is unsafe
     └── SettingsError                 500  the function's environment; lists every problem
 
-A message says what is wrong with which value, and ends with what to do. It goes to the caller as it stands, so it
-never holds a secret, a path of this machine or another caller's data.
+A message says what is wrong with which value, and ends with what to do. Callers see it unchanged, so it never holds a
+secret, a path of this machine or another caller's data.
 """
 
 from collections.abc import Iterable
 
 __all__ = [
     "Conflict",
+    "FunctionUnavailable",
     "InvalidManifest",
     "InvalidModel",
     "InvalidRequest",
@@ -41,28 +42,32 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "TooLarge",
-    "Unanswered",
     "UnreadableImage",
     "UnsupportedMedia",
 ]
 
 
 class LarderError(Exception):
-    """The root. ``status`` is the HTTP status, ``code`` the stable word that a program may branch on."""
+    """The base of all errors.
+
+    Attributes:
+        status: The HTTP status.
+        code: A stable identifier that programs may branch on.
+    """
 
     status = 500
     code = "internal"
 
 
 class RequestError(LarderError):
-    """The caller's mistake: the same request will fail again until it is changed."""
+    """An error of the request: the same request fails again until it is changed."""
 
     status = 400
     code = "invalid_request"
 
 
 class InvalidRequest(RequestError):
-    """A field, parameter, name or body that cannot be meant."""
+    """An invalid field, parameter, name or body."""
 
 
 class NotFound(RequestError):
@@ -73,21 +78,21 @@ class NotFound(RequestError):
 
 
 class TooLarge(RequestError):
-    """More bytes, pixels or entries than one answer can take."""
+    """Too many bytes, pixels or entries for one request."""
 
     status = 413
     code = "too_large"
 
 
 class UnsupportedMedia(RequestError):
-    """The body is no image format that is read here, or its content type is not accepted."""
+    """The body is not in a supported image format, or its content type is not accepted."""
 
     status = 415
     code = "unsupported_media"
 
 
 class UnreadableImage(RequestError):
-    """The body is an image of a known format whose data do not decode."""
+    """The body is in a supported image format, but its data do not decode."""
 
     status = 422
     code = "unreadable_image"
@@ -101,27 +106,27 @@ class NotReady(LarderError):
 
 
 class StoreError(LarderError):
-    """The object store refused, or did not answer."""
+    """The object store refused, or did not respond."""
 
     status = 503
     code = "store_unavailable"
 
 
 class MissingObject(StoreError):
-    """An object that should be there is missing, or this role may not read it (S3 answers both alike)."""
+    """An expected object is missing, or this role may not read it (S3 does not distinguish the two)."""
 
     code = "missing_object"
 
 
 class Conflict(StoreError):
-    """A conditional write lost: the object changed, or exists already."""
+    """A lost conditional write: the object changed meanwhile, or exists already."""
 
     status = 409
     code = "conflict"
 
 
-class Unanswered(LarderError):
-    """Another function could not be asked, for a reason that says nothing about the release: try again."""
+class FunctionUnavailable(LarderError):
+    """Another function could not be called, for a reason that does not concern the release: try again."""
 
     status = 503
     code = "unanswered"
@@ -134,16 +139,20 @@ class ReleaseError(LarderError):
     code = "invalid_release"
 
 
-class _Listed(LarderError):
-    """An error that reports all problems at once, one line each."""
+class _ProblemList(LarderError):
+    """An error that reports all problems at once, one per line."""
 
     def __init__(self, summary: str, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n- ".join((summary, *self.problems)))
 
 
-class InvalidManifest(_Listed, ReleaseError):
-    """A manifest that breaks the format; ``problems`` names each field that does."""
+class InvalidManifest(_ProblemList, ReleaseError):
+    """A manifest that breaks the format.
+
+    Attributes:
+        problems: Each problem, with the field.
+    """
 
     code = "invalid_manifest"
 
@@ -155,12 +164,16 @@ class InvalidTable(ReleaseError):
 
 
 class InvalidModel(ReleaseError):
-    """An ONNX graph that is unsafe to load, or is not what its manifest says."""
+    """An ONNX graph that is unsafe to load, or differs from its manifest."""
 
     code = "invalid_model"
 
 
-class SettingsError(_Listed):
-    """An environment that the function cannot run in; ``problems`` names each variable."""
+class SettingsError(_ProblemList):
+    """An environment that the function cannot run in.
+
+    Attributes:
+        problems: Each problem, with the variable.
+    """
 
     code = "invalid_settings"

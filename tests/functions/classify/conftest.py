@@ -1,5 +1,5 @@
 """The toy classifier."""
 
-from tests.toys.digits import ask, graph, photo, publish, serving, store
+from tests.toys.digits import ask, graph, make_image_fixture, publish, serving, store
 
-__all__ = ["ask", "graph", "photo", "publish", "serving", "store"]
+__all__ = ["ask", "graph", "make_image_fixture", "publish", "serving", "store"]

@@ -1,4 +1,4 @@
-"""Events in, answers out, with a real release in a real store: what is asked for, and every way to ask wrongly."""
+"""The function with a real release in a real store: valid requests, and every kind of invalid one."""
 
 import base64
 import json
@@ -18,14 +18,14 @@ from larder.release.pointer import Pointer, dump_pointer
 from larder.store import Blob, Store
 
 Ask = Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]
-Photo = Callable[..., bytes]
+MakeImage = Callable[..., bytes]
 
 CASES = EVENTS / "classify"
 
 ANSWERS = {
-    "picture": 200,
-    "picture-options": 200,
-    "picture-without-type": 200,
+    "image": 200,
+    "image-options": 200,
+    "image-without-type": 200,
     "json-image": 200,
     "json-object": 200,
     "health": 200,
@@ -44,11 +44,11 @@ ANSWERS = {
 }
 
 
-def event(name: str = "picture", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an event holds JSON of any kind
+def event(name: str = "image", **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - an event holds JSON of any kind
     return {**json.loads((CASES / f"{name}.json").read_text()), **changes}
 
 
-def with_picture(data: bytes) -> dict[str, Any]:
+def with_image(data: bytes) -> dict[str, Any]:
     return event(body=base64.b64encode(data).decode())
 
 
@@ -57,7 +57,7 @@ def with_json(document: object, **changes: object) -> dict[str, Any]:
 
 
 def refused(answer: tuple[int, dict[str, Any]]) -> tuple[int, str]:
-    """The status and the message of an error in Larder's form."""
+    """The status and the message of an error response."""
     status, document = answer
     assert set(document) == {"error"}
     assert set(document["error"]) == {"code", "message"}
@@ -79,9 +79,9 @@ def test_each_event_gets_its_status_and_an_error_says_what_to_do(ask: Ask, name:
         assert "Traceback" not in message
 
 
-def test_a_pictures_bytes_are_labelled(ask: Ask, store: Path) -> None:
+def test_an_image_is_classified(ask: Ask, store: Path) -> None:
     (release,) = [path.name for path in (store / "models/digits/releases").iterdir()]
-    for name in ("picture", "picture-without-type"):
+    for name in ("image", "image-without-type"):
         status, answer = ask(event(name))
         assert status == 200
         assert answer == {
@@ -92,9 +92,9 @@ def test_a_pictures_bytes_are_labelled(ask: Ask, store: Path) -> None:
         }
 
 
-def test_options_are_read_from_the_query_string_and_from_json(ask: Ask, photo: Photo) -> None:
-    assert [label["name"] for label in ask(event("picture-options"))[1]["labels"]] == ["blue", "green"]
-    image = base64.b64encode(photo((20, 30, 200))).decode()
+def test_options_are_read_from_the_query_string_and_from_json(ask: Ask, make_image: MakeImage) -> None:
+    assert [label["name"] for label in ask(event("image-options"))[1]["labels"]] == ["blue", "green"]
+    image = base64.b64encode(make_image((20, 30, 200))).decode()
     cases: list[tuple[dict[str, object], dict[str, str], list[str]]] = [
         ({}, {}, ["blue"]),
         ({"min_confidence": 0}, {}, ["blue", "green", "red"]),
@@ -108,10 +108,10 @@ def test_options_are_read_from_the_query_string_and_from_json(ask: Ask, photo: P
         assert (status, [label["name"] for label in answer["labels"]]) == (200, expected), (fields, query)
 
 
-def test_a_stored_picture_is_labelled_by_its_key(ask: Ask, store: Path, photo: Photo) -> None:
+def test_a_stored_image_is_classified_by_its_key(ask: Ask, store: Path, make_image: MakeImage) -> None:
     assert ask(event("json-object"))[1]["labels"][0]["name"] == "red"
     (store / "uploads/2026").mkdir()
-    (store / "uploads/2026/blåbær (1).png").write_bytes(photo((20, 30, 200)))
+    (store / "uploads/2026/blåbær (1).png").write_bytes(make_image((20, 30, 200)))
     assert ask(with_json({"object": "uploads/2026/blåbær (1).png"}))[1]["labels"][0]["name"] == "blue"
 
 
@@ -142,43 +142,43 @@ def test_a_stored_picture_is_labelled_by_its_key(ask: Ask, store: Path, photo: P
         ["uploads/red.jpg"],
     ],
 )
-def test_a_key_that_is_none_under_uploads_is_refused(ask: Ask, key: object) -> None:
+def test_a_key_outside_uploads_is_refused(ask: Ask, key: object) -> None:
     status, message = refused(ask(with_json({"object": key})))
     assert status == 400
     assert "uploads/" in message
     assert len(message) < 300
 
 
-def test_a_stored_picture_that_is_missing_is_a_404(ask: Ask) -> None:
+def test_a_missing_stored_image_is_a_404(ask: Ask) -> None:
     status, message = refused(ask(with_json({"object": "uploads/none.jpg"})))
     assert (status, "upload it first" in message) == (404, True)
 
 
-def test_a_stored_picture_over_20_mb_is_not_downloaded(ask: Ask, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stored_image_over_20_mb_is_not_downloaded(ask: Ask, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (store / "uploads/huge.jpg").open("wb") as file:
         file.truncate(20_000_001)
     ask(event())  # opens the store
-    asked: list[str] = []
+    keys: list[str] = []
     folder = type(app.service.store)
     get = folder.get
 
     def noted(self: Store, key: str) -> Blob:
-        asked.append(key)
+        keys.append(key)
         return get(self, key)
 
     monkeypatch.setattr(folder, "get", noted)
     status, message = refused(ask(with_json({"object": "uploads/huge.jpg"})))
     assert (status, "20000001 bytes" in message) == (413, True)
-    assert "uploads/huge.jpg" not in asked
+    assert "uploads/huge.jpg" not in keys
     ask(event("json-object"))
-    assert "uploads/red.jpg" in asked
+    assert "uploads/red.jpg" in keys
 
 
 @pytest.mark.parametrize("size", [4_718_593, 10_000_000])
-def test_a_picture_too_large_for_an_event_is_pointed_to_the_store(ask: Ask, size: int) -> None:
+def test_the_error_of_a_large_image_points_to_the_store(ask: Ask, size: int) -> None:
     data = b"\xff\xd8\xff" + bytes(size - 3)
-    for asked in (with_picture(data), with_json({"image": base64.b64encode(data).decode()})):
-        status, message = refused(ask(asked))
+    for request in (with_image(data), with_json({"image": base64.b64encode(data).decode()})):
+        status, message = refused(ask(request))
         assert status == 413
         assert str(size) in message
         assert '{"object": "uploads/..."}' in message
@@ -192,7 +192,7 @@ def test_a_picture_too_large_for_an_event_is_pointed_to_the_store(ask: Ask, size
         *("0_1", "+1", "\u0661"),
     ],
 )
-def test_a_number_that_cannot_be_meant_is_refused_in_query_and_json(ask: Ask, name: str, value: str) -> None:
+def test_an_invalid_number_is_refused_in_query_and_json(ask: Ask, name: str, value: str) -> None:
     status, message = refused(ask(event(queryStringParameters={name: value})))
     assert (status, message.startswith(name)) == (400, True)
     assert len(message) < 150
@@ -203,23 +203,23 @@ def test_a_number_that_cannot_be_meant_is_refused_in_query_and_json(ask: Ask, na
         assert name in message or "JSON" in message
 
 
-def test_a_number_in_a_query_string_has_no_blanks_around_it(ask: Ask) -> None:
+def test_a_number_in_a_query_string_has_no_white_space(ask: Ask) -> None:
     for value in (" 1", "1 ", "1\n"):
         assert refused(ask(event(queryStringParameters={"min_confidence": value})))[0] == 400
 
 
-def test_in_json_a_number_is_no_text(ask: Ask) -> None:
+def test_in_json_a_number_must_not_be_text(ask: Ask) -> None:
     for name in ("max_labels", "min_confidence"):
         status, message = refused(ask(with_json({"image": "iVBORw0KGgo=", name: "1"})))
         assert (status, message.startswith(f"{name} is '1': use")) == (400, True)
 
 
-def test_a_key_of_other_characters_is_told_which_may_be_used(ask: Ask) -> None:
+def test_the_error_of_a_key_lists_the_allowed_characters(ask: Ask) -> None:
     status, message = refused(ask(with_json({"object": "uploads/cat#1.jpg"})))
     assert (status, "letters, digits" in message, "at most 250" in message) == (400, True, True)
 
 
-def test_half_a_label_is_no_number_of_labels(ask: Ask) -> None:
+def test_max_labels_is_a_whole_number(ask: Ask) -> None:
     for value in ("0", "2.5", "2.0"):
         assert refused(ask(event(queryStringParameters={"max_labels": value})))[0] == 400
     assert refused(ask(with_json({"image": "", "max_labels": 2.5})))[0] == 400
@@ -238,21 +238,21 @@ def test_half_a_label_is_no_number_of_labels(ask: Ask) -> None:
         '{"image": "é"}',
         '{"image": "AAAA", "object": "uploads/red.jpg"}',
         '{"image": ""}',
-        '{"picture": "AAAA"}',
+        '{"file": "AAAA"}',
         '{"image": "AAAA", "max_label": 3}',
         "[" * 100_000,
     ],
 )
-def test_json_that_asks_for_nothing_that_can_be_given_is_refused(ask: Ask, body: str) -> None:
+def test_json_without_exactly_one_valid_image_is_refused(ask: Ask, body: str) -> None:
     status, message = refused(ask(with_json(body)))
     assert status == 400
     assert message.endswith(".")
 
 
-def test_a_headers_name_may_be_in_any_case(ask: Ask) -> None:
-    asked = event("json-image")  # `sam local` passes names on as the caller wrote them
-    headers = {name.title(): value for name, value in asked["headers"].items()}
-    assert ask({**asked, "headers": headers}) == ask(asked)
+def test_header_names_are_case_insensitive(ask: Ask) -> None:
+    request = event("json-image")  # `sam local` passes names on as the caller wrote them
+    headers = {name.title(): value for name, value in request["headers"].items()}
+    assert ask({**request, "headers": headers}) == ask(request)
 
 
 def test_a_misspelt_parameter_is_named(ask: Ask) -> None:
@@ -261,14 +261,14 @@ def test_a_misspelt_parameter_is_named(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("model", ["..", "../..", "..%2f..", "a/b", "Digits", "-", "x" * 64, "digits\n", "%00"])
-def test_a_name_that_no_model_can_have_is_refused(ask: Ask, model: str) -> None:
+def test_an_invalid_model_name_is_refused(ask: Ask, model: str) -> None:
     path = f"/v1/models/{model}/classify"
     status, message = refused(ask(event(rawPath=path, pathParameters={"model": model})))
     assert status in {400, 404}
     assert message.endswith(".")
 
 
-def test_a_release_may_be_named_and_must_exist(ask: Ask, store: Path) -> None:
+def test_a_request_may_name_a_release_that_exists(ask: Ask, store: Path) -> None:
     (release,) = [path.name for path in (store / "models/digits/releases").iterdir()]
     headers = event()["headers"]
     assert ask(event(headers={**headers, "x-larder-release": release}))[1]["release"] == release
@@ -276,7 +276,7 @@ def test_a_release_may_be_named_and_must_exist(ask: Ask, store: Path) -> None:
     assert refused(ask(event(headers={**headers, "x-larder-release": "../../live.json"})))[0] == 400
 
 
-def test_the_answers_headers_say_which_release_gave_it(ask: Ask) -> None:
+def test_the_headers_name_the_release(ask: Ask) -> None:
     ask(event())
     answer = app.handler(event(), None)
     assert answer["headers"]["x-larder-release"] == json.loads(answer["body"])["release"]
@@ -286,19 +286,19 @@ def test_the_answers_headers_say_which_release_gave_it(ask: Ask) -> None:
     ("size", "mode", "kind"),
     [((1, 1), "RGB", "PNG"), ((64, 64), "CMYK", "JPEG"), ((3, 500), "P", "PNG"), ((9, 9), "I;16", "PNG")],
 )
-def test_unusual_pictures_are_labelled(ask: Ask, size: tuple[int, int], mode: str, kind: str) -> None:
+def test_unusual_images_are_classified(ask: Ask, size: tuple[int, int], mode: str, kind: str) -> None:
     from io import BytesIO
 
     from PIL import Image
 
     file = BytesIO()
     Image.new(mode, size).save(file, kind)
-    status, answer = ask(with_picture(file.getvalue()))
+    status, answer = ask(with_image(file.getvalue()))
     assert status == 200
     assert answer["unknown"]  # black
 
 
-def test_a_new_release_answers_at_the_next_look_at_the_pointer(
+def test_a_new_release_answers_after_the_pointer_is_read_again(
     ask: Ask, publish: Callable[[bytes], str], graph: Callable[..., bytes]
 ) -> None:
     before = ask(event())[1]
@@ -309,7 +309,7 @@ def test_a_new_release_answers_at_the_next_look_at_the_pointer(
     assert after["labels"][0]["confidence"] < before["labels"][0]["confidence"]
 
 
-def test_a_release_that_does_not_open_leaves_the_one_before_in_place(
+def test_the_current_release_keeps_answering_if_the_new_one_does_not_load(
     ask: Ask, publish: Callable[[bytes], str], graph: Callable[..., bytes]
 ) -> None:
     before = ask(event())[1]
@@ -317,7 +317,7 @@ def test_a_release_that_does_not_open_leaves_the_one_before_in_place(
     assert ask(event())[1] == before
 
 
-def test_a_cold_function_answers_from_the_release_before_and_says_so(
+def test_a_new_process_answers_from_the_previous_release_if_the_live_one_does_not_load(
     ask: Ask, store: Path, publish: Callable[[bytes], str], graph: Callable[..., bytes]
 ) -> None:
     before = ask(event())[1]["release"]
@@ -340,17 +340,15 @@ def test_no_log_line_identifies_a_caller_or_shows_what_was_sent(ask: Ask, capfd:
         assert secret not in out
 
 
-def test_a_wrong_environment_is_told_in_the_log_and_not_to_the_caller(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_environment_is_reported_in_the_log_only(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARDER_STORE", "ftp://secret-host")
-    for name in ("health", "picture"):
+    for name in ("health", "image"):
         status, message = refused(ask(event(name)))
         assert (status, "secret-host" in message) == (500, False)
 
 
 def test_importing_the_function_reads_no_environment() -> None:
-    # GIVEN a fresh interpreter without one variable of Larder's
+    # GIVEN a fresh interpreter without any of Larder's variables
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LARDER_")}
     program = "from classify import app; assert not app.service.is_open"
     subprocess.run([sys.executable, "-c", program], env=environment, check=True)  # noqa: S603 - our own program

@@ -255,7 +255,7 @@ def test_a_query_string_that_cannot_be_meant_is_a_400_with_the_reason(parameters
         ({"user": ["ada"]}, "user: must be text"),
         ({"user": "\ud800"}, "The body is not JSON: send one JSON object in UTF-8"),
         ({"session": "cherry"}, "session: must be a list, not 'cherry'"),
-        ({"session": [1]}, "session: must hold texts only"),
+        ({"session": [1]}, "session: must be a list of texts"),
         ({"session": ["x"] * 501}, "session has 501 entries"),
         ({"exclude": {"a": 1}}, "exclude: must be a list"),
         ({"profile": []}, "profile: must be an object"),

@@ -10,7 +10,7 @@ import pytest
 from tests.paths import EVENTS
 from tests.toys.rollout import Lambda
 
-from larder.errors import InvalidRequest, NotFound, SettingsError, Unanswered
+from larder.errors import FunctionUnavailable, InvalidRequest, NotFound, SettingsError
 from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, parse_pointer
 from larder.rollout import upload
@@ -117,7 +117,7 @@ def test_what_may_pass_raises_so_that_lambda_tries_again(
         {"x-amz-function-error": "Unhandled"},
         {"errorMessage": "Task timed out after 29.00 seconds"},
     )
-    with pytest.raises(Unanswered):
+    with pytest.raises(FunctionUnavailable):
         handler(manifest_of("pets", found.release))
     functions.instead = None
     assert handler(manifest_of("pets", found.release))["state"] == "promoted"

@@ -1,4 +1,4 @@
-"""onnxruntime tells its makers nothing: not where it serves, and not where it trains."""
+"""onnxruntime sends no telemetry, neither in serving nor in training."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Names become keys, so nothing that could leave its folder passes."""
+"""Names become keys, so a name that could leave its folder is refused."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The manifest's format: canonical bytes, and every problem told at once."""
+"""The format of manifests: canonical bytes, and all problems reported at once."""
 
 import json
 from dataclasses import replace
@@ -24,16 +24,16 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def changed(manifest: Manifest, path: str, value: object) -> bytes:
-    """The manifest's bytes with one field set, or removed where ``value`` is ``...``."""
+    """The manifest's bytes with one field set, or removed if ``value`` is ``...``."""
     document = json.loads(dump(manifest))
-    at: Any = document
+    parent: Any = document
     *parents, last = path.split("/")
     for name in parents:
-        at = at[name]
+        parent = parent[name]
     if value is ...:
-        del at[last]
+        del parent[last]
     else:
-        at[last] = value
+        parent[last] = value
     return json.dumps(document).encode()
 
 
@@ -46,7 +46,7 @@ def test_dump_and_parse_are_inverse_and_canonical(kind: str, request: pytest.Fix
 
 @pytest.mark.parametrize("kind", ["classifier", "recommender"])
 def test_the_bytes_are_the_golden_ones(kind: str, request: pytest.FixtureRequest) -> None:
-    # A manifest that was written once must be read for ever: these files are never regenerated within a format.
+    # Every version must read old manifests: these files are never regenerated within a format.
     manifest: Manifest = request.getfixturevalue(f"{kind}_manifest")
     golden = (GOLDEN / f"{kind}.json").read_bytes()
     assert dump(manifest) == golden
@@ -75,7 +75,7 @@ BROKEN = [
     ("files/manifest.json", {"bytes": 1, "sha256": "a" * 64}, "files: a manifest does not list itself"),
     ("serving/file", "other.onnx", "files: other.onnx is missing, but serving names it"),
     ("serving/labels", ["cat", "cat"], "serving.labels:"),
-    ("serving/labels", ["cat", 1], "serving.labels: must hold texts only"),
+    ("serving/labels", ["cat", 1], "serving.labels: must be a list of texts"),
     ("serving/thresholds", [0.5], "serving.thresholds: has 1 entries for 2 labels"),
     ("serving/thresholds", [0.5, 1.5], "serving.thresholds: entry 1"),
     ("serving/thresholds", [0.5, 10**400], "serving.thresholds: entry 1"),
@@ -97,7 +97,7 @@ BROKEN = [
 def test_a_broken_field_is_named(classifier_manifest: Manifest, path: str, value: object, problem: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         parse(changed(classifier_manifest, path, value))
-    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+    assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
 
 
 BROKEN_RECOMMENDER = [
@@ -107,7 +107,7 @@ BROKEN_RECOMMENDER = [
     ("serving/users/width", 0, "serving.users.width:"),
     ("serving/segments_by", [["CITY", "SHOE"]], "serving.segments_by.0:"),
     ("serving/segments_by", [[]], "serving.segments_by.0:"),
-    ("serving/profile/AGE/edges", [35, 18], "serving.profile.AGE.edges: must ascend"),
+    ("serving/profile/AGE/edges", [35, 18], "serving.profile.AGE.edges: must be strictly ascending"),
     ("serving/weights/user", -1, "serving.weights.user:"),
     ("serving/weights/luck", 1, "serving.weights.luck: is unknown"),
     ("serving/session_decay", 1.1, "serving.session_decay:"),
@@ -124,7 +124,7 @@ def test_a_broken_recommender_field_is_named(
 ) -> None:
     with pytest.raises(InvalidManifest) as caught:
         parse(changed(recommender_manifest, path, value))
-    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+    assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
 
 
 def test_a_recommender_may_have_no_users(recommender_manifest: Manifest) -> None:
@@ -137,8 +137,8 @@ TRANSITIONS = TableSpec("transitions.safetensors", 3, 2, 110)
 
 
 @pytest.fixture
-def following_manifest(recommender_manifest: Manifest) -> Manifest:
-    """A recommender that knows what follows what, and that people come back."""
+def manifest_with_transitions(recommender_manifest: Manifest) -> Manifest:
+    """A recommender with co-visitation and repeat consumption."""
     serving = recommender_manifest.serving
     assert isinstance(serving, RecommenderServing)
     return replace(
@@ -154,14 +154,14 @@ def following_manifest(recommender_manifest: Manifest) -> Manifest:
     )
 
 
-def test_transitions_and_revisits_are_read_and_written_as_the_golden_ones(following_manifest: Manifest) -> None:
+def test_transitions_and_revisits_have_the_golden_bytes(manifest_with_transitions: Manifest) -> None:
     golden = (GOLDEN / "recommender-transitions.json").read_bytes()
 
-    assert dump(following_manifest) == golden
-    assert parse(golden) == following_manifest
+    assert dump(manifest_with_transitions) == golden
+    assert parse(golden) == manifest_with_transitions
 
 
-def test_a_recommender_without_transitions_has_no_field_of_them(recommender_manifest: Manifest) -> None:
+def test_a_manifest_without_transitions_lacks_their_fields(recommender_manifest: Manifest) -> None:
     new = {"transitions", "transition_decay", "revisit_decay"}
 
     serving = json.loads(dump(recommender_manifest))["serving"]
@@ -194,10 +194,12 @@ BROKEN_TRANSITIONS: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(
     ("path", "value", "problem"), BROKEN_TRANSITIONS, ids=[f"{p}={v!r:.12}" for p, v, _ in BROKEN_TRANSITIONS]
 )
-def test_broken_transitions_are_named(following_manifest: Manifest, path: str, value: object, problem: str) -> None:
+def test_broken_transitions_are_named(
+    manifest_with_transitions: Manifest, path: str, value: object, problem: str
+) -> None:
     with pytest.raises(InvalidManifest) as caught:
-        parse(changed(following_manifest, path, value))
-    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+        parse(changed(manifest_with_transitions, path, value))
+    assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
 
 
 SIDE: list[dict[str, Any]] = [
@@ -207,27 +209,27 @@ SIDE: list[dict[str, Any]] = [
 ]
 
 
-def test_side_information_is_read_and_written_and_left_out_where_there_is_none(classifier_manifest: Manifest) -> None:
+def test_side_information_is_read_and_written_and_optional(classifier_manifest: Manifest) -> None:
     assert "side" not in json.loads(dump(classifier_manifest))["serving"]
-    found = parse(changed(classifier_manifest, "serving/side", SIDE))
-    assert isinstance(found.serving, ClassifierServing)
-    assert found.serving.side == (
+    manifest = parse(changed(classifier_manifest, "serving/side", SIDE))
+    assert isinstance(manifest.serving, ClassifierServing)
+    assert manifest.serving.side == (
         CategoryColumn("place", ("Berlin", "Hamburg")),
         NumberColumn("price", 12.5, 3.25),
         TextColumn("text", 256),
     )
-    assert [column.width for column in found.serving.side] == [3, 1, 256]
-    assert json.loads(dump(found))["serving"]["side"] == SIDE
-    assert parse(dump(found)) == found
+    assert [column.width for column in manifest.serving.side] == [3, 1, 256]
+    assert json.loads(dump(manifest))["serving"]["side"] == SIDE
+    assert parse(dump(manifest)) == manifest
 
 
 BROKEN_SIDE: list[tuple[object, str]] = [
     ({}, "serving.side: must be a list"),
     ([], "serving.side: must list 1 to 50 columns"),
-    ([SIDE[0], SIDE[0]], "serving.side: must list 1 to 50 columns of different names"),
+    ([SIDE[0], SIDE[0]], "serving.side: must list 1 to 50 columns with distinct names"),
     ([3], "serving.side.0: must be an object"),
-    ([{**SIDE[0], "values": ["a", "a"]}], "serving.side.0.values: must be different texts"),
-    ([{**SIDE[0], "values": [""]}], "serving.side.0.values: must be different texts"),
+    ([{**SIDE[0], "values": ["a", "a"]}], "serving.side.0.values: must be distinct texts"),
+    ([{**SIDE[0], "values": [""]}], "serving.side.0.values: must be distinct texts"),
     ([{**SIDE[0], "mean": 1}], "serving.side.0.mean: is unknown"),
     ([{**SIDE[0], "name": ""}], "serving.side.0.name: must not be empty"),
     ([{**SIDE[0], "name": "a\nb"}], "serving.side.0.name: is"),
@@ -243,10 +245,10 @@ BROKEN_SIDE: list[tuple[object, str]] = [
 def test_broken_side_information_is_named(classifier_manifest: Manifest, value: object, problem: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         parse(changed(classifier_manifest, "serving/side", value))
-    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems
+    assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
 
 
-def test_all_problems_are_told_at_once(classifier_manifest: Manifest) -> None:
+def test_all_problems_are_reported_at_once(classifier_manifest: Manifest) -> None:
     document = json.loads(dump(classifier_manifest)) | {"model": "A", "created": 1, "more": 2}
     with pytest.raises(InvalidManifest) as caught:
         parse(json.dumps(document).encode())
@@ -254,23 +256,23 @@ def test_all_problems_are_told_at_once(classifier_manifest: Manifest) -> None:
 
 
 @pytest.mark.parametrize("format_", [0, 2, "1", None])
-def test_another_format_is_refused_before_all_else(classifier_manifest: Manifest, format_: object) -> None:
+def test_another_format_is_refused_before_anything_else(classifier_manifest: Manifest, format_: object) -> None:
     with pytest.raises(InvalidManifest, match="upgrade"):
         parse(changed(classifier_manifest, "format", format_))
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": NaN}', b"[" * 100_000])
-def test_what_is_no_json_object_is_refused(data: bytes) -> None:
+def test_anything_but_a_json_object_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidManifest):
         parse(data)
 
 
-def test_a_huge_manifest_is_not_even_read() -> None:
+def test_a_huge_manifest_is_not_parsed() -> None:
     with pytest.raises(InvalidManifest, match="limit"):
         parse(b" " * (MAX_BYTES + 1))
 
 
-def test_not_a_number_is_never_written(classifier_manifest: Manifest) -> None:
+def test_nan_is_never_written(classifier_manifest: Manifest) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         dump(replace(classifier_manifest, evaluation={"accuracy": float("nan")}))
 

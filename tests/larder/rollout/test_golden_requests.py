@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.toys.rollout import Lambda, Reply
 
-from larder.errors import Unanswered
+from larder.errors import FunctionUnavailable
 from larder.release.pointer import Pointer
 from larder.rollout import SendRequest, prober, roll_out, upload
 from larder.rollout.lambda_prober import LambdaProber
@@ -128,7 +128,7 @@ def test_what_says_nothing_about_the_release_decides_nothing(
     found = upload(golden_classifier(), store)
     before = sorted(entry.key for entry in store.list())
     functions.instead = instead
-    with pytest.raises(Unanswered) as caught:
+    with pytest.raises(FunctionUnavailable) as caught:
         roll_out(store, found.model, found.release, prober(store, deployed()))
     assert reason in str(caught.value)
     assert sorted(entry.key for entry in store.list()) == before
@@ -139,6 +139,6 @@ def test_lambda_out_of_reach_decides_nothing(
 ) -> None:
     found = upload(golden_classifier(), store)
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9")
-    with pytest.raises(Unanswered, match="EndpointConnectionError"):
+    with pytest.raises(FunctionUnavailable, match="EndpointConnectionError"):
         roll_out(store, found.model, found.release, prober(store, deployed()))
     assert functions.events == []

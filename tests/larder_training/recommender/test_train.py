@@ -261,7 +261,7 @@ def test_a_log_without_a_test_period_is_trained_and_says_that_nothing_was_measur
             "no event has the type 'buy': the log's types are interaction",
         ),
         ("u,a,1\nv,b,2\n", {"event_thresholds": {"buy": 1.0}}, "no event has the type 'buy'"),
-        ("u,a,1\nv,b,2\n", {"model": "Shop!"}, "is no model name"),
+        ("u,a,1\nv,b,2\n", {"model": "Shop!"}, "is not a model name"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(

@@ -1,9 +1,9 @@
-"""Classification: decoding images, and the ONNX graph that labels them.
+"""Classification: image decoding, and the ONNX graph.
 
-Nothing is imported here: training decodes images with the same code and needs no session, and the rollout neither.
+This module imports nothing, since training decodes images with the same code but needs no ONNX session.
 """
 
 import os
 
-# Once imported, onnxruntime writes a device id below the home folder and sends usage data to its makers, unless:
+# Without this, importing onnxruntime writes a device id to the home folder and sends usage data.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""The classifier: one ONNX graph from pixels to calibrated probabilities, an embedding, and how strange it looks."""
+"""The classifier: one ONNX graph from pixels to calibrated probabilities, an embedding and an OOD score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from larder.classifier import image_decoding
 from larder.errors import InvalidModel
 from larder.host import ReleaseFiles
-from larder.release import side_columns as information
+from larder.release import side_columns
 from larder.release.serving import ClassifierServing
 
 INPUT: Final = "image"
@@ -20,13 +20,18 @@ SIDE: Final = "side"
 OUTPUTS: Final = ("probabilities", "embedding", "novelty")
 
 Floats = NDArray[np.float32]
-# name -> (type, shape); a dimension is a number, or None where any (or a symbolic) one will do
+# name -> (type, shape); a dimension is None if any (or a symbolic) one is accepted
 _Signature = dict[str, tuple[str, tuple[int | None, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label and its calibrated probability, 0 to 1."""
+    """One label of a response.
+
+    Attributes:
+        name: The label.
+        confidence: Its calibrated probability, 0 to 1.
+    """
 
     name: str
     confidence: float
@@ -34,16 +39,23 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """An answer: labels, best first. ``unknown``: the picture is far from everything that the model was taught."""
+    """The labels of one image.
+
+    Attributes:
+        labels: The labels above their thresholds, best first.
+        unknown: Whether the image is out of distribution: unlike the training images.
+    """
 
     labels: tuple[Label, ...]
     unknown: bool
 
 
 class Classifier:
-    """A loaded graph with the manifest's serving section. Safe for several threads at once.
+    """A loaded graph. Thread-safe.
 
-    Raises InvalidModel when the graph does not load, or its inputs and outputs are not what the manifest says.
+    Attributes:
+        serving: The serving section of the manifest.
+        nbytes: Estimate of the memory that the graph takes, in bytes.
     """
 
     def __init__(
@@ -54,11 +66,21 @@ class Classifier:
         max_pixels: int = image_decoding.MAX_PIXELS,
         threads: int = 1,
     ) -> None:
-        """``threads`` share one run: as many as the process has vCPUs."""
+        """Load a graph.
+
+        Args:
+            model: The path or the bytes of an ONNX file.
+            serving: The serving section of the manifest.
+            max_pixels: The limit of :func:`larder.classifier.image_decoding.decode`.
+            threads: How many threads share one run: the process's vCPUs.
+
+        Raises:
+            InvalidModel: the graph does not load, or its inputs or outputs differ from the manifest.
+        """
         self.serving = serving
         self._max_pixels = max_pixels
         size = len(model) if isinstance(model, bytes) else model.stat().st_size
-        # Measured on MobileNetV2: the weights twice (as read, and packed for the kernels) and 8 MiB to work in.
+        # Measured on MobileNetV2: the weights twice (as read, and packed for the kernels) and 8 MiB of working memory.
         self.nbytes: int = 2 * size + 8 * 2**20
         self._session = _load(model, threads)
         self._thresholds = np.array(serving.thresholds, np.float64)
@@ -68,29 +90,29 @@ class Classifier:
     def open(
         cls, files: ReleaseFiles, *, max_pixels: int = image_decoding.MAX_PIXELS, threads: int = 1
     ) -> "Classifier":
-        """Loads the graph of a release."""
+        """Load the graph of a release; raises InvalidModel, or what ``files.fetch`` raises."""
         serving = files.manifest.serving
         if not isinstance(serving, ClassifierServing):
-            raise InvalidModel(f"Release {files.manifest.release} is no classifier's: ask for it under its own kind.")
+            raise InvalidModel(f"Release {files.manifest.release} is not a classifier: load it as a recommender.")
         files.fetch([serving.file])
         return cls(files.path(serving.file), serving, max_pixels=max_pixels, threads=threads)
 
     def run(self, images: image_decoding.Pixels, side: Floats | None = None) -> tuple[Floats, Floats, Floats]:
-        """Runs a batch of decoded pictures.
+        """Run a batch of decoded images.
 
         Args:
-            images: uint8 ``[N, height, width, 3]``, RGB, as :func:`larder.classifier.image_decoding.decode` gives them.
-            side: float32 ``[N, S]``, rows of :func:`larder.release.side_columns.encode`, if the release takes side
-                information; None means that no side information is known.
+            images: uint8 ``[N, height, width, 3]``, RGB, from :func:`larder.classifier.image_decoding.decode`.
+            side: float32 ``[N, S]``, rows of :func:`larder.release.side_columns.encode`; ignored if the release takes
+                no side information. None stands for missing values in every column.
 
         Returns:
-            Probabilities float32 ``[N, C]``, embeddings float32 ``[N, D]`` and novelties float32 ``[N]``.
+            Probabilities float32 ``[N, C]``, embeddings float32 ``[N, D]`` and OOD scores float32 ``[N]``.
         """
         inputs: dict[str, object] = {INPUT: images}
         if self.serving.side:
-            inputs[SIDE] = self._nothing_known(len(images)) if side is None else side
-        probabilities, embedding, novelty = self._session.run(OUTPUTS, inputs)
-        return probabilities, embedding, novelty
+            inputs[SIDE] = self._missing_side(len(images)) if side is None else side
+        probabilities, embeddings, ood_scores = self._session.run(OUTPUTS, inputs)
+        return probabilities, embeddings, ood_scores
 
     def classify(
         self,
@@ -100,89 +122,91 @@ class Classifier:
         max_labels: int | None = None,
         min_confidence: float | None = None,
     ) -> Labels:
-        """Labels one encoded picture.
+        """Classify one encoded image.
 
         Args:
-            data: a JPEG, PNG, WebP or GIF file.
-            side: what is known beside it, by column; what is missing takes the column's default.
-            max_labels: at most this many labels; None for all.
-            min_confidence: in place of the thresholds of the manifest; 0 names every label.
+            data: A JPEG, PNG, WebP or GIF file.
+            side: Side information by column; a missing column takes its default.
+            max_labels: The maximum number of labels; None for all.
+            min_confidence: One threshold for all labels, in place of those of the manifest; 0 returns every label.
 
         Raises:
-            RequestError: whatever :func:`larder.classifier.image_decoding.decode` finds wrong with the picture, or
-                :func:`larder.release.side_columns.encode` with ``side``.
-            InvalidModel: the graph gave something else than numbers.
+            RequestError: as :func:`larder.classifier.image_decoding.decode` for the image, and as
+                :func:`larder.release.side_columns.encode` for ``side``.
+            InvalidModel: the graph returned NaN or infinity.
         """
-        row = np.array([information.encode(self.serving.side, side or {})], np.float32)
+        row = np.array([side_columns.encode(self.serving.side, side or {})], np.float32)
         pixels = image_decoding.decode(data, self.serving.image, max_pixels=self._max_pixels)
-        probabilities, _, novelty = self.run(pixels[None], row)
+        probabilities, _, ood_scores = self.run(pixels[None], row)
         scores = probabilities[0].astype(np.float64)
-        if not np.isfinite(scores).all() or not np.isfinite(novelty[0]):
-            raise InvalidModel("The graph answered NaN or infinity: roll back to the release before, and train anew.")
-        bounds = self._thresholds if min_confidence is None else min_confidence
+        if not np.isfinite(scores).all() or not np.isfinite(ood_scores[0]):
+            raise InvalidModel("The graph returned NaN or infinity: promote the previous release, and train a new one.")
+        thresholds = self._thresholds if min_confidence is None else min_confidence
         order = np.argsort(-scores, kind="stable")
-        kept = order[(scores >= bounds)[order]][:max_labels]
-        limit = self.serving.novelty_threshold
+        shown = order[(scores >= thresholds)[order]][:max_labels]
+        ood_threshold = self.serving.novelty_threshold
         return Labels(
-            tuple(Label(self.serving.labels[number], round(float(scores[number]), 6)) for number in kept),
-            unknown=limit is not None and float(novelty[0]) > limit,
+            tuple(Label(self.serving.labels[index], round(float(scores[index]), 6)) for index in shown),
+            unknown=ood_threshold is not None and float(ood_scores[0]) > ood_threshold,
         )
 
-    def _nothing_known(self, pictures: int) -> Floats:
-        return np.tile(np.array(information.encode(self.serving.side, {}), np.float32), (pictures, 1))
+    def _missing_side(self, images: int) -> Floats:
+        return np.tile(np.array(side_columns.encode(self.serving.side, {}), np.float32), (images, 1))
 
     def close(self) -> None:
-        """Does nothing: the graph's memory goes with the last request that still holds it."""
+        """Do nothing: the graph is freed with the last reference to it."""
 
 
 def _load(model: Path | bytes, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    # Optimised when it was trained: doing it again would cost each cold start as much as loading does.
+    # Training has optimised the graph; doing it again would double the time to load it.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A spinning thread burns the time slice that a Lambda of less than one vCPU has for the work itself.
+    # On less than one vCPU, a thread that spins takes time from the thread that computes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what is wrong comes as an exception; warnings would break the log's JSON lines
+    options.log_severity_level = 4  # errors are raised; warnings would break the JSON lines of the log
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        reason = (
-            str(error).split("\n", maxsplit=1)[0].replace(str(model) if isinstance(model, Path) else "\n", "the file")
-        )
+        reason = str(error).split("\n", maxsplit=1)[0]
+        if isinstance(model, Path):
+            reason = reason.replace(str(model), "the file")
         raise InvalidModel(f"The ONNX graph does not load: {reason[:200]}. Train and publish it again.") from error
 
 
 def _check_signature(session: ort.InferenceSession, serving: ClassifierServing) -> None:
     spec = serving.image
-    wanted_inputs: _Signature = {INPUT: ("tensor(uint8)", (None, spec.height, spec.width, 3))}
+    inputs: _Signature = {INPUT: ("tensor(uint8)", (None, spec.height, spec.width, 3))}
     if serving.side:
-        wanted_inputs[SIDE] = ("tensor(float)", (None, information.width(serving.side)))
-    wanted_outputs: _Signature = {
+        inputs[SIDE] = ("tensor(float)", (None, side_columns.width(serving.side)))
+    outputs: _Signature = {
         "probabilities": ("tensor(float)", (None, len(serving.labels))),
         "embedding": ("tensor(float)", (None, None)),
         "novelty": ("tensor(float)", (None,)),
     }
-    problems = _differences("input", session.get_inputs(), wanted_inputs)
-    problems += _differences("output", session.get_outputs(), wanted_outputs)
+    problems = _differences("input", session.get_inputs(), inputs)
+    problems += _differences("output", session.get_outputs(), outputs)
     if problems:
         raise InvalidModel(
-            f"The ONNX graph is not what its manifest says: {'; '.join(problems)}. Train and publish it again."
+            f"The ONNX graph differs from its manifest: {'; '.join(problems)}. Train and publish it again."
         )
 
 
-def _differences(side: str, nodes: list[ort.NodeArg], wanted: _Signature) -> list[str]:
-    found = {node.name: node for node in nodes}
-    problems = [f"{side} {name} is unknown" for name in found if name not in wanted]
-    for name, (kind, shape) in wanted.items():
-        if name not in found:
-            problems.append(f"{side} {name} is missing")
+def _differences(what: str, nodes: list[ort.NodeArg], signature: _Signature) -> list[str]:
+    by_name = {node.name: node for node in nodes}
+    problems = [f"{what} {name} is unknown" for name in by_name if name not in signature]
+    for name, (dtype, shape) in signature.items():
+        if name not in by_name:
+            problems.append(f"{what} {name} is missing")
             continue
-        given = found[name].shape
-        fits = len(given) == len(shape) and all(b is None or a == b for a, b in zip(given, shape, strict=True))
-        if found[name].type != kind or not fits or isinstance(given[0], int):
-            expected = ", ".join("any" if side is None else str(side) for side in shape)
-            problems.append(f"{side} {name} is {found[name].type} {given}, not {kind} [{expected}]")
+        node = by_name[name]
+        same = len(node.shape) == len(shape) and all(
+            b is None or a == b for a, b in zip(node.shape, shape, strict=True)
+        )
+        if node.type != dtype or not same or isinstance(node.shape[0], int):
+            expected = ", ".join("any" if length is None else str(length) for length in shape)
+            problems.append(f"{what} {name} is {node.type} {node.shape}, not {dtype} [{expected}]")
     return problems

@@ -1,8 +1,8 @@
-"""Encoded photos in, the pixels that a classifier's graph takes out. Training and serving decode here, and so alike.
+"""Image decoding: from a file's bytes to the pixels that a classifier's graph takes. Training uses it too.
 
-The order is: look at the size that the header states, decode (a large JPEG at a half, a quarter or an eighth of its
-size), cut the box that the specification asks for and resample it in one step, turn it upright, lay it on the
-background. An embedded colour profile is not applied: backbones are trained on photos read without one.
+The steps: check the size that the header states; decode (a large JPEG at 1/2, 1/4 or 1/8 of its size); crop and
+resample in one step; rotate by the EXIF orientation; blend with the background. Embedded colour profiles are ignored,
+since backbones are trained on images decoded without them.
 """
 
 import re
@@ -23,8 +23,8 @@ from larder.release.serving import ImageSpec
 MAX_PIXELS: Final = 50_000_000
 FORMATS: Final = "JPEG, PNG, WebP and GIF"
 
-_MAX_SIDE: Final = 65_535  # the limit of JPEG and GIF; it bounds the resampling weights of a picture of one row
-_MAX_SCANS: Final = 100  # a progressive JPEG has about ten; thousands of empty ones keep a decoder busy for minutes
+_MAX_SIDE: Final = 65_535  # the limit of JPEG and GIF; it also limits the resampling weights of a very wide image
+_MAX_SCANS: Final = 100  # a progressive JPEG has about ten; thousands of empty scans keep a decoder busy for minutes
 _RESAMPLINGS: Final = {
     "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
@@ -32,7 +32,7 @@ _RESAMPLINGS: Final = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-# What a photo's EXIF orientation asks a viewer to do; 5 to 8 swap width and height.
+# How to undo each EXIF orientation; 5 to 8 swap width and height.
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,36 +42,36 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_STRANGERS: Final = (
+_OTHER_FORMATS: Final = (
     (b"%PDF", "a PDF"),
     (b"PK\x03\x04", "a ZIP archive"),
-    (b"BM", "a BMP picture"),
-    (b"II*\0", "a TIFF picture"),
-    (b"MM\0*", "a TIFF picture"),
+    (b"BM", "a BMP image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
     (b"<", "HTML, XML or SVG"),
     (b"{", "JSON"),
 )
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # not a restart, and no 0xFF that is data
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # neither a restart marker nor a 0xFF byte of data
 _lock = threading.Lock()
 
 Pixels = NDArray[np.uint8]
 
 
 def decode(data: bytes, spec: ImageSpec, *, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Decodes one picture; of an animation, the first frame.
+    """Decode one image; of an animation, the first frame.
 
     Args:
-        data: a JPEG, PNG, WebP or GIF file. Its content decides, never a name or a content type.
-        spec: the target size, and how the picture is cut and resampled to it.
-        max_pixels: width times height, as the header states them, above which nothing is decoded. Decoding takes up
-            to 16 bytes of memory a pixel (an animated or transparent picture), a large JPEG a fraction of one.
+        data: A JPEG, PNG, WebP or GIF file. The content decides the format, never a name or a content type.
+        spec: The target size, and how to crop and resample to it.
+        max_pixels: The limit of width times height, checked in the header before decoding. Decoding takes up to 16
+            bytes of memory per pixel (an animated or transparent image), and less than one for a large JPEG.
 
     Returns:
-        uint8 ``[spec.height, spec.width, 3]``, RGB, upright as its EXIF orientation says.
+        uint8 ``[spec.height, spec.width, 3]``, RGB, rotated by its EXIF orientation.
 
     Raises:
         InvalidRequest: ``data`` is empty.
-        UnsupportedMedia: it is no such file.
+        UnsupportedMedia: it has another format.
         TooLarge: it has more than ``max_pixels`` pixels, or a side over 65,535.
         UnreadableImage: it is truncated or damaged.
     """
@@ -90,10 +90,10 @@ def decode(data: bytes, spec: ImageSpec, *, max_pixels: int = MAX_PIXELS) -> Pix
 
 
 def _opener(data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
-    """The Pillow class that reads ``data``: only four are ever asked, and each is imported when it is first needed.
+    """The Pillow class that reads ``data``, one of four, imported at its first use.
 
-    ``Image.open`` would import more of them, compare the size with a limit of the whole process, and take a phone's
-    JPEG with a second picture inside for another format.
+    ``Image.open`` would import more formats, apply a size limit of the whole process, and treat a phone's JPEG that
+    contains a second image as another format.
     """
     if data.startswith(b"\xff\xd8\xff"):
         from PIL.JpegImagePlugin import JpegImageFile
@@ -112,42 +112,41 @@ def _opener(data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
         from PIL.GifImagePlugin import GifImageFile
 
         return GifImageFile
-    raise _stranger(data)
+    raise _unsupported(data)
 
 
 def _check_scans(data: bytes) -> None:
-    """Walks a JPEG's markers to its end (after which a phone may keep a film) and counts its scans.
+    """Raise UnreadableImage for a JPEG with too many scans.
 
-    Only where it may have too many: no scan begins without these two bytes, and counting those is quick.
+    Walks the markers to the end of the image (a phone may append a film), but only if the two bytes that start a scan
+    occur often enough.
     """
     if data.count(b"\xff\xda") <= _MAX_SCANS:
         return
-    at, scans = 2, 0
-    while (found := _MARKER.search(data, at)) and found[1] != b"\xd9":
-        scans += found[1] == b"\xda"
+    position, scans = 2, 0
+    while (marker := _MARKER.search(data, position)) and marker[1] != b"\xd9":
+        scans += marker[1] == b"\xda"
         if scans > _MAX_SCANS:
-            raise UnreadableImage(f"This JPEG has more than {_MAX_SCANS} scans. Save it anew as a usual JPEG.")
-        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+            raise UnreadableImage(f"This JPEG has more than {_MAX_SCANS} scans: save it again as a baseline JPEG.")
+        position = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
 
 
-def _stranger(data: bytes) -> InvalidRequest | UnsupportedMedia:
+def _unsupported(data: bytes) -> InvalidRequest | UnsupportedMedia:
     if not data:
-        return InvalidRequest(
-            f"There is no image: 0 bytes came. Send the bytes of a {FORMATS.replace('and', 'or')} file."
-        )
-    found = next((name for magic, name in _STRANGERS if data.startswith(magic)), "nothing that is known here")
+        return InvalidRequest(f"The image is empty: send the bytes of a {FORMATS.replace('and', 'or')} file.")
+    name = next((name for magic, name in _OTHER_FORMATS if data.startswith(magic)), "of an unknown format")
     if data[4:8] == b"ftyp":
-        found = "HEIC, AVIF or a video"
+        name = "HEIC, AVIF or a video"
     return UnsupportedMedia(
-        f"These {len(data)} bytes are {found}; {FORMATS} are read. Convert the picture to one of them."
+        f"These {len(data)} bytes are {name}; {FORMATS} are supported: convert the image to one of them."
     )
 
 
 def _unreadable(error: Exception) -> UnreadableImage | TooLarge:
     if isinstance(error, Image.DecompressionBombError):  # a GIF's or WebP's canvas, found while its header was read
-        return TooLarge(f"{str(error).partition(',')[0]}. Send a smaller picture.")
+        return TooLarge(f"{str(error).partition(',')[0]}. Send a smaller image.")
     return UnreadableImage(
-        f"This picture is truncated or damaged ({str(error)[:80]}). Send the whole file, or save it anew."
+        f"This image is truncated or damaged ({str(error)[:80]}): send the whole file, or save it again."
     )
 
 
@@ -155,8 +154,8 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels or max(width, height) > _MAX_SIDE:
         raise TooLarge(
-            f"This picture has {width} x {height} = {width * height} pixels; the limit is {max_pixels} pixels, and "
-            f"{_MAX_SIDE} a side. Send it scaled down: the model sees a few hundred pixels a side."
+            f"This image has {width} x {height} = {width * height} pixels; the limit is {max_pixels} pixels, and "
+            f"{_MAX_SIDE} per side: scale it down. The model uses a few hundred pixels per side."
         )
 
 
@@ -178,29 +177,29 @@ def _pixels(image: ImageFile.ImageFile, spec: ImageSpec) -> Pixels:
 
 
 def _draft(image: ImageFile.ImageFile, spec: ImageSpec) -> None:
-    """Lets libjpeg decode at 1/2, 1/4 or 1/8 where at least twice the target's pixels remain on each axis.
+    """Let libjpeg decode at 1/2, 1/4 or 1/8 if at least twice the target's pixels remain on each axis.
 
-    Whichever way the photo will be turned: that is not known yet.
+    The orientation is not known yet, so the shorter side must suffice for the longer target.
     """
-    kept = spec.crop if spec.fit == "crop" else 1.0
-    scale = kept * min(image.size) / max(spec.width, spec.height) / 2
+    crop = spec.crop if spec.fit == "crop" else 1.0
+    scale = crop * min(image.size) / max(spec.width, spec.height) / 2
     factor = next((factor for factor in (8, 4, 2) if scale >= factor), 1)
     if factor > 1:
         image.draft(None, (image.width // factor, image.height // factor))
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 also where the EXIF data are damaged, for the picture itself may be whole."""
+    """The EXIF orientation, 1 to 8; 1 if the EXIF data are damaged, since the image may still be whole."""
     try:
         with _no_warnings():
             value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - Pillow raises whatever damaged bytes lead it to
+    except Exception:  # noqa: BLE001  # Pillow raises all kinds of errors on damaged bytes
         return 1
     return value if isinstance(value, int) and value in _UPRIGHT else 1
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The picture in a mode that resamples truly: L, I;16, RGB or RGBA (which Pillow premultiplies)."""
+    """The image in a mode that resamples correctly: L, I;16, RGB or RGBA (which Pillow premultiplies)."""
     if image.mode == "I;16" and "transparency" in image.info:
         grey = np.asarray(image)
         opaque = (grey != image.info["transparency"]).astype(np.uint8) * 255
@@ -224,9 +223,9 @@ def _resample(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Ima
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Pillow warns about odd EXIF tags and animations: nothing that concerns the pixels.
+    """Silence Pillow's warnings about odd EXIF tags and animations, which do not concern the pixels.
 
-    The filters belong to the whole process, hence the lock.
+    The warning filters are global to the process, so a lock guards them.
     """
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")

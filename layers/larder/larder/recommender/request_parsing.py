@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from larder.errors import InvalidRequest
 from larder.recommender.query import MAX_N, Promotion, Query
-from larder.release.json_fields import Fields
+from larder.release.json_fields import FieldReader
 
 if TYPE_CHECKING:  # rules are loaded where a filter is first used
     from larder.filters import Value
@@ -55,7 +55,7 @@ def read_query(document: Mapping[str, object], allowed: frozenset[str], *, item:
 
     Raises InvalidRequest that lists every field of a wrong type and every field that is none of ``allowed``.
     """
-    fields = Fields(dict(document))
+    fields = FieldReader(dict(document))
     given: dict[str, Any] = {} if item is None else {"item": item}
     for name in document:
         if name not in allowed:
@@ -69,13 +69,13 @@ def read_query(document: Mapping[str, object], allowed: frozenset[str], *, item:
 
 def read_items(document: Mapping[str, object]) -> Sequence[str]:
     """The ``items`` of a request to rank; raises InvalidRequest unless it is a list of texts."""
-    fields = Fields(dict(document))
+    fields = FieldReader(dict(document))
     items = fields.texts("items")
     _refuse(fields)
     return items
 
 
-def _refuse(fields: Fields) -> None:
+def _refuse(fields: FieldReader) -> None:
     if fields.problems:
         raise InvalidRequest(f"The request is not right: {'; '.join(fields.problems)}. Mend this and send it again.")
 
@@ -89,15 +89,15 @@ def _entries(name: str, text: str) -> list[str]:
         raise InvalidRequest(f'{name:.80} is no list: close each " and separate entries with commas.') from error
 
 
-def _texts(fields: Fields, name: str) -> tuple[str, ...]:
+def _texts(fields: FieldReader, name: str) -> tuple[str, ...]:
     return fields.texts(name) if fields.has(name) else ()
 
 
-def _n(fields: Fields, name: str) -> int:
+def _n(fields: FieldReader, name: str) -> int:
     return fields.integer(name, 1, MAX_N)
 
 
-def _profile(fields: Fields, name: str) -> dict[str, str | float]:
+def _profile(fields: FieldReader, name: str) -> dict[str, str | float]:
     profile: dict[str, str | float] = {}
     for column, value in fields.mapping(name).items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -107,7 +107,7 @@ def _profile(fields: Fields, name: str) -> dict[str, str | float]:
     return profile
 
 
-def _values(fields: Fields, name: str) -> "dict[str, Value]":
+def _values(fields: FieldReader, name: str) -> "dict[str, Value]":
     values: dict[str, Value] = {}
     for key, value in (fields.mapping(name) if fields.has(name) else {}).items():
         if isinstance(value, list) and all(isinstance(text, str) for text in value):
@@ -119,12 +119,12 @@ def _values(fields: Fields, name: str) -> "dict[str, Value]":
     return values
 
 
-def _promotions(fields: Fields, name: str) -> "list[Callable[[], Promotion]]":
+def _promotions(fields: FieldReader, name: str) -> "list[Callable[[], Promotion]]":
     each = enumerate(fields.sequence(name))
-    return [_promotion(Fields(data, f"{name}.{place}", fields.problems)) for place, data in each]
+    return [_promotion(FieldReader(data, f"{name}.{place}", fields.problems)) for place, data in each]
 
 
-def _promotion(fields: Fields) -> Callable[[], Promotion]:
+def _promotion(fields: FieldReader) -> Callable[[], Promotion]:
     """What makes the promotion, once all of the request has been read."""
     promotion = partial(
         Promotion,
@@ -139,16 +139,16 @@ def _promotion(fields: Fields) -> Callable[[], Promotion]:
 
 
 # The fields of a request that are the query's own; null stands for one that is left out.
-_READERS: Final[Mapping[str, Callable[[Fields, str], object]]] = {
-    "user": Fields.text,
-    "session": Fields.texts,
-    "item": Fields.text,
+_READERS: Final[Mapping[str, Callable[[FieldReader, str], object]]] = {
+    "user": FieldReader.text,
+    "session": FieldReader.texts,
+    "item": FieldReader.text,
     "profile": _profile,
     "n": _n,
-    "exclude": Fields.texts,
-    "include_seen": Fields.boolean,
-    "filter": Fields.text,
+    "exclude": FieldReader.texts,
+    "include_seen": FieldReader.boolean,
+    "filter": FieldReader.text,
     "filter_values": _values,
     "promotions": _promotions,
-    "columns": Fields.texts,
+    "columns": FieldReader.texts,
 }

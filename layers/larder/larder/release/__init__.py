@@ -1,1 +1,1 @@
-"""A release: its manifest, its serving section, its keys in the store, and the pointer that names it."""
+"""A release: its manifest, its serving section, its keys in the store, and the pointer to it."""

@@ -1,4 +1,4 @@
-"""Reading a JSON object whose every problem should be reported at once, by the path of the field that has it."""
+"""Reading a JSON object field by field, with all problems reported at once, each with the path of its field."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 T = TypeVar("T")
 
-type_names = {
+TYPE_NAMES = {
     str: "text",
     int: "a whole number",
     float: "a number",
@@ -17,17 +17,19 @@ type_names = {
 }
 
 
-class Fields:
-    """One JSON object under check. Readers return the value, or a harmless stand-in after noting the problem.
+class FieldReader:
+    """The fields of one JSON object. Readers return the value; for an invalid one, they note it and return a default.
 
-    Children share their parent's ``problems``, so one list holds everything that is wrong with a document.
-    ``finish`` notes the fields that nobody asked for: an unknown field is a misspelt or a future one.
+    ``finish`` notes the fields that were not read: an unknown field is misspelt, or from a future version.
+
+    Attributes:
+        problems: Everything that is wrong; children share the list of their parent.
     """
 
     def __init__(self, data: object, path: str = "", problems: list[str] | None = None) -> None:
         self.problems: list[str] = [] if problems is None else problems
         self._path = path
-        self._asked: set[str] = set()
+        self._known: set[str] = set()
         self._data: Mapping[str, object] = {}
         if isinstance(data, dict):
             self._data = cast("Mapping[str, object]", data)
@@ -38,31 +40,31 @@ class Fields:
         return f"{self._path}.{name}" if self._path else name
 
     def note(self, name: str, problem: str) -> None:
-        """Adds a problem under the path of ``name``."""
+        """Add a problem under the path of ``name``."""
         self.problems.append(f"{self._at(name)}: {problem}")
 
     def has(self, name: str) -> bool:
-        """True where the field is present and not null; asking marks it as known."""
-        self._asked.add(name)
+        """Whether the field is present and not null; marks it as known."""
+        self._known.add(name)
         return self._data.get(name) is not None
 
-    def _get(self, name: str, kind: type[T], stand_in: T) -> T:
-        self._asked.add(name)
+    def _get(self, name: str, kind: type[T], default: T) -> T:
+        self._known.add(name)
         if name not in self._data:
-            self.note(name, f"is missing; it must be {type_names[kind]}")
-            return stand_in
+            self.note(name, f"is missing; it must be {TYPE_NAMES[kind]}")
+            return default
         value = self._data[name]
         if isinstance(value, bool) and kind is not bool:
             value = None
         if kind is float and isinstance(value, int):
             value = _as_float(value)
         if not isinstance(value, kind):
-            self.note(name, f"must be {type_names[kind]}, not {self._data[name]!r:.60}")
-            return stand_in
+            self.note(name, f"must be {TYPE_NAMES[kind]}, not {self._data[name]!r:.60}")
+            return default
         return value
 
     def text(self, name: str, pattern: str | None = None) -> str:
-        """A string, matching ``pattern`` whole where one is given."""
+        """A string; with ``pattern``, one that matches it in full."""
         value = self._get(name, str, "")
         if pattern and value and not re.fullmatch(pattern, value):
             self.note(name, f"is {value[:60]!r}, which does not match {pattern}")
@@ -76,8 +78,8 @@ class Fields:
         return value
 
     def boolean(self, name: str) -> bool:
-        """True or false."""
-        return self._get(name, bool, stand_in=False)
+        """A boolean."""
+        return self._get(name, bool, default=False)
 
     def integer(self, name: str, low: int = 0, high: int = 2**53) -> int:
         """A whole number within ``low..high``."""
@@ -96,50 +98,50 @@ class Fields:
     def numbers(self, name: str, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
         """A list of finite numbers, each within ``low..high``."""
         values = self._get(name, list, [])
-        read = [_as_float(v) if isinstance(v, int | float) and not isinstance(v, bool) else math.nan for v in values]
-        fine = [math.isfinite(v) and low <= v <= high for v in read]
-        if not all(fine):
-            self.note(name, f"entry {fine.index(False)} must be a finite number from {low} to {high}")
+        numbers = [_as_float(v) if isinstance(v, int | float) and not isinstance(v, bool) else math.nan for v in values]
+        valid = [math.isfinite(v) and low <= v <= high for v in numbers]
+        if not all(valid):
+            self.note(name, f"entry {valid.index(False)} must be a finite number from {low} to {high}")
             return ()
-        return tuple(read)
+        return tuple(numbers)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings."""
         values = self._get(name, list, [])
         if not all(isinstance(v, str) for v in values):
-            self.note(name, "must hold texts only")
+            self.note(name, "must be a list of texts")
             return ()
         return tuple(values)
 
     def mapping(self, name: str) -> Mapping[str, object]:
-        """A JSON object of any content."""
+        """A JSON object with any content."""
         return self._get(name, dict, {})
 
     def sequence(self, name: str) -> list[object]:
-        """A list of any content."""
+        """A list with any content."""
         return self._get(name, list, [])
 
-    def child(self, name: str) -> "Fields":
-        """The object under ``name``, to be read with the same list of problems."""
-        self._asked.add(name)
+    def child(self, name: str) -> "FieldReader":
+        """The reader of the object in field ``name``, with the same list of problems."""
+        self._known.add(name)
         if name not in self._data:
             self.note(name, "is missing; it must be an object")
-            return Fields({}, self._at(name), [])
-        return Fields(self._data[name], self._at(name), self.problems)
+            return FieldReader({}, self._at(name), [])
+        return FieldReader(self._data[name], self._at(name), self.problems)
 
-    def children(self, name: str) -> "dict[str, Fields]":
-        """Every entry of the object under ``name``, each to be read as an object itself."""
+    def children(self, name: str) -> "dict[str, FieldReader]":
+        """The readers of all objects in the object in field ``name``."""
         values = self._get(name, dict, {})
-        return {key: Fields(value, f"{self._at(name)}.{key}", self.problems) for key, value in values.items()}
+        return {key: FieldReader(value, f"{self._at(name)}.{key}", self.problems) for key, value in values.items()}
 
     def finish(self) -> None:
-        """Notes each field that no reader asked for."""
-        for name in sorted(set(self._data) - self._asked):
+        """Note each field that was not read."""
+        for name in sorted(set(self._data) - self._known):
             self.note(name, "is unknown to this version of Larder")
 
 
 def _as_float(value: float) -> float:
-    """A whole number as a float; one that is larger than every float as infinite, which no field accepts."""
+    """``value`` as a float; an integer that is too large as infinity, which no field accepts."""
     try:
         return float(value)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""The names that appear in keys and URLs, and the keys that are made of them.
+"""Names of models, releases and files, and the keys of their objects.
 
 ::
 
@@ -7,8 +7,8 @@
     models/<model>/releases/<release>/<file>
     models/<model>/releases/<release>/rejected.json
 
-Every name is checked here, before it becomes part of a key: none can hold a slash, a dot-dot or a character that a
-store, a URL or a shell would read in another way.
+Every name is checked before it becomes part of a key: it cannot hold a slash, a dot-dot or a character that is special
+in a store, a URL or a shell.
 """
 
 import re
@@ -26,39 +26,39 @@ _FILE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 
 def _checked(kind: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
     if not pattern.fullmatch(value):
-        raise InvalidRequest(f"{value[:80]!r} is no {kind} name: use {allowed}.")
+        raise InvalidRequest(f"{value[:80]!r} is not a {kind} name: use {allowed}.")
     return value
 
 
 def check_model(name: str) -> str:
-    """Returns ``name``; raises InvalidRequest unless it is 1-63 of ``a-z 0-9 -``, no dash at either end."""
-    return _checked("model", name, _MODEL, "1 to 63 of a-z, 0-9 and '-', with no '-' at either end")
+    """Return ``name``; raises InvalidRequest unless it is 1-63 of ``a-z 0-9 -``, without a dash at either end."""
+    return _checked("model", name, _MODEL, "1 to 63 of a-z, 0-9 and '-', without '-' at either end")
 
 
 def check_release(name: str) -> str:
-    """Returns ``name``; raises InvalidRequest unless it follows the rule of model names."""
+    """Return ``name``; raises InvalidRequest unless it follows the rule of model names."""
     return _checked("release", name, _MODEL, "the name that GET /v1/models/{model}/releases lists")
 
 
 def check_file(name: str) -> str:
-    """Returns ``name``; raises InvalidRequest unless it is a plain lower-case file name, with no folder."""
+    """Return ``name``; raises InvalidRequest unless it is a plain lower-case file name, without a folder."""
     if ".." in name:
-        raise InvalidRequest(f"{name[:80]!r} is no file name: use one that the manifest lists.")
+        raise InvalidRequest(f"{name[:80]!r} is not a file name: use one that the manifest lists.")
     return _checked("file", name, _FILE, "one that the manifest lists")
 
 
 def pointer_key(model: str) -> str:
-    """The key of the pointer that says which release of ``model`` answers."""
+    """The key of the pointer of ``model``."""
     return f"{_MODELS}/{check_model(model)}/live.json"
 
 
 def releases_prefix(model: str) -> str:
-    """The folder that holds all releases of ``model``, with its closing slash."""
+    """The prefix of all releases of ``model``, with its final slash."""
     return f"{_MODELS}/{check_model(model)}/releases/"
 
 
 def models_prefix() -> str:
-    """The folder that holds all models, with its closing slash."""
+    """The prefix of all models, with its final slash."""
     return f"{_MODELS}/"
 
 

@@ -1,7 +1,7 @@
-"""The manifest: the one document that makes a folder of files a release.
+"""The manifest: the document that makes a folder of files a release.
 
-``parse`` accepts exactly this format and reports every problem at once; ``dump`` is canonical: the same content gives
-the same bytes. A manifest is written last, so where it stands, the release is whole.
+``parse`` reports all problems at once; ``dump`` is canonical: the same content gives the same bytes. A manifest is
+written last, so a release that has one is complete.
 """
 
 import json
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, Literal, cast
 
 from larder.errors import InvalidManifest, InvalidRequest
-from larder.release.json_fields import Fields
+from larder.release.json_fields import FieldReader
 from larder.release.keys import MANIFEST, check_file, check_model, check_release
 from larder.release.serving import ClassifierServing, RecommenderServing, section
 from larder.release.serving_reader import read_classifier, read_recommender
@@ -28,7 +28,12 @@ _EMPTY: Mapping[str, object] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file of a release: its length in bytes and its SHA-256 in lower-case hex."""
+    """One file of a release.
+
+    Attributes:
+        bytes: Its length in bytes.
+        sha256: Its SHA-256 in lower-case hex.
+    """
 
     bytes: int
     sha256: str
@@ -36,11 +41,19 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A release, described. ``created`` is UTC, ISO 8601 with seconds and Z.
+    """The description of a release. Serving does not read ``evaluation``, ``training`` and ``structure``.
 
-    ``evaluation`` (metrics with intervals and how the split was made), ``training`` (hyperparameters, data
-    fingerprint, versions, seed, seconds) and ``structure`` (inputs, outputs, operators, parameters) are JSON objects
-    for people and the models API; serving never reads them.
+    Attributes:
+        model: The model's name.
+        kind: ``classifier`` or ``recommender``.
+        release: The release's name.
+        created: The date in UTC, ISO 8601 with seconds and Z.
+        files: The files by name.
+        serving: What serving needs to know.
+        evaluation: Metrics with intervals, and how the data were split; a JSON object.
+        training: Hyperparameters, fingerprint of the data, versions, seed and seconds; a JSON object.
+        structure: Inputs, outputs, operators and parameters; a JSON object.
+        format: The version of the format.
     """
 
     model: str
@@ -56,8 +69,8 @@ class Manifest:
 
 
 def parse(data: bytes) -> Manifest:
-    """Reads a manifest; raises InvalidManifest, whose ``problems`` name every field that is wrong."""
-    fields = Fields(_load(data))
+    """Read a manifest; raises InvalidManifest with every problem."""
+    fields = FieldReader(_load(data))
     if fields.integer("format") != FORMAT:
         raise InvalidManifest(
             "This manifest cannot be read.", [f"format: this version of Larder reads {FORMAT} only; upgrade it"]
@@ -78,7 +91,7 @@ def parse(data: bytes) -> Manifest:
     fields.finish()
     fields.problems.extend(
         f"files: {name} is missing, but serving names it"
-        for name in _named(manifest.serving)
+        for name in _served_files(manifest.serving)
         if name not in manifest.files
     )
     if fields.problems:
@@ -87,7 +100,7 @@ def parse(data: bytes) -> Manifest:
 
 
 def dump(manifest: Manifest) -> bytes:
-    """Canonical bytes: sorted keys, two spaces, UTF-8, a newline at the end. NaN is refused with ValueError."""
+    """Canonical JSON: sorted keys, indent of two, UTF-8, a final newline. Raises ValueError for NaN."""
     document = {name: getattr(manifest, name) for name in Manifest.__slots__}
     document["files"] = {name: asdict(entry) for name, entry in manifest.files.items()}
     document["serving"] = section(manifest.serving)
@@ -100,16 +113,16 @@ def _load(data: bytes) -> object:
     if len(data) > MAX_BYTES:
         raise InvalidManifest("This manifest cannot be read.", [f"it has {len(data)} bytes; the limit is {MAX_BYTES}"])
     try:
-        return json.loads(data, parse_constant=_no_constant)
+        return json.loads(data, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidManifest("This manifest cannot be read.", [f"it is not JSON: {error}"]) from error
 
 
-def _no_constant(name: str) -> object:
+def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _name(fields: Fields, name: str) -> str:
+def _name(fields: FieldReader, name: str) -> str:
     value = fields.text(name)
     try:
         return check_model(value) if name == "model" else check_release(value)
@@ -118,7 +131,7 @@ def _name(fields: Fields, name: str) -> str:
         return value
 
 
-def _read_files(fields: Fields) -> dict[str, FileEntry]:
+def _read_files(fields: FieldReader) -> dict[str, FileEntry]:
     files = {}
     for name, entry in fields.children("files").items():
         try:
@@ -132,5 +145,5 @@ def _read_files(fields: Fields) -> dict[str, FileEntry]:
     return files
 
 
-def _named(serving: ClassifierServing | RecommenderServing) -> tuple[str, ...]:
+def _served_files(serving: ClassifierServing | RecommenderServing) -> tuple[str, ...]:
     return (serving.file,) if isinstance(serving, ClassifierServing) else serving.files

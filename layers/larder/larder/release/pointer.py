@@ -1,4 +1,4 @@
-"""The pointer: the only object of a model that ever changes, and so the only one written by compare-and-swap."""
+"""The pointer: which releases of a model are live. The only object of a model that changes after its upload."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,17 +6,22 @@ from hashlib import blake2b
 from typing import Final
 
 from larder.errors import InvalidManifest
-from larder.release.json_fields import Fields
+from larder.release.json_fields import FieldReader
 
 _RELEASE: Final = r"[a-z0-9-]+"
-_REMEDY: Final = "remove it from the store, then publish the release that shall answer"
+_REMEDY: Final = "delete it from the store, then publish a release"
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which releases of a model answer. ``revision`` counts the writes.
+    """The live releases of a model.
 
-    ``canary`` answers ``canary_percent`` of the callers, chosen by a stable hash of their key; ``stable`` the others.
+    Attributes:
+        stable: The release that answers all callers except those of the canary.
+        previous: The release that was stable before, or None.
+        canary: The release that answers ``canary_percent`` of the callers, or None.
+        canary_percent: The percentage, 0 to 100; a stable hash of the caller's key decides.
+        revision: Counts the writes of the pointer.
     """
 
     stable: str
@@ -26,7 +31,7 @@ class Pointer:
     revision: int = 1
 
     def choose(self, key: str | None) -> str:
-        """The release for the caller whose stable key this is; without a key, ``stable``."""
+        """The release for a caller with the stable key ``key``; ``stable`` without a key."""
         if self.canary is None or key is None:
             return self.stable
         bucket = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % 100
@@ -34,9 +39,9 @@ class Pointer:
 
 
 def parse_pointer(data: bytes) -> Pointer:
-    """Reads a pointer; raises InvalidManifest with every problem."""
+    """Read a pointer; raises InvalidManifest with every problem."""
     try:
-        fields = Fields(json.loads(data))
+        fields = FieldReader(json.loads(data))
     except ValueError as error:
         raise InvalidManifest(f"live.json cannot be read: {_REMEDY}.", [f"it is not JSON: {error}"]) from error
     pointer = Pointer(
@@ -49,11 +54,11 @@ def parse_pointer(data: bytes) -> Pointer:
     fields.finish()
     if fields.problems:
         raise InvalidManifest(
-            f"live.json is not valid: upgrade Larder where it is newer than this, else {_REMEDY}.", fields.problems
+            f"live.json is not valid: upgrade Larder if a newer version wrote it, else {_REMEDY}.", fields.problems
         )
     return pointer
 
 
 def dump_pointer(pointer: Pointer) -> bytes:
-    """Canonical bytes, as a manifest's."""
+    """Canonical JSON, as for a manifest."""
     return (json.dumps(asdict(pointer), sort_keys=True, indent=2) + "\n").encode()

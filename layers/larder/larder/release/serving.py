@@ -1,7 +1,7 @@
-"""The ``serving`` section of a manifest: everything that serving needs to know about a release.
+"""The ``serving`` section of a manifest: all that serving needs to know about a release.
 
-Both kinds are frozen dataclasses. Training fills them in, the manifest carries them, ``larder.release.serving_reader``
-reads them, and ``classifier`` and ``recommender`` use them.
+There is one dataclass for each kind of model. Training fills it in, and ``larder.release.serving_reader`` reads it from
+the manifest.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,16 @@ COLUMN_TYPES: tuple[str, ...] = ("category", "number", "text")
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """How encoded bytes become the graph's ``image`` input, uint8 ``[height, width, 3]``, RGB.
+    """How an image becomes the graph's input ``image``, uint8 ``[height, width, 3]``, RGB.
 
-    ``fit="crop"`` takes the largest centred box of the target's aspect ratio, scaled by ``crop`` (0.875 is the usual
-    "short side 256, centre 224"), and resamples that box; ``"stretch"`` resamples the whole image. ``background`` is
-    what transparent pixels are laid on.
+    Attributes:
+        width: The width in pixels.
+        height: The height in pixels.
+        fit: ``crop`` resamples the largest centred box of the target's aspect ratio, scaled by ``crop``; ``stretch``
+            resamples the whole image.
+        crop: The scale of the box, 0 to 1; 0.875 is the usual "short side 256, centre 224".
+        resampling: The filter of Pillow.
+        background: The RGB colour behind transparent pixels.
     """
 
     width: int
@@ -37,7 +42,13 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class CategoryColumn:
-    """Side information that is one of ``values``, or none of them: ``len(values) + 1`` numbers of ``side``."""
+    """A column of side information with categories, encoded one-hot.
+
+    Attributes:
+        name: The column's name.
+        values: The categories of training; every other value shares one more position.
+        type: Always ``category``.
+    """
 
     name: str
     values: tuple[str, ...]
@@ -45,13 +56,20 @@ class CategoryColumn:
 
     @property
     def width(self) -> int:
-        """How many numbers of ``side`` it takes."""
+        """The number of values that the column is encoded in."""
         return len(self.values) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class NumberColumn:
-    """Side information that is a number, of this ``mean`` and ``deviation`` among the training photos."""
+    """A column of side information with numbers, encoded standardised.
+
+    Attributes:
+        name: The column's name.
+        mean: The mean over the training images.
+        deviation: The standard deviation over the training images.
+        type: Always ``number``.
+    """
 
     name: str
     mean: float
@@ -60,13 +78,19 @@ class NumberColumn:
 
     @property
     def width(self) -> int:
-        """How many numbers of ``side`` it takes."""
+        """The number of values that the column is encoded in."""
         return 1
 
 
 @dataclass(frozen=True, slots=True)
 class TextColumn:
-    """Side information in words, counted in ``buckets`` hashed buckets."""
+    """A column of side information with text, encoded as hashed word counts.
+
+    Attributes:
+        name: The column's name.
+        buckets: The number of buckets.
+        type: Always ``text``.
+    """
 
     name: str
     buckets: int
@@ -74,7 +98,7 @@ class TextColumn:
 
     @property
     def width(self) -> int:
-        """How many numbers of ``side`` it takes."""
+        """The number of values that the column is encoded in."""
         return self.buckets
 
 
@@ -83,11 +107,17 @@ SideColumn = CategoryColumn | NumberColumn | TextColumn
 
 @dataclass(frozen=True, slots=True)
 class ClassifierServing:
-    """The classifier's side. ``thresholds`` (one a label, 0..1) decide which labels an answer names;
-    ``novelty_threshold`` is the value of the graph's ``novelty`` output above which an image is ``unknown``
-    (None: this release cannot tell). ``temperature`` is inside the graph already and stands here to be read.
-    ``side`` lists the columns of side information in the order of the graph's second input; a release without any has
-    one input, and no such field in its manifest.
+    """The serving section of a classifier.
+
+    Attributes:
+        file: The ONNX file.
+        image: How an image becomes the graph's input.
+        labels: The labels, in the order of the graph's output ``probabilities``.
+        thresholds: For each label, the probability (0 to 1) from which a response has it.
+        temperature: The temperature of the calibration; for information, since the graph applies it.
+        novelty_threshold: The OOD score above which an image is ``unknown``; None if the release has no OOD detection.
+        side: The columns of side information, in the order of the graph's second input. A release without them has one
+            input, and its manifest lacks the field.
     """
 
     file: str
@@ -101,8 +131,14 @@ class ClassifierServing:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """One table: its file, its number of rows, the (item, score) slots of each row, and ``head_bytes``, the length
-    of what must be read before the first look-up (the safetensors header, and the sparse index of a keyed table).
+    """A table file.
+
+    Attributes:
+        file: The name of the file.
+        rows: The number of rows.
+        width: The number of (item, score) slots of each row.
+        head_bytes: The number of bytes to read before the first look-up: the safetensors header, and the sparse index
+            of a keyed table.
     """
 
     file: str
@@ -113,8 +149,11 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class ProfileColumn:
-    """A column of user profiles. A ``number`` is cut into bins at ``edges`` (ascending): value v belongs to bin
-    ``bisect_right(edges, v)``.
+    """A column of user profiles.
+
+    Attributes:
+        type: ``category`` or ``number``.
+        edges: For a number, the ascending edges of its bins: value v belongs to bin ``bisect_right(edges, v)``.
     """
 
     type: ColumnType
@@ -123,18 +162,30 @@ class ProfileColumn:
 
 @dataclass(frozen=True, slots=True)
 class RecommenderServing:
-    """The recommender's side.
+    """The serving section of a recommender. ARCHITECTURE.md has the formula that the weights and decays are for.
 
-    The first ``user_slots`` slots of a row of ``users`` are recommendations, best first; the rest are that user's
-    recent items, newest first. ``weights`` multiplies each source's scores: ``user``, ``session``, ``segment``, and
-    where the release has them ``transition`` and ``revisit``. A session's k-th newest item counts
-    ``session_decay ** k`` up to ``session_length`` items. ``segments_by`` lists the sets of profile columns that
-    segments exist for, most specific first; the segment of all users is always there. ``rules`` are filters that every
-    answer obeys.
+    The manifest lacks the fields of co-visitation and repeat consumption (``transitions`` and after) if a release does
+    not use them.
 
-    ``transitions`` says what followed an item, as ``neighbours`` says what goes with it: the session's k-th newest
-    item counts ``transition_decay ** k`` there, and ``revisit_decay ** k`` for itself, where people come back. A
-    release without them has none of these fields in its manifest; a decay of 1 stands in none.
+    Attributes:
+        items_file: The file of the items.
+        items: The number of items.
+        columns: The items' columns and their types.
+        neighbours: The table of the item-item model.
+        users: The table of users, or None.
+        user_slots: The number of slots of a user's row that hold recommendations, best first; the other slots hold
+            the user's recent items, newest first.
+        segments: The table of segments; the empty key is the segment of all users.
+        segments_by: The sets of profile columns that segments exist for, most specific first.
+        profile: The columns of user profiles.
+        weights: The weight of each component: ``user``, ``session``, ``segment``, and optionally ``transition`` and
+            ``revisit``.
+        session_decay: The session's k-th newest item counts ``session_decay ** k`` in ``neighbours``.
+        session_length: The number of newest session items that count.
+        rules: Filters that apply to every response.
+        transitions: The table of co-visitation, or None.
+        transition_decay: The session's k-th newest item counts ``transition_decay ** k`` in ``transitions``.
+        revisit_decay: The session's k-th newest item counts ``revisit_decay ** k`` for itself.
     """
 
     items_file: str
@@ -156,26 +207,26 @@ class RecommenderServing:
 
     @property
     def tables(self) -> tuple[TableSpec, ...]:
-        """Every table that the release has."""
+        """All tables of the release."""
         return tuple(table for table in (self.neighbours, self.transitions, self.segments, self.users) if table)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files that answers are made from: the items' and every table's."""
+        """All files that serving reads: the items' and the tables'."""
         return (self.items_file, *(table.file for table in self.tables))
 
     @property
     def shows_seen(self) -> bool:
-        """Whether a session's own items may come back where a request does not say: people return to them."""
+        """Whether the session's items may be recommended by default: the release has repeat consumption."""
         return self.weights.get("revisit", 0.0) > 0
 
 
-# Fields that came later, and what they are where a manifest lacks them: what is not used is not written either.
+# Fields added after format 1, with their defaults: written only if they differ from these.
 _OPTIONAL: Mapping[str, object] = MappingProxyType(
     {"side": (), "transitions": None, "transition_decay": 1.0, "revisit_decay": 1.0}
 )
 
 
 def section(serving: ClassifierServing | RecommenderServing) -> dict[str, object]:
-    """The section as the manifest holds it, JSON-ready, without the optional fields that a release does not use."""
+    """The section as a JSON object, without the optional fields that have their defaults."""
     return {name: value for name, value in asdict(serving).items() if name not in _OPTIONAL or value != _OPTIONAL[name]}

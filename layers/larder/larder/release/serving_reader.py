@@ -1,8 +1,8 @@
-"""Reads a manifest's ``serving`` section: what is missing, unknown or out of range becomes a problem with its place."""
+"""Read the ``serving`` section of a manifest, and note every field that is missing, unknown or out of range."""
 
 from typing import cast
 
-from larder.release.json_fields import Fields
+from larder.release.json_fields import FieldReader
 from larder.release.serving import (
     COLUMN_TYPES,
     FITS,
@@ -27,8 +27,8 @@ _SIDE_COLUMNS = 50
 _SIDE_WIDTH = 4096
 
 
-def read_classifier(fields: Fields) -> ClassifierServing:
-    """Reads the section; problems go to ``fields.problems``."""
+def read_classifier(fields: FieldReader) -> ClassifierServing:
+    """Read the section; problems are added to ``fields.problems``."""
     image = fields.child("image")
     background = image.numbers("background", 0, 255)
     if len(background) != 3:
@@ -44,36 +44,36 @@ def read_classifier(fields: Fields) -> ClassifierServing:
     image.finish()
     labels, thresholds = fields.texts("labels"), fields.numbers("thresholds", 0, 1)
     if len(labels) < 2 or len(set(labels)) != len(labels):
-        fields.note("labels", "must be at least two different texts")
+        fields.note("labels", "must be at least two distinct texts")
     if len(thresholds) != len(labels):
         fields.note("thresholds", f"has {len(thresholds)} entries for {len(labels)} labels")
-    novelty = fields.number("novelty_threshold", 0) if fields.has("novelty_threshold") else None
+    ood_threshold = fields.number("novelty_threshold", 0) if fields.has("novelty_threshold") else None
     serving = ClassifierServing(
         fields.text("file", _FILE),
         spec,
         labels,
         thresholds,
         fields.number("temperature", 1e-3, 1e3),
-        novelty,
+        ood_threshold,
         _read_side(fields) if fields.has("side") else (),
     )
     fields.finish()
     return serving
 
 
-def _read_side(fields: Fields) -> tuple[SideColumn, ...]:
+def _read_side(fields: FieldReader) -> tuple[SideColumn, ...]:
     columns: list[SideColumn] = []
-    for number, entry in enumerate(fields.sequence("side")):
-        columns.append(_read_side_column(Fields(entry, f"serving.side.{number}", fields.problems)))
+    for index, entry in enumerate(fields.sequence("side")):
+        columns.append(_read_side_column(FieldReader(entry, f"serving.side.{index}", fields.problems)))
     names = [column.name for column in columns]
     if not 1 <= len(names) <= _SIDE_COLUMNS or len(set(names)) != len(names):
-        fields.note("side", f"must list 1 to {_SIDE_COLUMNS} columns of different names")
+        fields.note("side", f"must list 1 to {_SIDE_COLUMNS} columns with distinct names")
     if sum(column.width for column in columns) > _SIDE_WIDTH:
         fields.note("side", f"takes more than {_SIDE_WIDTH} numbers")
     return tuple(columns)
 
 
-def _read_side_column(fields: Fields) -> SideColumn:
+def _read_side_column(fields: FieldReader) -> SideColumn:
     name, kind = fields.text("name", _SIDE_NAME), fields.choice("type", COLUMN_TYPES)
     if not name:
         fields.note("name", "must not be empty")
@@ -85,12 +85,12 @@ def _read_side_column(fields: Fields) -> SideColumn:
     else:
         column = CategoryColumn(name, fields.texts("values"))
         if len(set(column.values)) != len(column.values) or "" in column.values:
-            fields.note("values", "must be different texts, none of them empty")
+            fields.note("values", "must be distinct texts, none of them empty")
     fields.finish()
     return column
 
 
-def _read_table(fields: Fields) -> TableSpec:
+def _read_table(fields: FieldReader) -> TableSpec:
     spec = TableSpec(
         fields.text("file", _FILE),
         fields.integer("rows", 0, 2**40),
@@ -101,8 +101,8 @@ def _read_table(fields: Fields) -> TableSpec:
     return spec
 
 
-def read_recommender(fields: Fields) -> RecommenderServing:
-    """Reads the section; problems go to ``fields.problems``."""
+def read_recommender(fields: FieldReader) -> RecommenderServing:
+    """Read the section; problems are added to ``fields.problems``."""
     columns = {}
     for name, kind in fields.mapping("columns").items():
         if kind not in COLUMN_TYPES:
@@ -112,7 +112,7 @@ def read_recommender(fields: Fields) -> RecommenderServing:
     for name, column in fields.children("profile").items():
         edges = column.numbers("edges")
         if list(edges) != sorted(set(edges)):
-            column.note("edges", "must ascend, with no number twice")
+            column.note("edges", "must be strictly ascending")
         profile[name] = ProfileColumn(cast("ColumnType", column.choice("type", COLUMN_TYPES)), edges)
         column.finish()
     users = _read_table(fields.child("users")) if fields.has("users") else None
@@ -140,18 +140,18 @@ def read_recommender(fields: Fields) -> RecommenderServing:
     return serving
 
 
-def _read_weights(fields: Fields) -> dict[str, float]:
-    weights = {source: fields.number(source, 0) for source in ("user", "session", "segment")}
-    weights |= {source: fields.number(source, 0) for source in ("transition", "revisit") if fields.has(source)}
+def _read_weights(fields: FieldReader) -> dict[str, float]:
+    weights = {name: fields.number(name, 0) for name in ("user", "session", "segment")}
+    weights |= {name: fields.number(name, 0) for name in ("transition", "revisit") if fields.has(name)}
     fields.finish()
     return weights
 
 
-def _read_segments(fields: Fields, profile: set[str]) -> tuple[tuple[str, ...], ...]:
+def _read_segments(fields: FieldReader, profile: set[str]) -> tuple[tuple[str, ...], ...]:
     segments = []
-    for number, names in enumerate(fields.sequence("segments_by")):
+    for index, names in enumerate(fields.sequence("segments_by")):
         if not isinstance(names, list) or not names or not all(isinstance(n, str) and n in profile for n in names):
-            fields.note(f"segments_by.{number}", "must be a list of names of profile columns")
+            fields.note(f"segments_by.{index}", "must be a list of names of profile columns")
         else:
             segments.append(tuple(cast("list[str]", names)))
     return tuple(segments)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from larder.errors import Conflict, LarderError, MissingObject, NotFound, ReleaseError, StoreError, Unanswered
+from larder.errors import Conflict, FunctionUnavailable, LarderError, MissingObject, NotFound, ReleaseError, StoreError
 from larder.registry import Registry
 from larder.release import manifest as manifests
 from larder.release.keys import MANIFEST
@@ -115,14 +115,14 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
         model: The model's name.
         release: The release's name.
         probe: Sends the golden requests to the function that will serve the release. Any exception rejects the release,
-            except StoreError and Unanswered.
+            except StoreError and FunctionUnavailable.
         event: Whether an upload event started the rollout, not a person; see ``RolloutState``.
 
     Raises:
         InvalidRequest: a name is invalid.
         NotFound: the release does not exist.
         StoreError: the store failed; try again.
-        Unanswered: the serving function could not be called; try again.
+        FunctionUnavailable: the serving function could not be called; try again.
     """
     registry = Registry(store)
     if not registry.has_release(model, release):
@@ -197,7 +197,7 @@ class _Rollout:
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except (StoreError, Unanswered):
+    except (StoreError, FunctionUnavailable):
         raise
     except LarderError as error:
         raise _Refused(str(error)) from error

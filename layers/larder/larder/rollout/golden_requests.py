@@ -14,7 +14,7 @@ from larder.tables import Header, Strings, parse_header
 
 # Puts one golden request, a body of POST .../classify or .../recommend, to the release, and returns the JSON document
 # of the answer; a classifier names every label. Raises ReleaseError where the release has no answer, and StoreError or
-# Unanswered where that says nothing about the release.
+# FunctionUnavailable where that says nothing about the release.
 SendRequest: TypeAlias = Callable[[Manifest, bytes], Mapping[str, Any]]
 
 # int8 kernels of different CPUs round differently; a graph that is wrong differs by far more.

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from larder.errors import ReleaseError, Unanswered
+from larder.errors import FunctionUnavailable, ReleaseError
 from larder.release.manifest import Kind, Manifest
 from larder.release.routes import MODEL_ROUTES, RELEASE_HEADER
 
@@ -48,7 +48,7 @@ class LambdaProber:
 
         Raises:
             ReleaseError: the function refused the request or did not survive it.
-            Unanswered: the function could not be called, took too long or lacked its store: ask again later.
+            FunctionUnavailable: the function could not be called, took too long or lacked its store: ask again later.
         """
         function = self._functions[found.kind]
         try:
@@ -84,20 +84,20 @@ def event(found: Manifest, request: bytes) -> dict[str, Any]:
     }
 
 
-def _not_called(function: str, error: Exception) -> ReleaseError | Unanswered:
+def _not_called(function: str, error: Exception) -> ReleaseError | FunctionUnavailable:
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
     if code == "RequestTooLargeException":
         return ReleaseError("A golden request is larger than a function takes: train with smaller photos.")
-    return Unanswered(f"{function} could not be called ({code}): check the rollout's role, then try again.")
+    return FunctionUnavailable(f"{function} could not be called ({code}): check the rollout's role, then try again.")
 
 
-def _failed(function: str, payload: Mapping[str, Any]) -> ReleaseError | Unanswered:
+def _failed(function: str, payload: Mapping[str, Any]) -> ReleaseError | FunctionUnavailable:
     kind = str(payload.get("errorType", "it took too long"))
     if kind.startswith(_CRASHES):
         return ReleaseError(
             f"{function} did not survive a golden request ({kind}): give it more memory, or train anew."
         )
-    return Unanswered(f"{function} failed ({kind}): look at its log, then try again.")
+    return FunctionUnavailable(f"{function} failed ({kind}): look at its log, then try again.")
 
 
 def _document(function: str, answer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -107,5 +107,5 @@ def _document(function: str, answer: Mapping[str, Any]) -> Mapping[str, Any]:
         return found
     message = str(document["error"]["message"])
     if status == 503:
-        raise Unanswered(f"{function} was not ready: {message}")
+        raise FunctionUnavailable(f"{function} was not ready: {message}")
     raise ReleaseError(f"A golden request is answered with {status}: {message}")

@@ -1,4 +1,4 @@
-"""Pictures made for the test: a photo-like one with no symmetry, and its encodings."""
+"""A generated image without any symmetry, and its encodings."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -13,8 +13,8 @@ Encode = Callable[..., bytes]
 
 
 @pytest.fixture
-def picture() -> Image.Image:
-    """96 x 64, RGB: smooth, and another colour in each corner, so that every flip and swap of channels shows."""
+def image() -> Image.Image:
+    """96 x 64, RGB: smooth, with a different colour in each corner, so that every flip or swap of channels shows."""
     y, x = np.mgrid[0:64, 0:96]
     pixels: NDArray[Any] = np.stack([x * 2.6, y * 3.9, 255 - x - y], axis=2)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8), "RGB")

@@ -1,4 +1,4 @@
-"""What comes out of a good picture: geometry, colour and transparency, format by format."""
+"""Decoding valid images: geometry, colour and transparency of each format."""
 
 import struct
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from larder.release.serving import FITS, RESAMPLINGS, Fit, ImageSpec, Resampling
 
 Encode = Callable[..., bytes]
 
-PHOTOS = SHARED / "photos10/test"
+IMAGES = SHARED / "photos10/test"
 WHOLE = ImageSpec(96, 64, "stretch")
 
 
@@ -40,58 +40,60 @@ def difference(one: NDArray[Any], other: NDArray[Any] | Image.Image) -> float:
         ("GIF", {}, 8),
     ],
 )
-def test_each_format_gives_the_pixels_that_were_put_in(
-    picture: Image.Image, encode: Encode, kind: str, options: dict[str, Any], tolerance: float
+def test_each_format_keeps_the_pixels(
+    image: Image.Image, encode: Encode, kind: str, options: dict[str, Any], tolerance: float
 ) -> None:
-    pixels = decode(encode(picture, kind, **options), WHOLE)
+    pixels = decode(encode(image, kind, **options), WHOLE)
     assert pixels.shape == (64, 96, 3)
     assert pixels.dtype == np.uint8
     assert pixels.flags.writeable
-    assert difference(pixels, picture) <= tolerance
+    assert difference(pixels, image) <= tolerance
 
 
-def test_crop_takes_the_largest_centred_box_of_the_targets_shape_scaled(picture: Image.Image, encode: Encode) -> None:
-    data = encode(picture, "PNG")
+def test_crop_takes_the_largest_centred_box_of_the_targets_aspect_ratio_scaled(
+    image: Image.Image, encode: Encode
+) -> None:
+    data = encode(image, "PNG")
     cases = {
-        (64, 64, 1.0): (16, 0, 80, 64),  # wider than the target: the sides go
-        (96, 32, 1.0): (0, 16, 96, 48),  # narrower: top and bottom go
+        (64, 64, 1.0): (16, 0, 80, 64),  # wider than the target: the sides are cut
+        (96, 32, 1.0): (0, 16, 96, 48),  # narrower: top and bottom are cut
         (32, 32, 0.5): (32, 16, 64, 48),
         (48, 32, 0.5): (24, 16, 72, 48),
     }
     for (width, height, crop), box in cases.items():
         spec = ImageSpec(width, height, "crop", crop)
-        assert np.array_equal(decode(data, spec), np.asarray(picture.crop(box)).copy()), (width, height, crop)
+        assert np.array_equal(decode(data, spec), np.asarray(image.crop(box)).copy()), (width, height, crop)
 
 
-def test_stretch_keeps_the_whole_picture_whatever_crop_says(picture: Image.Image, encode: Encode) -> None:
-    expected = picture.resize((20, 50), Image.Resampling.BILINEAR)
+def test_stretch_keeps_the_whole_image_and_ignores_crop(image: Image.Image, encode: Encode) -> None:
+    expected = image.resize((20, 50), Image.Resampling.BILINEAR)
     for crop in (1.0, 0.5):
         spec = ImageSpec(20, 50, "stretch", crop)
-        assert np.array_equal(decode(encode(picture, "PNG"), spec), np.asarray(expected))
+        assert np.array_equal(decode(encode(image, "PNG"), spec), np.asarray(expected))
 
 
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
-def test_each_resampling_is_pillows_of_that_name(picture: Image.Image, encode: Encode, resampling: Resampling) -> None:
+def test_each_resampling_is_pillows_of_that_name(image: Image.Image, encode: Encode, resampling: Resampling) -> None:
     spec = ImageSpec(24, 16, "crop", 1.0, resampling)
-    expected = picture.resize((24, 16), Image.Resampling[resampling.upper()])
-    assert np.array_equal(decode(encode(picture, "PNG"), spec), np.asarray(expected))
+    expected = image.resize((24, 16), Image.Resampling[resampling.upper()])
+    assert np.array_equal(decode(encode(image, "PNG"), spec), np.asarray(expected))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("spec", [ImageSpec(40, 24, "crop", 0.9), ImageSpec(40, 24, "stretch")], ids=FITS)
-def test_a_picture_stands_upright_before_its_box_is_cut(
-    picture: Image.Image, encode: Encode, kind: str, orientation: int, spec: ImageSpec
+def test_the_orientation_applies_before_the_crop(
+    image: Image.Image, encode: Encode, kind: str, orientation: int, spec: ImageSpec
 ) -> None:
-    # GIVEN a picture stored as a camera held that way stores it; Pillow's own transposition is the oracle
+    # GIVEN an image with an EXIF orientation; Pillow's own transposition is the oracle
     exif = Image.Exif()
     exif[0x0112] = orientation
     quality = {"quality": 95} if kind == "JPEG" else {"lossless": True} if kind == "WEBP" else {}
-    data = encode(picture, kind, exif=exif, **quality)
+    data = encode(image, kind, exif=exif, **quality)
     with Image.open(BytesIO(data)) as opened:
         upright = ImageOps.exif_transpose(opened)
     assert upright.size == ((64, 96) if orientation >= 5 else (96, 64))
-    # WHEN both are cut and resampled THEN they agree but for the rounding between the two passes of a resampling
+    # WHEN both are cropped and resampled THEN they agree up to the rounding between the two passes
     pixels = decode(data, spec)
     assert pixels.shape == (24, 40, 3)
     assert np.abs(pixels.astype(int) - decode(encode(upright, "PNG"), spec)).max() <= 1
@@ -106,46 +108,46 @@ def test_a_picture_stands_upright_before_its_box_is_cut(
         b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\x63\0\0",
     ],
 )
-def test_damaged_exif_data_do_not_cost_the_picture(picture: Image.Image, encode: Encode, exif: bytes) -> None:
-    assert difference(decode(encode(picture, "JPEG", quality=95, exif=exif), WHOLE), picture) <= 2
+def test_an_image_with_damaged_exif_data_decodes(image: Image.Image, encode: Encode, exif: bytes) -> None:
+    assert difference(decode(encode(image, "JPEG", quality=95, exif=exif), WHOLE), image) <= 2
 
 
 @pytest.mark.parametrize(
     ("kind", "count", "value"),
     [(3, 1, b"\0\0\0\0"), (3, 1, b"\0\x09\0\0"), (3, 1, b"\xff\xff\0\0"), (2, 2, b"6\0\0\0"), (3, 0, b"\0\0\0\0")],
 )
-def test_an_orientation_that_means_nothing_is_ignored(
-    picture: Image.Image, encode: Encode, kind: int, count: int, value: bytes
+def test_an_invalid_orientation_is_ignored(
+    image: Image.Image, encode: Encode, kind: int, count: int, value: bytes
 ) -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHI4sI", 1, 0x0112, kind, count, value, 0)
-    assert difference(decode(encode(picture, "PNG", exif=exif), WHOLE), picture) == 0
+    assert difference(decode(encode(image, "PNG", exif=exif), WHOLE), image) == 0
 
 
-def test_an_orientation_that_pillow_warns_about_warns_nobody(picture: Image.Image, encode: Encode) -> None:
+def test_pillows_warning_about_an_orientation_is_silenced(image: Image.Image, encode: Encode) -> None:
     # GIVEN an orientation of two values; warnings are errors in these tests
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 2, 3, 3, 0)
-    data = encode(picture, "PNG", exif=exif)
+    data = encode(image, "PNG", exif=exif)
     with pytest.warns(UserWarning, match="too many entries"), Image.open(BytesIO(data)) as opened:
         opened.getexif().get(0x0112)
-    assert difference(decode(data, WHOLE), picture.rotate(180)) == 0
+    assert difference(decode(data, WHOLE), image.rotate(180)) == 0
 
 
-def test_cmyk_and_ycck_jpegs_keep_their_colours(picture: Image.Image, encode: Encode) -> None:
-    cmyk = encode(picture.convert("CMYK"), "JPEG", quality=95)
-    assert difference(decode(cmyk, WHOLE), picture) <= 3
-    # Adobe's marker says with its last byte that the four components are CMYK (0) or YCCK (2)
+def test_cmyk_and_ycck_jpegs_keep_their_colours(image: Image.Image, encode: Encode) -> None:
+    cmyk = encode(image.convert("CMYK"), "JPEG", quality=95)
+    assert difference(decode(cmyk, WHOLE), image) <= 3
+    # The last byte of Adobe's marker is 0 for CMYK and 2 for YCCK
     at = cmyk.index(b"Adobe") + 11
     assert cmyk[at] == 0
-    ycck = encode(_ycck(picture), "JPEG", quality=95)
+    ycck = encode(_ycck(image), "JPEG", quality=95)
     ycck = ycck[:at] + b"\2" + ycck[at + 1 :]
-    assert difference(decode(ycck, WHOLE), picture) <= 3
+    assert difference(decode(ycck, WHOLE), image) <= 3
 
 
-def _ycck(picture: Image.Image) -> Image.Image:
-    """The CMYK picture whose bytes, read as YCCK, are ``picture``: Y, Cb and Cr, and no black."""
-    y, cb, cr = picture.convert("YCbCr").split()
+def _ycck(image: Image.Image) -> Image.Image:
+    """The CMYK image whose bytes, read as YCCK, are ``image``: Y, Cb and Cr, and no black."""
+    y, cb, cr = image.convert("YCbCr").split()
     # Pillow inverts what it writes, as Adobe does, and so does YCCK itself: the two cancel.
-    return Image.merge("CMYK", [y, cb, cr, Image.new("L", picture.size, 0)])
+    return Image.merge("CMYK", [y, cb, cr, Image.new("L", image.size, 0)])
 
 
 def test_sixteen_bit_grey_is_scaled_and_not_clipped(encode: Encode) -> None:
@@ -156,7 +158,7 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped(encode: Encode) -> None:
     assert np.array_equal(pixels[..., 0], pixels[..., 2])
 
 
-def test_sixteen_bit_grey_with_a_transparent_level_is_laid_on_the_background(encode: Encode) -> None:
+def test_sixteen_bit_grey_with_a_transparent_level_is_blended_with_the_background(encode: Encode) -> None:
     levels = np.full((64, 96), 40_000, np.uint16)
     levels[:, :48] = 1234
     data = encode(Image.fromarray(levels), "PNG", transparency=1234)
@@ -166,12 +168,12 @@ def test_sixteen_bit_grey_with_a_transparent_level_is_laid_on_the_background(enc
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
-def test_grey_black_and_white_and_palette_pictures_are_read(picture: Image.Image, encode: Encode, mode: str) -> None:
-    given = picture.convert(mode)
-    assert difference(decode(encode(given, "PNG"), WHOLE), given.convert("RGB")) == 0
+def test_grey_black_and_white_and_palette_images_decode(image: Image.Image, encode: Encode, mode: str) -> None:
+    variant = image.convert(mode)
+    assert difference(decode(encode(variant, "PNG"), WHOLE), variant.convert("RGB")) == 0
 
 
-def test_a_palette_is_resampled_as_colours_and_not_as_numbers(encode: Encode) -> None:
+def test_a_palette_is_resampled_as_colours_not_as_indices(encode: Encode) -> None:
     # GIVEN a chessboard of colours 0 (red) and 2 (blue), with green between them in the palette
     board = Image.fromarray((np.indices((64, 96)).sum(axis=0) % 2 * 2).astype(np.uint8), "P")
     board.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
@@ -181,22 +183,22 @@ def test_a_palette_is_resampled_as_colours_and_not_as_numbers(encode: Encode) ->
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_transparent_pixels_show_the_background(picture: Image.Image, encode: Encode, mode: str, kind: str) -> None:
-    given = picture.convert("RGBA")
-    given.putalpha(Image.fromarray(np.tile(np.repeat([0, 255], 48).astype(np.uint8), (64, 1))))
+def test_transparent_pixels_show_the_background(image: Image.Image, encode: Encode, mode: str, kind: str) -> None:
+    variant = image.convert("RGBA")
+    variant.putalpha(Image.fromarray(np.tile(np.repeat([0, 255], 48).astype(np.uint8), (64, 1))))
     options = {"lossless": True} if kind == "WEBP" else {}
-    pixels = decode(encode(given.convert(mode), kind, **options), replace(WHOLE, background=(1, 2, 3)))
+    pixels = decode(encode(variant.convert(mode), kind, **options), replace(WHOLE, background=(1, 2, 3)))
     assert np.array_equal(pixels[:, :48], np.full((64, 48, 3), [1, 2, 3]))
-    opaque = picture.convert("L").convert("RGB") if mode == "LA" else picture
+    opaque = image.convert("L").convert("RGB") if mode == "LA" else image
     assert np.array_equal(pixels[:, 48:], np.asarray(opaque)[:, 48:])
 
 
-def test_what_lies_under_transparent_pixels_does_not_bleed_into_the_others(encode: Encode) -> None:
+def test_colours_under_transparent_pixels_do_not_bleed_into_others(encode: Encode) -> None:
     # GIVEN columns that alternate between opaque white and transparent black
     levels = np.zeros((64, 96, 4), np.uint8)
     levels[:, ::2] = 255
     pixels = decode(encode(Image.fromarray(levels, "RGBA"), "PNG"), ImageSpec(24, 16, background=(255, 255, 255)))
-    # THEN white on white is white, at whatever size
+    # THEN white on white is white, at any size
     assert pixels.min() == 255
 
 
@@ -217,8 +219,8 @@ def test_a_transparent_palette_entry_and_a_transparent_colour_show_the_backgroun
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_an_animations_first_frame_is_the_picture(picture: Image.Image, encode: Encode, kind: str) -> None:
-    frames = [Image.new("RGB", picture.size, color) for color in ("red", "blue", "lime")]
+def test_of_an_animation_the_first_frame_is_decoded(image: Image.Image, encode: Encode, kind: str) -> None:
+    frames = [Image.new("RGB", image.size, color) for color in ("red", "blue", "lime")]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:], duration=50, **options)
     with Image.open(BytesIO(data)) as opened:
@@ -226,14 +228,14 @@ def test_an_animations_first_frame_is_the_picture(picture: Image.Image, encode: 
     assert decode(data, WHOLE)[10, 10].tolist() == [255, 0, 0]
 
 
-def test_a_phones_jpeg_with_a_second_picture_inside_is_a_jpeg(picture: Image.Image, encode: Encode) -> None:
-    data = encode(picture, "MPO", save_all=True, append_images=[Image.new("RGB", (96, 64), "red")], quality=95)
-    assert difference(decode(data, WHOLE), picture) <= 2
+def test_a_phones_jpeg_with_a_second_image_inside_is_a_jpeg(image: Image.Image, encode: Encode) -> None:
+    data = encode(image, "MPO", save_all=True, append_images=[Image.new("RGB", (96, 64), "red")], quality=95)
+    assert difference(decode(data, WHOLE), image) <= 2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (60_000, 2), (2, 60_000)])
 @pytest.mark.parametrize("fit", FITS)
-def test_extreme_shapes_give_the_targets_shape(encode: Encode, size: tuple[int, int], fit: Fit) -> None:
+def test_extreme_shapes_are_resampled_to_the_target(encode: Encode, size: tuple[int, int], fit: Fit) -> None:
     for mode in ("L", "RGBA", "I;16"):
         plain = Image.new(mode, size, (77, 77, 77, 255) if mode == "RGBA" else 77 * (257 if mode == "I;16" else 1))
         pixels = decode(encode(plain, "PNG"), ImageSpec(50, 40, fit, 0.5, "bicubic"))
@@ -249,7 +251,7 @@ def test_extreme_shapes_give_the_targets_shape(encode: Encode, size: tuple[int, 
     crop=st.floats(0.01, 1.0),
     resampling=st.sampled_from(RESAMPLINGS),
 )
-def test_every_shape_fits_every_specification(
+def test_any_shape_is_resampled_to_any_target(
     width: int, height: int, target: tuple[int, int], fit: Fit, crop: float, resampling: Resampling
 ) -> None:
     file = BytesIO()
@@ -260,7 +262,7 @@ def test_every_shape_fits_every_specification(
 
 
 def sizes_decoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The list that from now on grows by the size that each JPEG is decoded at."""
+    """A list to which the size of each JPEG that is decoded from now on is added."""
     sizes: list[tuple[int, int]] = []
     load_prepare = JpegImageFile.load_prepare
 
@@ -274,19 +276,19 @@ def sizes_decoded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("resampling", ["bilinear", "bicubic"])
-def test_a_large_jpeg_is_decoded_small_and_looks_the_same(
-    picture: Image.Image, encode: Encode, monkeypatch: pytest.MonkeyPatch, fit: Fit, resampling: Resampling
+def test_a_large_jpeg_is_decoded_at_reduced_size_with_the_same_result(
+    image: Image.Image, encode: Encode, monkeypatch: pytest.MonkeyPatch, fit: Fit, resampling: Resampling
 ) -> None:
     # GIVEN 1536 x 1024 pixels for a target of 48 x 32: an eighth of them is enough
     rng = np.random.default_rng(1)
-    large = picture.resize((1536, 1024), Image.Resampling.BICUBIC)
+    large = image.resize((1536, 1024), Image.Resampling.BICUBIC)
     noise = rng.normal(0, 20, (1024, 1536, 3))
     data = encode(Image.fromarray((np.asarray(large) + noise).clip(0, 255).astype(np.uint8)), "JPEG", quality=90)
     spec = ImageSpec(48, 32, fit, 0.9, resampling)
     decoded = sizes_decoded(monkeypatch)
     small = decode(data, spec)
     assert decoded == [(192, 128)]
-    # WHEN it is decoded whole THEN the answer differs by less than a grey level
+    # WHEN it is decoded at full size THEN the result differs by less than a grey level
     monkeypatch.setattr(image_decoding, "_draft", lambda *_: None)
     assert difference(small, decode(data, spec)) < 1
 
@@ -301,18 +303,18 @@ def test_a_jpeg_is_never_decoded_to_less_than_twice_the_target(encode: Encode, m
             assert decoded == [(width, height)] or remaining >= 2, (width, height, target, decoded)
 
 
-def test_it_is_the_usual_short_side_256_centre_224_on_real_photos() -> None:
-    if not PHOTOS.is_dir():
-        pytest.skip("the shared photos are not on this machine")
+def test_it_equals_short_side_256_centre_224_on_real_images() -> None:
+    if not IMAGES.is_dir():
+        pytest.skip("the shared images are not on this machine")
     spec = ImageSpec(224, 224, "crop", 0.875, "bilinear")
     differences, exact = [], []
-    for path in sorted(PHOTOS.glob("*/*"))[::4]:
+    for path in sorted(IMAGES.glob("*/*"))[::4]:
         with Image.open(path) as opened:
-            photo = ImageOps.exif_transpose(opened).convert("RGB")
-        scale = 256 / min(photo.size)
-        short = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BILINEAR)
+            image = ImageOps.exif_transpose(opened).convert("RGB")
+        scale = 256 / min(image.size)
+        short = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
         left, top = (short.width - 224) / 2, (short.height - 224) / 2
-        # Half a pixel is a shift of the picture, no matter of resampling: where the usual way would round, resample.
+        # Half a pixel would shift the image, so resample from fractional coordinates where the usual way rounds.
         box = (left, top, left + 224, top + 224)
         usual = short.resize((224, 224), Image.Resampling.BILINEAR, box=box)
         differences.append(difference(decode(path.read_bytes(), spec), usual))
@@ -321,6 +323,6 @@ def test_it_is_the_usual_short_side_256_centre_224_on_real_photos() -> None:
     assert len(differences) > 50
     assert np.mean(differences) < 1
     assert max(differences) < 6
-    # Where the usual way needs no such rounding, the two are as good as the same.
+    # Without such rounding the two are nearly equal.
     assert len(exact) > 10
     assert np.mean(exact) < 0.5

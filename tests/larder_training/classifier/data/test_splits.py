@@ -49,7 +49,7 @@ def test_bad_files_are_listed_with_their_reason_and_the_others_stay(own_photos: 
     reasons = {photo.name: reason for photo, reason in found.bad}
     assert set(reasons) == {"rings/000.png", "rings/001.png", "stripes/notes.txt"}
     assert "truncated or damaged" in reasons["rings/000.png"]
-    assert "JPEG, PNG, WebP and GIF are read" in reasons["stripes/notes.txt"]
+    assert "JPEG, PNG, WebP and GIF are supported" in reasons["stripes/notes.txt"]
     assert len(found.samples) == 34
 
 

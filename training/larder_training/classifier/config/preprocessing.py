@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from larder.errors import InvalidRequest
-from larder.release.json_fields import Fields
+from larder.release.json_fields import FieldReader
 from larder.release.serving import RESAMPLINGS, Resampling
 
 
@@ -62,7 +62,7 @@ def read_spec(path: Path) -> Preprocessing:
     Raises InvalidRequest with every problem.
     """
     try:
-        fields = Fields(json.loads(path.read_bytes()))
+        fields = FieldReader(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
         raise InvalidRequest(f"The backbone's specification {path.name} cannot be read: {error}. Mend it.") from error
     values = {
