@@ -1,4 +1,4 @@
-"""From labelled photos to a release folder: the steps in their order."""
+"""Trains a classifier: from labelled images to a release folder."""
 
 import time
 from functools import partial
@@ -13,7 +13,7 @@ from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import DatasetScan, scan_images
 from larder_training.classifier.data.side_columns import read_columns
 from larder_training.classifier.data.splits import DatasetSplit, split_dataset
-from larder_training.classifier.evaluation.ood_holdout import estimate, unknown_section
+from larder_training.classifier.evaluation.ood_holdout import estimate
 from larder_training.classifier.features import backbone, download, hog
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.fitting.export import MODEL, export
@@ -24,6 +24,7 @@ from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import TRIALS
 from larder_training.classifier.onnx.graph import optimise, structure
 from larder_training.classifier.reports import manifest_sections
+from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.layer_search import choose as choose_layers
 from larder_training.classifier.selection.learning_curve import learning_curve
@@ -45,72 +46,58 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     from larder_training.classifier.reports.page import page
 
     started = time.monotonic()
-    progress = progress or Progress(quiet=True)
-    context = TrainingContext(options, progress)
-    checked = scan_images(read_dataset(options.data, options.label_attribute), progress)
-    parts = split_dataset(checked, validation=options.validation, test=options.test, seed=options.seed)
-    _tell(checked, parts, progress)
-    parent = open_parent(options) if options.parent is not None else None
-    parts = parent.ordered(parts) if parent else parts
-    features = parent.features if parent and options.backbone is None else choose_features(context)
-    reading = choose_layers(features, parts, context)
-    features = reading.features
-    audited = audit(checked, features, context)
-    progress.say(audited.describe())
-    material = gather(features, parts, context)
-    columns = read_columns(checked.samples, parts.parts["train"], options.side, progress)
-    choice = choose(features, parts, material, columns, partial(_fit, context, parent), context)
-    exported = export(FinalFitInputs(context, features, parts, choice, parent))
-    search = choice.head.search
-    curve = learning_curve(choice.training_set.rows, search.chosen, context)
-    held_out_classes = estimate(material.rows, parts.labels, rate=options.false_alarms, seed=options.seed)
-    evaluation = manifest_sections.evaluation(options, parts, exported, choice, held_out_classes)
-    if parent:
-        evaluation["parent"] = parent.compare(parts, exported.predictions["test"].probabilities, progress)
+    context = TrainingContext(options, progress or Progress(quiet=True))
+    run = _run(context)
+    evaluation = manifest_sections.evaluation(run)
+    augmentations = augmentation_search.jsonl(run.fusion.training_set.compared)
     release = write_release(
         options.out,
         model=options.model,
         kind="classifier",
-        serving=exported.serving,
+        serving=run.exported.serving,
         files={
-            MODEL: exported.model,
-            PROBES: manifest_sections.probes(parts, exported),
-            "metrics.json": manifest_sections.metrics(parts, exported, audited),
-            TRIALS: reading.jsonl() + augmentation_search.jsonl(material.compared) + search.jsonl(),
-            "report.html": page(
-                checked,
-                parts,
-                reading,
-                choice,
-                exported,
-                audited,
-                curve,
-                unknown_section(options, exported, held_out_classes),
-            ),
+            MODEL: run.exported.model,
+            PROBES: manifest_sections.probes(run),
+            "metrics.json": manifest_sections.metrics(run),
+            TRIALS: run.layers.jsonl() + augmentations + run.fusion.head.search.jsonl(),
+            "report.html": page(run),
         },
         evaluation=evaluation,
-        training=manifest_sections.training(
-            options,
-            audited,
-            parts,
-            reading,
-            choice,
-            exported,
-            parent.describe() if parent else None,
-            time.monotonic() - started,
-        ),
-        structure=structure(exported.graph),
+        training=manifest_sections.training(run, seconds=time.monotonic() - started),
+        structure=structure(run.exported.graph),
         created=options.created,
     )
-    progress.say(manifest_sections.headline(evaluation))
+    context.progress.say(manifest_sections.headline(evaluation))
     return release
+
+
+def _run(context: TrainingContext) -> TrainingRun:
+    """All steps up to the graph, in their order."""
+    options, progress = context.options, context.progress
+    checked = scan_images(read_dataset(options.data, options.label_attribute), progress)
+    parts = split_dataset(checked, validation=options.validation, test=options.test, seed=options.seed)
+    _log_data(checked, parts, progress)
+    parent = open_parent(options) if options.parent is not None else None
+    parts = parent.ordered(parts) if parent else parts
+    features = parent.features if parent and options.backbone is None else choose_features(context)
+    layers = choose_layers(features, parts, context)
+    features = layers.features
+    findings = audit(checked, features, context)
+    progress.say(findings.describe())
+    training_set = gather(features, parts, context)
+    columns = read_columns(checked.samples, parts.parts["train"], options.side, progress)
+    fusion = choose(features, parts, training_set, columns, partial(_fit, context, parent), context)
+    exported = export(FinalFitInputs(context, features, parts, fusion, parent))
+    curve = learning_curve(fusion.training_set.rows, fusion.head.search.chosen, context)
+    held_out = estimate(training_set.rows, parts.labels, rate=options.false_alarms, seed=options.seed)
+    return TrainingRun(context, findings, parts, layers, fusion, exported, curve, held_out, parent)
 
 
 def _fit(context: TrainingContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
     return fit(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
 
 
-def _tell(checked: DatasetScan, parts: DatasetSplit, progress: Progress) -> None:
+def _log_data(checked: DatasetScan, parts: DatasetSplit, progress: Progress) -> None:
     for photo, reason in checked.bad[:20]:
         progress.say(f"Bad file {photo.name}: {reason}")
     progress.say(

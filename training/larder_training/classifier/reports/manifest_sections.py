@@ -16,24 +16,22 @@ from PIL import Image
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder.release.side_columns import encode
-from larder_training.classifier.audit.audit import Audit
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data import side_columns
 from larder_training.classifier.data.manifests import PARTS
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation import ood_holdout
-from larder_training.classifier.evaluation.ood_holdout import HeldOutClasses
 from larder_training.classifier.features import augmentation
 from larder_training.classifier.fitting.export import ExportedClassifier
 from larder_training.classifier.fitting.quantize import CALIBRATION_IMAGES
+from larder_training.classifier.fitting.warm_start import ParentRelease
 from larder_training.classifier.heads import softmax_regression
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.metrics.classification import rekognition, summary
 from larder_training.classifier.onnx.graph import session
 from larder_training.classifier.onnx.latency import milliseconds
-from larder_training.classifier.selection.layer_search import LayerChoice
-from larder_training.classifier.selection.side_ablation import FusionChoice
+from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.release.tables import write_probes
 from larder_training.release.writer import provenance
 
@@ -42,14 +40,9 @@ PRECISION: Final = 0.95  # that thresholds are told for, beside those that serve
 _VALIDATION: Final = ("photos", "accuracy", "expected_calibration_error", "cross_entropy", "brier_score")
 
 
-def evaluation(
-    options: ClassifierOptions,
-    parts: DatasetSplit,
-    exported: ExportedClassifier,
-    choice: FusionChoice,
-    held_out_classes: HeldOutClasses | None,
-) -> dict[str, object]:
-    """The manifest's ``evaluation``: how the split was made stands beside the test part's numbers."""
+def evaluation(run: TrainingRun) -> dict[str, object]:
+    """The manifest's ``evaluation``: the split, the numbers of the test part, and the comparison with the parent."""
+    options, parts, exported, fusion = run.options, run.split, run.exported, run.fusion
     test = summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels)
     validation = summary(exported.predictions["validation"].probabilities, exported.truth["validation"], parts.labels)
     del test["confusion"], test["reliability"]
@@ -61,10 +54,15 @@ def evaluation(
             **{name: validation[name] for name in _VALIDATION},
         },
         "thresholds_at_precision": _at_precision(options, parts, exported),
-        "unknown": ood_holdout.told(options, exported, held_out_classes),
+        "unknown": ood_holdout.told(options, exported, run.held_out_classes),
         "quantisation": exported.comparison,
-        **({"beside_the_image": choice.told} if choice.told else {}),
+        **({"beside_the_image": fusion.told} if fusion.told else {}),
+        **({"parent": _parent(run.parent, run)} if run.parent else {}),
     }
+
+
+def _parent(parent: ParentRelease, run: TrainingRun) -> dict[str, object]:
+    return parent.compare(run.split, run.exported.predictions["test"].probabilities, run.context.progress)
 
 
 def _at_precision(options: ClassifierOptions, parts: DatasetSplit, exported: ExportedClassifier) -> dict[str, object]:
@@ -75,8 +73,9 @@ def _at_precision(options: ClassifierOptions, parts: DatasetSplit, exported: Exp
     return {"precision": precision, "thresholds": dict(zip(parts.labels, found, strict=True))}
 
 
-def metrics(parts: DatasetSplit, exported: ExportedClassifier, audited: Audit) -> bytes:
+def metrics(run: TrainingRun) -> bytes:
     """``metrics.json``: Rekognition's evaluation summary of the test part, and everything of ours under ``larder``."""
+    parts, exported = run.split, run.exported
     probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
     thresholds = exported.serving.thresholds
     document = {
@@ -85,24 +84,16 @@ def metrics(parts: DatasetSplit, exported: ExportedClassifier, audited: Audit) -
             "split": parts.describe(),
             "test": summary(probabilities, truth, parts.labels),
             "quantisation": exported.comparison,
-            "audit": audited.document(),
+            "audit": run.audit.document(),
         },
     }
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def training(
-    options: ClassifierOptions,
-    audited: Audit,
-    parts: DatasetSplit,
-    reading: LayerChoice,
-    choice: FusionChoice,
-    exported: ExportedClassifier,
-    parent: dict[str, object] | None,
-    seconds: float,
-) -> dict[str, object]:
+def training(run: TrainingRun, *, seconds: float) -> dict[str, object]:
     """The manifest's ``training``: every hyperparameter, the data's fingerprint and counts, versions and seed."""
-    checked, taught, fitted = audited.scan, exported.fit, exported.fit.head
+    options, parts, layers, fusion = run.options, run.split, run.layers, run.fusion
+    checked, taught, fitted = run.audit.scan, run.exported.fit, run.exported.fit.head
     return {
         "data": {
             "fingerprint": checked.fingerprint(),
@@ -111,17 +102,17 @@ def training(
             "copies": len(checked.copies),
             "conflicting": len(checked.conflicts),
             "near_duplicates": checked.near_duplicates,
-            "near_duplicates_of_other_labels": len(audited.torn),
-            "labels_that_look_wrong": len(audited.suspects),
+            "near_duplicates_of_other_labels": len(run.audit.torn),
+            "labels_that_look_wrong": len(run.audit.suspects),
             "straddling_left_out": len(parts.straddling),
             "parts": {
                 part: dict(sorted(Counter(photo.image.label for photo in parts.parts[part]).items())) for part in PARTS
             },
         },
         "split": {"validation": options.validation, "test": options.test, "stated": parts.stated},
-        "backbone": reading.features.description,
-        **({"reading": reading.describe()} if reading.compared else {}),
-        "augmentation": dict(choice.training_set.augmentation),
+        "backbone": layers.features.description,
+        **({"reading": layers.describe()} if layers.compared else {}),
+        "augmentation": dict(fusion.training_set.augmentation),
         "head": {
             "kind": "softmax regression" if fitted.hidden is None else "one hidden layer",
             "recipe": fitted.search.chosen.config.describe(),
@@ -130,7 +121,7 @@ def training(
             "tolerance": softmax_regression.TOLERANCE,
             "learnt_from": taught.describe()["learnt_from"],
         },
-        **({"beside_the_image": choice.beside.describe(parts.parts["train"])} if choice.beside else {}),
+        **({"beside_the_image": fusion.beside.describe(parts.parts["train"])} if fusion.beside else {}),
         "search": {**options.search.describe(), **fitted.search.describe()},
         "calibration": {
             "by": taught.describe()["calibrated_by"],
@@ -144,9 +135,9 @@ def training(
             "scheme": "static, U8S8, weights by channel in 7 bits (depthwise: 8 bits), QDQ",
             "calibration_photos": CALIBRATION_IMAGES,
             "max_loss": options.max_loss,
-            "milliseconds_a_photo": _milliseconds(exported),
+            "milliseconds_a_photo": _milliseconds(run.exported),
         },
-        "parent": parent,
+        "parent": run.parent.describe() if run.parent else None,
         "seconds": round(seconds, 1),
         **provenance(options.seed),
     }
@@ -162,11 +153,12 @@ def _milliseconds(exported: ExportedClassifier) -> dict[str, float]:
     return {**found, "int8_to_float32": round(found["int8"] / found["float32"], 3)}
 
 
-def probes(parts: DatasetSplit, exported: ExportedClassifier) -> bytes:
+def probes(run: TrainingRun) -> bytes:
     """Some test photos as PNG, and the probabilities that the release gives them: the rollout asks for these again.
 
     Where the release takes side information, requests are JSON; the last of them says nothing beside the photo.
     """
+    parts, exported = run.split, run.exported
     image, columns = exported.serving.image, exported.serving.side
     running = session(exported.model)
     requests, expected = [], []

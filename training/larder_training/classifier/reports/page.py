@@ -14,10 +14,10 @@ from PIL import Image
 
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
-from larder_training.classifier.audit.audit import Audit
 from larder_training.classifier.data.manifests import PARTS
 from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.splits import DatasetSplit
+from larder_training.classifier.evaluation.ood_holdout import unknown_section
 from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.heads.trials import trials_section
@@ -25,10 +25,9 @@ from larder_training.classifier.metrics.calibration import reliability
 from larder_training.classifier.metrics.classification import summary
 from larder_training.classifier.reports import audit_page
 from larder_training.classifier.reports.side_section import side_section
+from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.layer_search import LayerChoice
-from larder_training.classifier.selection.learning_curve import LearningCurve, curve_section
-from larder_training.classifier.selection.side_ablation import FusionChoice
+from larder_training.classifier.selection.learning_curve import curve_section
 from larder_training.reporting.html import Section, facts, figure, paragraph, pictures, render, table
 
 ERRORS: Final = 24  # pictures of errors, the most confident first
@@ -41,36 +40,28 @@ _PARTS: Final = {"validation": "held out", "test": "test"}
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
-def page(
-    checked: DatasetScan,
-    parts: DatasetSplit,
-    reading: LayerChoice,
-    choice: FusionChoice,
-    exported: ExportedClassifier,
-    audited: Audit,
-    curve: LearningCurve | None,
-    unknown: Section,
-) -> bytes:
+def page(run: TrainingRun) -> bytes:
     """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
+    parts, exported = run.split, run.exported
     test = cast(
         "dict[str, Any]", summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels)
     )
     sections = [
         _headline(parts, exported, test),
         _errors(parts, exported),
-        curve_section(curve),
+        curve_section(run.curve),
         _labels(test["labels"], exported),
         _confusion(test["confusion"], parts.labels),
         _reliability(exported, test),
-        unknown,
+        unknown_section(run.options, exported, run.held_out_classes),
         _precision(exported),
-        *side_section(choice),
-        *reading.sections(),
-        *augmentation_search.sections(choice.training_set.compared),
-        trials_section(choice.head.search),
-        _data(checked, parts),
-        *audit_page.sections(audited),
-        _features(reading.features),
+        *side_section(run.fusion),
+        *run.layers.sections(),
+        *augmentation_search.sections(run.fusion.training_set.compared),
+        trials_section(run.fusion.head.search),
+        _data(run.audit.scan, parts),
+        *audit_page.sections(run.audit),
+        _features(run.layers.features),
     ]
     return render("Classifier report", sections).encode()
 
