@@ -20,7 +20,7 @@ def passing(items: Vocabulary, text: str, values: Mapping[str, Value] | None = N
     [
         ('Items.COLOR IN ("red")', [0, 1, 4]),
         ('Items.COLOR IN ("blue", "schwarz-weiß")', [1, 5]),
-        ('Items.COLOR IN ("red|blue")', []),  # one value is never several
+        ('Items.COLOR IN ("red|blue")', []),  # a listed value is a single one
         ('Items.COLOR NOT IN ("red")', [2, 3, 5]),
         ("Items.PRICE = 12.5", [1]),
         ("Items.PRICE < 5", [3, 4]),
@@ -32,14 +32,14 @@ def passing(items: Vocabulary, text: str, values: Mapping[str, Value] | None = N
         ('Items.SIZE IN ("M") OR Items.COLOR IN ("red") AND Items.PRICE < 0', [1, 2, 4, 5]),
     ],
 )
-def test_include_keeps_and_exclude_removes_what_the_condition_holds_for(
+def test_include_keeps_and_exclude_removes_the_items_that_match(
     items: Vocabulary, condition: str, expected: list[int]
 ) -> None:
     assert passing(items, f"INCLUDE ItemID WHERE {condition}") == expected
     assert passing(items, f"EXCLUDE ItemID WHERE {condition}") == [n for n in range(6) if n not in expected]
 
 
-def test_clauses_are_a_union_of_includes_minus_a_union_of_excludes_in_any_order(items: Vocabulary) -> None:
+def test_a_filter_is_the_union_of_includes_minus_the_union_of_excludes_in_any_order(items: Vocabulary) -> None:
     clauses = [
         'INCLUDE ItemID WHERE Items.COLOR IN ("red")',
         'EXCLUDE ItemID WHERE Items.SIZE IN ("L")',
@@ -58,7 +58,7 @@ def test_parameters_are_texts_lists_or_numbers(items: Vocabulary) -> None:
     assert passing(items, text, {"C": (), "MAX": 5}) == [4]
 
 
-def test_an_exclude_clause_without_its_parameters_is_left_out(items: Vocabulary) -> None:
+def test_an_exclude_clause_without_its_values_is_ignored(items: Vocabulary) -> None:
     text = "EXCLUDE ItemID WHERE Items.PRICE < $LOW | EXCLUDE ItemID WHERE Items.PRICE > $HIGH"
 
     assert passing(items, text) == [0, 1, 2, 3, 4, 5]
@@ -70,24 +70,26 @@ def test_an_exclude_clause_without_its_parameters_is_left_out(items: Vocabulary)
     [
         ("INCLUDE ItemID WHERE Items.PRICE < $P", {}, "at character 22.*\\$P has no value.*filter_values"),
         ("INCLUDE ItemID WHERE Items.PRICE < 5", {"P": 5}, "no parameter \\$P"),
-        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": "cheap"}, "no finite number"),
-        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": "nan"}, "no finite number"),
-        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": ("1", "2")}, "no finite number"),
-        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": 10**400}, "no finite number"),
-        ("INCLUDE ItemID WHERE Items.COLOR IN ($P)", {"P": 5}, "is no text"),
+        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": "cheap"}, "not a finite number"),
+        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": "nan"}, "not a finite number"),
+        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": ("1", "2")}, "not a finite number"),
+        ("INCLUDE ItemID WHERE Items.PRICE < $P", {"P": 10**400}, "not a finite number"),
+        ("INCLUDE ItemID WHERE Items.COLOR IN ($P)", {"P": 5}, "is not a text"),
         (
             "INCLUDE ItemID WHERE Items.COLR IN ($P)",
             {"P": "x"},
             "no column COLR; they have COLOR \\(category\\), PRICE",
         ),
-        ("EXCLUDE ItemID WHERE Items.COLR IN ($P)", {}, "no column COLR"),  # also where the clause is left out
+        ("EXCLUDE ItemID WHERE Items.COLR IN ($P)", {}, "no column COLR"),  # even if the clause is ignored
         ('INCLUDE ItemID WHERE Items.TITLE IN ("a")', {}, "free text; use .*: COLOR, PRICE, SIZE"),
         ('INCLUDE ItemID WHERE Items.PRICE IN ("5")', {}, "PRICE is a number; compare it with ="),
         ("INCLUDE ItemID WHERE Items.COLOR = 5", {}, "COLOR is a category; compare it with IN"),
         ("INCLUDE ItemID WHERE Items.COLOR IN ($P)", {"P": [str(k) for k in range(MAX_VALUES + 1)]}, "at most 1000"),
     ],
 )
-def test_what_does_not_fit_is_refused(items: Vocabulary, text: str, values: Mapping[str, Value], hint: str) -> None:
+def test_an_unknown_column_or_invalid_value_is_refused(
+    items: Vocabulary, text: str, values: Mapping[str, Value], hint: str
+) -> None:
     with pytest.raises(InvalidRequest, match=hint):
         passing(items, text, values)
 
@@ -117,11 +119,11 @@ def _holds(items: Vocabulary, condition: tuple[str, object, object], number: int
         listed = isinstance(value, str) and any(part in what for part in value.split("|"))
         return listed != how
     python = "==" if how == "=" else how
-    return value is not None and bool(eval(f"{value} {python} {what}"))  # noqa: S307  # made of numbers drawn above
+    return value is not None and bool(eval(f"{value} {python} {what}"))  # noqa: S307  # of the numbers drawn above
 
 
 @given(st.lists(CLAUSE, min_size=1, max_size=4))
-def test_any_filter_means_what_the_naive_reading_says(
+def test_any_filter_matches_a_naive_evaluation(
     items: Vocabulary, clauses: list[tuple[bool, list[list[tuple[str, object, object]]]]]
 ) -> None:
     text = " | ".join(
@@ -140,8 +142,8 @@ def test_any_filter_means_what_the_naive_reading_says(
     assert set(passing(items, text)) == wanted.difference(*(numbers for include, numbers in held if not include))
 
 
-def test_verdicts_are_remembered_within_a_bound(items: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiler, "_REMEMBERED", 2)
+def test_results_are_cached_within_a_limit(items: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "_CACHED", 2)
 
     assert passing(items, 'INCLUDE ItemID WHERE Items.COLOR IN ("red", "Blue")') == [0, 1, 3, 4]
     assert passing(items, 'INCLUDE ItemID WHERE Items.COLOR NOT IN ("red", "Blue")') == [2, 5]

@@ -30,7 +30,7 @@ def test_and_binds_tighter_than_or() -> None:
     assert columns == [["A"], ["B", "C"], ["D"]]
 
 
-def test_white_space_and_unicode_are_free() -> None:
+def test_white_space_and_unicode_are_accepted() -> None:
     parsed = parse('\n EXCLUDE\tItemID WHERE  Items.FARBE IN("weiß" ,"赤|青")\n ')
 
     assert parsed.clauses[0].alternatives[0][0] == Membership("FARBE", False, ("weiß", "赤|青"), 25)
@@ -42,11 +42,11 @@ def test_white_space_and_unicode_are_free() -> None:
         ("", None, "write EXCLUDE here"),
         ("   ", None, "INCLUDE or EXCLUDE"),
         ("include ItemID WHERE Items.A=1", 1, "INCLUDE or EXCLUDE"),
-        ("exclude ItemID WHERE Items.A=1", 1, "write EXCLUDE here, in exactly these letters"),
-        ("INCLUDE ItemId WHERE Items.A=1", 9, "write ItemID here, in exactly these letters"),
-        ("INCLUDE ItemID where Items.A=1", 16, "write WHERE here, in exactly these letters"),
+        ("exclude ItemID WHERE Items.A=1", 1, "write EXCLUDE here, in exactly this case"),
+        ("INCLUDE ItemId WHERE Items.A=1", 9, "write ItemID here, in exactly this case"),
+        ("INCLUDE ItemID where Items.A=1", 16, "write WHERE here, in exactly this case"),
         ("INCLUDE ItemID WHERE", None, "write Items here"),
-        ("INCLUDE ItemID WHERE items.A=1", 22, "write Items here, in exactly these letters"),
+        ("INCLUDE ItemID WHERE items.A=1", 22, "write Items here, in exactly this case"),
         ("INCLUDE ItemID WHERE Items A=1", 28, "write . here"),
         ("INCLUDE ItemID WHERE Items.=1", 28, "name of a column"),
         ("INCLUDE ItemID WHERE Items.A", None, "use IN, NOT IN"),
@@ -66,10 +66,10 @@ def test_white_space_and_unicode_are_free() -> None:
         ('INCLUDE ItemID WHERE Items.A IN ("\\n")', 34, "escape only"),
         ("INCLUDE ItemID WHERE Items.A = $", 32, "like $BRAND"),
         ("INCLUDE ItemID WHERE (Items.A=1)", 22, "write Items here"),
-        ("INCLUDE ItemID WHERE Items.A ! 1", 30, "means nothing here"),
+        ("INCLUDE ItemID WHERE Items.A ! 1", 30, "is not allowed here"),
     ],
 )
-def test_a_mistake_is_told_with_its_place_and_what_to_write(text: str, position: int | None, hint: str) -> None:
+def test_an_error_has_its_position_and_what_to_write(text: str, position: int | None, hint: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         parse(text)
 
@@ -91,16 +91,16 @@ def test_a_mistake_is_told_with_its_place_and_what_to_write(text: str, position:
         "EXCLUDE ItemID WHERE Items.A IN (*)",
     ],
 )
-def test_what_the_full_language_has_more_is_named_as_unsupported(text: str) -> None:
+def test_the_rest_of_the_language_is_reported_as_unsupported(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"not supported by this version|only numbers are compared"):
         parse(text)
 
 
-def test_the_length_is_bounded() -> None:
+def test_the_length_is_limited() -> None:
     text = "INCLUDE ItemID WHERE Items.A=1"
 
     assert parse(text.ljust(MAX_CHARACTERS)).clauses
-    with pytest.raises(InvalidRequest, match="at most 2500 characters, this one 2501: shorten it"):
+    with pytest.raises(InvalidRequest, match="has 2501 characters: the limit is 2500"):
         parse(text.ljust(MAX_CHARACTERS + 1))
 
 

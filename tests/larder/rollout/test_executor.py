@@ -305,11 +305,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no rule at all": (change_serving(rules=["DROP TABLE"]), r"serving\.rules: "),
     "item out of range": (
         overwrite("neighbours.safetensors", -12, b"\x04\0\0\0"),
-        r"neighbours\.safetensors: row 3 names item 4",
+        r"neighbours\.safetensors: row 3 has item 4",
     ),
     "transition to an item out of range": (
         overwrite("transitions.safetensors", -12, b"\x04\0\0\0"),
-        r"transitions\.safetensors: row 3 names item 4",
+        r"transitions\.safetensors: row 3 has item 4",
     ),
     "transition's score that is no number": (
         overwrite("transitions.safetensors", -2, b"\0\x7e"),

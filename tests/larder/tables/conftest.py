@@ -1,4 +1,4 @@
-"""What the tests of tables share: the committed files, and toy tables of any size."""
+"""The committed files, and toy tables of any size."""
 
 import runpy
 from collections.abc import Callable, Mapping
@@ -18,19 +18,19 @@ Toy = tuple[list[str], NDArray[np.uint32], NDArray[np.float16]]
 
 @pytest.fixture(scope="session")
 def golden() -> SimpleNamespace:
-    """What make_golden.py defines, the folder of its files as ``folder``."""
+    """The names that make_golden.py defines, and the ``folder`` of its files."""
     return SimpleNamespace(**runpy.run_path(str(HERE / "make_golden.py")), folder=HERE / "golden")
 
 
 @pytest.fixture(scope="session")
 def hostile() -> SimpleNamespace:
-    """What make_hostile.py defines, the folder of its files as ``folder``."""
+    """The names that make_hostile.py defines, and the ``folder`` of its files."""
     return SimpleNamespace(**runpy.run_path(str(HERE / "make_hostile.py")), folder=HERE / "hostile")
 
 
 @pytest.fixture(scope="session")
 def toy() -> Callable[..., Toy]:
-    """A function that makes ``rows`` users with their slots, some of them unused."""
+    """A function that creates ``rows`` users with slots, some of them unused."""
 
     def make(rows: int, width: int = 3, items: int = 1000) -> Toy:
         rng = np.random.default_rng(rows * 100 + width)

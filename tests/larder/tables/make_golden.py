@@ -1,8 +1,8 @@
-"""Writes ``golden/``: one small file of each kind, whose bytes are the format.
+"""Write ``golden/``: one small file of each kind, whose bytes define the format.
 
-    .venv/bin/python tests/larder/tables/make_golden.py tests/tables/golden
+    .venv/bin/python tests/larder/tables/make_golden.py tests/larder/tables/golden
 
-Run it again only when the format's version changes: a release that somebody published has these bytes for good.
+Run it again only if the version of the format changes: published releases keep these bytes.
 """
 
 import sys
@@ -34,7 +34,7 @@ WIDTH = 2
 
 
 def slots(rows: Iterable[Slots]) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
-    """Rows of any length as the two rectangles that writers take."""
+    """Rows of any length as the two rectangular arrays that the writers take."""
     rows = list(rows)
     items = [(*row[0], *[EMPTY] * (WIDTH - len(row[0]))) for row in rows]
     scores = [(*row[1], *[0.0] * (WIDTH - len(row[1]))) for row in rows]

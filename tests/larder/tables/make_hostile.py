@@ -1,11 +1,11 @@
-"""Writes ``hostile/``: small broken files, and ``expected.json``, which says how each is read and what must be said.
+"""Write ``hostile/``: small broken files, and ``expected.json``, which says how to read each and which error it gives.
 
-    .venv/bin/python tests/larder/tables/make_hostile.py tests/tables/hostile
+    .venv/bin/python tests/larder/tables/make_hostile.py tests/larder/tables/hostile
 
-Each case is a good file, written out by hand with nothing of Larder, and one thing that is wrong with it. To add one,
-add it to ``cases`` and run this. An entry of ``expected.json``: ``open`` is how the file is read (``dense``, ``keyed``,
-``vocabulary``), ``rows``, ``width`` and ``head_bytes`` are what a manifest says of it, ``act`` is what is done after
-opening it (``look-up`` reads all that is there; ``check`` is what a rollout does), ``message`` is a part of the error.
+Each case is a valid file, written without Larder's code, with one fault. To add one, add it to ``cases`` and run this.
+An entry of ``expected.json`` has ``open``, how to read the file (``dense``, ``keyed`` or ``vocabulary``); ``rows``,
+``width`` and ``head_bytes``, as a manifest states them; ``act``, what to do after opening it (``look-up`` reads
+everything, ``check`` is the check of a rollout); and ``message``, a part of the error message.
 """
 
 import json
@@ -40,15 +40,15 @@ ITEMS = ["x", "y"]
 
 @dataclass
 class File:
-    """A safetensors file in the making: tensors as (dtype, shape, bytes), in the order in which they lie."""
+    """A safetensors file to be written: tensors as (dtype, shape, bytes), in the order of the file."""
 
     tensors: dict[str, tuple[str, list[int], bytes]]
     metadata: object
-    entries: dict[str, Any] = field(default_factory=dict)  # over what the header says of a tensor
-    raw: bytes | None = None  # in place of the header
-    length: int | None = None  # in place of the header's length
+    entries: dict[str, Any] = field(default_factory=dict)  # replaces the header's entry of a tensor
+    raw: bytes | None = None  # replaces the header
+    length: int | None = None  # replaces the header's length
     tail: bytes = b""
-    cut: int = 0  # bytes to lose at the end
+    cut: int = 0  # bytes to remove at the end
 
     def header(self) -> dict[str, Any]:
         """The header as an object."""
@@ -86,18 +86,18 @@ def strings(name: str, values: list[bytes]) -> dict[str, tuple[str, list[int], b
 
 
 def dense() -> File:
-    """A good dense table: two rows, two slots."""
+    """A valid dense table: two rows, two slots."""
     return File({"rows": ("U8", [2, 12], ROWS)}, {"larder_format": "1", "table": "dense"})
 
 
 def keyed() -> File:
-    """A good keyed table: users a and b."""
+    """A valid keyed table: users a and b."""
     tensors = {"index": array("U64", KEYS[:1]), "keys": array("U64", KEYS), "rows": ("U8", [2, 12], ROWS)}
     return File(tensors, {"larder_format": "1", "table": "keyed"})
 
 
 def vocabulary() -> File:
-    """A good vocabulary: items x and y, one text and one number column."""
+    """A valid vocabulary: items x and y, one text and one number column."""
     order = sorted(range(2), key=lambda number: key_of(ITEMS[number]))
     tensors = {
         **strings("id", [item.encode() for item in ITEMS]),
@@ -113,7 +113,7 @@ def vocabulary() -> File:
 
 @dataclass(frozen=True)
 class Case:
-    """One broken file and how it is read."""
+    """One broken file and how to read it."""
 
     name: str
     file: File
@@ -122,20 +122,20 @@ class Case:
     act: str = "look-up"
     rows: int = 2
     width: int = 2
-    head_bytes: int | None = None  # None: what is true of the file
+    head_bytes: int | None = None  # None: the correct value
 
     def expected(self) -> dict[str, Any]:
         """Its entry of expected.json."""
         index = 8 * -(-self.rows // 256) if self.open == "keyed" else 0
         head_bytes = 8 + len(self.file.head()) + index if self.head_bytes is None else self.head_bytes
-        said = {"open": self.open, "act": self.act, "message": self.message}
+        entry = {"open": self.open, "act": self.act, "message": self.message}
         if self.open == "vocabulary":
-            return said
-        return {**said, "rows": self.rows, "width": self.width, "head_bytes": head_bytes}
+            return entry
+        return {**entry, "rows": self.rows, "width": self.width, "head_bytes": head_bytes}
 
 
 def with_rows(entry: object) -> File:
-    """The dense table whose header says ``entry`` of its rows."""
+    """The dense table whose header has ``entry`` for its rows."""
     return replace(dense(), entries={"rows": entry})
 
 
@@ -145,7 +145,7 @@ def headed(text: str) -> File:
 
 
 def changed(file: File, **tensors: tuple[str, list[int], bytes]) -> File:
-    """``file`` with some tensors replaced; a double underscore stands for a dot."""
+    """``file`` with some tensors replaced; in names, a double underscore stands for a dot."""
     return replace(
         file, tensors={**file.tensors, **{name.replace("__", "."): value for name, value in tensors.items()}}
     )
@@ -157,7 +157,7 @@ def without(file: File, name: str) -> File:
 
 
 def header_cases() -> Iterator[Case]:
-    """What is wrong with a header, whatever the table."""
+    """Faults of a header, independent of the table."""
     good = {"dtype": "U8", "shape": [2, 12], "data_offsets": [0, 24]}
     text = dense().head().decode()
     yield Case("empty", replace(dense(), cut=len(dense().dump())), "ends at byte 0")
@@ -174,8 +174,8 @@ def header_cases() -> Iterator[Case]:
     yield Case("header-number-too-long", headed('{"rows": ' + "9" * 5000 + "}"), "is not JSON")
     yield Case("nan", with_rows({**good, "shape": [float("nan"), 12]}), "NaN is not a JSON number")
     yield Case("infinity", with_rows({**good, "shape": [float("inf"), 12]}), "Infinity is not a JSON number")
-    yield Case("name-twice", headed(text.rstrip()[:-1] + ',"rows":' + json.dumps(good) + "}"), "has a name twice")
-    yield Case("field-twice", headed(text.replace('"dtype":"U8"', '"dtype":"U8","dtype":"U8"')), "has a name twice")
+    yield Case("name-twice", headed(text.rstrip()[:-1] + ',"rows":' + json.dumps(good) + "}"), "has a duplicate name")
+    yield Case("field-twice", headed(text.replace('"dtype":"U8"', '"dtype":"U8","dtype":"U8"')), "has a duplicate name")
     yield Case("metadata-a-list", replace(dense(), metadata=["1"]), "__metadata__ is not an object of texts")
     yield Case("metadata-a-number", replace(dense(), metadata={"larder_format": 1}), "is not an object of texts")
     yield Case("tensor-a-list", with_rows([]), "is not an object of dtype, shape and data_offsets")
@@ -187,37 +187,37 @@ def header_cases() -> Iterator[Case]:
     yield Case("shape-fraction", with_rows({**good, "shape": [2.0, 12]}), "the shape [2.0, 12]")
     yield Case("shape-boolean", with_rows({**good, "shape": [True, 24]}), "the shape [True, 24]")
     yield Case("shape-a-text", with_rows({**good, "shape": "24"}), "the shape '24'")
-    yield Case("shape-too-large", with_rows({**good, "shape": [2**62, 2**62]}), "which its shape and dtype do not need")
+    yield Case("shape-too-large", with_rows({**good, "shape": [2**62, 2**62]}), "does not match its shape and dtype")
     yield Case("offsets-descend", with_rows({**good, "data_offsets": [24, 0]}), "the data_offsets [24, 0]")
     yield Case("offsets-negative", with_rows({**good, "data_offsets": [-24, 0]}), "the data_offsets [-24, 0]")
     yield Case("offsets-of-three", with_rows({**good, "data_offsets": [0, 24, 24]}), "the data_offsets [0, 24, 24]")
     yield Case("hole", replace(with_rows({**good, "data_offsets": [8, 32]}), tail=bytes(8)), "begins at byte")
     more = {"more": {"dtype": "U8", "shape": [4], "data_offsets": [20, 24]}}
-    yield Case("overlap", replace(dense(), entries=more), "where the one before it ends")
-    yield Case("cut-short", replace(dense(), cut=1), "it is cut short")
+    yield Case("overlap", replace(dense(), entries=more), "where the previous one ends")
+    yield Case("cut-short", replace(dense(), cut=1), "it is truncated")
     yield Case("bytes-after-the-last-tensor", replace(dense(), tail=b"\0"), "it has 1 bytes after its last tensor")
 
 
 def table_cases() -> Iterator[Case]:
-    """A sound safetensors file that is not the table it should be."""
+    """Valid safetensors files that are not the expected table."""
     future = {"larder_format": "2", "table": "dense"}
     yield Case("future-format", replace(dense(), metadata=future), "its larder_format is '2'")
     yield Case("no-format", replace(dense(), metadata={}), "its larder_format is None")
     yield Case("keyed-as-dense", keyed(), "a table of kind 'keyed', not 'dense'")
-    yield Case("no-rows", without(dense(), "rows"), "it holds []")
-    yield Case("one-tensor-more", changed(dense(), more=array("U8", [1])), "it holds ['more', 'rows']")
+    yield Case("no-rows", without(dense(), "rows"), "it has the tensors []")
+    yield Case("one-tensor-more", changed(dense(), more=array("U8", [1])), "it has the tensors ['more', 'rows']")
     yield Case("fewer-rows", dense(), "not U8 [3, 12]", rows=3)
     yield Case("other-width", dense(), "not U8 [2, 18]", width=3)
     yield Case("head-too-short", dense(), "its header ends at byte", head_bytes=100)
-    yield Case("head-too-long", dense(), "the manifest's head_bytes mean", head_bytes=8 + len(dense().head()) + 8)
-    yield Case("head-of-terabytes", dense(), "head_bytes 1099511627776 cannot be right", head_bytes=2**40)
-    yield Case("head-shorter-than-index", keyed(), "cannot be right for 2 rows", open="keyed", head_bytes=8)
+    yield Case("head-too-long", dense(), "by the manifest's head_bytes", head_bytes=8 + len(dense().head()) + 8)
+    yield Case("head-of-terabytes", dense(), "head_bytes 1099511627776 are impossible", head_bytes=2**40)
+    yield Case("head-shorter-than-index", keyed(), "are impossible for 2 rows", open="keyed", head_bytes=8)
     yield Case("many-rows-said", keyed(), "before byte 34359738608", open="keyed", rows=2**40)
     signed = changed(keyed(), keys=array("I64", [1, 2]))
     yield Case("signed-keys", signed, "tensor 'keys' is I64 [2], not U64 [2]", open="keyed")
     tensors = keyed().tensors
     swapped = {name: tensors[name] for name in ("keys", "index", "rows")}
-    yield Case("keys-before-index", replace(keyed(), tensors=swapped), "not lie in the order", open="keyed")
+    yield Case("keys-before-index", replace(keyed(), tensors=swapped), "are not in the order", open="keyed")
     index = changed(keyed(), index=array("U64", [KEYS[0] - 1]))
     yield Case("index-not-of-keys", index, "entry 0 of its index is not the key of row 0", open="keyed")
     for name, values in (("keys-descend", KEYS[::-1]), ("key-twice", KEYS[:1] * 2)):
@@ -225,13 +225,13 @@ def table_cases() -> Iterator[Case]:
         yield Case(name, broken, "its keys do not ascend", open="keyed", act="check")
     for name, score in (("score-nan", float("nan")), ("score-infinite", float("-inf"))):
         broken = changed(dense(), rows=("U8", [2, 12], ROWS[:12] + row((0, score), (1, 0.0))))
-        yield Case(name, broken, "row 1 has a score that is no finite number")
+        yield Case(name, broken, "row 1 has a score that is not finite")
     both = row((0, float("inf")), (1, float("-inf")))
-    yield Case("scores-infinite-both-ways", changed(dense(), rows=("U8", [2, 12], both * 2)), "no finite number")
+    yield Case("scores-infinite-both-ways", changed(dense(), rows=("U8", [2, 12], both * 2)), "is not finite")
     gap = changed(dense(), rows=("U8", [2, 12], ROWS[:12] + row((EMPTY, 0.0), (1, 1.0))))
     yield Case("gap-in-a-row", gap, "row 1 has a used slot after an unused one")
     beyond = changed(dense(), rows=("U8", [2, 12], ROWS[:12] + row((3, 1.0), (1, 1.0))))
-    yield Case("item-beyond-all", beyond, "row 1 names item 3 of 3", act="check")
+    yield Case("item-beyond-all", beyond, "row 1 has item 3, but there are 3 items", act="check")
 
 
 def vocabulary_cases() -> Iterator[Case]:
@@ -248,18 +248,20 @@ def vocabulary_cases() -> Iterator[Case]:
     hashes = list(struct.unpack("<2Q", vocabulary().tensors["key.hashes"][2]))
     yield Case("dense-as-vocabulary", dense(), "a table of kind 'dense', not 'vocabulary'", "vocabulary")
     yield Case("no-ids", without(vocabulary(), "id.offsets"), "it has no tensor 'id.offsets'", "vocabulary")
-    yield case("offsets-none", "id.offsets do not begin at 0", id__offsets=array("U64", []))
-    yield case("offsets-past-the-bytes", "do not begin at 0 and end at 2", id__offsets=array("U64", [0, 1, 3]))
+    yield case("offsets-none", "id.offsets do not start at 0", id__offsets=array("U64", []))
+    yield case("offsets-past-the-bytes", "do not start at 0 and end at 2", id__offsets=array("U64", [0, 1, 3]))
     yield case("offsets-out-of-order", "id.offsets go from 0 to 9 at 0", id__offsets=array("U64", [0, 9, 2]))
     yield case("id-not-utf8", "id 0 is not UTF-8", id__bytes=array("U8", [0xFF, 0x79]))
     yield case("hashes-too-few", "tensor 'key.hashes' is U64 [1]", key__hashes=array("U64", hashes[:1]))
-    yield case("number-beyond-all", "stands for item 7 of 2", key__numbers=array("U32", [7, 7]))
-    yield case("numbers-swapped", "is not found by its id", "check", key__numbers=array("U32", numbers[::-1]))
+    yield case("number-beyond-all", "is that of item 7, but there are 2 items", key__numbers=array("U32", [7, 7]))
+    yield case("numbers-swapped", "cannot be looked up by its id", "check", key__numbers=array("U32", numbers[::-1]))
     yield case("hashes-descend", "key.hashes do not ascend", "check", key__hashes=array("U64", hashes[::-1]))
     yield case("codes-too-many", "is U32 [3], not U32 [2]", column__C__codes=array("U32", [0, 0, 0]))
-    yield case("code-beyond-all", "item 1 has value 1 of 1 in 'C'", column__C__codes=array("U32", [0, 1]))
+    yield case(
+        "code-beyond-all", "item 1 has code 1 in 'C', but there are 1 values", column__C__codes=array("U32", [0, 1])
+    )
     yield case("number-infinite", "item 0 is infinite in 'P'", column__P__numbers=array("F64", [float("inf"), 0.0]))
-    yield said("columns-not-json", "{", "its list of columns is not JSON")
+    yield said("columns-not-json", "{", "its columns are not JSON")
     yield said("columns-a-list", "[]", "its columns are not an object")
     yield said("column-of-no-type", '{"C": "colour"}', "its columns are not an object")
     yield said("column-not-there", '{"D": "text"}', "it has no tensor 'column.D.codes'")

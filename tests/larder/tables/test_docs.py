@@ -1,4 +1,4 @@
-"""The page of formats: its snippets run and agree with the reader, and its tables are those of the files."""
+"""The page of formats: its snippets run and agree with the reader, and its tables match the files."""
 
 import re
 import runpy
@@ -20,7 +20,7 @@ def snippet(number: int, folder: Path) -> Path:
     return folder / "snippet.py"
 
 
-def test_numpy_reads_a_users_table_as_told(
+def test_the_snippet_reads_a_users_table_with_numpy(
     golden: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = snippet(0, tmp_path)
@@ -30,10 +30,10 @@ def test_numpy_reads_a_users_table_as_told(
     assert capsys.readouterr().out == "[('ü 3', 0.5), ('A-1', 0.25)]\n"
     for user, (items, scores) in golden.USERS.items():
         assert recommended(user) == [(golden.IDS[item], score) for item, score in zip(items, scores, strict=True)]
-    assert recommended("nobody") is None
+    assert recommended("unknown") is None
 
 
-def test_a_table_is_written_as_told(
+def test_the_snippet_writes_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -41,15 +41,15 @@ def test_a_table_is_written_as_told(
     assert capsys.readouterr().out == "Row(items=(4, 2), scores=(1.0, 0.5)) None\n"
 
 
-def test_every_tensor_of_every_file_is_told_with_its_dtype(golden: SimpleNamespace) -> None:
+def test_every_tensor_is_documented_with_its_dtype(golden: SimpleNamespace) -> None:
     text = DOCUMENT.read_text()
     for path in golden.folder.iterdir():
         data = path.read_bytes()
         header = parse_header(data, len(data))
         assert f'`table` = `"{header.metadata["table"]}"`' in text
         for name, tensor in header.tensors.items():
-            told = re.sub(r"column\.[A-Z]+", "column.C", name)
+            documented = re.sub(r"column\.[A-Z]+", "column.C", name)
             if path.name == "probes.safetensors":
-                assert f"`{told.partition('.')[0]}`" in text
+                assert f"`{documented.partition('.')[0]}`" in text
             else:
-                assert re.search(rf"\| .*`{re.escape(told)}`.* \| .*{tensor.dtype}.* \|", text), name
+                assert re.search(rf"\| .*`{re.escape(documented)}`.* \| .*{tensor.dtype}.* \|", text), name

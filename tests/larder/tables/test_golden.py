@@ -1,4 +1,4 @@
-"""The bytes of the format: what was written once is written and read the same for good."""
+"""The bytes of the format: they stay the same, written and read, for as long as the format has its number."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,15 +12,15 @@ from larder.tables.vocabulary import Vocabulary
 FILES = ["items.safetensors", "neighbours.safetensors", "probes.safetensors", "users.safetensors"]
 
 
-def test_the_writer_still_gives_these_bytes(golden: SimpleNamespace, tmp_path: Path) -> None:
+def test_the_writers_still_write_these_bytes(golden: SimpleNamespace, tmp_path: Path) -> None:
     golden.write(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (golden.folder / name).read_bytes(), name
 
 
-def test_the_same_input_gives_the_same_bytes_each_time(golden: SimpleNamespace, tmp_path: Path) -> None:
-    # The safetensors library alone orders metadata by a hash that differs from call to call.
+def test_the_same_input_always_gives_the_same_bytes(golden: SimpleNamespace, tmp_path: Path) -> None:
+    # The safetensors library orders metadata by a hash that differs from call to call.
     for _ in range(20):
         golden.write(tmp_path)
         assert (tmp_path / "items.safetensors").read_bytes() == (golden.folder / "items.safetensors").read_bytes()
@@ -69,7 +69,7 @@ def test_tensors_are_aligned(golden: SimpleNamespace, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_table_cut_anywhere_is_refused(golden: SimpleNamespace, name: str) -> None:
+def test_a_table_truncated_anywhere_is_refused(golden: SimpleNamespace, name: str) -> None:
     data = (golden.folder / name).read_bytes()
     for length in range(len(data)):
         with pytest.raises(InvalidTable, match=r"publish the release again\.$"):

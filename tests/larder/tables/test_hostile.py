@@ -1,4 +1,4 @@
-"""Broken files: each is refused with its own message, and no byte leads to anything but a refusal or an answer."""
+"""Broken files: each is refused with its own message, and any bytes are either read or refused."""
 
 import json
 import random
@@ -18,7 +18,7 @@ EXPECTED: dict[str, dict[str, Any]] = json.loads((HERE / "hostile" / "expected.j
 
 
 def read_all(path: Path, how: dict[str, Any]) -> list[object]:
-    """Reads all that is there; returns what was looked up."""
+    """Reads the whole table; returns all rows or values."""
     with MappedFile(path) as reader:
         if how["open"] == "vocabulary":
             return read_vocabulary(Vocabulary.open(reader), how["act"])
@@ -26,22 +26,22 @@ def read_all(path: Path, how: dict[str, Any]) -> list[object]:
         table: KeyedTable | DenseTable
         if how["open"] == "keyed":
             table = users = KeyedTable.open(reader, spec)
-            found: list[object] = [users.lookup(text) for text in how.get("texts", ("a", "b", "c"))]
+            rows: list[object] = [users.lookup(text) for text in how.get("texts", ("a", "b", "c"))]
         else:
-            table = rows = DenseTable.open(reader, spec)
-            found = [rows.row(number) for number in range(len(rows))]
+            table = neighbours = DenseTable.open(reader, spec)
+            rows = [neighbours.row(number) for number in range(len(neighbours))]
         if how["act"] == "check":
             table.check(3)
-        return found
+        return rows
 
 
 def read_vocabulary(items: Vocabulary, act: str) -> list[object]:
-    found: list[object] = [items.id(number) for number in range(len(items))]
-    found += [items.value(column, number) for column in items.columns for number in range(len(items))]
-    found += [items.number(item) for item in ("x", "y", "z")]
+    values: list[object] = [items.id(number) for number in range(len(items))]
+    values += [items.value(column, number) for column in items.columns for number in range(len(items))]
+    values += [items.number(item) for item in ("x", "y", "z")]
     if act == "check":
         items.check()
-    return found
+    return values
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -51,7 +51,7 @@ def test_a_broken_file_is_refused_with_its_reason(name: str, hostile: SimpleName
     assert EXPECTED[name]["message"] in str(caught.value)
 
 
-def test_the_files_are_those_that_the_script_makes(hostile: SimpleNamespace, tmp_path: Path) -> None:
+def test_the_files_are_those_that_the_script_writes(hostile: SimpleNamespace, tmp_path: Path) -> None:
     hostile.write(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in hostile.folder.iterdir())
     for path in tmp_path.iterdir():
@@ -59,14 +59,14 @@ def test_the_files_are_those_that_the_script_makes(hostile: SimpleNamespace, tmp
 
 
 @pytest.mark.parametrize("kind", ["dense", "keyed", "vocabulary"])
-def test_what_the_broken_files_are_made_from_is_sound(kind: str, hostile: SimpleNamespace, tmp_path: Path) -> None:
-    # Otherwise each of them could be refused for a fault that all of them share.
+def test_the_files_without_the_faults_are_valid(kind: str, hostile: SimpleNamespace, tmp_path: Path) -> None:
+    # Otherwise all broken files could be refused for a fault that they share.
     case = hostile.Case("good", getattr(hostile, kind)(), "", kind, "check")
     (tmp_path / "good.safetensors").write_bytes(case.file.dump())
     assert read_all(tmp_path / "good.safetensors", case.expected())
 
 
-def test_every_way_to_be_wrong_has_words_of_its_own() -> None:
+def test_the_faults_have_different_messages() -> None:
     assert len({entry["message"] for entry in EXPECTED.values()}) >= 50
 
 
@@ -78,7 +78,7 @@ def test_a_header_of_a_hundred_thousand_brackets_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["users", "neighbours"])
-def test_no_flipped_bit_of_a_head_gives_a_wrong_row(name: str, golden: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_flipped_bit_of_a_head_never_gives_a_wrong_row(name: str, golden: SimpleNamespace, tmp_path: Path) -> None:
     spec = golden.write(tmp_path)[name]
     how = {
         "open": "keyed" if name == "users" else "dense",
@@ -91,23 +91,23 @@ def test_no_flipped_bit_of_a_head_gives_a_wrong_row(name: str, golden: SimpleNam
     data = (golden.folder / spec.file).read_bytes()
     expected = list((golden.USERS if name == "users" else dict(enumerate(golden.NEIGHBOURS))).values())
     refused = 0
-    for place, bit in ((place, bit) for place in range(spec.head_bytes) for bit in range(8)):
+    for position, bit in ((position, bit) for position in range(spec.head_bytes) for bit in range(8)):
         broken = bytearray(data)
-        broken[place] ^= 1 << bit
+        broken[position] ^= 1 << bit
         (tmp_path / spec.file).write_bytes(broken)
         try:
-            found = read_all(tmp_path / spec.file, how)
+            rows = read_all(tmp_path / spec.file, how)
         except InvalidTable:
             refused += 1
             continue
-        # A flip in the sparse index can send a look-up to the wrong block: it may find nothing, but nothing wrong.
-        assert all(row in {None, want} for row, want in zip(found, expected, strict=True))
-        assert place >= spec.head_bytes - 8 or found == expected
+        # A flip in the sparse index can send a look-up to the wrong block, which finds no row.
+        assert all(row in {None, correct} for row, correct in zip(rows, expected, strict=True))
+        assert position >= spec.head_bytes - 8 or rows == expected
     assert refused > 8 * (spec.head_bytes - 24)
 
 
 @pytest.mark.parametrize("name", ["users", "neighbours", "items"])
-def test_flipped_bytes_anywhere_never_raise_anything_else(name: str, golden: SimpleNamespace, tmp_path: Path) -> None:
+def test_changed_bytes_are_read_or_refused(name: str, golden: SimpleNamespace, tmp_path: Path) -> None:
     specs = golden.write(tmp_path)
     path = tmp_path / f"{name}.safetensors"
     data, draw = path.read_bytes(), random.Random(name)

@@ -1,4 +1,4 @@
-"""Tables against a dict: every size at which blocks begin or end, any text, local and remote."""
+"""Tables compared with a dict: sizes around the block size, any text, local and remote."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from larder.errors import InvalidTable
 from larder.release.serving import TableSpec
 from larder.store import StoreReader, open_store
 from larder.tables import EMPTY, DenseTable, KeyedTable, MappedFile, Reader, hash_key
-from larder.tables.rows import ENTRY_BYTES, Recent
+from larder.tables.rows import ENTRY_BYTES, LRUCache
 from larder_training.release.tables import write_dense, write_keyed
 
 SIZES = [0, 1, 2, 255, 256, 257, 512, 10_000]
@@ -24,7 +24,7 @@ names = itertools.count()
 
 @pytest.fixture(params=["local", "remote"])
 def opened(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], Reader]]:
-    """Opens a file as a map, or as an object in a store."""
+    """Opens a file as a memory map, or as an object in a store."""
     readers: list[MappedFile] = []
 
     def open_file(path: Path) -> Reader:
@@ -49,7 +49,7 @@ def test_a_keyed_table_is_a_dict(
     table = KeyedTable.open(opened(tmp_path / "users.safetensors"), spec)
     assert len(table) == rows
     assert {user: table.lookup(user) for user in users[0]} == as_dict(users)
-    assert [table.lookup(f"nobody {number}") for number in range(50)] == [None] * 50
+    assert [table.lookup(f"unknown {number}") for number in range(50)] == [None] * 50
     assert table.lookup("") is None
     table.check(1000)
 
@@ -67,12 +67,12 @@ def test_a_dense_table_is_a_list(
     assert [table.row(number) for number in range(0, rows, 17)] == expected[::17]
     assert table.rows([]) == []
     for number in (-1, rows, 2**32):
-        with pytest.raises(InvalidTable, match=rf"row {number} is wanted of {rows}; train and publish"):
+        with pytest.raises(InvalidTable, match=rf"row {number} does not exist: there are {rows}; train and publish"):
             table.rows([number])
     table.check(1000)
 
 
-def test_rows_come_in_the_order_asked_for_and_as_often(
+def test_rows_come_in_the_requested_order_with_repetitions(
     tmp_path: Path, toy: Callable[..., Any], opened: Callable[[Path], Reader]
 ) -> None:
     spec = write_dense(tmp_path / "neighbours.safetensors", *toy(9)[1:])
@@ -82,7 +82,7 @@ def test_rows_come_in_the_order_asked_for_and_as_often(
 
 @st.composite
 def users(draw: st.DrawFn) -> tuple[int, dict[str, list[tuple[int, float]]]]:
-    """A width, and rows of up to so many slots for any texts."""
+    """A width, and rows of up to that many slots for any texts."""
     width = draw(st.integers(1, 4))
     score = st.floats(width=16, allow_nan=False, allow_infinity=False)
     slots = st.lists(st.tuples(st.integers(0, EMPTY - 1), score), max_size=width)
@@ -90,7 +90,7 @@ def users(draw: st.DrawFn) -> tuple[int, dict[str, list[tuple[int, float]]]]:
 
 
 @given(users(), st.lists(st.text()))
-def test_any_text_finds_its_own_row_and_no_other(
+def test_any_text_gets_its_own_row_and_no_other(
     tmp_path_factory: pytest.TempPathFactory,
     drawn: tuple[int, dict[str, list[tuple[int, float]]]],
     others: list[str],
@@ -112,14 +112,14 @@ def test_any_text_finds_its_own_row_and_no_other(
     path.unlink()
 
 
-def test_the_first_and_the_last_key_are_found(tmp_path: Path, toy: Callable[..., Any]) -> None:
+def test_the_first_and_last_keys_of_blocks_are_found(tmp_path: Path, toy: Callable[..., Any]) -> None:
     keys, items, scores = toy(700)
     spec = write_keyed(tmp_path / "users.safetensors", keys, items, scores)
     ordered = sorted(keys, key=hash_key)
     with MappedFile(tmp_path / "users.safetensors") as reader:
         table = KeyedTable.open(reader, spec)
-        for place in (0, 255, 256, 511, 512, 699):
-            assert table.lookup(ordered[place]) is not None
+        for index in (0, 255, 256, 511, 512, 699):
+            assert table.lookup(ordered[index]) is not None
 
 
 def test_half_a_surrogate_pair_is_an_unknown_text(tmp_path: Path, toy: Callable[..., Any]) -> None:
@@ -128,7 +128,7 @@ def test_half_a_surrogate_pair_is_an_unknown_text(tmp_path: Path, toy: Callable[
         assert KeyedTable.open(reader, spec).lookup("\ud800") is None
 
 
-def test_a_key_is_the_digest_that_the_format_states() -> None:
+def test_a_key_is_the_digest_of_the_format() -> None:
     # printf anna | b2sum -l 64, read from the last byte to the first
     assert hash_key("anna") == 0x8C4A844BCC7444D0
     assert hash_key("") != hash_key(" ")
@@ -145,29 +145,27 @@ def test_many_threads_read_one_table(tmp_path: Path, toy: Callable[..., Any], as
             assert dict(zip(users[0], pool.map(table.lookup, users[0]), strict=True)) == as_dict(users)
 
 
-def test_memory_is_bounded_whatever_is_asked(tmp_path: Path, toy: Callable[..., Any]) -> None:
+def test_memory_is_bounded(tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_keyed(tmp_path / "users.safetensors", *toy(2000))
     table = KeyedTable.open(StoreReader(open_store(f"file://{tmp_path}"), spec.file), spec)
     before = table.nbytes
-    for recent in (table._rows._recent, table._numbers):
-        recent._limit = 100
+    for cache in (table._rows._cache, table._numbers):
+        cache._limit = 100
     for number in range(2000):
         table.lookup(f"Nutzer {number} ü")
     assert table.nbytes == before + 100 * (6 * spec.width + 2 * ENTRY_BYTES)
 
 
-def test_what_was_used_last_is_kept() -> None:
-    recent: Recent[str] = Recent(2)
-    recent.put(1, "a")
-    recent.put(2, "b")
-    assert recent.get(1) == "a"
-    recent.put(3, "c")
-    assert [recent.get(key) for key in (1, 2, 3)] == ["a", None, "c"]
+def test_the_least_cachely_used_value_is_evicted() -> None:
+    cache: LRUCache[str] = LRUCache(2)
+    cache.put(1, "a")
+    cache.put(2, "b")
+    assert cache.get(1) == "a"
+    cache.put(3, "c")
+    assert [cache.get(key) for key in (1, 2, 3)] == ["a", None, "c"]
 
 
-def test_a_file_that_is_shorter_than_the_manifest_says_is_refused_when_opened(
-    tmp_path: Path, toy: Callable[..., Any]
-) -> None:
+def test_a_file_that_is_shorter_than_the_manifests_head_is_refused(tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_keyed(tmp_path / "users.safetensors", *toy(300))
     more = TableSpec(spec.file, spec.rows, spec.width, spec.head_bytes + 2**19)
     with MappedFile(tmp_path / spec.file) as reader, pytest.raises(InvalidTable, match="it ends at byte"):

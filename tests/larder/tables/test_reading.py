@@ -1,4 +1,4 @@
-"""Where bytes come from: a local file and its end, S3 and its round trips, an interpreter without any package."""
+"""Readers: a local file and its end, S3 and its round trips, an interpreter without packages."""
 
 import contextlib
 import logging
@@ -39,11 +39,14 @@ def test_small_reads_copy_and_large_ones_are_views(large: Path) -> None:
 
 @pytest.mark.parametrize(("start", "length"), [(-1, 2), (0, -1), (2**17, 1), (0, 2**17 + 1)])
 def test_a_read_outside_the_file_is_refused(large: Path, start: int, length: int) -> None:
-    with MappedFile(large) as file, pytest.raises(InvalidTable, match=f"are wanted of {2**17}; train and publish"):
+    with (
+        MappedFile(large) as file,
+        pytest.raises(InvalidTable, match=f"were requested, but it has {2**17}; train and publish"),
+    ):
         file.read(start, length)
 
 
-def test_a_closed_file_is_let_go_of_once_nobody_reads_it(large: Path) -> None:
+def test_a_closed_file_is_released_after_its_last_view(large: Path) -> None:
     file = MappedFile(large)
     view = file.read(0, file.size)
     assert descriptors_of(large) > 0
@@ -55,18 +58,18 @@ def test_a_closed_file_is_let_go_of_once_nobody_reads_it(large: Path) -> None:
     assert descriptors_of(large) == 0
 
 
-def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         MappedFile(tmp_path / "none")
 
 
 def descriptors_of(path: Path) -> int:
-    """How many of this process's open files are ``path``."""
-    found = 0
+    """How many of this process's descriptors are open on ``path``."""
+    count = 0
     for number in [int(entry.name) for entry in Path("/dev/fd").iterdir()]:
-        with contextlib.suppress(OSError):  # the descriptor that listed them is closed by now
-            found += os.path.samestat(os.fstat(number), path.stat())
-    return found
+        with contextlib.suppress(OSError):  # the descriptor of the listing is closed by now
+            count += os.path.samestat(os.fstat(number), path.stat())
+    return count
 
 
 def test_a_user_in_s3_costs_two_round_trips(
@@ -80,10 +83,10 @@ def test_a_user_in_s3_costs_two_round_trips(
     with caplog.at_level(logging.INFO, logger="werkzeug"):
 
         def requests() -> int:
-            """What moto's server answered since the last time, as it logged it."""
-            seen = sum("GET" in record.getMessage() for record in caplog.records)
+            """The number of GET requests that moto's server has logged since the last call."""
+            count = sum("GET" in record.getMessage() for record in caplog.records)
             caplog.clear()
-            return seen
+            return count
 
         reader = StoreReader(store, spec.file, path.stat().st_size)
         table = KeyedTable.open(reader, spec)
@@ -95,7 +98,7 @@ def test_a_user_in_s3_costs_two_round_trips(
             assert table.lookup(user) == row
             assert (reader.round_trips, requests()) == (2, 0)
         reader.round_trips = 0
-        assert table.lookup("nobody") is None
+        assert table.lookup("unknown") is None
         assert (reader.round_trips, requests()) == (1, 1)
 
 
@@ -113,20 +116,20 @@ def test_many_rows_in_s3_cost_one_round_trip(s3_url: str, tmp_path: Path, toy: C
     assert reader.round_trips == 1
 
 
-def test_an_object_cut_short_in_the_store_is_refused(tmp_path: Path, toy: Callable[..., Any]) -> None:
+def test_a_truncated_object_is_refused(tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_keyed(tmp_path / "users.safetensors", *toy(300))
     data = (tmp_path / spec.file).read_bytes()
     store = open_store("memory://")
     store.put("users", data[:-1])
-    with pytest.raises(InvalidTable, match="it is cut short"):
+    with pytest.raises(InvalidTable, match="it is truncated"):
         KeyedTable.open(StoreReader(store, "users"), spec)
 
 
-def test_reading_needs_the_standard_library_alone() -> None:
-    # -S: no site-packages at all, so an import of numpy or safetensors could not succeed.
+def test_reading_needs_only_the_standard_library() -> None:
+    # -S: no site-packages, so an import of numpy or safetensors would fail.
     code = "import sys; sys.path.insert(0, sys.argv[1]); import larder.tables.vocabulary; print(*sys.modules)"
     folder = str(Path(larder.__file__).parent.parent)
-    run = subprocess.run(  # noqa: S603 - this interpreter, with code that stands here
+    run = subprocess.run(  # noqa: S603 - this interpreter, with the code above
         [sys.executable, "-I", "-S", "-c", code, folder], capture_output=True, text=True, timeout=60, check=True
     )
     loaded = {name.partition(".")[0] for name in run.stdout.split()}

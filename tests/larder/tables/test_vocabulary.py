@@ -1,4 +1,4 @@
-"""The vocabulary against lists, and what it says of items and columns that are not there."""
+"""The vocabulary compared with lists, and unknown items and columns."""
 
 import itertools
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ def vocabularies(draw: st.DrawFn) -> tuple[list[str], Columns]:
 
 
 @given(vocabularies(), st.lists(st.text()))
-def test_ids_numbers_and_values_come_back(
+def test_ids_numbers_and_values_round_trip(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[list[str], Columns], others: list[str]
 ) -> None:
     ids, columns = drawn
@@ -80,8 +80,11 @@ def test_a_mapped_vocabulary_outlives_its_file(items: Path) -> None:
     assert vocabulary.value("PRICE", 7) == 7.0
 
 
-def test_a_column_that_is_not_there_is_the_callers_mistake(items: Path) -> None:
-    with MappedFile(items) as reader, pytest.raises(InvalidRequest, match=r"'COLOUR' is no .*: use one of BRAND, P"):
+def test_an_unknown_column_is_an_invalid_request(items: Path) -> None:
+    with (
+        MappedFile(items) as reader,
+        pytest.raises(InvalidRequest, match=r"'COLOUR' is not a column .*: use one of BRAND, P"),
+    ):
         Vocabulary.open(reader).value("COLOUR", 0)
 
 
@@ -92,7 +95,7 @@ def test_items_without_columns_say_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 3000])
-def test_a_number_that_is_no_items_is_an_index_error(items: Path, number: int) -> None:
+def test_an_unknown_number_is_an_index_error(items: Path, number: int) -> None:
     with MappedFile(items) as reader:
         vocabulary = Vocabulary.open(reader)
         with pytest.raises(IndexError):
@@ -107,6 +110,6 @@ def test_another_id_with_the_same_hash_is_unknown(items: Path, monkeypatch: pyte
         vocabulary = Vocabulary.open(reader)
         key = vocabulary._hashes[0]
         monkeypatch.setattr("larder.tables.vocabulary.hash_key", lambda _: key)
-        found = vocabulary.id(vocabulary._numbers[0])
-        assert vocabulary.number(found) == vocabulary._numbers[0]
+        item = vocabulary.id(vocabulary._numbers[0])
+        assert vocabulary.number(item) == vocabulary._numbers[0]
         assert vocabulary.number("another") is None

@@ -1,4 +1,4 @@
-"""What writers take, what they refuse, and what another reader of safetensors makes of their files."""
+"""What the writers take and refuse, and their files read by the safetensors library."""
 
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -24,9 +24,7 @@ SCORES = np.array([[0.5, 0.25]])
 
 @pytest.mark.parametrize("rows", [0, 1, 256, 257, 10_000])
 @pytest.mark.parametrize("width", [1, 3, 60])
-def test_a_users_table_has_the_size_that_is_stated(
-    rows: int, width: int, tmp_path: Path, toy: Callable[..., Any]
-) -> None:
+def test_a_users_table_has_the_documented_size(rows: int, width: int, tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_keyed(tmp_path / "users.safetensors", *toy(rows, width))
     index = 8 * -(-rows // 256)
     header = spec.head_bytes - index
@@ -49,7 +47,7 @@ def test_the_safetensors_library_reads_the_same_rows(tmp_path: Path, toy: Callab
         assert file.metadata() == {"larder_format": "1", "table": "keyed"}
 
 
-def test_the_head_comes_first_in_the_file(tmp_path: Path, toy: Callable[..., Any]) -> None:
+def test_the_head_is_at_the_front_of_the_file(tmp_path: Path, toy: Callable[..., Any]) -> None:
     spec = write_keyed(tmp_path / "users.safetensors", *toy(600, 4))
     tensors = load_file(tmp_path / "users.safetensors")
     data = (tmp_path / "users.safetensors").read_bytes()
@@ -78,9 +76,7 @@ def test_unused_slots_lose_their_scores(tmp_path: Path) -> None:
         ([[EMPTY, 1]], SCORES, "a used slot follows an unused one"),
     ],
 )
-def test_slots_that_cannot_be_stored_are_refused(
-    tmp_path: Path, items: ArrayLike, scores: ArrayLike, message: str
-) -> None:
+def test_invalid_slots_are_refused(tmp_path: Path, items: ArrayLike, scores: ArrayLike, message: str) -> None:
     with pytest.raises(InvalidTable, match=message):
         write_dense(tmp_path / "t.safetensors", items, scores)
     with pytest.raises(InvalidTable, match=message):
@@ -94,19 +90,19 @@ def test_the_largest_score_and_item_are_stored(tmp_path: Path) -> None:
         assert KeyedTable.open(reader, spec).lookup("a") == ((EMPTY - 1,), (-65_504.0,))
 
 
-def test_a_key_twice_is_named(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidTable, match="'b' is there twice; keep one row of it"):
         write_keyed(tmp_path / "t.safetensors", ["b", "a", "b"], np.repeat(ONE, 3, 0), np.repeat(SCORES, 3, 0))
 
 
-def test_two_keys_of_one_hash_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Nobody has found two texts with the same 64 bits of BLAKE2b: a shorter hash stands in.
+def test_two_keys_with_the_same_hash_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No two texts with the same 64 bits of BLAKE2b are known, so use a shorter hash.
     monkeypatch.setattr(tables, "hash_key", len)
     with pytest.raises(InvalidTable, match="'aa' and 'bb' have the same 64-bit hash; rename one of them"):
         write_keyed(tmp_path / "t.safetensors", ["aa", "b", "bb"], np.repeat(ONE, 3, 0), np.repeat(SCORES, 3, 0))
 
 
-def test_keys_must_be_as_many_as_rows_and_text(tmp_path: Path) -> None:
+def test_keys_must_be_valid_text_and_one_per_row(tmp_path: Path) -> None:
     with pytest.raises(InvalidTable, match="2 keys for 1 rows; give one key a row"):
         write_keyed(tmp_path / "t.safetensors", ["a", "b"], ONE, SCORES)
     with pytest.raises(InvalidTable, match=r"'\\ud800' is no valid Unicode; read your data as UTF-8"):
@@ -126,20 +122,18 @@ def test_keys_must_be_as_many_as_rows_and_text(tmp_path: Path) -> None:
         (["a"], {"C" * 2**19: ("number", [1.0])}, "use fewer or shorter column names"),
     ],
 )
-def test_a_vocabulary_that_cannot_be_stored_is_refused(
-    tmp_path: Path, ids: list[str], columns: Columns, message: str
-) -> None:
+def test_an_invalid_vocabulary_is_refused(tmp_path: Path, ids: list[str], columns: Columns, message: str) -> None:
     with pytest.raises(InvalidTable, match=message):
         write_vocabulary(tmp_path / "items.safetensors", ids, columns)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_probes_must_be_as_many_as_requests(tmp_path: Path) -> None:
+def test_there_must_be_one_expected_response_per_request(tmp_path: Path) -> None:
     with pytest.raises(InvalidTable, match="1 of 'answer' for 2 requests"):
         write_probes(tmp_path / "probes.safetensors", [b"a", b"b"], answer=["x"])
 
 
-def test_an_existing_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_without_leftovers(tmp_path: Path) -> None:
     (tmp_path / "t.safetensors").write_bytes(b"older")
     write_dense(tmp_path / "t.safetensors", ONE, SCORES)
     assert [path.name for path in tmp_path.iterdir()] == ["t.safetensors"]

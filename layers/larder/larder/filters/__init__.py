@@ -1,4 +1,4 @@
-"""Rules over what may be recommended: the part of Amazon Personalize's filter language that speaks of items.
+"""Filters of items, in the item part of Amazon Personalize's filter language.
 
 ::
 
@@ -6,12 +6,12 @@
     | EXCLUDE ItemID WHERE Items.BRAND IN ("Acme")
 
 :func:`parse` reads the text, :func:`compile_filter` checks it against a release's item columns and turns it into a
-function of an item number. A parsed filter is plain data, so what the language still lacks (interactions, the current
-user) grows as new kinds of condition beside the two that there are.
+function of an item number. A parsed filter is plain data, so the rest of the language (interactions, the current user)
+can be added as new kinds of conditions.
 
-Meaning, where Personalize's guide leaves it open: AND binds tighter than OR; a value of a category column may be
-several, separated by ``|``, and IN holds where any of them is listed; an item without a value satisfies no
-comparison and no IN, and so every NOT IN.
+Semantics that Personalize's guide leaves open: AND binds tighter than OR. A value of a category column may hold several
+values, separated by ``|``; IN is true if any of them is listed. For an item without a value, every comparison and every
+IN is false, so NOT IN is true.
 """
 
 from larder.filters.compiler import Items, Predicate, Value, compile_filter

@@ -1,7 +1,6 @@
-"""From a parsed filter to a function of an item number, checked against the columns that a release has.
+"""Compile a parsed filter into a function of an item number, checked against the columns of a release.
 
-The functions are pure: the same number, the same answer, as long as the release is the same. They are called for each
-candidate of an answer, best first, until enough have passed.
+The functions are pure. They are called for each candidate, best first, until enough have passed.
 """
 
 import math
@@ -16,7 +15,7 @@ from larder.filters.syntax import Clause, Comparison, Condition, Filter, Members
 from larder.release.serving import ColumnType
 
 MAX_VALUES: Final = 1000
-_REMEMBERED: Final = 16_384  # verdicts kept for one filter: some 2 MB
+_CACHED: Final = 16_384  # cached results of one filter: about 2 MB
 _SEPARATOR: Final = "|"
 
 Value = str | float | Sequence[str]
@@ -32,42 +31,46 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 
 class Items(Protocol):
-    """What a filter reads of a release's items (``larder.tables.vocabulary.Vocabulary`` is one)."""
+    """The items of a release, such as a ``larder.tables.vocabulary.Vocabulary``."""
 
     @property
     def columns(self) -> Mapping[str, ColumnType]:
-        """The type of each column, by its name."""
+        """The type of each column."""
 
     def value(self, column: str, number: int) -> str | float | None:
-        """The value of an item's column; None where it has none."""
+        """The value of an item in a column, or None if it is missing."""
 
 
 def compile_filter(rule: Filter, items: Items, values: Mapping[str, Value] = _NONE) -> Predicate:
-    """The function that says whether an item passes ``rule``, with ``values`` for its parameters.
+    """Compile a filter into a function that says whether an item passes.
 
-    A value is a text, a list of texts or a number; a text may stand for a number, as in Personalize's filterValues.
-    An EXCLUDE clause whose parameters were not all given is left out; an INCLUDE clause needs all of them.
-    Raises InvalidRequest for a column that is unknown or of another type, and for a value that is missing, unknown or
-    of another type.
+    Args:
+        rule: The parsed filter.
+        items: The items of the release.
+        values: The values of the parameters: a text, a list of texts or a number; a text may hold a number, as in
+            Personalize's filterValues. An EXCLUDE clause without all its values is ignored; INCLUDE needs all.
+
+    Raises:
+        InvalidRequest: a column is unknown or has another type, or a value is missing, unknown or of another type.
     """
     for name in values:
         if name not in rule.parameters():
             raise InvalidRequest(
-                f"The filter has no parameter ${name[:80]}: leave its value out, or use it in the filter."
+                f"The filter has no parameter ${name[:80]}: remove its value, or use it in the filter."
             )
     for clause in rule.clauses:
         for condition in clause.conditions():
             _check_column(rule, condition, items)
-    included = [_clause(rule, c, items, values) for c in rule.clauses if c.include]
-    excluded = [
+    includes = [_clause(rule, c, items, values) for c in rule.clauses if c.include]
+    excludes = [
         _clause(rule, c, items, values) for c in rule.clauses if not c.include and set(c.parameters()) <= set(values)
     ]
-    if not excluded:
-        return _any(included) if included else _everything
-    wanted, unwanted = _any(included) if included else None, _any(excluded)
-    if wanted is None:
-        return lambda number: not unwanted(number)
-    return lambda number: wanted(number) and not unwanted(number)
+    if not excludes:
+        return _any(includes) if includes else _everything
+    included, excluded = _any(includes) if includes else None, _any(excludes)
+    if included is None:
+        return lambda number: not excluded(number)
+    return lambda number: included(number) and not excluded(number)
 
 
 def _everything(_: int) -> bool:
@@ -94,25 +97,25 @@ def _clause(rule: Filter, clause: Clause, items: Items, values: Mapping[str, Val
 
 def _condition(rule: Filter, condition: Condition, items: Items, values: Mapping[str, Value]) -> Predicate:
     if isinstance(condition, Membership):
-        room = _REMEMBERED // sum(1 for clause in rule.clauses for _ in clause.conditions())
-        return _membership(condition, items, _texts(rule, condition, values), room)
+        limit = _CACHED // sum(1 for clause in rule.clauses for _ in clause.conditions())
+        return _membership(condition, items, _texts(rule, condition, values), limit)
     return _comparison(condition, items, _number(rule, condition, values))
 
 
-def _membership(condition: Membership, items: Items, wanted: frozenset[str], room: int) -> Predicate:
-    """Splits and compares each different value once: a column has far fewer of them than there are items."""
+def _membership(condition: Membership, items: Items, wanted: frozenset[str], limit: int) -> Predicate:
+    """Split and compare each distinct value once: a column has far fewer values than items."""
     column, read, positive = condition.column, items.value, not condition.negated
-    verdicts: dict[object, bool] = {None: not positive}
+    results: dict[object, bool] = {None: not positive}
 
     def holds(number: int) -> bool:
         value = read(column, number)
-        verdict = verdicts.get(value)
-        if verdict is None:
-            if len(verdicts) > room:
-                verdicts.clear()
-                verdicts[None] = not positive
-            verdict = verdicts[value] = (not wanted.isdisjoint(str(value).split(_SEPARATOR))) is positive
-        return verdict
+        result = results.get(value)
+        if result is None:
+            if len(results) > limit:
+                results.clear()
+                results[None] = not positive
+            result = results[value] = (not wanted.isdisjoint(str(value).split(_SEPARATOR))) is positive
+        return result
 
     return holds
 
@@ -156,7 +159,7 @@ def _check_column(rule: Filter, condition: Condition, items: Items) -> None:
         )
 
 
-def _given(rule: Filter, parameter: Parameter, condition: Condition, values: Mapping[str, Value]) -> Value:
+def _parameter_value(rule: Filter, parameter: Parameter, condition: Condition, values: Mapping[str, Value]) -> Value:
     if parameter.name not in values:
         refuse(
             rule.text,
@@ -170,16 +173,16 @@ def _given(rule: Filter, parameter: Parameter, condition: Condition, values: Map
 def _texts(rule: Filter, condition: Membership, values: Mapping[str, Value]) -> frozenset[str]:
     wanted: set[str] = set()
     for value in condition.values:
-        given = _given(rule, value, condition, values) if isinstance(value, Parameter) else value
-        given = (given,) if isinstance(given, str) else given
-        if isinstance(given, float | int) or not all(isinstance(text, str) for text in given):
+        texts = _parameter_value(rule, value, condition, values) if isinstance(value, Parameter) else value
+        texts = (texts,) if isinstance(texts, str) else texts
+        if isinstance(texts, float | int) or not all(isinstance(text, str) for text in texts):
             refuse(
                 rule.text,
                 condition.position,
-                f"a value of {condition.column} is no text",
-                "send texts, also where they look like numbers",
+                f"a value of {condition.column} is not a text",
+                "send texts, even if they look like numbers",
             )
-        wanted.update(given)
+        wanted.update(texts)
     if len(wanted) > MAX_VALUES:
         refuse(rule.text, condition.position, f"{len(wanted)} values are compared", f"send at most {MAX_VALUES}")
     return frozenset(wanted)
@@ -187,16 +190,16 @@ def _texts(rule: Filter, condition: Membership, values: Mapping[str, Value]) -> 
 
 def _number(rule: Filter, condition: Comparison, values: Mapping[str, Value]) -> float:
     operand = condition.operand
-    given = _given(rule, operand, condition, values) if isinstance(operand, Parameter) else operand
+    value = _parameter_value(rule, operand, condition, values) if isinstance(operand, Parameter) else operand
     try:
-        number = float(given) if isinstance(given, str | float | int) else math.nan
+        number = float(value) if isinstance(value, str | float | int) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         refuse(
             rule.text,
             condition.position,
-            f"{condition.column} is compared with what is no finite number",
+            f"{condition.column} is compared with a value that is not a finite number",
             "send one number, like 9.99",
         )
     return number

@@ -1,4 +1,4 @@
-"""From a filter's text to tokens, each with the place it stands at."""
+"""Split the text of a filter into tokens with their positions."""
 
 import re
 from dataclasses import dataclass
@@ -27,8 +27,12 @@ _ESCAPE = re.compile(r'\\(["\\])')
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token. ``value`` is what it means: a text without its quotes and escapes, a parameter without its ``$``;
-    ``position`` counts characters from 1.
+    """One token.
+
+    Attributes:
+        kind: Its kind.
+        value: Its value: a text without quotes and escapes, a parameter without ``$``.
+        position: The position of its first character, from 1.
     """
 
     kind: TokenKind
@@ -37,25 +41,25 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """All tokens of ``text``, an ``end`` last; raises InvalidRequest with the position of what is no token."""
+    """All tokens of ``text``, with ``end`` as the last; raises InvalidRequest with the position of an invalid one."""
     if len(text) > MAX_CHARACTERS:
-        raise InvalidRequest(f"A filter has at most {MAX_CHARACTERS} characters, this one {len(text)}: shorten it.")
-    found: list[Token] = []
-    place = 0
-    while not found or found[-1].kind != "end":
-        match = _TOKEN.match(text, place)
+        raise InvalidRequest(f"The filter has {len(text)} characters: the limit is {MAX_CHARACTERS}.")
+    result: list[Token] = []
+    index = 0
+    while not result or result[-1].kind != "end":
+        match = _TOKEN.match(text, index)
         if match is None:
-            _refuse_character(text, place + len(text[place:]) - len(text[place:].lstrip()))
-        found.append(_token(match))
-        place = match.end()
-    return found
+            _refuse_character(text, index + len(text[index:]) - len(text[index:].lstrip()))
+        result.append(_token(match))
+        index = match.end()
+    return result
 
 
 def refuse(text: str, position: int, problem: str, remedy: str) -> NoReturn:
-    """Raises the InvalidRequest that shows where in ``text`` the ``problem`` is, and ends with the ``remedy``."""
+    """Raise InvalidRequest with the position in ``text``, the ``problem`` and the ``remedy``."""
     near = text[position - 1 : position - 1 + _SHOWN]
-    place = f"at character {position}, {near!r}" if near else "at its end"
-    raise InvalidRequest(f"The filter is wrong {place}: {problem}; {remedy}.")
+    where = f"at character {position}, {near!r}" if near else "at its end"
+    raise InvalidRequest(f"The filter is invalid {where}: {problem}; {remedy}.")
 
 
 def _token(match: re.Match[str]) -> Token:
@@ -68,14 +72,14 @@ def _token(match: re.Match[str]) -> Token:
     return Token(kind, value, match.start(kind) + 1)
 
 
-def _refuse_character(text: str, place: int) -> NoReturn:
-    if text[place] == '"':
+def _refuse_character(text: str, index: int) -> NoReturn:
+    if text[index] == '"':
         refuse(
             text,
-            place + 1,
-            "this text has no end, or an escape that is unknown",
+            index + 1,
+            "this text has no closing quote, or an unknown escape",
             'close it with ", and escape only " and \\',
         )
-    if text[place] == "$":
-        refuse(text, place + 1, "a parameter has a name", "write $ and a name of letters, digits and _, like $BRAND")
-    refuse(text, place + 1, f"{text[place]!r} means nothing here", 'write values in double quotes, like "Blue"')
+    if text[index] == "$":
+        refuse(text, index + 1, "a parameter needs a name", "write $ and a name of letters, digits and _, like $BRAND")
+    refuse(text, index + 1, f"{text[index]!r} is not allowed here", 'write values in double quotes, like "Blue"')

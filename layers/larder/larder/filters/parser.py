@@ -1,4 +1,4 @@
-"""Recursive descent over Amazon Personalize's filter language, as far as this version of Larder goes.
+"""A recursive descent parser of the supported part of Amazon Personalize's filter language.
 
 ::
 
@@ -8,7 +8,7 @@
     value     = "TEXT" | $PARAMETER
     operator  = "=" | "<" | "<=" | ">" | ">="
 
-Names and keywords are case-sensitive, as Personalize's are.
+Names and keywords are case-sensitive, as in Personalize.
 """
 
 import math
@@ -26,12 +26,12 @@ _TYPE_OF_VALUE: Final = 'write texts in double quotes or a parameter, like ("Blu
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> Filter:
-    """Parses a filter; raises InvalidRequest with the position of the first mistake and what to write there."""
+    """Parse a filter; raises InvalidRequest with the position of the first error and what to write there."""
     return _Parser(text).filter()
 
 
 class _Parser:
-    """One method a rule of the grammar; each leaves ``_next`` behind what it read."""
+    """One method per rule of the grammar; each moves ``_next`` behind what it has read."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -42,7 +42,7 @@ class _Parser:
         clauses = [self._clause()]
         while self._take("symbol", "|"):
             clauses.append(self._clause())
-        if self._seen.kind != "end":
+        if self._token.kind != "end":
             self._refuse_rest()
         return Filter(self._text, tuple(clauses))
 
@@ -50,7 +50,7 @@ class _Parser:
         include = bool(self._take("name", "INCLUDE"))
         if not include:
             self._need("name", "EXCLUDE", "a clause starts with INCLUDE or EXCLUDE")
-        if self._seen.value in _OTHER_SUBJECTS:
+        if self._token.value in _OTHER_SUBJECTS:
             self._unsupported("filters on users and actions", "filter ItemID")
         self._need("name", "ItemID", "ItemID comes after INCLUDE and EXCLUDE")
         self._need("name", "WHERE", "WHERE comes after ItemID")
@@ -64,8 +64,8 @@ class _Parser:
                 return Clause(include, tuple(map(tuple, alternatives)))
 
     def _condition(self) -> Condition:
-        if self._seen.value in _OTHER_DATASETS:
-            self._unsupported(f"conditions on {self._seen.value}", "use conditions on Items, like Items.PRICE < 10")
+        if self._token.value in _OTHER_DATASETS:
+            self._unsupported(f"conditions on {self._token.value}", "use conditions on Items, like Items.PRICE < 10")
         position = self._need("name", "Items", "a condition starts with Items and a column").position
         self._need("symbol", ".", "a dot comes between Items and its column")
         column = self._need("name", None, "the name of a column comes after Items.").value
@@ -74,10 +74,10 @@ class _Parser:
             return Membership(column, True, self._values(), position)
         if self._take("name", "IN"):
             return Membership(column, False, self._values(), position)
-        if self._seen.value in _OPERATORS:
+        if self._token.value in _OPERATORS:
             return Comparison(column, cast("Operator", self._advance().value), self._operand(), position)
         return refuse(
-            self._text, self._seen.position, "a condition needs an operator", "use IN, NOT IN, =, <, <=, > or >="
+            self._text, self._token.position, "a condition needs an operator", "use IN, NOT IN, =, <, <=, > or >="
         )
 
     def _values(self) -> tuple[str | Parameter, ...]:
@@ -89,7 +89,7 @@ class _Parser:
         return tuple(values)
 
     def _value(self) -> str | Parameter:
-        token = self._seen
+        token = self._token
         if token.kind == "symbol" and token.value == "*":
             self._unsupported("the value *", _TYPE_OF_VALUE)
         if token.kind not in {"text", "parameter"}:
@@ -109,7 +109,7 @@ class _Parser:
         return float(token.value)
 
     @property
-    def _seen(self) -> Token:
+    def _token(self) -> Token:
         return self._tokens[self._next]
 
     def _advance(self) -> Token:
@@ -118,23 +118,23 @@ class _Parser:
         return token
 
     def _take(self, kind: TokenKind, value: str) -> Token | None:
-        fits = self._seen.kind == kind and self._seen.value == value
-        return self._advance() if fits else None
+        matches = self._token.kind == kind and self._token.value == value
+        return self._advance() if matches else None
 
     def _need(self, kind: TokenKind, value: str | None, problem: str) -> Token:
-        token = self._seen
+        token = self._token
         if token.kind != kind or (value is not None and token.value != value):
             wrong_case = value is not None and token.value.lower() == value.lower()
             remedy = f"write {value} here" if value else "write it here"
-            refuse(self._text, token.position, problem, f"{remedy}, in exactly these letters" if wrong_case else remedy)
+            refuse(self._text, token.position, problem, f"{remedy}, in exactly this case" if wrong_case else remedy)
         return self._advance()
 
     def _unsupported(self, what: str, remedy: str) -> None:
-        refuse(self._text, self._seen.position, f"{what} are not supported by this version of Larder", remedy)
+        refuse(self._text, self._token.position, f"{what} are not supported by this version of Larder", remedy)
 
     def _refuse_rest(self) -> None:
-        if self._seen.value == "IF":
-            self._unsupported("conditions on the user (IF)", "leave IF out, and choose the filter where you call")
+        if self._token.value == "IF":
+            self._unsupported("conditions on the user (IF)", "remove IF, and choose the filter in your code")
         refuse(
-            self._text, self._seen.position, "the filter goes on", "join conditions with AND or OR, and clauses with |"
+            self._text, self._token.position, "unexpected text", "join conditions with AND or OR, and clauses with |"
         )

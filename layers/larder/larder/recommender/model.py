@@ -149,7 +149,7 @@ class Recommender:
         return _choose(((number, because) for number in chain(scored, pool)), wanted, taken, allowed)
 
     def _answer(self, chosen: Sequence[Chosen], evidence: Evidence, columns: Sequence[str]) -> Recommendations:
-        explained = explain(chosen, evidence, self._tables.neighbours.among, self._name)
+        explained = explain(chosen, evidence, self._tables.neighbours.slots_of, self._name)
         totals, items, name = evidence.totals, self._items, self._name
         return Recommendations(
             tuple(

@@ -1,10 +1,10 @@
-"""Lookup tables: safetensors files that are read with the standard library alone.
+"""Lookup tables: safetensors files, read with the standard library alone.
 
-numpy and the safetensors library would cost a function 140 ms and more at each cold start, and neither reads one row
-out of an object in S3. Here a table is a few bounds-checked offsets, and a look-up is a binary search and a slice, over
-a local map or over range reads. The byte formats stand in ``docs/reference/formats.md``.
+numpy and the safetensors library would add 140 ms or more to each cold start, and neither can read a single row of an
+object in S3. Here a table is a few bounds-checked offsets, and a look-up is a binary search and a slice, of a
+mapped file or of range reads. ``docs/reference/formats.md`` specifies the bytes.
 
-Numbers are read in the host's byte order without a copy, so the host must be little endian, as every Lambda is.
+Numbers are read in the host's byte order without a copy, so the host must be little endian, as Lambda is.
 """
 
 from larder.tables.header import MAX_HEADER_BYTES, Header, Tensor, parse_header

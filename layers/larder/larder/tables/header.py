@@ -1,8 +1,8 @@
-"""The head of a safetensors file: which tensors it holds and where, with every bound checked.
+"""The header of a safetensors file: its tensors and their positions, with every bound checked.
 
-The format is https://github.com/huggingface/safetensors#format: 8 bytes little endian with the header's length, the
-header as JSON, then the tensors' bytes without a hole. What that library refuses is refused here too, and so are
-things that it lets pass (a name twice, a header that could exhaust memory).
+The format is https://github.com/huggingface/safetensors#format: the header's length in 8 bytes little endian, the
+header as JSON, then the tensors' bytes without holes. This parser refuses everything that the safetensors library does,
+and also duplicate names and headers that could exhaust memory.
 """
 
 import json
@@ -29,7 +29,14 @@ _METADATA: Final = "__metadata__"
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor: ``start`` and ``end`` are bytes from the beginning of the file."""
+    """One tensor of a file.
+
+    Attributes:
+        dtype: The data type, as safetensors names it.
+        shape: The shape.
+        start: The position of the first byte in the file.
+        end: The position after the last byte.
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -38,13 +45,20 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        """Length in bytes."""
+        """The length in bytes."""
         return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A checked header. ``data_start`` is the byte at which the first tensor begins; ``file`` names it in messages."""
+    """A checked header.
+
+    Attributes:
+        file: The file's name in error messages.
+        tensors: The tensors by name.
+        metadata: The metadata, texts by name.
+        data_start: The position where the first tensor begins.
+    """
 
     file: str
     tensors: Mapping[str, Tensor]
@@ -52,42 +66,42 @@ class Header:
     data_start: int
 
     def require(self, table: str) -> None:
-        """Raises InvalidTable unless the metadata say that this is a ``table`` in the format that is read here."""
-        found = self.metadata.get("larder_format")
-        if found != FORMAT:
+        """Raise InvalidTable unless the metadata name this kind of ``table`` and the supported format."""
+        version = self.metadata.get("larder_format")
+        if version != FORMAT:
             raise invalid(
-                self.file, f"its larder_format is {found!r} and this version reads {FORMAT!r} only (upgrade Larder)"
+                self.file, f"its larder_format is {version!r}, but this version reads only {FORMAT!r} (upgrade Larder)"
             )
         if self.metadata.get("table") != table:
             raise invalid(self.file, f"it is a table of kind {self.metadata.get('table')!r}, not {table!r}")
 
     def tensor(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Tensor:
-        """The tensor ``name``; raises InvalidTable unless it is there with this dtype and shape (None: any length)."""
+        """The tensor ``name``; raises InvalidTable unless it has this dtype and shape (None: any length)."""
         tensor = self.tensors.get(name)
         if tensor is None:
             raise invalid(self.file, f"it has no tensor {name!r}")
-        fits = len(tensor.shape) == len(shape) and all(
-            want in {None, have} for want, have in zip(shape, tensor.shape, strict=True)
+        same = len(tensor.shape) == len(shape) and all(
+            expected in {None, length} for expected, length in zip(shape, tensor.shape, strict=True)
         )
-        if tensor.dtype != dtype or not fits:
-            wanted = ["any" if want is None else want for want in shape]
-            raise invalid(self.file, f"tensor {name!r} is {tensor.dtype} {list(tensor.shape)}, not {dtype} {wanted}")
+        if tensor.dtype != dtype or not same:
+            lengths = ["any" if expected is None else expected for expected in shape]
+            raise invalid(self.file, f"tensor {name!r} is {tensor.dtype} {list(tensor.shape)}, not {dtype} {lengths}")
         return tensor
 
 
 def parse_header(head: Buffer, size: int, file: str = "this table") -> Header:
-    """Reads the header at the front of a file.
+    """Read the header of a file.
 
     Args:
-        head: the file's first bytes, at least the whole header.
-        size: the file's length in bytes.
-        file: what messages call it.
+        head: The first bytes of the file, at least the whole header.
+        size: The length of the file in bytes.
+        file: The name of the file in error messages.
 
     Raises:
-        InvalidTable: a bound, a type or a number is wrong, or the tensors do not fill the file exactly.
+        InvalidTable: a bound, type or number is invalid, or the tensors do not fill the file exactly.
     """
     if len(head) < PREFIX_BYTES or size < PREFIX_BYTES:
-        raise invalid(file, f"it has {min(len(head), size)} bytes, fewer than the 8 that any table begins with")
+        raise invalid(file, f"it has {min(len(head), size)} bytes, fewer than the 8 of the header's length")
     length = _header_length(head, size, file)
     if len(head) < PREFIX_BYTES + length:
         raise invalid(
@@ -105,7 +119,7 @@ def parse_header(head: Buffer, size: int, file: str = "this table") -> Header:
 def _header_length(prefix: Buffer, size: int, file: str) -> int:
     length = int.from_bytes(prefix[:PREFIX_BYTES], "little")
     if length > MAX_HEADER_BYTES:
-        raise invalid(file, f"its header is said to have {length} bytes; the limit is {MAX_HEADER_BYTES}")
+        raise invalid(file, f"its header has {length} bytes; the limit is {MAX_HEADER_BYTES}")
     if PREFIX_BYTES + length > size:
         raise invalid(file, f"its header of {length} bytes goes past its end at byte {size}")
     return length
@@ -122,16 +136,16 @@ def _load(data: bytes, file: str) -> dict[str, object]:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = dict(pairs)
         if len(names) != len(pairs):
-            raise invalid(file, "its header has a name twice")
+            raise invalid(file, "its header has a duplicate name")
         return names
 
     try:
-        return cast("dict[str, object]", json.loads(text, object_pairs_hook=unique, parse_constant=_no_constant))
+        return cast("dict[str, object]", json.loads(text, object_pairs_hook=unique, parse_constant=_reject_constant))
     except (ValueError, RecursionError) as error:
         raise invalid(file, f"its header is not JSON ({error})") from error
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
@@ -149,21 +163,21 @@ def _tensor(name: str, entry: object, data_start: int, file: str) -> Tensor:
         raise invalid(file, f"tensor {name!r:.60} has the unknown dtype {dtype!r:.60}")
     if not _naturals(shape):
         raise invalid(
-            file, f"tensor {name!r:.60} has the shape {shape!r:.60}, which is no list of whole numbers from 0 up"
+            file, f"tensor {name!r:.60} has the shape {shape!r:.60}, which is not a list of whole numbers of at least 0"
         )
     if not _naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise invalid(
             file,
-            f"tensor {name!r:.60} has the data_offsets {offsets!r:.60}, which are not two whole numbers that ascend",
+            f"tensor {name!r:.60} has the data_offsets {offsets!r:.60}, which are not two ascending whole numbers",
         )
     start, end = offsets
     if math.prod(shape) * _ITEM_BYTES[dtype] != end - start:
-        raise invalid(file, f"tensor {name!r:.60} has {end - start} bytes, which its shape and dtype do not need")
+        raise invalid(file, f"tensor {name!r:.60} has {end - start} bytes, which does not match its shape and dtype")
     return Tensor(dtype, tuple(shape), data_start + start, data_start + end)
 
 
 def _naturals(values: object) -> bool:
-    # bool is an int to isinstance, and a shape of [true] means nothing.
+    # For isinstance, a bool is an int, but a shape of [true] is invalid.
     return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
 
 
@@ -172,10 +186,10 @@ def _check_layout(tensors: Mapping[str, Tensor], data_start: int, size: int, fil
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)):
         if tensor.start != end:
             raise invalid(
-                file, f"tensor {name!r:.60} begins at byte {tensor.start}, not at {end} where the one before it ends"
+                file, f"tensor {name!r:.60} begins at byte {tensor.start}, not at {end}, where the previous one ends"
             )
         end = tensor.end
     if end > size:
-        raise invalid(file, f"it is cut short: its tensors end at byte {end}, the file at {size}")
+        raise invalid(file, f"it is truncated: its tensors end at byte {end}, the file at {size}")
     if end < size:
         raise invalid(file, f"it has {size - end} bytes after its last tensor")

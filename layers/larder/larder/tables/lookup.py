@@ -9,99 +9,99 @@ from typing import Final
 from larder.release.serving import TableSpec
 from larder.tables.header import MAX_HEADER_BYTES, PREFIX_BYTES, Header, parse_header
 from larder.tables.reader import Reader, invalid, read_exactly
-from larder.tables.rows import ENTRY_BYTES, Recent, Row, Rows
+from larder.tables.rows import ENTRY_BYTES, LRUCache, Row, RowReader
 
-BLOCK: Final = 256  # keys to one entry of the sparse index
+BLOCK: Final = 256  # keys per entry of the sparse index
 _KEY_BYTES: Final = 8
 
 
 def hash_key(text: str) -> int:
     """The 64-bit key of ``text``: BLAKE2b of its UTF-8, 8 bytes, little endian."""
-    # A request's JSON can hold half a surrogate pair; its hash is as unknown as that text, and no error.
+    # JSON can hold half a surrogate pair: its hash is unknown, like the text, and not an error.
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
 
 
 class DenseTable:
-    """A row for each number from 0 up. Reading is thread-safe."""
+    """Rows by number, from 0. Thread-safe."""
 
     __slots__ = ("_rows",)
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: RowReader) -> None:
         self._rows = rows
 
     @classmethod
     def open(cls, reader: Reader, spec: TableSpec) -> "DenseTable":
-        """Reads the head (one read) and checks it against ``spec``; raises InvalidTable where they disagree."""
+        """Read the head, in one read, and check it against ``spec``; raises InvalidTable if they differ."""
         header, _ = _open_head(reader, spec, "dense", ("rows",), spec.head_bytes)
-        return cls(Rows(reader, spec, header))
+        return cls(RowReader(reader, spec, header))
 
     def __len__(self) -> int:
         return self._rows.spec.rows
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that this table holds, mapped pages not counted."""
+        """The memory that this table holds, in bytes, without mapped pages."""
         return self._rows.nbytes
 
     def row(self, number: int) -> Row:
-        """Row ``number``, in one read; raises InvalidTable where there is none or its bytes are malformed."""
+        """Row ``number``, in one read; raises InvalidTable if it does not exist or is malformed."""
         return self._rows.row(number)
 
     def rows(self, numbers: Sequence[int]) -> list[Row]:
         """The rows of ``numbers``, in that order, in one round trip; raises as ``row``."""
         return self._rows.read(numbers)
 
-    def among(self, numbers: Sequence[int], wanted: set[int]) -> list[dict[int, float]]:
-        """Of each row of ``numbers`` the slots whose items are ``wanted``, item to score, in one round trip.
+    def slots_of(self, numbers: Sequence[int], items: set[int]) -> list[dict[int, float]]:
+        """For each row of ``numbers``, the score of each of ``items`` that it has, in one round trip.
 
-        A malformed row is not told here: only what is wanted of it is looked at. Raises InvalidTable for a number that
-        is no row's.
+        Only the scores of these items are read, so a malformed row may go unnoticed. Raises InvalidTable for a row that
+        does not exist.
         """
-        return self._rows.among(numbers, wanted)
+        return self._rows.slots_of(numbers, items)
 
     def check(self, items: int) -> None:
-        """Reads every row; raises InvalidTable at the first that is malformed or names an item from ``items`` up."""
+        """Read all rows; raises InvalidTable for the first that is malformed or has an item of ``items`` or more."""
         self._rows.check(items)
 
 
 class KeyedTable:
-    """A row for each known text. Holds the sparse index alone; reading is thread-safe.
+    """Rows by text. Only the sparse index is in memory. Thread-safe.
 
-    The key is a 64-bit hash: a text that is in no table finds another's row once in ``2**64 / rows`` look-ups.
+    The key is a 64-bit hash: an unknown text gets the row of another once in ``2**64 / rows`` look-ups.
     """
 
     __slots__ = ("_index", "_keys_start", "_numbers", "_rows")
 
-    def __init__(self, rows: Rows, index: memoryview, keys_start: int) -> None:
+    def __init__(self, rows: RowReader, index: memoryview, keys_start: int) -> None:
         self._rows = rows
         self._index = index
         self._keys_start = keys_start
-        self._numbers: Recent[int] = Recent(rows.cached)
+        self._numbers: LRUCache[int] = LRUCache(rows.cached)
 
     @classmethod
     def open(cls, reader: Reader, spec: TableSpec) -> "KeyedTable":
-        """Reads the head (one read) and checks it against ``spec``; raises InvalidTable where they disagree."""
+        """Read the head, in one read, and check it against ``spec``; raises InvalidTable if they differ."""
         blocks = -(-spec.rows // BLOCK)
         index_start = spec.head_bytes - blocks * _KEY_BYTES
         header, head = _open_head(reader, spec, "keyed", ("index", "keys", "rows"), index_start)
         index = header.tensor("index", "U64", (blocks,))
         keys = header.tensor("keys", "U64", (spec.rows,))
         if not index.start == header.data_start <= index.end == keys.start:
-            raise invalid(spec.file, "its tensors do not lie in the order index, keys, rows")
-        return cls(Rows(reader, spec, header), head[index.start : index.end].cast("Q"), keys.start)
+            raise invalid(spec.file, "its tensors are not in the order index, keys, rows")
+        return cls(RowReader(reader, spec, header), head[index.start : index.end].cast("Q"), keys.start)
 
     def __len__(self) -> int:
         return self._rows.spec.rows
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that this table holds, mapped pages not counted."""
+        """The memory that this table holds, in bytes, without mapped pages."""
         return self._index.nbytes + self._rows.nbytes + len(self._numbers) * ENTRY_BYTES
 
     def lookup(self, text: str) -> Row | None:
-        """The row of ``text``, or None where it is unknown: at most two reads, at most one for an unknown text.
+        """The row of ``text``, or None if it is unknown: at most two reads, for an unknown text at most one.
 
-        Raises InvalidTable where the bytes are malformed.
+        Raises InvalidTable if the bytes are malformed.
         """
         key = hash_key(text)
         number = self._numbers.get(key)
@@ -115,8 +115,8 @@ class KeyedTable:
         if block < 0:
             return -1
         keys = self._block(block)
-        at = bisect_left(keys, key)
-        return block * BLOCK + at if at < len(keys) and keys[at] == key else -1
+        index = bisect_left(keys, key)
+        return block * BLOCK + index if index < len(keys) and keys[index] == key else -1
 
     def _block(self, block: int) -> memoryview:
         first, spec = block * BLOCK, self._rows.spec
@@ -127,8 +127,8 @@ class KeyedTable:
         return keys
 
     def check(self, items: int) -> None:
-        """Reads every key and row; raises InvalidTable where keys do not ascend, the index is not made of them, or a
-        row is malformed or names an item from ``items`` up.
+        """Read all keys and rows; raises InvalidTable if the keys do not ascend, the index does not match them, or a
+        row is malformed or has an item of ``items`` or more.
         """
         last = -1
         for block in range(len(self._index)):
@@ -142,16 +142,16 @@ class KeyedTable:
 def _open_head(
     reader: Reader, spec: TableSpec, table: str, names: tuple[str, ...], data_start: int
 ) -> tuple[Header, memoryview]:
-    """The checked header and the head's bytes. ``data_start`` is where the manifest's numbers say the header ends."""
+    """The checked header and the bytes of the head; the header must end at ``data_start``."""
     if not PREFIX_BYTES <= data_start <= PREFIX_BYTES + MAX_HEADER_BYTES:
-        raise invalid(spec.file, f"head_bytes {spec.head_bytes} cannot be right for {spec.rows} rows")
+        raise invalid(spec.file, f"the manifest's head_bytes {spec.head_bytes} are impossible for {spec.rows} rows")
     head = read_exactly(reader, 0, spec.head_bytes, spec.file)
     header = parse_header(head, reader.size, spec.file)
     header.require(table)
     if header.data_start != data_start:
         raise invalid(
-            spec.file, f"its header ends at byte {header.data_start}, the manifest's head_bytes mean {data_start}"
+            spec.file, f"its header ends at byte {header.data_start}, but at {data_start} by the manifest's head_bytes"
         )
     if header.tensors.keys() != set(names):
-        raise invalid(spec.file, f"it holds {sorted(header.tensors)}, not {', '.join(names)}")
+        raise invalid(spec.file, f"it has the tensors {sorted(header.tensors)}, not {', '.join(names)}")
     return header, head

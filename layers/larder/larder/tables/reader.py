@@ -1,4 +1,4 @@
-"""Where a table's bytes come from: the Protocol that stores implement, and a local file."""
+"""Random access to the bytes of a table: the protocol, and a local file."""
 
 import mmap
 import os
@@ -22,20 +22,20 @@ class Reader(Protocol):
         """The file's length in bytes."""
 
     def read(self, start: int, length: int, /) -> Buffer:
-        """Returns the ``length`` bytes from ``start`` on; a remote reader needs one round trip."""
+        """The ``length`` bytes from ``start``; in one round trip if the reader is remote."""
 
     def read_many(self, ranges: Sequence[Range], /) -> Sequence[Buffer]:
-        """Returns the bytes of each (start, length), in order; a remote reader needs one round trip for them all."""
+        """The bytes of each (start, length), in order; in one round trip if the reader is remote."""
 
 
 class MappedFile:
-    """A local file: small reads copy, large ones are views of a map.
+    """A local file. Small reads copy; large ones are views of a memory map.
 
-    A row is copied (``pread``), since touching a mapped page makes it and 15 pages around it this process's memory: a
-    hundred thousand users of a 350 MB table would leave all of it resident. A whole vocabulary is a view, not a copy.
+    A row is copied with ``pread``, since each access to a mapped page makes it and 15 pages around it resident:
+    look-ups of a hundred thousand users would load all of a 350 MB table. A whole vocabulary is a view, not a copy.
 
-    Raises InvalidTable for a read outside the file. The file must not shrink while it is open (the files of a release
-    never change). ``close`` may come at any time: reads under way end well, and views stay valid until they go.
+    A read outside the file raises InvalidTable. The file must not shrink while it is open; files of a release never
+    change. ``close`` is safe at any time: reads that have begun finish, and views stay valid.
     """
 
     __slots__ = ("_descriptor", "_map", "_name", "_size")
@@ -54,12 +54,12 @@ class MappedFile:
         return self._size
 
     def read(self, start: int, length: int, /) -> Buffer:
-        """The ``length`` bytes from ``start`` on; InvalidTable where the file has fewer, ValueError once closed."""
-        descriptor, mapped = self._descriptor, self._map  # held here, so that a close meanwhile pulls nothing away
+        """The ``length`` bytes from ``start``; raises InvalidTable if the file has fewer, ValueError if closed."""
+        descriptor, mapped = self._descriptor, self._map  # local references, so that a concurrent close does not matter
         if descriptor is None:
             raise ValueError(f"{self._name} is closed: open it again.")
         if start < 0 or length < 0 or start + length > self._size:
-            raise invalid(self._name, f"bytes {start} to {start + length} are wanted of {self._size}")
+            raise invalid(self._name, f"bytes {start} to {start + length} were requested, but it has {self._size}")
         if mapped is None or length <= COPIED_BYTES:
             return os.pread(descriptor.number, length, start)
         return memoryview(mapped)[start : start + length]
@@ -69,7 +69,7 @@ class MappedFile:
         return [self.read(start, length) for start, length in ranges]
 
     def close(self) -> None:
-        """Further reads raise ValueError; the file is closed and unmapped once nobody reads it any more."""
+        """Make further reads raise ValueError; the file is closed and unmapped after the last reader is done."""
         self._descriptor = self._map = None
 
     def __enter__(self) -> Self:
@@ -82,7 +82,7 @@ class MappedFile:
 
 
 class _Descriptor:
-    """An open file's descriptor, closed when the last reader lets go: closed earlier, its number could be another's."""
+    """A file descriptor that is closed with the last reference; if closed earlier, its number could be reused."""
 
     __slots__ = ("number",)
 
@@ -90,12 +90,12 @@ class _Descriptor:
         self.number = os.open(path, os.O_RDONLY)
 
     def __del__(self) -> None:
-        if hasattr(self, "number"):  # not where open failed
+        if hasattr(self, "number"):  # not if open failed
             os.close(self.number)
 
 
 def read_exactly(reader: Reader, start: int, length: int, file: str) -> memoryview:
-    """``length`` bytes from ``start`` on; raises InvalidTable where the file or the answer is shorter."""
+    """``length`` bytes from ``start``; raises InvalidTable if the file or the result is shorter."""
     if start + length > reader.size:
         raise invalid(file, f"it ends at byte {reader.size}, before byte {start + length}")
     data = reader.read(start, length) if length else b""
@@ -104,11 +104,11 @@ def read_exactly(reader: Reader, start: int, length: int, file: str) -> memoryvi
 
 
 def check_length(data: Buffer, length: int, file: str) -> None:
-    """Raises InvalidTable unless ``data`` holds ``length`` bytes: a file that was cut short may give fewer."""
+    """Raise InvalidTable unless ``data`` has ``length`` bytes: a truncated file may return fewer."""
     if len(data) != length:
-        raise invalid(file, f"a read of {length} bytes gave {len(data)}")
+        raise invalid(file, f"a read of {length} bytes returned {len(data)}")
 
 
 def invalid(file: str, problem: str) -> InvalidTable:
-    """The error for a ``file`` that must not be served, with what to do about it."""
+    """The error for an invalid ``file``."""
     return InvalidTable(f"{file}: {problem}; train and publish the release again.")

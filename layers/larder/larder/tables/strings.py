@@ -1,13 +1,13 @@
-"""A column of strings inside a safetensors file: ``<name>.offsets`` U64 [n + 1] and ``<name>.bytes`` U8."""
+"""A column of strings in a safetensors file: ``<name>.offsets`` U64 [n + 1] and ``<name>.bytes`` U8."""
 
 from larder.tables.header import Header
 from larder.tables.reader import invalid
 
 
 class Strings:
-    """``n`` byte strings. ``strings[number]`` copies that one only; any malformed offset raises InvalidTable.
+    """A sequence of byte strings. ``strings[number]`` copies one; a malformed offset raises InvalidTable.
 
-    Takes the whole file's bytes; nothing but the header is looked at until a string is asked for.
+    ``data`` is the whole file; only the header is read until a string is requested.
     """
 
     __slots__ = ("_bytes", "_file", "_name", "_offsets")
@@ -19,7 +19,7 @@ class Strings:
         self._offsets = data[offsets.start : offsets.end].cast("Q")
         self._bytes = data[content.start : content.end]
         if not len(self._offsets) or self._offsets[0] != 0 or self._offsets[-1] != len(self._bytes):
-            raise invalid(self._file, f"{name}.offsets do not begin at 0 and end at {len(self._bytes)}")
+            raise invalid(self._file, f"{name}.offsets do not start at 0 and end at {len(self._bytes)}")
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -28,7 +28,7 @@ class Strings:
         return bytes(self._view(number))
 
     def text(self, number: int) -> str:
-        """String ``number``, decoded; raises InvalidTable where it is not UTF-8."""
+        """String ``number``, decoded; raises InvalidTable if it is not UTF-8."""
         try:
             return str(self._view(number), "utf-8")
         except UnicodeDecodeError as error:

@@ -1,7 +1,7 @@
-"""The items of a recommender: their numbers, their ids and their metadata columns.
+"""The items of a recommender: their numbers, ids and metadata columns.
 
-A number is an item's place in every table of a release. Opening costs a header's parse: nothing is copied or decoded
-until it is asked for. A local file is mapped; a remote one is read into memory whole, once.
+An item's number is its index in every table of a release. To open the file, only its header is parsed; ids and values
+are decoded at use. A local file is mapped, and a remote one is read into memory once.
 """
 
 import json
@@ -17,12 +17,12 @@ from larder.release.serving import COLUMN_TYPES, ColumnType
 from larder.tables import EMPTY, Header, Reader, Strings, hash_key, invalid, parse_header, read_exactly
 
 _FILE: Final = "items.safetensors"
-# Of memoryview.cast. Any: its stubs take each literal by an overload of its own.
+# Formats of memoryview.cast. Any, since its stubs have an overload for each literal.
 _FORMATS: Final[Mapping[str, Any]] = {"U32": "I", "U64": "Q", "F64": "d"}
 
 
 class _Texts:
-    """A category or text column: a code for each item, and the different values once each."""
+    """A category or text column: a code for each item, and the distinct values."""
 
     __slots__ = ("_codes", "_header", "_name", "_values")
 
@@ -36,7 +36,10 @@ class _Texts:
         if code == EMPTY:
             return None
         if code >= len(self._values):
-            raise invalid(self._header.file, f"item {number} has value {code} of {len(self._values)} in {self._name!r}")
+            raise invalid(
+                self._header.file,
+                f"item {number} has code {code} in {self._name!r}, but there are {len(self._values)} values",
+            )
         return self._values.text(code)
 
 
@@ -59,7 +62,11 @@ class _Floats:
 
 
 class Vocabulary:
-    """Item numbers <-> ids, and the value of each metadata column. Reading is thread-safe."""
+    """Item numbers, ids and the values of metadata columns. Thread-safe.
+
+    Attributes:
+        columns: The type of each column.
+    """
 
     __slots__ = ("_columns", "_data", "_hashes", "_header", "_ids", "_numbers", "columns")
 
@@ -78,7 +85,7 @@ class Vocabulary:
 
     @classmethod
     def open(cls, reader: Reader, file: str = _FILE) -> "Vocabulary":
-        """Opens the file, in one read; raises InvalidTable where its header, types or lengths are wrong."""
+        """Open the file, in one read; raises InvalidTable if its header, types or lengths are invalid."""
         data = read_exactly(reader, 0, reader.size, file)
         return cls(data, parse_header(data, len(data), file))
 
@@ -87,45 +94,47 @@ class Vocabulary:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the file, which is in memory or in the page cache whole."""
+        """The size of the file in bytes; all of it is in memory or in the page cache."""
         return self._data.nbytes
 
     def number(self, item: str) -> int | None:
-        """The number of the item with this id, or None where there is none."""
+        """The number of the item with this id, or None if it is unknown."""
         key = hash_key(item)
-        at = bisect_left(self._hashes, key)
-        if at == len(self._hashes) or self._hashes[at] != key:
+        index = bisect_left(self._hashes, key)
+        if index == len(self._hashes) or self._hashes[index] != key:
             return None
-        number = self._numbers[at]
+        number = self._numbers[index]
         if number >= len(self._ids):
-            raise invalid(self._header.file, f"key {at} stands for item {number} of {len(self._ids)}")
-        # Another text can have the same hash: only the id itself proves that this item is meant.
+            raise invalid(
+                self._header.file, f"key {index} is that of item {number}, but there are {len(self._ids)} items"
+            )
+        # Another text can have the same hash, so compare the id itself.
         return number if self._ids[number] == item.encode(errors="surrogatepass") else None
 
     def id(self, number: int) -> str:
-        """The id of item ``number``; raises IndexError where there is no such item."""
+        """The id of item ``number``; raises IndexError if there is no such item."""
         return self._ids.text(number)
 
     def value(self, column: str, number: int) -> str | float | None:
-        """What item ``number`` has in ``column``: None where it is missing.
+        """The value of item ``number`` in ``column``, or None if it is missing.
 
-        Raises InvalidRequest for an unknown column, IndexError for a number that is no item's.
+        Raises InvalidRequest for an unknown column, IndexError for an unknown number.
         """
         values = self._columns.get(column)
         if values is None:
             known = ", ".join(sorted(self.columns)) or "none; this model's items have no columns"
-            raise InvalidRequest(f"{column[:80]!r} is no column of the items: use one of {known}.")
+            raise InvalidRequest(f"{column[:80]!r} is not a column of the items: use one of {known}.")
         if not 0 <= number < len(self._ids):
             raise IndexError(number)
         return values[number]
 
     def check(self) -> None:
-        """Reads everything; raises InvalidTable unless every id finds its own number and every value can be read."""
+        """Read everything; raises InvalidTable unless each id has its own number and each value can be read."""
         if any(left >= right for left, right in pairwise(self._hashes)):
             raise invalid(self._header.file, "its key.hashes do not ascend")
         for number in range(len(self)):
             if self.number(self.id(number)) != number:
-                raise invalid(self._header.file, f"item {number} is not found by its id")
+                raise invalid(self._header.file, f"item {number} cannot be looked up by its id")
             for values in self._columns.values():
                 _ = values[number]
 
@@ -139,7 +148,7 @@ def _columns(header: Header) -> dict[str, ColumnType]:
     try:
         columns = json.loads(header.metadata.get("columns", "{}"))
     except (ValueError, RecursionError) as error:
-        raise invalid(header.file, f"its list of columns is not JSON ({error})") from error
+        raise invalid(header.file, f"its columns are not JSON ({error})") from error
     if not isinstance(columns, dict) or not all(kind in COLUMN_TYPES for kind in columns.values()):
         raise invalid(header.file, f"its columns are not an object whose values are {', '.join(COLUMN_TYPES)}")
     return columns
