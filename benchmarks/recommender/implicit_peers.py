@@ -15,11 +15,11 @@ from implicit.recommender_base import ModelFitError  # type: ignore[import-untyp
 from implicit.utils import ParameterWarning  # type: ignore[import-untyped]  # nor here
 from numpy.typing import NDArray
 
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.recommender.data.event_log import Log
 from larder_training.recommender.data.interaction_matrix import event_strengths
 from larder_training.recommender.ensemble.hyperparameters import rarity
 from larder_training.recommender.metrics.ranking import DEPTH, by_user, hits
-from larder_training.recommender.models.ease import single_threaded_blas
 from larder_training.recommender.splits.tasks import Task
 from larder_training.recommender.tuning.trials import METRIC
 

@@ -14,11 +14,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.sparse import place_within, strongest
 from larder_training.recommender.data.user_sequences import Histories, weigh_histories
 from larder_training.recommender.models.base import ItemToItem, Material
 from larder_training.recommender.models.co_visitation import CoVisitation, count_pairs
-from larder_training.recommender.models.ease import single_threaded_blas
 
 _BATCH = 4096  # sequences: [batch, states] a step, enough that Python's loop over steps costs nothing
 _ROWS = 512  # of the served table at a time

@@ -50,7 +50,7 @@ def test_scores_are_the_products_of_the_factors() -> None:
     assert np.allclose(Factors(user, item).scores(np.array([4, 2])), (user @ item.T)[[4, 2]], atol=1e-6)
 
 
-def test_a_users_scores_are_the_same_bits_whoever_is_asked_with_him() -> None:
+def test_a_users_scores_have_the_same_bits_in_every_batch() -> None:
     random = np.random.default_rng(0)
     factors = Factors(*(random.normal(size=(rows, 64)).astype(np.float32) for rows in (150, 333)))
     together = factors.scores(np.arange(150))

@@ -8,7 +8,7 @@ from tests.larder_training.recommender.conftest import _log
 
 from larder_training.recommender.models import pure_svd
 from larder_training.recommender.models.base import Material
-from larder_training.recommender.models.pure_svd import LowRank, right_vectors
+from larder_training.recommender.models.pure_svd import LowRank, Projection, right_vectors
 
 
 @pytest.fixture
@@ -70,6 +70,13 @@ def test_any_number_of_threads_gives_the_same_bytes(affinity: sp.csr_array, monk
         found = LowRank(6).fit(material(affinity))
         results.append(found.users.tobytes() + found.items.tobytes())
     assert len(set(results)) == 1
+
+
+def test_a_users_scores_have_the_same_bits_in_every_batch() -> None:
+    random = np.random.default_rng(0)
+    projection = Projection(*(random.normal(size=(rows, 70)).astype(np.float32) for rows in (150, 333)))
+    together = projection.scores(np.arange(150))
+    assert all(projection.scores(np.array([user])).tobytes() == together[user].tobytes() for user in range(150))
 
 
 def test_another_seed_starts_elsewhere_and_ends_in_the_same_place(affinity: sp.csr_array) -> None:

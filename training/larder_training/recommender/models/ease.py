@@ -8,9 +8,8 @@ Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020), in
 without a dense n x n matrix.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import cpu_count
 from typing import Final
@@ -19,6 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.cholesky import solve
 from larder_training.numerics.gram import Pairs, gram, readable
 from larder_training.numerics.topk import best
@@ -97,15 +97,6 @@ def _rarest_first(affinity: sp.csr_array) -> NDArray[np.intp]:
     40,981 items the most popular has 19,972 partners, but none has more than 2,763 that are more popular.
     """
     return np.argsort(np.bincount(affinity.indices, minlength=affinity.shape[1]), kind="stable")
-
-
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Small systems, one a thread: BLAS threads of their own would fight for the cores, and change the last bits."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
-
-    with threadpool_limits(1, "blas"):
-        yield
 
 
 def _column(

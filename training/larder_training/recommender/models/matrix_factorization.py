@@ -14,9 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.numerics.blas import batch_product, single_threaded_blas
 from larder_training.recommender.models.base import Material
-from larder_training.recommender.models.ease import single_threaded_blas
-from larder_training.recommender.models.pure_svd import padded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,9 +31,7 @@ class Factors:
         """Dense ``[len(users), items]``, the same bits whoever is asked together; half of BPR's lie below 0, where only
         the order means something.
         """
-        with single_threaded_blas():  # blocks of rows may be asked for on all cores
-            found: NDArray[np.float32] = (padded(self.user[users]) @ self.item.T)[: len(users)]
-        return found
+        return batch_product(self.user[users], self.item)
 
 
 @dataclass(frozen=True, slots=True)

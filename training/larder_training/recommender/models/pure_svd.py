@@ -21,11 +21,10 @@ import scipy.linalg as la
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.numerics.blas import batch_product, single_threaded_blas
 from larder_training.recommender.models.base import Material
-from larder_training.recommender.models.ease import single_threaded_blas
 
 _ROWS: Final = 2048  # of a block: the unit of work, and of the order in which sums are taken
-_PAD: Final = 64
 _MISSING: Final = 1e-12  # of the strongest direction, squared: what float32 leaves of one that the matrix does not have
 
 Dense = NDArray[np.float32]
@@ -76,8 +75,7 @@ class Projection:
 
     def scores(self, users: NDArray[np.int64]) -> Dense:
         """``[len(users), items]``."""
-        found: Dense = (padded(self.users[users]) @ self.items.T)[: len(users)]
-        return found
+        return batch_product(self.users[users], self.items)
 
 
 def right_vectors(
@@ -143,13 +141,6 @@ def _in_rows(rows: int, columns: int, work: Callable[[slice], Dense]) -> Dense:
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
         list(pool.map(fill, _slices(rows)))
     return result
-
-
-def padded(rows: Dense) -> Dense:
-    """The rows, and rows of zeros up to a multiple of ``_PAD``: for a remainder BLAS takes another kernel, with other
-    last bits, and a user's scores must not depend on who is asked with him.
-    """
-    return np.concatenate((rows, np.zeros((-len(rows) % _PAD, rows.shape[1]), np.float32)))
 
 
 def _slices(rows: int) -> list[slice]:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.topk import best, in_blocks
 from larder_training.recommender.models.base import Scorer
 
@@ -68,7 +69,8 @@ def candidates(scorers: Scorers, users: NDArray[np.int64], n: int, hidden: sp.cs
         pairs, scores = _block(scorers, users[start:end], n, hidden)
         found[start] = pairs + start * items, scores
 
-    in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
+    with single_threaded_blas():
+        in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
     pairs, scores = (np.concatenate(each) for each in zip(*(found[start] for start in sorted(found)), strict=True))
     return Candidates(users, pairs // items, pairs % items, names, scores)
 
