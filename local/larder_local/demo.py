@@ -32,7 +32,7 @@ def prepare(workspace: Workspace) -> None:
     store, unfinished = open_store(workspace.store), workspace.demo / "unfinished"
     if Registry(store).models() and not unfinished.exists():
         return
-    click.echo(f"There is no model in {workspace.root.name} yet: training the demo, once. This takes about a minute.")
+    click.echo(f"{workspace.root.name} has no model yet: training the demo once. This takes about a minute.")
     workspace.demo.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
     for model in (DIGITS, SHOP):

@@ -32,7 +32,7 @@ def find(environment: Mapping[str, str] = os.environ) -> Path:
         if candidate.is_file() and (interpreter := _installed(candidate)):
             return interpreter
     raise SettingsError(
-        f"There is no CPython {VERSION} on this machine, which the functions need: install it with "
+        f"The functions need CPython {VERSION}, which was not found on this machine: install it with "
         f"`uv python install {VERSION}`, or give its path, as in: make PYTHON=/path/to/{_NAME} build",
         [],
     )

@@ -1,12 +1,12 @@
-"""One function of the built bundle in a container with Lambda's limits, asked one event at a time.
+"""Runs one function of the built bundle in a container with Lambda's limits, one event at a time.
 
-Inside are AWS's image of Python 3.13, its runtime client and its runtime interface emulator, which starts the handler
-at the first event; the function's code is at ``/var/task``, its layers are at ``/opt``. The root file system is
-read-only, the user has no rights, and memory and processor time are what Lambda would give.
+The container has AWS's image of Python 3.13 with its runtime client and its runtime interface emulator, which starts
+the handler at the first event. The function's code is at ``/var/task``, and its layers are at ``/opt``. The root file
+system is read-only, the user has no rights, and memory and processor time are those of Lambda.
 ``scripts/lambda-base-image`` provides the image.
 
-The container shares this machine's network, so that a store at 127.0.0.1 is one for it too; the emulator listens there.
-That needs Docker on Linux itself.
+The container uses the network of this machine, so that it reaches a store at 127.0.0.1; the emulator listens there.
+This needs Docker on Linux.
 """
 
 import contextlib
@@ -28,15 +28,14 @@ from larder_local.gateway.cloudformation import REGION
 from larder_local.gateway.template import Function
 
 IMAGE: Final = "public.ecr.aws/lambda/python:3.13"
-VCPU: Final = (
-    1769  # MB of memory that come with one vCPU: AWS Lambda's developer guide, "Configure Lambda function memory"
-)
-_USER: Final = "993:990"  # as Lambda's sandbox user, it owns nothing
+# MB of memory at which a function has one vCPU: AWS Lambda's developer guide, "Configure Lambda function memory".
+VCPU: Final = 1769
+_USER: Final = "993:990"  # owns no files, as Lambda's sandbox user
 _EMULATOR: Final = "/usr/local/bin/aws-lambda-rie"
 _BOOTSTRAP: Final = "/var/runtime/bootstrap"
 _INVOKE: Final = "/2015-03-31/functions/function/invocations"
 _START_SECONDS: Final = 30.0
-_SPARE_SECONDS: Final = 30.0  # beyond the function's time-out, which the emulator keeps: it counts from the first event
+_SPARE_SECONDS: Final = 30.0  # in addition to the function's time-out, which the emulator enforces
 # Lambda's quotas of processes and threads, and of open files.
 _QUOTAS: Final = ("--pids-limit", "1024", "--ulimit", "nofile=1024:1024")
 _RIGHTS: Final = ("--user", _USER, "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -44,17 +43,23 @@ _RIGHTS: Final = ("--user", _USER, "--read-only", "--cap-drop", "ALL", "--securi
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A running function. ``port`` is the emulator's on 127.0.0.1, ``timeout`` in seconds is the function's."""
+    """A running function.
+
+    Attributes:
+        name: The container's name.
+        port: The emulator's port on 127.0.0.1.
+        timeout: The function's time-out in seconds.
+    """
 
     name: str
     port: int
     timeout: float
 
     def invoke(self, event: bytes) -> bytes:
-        """The handler's JSON for the JSON ``event``; a handler's error is a document with ``errorMessage``.
+        """The handler's JSON for the JSON ``event``; an error of the handler is a document with ``errorMessage``.
 
-        Not for two threads at once: the emulator, as one Lambda environment, takes one event at a time. Raises OSError
-        or http.client.HTTPException where the container ended.
+        Call it from one thread at a time: the emulator handles one event at a time, as a Lambda environment does.
+        Raises OSError or http.client.HTTPException if the container has ended.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout + _SPARE_SECONDS)
         try:
@@ -68,32 +73,33 @@ class Container:
         return docker("logs", self.name, errors=True)
 
     def read(self, path: str) -> str:
-        """A text file inside, such as a memory count under ``/sys/fs/cgroup``."""
+        """A text file in the container, such as a memory counter under ``/sys/fs/cgroup``."""
         return docker("exec", self.name, "cat", path)
 
 
 def docker(*arguments: str, errors: bool = False) -> str:
-    """Runs the docker command; gives what it printed, with ``errors`` on standard error too. Raises LarderError where
-    it fails.
+    """Runs the docker command and returns its standard output; with ``errors``, followed by its standard error.
+
+    Raises LarderError if it fails.
     """
     try:
         done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607  the user's own docker
     except OSError as error:
-        raise LarderError(f"Docker cannot be run ({error}): install it, or start its daemon.") from error
+        raise LarderError(f"Docker does not run ({error}): install it, or start its daemon.") from error
     if done.returncode:
-        raise LarderError(f"`docker {arguments[0]}` failed: {done.stderr.strip()[-500:]}. Mend that, and try again.")
+        raise LarderError(f"`docker {arguments[0]}` failed: {done.stderr.strip()[-500:]}. Fix this and try again.")
     return done.stdout + (done.stderr if errors else "")
 
 
 def merge_layers(function: Function, folder: Path) -> Path:
-    """Lays the function's layers over each other under the new ``folder``, as Lambda does under ``/opt``; gives it.
+    """Merges the function's layers in the new ``folder``, as Lambda does in ``/opt``, and returns its path.
 
-    Files are hard links where the file system allows: it takes no room.
+    Files are hard links if the file system allows them, so that they take no space.
     """
     folder.mkdir(parents=True)
     for layer in function.layers:
         shutil.copytree(layer, folder / "python", copy_function=_link, dirs_exist_ok=True)
-    folder.chmod(0o755)  # a temporary folder is its owner's alone, and the container's user is another
+    folder.chmod(0o755)  # only the owner may read a temporary folder, and the container has another user
     return folder.resolve()
 
 
@@ -108,11 +114,16 @@ def _link(source: str, target: str) -> None:
 def run_container(
     function: Function, opt: Path, environment: Mapping[str, str], cpus: float | None = None
 ) -> Iterator[Container]:
-    """Starts ``function``; stops and removes it, with its ``/tmp``, when the block ends.
+    """Starts ``function``; stops and removes the container, with its ``/tmp``, when the block ends.
 
-    ``opt`` is what ``merge_layers`` gave. ``environment`` is put over the function's own. ``cpus`` is the share of
-    processor time in vCPUs: what Lambda gives with the function's memory unless named. Raises LarderError where it does
-    not start.
+    Args:
+        function: The function.
+        opt: The folder of ``merge_layers``.
+        environment: Variables that override those of the function.
+        cpus: Processor time in vCPUs; None for what Lambda gives with the function's memory.
+
+    Raises:
+        LarderError: The container does not start.
     """
     name = f"larder-{function.name.lower()}-{uuid4().hex[:8]}"
     port, runtime_port = _free_ports()
@@ -125,15 +136,15 @@ def run_container(
         _await(name, port)
         yield Container(name, port, function.timeout)
     finally:
-        with contextlib.suppress(LarderError):  # there may be none
+        with contextlib.suppress(LarderError):  # the container may not exist
             docker("rm", "--force", "--volumes", name)
 
 
 def _options(function: Function, opt: Path, environment: Mapping[str, str], cpus: float) -> list[str]:
     memory = f"{function.memory}m"
     limits = ("--cpus", f"{cpus:.3f}", "--memory", memory, "--memory-swap", memory)
-    # A volume and not a tmpfs: /tmp is a disk in Lambda, and what lies there is not counted as the function's memory.
-    places = ("--volume", f"{function.code}:/var/task:ro", "--volume", f"{opt}:/opt:ro", "--volume", "/tmp")  # noqa: S108  the container's
+    # A volume, not a tmpfs: /tmp is a disk in Lambda, and its files do not count as memory of the function.
+    mounts = ("--volume", f"{function.code}:/var/task:ro", "--volume", f"{opt}:/opt:ro", "--volume", "/tmp")  # noqa: S108  the container's
     variables = {
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
@@ -143,8 +154,8 @@ def _options(function: Function, opt: Path, environment: Mapping[str, str], cpus
         **function.environment,
         **environment,
     }
-    told = (word for name, value in variables.items() for word in ("--env", f"{name}={value}"))
-    return [*limits, *_QUOTAS, *_RIGHTS, "--network", "host", *places, *told]
+    settings = (word for name, value in variables.items() for word in ("--env", f"{name}={value}"))
+    return [*limits, *_QUOTAS, *_RIGHTS, "--network", "host", *mounts, *settings]
 
 
 def _free_ports() -> tuple[int, int]:
@@ -155,7 +166,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 def _await(name: str, port: int) -> None:
-    """Waits until the emulator listens; that starts no handler."""
+    """Waits until the emulator listens; this does not start the handler."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS)
@@ -165,7 +176,7 @@ def _await(name: str, port: int) -> None:
         except (OSError, http.client.HTTPException) as error:
             if time.monotonic() > deadline:
                 raise LarderError(
-                    f"{name} does not listen: look at its log. {docker('logs', name, errors=True)[-500:]}"
+                    f"{name} does not listen. The end of its log: {docker('logs', name, errors=True)[-500:]}"
                 ) from error
             time.sleep(0.005)
         else:

@@ -10,7 +10,7 @@ import click
 class LazyGroup(click.Group):
     """A group of commands that are imported on use.
 
-    ``modules`` maps a command's name to its module and its line of help; the module's ``command`` is the command.
+    ``modules`` maps the name of a command to its module and its line of help. The module has the attribute ``command``.
     """
 
     def __init__(self, *args: Any, modules: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:  # noqa: ANN401  click's own

@@ -26,7 +26,7 @@ def publish(release: Path, store_url: str) -> Outcome:
         click.echo(f"Nothing changed: {outcome.reason}")
     else:
         stable = f"{outcome.pointer.stable} keeps answering" if outcome.pointer else "no release of this model answers"
-        click.echo(f"Refused {manifest.model}/{manifest.release} ({stable}): {outcome.reason}", err=True)
+        click.echo(f"Rejected {manifest.model}/{manifest.release} ({stable}): {outcome.reason}", err=True)
     return outcome
 
 

@@ -25,7 +25,7 @@ SERVICE = Path(__file__).parent / "service" / "template.yaml"
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer; header names in lower case."""
+    """One HTTP response; header names are in lower case."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -59,7 +59,7 @@ def read(connection: http.client.HTTPConnection) -> Answer:
 
 @contextmanager
 def serving(logs: Path, *, workers: int, timeout: float = 30.0, template: Template | None = None) -> Iterator[Served]:
-    """Runs a gateway in a thread of its own until the block ends: over ``template``, or over ``service/``."""
+    """Runs a gateway in a thread until the block ends; it serves ``template``, or ``service/``."""
     started: Future[tuple[str, Callable[[], None]]] = Future()
 
     async def run() -> None:
@@ -86,11 +86,11 @@ def serving(logs: Path, *, workers: int, timeout: float = 30.0, template: Templa
 
 
 def void(_: object) -> None:
-    """For a callback whose result nobody wants."""
+    """Turns a callback's result into None."""
 
 
 def processes_left(pids: Iterable[int], wanted: int = 0, seconds: float = 20) -> set[int]:
-    """Those of ``pids`` that run, once they are ``wanted`` or the time is over; a zombie does not run."""
+    """Waits until at most ``wanted`` of ``pids`` run, or the time is over, and returns those. Zombies do not run."""
     deadline = time.monotonic() + seconds
     while True:
         left = {pid for pid in pids if _runs(pid)}
@@ -104,7 +104,7 @@ def _runs(pid: int) -> bool:
 
 
 def _stat(pid: int) -> list[str]:
-    """State, parent and more (proc(5)); empty where there is no such process."""
+    """State, parent and more (proc(5)); empty if the process does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -112,14 +112,14 @@ def _stat(pid: int) -> list[str]:
 
 
 def children(pid: int) -> set[int]:
-    """The processes that ``pid`` started and that run."""
+    """The running child processes of ``pid``."""
     pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())
     return {child for child in pids if _stat(child)[1:2] == [str(pid)]}
 
 
 @dataclass(frozen=True)
 class Up:
-    """A running ``larder up``, and what it has printed so far."""
+    """A running ``larder up``, and its output so far."""
 
     process: "subprocess.Popen[str]"
     address: str
@@ -134,7 +134,7 @@ class Up:
 
 
 def larder(*arguments: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs the ``larder`` command to its end."""
+    """Runs a ``larder`` command until it ends."""
     return subprocess.run(  # noqa: S603  our own command
         [sys.executable, "-m", "larder_local", *arguments],
         cwd=folder,
@@ -147,7 +147,7 @@ def larder(*arguments: str, folder: Path, **environment: str) -> "subprocess.Com
 
 
 def start(folder: Path, *arguments: str, until: str = "Ctrl-C", **environment: str) -> Up:
-    """Runs ``larder up`` on any free port, until it prints ``until``."""
+    """Starts ``larder up`` on a free port and waits until it prints ``until``."""
     process = subprocess.Popen(  # noqa: S603  our own command
         [sys.executable, "-m", "larder_local", "up", "--port", "0", *arguments],
         cwd=folder,
@@ -168,14 +168,14 @@ def start(folder: Path, *arguments: str, until: str = "Ctrl-C", **environment: s
         process.kill()
         process.wait(10)
         raise
-    threading.Thread(target=_drain, args=(output,)).start()  # or the pipe would fill
+    threading.Thread(target=_drain, args=(output,)).start()  # a full pipe would block it
     address = folder / ".larder" / "address"
     return Up(process, address.read_text().strip() if address.exists() else "", printed)
 
 
 @contextmanager
 def running(folder: Path, *arguments: str, **environment: str) -> Iterator[Up]:
-    """``larder up``, stopped at the end of the block if it is not before."""
+    """Runs ``larder up`` until the end of the block, or until the block stops it."""
     up = start(folder, *arguments, **environment)
     try:
         yield up
@@ -192,6 +192,6 @@ def _drain(output: IO[str]) -> None:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The whole service with two workers a function, for tests that leave it as it was."""
+    """The whole service with two workers per function, for tests that do not change it."""
     with serving(tmp_path_factory.mktemp("logs"), workers=2) as gateway:
         yield gateway

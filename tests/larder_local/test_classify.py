@@ -1,4 +1,4 @@
-"""How ``larder classify`` reads its options."""
+"""``larder classify`` converts the values of --side."""
 
 import click
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from larder_local.commands.classify import _typed
 
 
-def test_values_are_sent_as_the_model_types_its_columns() -> None:
+def test_values_have_the_types_of_the_columns_of_the_model() -> None:
     columns = {"PLACE": "category", "PRICE": "number", "CODE": "category"}
-    given = {"PLACE": "Berlin", "PRICE": "3.5", "CODE": "7", "OTHER": "1"}
-    assert _typed(given, columns) == {"PLACE": "Berlin", "PRICE": 3.5, "CODE": "7", "OTHER": "1"}
+    values = {"PLACE": "Berlin", "PRICE": "3.5", "CODE": "7", "OTHER": "1"}
+    assert _typed(values, columns) == {"PLACE": "Berlin", "PRICE": 3.5, "CODE": "7", "OTHER": "1"}
     with pytest.raises(click.BadParameter, match="PRICE is 'cheap': give a number"):
         _typed({"PRICE": "cheap"}, columns)

@@ -47,32 +47,32 @@ finally:
 
 
 def test_help_lists_every_command(tmp_path: Path) -> None:
-    told = larder("--help", folder=tmp_path)
-    assert told.returncode == 0
+    done = larder("--help", folder=tmp_path)
+    assert done.returncode == 0
     for name in ("up", "train", "evaluate", "export", "publish", "classify", "recommend", "models", "demo"):
-        assert f"\n  {name} " in told.stdout
+        assert f"\n  {name} " in done.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_imports_no_slow_library(command: str) -> None:
-    """`larder ... --help` answers in half a second. The imports decide that, so the test holds them rather than a time.
+    """`larder ... --help` answers in half a second. The imports decide the time, so the test checks them.
 
     To measure: `time larder train classifier --help`; `python -X importtime -m larder_local ...` lists the imports.
     """
     # GIVEN and WHEN a new process prints the help of the command
     words = command.split()
     done = subprocess.run([sys.executable, "-c", HELP, *words], capture_output=True, text=True, check=True)  # noqa: S603  the code above
-    # THEN it is the help, and no slow library was imported
+    # THEN
     assert done.stdout.startswith("Usage: ")
     assert HEAVY.isdisjoint(json.loads(done.stderr))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, tmp_path: Path) -> None:
-    told = larder(*command.split(), "--help", folder=tmp_path)
+    done = larder(*command.split(), "--help", folder=tmp_path)
 
-    assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout.startswith("Usage: ")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: ")
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
         ("up", "--port", "70000"),
     ],
 )
-def test_wrong_usage_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    told = larder(*arguments, folder=tmp_path)
+def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    done = larder(*arguments, folder=tmp_path)
 
-    assert told.returncode == 2
-    assert "Error: " in told.stderr
-    assert "Traceback" not in told.stderr
+    assert done.returncode == 2
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -111,42 +111,42 @@ def test_wrong_usage_is_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
         (("train", "classifier", "nowhere", "--model", "x"), "nowhere"),
     ],
 )
-def test_a_refusal_is_1_with_its_reason_and_no_stack_trace(
+def test_a_refusal_exits_with_1_and_a_reason_without_a_stack_trace(
     arguments: tuple[str, ...], reason: str, tmp_path: Path
 ) -> None:
-    told = larder(*arguments, folder=tmp_path, LARDER_URL="http://127.0.0.1:9")
+    done = larder(*arguments, folder=tmp_path, LARDER_URL="http://127.0.0.1:9")
 
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith("Error: ")
-    assert reason in told.stderr
-    assert "Traceback" not in told.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ")
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_an_answer_without_words_comes_with_what_to_do(served: Served, tmp_path: Path) -> None:
-    told = larder("models", folder=tmp_path, LARDER_URL=f"http://127.0.0.1:{served.port}")
+def test_a_response_without_a_message_gets_advice(served: Served, tmp_path: Path) -> None:
+    done = larder("models", folder=tmp_path, LARDER_URL=f"http://127.0.0.1:{served.port}")
 
-    assert told.returncode == 1
-    assert told.stderr == (
+    assert done.returncode == 1
+    assert done.stderr == (
         "Error: The service answered 404 Not Found: it has no such route; set LARDER_URL to a Larder service.\n"
     )
 
 
-def test_a_folder_that_cannot_be_written_is_told_without_a_stack_trace(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported_without_a_stack_trace(tmp_path: Path) -> None:
     (tmp_path / ".larder").write_bytes(b"")
 
-    told = larder("up", "--port", "0", folder=tmp_path)
+    done = larder("up", "--port", "0", folder=tmp_path)
 
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith("Error: ")
-    assert ".larder" in told.stderr
-    assert "Traceback" not in told.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: ")
+    assert ".larder" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_an_address_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
+def test_an_invalid_address_is_wrong_usage(tmp_path: Path) -> None:
     assert larder("models", folder=tmp_path, LARDER_URL="file:///etc/passwd").returncode == 2
 
 
-def test_a_release_is_a_folder_or_a_model_s_newest(
+def test_a_release_is_a_folder_or_the_newest_of_a_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier_manifest: Manifest, recommender_manifest: Manifest
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -168,11 +168,11 @@ def test_a_release_is_a_folder_or_a_model_s_newest(
         folder.release("cars")
 
 
-def test_the_demo_s_digits_are_whole_or_not_there(tmp_path: Path) -> None:
-    told = larder("demo", "digits", "digits", folder=tmp_path)
+def test_the_digits_of_the_demo_are_written_as_a_whole(tmp_path: Path) -> None:
+    done = larder("demo", "digits", "digits", folder=tmp_path)
 
-    assert told.returncode == 0
-    pictures = list((tmp_path / "digits").glob("*/*/*.png"))
-    assert len(pictures) == 1797
-    assert {path.parent.name for path in pictures} == set("0123456789")
+    assert done.returncode == 0
+    images = list((tmp_path / "digits").glob("*/*/*.png"))
+    assert len(images) == 1797
+    assert {path.parent.name for path in images} == set("0123456789")
     assert [path.name for path in tmp_path.iterdir()] == ["digits"]

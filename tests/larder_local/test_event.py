@@ -40,26 +40,26 @@ def test_the_request_context() -> None:
 
 
 def test_the_path_is_decoded_and_the_query_string_is_not() -> None:
-    got = event(path="/things/a%2Fb%20%E4%B8%AD", query="x=1%2C2&y=%20&x=3&z")
+    document = event(path="/things/a%2Fb%20%E4%B8%AD", query="x=1%2C2&y=%20&x=3&z")
 
-    assert got["rawPath"] == "/things/a/b 中"
-    assert got["rawQueryString"] == "x=1%2C2&y=%20&x=3&z"
-    assert got["queryStringParameters"] == {"x": "1,2,3", "y": " ", "z": ""}
-    assert got["pathParameters"] == {"thing": "1"}
+    assert document["rawPath"] == "/things/a/b 中"
+    assert document["rawQueryString"] == "x=1%2C2&y=%20&x=3&z"
+    assert document["queryStringParameters"] == {"x": "1,2,3", "y": " ", "z": ""}
+    assert document["pathParameters"] == {"thing": "1"}
 
 
-def test_headers_are_lower_case_and_joined_and_cookies_stand_apart() -> None:
-    got = event(
+def test_headers_are_lower_case_and_joined_and_cookies_are_separate() -> None:
+    document = event(
         headers=[("X-A", "1"), ("x-a", "2"), ("Cookie", "a=1; b=2"), ("Connection", "close"), ("Cookie", "c=3")]
     )
 
-    assert got["headers"]["x-a"] == "1,2"
-    assert got["cookies"] == ["a=1", "b=2", "c=3"]
-    assert not {"cookie", "connection"} & set(got["headers"])
-    assert got["headers"]["x-forwarded-port"] == "8080"
+    assert document["headers"]["x-a"] == "1,2"
+    assert document["cookies"] == ["a=1", "b=2", "c=3"]
+    assert not {"cookie", "connection"} & set(document["headers"])
+    assert document["headers"]["x-forwarded-port"] == "8080"
 
 
-def test_what_is_absent_has_no_key() -> None:
+def test_an_absent_part_has_no_key() -> None:
     assert not {"body", "cookies", "queryStringParameters"} & set(event())
 
 
@@ -81,20 +81,20 @@ def test_what_is_absent_has_no_key() -> None:
     ],
 )
 def test_the_body_encoding_table(content_type: str | None, encoded: bool) -> None:
-    got = event(headers=[("content-type", content_type)] if content_type else [], body=b'{"a": 1}')
+    document = event(headers=[("content-type", content_type)] if content_type else [], body=b'{"a": 1}')
 
-    assert got["isBase64Encoded"] is encoded
-    assert got["body"] == (base64.b64encode(b'{"a": 1}').decode() if encoded else '{"a": 1}')
-    assert got["headers"]["content-length"] == "8"
-
-
-def test_bytes_that_are_no_text_stay_whole_whatever_their_label() -> None:
-    got = event(headers=[("content-type", "text/plain")], body=b"\xff\x00")
-
-    assert (got["isBase64Encoded"], base64.b64decode(got["body"])) == (True, b"\xff\x00")
+    assert document["isBase64Encoded"] is encoded
+    assert document["body"] == (base64.b64encode(b'{"a": 1}').decode() if encoded else '{"a": 1}')
+    assert document["headers"]["content-length"] == "8"
 
 
-def test_a_header_that_is_no_utf_8_does_not_break_the_event() -> None:
+def test_bytes_that_are_not_text_are_base64_whatever_their_content_type() -> None:
+    document = event(headers=[("content-type", "text/plain")], body=b"\xff\x00")
+
+    assert (document["isBase64Encoded"], base64.b64decode(document["body"])) == (True, b"\xff\x00")
+
+
+def test_a_header_that_is_not_utf_8_does_not_break_the_event() -> None:
     assert event(headers=[("x-a", "\udcff")])["headers"]["x-a"] == "?"
 
 
@@ -115,10 +115,10 @@ def test_a_header_that_is_no_utf_8_does_not_break_the_event() -> None:
         (b"null", 200, "application/json", b"null"),
     ],
 )
-def test_answers(payload: bytes, status: int, kind: str, body: bytes) -> None:
-    reply = decode(payload)
+def test_responses_of_a_handler(payload: bytes, status: int, kind: str, body: bytes) -> None:
+    response = decode(payload)
 
-    assert (reply.status, dict(reply.headers)["content-type"], reply.body) == (status, kind, body)
+    assert (response.status, dict(response.headers)["content-type"], response.body) == (status, kind, body)
 
 
 @pytest.mark.parametrize(
@@ -136,16 +136,16 @@ def test_answers(payload: bytes, status: int, kind: str, body: bytes) -> None:
         b"[" * 100_000,
     ],
 )
-def test_an_answer_that_breaks_the_format_is_500(payload: bytes) -> None:
-    reply = decode(payload)
+def test_a_response_that_breaks_the_format_is_500(payload: bytes) -> None:
+    response = decode(payload)
 
-    assert (reply.status, reply.body) == (500, b'{"message":"Internal Server Error"}')
+    assert (response.status, response.body) == (500, b'{"message":"Internal Server Error"}')
 
 
-def test_hop_by_hop_headers_and_lengths_of_a_handler_are_not_passed_on() -> None:
+def test_hop_by_hop_headers_and_lengths_of_a_handler_are_not_forwarded() -> None:
     headers = {"Transfer-Encoding": "chunked", "Content-Length": 9, "X-A": True}
 
-    reply = decode(json.dumps({"statusCode": 200, "headers": headers, "cookies": ["a=1", "b=2"]}).encode())
+    response = decode(json.dumps({"statusCode": 200, "headers": headers, "cookies": ["a=1", "b=2"]}).encode())
 
     plain = ("content-type", "text/plain; charset=utf-8")
-    assert reply.headers == [("x-a", "True"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), plain]
+    assert response.headers == [("x-a", "True"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), plain]

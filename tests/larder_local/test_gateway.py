@@ -1,4 +1,4 @@
-"""The gateway over real sockets, with AWS's runtime client in real worker processes."""
+"""The gateway on real sockets, with AWS's runtime client in real worker processes."""
 
 import gzip
 import http.client
@@ -17,11 +17,11 @@ from larder.errors import SettingsError
 
 FAILED = b'{"message":"Internal Server Error"}'
 UNAVAILABLE = b'{"message":"Service Unavailable"}'
-LOST = b'{"message":"The worker that was at this request ended before it answered: send it again."}'
+LOST = b'{"message":"The worker that handled this request ended before it answered: send it again."}'
 TOO_LARGE = b'{"message":"Request Entity Too Large"}'
 
 
-def test_a_handler_sees_the_event_its_layer_and_lambda_s_environment(
+def test_a_handler_gets_the_event_its_layer_and_the_environment_of_lambda(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOT_FOR_HANDLERS", "secret")
@@ -47,19 +47,19 @@ def test_an_unknown_route_is_404(served: Served) -> None:
         assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
 
 
-def test_a_line_break_in_a_path_reaches_the_routes_like_any_character(served: Served) -> None:
+def test_a_line_break_in_a_path_is_matched_like_any_character(served: Served) -> None:
     answer = served.call("GET", "/no%0Athing")
     assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
     assert json.loads(served.call("GET", "/things/a%0Ab").body)["event"]["pathParameters"] == {"thing": "a\nb"}
 
 
-def test_any_takes_every_method_and_head_has_no_body(served: Served) -> None:
+def test_any_matches_every_method_and_head_has_no_body(served: Served) -> None:
     assert json.loads(served.call("OPTIONS", "/rest/a/b").body)["event"]["pathParameters"] == {"proxy": "a/b"}
     head = served.call("HEAD", "/rest/a")
     assert (head.status, head.body) == (200, b"")
 
 
-def test_bytes_go_in_and_out_unchanged(served: Served) -> None:
+def test_bytes_pass_unchanged_in_both_directions(served: Served) -> None:
     answer = served.call("GET", "/lab/bytes")
     assert (answer.status, answer.body) == (201, bytes(range(256)))
     assert [value for name, value in answer.headers if name == "set-cookie"] == ["a=1", "b=2"]
@@ -70,7 +70,7 @@ def test_bytes_go_in_and_out_unchanged(served: Served) -> None:
 
 
 def test_request_limits_of_lambda_and_api_gateway(served: Served) -> None:
-    """Base64 makes 4/3 of a body: 4.5 MB fit into Lambda's 6 MB, 4.8 MB do not; as text 6 MB nearly fit."""
+    """Base64 makes 4 bytes of 3: 4.5 MB fit into Lambda's 6 MB, 4.8 MB do not. As text, nearly 6 MB fit."""
     assert served.call("POST", "/lab/length", bytes(4_500_000)).body == b"4500000"
     assert served.call("POST", "/lab/length", b"x" * 6_200_000, {"content-type": "text/plain"}).body == b"6200000"
     for length in (4_800_000, 10_000_000, 10 * 2**20 + 1):
@@ -78,7 +78,7 @@ def test_request_limits_of_lambda_and_api_gateway(served: Served) -> None:
         assert (answer.status, answer.body) == (413, TOO_LARGE)
 
 
-def test_a_body_without_a_stated_length_is_limited_too(served: Served) -> None:
+def test_a_chunked_body_has_the_same_limit(served: Served) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.request(
         "POST",
@@ -102,7 +102,7 @@ def test_a_body_without_a_stated_length_is_limited_too(served: Served) -> None:
     connection.close()
 
 
-def test_a_body_that_will_be_refused_is_not_asked_for(served: Served) -> None:
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(served: Served) -> None:
     with socket.create_connection(("127.0.0.1", served.port), 30) as connection:
         connection.sendall(
             b"POST /lab/length HTTP/1.1\r\nHost: a\r\nContent-Length: 11000000\r\nExpect: 100-continue\r\n\r\n"
@@ -115,14 +115,14 @@ def test_a_body_that_will_be_refused_is_not_asked_for(served: Served) -> None:
         assert connection.recv(12) == b"HTTP/1.1 200"
 
 
-def test_an_answer_over_lambda_s_limit_fails_and_the_next_request_does_not(served: Served) -> None:
+def test_a_response_over_the_limit_of_lambda_fails_and_the_next_request_does_not(served: Served) -> None:
     assert len(served.call("GET", "/lab/long?bytes=6000000").body) == 6_000_000
     answer = served.call("GET", "/lab/long?bytes=6300000")
     assert (answer.status, answer.body) == (500, FAILED)
     assert served.call("GET", "/lab/pid").status == 200
 
 
-def test_a_handler_that_raises_fails_one_request_and_tells_the_caller_nothing(served: Served) -> None:
+def test_a_handler_that_raises_fails_one_request_without_details(served: Served) -> None:
     before = served.call("GET", "/lab/pid").body
 
     answer = served.call("GET", "/lab/raise")
@@ -144,7 +144,7 @@ def test_a_worker_that_crashes_loses_one_request_and_is_replaced(served: Served)
 
 
 @LINUX
-def test_a_worker_that_is_killed_loses_the_request_it_was_at_and_no_other(tmp_path: Path) -> None:
+def test_a_killed_worker_loses_its_current_request_only(tmp_path: Path) -> None:
     with serving(tmp_path, workers=2) as gateway, ThreadPoolExecutor(8) as callers:
         victim = int(gateway.call("GET", "/lab/pid").body)
         calls = [callers.submit(gateway.call, "GET", "/lab/sleep?seconds=0.5") for _ in range(8)]
@@ -171,7 +171,7 @@ def test_the_gateway_s_time_out_is_503_and_stops_the_worker(tmp_path: Path) -> N
         assert gateway.call("GET", "/lab/pid").body != before
 
 
-def test_a_handler_that_does_not_load_fails_at_once_and_is_not_tried_for_each_request(tmp_path: Path) -> None:
+def test_a_handler_that_does_not_load_fails_at_once_and_is_not_restarted_for_each_request(tmp_path: Path) -> None:
     with serving(tmp_path, workers=2) as gateway:
         answers = [gateway.call("GET", "/broken") for _ in range(20)]
         assert {(answer.status, answer.body) for answer in answers} == {(500, FAILED)}
@@ -179,7 +179,7 @@ def test_a_handler_that_does_not_load_fails_at_once_and_is_not_tried_for_each_re
         assert (tmp_path / "Broken.log").read_text().count("broken on purpose") < 5
 
 
-def test_workers_start_as_requests_come_together_and_each_has_one_at_a_time(tmp_path: Path) -> None:
+def test_concurrent_requests_start_workers_and_each_has_one_request_at_a_time(tmp_path: Path) -> None:
     with serving(tmp_path, workers=3) as gateway, ThreadPoolExecutor(6) as callers:
         alone = {gateway.call("GET", "/lab/sleep?seconds=0").body for _ in range(5)}
         together = list(callers.map(lambda _: gateway.call("GET", "/lab/sleep?seconds=0.8"), range(6)))
@@ -189,7 +189,7 @@ def test_workers_start_as_requests_come_together_and_each_has_one_at_a_time(tmp_
     assert len({answer.body for answer in together}) == 3
 
 
-def test_a_connection_is_kept_for_further_requests(served: Served) -> None:
+def test_a_connection_is_kept_alive(served: Served) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=60)
     connection.request("GET", "/lab/pid")
     read(connection)
@@ -201,7 +201,7 @@ def test_a_connection_is_kept_for_further_requests(served: Served) -> None:
     connection.close()
 
 
-def test_a_taken_port_names_the_variable(served: Served, tmp_path: Path) -> None:
+def test_the_error_for_a_taken_port_names_the_variable(served: Served, tmp_path: Path) -> None:
     import asyncio
 
     from larder_local.gateway.server import Gateway
@@ -230,7 +230,7 @@ def test_the_access_log_names_the_route_and_not_the_path(served: Served, caplog:
 
 
 @pytest.mark.parametrize("rest", [b"a" * 20_000 + b" HTTP/1.1", b" HTTP/1.1\r\nHost: a\r\nX: a\0", b" HTTP/9"])
-def test_what_is_no_http_is_refused_in_one_line_that_does_not_quote_it(
+def test_malformed_http_is_logged_in_one_line_without_its_text(
     served: Served, caplog: pytest.LogCaptureFixture, rest: bytes
 ) -> None:
     with caplog.at_level("INFO"), socket.create_connection(("127.0.0.1", served.port), 30) as connection:
@@ -244,7 +244,7 @@ def test_what_is_no_http_is_refused_in_one_line_that_does_not_quote_it(
     "head",
     [b"Content-Length: 9\r\n\r\nab", b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", b"Content-Length: 9\r\n\r\n"],
 )
-def test_who_hangs_up_in_the_middle_of_a_body_costs_a_line_and_no_stack_trace(
+def test_a_connection_closed_during_a_body_is_logged_without_a_stack_trace(
     served: Served, caplog: pytest.LogCaptureFixture, head: bytes
 ) -> None:
     with caplog.at_level("INFO"):
@@ -254,12 +254,12 @@ def test_who_hangs_up_in_the_middle_of_a_body_costs_a_line_and_no_stack_trace(
         while " 400 " not in caplog.text and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    assert "ANY /lab/{deed} 400" in caplog.text
+    assert "ANY /lab/{action} 400" in caplog.text
     assert "Traceback" not in caplog.text
     assert served.call("GET", "/lab/pid").status == 200
 
 
-def test_when_all_workers_are_busy_and_the_queue_is_full_requests_are_refused(
+def test_requests_are_refused_if_all_workers_are_busy_and_the_queue_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("larder_local.gateway.pool._LONGEST_QUEUE", 2)
@@ -271,7 +271,7 @@ def test_when_all_workers_are_busy_and_the_queue_is_full_requests_are_refused(
 
 
 @LINUX
-def test_workers_that_are_idle_for_long_go_but_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_are_idle_for_long_are_stopped_except_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("larder_local.gateway.server._RETIRE_SECONDS", 0.05)
     monkeypatch.setattr("larder_local.gateway.pool._IDLE_SECONDS", 0.5)
     with serving(tmp_path, workers=2) as gateway, ThreadPoolExecutor(4) as callers:

@@ -1,4 +1,4 @@
-"""A function's workers where one of them goes just when it is needed."""
+"""The pool when a worker ends just as an event arrives."""
 
 import asyncio
 import json
@@ -13,10 +13,10 @@ from larder_local.gateway.runtime_api import Failure
 from larder_local.gateway.template import load
 from larder_local.gateway.worker import Worker
 
-EVENT = json.dumps({"pathParameters": {"deed": "pid"}}).encode()
+EVENT = json.dumps({"pathParameters": {"action": "pid"}}).encode()
 
 
-def answered(answer: bytes | Failure) -> dict[str, object]:
+def parse(answer: bytes | Failure) -> dict[str, object]:
     assert isinstance(answer, bytes)
     document: dict[str, object] = json.loads(answer)
     return document
@@ -35,28 +35,28 @@ def with_pool(tmp_path: Path, work: Callable[[Pool, FunctionLog], Awaitable[None
     asyncio.run(run())
 
 
-def test_an_event_passes_over_a_worker_that_has_just_let_go_of_the_runtime_api(tmp_path: Path) -> None:
+def test_an_event_skips_a_worker_whose_connection_just_broke(tmp_path: Path) -> None:
     async def work(pool: Pool, log: FunctionLog) -> None:
         gone = Worker(pool.function, pool, log)
-        asking = asyncio.create_task(gone.next())
+        waiting = asyncio.create_task(gone.next())
         await asyncio.sleep(0)
-        asking.cancel()  # what the Runtime API's server does where the connection breaks
-        await asyncio.wait([asking])
+        waiting.cancel()  # as the server of the Runtime API does when the connection breaks
+        await asyncio.wait([waiting])
 
-        answer = answered(await pool.invoke(EVENT))
+        answer = parse(await pool.invoke(EVENT))
 
-        assert (answer["statusCode"], gone.taken) == (200, 0)
+        assert (answer["statusCode"], gone.event_count) == (200, 0)
 
     with_pool(tmp_path, work)
 
 
-def test_a_loaded_worker_that_is_killed_before_its_first_event_is_no_handler_that_does_not_load(tmp_path: Path) -> None:
+def test_a_worker_killed_before_its_first_event_does_not_count_as_a_load_failure(tmp_path: Path) -> None:
     async def work(pool: Pool, _: FunctionLog) -> None:
         assert await pool.warm()
         ((worker, ending),) = pool._workers.items()
         worker.kill()
         await asyncio.wait([ending])
 
-        assert answered(await pool.invoke(EVENT)).get("statusCode") == 200
+        assert parse(await pool.invoke(EVENT)).get("statusCode") == 200
 
     with_pool(tmp_path, work)

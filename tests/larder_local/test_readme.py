@@ -1,4 +1,4 @@
-"""The README's Python example, run as it stands: boto3, an upload to S3, a signed request over HTTP."""
+"""Runs the Python example of the README: boto3, an upload to S3, and a signed request over HTTP."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ from larder_training.release.writer import write_release
 
 @pytest.fixture
 def store(tmp_path: Path, s3_url: str) -> Store:
-    """A bucket in which a classifier named ``digits`` is live."""
+    """A bucket with a live classifier named ``digits``."""
     bucket = open_store(s3_url)
     files: dict[str, Path | bytes] = {"model.onnx": make_graph()}
     empty: dict[str, object] = {}
@@ -43,21 +43,25 @@ def store(tmp_path: Path, s3_url: str) -> Store:
 
 def test_the_python_example_uploads_signs_and_prints_labels(tmp_path: Path, store: Store, s3: S3) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "photo.png").write_bytes(make_image((200, 30, 20)))
+    (tmp_path / "image.png").write_bytes(make_image((200, 30, 20)))
     template = load(ROOT / "template.yaml")
     classify = template.functions["ClassifyFunction"]
-    places = {"LARDER_STORE": store.url, "LARDER_CACHE_DIR": str(tmp_path / "cache")}
-    functions = {"ClassifyFunction": replace(classify, environment={**classify.environment, **s3.env, **places})}
+    local = {"LARDER_STORE": store.url, "LARDER_CACHE_DIR": str(tmp_path / "cache")}
+    functions = {"ClassifyFunction": replace(classify, environment={**classify.environment, **s3.env, **local})}
     routes = tuple(route for route in template.routes if route.function in functions)
 
     with serving(
         tmp_path / "logs", workers=1, template=replace(template, functions=functions, routes=routes)
     ) as served:
-        told = {"LARDER_URL": f"http://127.0.0.1:{served.port}", "LARDER_BUCKET": s3.bucket, "AWS_REGION": "us-east-1"}
+        variables = {
+            "LARDER_URL": f"http://127.0.0.1:{served.port}",
+            "LARDER_BUCKET": s3.bucket,
+            "AWS_REGION": "us-east-1",
+        }
         done = subprocess.run(  # noqa: S603  the README's own code
             [sys.executable, "-c", code],
             cwd=tmp_path,
-            env={**s3.env, **told},
+            env={**s3.env, **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -65,4 +69,4 @@ def test_the_python_example_uploads_signs_and_prints_labels(tmp_path: Path, stor
 
     assert done.stderr == ""
     assert done.stdout.startswith("[{'name': 'red', 'confidence': 0.99")
-    assert open_store(store.url).size("uploads/photo.png")
+    assert open_store(store.url).size("uploads/image.png")

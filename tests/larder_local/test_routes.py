@@ -1,4 +1,4 @@
-"""API Gateway's choice among routes."""
+"""Routes are selected by the rules of API Gateway."""
 
 import pytest
 
@@ -17,12 +17,12 @@ ROUTES = [
 @pytest.mark.parametrize(
     ("method", "path", "function", "variables"),
     [
-        # The developer guide's own example.
+        # The example of the developer guide.
         ("GET", "/pets/dog/1", "exact", {}),
         ("GET", "/pets/dog/2", "variable", {"id": "2"}),
         ("GET", "/pets/bird/1", "greedy", {"proxy": "bird/1"}),
         ("POST", "/test/5", "rest", {"proxy": "test/5"}),
-        # A specific method wins over ANY; a full match wins over a greedy one.
+        # A specific method comes before ANY, a full match before a greedy one.
         ("PUT", "/pets/dog/1", "any", {}),
         ("GET", "/pets/cat/7", "two", {"kind": "pets", "id": "7"}),
         # An encoded slash stays inside its segment and is decoded afterwards.
@@ -32,11 +32,11 @@ ROUTES = [
         ("GET", "/pets/dog/", "greedy", {"proxy": "dog/"}),
     ],
 )
-def test_the_closest_route_answers(method: str, path: str, function: str, variables: dict[str, str]) -> None:
-    found = find(ROUTES, method, path)
+def test_the_closest_route_is_selected(method: str, path: str, function: str, variables: dict[str, str]) -> None:
+    match = find(ROUTES, method, path)
 
-    assert found is not None
-    assert (found[0].function, found[1]) == (function, variables)
+    assert match is not None
+    assert (match[0].function, match[1]) == (function, variables)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_no_route(method: str, path: str) -> None:
     assert find([Route("GET", "/a/{b}", "f")], method, path) is None
 
 
-def test_default_answers_what_no_other_route_does() -> None:
+def test_default_matches_if_no_other_route_does() -> None:
     routes = [Route("ANY", "$default", "default"), Route("GET", "/a", "a")]
 
-    assert [found[0].key for path in ("/a", "/b/c") if (found := find(routes, "GET", path))] == ["GET /a", "$default"]
+    assert [match[0].key for path in ("/a", "/b/c") if (match := find(routes, "GET", path))] == ["GET /a", "$default"]

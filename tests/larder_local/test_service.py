@@ -1,4 +1,4 @@
-"""The main job, end to end: the demo trained, published, served and asked; and a release swapped under load."""
+"""The whole service, end to end: train, publish, serve and ask the demo, and replace a release under load."""
 
 import json
 import shlex
@@ -28,26 +28,26 @@ CLIENTS = 20
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where the first ``larder up`` was interrupted while it trained the second of the demo's two models."""
+    """A folder where the first ``larder up`` was interrupted during the training of the second demo model."""
     folder = tmp_path_factory.mktemp("home")
     up = start(folder, until="events of")
     up.process.send_signal(signal.SIGTERM)
     assert up.process.wait(30) == 143
     assert not (folder / ".larder" / "address").exists()
-    half_made = [path for part in ("releases", "demo") for path in (folder / ".larder" / part).glob(".*")]
-    assert half_made == []
+    unfinished = [path for part in ("releases", "demo") for path in (folder / ".larder" / part).glob(".*")]
+    assert unfinished == []
     return folder
 
 
 @pytest.fixture(scope="module")
 def up(home: Path) -> Iterator[Up]:
-    """The service, once the next ``larder up`` has gone on with the demo."""
+    """The service after the next ``larder up``, which finishes the demo."""
     with running(home) as service:
         yield service
 
 
 def _release(home: Path, model: str, **changed: bytes | Path) -> Path:
-    """A further release of ``model``: the same files but for those ``changed``, under a later name."""
+    """A later release of ``model`` with the same files, except the ``changed`` ones."""
     old = Workspace(home / ".larder").releases_of(model)[-1]
     manifest = _manifest(old)
     return write_release(
@@ -71,7 +71,7 @@ def _live(up: Up, model: str) -> str:
     return str(json.loads(up.ask(f"/v1/models/{model}").body)["live"])
 
 
-def test_an_interrupted_start_goes_on_where_it_was(up: Up) -> None:
+def test_an_interrupted_start_resumes(up: Up) -> None:
     assert "train recommender" in up.printed
     assert "train classifier" not in up.printed
     assert "demo shop" not in up.printed
@@ -107,10 +107,10 @@ def test_the_readmes_curl_commands_work(up: Up, home: Path) -> None:
 
 
 def test_the_thin_clients(up: Up, home: Path) -> None:
-    picture = str(next((home / ".larder/demo/digits/test/7").glob("*.png")))
-    labels = larder("classify", picture, picture, "--json", folder=home)
+    image = str(next((home / ".larder/demo/digits/test/7").glob("*.png")))
+    labels = larder("classify", image, image, "--json", folder=home)
     assert [json.loads(line)["labels"][0]["name"] for line in labels.stdout.splitlines()] == ["7", "7"]
-    assert larder("classify", picture, folder=home).stdout.startswith(f"{picture}: 7 ")
+    assert larder("classify", image, folder=home).stdout.startswith(f"{image}: 7 ")
 
     user = up.printed.partition("user=")[2].partition("&")[0]
     items = json.loads(larder("recommend", user, "--n", "3", "--columns", "PRICE", "--json", folder=home).stdout)[
@@ -121,20 +121,20 @@ def test_the_thin_clients(up: Up, home: Path) -> None:
     assert larder("recommend", user, folder=home).stdout.count("\n") == 10
     assert larder("models", folder=home).stdout.count("\n") == 2
 
-    unknown = larder("classify", picture, "--model", "nothing", folder=home)
-    assert (unknown.returncode, "nothing" in unknown.stderr, picture in unknown.stderr) == (1, True, True)
+    unknown = larder("classify", image, "--model", "nothing", folder=home)
+    assert (unknown.returncode, "nothing" in unknown.stderr, image in unknown.stderr) == (1, True, True)
 
 
 @pytest.mark.usefixtures("up")
-def test_a_release_is_measured_on_what_it_has_not_seen(home: Path) -> None:
-    measured = larder("evaluate", "digits", "--images", ".larder/demo/digits/test", "--json", folder=home)
-    assert json.loads(measured.stdout)["accuracy"] > 0.95
+def test_a_release_is_evaluated_on_held_out_images(home: Path) -> None:
+    evaluated = larder("evaluate", "digits", "--images", ".larder/demo/digits/test", "--json", folder=home)
+    assert json.loads(evaluated.stdout)["accuracy"] > 0.95
 
 
-def test_a_second_release_answers_within_35_s_while_20_clients_call_and_no_request_fails(up: Up, home: Path) -> None:
+def test_a_second_release_answers_within_35_s_under_load_and_no_request_fails(up: Up, home: Path) -> None:
     before = {model: _live(up, model) for model in ("digits", "shop")}
     releases = {model: _release(home, model) for model in before}
-    picture = next((home / ".larder/demo/digits/test/5").glob("*.png")).read_bytes()
+    image = next((home / ".larder/demo/digits/test/5").glob("*.png")).read_bytes()
     user = up.printed.partition("user=")[2].partition("&")[0]
     failures: list[tuple[int, bytes]] = []
     answered: Counter[str] = Counter()
@@ -144,7 +144,7 @@ def test_a_second_release_answers_within_35_s_while_20_clients_call_and_no_reque
     def call(model: str) -> None:
         path = "/v1/models/digits/classify" if model == "digits" else f"/v1/models/shop/recommend?user={user}"
         while not done.is_set():
-            answer = up.ask(path, picture if model == "digits" else None, {"content-type": "image/png"})
+            answer = up.ask(path, image if model == "digits" else None, {"content-type": "image/png"})
             if answer.status != 200:
                 failures.append((answer.status, answer.body))
                 continue
@@ -174,7 +174,7 @@ def test_a_second_release_answers_within_35_s_while_20_clients_call_and_no_reque
         assert _live(up, model) == release.name
 
 
-def test_a_release_with_one_flipped_byte_is_refused_and_the_old_one_keeps_answering(up: Up, home: Path) -> None:
+def test_a_release_with_one_changed_byte_is_rejected_and_the_live_one_keeps_answering(up: Up, home: Path) -> None:
     before = _live(up, "digits")
     release = _release(home, "digits", **{"report.html": b"another report"})
     content = bytearray((release / "model.onnx").read_bytes())
@@ -190,18 +190,16 @@ def test_a_release_with_one_flipped_byte_is_refused_and_the_old_one_keeps_answer
 
 
 @pytest.mark.parametrize("model", ["digits", "shop"])
-def test_a_release_that_does_not_answer_its_golden_requests_is_refused(
-    up: Up, home: Path, tmp_path: Path, model: str
-) -> None:
+def test_a_release_that_fails_its_golden_requests_is_rejected(up: Up, home: Path, tmp_path: Path, model: str) -> None:
     before, golden = _live(up, model), {}
     if model == "shop":
         golden["answer"] = [b'["p0001"]']
-        write_probes(tmp_path / "p.safetensors", [b'{"n": 1, "user": "nobody"}'], answer=[b'["nothing"]'])
+        write_probes(tmp_path / "p.safetensors", [b'{"n": 1, "user": "u-new"}'], answer=[b'["nothing"]'])
     else:
         import numpy as np
 
-        picture = next((home / ".larder/demo/digits/test/5").glob("*.png")).read_bytes()
-        write_probes(tmp_path / "p.safetensors", [picture], probabilities=np.eye(1, 10, dtype=np.float32))
+        image = next((home / ".larder/demo/digits/test/5").glob("*.png")).read_bytes()
+        write_probes(tmp_path / "p.safetensors", [image], probabilities=np.eye(1, 10, dtype=np.float32))
     release = _release(home, model, **{"probes.safetensors": tmp_path / "p.safetensors"})
 
     refused = larder("publish", str(release), folder=home)
@@ -215,7 +213,7 @@ def test_a_release_that_does_not_answer_its_golden_requests_is_refused(
 
 
 @LINUX
-def test_half_a_minute_of_load_loses_only_what_killed_workers_were_at(up: Up, home: Path) -> None:
+def test_half_a_minute_of_load_loses_only_the_requests_of_killed_workers(up: Up, home: Path) -> None:
     soak = ROOT / "benchmarks/serving/soak.py"
     options = ("--minutes", "0.4", "--kills", "2", "--home", str(home), "--gateway", str(up.process.pid))
     command = [sys.executable, str(soak), *options]
@@ -225,7 +223,7 @@ def test_half_a_minute_of_load_loses_only_what_killed_workers_were_at(up: Up, ho
 
 
 @LINUX
-def test_nothing_of_it_is_left_and_a_second_start_trains_nothing(up: Up, home: Path) -> None:
+def test_no_process_is_left_and_a_second_start_trains_nothing(up: Up, home: Path) -> None:
     live = _live(up, "digits")
     workers = children(up.process.pid)
 

@@ -1,4 +1,4 @@
-"""What the gateway reads out of a SAM template."""
+"""The gateway reads functions and routes from a SAM template."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from larder_local.gateway.template import find_template, load
 SERVICE = Path(__file__).parent / "service"
 
 
-def test_functions_take_globals_their_own_and_the_values_behind_tags() -> None:
+def test_a_function_has_its_own_properties_over_the_globals() -> None:
     echo = load(SERVICE / "template.yaml").functions["Echo"]
 
     assert echo.handler == "app.handler"
@@ -34,7 +34,7 @@ def test_a_function_whose_condition_does_not_hold_is_left_out() -> None:
     assert template.functions["Lab"].timeout == 2
 
 
-def test_routes_are_the_http_api_events_and_the_routes_written_out() -> None:
+def test_routes_are_http_api_events_and_route_resources() -> None:
     keys = [route.key for route in load(SERVICE / "template.yaml").routes]
 
     assert keys == [
@@ -43,12 +43,12 @@ def test_routes_are_the_http_api_events_and_the_routes_written_out() -> None:
         "ANY /things",
         "POST /things",
         "ANY /rest/{proxy+}",
-        "ANY /lab/{deed}",
+        "ANY /lab/{action}",
         "GET /broken",
     ]
 
 
-def test_the_project_s_own_template_can_be_served() -> None:
+def test_the_template_of_the_project_can_be_served() -> None:
     template = load(find_template(ROOT))
 
     assert {"ClassifyFunction", "RecommendFunction", "ModelsFunction"} <= set(template.functions)
@@ -82,13 +82,13 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load(path)
 
-    told = "\n".join(caught.value.problems)
+    problems = "\n".join(caught.value.problems)
     for field in ("F.CodeUri", "F.Handler", "F.Timeout", "F.MemorySize", "F.Layers", "R.Target", "HttpApi"):
-        assert field in told
+        assert field in problems
 
 
 @pytest.mark.parametrize(
-    ("timeout", "told"),
+    ("timeout", "message"),
     [
         ("!ImportValue x", "Fn::ImportValue"),
         ("!If [Missing, 1, 2]", "Missing"),
@@ -96,15 +96,15 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         ("!Join x", "list"),
     ],
 )
-def test_a_function_that_needs_a_stack_is_named(tmp_path: Path, timeout: str, told: str) -> None:
+def test_a_function_that_needs_a_stack_is_named(tmp_path: Path, timeout: str, message: str) -> None:
     path = _template(tmp_path, f"      CodeUri: .\n      Handler: a.b\n      Timeout: {timeout}\n")
 
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         load(path)
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "a: [unclosed", "a: !!python/object:os.system x"])
-def test_what_is_no_template_is_refused(tmp_path: Path, text: str) -> None:
+def test_another_document_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""``larder up`` as a process: how it starts, and that nothing of it is left."""
+"""``larder up`` as a process: its start, its end, and that no process is left."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def test_it_stops_at_ctrl_c(tmp_path: Path) -> None:
 
 
 @LINUX
-def test_workers_end_when_it_is_killed_outright_busy_or_idle(tmp_path: Path) -> None:
+def test_busy_and_idle_workers_end_when_it_is_killed(tmp_path: Path) -> None:
     with running(tmp_path, *PLAIN, "--workers", "2") as up:
         idle = int(up.ask("/lab/sleep?seconds=0").body)
         caller = threading.Thread(target=_ask_and_see_it_break, args=(up.ask, "/lab/sleep?seconds=1.9"))
@@ -51,23 +51,23 @@ def test_workers_end_when_it_is_killed_outright_busy_or_idle(tmp_path: Path) -> 
 
 
 def _ask_and_see_it_break(ask: object, path: str) -> None:
-    with pytest.raises(OSError):  # noqa: PT011  reset, refused or cut short: each is one
+    with pytest.raises(OSError):  # noqa: PT011  reset, refused or cut short: all are OSErrors
         ask(path)  # type: ignore[operator]  # Up.ask
 
 
-def test_a_running_request_is_answered_before_it_stops(tmp_path: Path) -> None:
+def test_a_running_request_ends_before_it_stops(tmp_path: Path) -> None:
     answers = []
     with running(tmp_path, *PLAIN) as up:
         caller = threading.Thread(target=lambda: answers.append(up.ask("/lab/sleep?seconds=1").status))
         caller.start()
-        time.sleep(0.3)  # a request that was not sent by then would be refused, and the test fail
+        time.sleep(0.3)  # the request must be sent before the stop
         assert up.stop() == 0
         caller.join()
 
     assert answers == [200]
 
 
-def test_a_second_one_in_the_same_folder_and_a_taken_port_are_told(tmp_path: Path) -> None:
+def test_a_second_one_in_the_same_folder_and_a_taken_port_are_errors(tmp_path: Path) -> None:
     with running(tmp_path, *PLAIN) as up:
         again = larder("up", *PLAIN, folder=tmp_path, LARDER_PORT="0")
         assert (again.returncode, again.stderr.count("Another `larder up`")) == (1, 1)
@@ -83,12 +83,14 @@ def test_a_second_one_in_the_same_folder_and_a_taken_port_are_told(tmp_path: Pat
 def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
     with running(tmp_path, *PLAIN) as up, socket.socket() as outside:
         port = int(up.address.rpartition(":")[2])
-        outside.bind(("127.0.0.2", port))  # which would be taken, did it listen on every address
+        outside.bind(("127.0.0.2", port))  # fails if it listens on every address
 
 
-def test_the_environment_is_the_template_s_then_the_caller_s_then_this_folder_s(tmp_path: Path) -> None:
-    given = {"LARDER_REFRESH_SECONDS": "1", "LARDER_STORE": "s3://not-this-one", "OTHER": "x"}
-    functions = with_local_settings(load(ROOT / "template.yaml"), Workspace(tmp_path / ".larder"), given).functions
+def test_the_environment_comes_from_the_template_the_caller_and_the_workspace(tmp_path: Path) -> None:
+    environment = {"LARDER_REFRESH_SECONDS": "1", "LARDER_STORE": "s3://not-this-one", "OTHER": "x"}
+    functions = with_local_settings(
+        load(ROOT / "template.yaml"), Workspace(tmp_path / ".larder"), environment
+    ).functions
 
     for function in functions.values():
         assert function.environment["LARDER_REFRESH_SECONDS"] == "1"
@@ -98,7 +100,7 @@ def test_the_environment_is_the_template_s_then_the_caller_s_then_this_folder_s(
         assert "OTHER" not in function.environment
 
 
-def test_no_template_is_told(tmp_path: Path) -> None:
+def test_a_missing_template_is_an_error(tmp_path: Path) -> None:
     refused = larder("up", "--no-demo", "--template", "nowhere.yaml", folder=tmp_path)
 
     assert (refused.returncode, refused.stdout) == (1, "")

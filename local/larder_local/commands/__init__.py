@@ -1,1 +1,1 @@
-"""One module a command of ``larder``; each has a ``command``."""
+"""The commands of ``larder``: one module per command, each with the attribute ``command``."""

@@ -20,6 +20,8 @@ def command(*, as_json: bool) -> None:
         click.echo(json.dumps({"models": models}, ensure_ascii=False, indent=2))
         return
     if not models:
-        click.echo("There is no model yet: train one with `larder train`, then publish it with `larder publish`.")
+        click.echo(
+            "The service has no model yet: train one with `larder train`, then publish it with `larder publish`."
+        )
     for entry in models:
         click.echo(f"{entry['model']}  {entry['kind']}  {entry['live'] or 'no live release'}  {entry['created']}")

@@ -34,7 +34,7 @@ from larder_local.workspace import Workspace
     help="Serve the bundle that `make build` wrote to this folder (.aws-sam/build), on Python 3.13.",
 )
 @click.option(
-    "--demo/--no-demo", "with_demo", default=True, show_default=True, help="Train the demo if there is no model."
+    "--demo/--no-demo", "with_demo", default=True, show_default=True, help="Train the demo if the store has no model."
 )
 def command(port: int, workers: int, template: Path | None, built: Path | None, *, with_demo: bool) -> None:
     """Serve the whole API on 127.0.0.1 from the models in .larder/store; needs no AWS account.

@@ -1,7 +1,7 @@
 """CloudFormation's short-form tags in YAML, and the intrinsic functions behind them.
 
 Follows the intrinsic function reference of the AWS CloudFormation template reference. Functions that need a deployed
-stack (``Fn::ImportValue``, ``Fn::GetAZs``, ...) are refused by name.
+stack (``Fn::ImportValue``, ``Fn::GetAZs``, ...) raise an error that names them.
 """
 
 import re
@@ -44,23 +44,23 @@ _Loader.add_multi_constructor("!", _construct)
 
 
 def read_template(path: Path) -> dict[str, object]:
-    """The template as nested dicts and lists, tags in their long form; raises SettingsError."""
+    """The template as nested dicts and lists, with tags in their long form; raises SettingsError."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  a SafeLoader with tags of its own
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(
-            f"{path} cannot be read as a SAM template: mend it or name another.", [str(error)]
+            f"{path} cannot be read as a SAM template: fix it or name another.", [str(error)]
         ) from error
     if not isinstance(document, dict):
-        raise SettingsError(f"{path} is no SAM template: name one with a Resources section.", [])
+        raise SettingsError(f"{path} is not a SAM template: name one with a Resources section.", [])
     return document
 
 
 class Resolver:
     """Replaces intrinsic functions by their values, with every parameter at its default.
 
-    A reference to a resource gives the resource's logical id and an attribute ``<id>.<attribute>``: stand-ins that a
-    local machine has no better value for.
+    A reference to a resource becomes its logical id, and an attribute becomes ``<id>.<attribute>``: a local machine has
+    no resource that could supply the real values.
     """
 
     def __init__(self, document: Mapping[str, object]) -> None:
@@ -77,7 +77,7 @@ class Resolver:
             "Fn::Split": lambda parts: str(self.resolve(_list(parts)[1])).split(str(_list(parts)[0])),
             "Fn::FindInMap": self._find,
             "Fn::If": self._choose,
-            # As texts: a parameter of type Number is one too.
+            # Compared as texts, because a parameter of type Number is a text too.
             "Fn::Equals": lambda pair: str(self.resolve(_list(pair)[0])) == str(self.resolve(_list(pair)[1])),
             "Fn::And": lambda parts: all(self.resolve(part) for part in _list(parts)),
             "Fn::Or": lambda parts: any(self.resolve(part) for part in _list(parts)),
@@ -104,7 +104,7 @@ class Resolver:
         return {key: item for key, item in resolved_items.items() if item != _NO_VALUE}
 
     def condition(self, name: str) -> bool:
-        """Whether the template's condition ``name`` holds."""
+        """Whether the condition ``name`` of the template holds."""
         if name not in self._conditions:
             raise SettingsError(f"The template has no condition {name!r}: define it under Conditions.", [])
         return bool(self.resolve(self._conditions[name]))
@@ -128,12 +128,12 @@ class Resolver:
         return str(separator).join(str(part) for part in _list(self.resolve(parts)))
 
     def _find(self, argument: object) -> object:
-        found: object = self._mappings
+        value: object = self._mappings
         for key in _list(self.resolve(argument)):
-            if not isinstance(found, dict) or key not in found:
+            if not isinstance(value, dict) or key not in value:
                 raise SettingsError(f"The template's Mappings have no {key!r}: add it.", [])
-            found = found[key]
-        return found
+            value = value[key]
+        return value
 
     def _choose(self, argument: object) -> object:
         name, positive, negative = _list(argument)
@@ -142,5 +142,5 @@ class Resolver:
 
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise SettingsError(f"An intrinsic function has {value!r:.60} where a list belongs: mend the template.", [])
+        raise SettingsError(f"An intrinsic function has {value!r:.60} in place of a list: fix the template.", [])
     return value

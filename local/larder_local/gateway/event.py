@@ -1,10 +1,13 @@
 """HTTP to events and back: payload format 2.0 of API Gateway's HTTP APIs.
 
-Follows "Create AWS Lambda proxy integrations for HTTP APIs" in the API Gateway developer guide. Where the guide is
-silent, what AWS was seen to do: the path arrives percent-decoded, the query string does not; a body is text only for
-``text/*`` and three application types, and base64 for everything else, a missing Content-Type included; a handler's
-failure is 500 (REST APIs say 502, which here tells that the worker's process was lost), and a reply that names no
-``Content-Type`` is plain text.
+Follows "Create AWS Lambda proxy integrations for HTTP APIs" in the API Gateway developer guide. Where the guide says
+nothing, this module follows the observed behaviour of AWS:
+
+- The path arrives percent-decoded, the query string does not.
+- A body is text for ``text/*`` and three application types only. Any other body, also one without a Content-Type, is
+  base64.
+- A failed handler is 500. (REST APIs return 502, which here means that the worker's process was lost.)
+- A response without a ``Content-Type`` is plain text.
 """
 
 import base64
@@ -21,10 +24,10 @@ from larder_local.gateway.cloudformation import ACCOUNT
 from larder_local.gateway.routes import DEFAULT, Route
 
 MAX_BODY: Final = 10 * 2**20  # API Gateway's payload limit
-MAX_EVENT: Final = 6_291_456  # Lambda's limit of a request's JSON
-MAX_ANSWER: Final = 6_291_556  # and of an answer's: Lambda's own error message names this number
+MAX_EVENT: Final = 6_291_456  # bytes of the event's JSON, Lambda's limit
+MAX_ANSWER: Final = 6_291_556  # bytes of the handler's JSON; Lambda's own error message has this number
 _TEXT_TYPES: Final = ("application/json", "application/xml", "application/javascript")
-# Of one connection, not of the request: no gateway passes them on.
+# Headers of one connection, not of the request: a gateway does not forward them.
 _HOP_BY_HOP: Final = frozenset(
     (
         "connection",
@@ -42,7 +45,7 @@ _MESSAGES: Final = {
     404: "Not Found",
     408: "Request Timeout",
     413: "Request Entity Too Large",
-    502: "The worker that was at this request ended before it answered: send it again.",
+    502: "The worker that handled this request ended before it answered: send it again.",
     503: "Service Unavailable",
 }
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -50,7 +53,16 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One HTTP request as it came in. ``path`` and ``query`` are still percent-encoded."""
+    """One HTTP request, as received.
+
+    Attributes:
+        method: In upper case.
+        path: Still percent-encoded.
+        query: The query string, still percent-encoded.
+        headers: Names and values, in order.
+        body: The bytes, without a transfer encoding.
+        address: The caller's IP address.
+    """
 
     method: str
     path: str
@@ -62,7 +74,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """One HTTP answer."""
+    """One HTTP response: status, headers and body."""
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -70,20 +82,20 @@ class HttpResponse:
 
 
 def failure(status: int) -> HttpResponse:
-    """The answer that API Gateway itself gives with ``status``; 502 is the local gateway's own."""
+    """The response that API Gateway itself sends with ``status``; 502 is specific to the local gateway."""
     body = json.dumps({"message": _MESSAGES.get(status, "Internal Server Error")}, separators=(",", ":"))
     return HttpResponse(status, (("content-type", "application/json"),), body.encode())
 
 
 def new_request_id() -> str:
-    """An id of API Gateway's form."""
+    """A random id in the form of API Gateway's."""
     return base64.urlsafe_b64encode(secrets.token_bytes(11)).decode()
 
 
 def encode(
     call: HttpRequest, route: Route, variables: Mapping[str, str], request_id: str, now: float | None = None
 ) -> bytes:
-    """The event's JSON, UTF-8. ``now`` is in seconds since the epoch."""
+    """The JSON of the event, in UTF-8. ``now`` is in seconds since the epoch."""
     now = time.time() if now is None else now
     headers, cookies = _headers(call)
     event: dict[str, object] = {
@@ -98,7 +110,7 @@ def encode(
         **({"pathParameters": dict(variables)} if variables else {}),
         **_body(call.body, headers.get("content-type", "")),
     }
-    # A header may hold bytes that are no UTF-8: they arrive as lone surrogates, which no encoder takes.
+    # Bytes of a header that are not UTF-8 arrive as lone surrogates, which cannot be encoded.
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
@@ -158,12 +170,12 @@ def _body(body: bytes, content_type: str) -> dict[str, object]:
         try:
             return {"body": body.decode(), "isBase64Encoded": False}
         except UnicodeDecodeError:
-            pass  # a compressed or wrongly labelled body: only base64 keeps its bytes
+            pass  # a compressed or wrongly labelled body: base64 keeps its bytes
     return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
 def decode(payload: bytes) -> HttpResponse:
-    """The HTTP answer that a handler's JSON means; one that breaks the format is 500, as on AWS."""
+    """The HTTP response for a handler's JSON; JSON that does not follow the format becomes 500, as on AWS."""
     try:
         answer = json.loads(payload)
         if not isinstance(answer, dict) or "statusCode" not in answer:
@@ -184,7 +196,7 @@ def _proxied(answer: Mapping[str, object]) -> HttpResponse:
     headers = [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name != "content-length"]
     headers.extend(("set-cookie", str(cookie)) for cookie in cast("list[str]", answer.get("cookies") or []))
     if any("\r" in part or "\n" in part for header in headers for part in header):
-        raise ValueError("a header holds a line break")
+        raise ValueError("a header has a line break")
     if not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain; charset=utf-8"))
     return HttpResponse(status, headers, _decoded(text or "", encoded=bool(answer.get("isBase64Encoded"))))

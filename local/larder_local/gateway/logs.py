@@ -1,7 +1,8 @@
-"""What the workers print: one file a function, as CloudWatch has one log group a function."""
+"""The output of the workers: one file per function, as CloudWatch has one log group per function."""
 
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 from typing import IO, Final
 
@@ -10,7 +11,7 @@ _LONGEST_LINE: Final = 2**16
 
 
 class FunctionLog:
-    """Appends whole lines to ``path``; at 8 MiB the file becomes ``<path>.1`` and a new one begins."""
+    """Appends whole lines to ``path``; at 8 MiB the file is renamed to ``<path>.1`` and a new one begins."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -18,9 +19,9 @@ class FunctionLog:
         self._file: IO[bytes] = path.open("ab", buffering=0)
 
     def write(self, lines: bytes) -> None:
-        """Appends; the caller gives whole lines, so that those of several workers do not mix."""
-        with contextlib.suppress(OSError):  # a full disk costs the log, not the answers
-            if self._file.tell() + len(lines) > _LARGEST:
+        """Appends whole lines, so that the lines of several workers do not mix."""
+        with contextlib.suppress(OSError):  # a full disk loses log lines, not responses
+            if os.fstat(self._file.fileno()).st_size + len(lines) > _LARGEST:
                 self._file.close()
                 self.path.replace(self.path.with_name(self.path.name + ".1"))
                 self._file = self.path.open("ab", buffering=0)

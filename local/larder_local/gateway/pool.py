@@ -1,4 +1,4 @@
-"""A function's workers: from one to as many as allowed, with a bounded queue in front of them."""
+"""The workers of a function: from one to the allowed number, behind a bounded queue."""
 
 import asyncio
 import logging
@@ -14,29 +14,31 @@ from larder_local.gateway.runtime_api import Failure, Invocation
 from larder_local.gateway.template import Function
 from larder_local.gateway.worker import Worker
 
-_LONGEST_QUEUE: Final = 128  # events of at most 6 MB: under 1 GB even then
-_LONGEST_PAUSE: Final = 30.0  # between two attempts to start a handler that does not load
-_IDLE_SECONDS: Final = 300.0  # after which all but one worker go, as Lambda takes environments back
+_LONGEST_QUEUE: Final = 128  # events of at most 6 MB, so under 1 GB in total
+_LONGEST_PAUSE: Final = 30.0  # seconds between two attempts to start a handler that does not load
+_IDLE_SECONDS: Final = 300.0  # then all but one worker are stopped, as Lambda stops idle environments
 _log = logging.getLogger("larder")
 
 
 class Busy(Exception):
-    """All workers are at work and the queue is full."""
+    """All workers are busy and the queue is full."""
 
 
 class Pool:
-    """Runs one function on 1 to ``largest`` workers.
+    """Runs one function on 1 to ``max_workers`` workers.
 
-    An event goes to the idle worker that worked last (its caches are the warmest), else it waits while a further
-    worker starts. A worker that ends while it answers is replaced at once. One that ends before it waits for events
-    has a handler that does not load: the next attempt waits for a request and for a pause that doubles each time,
-    and until then requests fail at once.
+    An event goes to the idle worker that was busy last (its caches are the warmest). If none is idle, the event waits
+    in the queue while another worker starts.
+
+    A worker that ends during an event is replaced at once. A worker that ends before it waits for events has a handler
+    that does not load: the next one starts at a request, after a pause that doubles each time. Until then, requests
+    fail at once.
     """
 
-    def __init__(self, function: Function, log: FunctionLog, largest: int) -> None:
+    def __init__(self, function: Function, log: FunctionLog, max_workers: int) -> None:
         self.function = function
         self._log = log
-        self._largest = largest
+        self._max_workers = max_workers
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._idle: list[Worker] = []
         self._idle_since: dict[Worker, float] = {}
@@ -44,16 +46,16 @@ class Pool:
         self._failures = 0
         self._not_before = 0.0
         self._closed = False
-        self._settled = asyncio.Event()
+        self._first_started = asyncio.Event()  # or failed to start
 
     async def warm(self) -> bool:
-        """Starts the first worker; True once it waits for events, False where its handler did not load."""
+        """Starts the first worker. Returns True once it waits for events, False if its handler does not load."""
         self._spawn()
-        await self._settled.wait()
+        await self._first_started.wait()
         return self._failures == 0
 
     async def invoke(self, event: bytes) -> bytes | Failure:
-        """The handler's JSON for ``event``, or why there is none; raises Busy. Cancelling it stops the worker."""
+        """The handler's JSON for ``event``, or why there is none; raises Busy. Cancelling the call stops the worker."""
         if len(self._queue) >= _LONGEST_QUEUE:
             raise Busy
         arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function.name}"
@@ -67,7 +69,7 @@ class Pool:
             self._drop(invocation)
 
     async def close(self) -> None:
-        """Stops every worker and fails whatever still waits."""
+        """Stops every worker and fails the events in the queue."""
         self._closed = True
         for worker in self._workers:
             worker.kill()
@@ -77,15 +79,15 @@ class Pool:
         self._log.close()
 
     def idle(self, worker: Worker) -> None:
-        """For a worker: it waits for an event."""
+        """Called by ``worker`` when it waits for an event."""
         self._failures = 0
-        self._settled.set()
+        self._first_started.set()
         self._idle.append(worker)
         self._idle_since[worker] = asyncio.get_running_loop().time()
         self._dispatch()
 
     def retire(self) -> None:
-        """Stops workers that were idle for long, all but one. To be called now and then."""
+        """Stops workers that were idle for a long time, except one. The caller repeats this at intervals."""
         now = asyncio.get_running_loop().time()
         for worker in [w for w in self._idle[:-1] if now - self._idle_since[w] > _IDLE_SECONDS]:
             self._idle.remove(worker)
@@ -95,12 +97,12 @@ class Pool:
     def _dispatch(self) -> None:
         while self._queue and self._idle:
             worker = self._idle.pop()
-            if worker.waiting:  # else it was killed just now and is about to end
+            if worker.waiting:  # otherwise it was just killed and is about to end
                 worker.take(self._queue.popleft())
-        starting = sum(not worker.ready for worker in self._workers)
+        starting = sum(not worker.loaded for worker in self._workers)
         may_start = asyncio.get_running_loop().time() >= self._not_before and not self._closed
         if may_start:
-            for _ in range(min(len(self._queue) - starting, self._largest - len(self._workers))):
+            for _ in range(min(len(self._queue) - starting, self._max_workers - len(self._workers))):
                 self._spawn()
         if not self._workers:
             self._fail_all()
@@ -113,21 +115,21 @@ class Pool:
 
     def _ended(self, worker: Worker, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
-            _log.error("A worker of %s could not be run", self.function.name, exc_info=error)
+            _log.error("A worker of %s failed to run", self.function.name, exc_info=error)
         del self._workers[worker]
         self._idle_since.pop(worker, None)
         if worker in self._idle:
             self._idle.remove(worker)
         if self._closed or worker.retired:
             return
-        if worker.taken:
+        if worker.event_count:
             if not self._workers:
                 self._spawn()
-        elif not worker.ready:
+        elif not worker.loaded:
             self._failures += 1
             pause = min(2.0 ** (self._failures - 1), _LONGEST_PAUSE)
             self._not_before = asyncio.get_running_loop().time() + pause
-        self._settled.set()
+        self._first_started.set()
         self._dispatch()
 
     def _drop(self, invocation: Invocation) -> None:

@@ -1,7 +1,7 @@
-"""Which route answers a request: API Gateway's HTTP API rules.
+"""Selects the route of a request by the rules of API Gateway's HTTP APIs.
 
-A full match of method and path wins over one through a path variable, that over a greedy ``{name+}``, and ``$default``
-comes last; at the same path, the request's own method wins over ``ANY``.
+The order is: a full match of method and path, a match by a path variable, a match by a greedy ``{name+}``, and last
+``$default``. At the same path, the request's own method comes before ``ANY``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ _STATIC, _VARIABLE = range(2)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route and the logical id of the function that answers it."""
+    """One route, and the logical id of the function behind it."""
 
     method: str
     path: str
@@ -25,11 +25,11 @@ class Route:
 
     @property
     def key(self) -> str:
-        """As events name it: ``GET /v1/models/{model}`` or ``$default``."""
+        """The route key of events: ``GET /v1/models/{model}`` or ``$default``."""
         return DEFAULT if self.path == DEFAULT else f"{self.method} {self.path}"
 
     def match(self, method: str, segments: Sequence[str]) -> tuple[tuple[int, ...], dict[str, str]] | None:
-        """How closely this route matches (smaller is closer) with its path variables decoded, or None."""
+        """How closely this route matches (smaller is closer) and its decoded path variables, or None."""
         if self.path == DEFAULT:
             return (_LAST,), {}
         pattern = _split(self.path)
@@ -55,12 +55,13 @@ def _split(path: str) -> list[str]:
 
 
 def find(routes: Iterable[Route], method: str, raw_path: str) -> tuple[Route, Mapping[str, str]] | None:
-    """The closest route for ``raw_path`` (still percent-encoded, so that an encoded slash stays inside its segment)
-    with its path variables, or None where API Gateway would answer 404.
+    """The closest route and its path variables, or None where API Gateway would answer 404.
+
+    ``raw_path`` is still percent-encoded, so that an encoded slash stays inside its segment.
     """
     segments = _split(raw_path)
-    found = [(match[0], route, match[1]) for route in routes if (match := route.match(method, segments))]
-    if not found:
+    matches = [(match[0], route, match[1]) for route in routes if (match := route.match(method, segments))]
+    if not matches:
         return None
-    _, route, variables = min(found, key=lambda entry: entry[0])
+    _, route, variables = min(matches, key=lambda entry: entry[0])
     return route, variables

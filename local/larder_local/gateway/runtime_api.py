@@ -20,17 +20,23 @@ _CLOSE_SECONDS: Final = 1.0
 
 
 class Failure(IntEnum):
-    """Why an event has no answer; its value is the HTTP status of that."""
+    """Why an event has no answer; the value is the HTTP status of the response."""
 
-    HANDLER = 500  # it did not load, raised, outlived its time-out or answered too much
-    WORKER = 502  # the process that was at the event ended
+    HANDLER = 500  # it did not load, raised, exceeded its time-out or returned too many bytes
+    WORKER = 502  # the process ended before the handler returned
 
 
 @dataclass(slots=True, eq=False)
 class Invocation:
-    """One event on its way. ``answer`` becomes the handler's JSON, or why there is none.
+    """One event from the queue to its answer.
 
-    ``deadline`` is in milliseconds since the epoch, set when a worker takes the invocation.
+    Attributes:
+        request_id: Lambda's request id.
+        event: The event's JSON.
+        arn: The ARN of the function.
+        trace: The X-Ray trace header.
+        deadline: Milliseconds since the epoch; set when a worker takes the invocation.
+        answer: The handler's JSON, or why there is none.
     """
 
     request_id: str
@@ -43,28 +49,28 @@ class Invocation:
     )
 
     def finish(self, payload: bytes | Failure) -> None:
-        """Answers, unless somebody did so before."""
+        """Sets the answer, unless it is set already."""
         if not self.answer.done():
             self.answer.set_result(payload)
 
 
-class Worker(Protocol):
-    """What the Runtime API needs of the worker that it serves."""
+class RuntimeListener(Protocol):
+    """What the Runtime API calls: the side of the worker whose process it serves."""
 
     async def next(self) -> Invocation:
         """Waits for the next invocation."""
 
     def done(self, request_id: str, payload: bytes | None) -> bool:
-        """Takes an answer, None for a failed handler; False where ``request_id`` is not what the worker is at."""
+        """Receives an answer, or None for a failed handler; returns False if ``request_id`` is not the current one."""
 
     def init_failed(self, reason: str) -> None:
-        """Takes note that the handler could not be loaded."""
+        """Receives the reason why the handler does not load."""
 
 
 class RuntimeApi:
-    """Serves ``worker`` on 127.0.0.1 between entering and leaving; entering gives the port."""
+    """A context manager that serves ``worker`` on 127.0.0.1; entering it returns the port."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: RuntimeListener) -> None:
         self._worker = worker
         self._web = web.Server(self._answer)
         self._server: asyncio.Server | None = None
@@ -115,9 +121,10 @@ def _event(invocation: Invocation) -> web.Response:
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:
-    """The body, or None where it is longer than an answer may be.
+    """The body, or None if it is longer than an answer may be.
 
-    It is read to its end all the same: the runtime client listens only once it has sent everything.
+    A longer body is still read to its end, because the runtime client reads the response only after it has sent
+    everything.
     """
     body = bytearray()
     length = 0
@@ -133,12 +140,14 @@ def _reason(body: bytes | None) -> str:
         error = json.loads(body or b"{}")
         return f"{error['errorType']}: {error['errorMessage']}"
     except (ValueError, KeyError, TypeError):
-        return "the handler could not be loaded"
+        return "the handler does not load"
 
 
 def _accepted(*, known: bool) -> web.Response:
     return (
-        web.json_response({"status": "OK"}, status=202) if known else _refused(400, "InvalidRequestID", "Not this one.")
+        web.json_response({"status": "OK"}, status=202)
+        if known
+        else _refused(400, "InvalidRequestID", "This is not the id of the current invocation.")
     )
 
 

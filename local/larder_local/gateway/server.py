@@ -1,10 +1,10 @@
-"""The gateway's own server: HTTP in, an event to the route's function, HTTP out."""
+"""The server of the gateway: HTTP in, an event to the function of the route, HTTP out."""
 
 import asyncio
 import errno
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,31 +25,31 @@ from larder_local.gateway.event import (
 )
 from larder_local.gateway.logs import FunctionLog
 from larder_local.gateway.pool import Busy, Pool
-from larder_local.gateway.routes import find
+from larder_local.gateway.routes import Route, find
 from larder_local.gateway.runtime_api import Failure
 from larder_local.gateway.template import Template
 
 HOST: Final = "127.0.0.1"
-_INTEGRATION_SECONDS: Final = 30.0  # what an HTTP API waits for a function
-_HEADER_BYTES: Final = 10240  # the quota of an HTTP API for the request line and headers
+_INTEGRATION_SECONDS: Final = 30.0  # how long an HTTP API waits for a function
+_HEADER_BYTES: Final = 10240  # quota of an HTTP API for the request line and headers
 _DRAIN_SECONDS: Final = 5.0
 _RETIRE_SECONDS: Final = 60.0
 _log = logging.getLogger("larder.access")
 _http = logging.getLogger("larder.http")
 
 
-def _told_without_its_text(record: logging.LogRecord) -> bool:
-    """For what is no HTTP: one line, and not aiohttp's stack trace, which quotes the request and so may name a user."""
+def _without_request_text(record: logging.LogRecord) -> bool:
+    """Logs malformed HTTP in one line. aiohttp's stack trace quotes the request, which may contain a user's id."""
     if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.msg, record.args, record.exc_info = "- 400, which was no request that can be read", (), None
+        record.msg, record.args, record.exc_info = "- 400 malformed HTTP request", (), None
     return True
 
 
-_http.addFilter(_told_without_its_text)
+_http.addFilter(_without_request_text)
 
 
 class Gateway:
-    """Serves a template's routes on 127.0.0.1. Start it, then close it; both in one event loop."""
+    """Serves the routes of a template on 127.0.0.1. Call ``start`` and ``close`` in the same event loop."""
 
     def __init__(self, template: Template, *, logs: Path, workers: int, timeout: float = _INTEGRATION_SECONDS) -> None:
         self._template = template
@@ -62,12 +62,12 @@ class Gateway:
         self._retiring: asyncio.Task[None] | None = None
 
     async def start(self, port: int) -> str:
-        """Listens, starts a first worker of each function and returns the address once all have loaded.
+        """Listens, starts one worker of each function, and returns the address when all have loaded.
 
-        ``port`` 0 takes any free one. Raises SettingsError where the port is taken.
+        ``port`` 0 selects a free port. Raises SettingsError if the port is taken.
         """
         application = web.Application()
-        # Not ".*": a path may hold a line break, percent-encoded.
+        # Not ".*": a path may contain a percent-encoded line break.
         application.router.add_route("*", r"/{path:[\s\S]*}", self._serve, expect_handler=_expect)
         self._runner = web.AppRunner(
             application,
@@ -86,7 +86,7 @@ class Gateway:
             await self._runner.cleanup()
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 raise SettingsError(
-                    f"Port {port} of {HOST} is taken or not allowed: set LARDER_PORT to another.", []
+                    f"Port {port} of {HOST} is taken or not allowed: set LARDER_PORT to another port.", []
                 ) from error
             raise
         await asyncio.gather(*(pool.warm() for pool in self._pools.values()))
@@ -94,7 +94,7 @@ class Gateway:
         return f"http://{HOST}:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:
-        """Refuses new requests, lets running ones end for a few seconds, then stops every worker."""
+        """Refuses new requests, waits a few seconds for the running ones, then stops every worker."""
         if self._retiring:
             self._retiring.cancel()
         if self._runner:
@@ -108,36 +108,33 @@ class Gateway:
                 pool.retire()
 
     async def _serve(self, request: web.Request) -> web.Response:
-        begun, request_id = time.perf_counter(), new_request_id()
-        told = ["-"]
-        reply = await self._reply(request, request_id, told.append)
-        # The route's pattern, not the path: a path or a query string may name a user.
-        _log.info("%s %d %.1f ms", told[-1], reply.status, 1000 * (time.perf_counter() - begun))
-        headers = CIMultiDict(reply.headers)
+        started, request_id = time.perf_counter(), new_request_id()
+        match = find(self._template.routes, request.method, request.rel_url.raw_path)
+        response = await self._respond(request, request_id, *match) if match else failure(404)
+        # The log has the pattern of the route, not the path: a path or a query string may contain a user's id.
+        route_key = match[0].key if match else "-"
+        _log.info("%s %d %.1f ms", route_key, response.status, 1000 * (time.perf_counter() - started))
+        headers = CIMultiDict(response.headers)
         headers["apigw-requestid"] = request_id
         headers["server"] = "larder"
-        return web.Response(status=reply.status, headers=headers, body=reply.body)
+        return web.Response(status=response.status, headers=headers, body=response.body)
 
-    async def _reply(self, request: web.Request, request_id: str, tell: Callable[[str], None]) -> HttpResponse:
-        url = request.rel_url
-        found = find(self._template.routes, request.method, url.raw_path)
-        if not found:
-            return failure(404)
-        route, variables = found
-        tell(route.key)
+    async def _respond(
+        self, request: web.Request, request_id: str, route: Route, variables: Mapping[str, str]
+    ) -> HttpResponse:
         try:
             async with asyncio.timeout(self._timeout):
                 body = await _read(request)
         except TimeoutError:
             return failure(408)
         except (ConnectionError, web.RequestPayloadError):
-            return failure(400)  # the caller hung up in the middle of it
+            return failure(400)  # the caller closed the connection during the body
         if body is None:
             return failure(413)
         call = HttpRequest(
             method=request.method,
-            path=url.raw_path,
-            query=url.raw_query_string,
+            path=request.rel_url.raw_path,
+            query=request.rel_url.raw_query_string,
             headers=list(request.headers.items()),
             body=body,
             address=request.remote or HOST,
@@ -157,17 +154,17 @@ class Gateway:
 
 
 async def _expect(request: web.Request) -> web.Response | None:
-    """Answers ``Expect: 100-continue``: a body that will be refused need not be sent."""
+    """Answers ``Expect: 100-continue``, so that a caller does not send a body that would be refused."""
     if (request.content_length or 0) > MAX_BODY:
-        reply = failure(413)
-        return web.Response(status=reply.status, headers=CIMultiDict(reply.headers), body=reply.body)
+        response = failure(413)
+        return web.Response(status=response.status, headers=CIMultiDict(response.headers), body=response.body)
     if request.transport:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return None
 
 
 async def _read(request: web.Request) -> bytes | None:
-    """The body as it was sent, or None where it is larger than API Gateway takes."""
+    """The body as sent, or None if it is larger than API Gateway allows."""
     if (request.content_length or 0) > MAX_BODY:
         return None
     body = bytearray()

@@ -1,8 +1,8 @@
-"""The functions and HTTP routes of a SAM template, with everything a worker process needs to be one of them.
+"""Reads the functions and HTTP routes of a SAM template, with everything that a worker process needs.
 
-Follows the AWS SAM specification: ``Globals.Function`` is merged under each function's own properties, ``Layers``
-become the places that Python imports from. Routes are the functions' ``HttpApi`` events and the template's
-``AWS::ApiGatewayV2::Route`` resources, whose target is an integration, whose URI is a function.
+Follows the AWS SAM specification: ``Globals.Function`` is merged under each function's own properties, and ``Layers``
+become import paths. Routes are the ``HttpApi`` events of the functions and the ``AWS::ApiGatewayV2::Route`` resources
+of the template, whose target is an integration, whose URI is a function.
 """
 
 import sys
@@ -25,9 +25,16 @@ _FUNCTION: Final = "AWS::Serverless::Function"
 class Function:
     """One Lambda function.
 
-    ``code`` is its working folder, ``layers`` the folders its imports come from, ``timeout`` in seconds, ``memory`` in
-    MiB (told to the handler, not enforced). ``program`` is what a worker process runs: the leash, with what stands
-    before it.
+    Attributes:
+        name: The logical id.
+        handler: ``module.function``.
+        code: The working folder.
+        layers: The folders that imports come from, in addition to ``code``.
+        environment: The variables of the template.
+        timeout: Seconds.
+        memory: MiB; the handler can read it, but it is not enforced.
+        json_logs: Whether the log format is JSON.
+        program: The command of a worker process, which gets the gateway's process id and ``handler`` as arguments.
     """
 
     name: str
@@ -43,28 +50,33 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What the gateway serves."""
+    """What the gateway serves.
+
+    Attributes:
+        functions: The functions behind routes, by logical id.
+        routes: All routes.
+    """
 
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
 
 
 def load(path: Path) -> Template:
-    """Reads the template; raises SettingsError with every problem. Paths in it are relative to its folder."""
+    """Reads a template, whose paths are relative to its folder; raises SettingsError with every problem."""
     document = read_template(path)
     reader = _Reader(document, path.resolve().parent)
     functions = {name: reader.function(name, entry) for name, entry in reader.of_type(_FUNCTION).items()}
     routes = [*reader.events(), *reader.routes()]
     if not routes:
-        reader.problems.append("there is no HttpApi event and no AWS::ApiGatewayV2::Route: there is nothing to serve")
+        reader.problems.append("the template has no HttpApi event and no AWS::ApiGatewayV2::Route: add a route")
     if reader.problems:
-        raise SettingsError(f"{path} cannot be served on this machine: mend what follows.", reader.problems)
-    answering = {route.function for route in routes}  # what only events call, nothing calls here
-    return Template({name: functions[name] for name in functions if name in answering}, tuple(routes))
+        raise SettingsError(f"{path} cannot be served on this machine: fix these problems.", reader.problems)
+    routed = {route.function for route in routes}  # the gateway calls no others
+    return Template({name: functions[name] for name in functions if name in routed}, tuple(routes))
 
 
 class _Reader:
-    """One template under check; ``problems`` gathers everything that is wrong."""
+    """Reads one template; ``problems`` collects everything that is wrong with it."""
 
     def __init__(self, document: Mapping[str, object], folder: Path) -> None:
         self.problems: list[str] = []
@@ -74,18 +86,18 @@ class _Reader:
         self._shared = _mapping(_mapping(document.get("Globals")).get("Function"))
 
     def of_type(self, kind: str) -> dict[str, Mapping[str, object]]:
-        """The resources of type ``kind`` whose condition holds, by logical id: their properties."""
-        found = {}
+        """The properties of the resources of type ``kind`` whose condition holds, by logical id."""
+        resources = {}
         for name, entry in self._resources.items():
             resource = _mapping(entry)
             if resource.get("Type") == kind and (
                 "Condition" not in resource or self._resolver.condition(str(resource["Condition"]))
             ):
-                found[name] = _mapping(resource.get("Properties"))
-        return found
+                resources[name] = _mapping(resource.get("Properties"))
+        return resources
 
     def function(self, name: str, properties: Mapping[str, object]) -> Function:
-        """The function ``name``, with ``Globals`` merged under its ``properties``."""
+        """The function ``name``: its ``properties`` over those of ``Globals``."""
         own = {**self._shared, **properties}
         variables = {
             **_mapping(_mapping(self._shared.get("Environment")).get("Variables")),
@@ -93,7 +105,7 @@ class _Reader:
         }
         handler, code = str(self._resolve(own.get("Handler", ""))), self._resolve(own.get("CodeUri", ""))
         if not isinstance(code, str) or not code or not (self._folder / code).is_dir():
-            self.problems.append(f"{name}.CodeUri is {code!r}: it must be a folder beside the template")
+            self.problems.append(f"{name}.CodeUri is {code!r}: it must be a folder next to the template")
         if "." not in handler:
             self.problems.append(f"{name}.Handler is {handler!r}: it must be module.function")
         return Function(
@@ -119,14 +131,14 @@ class _Reader:
         return routes
 
     def routes(self) -> list[Route]:
-        """The routes that are resources of their own."""
+        """The routes that are resources."""
         integrations = self.of_type("AWS::ApiGatewayV2::Integration")
         functions = self.of_type(_FUNCTION)
         routes = []
         for name, properties in self.of_type("AWS::ApiGatewayV2::Route").items():
             key, target = (str(self._resolve(properties.get(field, ""))) for field in ("RouteKey", "Target"))
             integration = integrations.get(target.removeprefix("integrations/"), {})
-            # <function>.Arn, or <function>.Arn:<alias>: on this machine every alias is the code that lies here.
+            # <function>.Arn, or <function>.Arn:<alias>: on this machine every alias is the current code.
             function = str(self._resolve(integration.get("IntegrationUri", ""))).partition(".")[0]
             if function in functions:
                 method, _, path = key.partition(" ")
@@ -146,7 +158,7 @@ class _Reader:
                 self.problems.append(f"{name}.Layers names {layer!r}: locally, it must be a layer of the same template")
                 continue
             folder = self._folder / str(self._resolve(known[layer].get("ContentUri", "")))
-            # A layer's archive may hold its packages under python/, which is where Lambda imports them from.
+            # Lambda imports from python/ of a layer's archive.
             folders.append(folder / "python" if (folder / "python").is_dir() else folder)
         return tuple(folders)
 
@@ -178,10 +190,11 @@ def _text(value: object) -> str:
 
 
 def find_template(folder: Path) -> Path:
-    """The template of ``folder``, or else of the checkout this program runs from; raises SettingsError."""
+    """The template of ``folder``, or of the checkout that this program runs from; raises SettingsError."""
     for candidate in (folder / "template.yaml", Path(__file__).resolve().parents[3] / "template.yaml"):
         if candidate.is_file():
             return candidate
     raise SettingsError(
-        "There is no template.yaml here: run `larder up` in a checkout, or name one with --template.", []
+        "The working folder has no template.yaml: run `larder up` in a checkout, or name a template with --template.",
+        [],
     )

@@ -1,4 +1,4 @@
-"""One worker: a process that runs one handler under AWS's runtime client, one event at a time."""
+"""A worker: one process that runs a handler under AWS's runtime client, one event at a time."""
 
 import asyncio
 import contextlib
@@ -15,28 +15,31 @@ from larder_local.gateway.logs import FunctionLog
 from larder_local.gateway.runtime_api import Failure, Invocation, RuntimeApi
 from larder_local.gateway.template import Function
 
-_LOAD_SECONDS: Final = 60.0  # Lambda allows 10; a cold disk or a busy machine is no reason to fail here
+_LOAD_SECONDS: Final = 60.0  # Lambda allows 10; a cold disk or a busy machine may need more
 _log = logging.getLogger("larder")
-# What a handler may know of the machine it runs on.
+# The variables of this machine that a handler gets.
 _INHERITED: Final = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TMPDIR", "VIRTUAL_ENV")
 
 
-class Pool(Protocol):
-    """What a worker needs of the pool that it belongs to."""
+class IdleListener(Protocol):
+    """What a worker calls when it is idle: a part of its pool."""
 
     def idle(self, worker: "Worker") -> None:
-        """Takes note that ``worker`` waits for an event."""
+        """Receives a worker that waits for an event."""
 
 
 class Worker:
     """A worker process from start to end.
 
-    ``ready`` once its handler is loaded; ``taken`` counts its events; ``retired`` once it was stopped for idleness.
+    Attributes:
+        loaded: Whether the handler is loaded.
+        event_count: How many events it has received.
+        retired: Whether it was stopped because it was idle.
     """
 
-    def __init__(self, function: Function, pool: Pool, log: FunctionLog) -> None:
-        self.ready = False
-        self.taken = 0
+    def __init__(self, function: Function, pool: IdleListener, log: FunctionLog) -> None:
+        self.loaded = False
+        self.event_count = 0
         self.retired = False
         self._function = function
         self._pool = pool
@@ -47,17 +50,17 @@ class Worker:
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Starts the process and returns when it has ended, whatever ended it."""
+        """Starts the process and returns when it has ended for any reason."""
         try:
             async with RuntimeApi(self) as port:
-                await self._live(port)
+                await self._run_process(port)
         finally:
             self._stop_timer()
             if self._current:
                 self._current.finish(Failure.WORKER)
 
-    async def _live(self, port: int) -> None:
-        self._arm(_LOAD_SECONDS, f"did not load its handler within {_LOAD_SECONDS:.0f} s")
+    async def _run_process(self, port: int) -> None:
+        self._start_timer(_LOAD_SECONDS, f"did not load its handler within {_LOAD_SECONDS:.0f} s")
         self._process = process = await asyncio.create_subprocess_exec(
             *(*self._function.program, str(os.getpid()), self._function.handler),
             cwd=self._function.code,
@@ -65,7 +68,7 @@ class Worker:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C in the terminal is for the gateway, which then stops its workers
+            start_new_session=True,  # Ctrl-C in the terminal goes to the gateway, which then stops its workers
         )
         try:
             if process.stdout:
@@ -73,51 +76,51 @@ class Worker:
             status = await process.wait()
             if self._current:
                 _log.warning(
-                    "%s ended with status %s while it answered: see %s", self._function.name, status, self._log.path
+                    "%s ended with status %s during an event: see %s", self._function.name, status, self._log.path
                 )
         finally:
             self.kill()
             await process.wait()
             if self._waiting:
-                self._waiting.cancel()  # or the Runtime API would wait for it
+                self._waiting.cancel()  # otherwise the Runtime API waits for it
 
     def kill(self) -> None:
-        """Ends the process, and whatever it started, at once."""
+        """Kills the process and its children."""
         if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     @property
     def waiting(self) -> bool:
-        """Whether an event can be handed over: not any more once its process has let go of the Runtime API."""
+        """Whether it can take an event: its process is connected to the Runtime API and waits for one."""
         return self._waiting is not None and not self._waiting.done()
 
     def take(self, invocation: Invocation) -> None:
-        """Hands an event to this worker, which must be waiting. The function's time-out runs from here."""
+        """Sends an event to this worker, which must be waiting. The function's time-out starts here."""
         if not self._waiting or self._waiting.done():
             raise RuntimeError("this worker is not idle")
-        self.taken += 1
+        self.event_count += 1
         self._current = invocation
         invocation.deadline = int((time.time() + self._function.timeout) * 1000)
-        self._arm(self._function.timeout, f"timed out after {self._function.timeout} s")
+        self._start_timer(self._function.timeout, f"timed out after {self._function.timeout} s")
         self._waiting.set_result(invocation)
         self._waiting = None
 
     def holds(self, invocation: Invocation) -> bool:
-        """Whether this worker is at ``invocation``."""
+        """Whether ``invocation`` is this worker's current one."""
         return self._current is invocation
 
     async def next(self) -> Invocation:
-        """For the Runtime API: waits for an event."""
+        """Called by the Runtime API: waits for an event."""
         self._stop_timer()
-        self.ready = True
+        self.loaded = True
         waiting: asyncio.Future[Invocation] = asyncio.get_running_loop().create_future()
         self._waiting = waiting
         self._pool.idle(self)
         return await waiting
 
     def done(self, request_id: str, payload: bytes | None) -> bool:
-        """For the Runtime API: takes the handler's answer."""
+        """Called by the Runtime API with the handler's answer."""
         invocation = self._current
         if invocation is None or invocation.request_id != request_id:
             return False
@@ -129,12 +132,12 @@ class Worker:
         return True
 
     def init_failed(self, reason: str) -> None:
-        """For the Runtime API: tells why the handler could not be loaded; the process ends by itself."""
+        """Called by the Runtime API with the reason why the handler does not load. The process then ends by itself."""
         _log.error("%s cannot start: %s. See %s", self._function.name, reason, self._log.path)
 
-    def _arm(self, seconds: float, complaint: str) -> None:
+    def _start_timer(self, seconds: float, problem: str) -> None:
         def expire() -> None:
-            _log.warning("%s %s: its worker is stopped", self._function.name, complaint)
+            _log.warning("%s %s: its worker is stopped", self._function.name, problem)
             if self._current:
                 self._current.finish(Failure.HANDLER)
                 self._current = None
@@ -150,7 +153,7 @@ class Worker:
 
 
 def environment(function: Function, port: int) -> Mapping[str, str]:
-    """The variables that Lambda sets for a handler, under the function's own."""
+    """The environment of a handler: the variables that Lambda sets, and over them those of the function."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
         **inherited,

@@ -1,3 +1,3 @@
-"""Cannot be loaded."""
+"""A handler that does not load."""
 
 raise ValueError("broken on purpose")

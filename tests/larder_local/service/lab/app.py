@@ -1,4 +1,4 @@
-"""Does what the path says, good and bad."""
+"""Performs the action in the path: it succeeds, fails, sleeps or crashes."""
 
 import base64
 import os
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def handler(event: dict[str, Any], _: object) -> object:
-    """One deed a request."""
+    """One action per request."""
     query = event.get("queryStringParameters") or {}
-    match event["pathParameters"]["deed"]:
+    match event["pathParameters"]["action"]:
         case "sleep":
             time.sleep(float(query["seconds"]))
         case "crash":
