@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import OPTIONAL_COMPONENTS, RecommenderOptions
-from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists
+from larder_training.recommender.evaluation.serving_formula import ServingFormula, recommendations
 from larder_training.recommender.inputs import Data
 from larder_training.recommender.metrics.ranking import DEPTH
 from larder_training.recommender.pipeline import Pipeline
@@ -32,7 +32,7 @@ def larder(data: Data, options: RecommenderOptions, task: Task, without: str = "
     params = pipeline.tune(trials)
     fitted = pipeline.fit(pipeline.split.test, params, "")
     print(f"  {len(trials.trials)} trials; {_models(trials)}", file=sys.stderr, flush=True)
-    return lists(ServingFormula.of(fitted, task.users), params, task, DEPTH)
+    return recommendations(ServingFormula.of(fitted, task.users), params, task, DEPTH)
 
 
 def _reduced_data(data: Data, without: str) -> Data:

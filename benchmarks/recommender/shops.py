@@ -26,8 +26,8 @@ from shop_files import SHOPS, folder
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY
 from larder_training.recommender.data.interaction_matrix import affinities, event_strengths
-from larder_training.recommender.evaluation.baselines import choose_window, own_again, popularity
-from larder_training.recommender.evaluation.serving_formula import fixed
+from larder_training.recommender.evaluation.baselines import choose_window, own_items, popularity
+from larder_training.recommender.evaluation.serving_formula import same_for_all
 from larder_training.recommender.inputs import Data, read
 from larder_training.recommender.metrics.ranking import DEPTH, bootstrap, by_user, coverage, hits
 from larder_training.recommender.splits.tasks import MAX_TEST_USERS, Task, next_items
@@ -87,8 +87,8 @@ def peers(data: Data, split: Split, task: Task, given: argparse.Namespace) -> di
     window = choose_window(earlier, split.validation, validation, None)
     recent = popularity(history, split.test - window * DAY)
     found = {
-        "popularity": fixed(popularity(history), task, DEPTH),
-        f"recent popularity, {window} days": fixed(recent, task, DEPTH),
+        "popularity": same_for_all(popularity(history), task, DEPTH),
+        f"recent popularity, {window} days": same_for_all(recent, task, DEPTH),
         **_own_items(data, split, task, validation, window),
     }
     for model in given.models:
@@ -104,7 +104,7 @@ def _own_items(data: Data, split: Split, task: Task, validation: Task, window: i
     def lists(now: int, age: float | None, asked: Task) -> Lists:
         log = data.log.between(split.start, now)
         affinity = affinities(log, event_strengths(log, {}, now, age))
-        return own_again(affinity, popularity(log, now - window * DAY), asked, DEPTH)
+        return own_items(affinity, popularity(log, now - window * DAY), asked, DEPTH)
 
     def metric(age: float | None) -> float:
         found = hits(lists(split.validation, age, validation), validation.truth)

@@ -28,7 +28,7 @@ from larder_training.recommender.data.event_log import Log, known_users
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
-from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists
+from larder_training.recommender.evaluation.serving_formula import ServingFormula, recommendations
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.tasks import next_items, rest_of_session
 from larder_training.recommender.train import train
@@ -166,7 +166,7 @@ def test_served_answers_are_what_was_measured(shop: ShopFiles, tmp_path: Path) -
         recommender = open_tables(tmp_path, serving)
         for task in (next_items(history, period), rest_of_session(period, each.session_length)):
             formula = ServingFormula.of(fitted, np.arange(len(log.users)))
-            expected = lists(formula, each, task, 25)
+            expected = recommendations(formula, each, task, 25)
             for user, session, items in zip(task.users, task.sessions, expected, strict=True):
                 ids = tuple(log.items[item] for item in reversed(session))
                 answer = recommender.recommend(Query(user=log.users[user], session=ids, n=25))

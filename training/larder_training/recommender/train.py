@@ -11,7 +11,7 @@ import numpy as np
 from larder.release.keys import check_model
 from larder.release.manifest import PROBES
 from larder.release.serving import RecommenderServing
-from larder_training.recommender.artifacts.golden_requests import questions, write_answers
+from larder_training.recommender.artifacts.golden_requests import golden_requests, write_golden_requests
 from larder_training.recommender.artifacts.tables import write_tables
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import RecommenderOptions
@@ -86,7 +86,7 @@ def _write(
         of_profile = segments.of_profile[places]
     specification = data.profiles.specification if data.profiles else {}
     serving = write_tables(folder, data.log, fitted, data.columns, segments, (new_users, of_profile), specification)
-    write_answers(folder, PROBES, serving, questions(data.log, data.profiles, new_users, options.seed))
+    write_golden_requests(folder, PROBES, serving, golden_requests(data.log, data.profiles, new_users, options.seed))
     return serving
 
 

@@ -1,4 +1,4 @@
-"""A release that was there before, measured beside the new one on what came after it."""
+"""A training compares its model with an earlier release, on events after that release."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,31 +16,31 @@ from larder_training.reporting.progress import Progress
 QUIET = Progress(quiet=True)
 
 
-def test_both_answer_for_what_came_after_the_release_before(
+def test_both_are_evaluated_on_the_events_after_the_earlier_release(
     shop: ShopFiles, options: RecommenderOptions, tmp_path: Path
 ) -> None:
-    # GIVEN a release of nine tenths of the log, popularity alone
+    # GIVEN a release that was trained on nine tenths of the log
     log = pl.read_csv(shop.interactions, infer_schema=False).with_columns(pl.col("TIMESTAMP").cast(pl.Int64))
     end = log["TIMESTAMP"].quantile(0.9)
     log.filter(pl.col("TIMESTAMP") <= end).write_csv(tmp_path / "before.csv")
     short = replace(options, trials=0, reranker="never", out=tmp_path / "out")
     before = train(replace(short, interactions=tmp_path / "before.csv"), QUIET)
-    # WHEN the whole log is trained on, against it
+    # WHEN a training on the whole log compares with it
     evaluation = parse((train(replace(short, compare_with=before), QUIET) / "manifest.json").read_bytes()).evaluation
-    # THEN both, and popularity, are told for users of the last tenth
-    beside = evaluation["release_before"]
-    assert isinstance(beside, dict)
-    assert beside["release"] == before.name
-    assert beside["users"] > 20
-    assert set(beside["baselines"]) == {"release_before", "popularity"}
-    # Both know the same events and were chosen alike, so neither is ahead for certain.
-    low, high = beside["baselines"]["release_before"]["ndcg@20"]["difference"]["interval"]
+    # THEN the report has both, and popularity, for users of the last tenth
+    comparison = evaluation["release_before"]
+    assert isinstance(comparison, dict)
+    assert comparison["release"] == before.name
+    assert comparison["users"] > 20
+    assert set(comparison["baselines"]) == {"release_before", "popularity"}
+    # Both are fitted to the same events in the same way, so neither is significantly better.
+    low, high = comparison["baselines"]["release_before"]["ndcg@20"]["difference"]["interval"]
     assert low <= 0.02
     assert high >= -0.02
-    assert beside["baselines"]["popularity"]["ndcg@20"]["difference"]["interval"][0] > 0
+    assert comparison["baselines"]["popularity"]["ndcg@20"]["difference"]["interval"][0] > 0
 
 
-def test_a_release_that_knows_all_of_the_log_is_no_rival(
+def test_a_release_that_was_trained_on_the_whole_log_is_rejected(
     options: RecommenderOptions, release: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidRequest, match="ends after that time"):

@@ -13,7 +13,7 @@ from larder_training.reporting.progress import Progress
 
 @pytest.fixture(scope="module")
 def parts(shop: ShopFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The shop's log in three periods, and a release that was trained on the first."""
+    """The shop's log in three periods, and a release trained on the first."""
     folder = tmp_path_factory.mktemp("parts")
     log = pl.read_csv(shop.interactions)
     first, second = log["TIMESTAMP"].quantile(0.7), log["TIMESTAMP"].quantile(0.85)
@@ -27,52 +27,50 @@ def parts(shop: ShopFiles, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return {**{name: folder / f"{name}.csv" for name in periods}, "release": train(options, Progress(quiet=True))}
 
 
-def test_a_release_is_measured_on_what_came_later(parts: dict[str, Path]) -> None:
-    told = evaluate(parts["release"], parts["later"])
+def test_a_release_is_evaluated_on_later_events(parts: dict[str, Path]) -> None:
+    document = evaluate(parts["release"], parts["later"])
     later = pl.read_csv(parts["later"])
-    assert told["users"] == later["USER_ID"].n_unique()
-    assert told["relevant_items"] == later.unique(["USER_ID", "ITEM_ID"]).height
-    assert told["events"]["already_trained_on"] == 0
-    assert told["headline"]["ndcg@20"] == told["metrics"]["ndcg@20"]["mean"]
-    assert told["metrics"]["ndcg@20"]["mean"] > told["baselines"]["popularity"]["ndcg@20"]["mean"]
-    assert told["baselines"]["popularity"]["ndcg@20"]["difference"]["interval"][0] > 0
+    assert document["users"] == later["USER_ID"].n_unique()
+    assert document["relevant_items"] == later.unique(["USER_ID", "ITEM_ID"]).height
+    assert document["events"]["already_trained_on"] == 0
+    assert document["headline"]["ndcg@20"] == document["metrics"]["ndcg@20"]["mean"]
+    assert document["metrics"]["ndcg@20"]["mean"] > document["baselines"]["popularity"]["ndcg@20"]["mean"]
+    assert document["baselines"]["popularity"]["ndcg@20"]["difference"]["interval"][0] > 0
 
 
-def test_what_a_session_begins_with_tells_how_it_goes_on(parts: dict[str, Path]) -> None:
-    """THEN the release answers better with the first half of a session than without, beyond chance."""
-    told = evaluate(parts["release"], parts["later"])["sessions"]
-    assert 0 < told["users"] <= pl.read_csv(parts["later"])["USER_ID"].n_unique()
-    assert told["metrics"]["ndcg@20"]["mean"] > 0
-    assert told["baselines"]["without_the_session"]["ndcg@20"]["difference"]["interval"][0] > 0
+def test_the_first_half_of_a_session_improves_the_second(parts: dict[str, Path]) -> None:
+    """THEN the release is significantly better with the first half of a session than without."""
+    document = evaluate(parts["release"], parts["later"])["sessions"]
+    assert 0 < document["users"] <= pl.read_csv(parts["later"])["USER_ID"].n_unique()
+    assert document["metrics"]["ndcg@20"]["mean"] > 0
+    assert document["baselines"]["without_the_session"]["ndcg@20"]["difference"]["interval"][0] > 0
 
 
-def test_items_of_sessions_that_it_does_not_know_count_as_missed(parts: dict[str, Path], tmp_path: Path) -> None:
+def test_unknown_items_of_sessions_count_as_missed(parts: dict[str, Path], tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     times = (4_000_000_000, 4_000_000_060)
     rows = [f"u0001,{item},{time}" for item, time in zip(("p0001", "never-seen"), times, strict=True)]
     log.write_text("\n".join(("USER_ID,ITEM_ID,TIMESTAMP", *rows)) + "\n", encoding="utf-8")
-    told = evaluate(parts["release"], log)["sessions"]
-    assert (told["users"], told["metrics"]["recall@20"]["mean"]) == (1, 0.0)
+    document = evaluate(parts["release"], log)["sessions"]
+    assert (document["users"], document["metrics"]["recall@20"]["mean"]) == (1, 0.0)
 
 
-def test_a_log_without_sessions_tells_of_none(parts: dict[str, Path], tmp_path: Path) -> None:
+def test_a_log_without_sessions_has_no_session_metrics(parts: dict[str, Path], tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("USER_ID,ITEM_ID,TIMESTAMP\nu0001,p0001,4000000000\n", encoding="utf-8")
     assert "sessions" not in evaluate(parts["release"], log)
 
 
-def test_history_makes_the_sessions(parts: dict[str, Path]) -> None:
-    without, told = (
-        evaluate(parts["release"], parts["later"]),
-        evaluate(parts["release"], parts["later"], parts["history"]),
-    )
-    assert told["users"] == without["users"]
-    assert told["metrics"]["ndcg@20"] != without["metrics"]["ndcg@20"]
+def test_history_becomes_the_sessions(parts: dict[str, Path]) -> None:
+    without = evaluate(parts["release"], parts["later"])
+    document = evaluate(parts["release"], parts["later"], parts["history"])
+    assert document["users"] == without["users"]
+    assert document["metrics"]["ndcg@20"] != without["metrics"]["ndcg@20"]
 
 
-def test_history_that_its_thresholds_would_leave_out_makes_no_session(shop: ShopFiles, tmp_path: Path) -> None:
-    """GIVEN a release that counts reviews of four stars and more alone WHEN its history has others THEN they say
-    nothing.
+def test_history_below_the_thresholds_is_not_part_of_sessions(shop: ShopFiles, tmp_path: Path) -> None:
+    """GIVEN a release that uses reviews of four stars and more WHEN the history has other reviews THEN they do not
+    change the result.
     """
     log = pl.read_csv(shop.interactions)
     bound, time = log["TIMESTAMP"].quantile(0.8), pl.col("TIMESTAMP")
@@ -82,67 +80,65 @@ def test_history_that_its_thresholds_would_leave_out_makes_no_session(shop: Shop
         tmp_path / "past.csv", "shop", out=tmp_path / "out", trials=0, event_thresholds={"review": 4.0}
     )
     release = train(options, Progress(quiet=True))
-    found = {}
+    metrics = {}
     for name, stars in (("poor", 1.0), ("good", 5.0)):
         users = log["USER_ID"].unique(maintain_order=True)
         review = {"ITEM_ID": "p0001", "TIMESTAMP": int(bound or 0), "EVENT_TYPE": "review", "EVENT_VALUE": stars}
         pl.DataFrame({"USER_ID": users, **review}).write_csv(tmp_path / f"{name}.csv")
-        found[name] = evaluate(release, tmp_path / "later.csv", tmp_path / f"{name}.csv")["metrics"]
+        metrics[name] = evaluate(release, tmp_path / "later.csv", tmp_path / f"{name}.csv")["metrics"]
     without = evaluate(release, tmp_path / "later.csv")["metrics"]
-    assert found["poor"] == without
-    assert found["good"] != without
+    assert metrics["poor"] == without
+    assert metrics["good"] != without
 
 
-def test_history_that_the_release_was_made_from_adds_nothing_but_helps_users_without_a_row(
+def test_history_that_the_release_was_trained_on_helps_only_users_without_a_row(
     parts: dict[str, Path], tmp_path: Path
 ) -> None:
-    without, told = (
-        evaluate(parts["release"], parts["later"]),
-        evaluate(parts["release"], parts["later"], parts["past"]),
-    )
-    assert told["metrics"] == without["metrics"]
+    without = evaluate(parts["release"], parts["later"])
+    document = evaluate(parts["release"], parts["later"], parts["past"])
+    assert document["metrics"] == without["metrics"]
     renamed = {}
     for name in ("past", "later"):
         table = pl.read_csv(parts[name]).with_columns(("new-" + pl.col("USER_ID")).alias("USER_ID"))
         renamed[name] = tmp_path / f"{name}.csv"
         table.write_csv(renamed[name])
-    strangers = evaluate(parts["release"], renamed["later"])
-    helped = evaluate(parts["release"], renamed["later"], renamed["past"])
-    assert helped["metrics"]["ndcg@20"]["mean"] > strangers["metrics"]["ndcg@20"]["mean"]
+    new_users = evaluate(parts["release"], renamed["later"])
+    with_history = evaluate(parts["release"], renamed["later"], renamed["past"])
+    assert with_history["metrics"]["ndcg@20"]["mean"] > new_users["metrics"]["ndcg@20"]["mean"]
 
 
-def test_events_that_it_was_trained_on_do_not_count(parts: dict[str, Path], shop: ShopFiles) -> None:
-    told, whole = evaluate(parts["release"], parts["later"]), evaluate(parts["release"], shop.interactions)
+def test_events_of_the_training_do_not_count(parts: dict[str, Path], shop: ShopFiles) -> None:
+    later, whole = evaluate(parts["release"], parts["later"]), evaluate(parts["release"], shop.interactions)
     past = pl.read_csv(parts["past"]).height
     assert whole["events"]["already_trained_on"] + whole["events"]["duplicates"] >= past
-    assert whole["users"] >= told["users"]
-    with pytest.raises(InvalidRequest, match="give later ones"):
+    assert whole["users"] >= later["users"]
+    with pytest.raises(InvalidRequest, match="Give later events"):
         evaluate(parts["release"], parts["past"])
 
 
-def test_items_that_it_does_not_know_count_as_missed(parts: dict[str, Path], tmp_path: Path) -> None:
+def test_unknown_items_count_as_missed(parts: dict[str, Path], tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text(
-        "USER_ID,ITEM_ID,TIMESTAMP\nu0001,never-seen,4000000000\nstranger,p0001,4000000000\n", encoding="utf-8"
+        "USER_ID,ITEM_ID,TIMESTAMP\nu0001,never-seen,4000000000\nnew-user,p0001,4000000000\n", encoding="utf-8"
     )
-    told = evaluate(parts["release"], log)
-    assert (told["users"], told["relevant_items"], told["unknown_items"]) == (2, 2, 1)
+    document = evaluate(parts["release"], log)
+    assert (document["users"], document["relevant_items"], document["unknown_items"]) == (2, 2, 1)
 
 
-def test_a_folder_that_is_no_release_is_refused(tmp_path: Path, shop: ShopFiles) -> None:
+def test_a_folder_that_is_not_a_release_is_rejected(tmp_path: Path, shop: ShopFiles) -> None:
     with pytest.raises(InvalidRequest, match="give the folder that `larder train` printed"):
         evaluate(tmp_path, shop.interactions)
 
 
-def test_what_is_sent_back_is_no_right_answer(parts: dict[str, Path], tmp_path: Path) -> None:
+def test_returned_items_are_not_relevant(parts: dict[str, Path], tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     head = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE\n"
     log.write_text(head + "u0001,p0001,4000000000,pay,\nu0001,p0002,4000000001,pay,-5\n", encoding="utf-8")
-    told = evaluate(parts["release"], log)
-    assert told["relevant_items"] == told["events"]["used"] == told["events"]["against_their_item"] == 1
+    document = evaluate(parts["release"], log)
+    assert document["relevant_items"] == document["events"]["used"] == document["events"]["against_their_item"] == 1
 
 
-def test_what_the_training_s_thresholds_and_weights_leave_out_is_no_right_answer(
+def test_events_that_the_training_s_thresholds_and_weights_leave_out_are_not_relevant(
     parts: dict[str, Path], tmp_path: Path
 ) -> None:
     past = pl.read_csv(parts["past"]).with_columns(EVENT_VALUE=pl.lit(5.0))
@@ -160,5 +156,5 @@ def test_what_the_training_s_thresholds_and_weights_leave_out_is_no_right_answer
     rows = ("p0001,4000000000,pay,2", "p0002,4000000001,pay,3", "p0003,4000000002,view,5", "p0004,4000000003,gift,1")
     head = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE\n"
     (tmp_path / "log.csv").write_text(head + "".join(f"u0001,{row}\n" for row in rows), encoding="utf-8")
-    told = evaluate(release, tmp_path / "log.csv")
-    assert (told["relevant_items"], told["events"]["used"], told["events"]["below_threshold"]) == (2, 2, 2)
+    document = evaluate(release, tmp_path / "log.csv")
+    assert (document["relevant_items"], document["events"]["used"], document["events"]["below_threshold"]) == (2, 2, 2)

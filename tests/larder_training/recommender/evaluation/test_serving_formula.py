@@ -1,4 +1,4 @@
-"""The formula over many users at once gives the very lists that the function answers, request by request."""
+"""The serving formula for many users at once gives the lists that the function returns, request by request."""
 
 import json
 import shutil
@@ -17,13 +17,18 @@ from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
 from larder.release.serving import RecommenderServing
 from larder_training.datasets.synthetic_shop import generate
-from larder_training.recommender.artifacts.golden_requests import questions, write_answers
+from larder_training.recommender.artifacts.golden_requests import golden_requests, write_golden_requests
 from larder_training.recommender.artifacts.tables import write_tables
 from larder_training.recommender.data.event_log import Log, known_users
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import FittedEnsemble, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
-from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists, segment_row, session_matrix
+from larder_training.recommender.evaluation.serving_formula import (
+    ServingFormula,
+    recommendations,
+    segment_row,
+    session_matrix,
+)
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.tasks import Task
 from larder_training.release.loader import open_tables
@@ -32,7 +37,7 @@ from recommend import app
 
 EVENT = EVENTS / "recommend/recommend_by_body.json"
 USERS, SESSIONS, N = 1000, 400, 25
-CHOICES = replace(
+PARAMS = replace(
     Hyperparameters(),
     half_life_days=20.0,
     session_weight=0.7,
@@ -44,20 +49,20 @@ CHOICES = replace(
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A log of more than ``USERS`` users, the model of it, and what followed each item."""
+    """A log of more than ``USERS`` users, a model of it, and co-visitation ``followed``."""
 
     log: Log
     fitted: FittedEnsemble
     followed: sp.csr_array
 
     def models(self) -> dict[str, FittedEnsemble]:
-        """The model with transitions, with revisits, with both and with neither."""
-        follows = replace(CHOICES, transition_weight=0.9, transition_decay=0.3)
-        both = replace(follows, revisit_weight=0.4, revisit_decay=0.7)
+        """The model without transitions and revisits, with either, and with both."""
+        transitions = replace(PARAMS, transition_weight=0.9, transition_decay=0.3)
+        both = replace(transitions, revisit_weight=0.4, revisit_decay=0.7)
         return {
             "neighbours alone": self.fitted,
-            "transitions": replace(self.fitted, hyperparameters=follows, transitions=self.followed),
-            "revisits": replace(self.fitted, hyperparameters=replace(CHOICES, revisit_weight=0.4, revisit_decay=0.7)),
+            "transitions": replace(self.fitted, hyperparameters=transitions, transitions=self.followed),
+            "revisits": replace(self.fitted, hyperparameters=replace(PARAMS, revisit_weight=0.4, revisit_decay=0.7)),
             "both": replace(self.fitted, hyperparameters=both, transitions=self.followed),
         }
 
@@ -72,31 +77,31 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     shape = (len(log.items), len(log.items))
     counts = sp.coo_array((np.ones(pairs.sum()), (item[:-1][pairs], item[1:][pairs])), shape=shape).tocsr()
     shares = sp.diags_array(1 / np.maximum(counts.sum(axis=1), 1)) @ counts
-    return World(log, fit(log, log.end, CHOICES), shares.tocsr())
+    return World(log, fit(log, log.end, PARAMS), shares.tocsr())
 
 
-def drawn(world: World, seed: int) -> tuple[Task, Task]:
-    """``USERS`` known users without a session; and ``SESSIONS`` of up to 20 events, where items come again."""
+def random_tasks(world: World, seed: int) -> tuple[Task, Task]:
+    """``USERS`` known users without a session; and ``SESSIONS`` users with up to 20 events, with repeated items."""
     random = np.random.default_rng(seed)
     users = np.sort(random.choice(np.flatnonzero(known_users(world.log)), USERS, replace=False))
-    some = np.sort(random.choice(users, SESSIONS, replace=False))
-    sessions = tuple(tuple(random.choice(world.log.item, random.integers(1, 21)).tolist()) for _ in some)
-    nothing = sp.csr_array((USERS, len(world.log.items)), dtype=bool)
-    return Task(users, nothing, ((),) * USERS), Task(some, nothing[:SESSIONS], sessions)
+    with_session = np.sort(random.choice(users, SESSIONS, replace=False))
+    sessions = tuple(tuple(random.choice(world.log.item, random.integers(1, 21)).tolist()) for _ in with_session)
+    no_truth = sp.csr_array((USERS, len(world.log.items)), dtype=bool)
+    return Task(users, no_truth, ((),) * USERS), Task(with_session, no_truth[:SESSIONS], sessions)
 
 
 def write(world: World, fitted: FittedEnsemble, folder: Path) -> RecommenderServing:
-    """The tables and probes."""
+    """Writes the tables and golden requests."""
     segments = segment_users(known_users(world.log), None, None)
-    nobody: NDArray[np.int64] = np.zeros(0, np.int64)
-    serving = write_tables(folder, world.log, fitted, {}, segments, ([], nobody), {})
-    write_answers(folder, "probes.safetensors", serving, questions(world.log, None, [], seed=0))
+    no_segments: NDArray[np.int64] = np.zeros(0, np.int64)
+    serving = write_tables(folder, world.log, fitted, {}, segments, ([], no_segments), {})
+    write_golden_requests(folder, "probes.safetensors", serving, golden_requests(world.log, None, [], seed=0))
     return serving
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder that the function answers from."""
+    """The folder of the function's store."""
     settings = {"STORE": (tmp_path / "store").as_uri(), "CACHE_DIR": str(tmp_path / "cache")}
     for name, value in {**settings, "CACHE_BYTES": "1000000", "REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
@@ -123,62 +128,60 @@ def publish(world: World, fitted: FittedEnsemble, store: Path) -> None:
     (store / pointer_key("shop")).write_bytes(dump_pointer(Pointer(stable=release.name)))
 
 
-def ask(**body: object) -> list[str]:
+def recommend(**body: object) -> list[str]:
     event = json.loads(EVENT.read_text()) | {"body": json.dumps(body)}
     answer = app.handler(event, None)
     assert answer["statusCode"] == 200, answer
     return [item["id"] for item in json.loads(answer["body"])["items"]]
 
 
+def formula_lists(fitted: FittedEnsemble, task: Task) -> NDArray[np.int64]:
+    return recommendations(ServingFormula.of(fitted, task.users), fitted.hyperparameters, task, N)
+
+
 @pytest.mark.parametrize(
     "case",
     ["both", *(pytest.param(name, marks=pytest.mark.slow) for name in ("neighbours alone", "transitions", "revisits"))],
 )
-def test_the_function_answers_what_was_measured(world: World, store: Path, case: str) -> None:
+def test_the_function_returns_the_evaluated_lists(world: World, store: Path, case: str) -> None:
     # GIVEN a release with these tables and weights
     fitted = world.models()[case]
     publish(world, fitted, store)
     formula = ServingFormula.of(fitted, np.arange(len(world.log.users)))
     users, items = world.log.users, world.log.items
-    for task in drawn(world, seed=1):
-        # WHEN the function is asked for each of 1,000 users, and for each of 400 with a session
-        expected = lists(formula, fitted.hyperparameters, task, N)
+    for task in random_tasks(world, seed=1):
+        # WHEN it is requested for each of 1,000 users, and for 400 users with a session
+        expected = recommendations(formula, fitted.hyperparameters, task, N)
         for user, session, row in zip(task.users, task.sessions, expected, strict=True):
             clicked = [items[item] for item in reversed(session)]
-            answer = ask(user=users[user], session=clicked, n=N)
-            # THEN it answers the list that the metrics would be computed from
+            answer = recommend(user=users[user], session=clicked, n=N)
+            # THEN it returns the list that metrics are computed from
             assert answer == [items[item] for item in row]
             assert len(answer) == N
 
 
 def test_transitions_and_revisits_change_the_lists(world: World) -> None:
-    """THEN no two of the cases above are the same test twice."""
-    _, task = drawn(world, seed=1)
-    found = [
-        lists(ServingFormula.of(each, task.users), each.hyperparameters, task, N) for each in world.models().values()
-    ]
-    assert len({each.tobytes() for each in found}) == 4
+    """THEN the cases above are four different tests."""
+    _, task = random_tasks(world, seed=1)
+    lists = [formula_lists(fitted, task) for fitted in world.models().values()]
+    assert len({ranking.tobytes() for ranking in lists}) == 4
 
 
-def test_a_known_user_without_a_session_is_answered_alike_by_all(world: World) -> None:
-    task, _ = drawn(world, seed=2)
-    plain, both = (
-        lists(ServingFormula.of(each, task.users), each.hyperparameters, task, N)
-        for each in (world.fitted, world.models()["both"])
-    )
-    assert np.array_equal(plain, both)
+def test_transitions_and_revisits_do_not_change_lists_without_a_session(world: World) -> None:
+    task, _ = random_tasks(world, seed=2)
+    assert np.array_equal(formula_lists(world.fitted, task), formula_lists(world.models()["both"], task))
 
 
-def test_a_release_says_what_it_uses_and_nothing_else(world: World, tmp_path: Path) -> None:
-    stated = {}
+def test_a_manifest_states_only_the_weights_that_are_used(world: World, tmp_path: Path) -> None:
+    weights_of = {}
     for number, (name, fitted) in enumerate(world.models().items()):
         folder = tmp_path / str(number)
         folder.mkdir()
         serving = write(world, fitted, folder)
         assert {path.name for path in folder.iterdir()} == {*serving.files, "probes.safetensors"}
         weights = {key: value for key, value in serving.weights.items() if key not in {"user", "session", "segment"}}
-        stated[name] = (weights, serving.transition_decay, serving.revisit_decay)
-    assert stated == {
+        weights_of[name] = (weights, serving.transition_decay, serving.revisit_decay)
+    assert weights_of == {
         "neighbours alone": ({}, 1.0, 1.0),
         "transitions": ({"transition": 0.9}, 0.3, 1.0),
         "revisits": ({"revisit": 0.4}, 1.0, 0.7),
@@ -186,19 +189,19 @@ def test_a_release_says_what_it_uses_and_nothing_else(world: World, tmp_path: Pa
     }
 
 
-def test_probes_touch_transitions(world: World, tmp_path: Path) -> None:
-    """GIVEN a release whose transitions were exchanged, THEN a golden question finds it out."""
+def test_golden_requests_use_transitions(world: World, tmp_path: Path) -> None:
+    """GIVEN a release with other transitions THEN a golden request fails."""
     fitted = world.models()["transitions"]
     serving = write(world, fitted, tmp_path)
     recommender, other = open_tables(tmp_path, serving), tmp_path / "other"
     other.mkdir()
     backwards = replace(fitted, transitions=world.followed[::-1].tocsr())
-    exchanged = open_tables(other, write(world, backwards, other))
-    asked = [read_query(each, RECOMMEND) for each in questions(world.log, None, [], seed=0)]
-    assert any(recommender.recommend(each).ids() != exchanged.recommend(each).ids() for each in asked)
+    reversed_tables = open_tables(other, write(world, backwards, other))
+    queries = [read_query(request, RECOMMEND) for request in golden_requests(world.log, None, [], seed=0)]
+    assert any(recommender.recommend(query).ids() != reversed_tables.recommend(query).ids() for query in queries)
 
 
-def test_a_session_s_items_weigh_less_with_age() -> None:
+def test_older_items_of_a_session_have_less_weight() -> None:
     task = Task(np.arange(3), sp.csr_array((3, 4), dtype=bool), ((2, 0, 2), (), (1,)))
     matrix = session_matrix(task, [(2.0, 0.5), (1.0, 0.0)], 2, 4)
     assert matrix.toarray().tolist() == [[1, 0, 2, 0, 0, 0, 1, 0], [0] * 8, [0, 2, 0, 0, 0, 1, 0, 0]]
@@ -206,7 +209,7 @@ def test_a_session_s_items_weigh_less_with_age() -> None:
     assert session_matrix(task, [(1.0, 1.0)], None, 4).toarray().tolist() == [[1, 0, 2, 0], [0] * 4, [0, 1, 0, 0]]
 
 
-def test_a_segment_s_row_ends_somewhere() -> None:
+def test_a_segment_s_row_is_cut_at_its_last_slot() -> None:
     row = segment_row(np.linspace(1.0, 0.1, 1000))
     assert np.count_nonzero(row) == 600
     assert row[599] > 0

@@ -1,4 +1,4 @@
-"""A finished release, mostly the live one, asked for the same users as the model in training."""
+"""Compares the trained model (challenger) with an earlier release (champion), on the same users."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,13 @@ from larder_training.release.loader import open_tables
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ChampionAnswers:
-    """A release and its answers: int64 ``lists`` ``[task's users, 25]`` in the log's item numbers, -1 for items that
-    the log does not know and where there are no more.
+class Champion:
+    """An earlier release and its recommendations.
+
+    Attributes:
+        release: Name of the release.
+        lists: int64 ``[users of the task, 25]``: items as the log numbers them; -1 for items that the log does not
+            have, and at the end of shorter lists.
     """
 
     release: str
@@ -29,7 +33,7 @@ class ChampionAnswers:
 def last_event(folder: Path, log: Log) -> int:
     """Epoch seconds of the last event that the release in ``folder`` was trained on.
 
-    Raises InvalidRequest where the release does not tell, or ``log`` does not go on after it.
+    Raises InvalidRequest if the release does not state it, or if ``log`` does not continue after it.
     """
     manifest, _ = open_release(folder)
     end = trained_until(manifest)
@@ -42,15 +46,15 @@ def last_event(folder: Path, log: Log) -> int:
     return end
 
 
-def ask(folder: Path, task: Task, log: Log) -> ChampionAnswers:
-    """Asks the release in ``folder``, through the code that serves it, for the users of ``task``."""
+def champion(folder: Path, task: Task, log: Log) -> Champion:
+    """Recommendations of the release in ``folder`` for the users of ``task``, by the serving code."""
     manifest, serving = open_release(folder)
     recommender = open_tables(folder, serving)
-    number = {item: place for place, item in enumerate(log.items)}
-    again = repeats_allowed(manifest)
+    index = {item: row for row, item in enumerate(log.items)}
+    include_seen = repeats_allowed(manifest)
     lists = np.full((len(task.users), DEPTH), NOTHING, np.int64)
     for row, user in enumerate(task.users.tolist()):
-        answer = recommender.recommend(Query(user=log.users[user], include_seen=again, n=DEPTH))
-        shown = [number.get(item, NOTHING) for item in answer.ids()]
-        lists[row, : len(shown)] = shown
-    return ChampionAnswers(manifest.release, lists)
+        answer = recommender.recommend(Query(user=log.users[user], include_seen=include_seen, n=DEPTH))
+        items = [index.get(item, NOTHING) for item in answer.ids()]
+        lists[row, : len(items)] = items
+    return Champion(manifest.release, lists)

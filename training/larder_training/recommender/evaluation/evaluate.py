@@ -1,4 +1,4 @@
-"""Measures any release on interactions that it has not seen, through the code that serves it."""
+"""Evaluates a release on new interactions, by the serving code."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -29,14 +29,22 @@ from larder_training.recommender.splits.tasks import MAX_TEST_USERS, rest_of_ses
 from larder_training.release.loader import open_tables, open_vocabulary
 
 SEED: Final = 0
-_NOT_READING: Final = frozenset(
+# Audit counts that are not about reading the file.
+_OTHER_COUNTS: Final = frozenset(
     {"rows", "used", "below_threshold", "not_in_catalogue", "stray_times", "bots", "bot_users"}
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A user, the items of his history (newest last), and what he did then: known items' numbers, and all items."""
+class _TestUser:
+    """A user of the interactions.
+
+    Attributes:
+        user: Id.
+        session: Item ids of the user's history, newest last.
+        truth: Relevant items that the release knows, as its items table numbers them, ascending.
+        relevant: Number of relevant items, known to the release or not.
+    """
 
     user: str
     session: tuple[str, ...]
@@ -45,66 +53,77 @@ class _Asked:
 
 
 def evaluate(release_folder: Path, interactions: Given, history: Given | None = None) -> dict[str, Any]:
-    """The release's ranking metrics on ``interactions``, with 95 % intervals, against popularity on the same users.
+    """Ranking metrics of a release on ``interactions``, with 95 % intervals, and of popularity on the same users.
 
-    Each user of ``interactions`` is asked for once, as of before them; every item that he then had to do with
-    counts, those that the release does not know as missed; returns, poor ratings and what its training's thresholds
-    left out do not.
-    Events up to the end of the release's own training data are left out and counted, unless the manifest does not
-    tell that end. ``history``: events before ``interactions``. Those that the release has not seen (later than its
-    training, or of users whom it has no row for) make each user's session; what is in it may be recommended again
-    where the release was made to repeat. ``sessions`` holds what the first half of each user's latest session in
-    ``interactions`` says about its second half. Raises InvalidRequest where no interaction is left, and InvalidManifest
-    or InvalidTable where the release cannot be read.
+    The release is asked once per user of ``interactions``, as of before them. All items that the user then interacted
+    with are relevant; items that the release does not know count as missed. Not relevant are returns, low ratings, and
+    events that the training's thresholds leave out. Events up to the end of the release's training data are left out
+    and counted, unless the manifest does not state that end.
+
+    The key ``sessions`` has the metrics for the second half of each user's latest session, given its first half.
+
+    Args:
+        release_folder: Folder of the release.
+        interactions: Events to evaluate on.
+        history: Events before ``interactions``. Those that the release was not trained on (later events, or users
+            without a row) become the users' sessions. Their items may be recommended again if the release recommends
+            items that users had before.
+
+    Returns:
+        A JSON-ready document.
+
+    Raises:
+        InvalidRequest: No interaction is left, or the folder is not a recommender's release.
+        InvalidManifest: The manifest cannot be read.
+        InvalidTable: A table cannot be read.
     """
     manifest, serving = open_release(release_folder)
     with opened(interactions) as files:
         log, audit = read_interactions(files, order="time" if _has_times(manifest) else "file")
     later = log.where(log.time > trained_until(manifest))
-    of_note = later.where(_counted(manifest, later))
-    fresh = with_signals(of_note, _signals(manifest, log)).wanted()
+    above_threshold = later.where(_counted(manifest, later))
+    fresh = with_signals(above_threshold, _signals(manifest, log)).wanted()
     if not len(fresh):
         raise InvalidRequest(
-            f"all {len(log)} events of {files.name} were there when the release was trained, are returns, or do not "
-            "count by its thresholds: give later ones."
+            f"none of the {len(log)} events of {files.name} can be evaluated: the release was trained on them, or they "
+            "are returns, or below its thresholds. Give later events."
         )
     recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
-    asked = _asked(fresh, items, _sessions(history, fresh, release_folder, manifest))
+    users = _test_users(fresh, items, _sessions(history, fresh, release_folder, manifest))
     repeats = repeats_allowed(manifest)
-    personal = [Query(user=each.user, session=each.session, include_seen=repeats, n=DEPTH) for each in asked]
-    shown = {
-        "larder": _lists(recommender, items, personal),
-        "popularity": _lists(recommender, items, [Query(n=DEPTH)]).repeat(len(asked), axis=0),
+    queries = [Query(user=user.user, session=user.session, include_seen=repeats, n=DEPTH) for user in users]
+    lists = {
+        "larder": _lists(recommender, items, queries),
+        "popularity": _lists(recommender, items, [Query(n=DEPTH)]).repeat(len(users), axis=0),
     }
-    truth = _truth(asked, len(items))
-    relevant = np.array([each.relevant for each in asked], np.int64)
-    told = bootstrap({name: by_user(hits(ranking, truth), relevant) for name, ranking in shown.items()}, SEED)
-    found = {
+    truth = _truth(users, len(items))
+    relevant = np.array([user.relevant for user in users], np.int64)
+    metrics = bootstrap({name: by_user(hits(ranking, truth), relevant) for name, ranking in lists.items()}, SEED)
+    document = {
         "model": manifest.model,
         "release": manifest.release,
-        "users": len(asked),
+        "users": len(users),
         "relevant_items": int(relevant.sum()),
         "unknown_items": int(relevant.sum()) - int(truth.nnz),
         "events": {
             "used": len(fresh),
             "already_trained_on": len(log) - len(later),
-            "below_threshold": len(later) - len(of_note),
-            "against_their_item": len(of_note) - len(fresh),
+            "below_threshold": len(later) - len(above_threshold),
+            "against_their_item": len(above_threshold) - len(fresh),
             **_dropped(audit.document()),
         },
-        "metrics": told["larder"],
-        "baselines": {"popularity": told["popularity"]},
-        "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in shown.items()},
+        "metrics": metrics["larder"],
+        "baselines": {"popularity": metrics["popularity"]},
+        "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in lists.items()},
     }
     sessions = _rest_of_sessions(recommender, items, fresh, serving) if _has_times(manifest) else None
-    return {**found, **({"sessions": sessions} if sessions else {}), "headline": headline(found)}
+    return {**document, **({"sessions": sessions} if sessions else {}), "headline": headline(document)}
 
 
 def open_release(folder: Path) -> tuple[Manifest, RecommenderServing]:
-    """The manifest of a recommender's release folder, and its serving section.
+    """Manifest of a recommender's release, and its ``serving`` section.
 
-    Raises InvalidRequest where ``folder`` is no release, or one of another kind, and InvalidManifest where its manifest
-    is broken.
+    Raises InvalidRequest if ``folder`` is not a recommender's release, and InvalidManifest if its manifest is invalid.
     """
     manifest = parse(_read(folder / MANIFEST))
     if not isinstance(manifest.serving, RecommenderServing):
@@ -113,7 +132,7 @@ def open_release(folder: Path) -> tuple[Manifest, RecommenderServing]:
 
 
 def trained_until(manifest: Manifest) -> int:
-    """Epoch seconds of the last event that the release was trained on; -1 where its manifest does not tell."""
+    """Epoch seconds of the last event that the release was trained on; -1 if the manifest does not state it."""
     data = manifest.training.get("data")
     last = data.get("last") if isinstance(data, Mapping) else None
     return last if isinstance(last, int) else -1
@@ -125,26 +144,30 @@ def _has_times(manifest: Manifest) -> bool:
 
 
 def _signals(manifest: Manifest, log: Log) -> Signals:
-    """What the release was told of single events, as far as this log has such types."""
-    told = manifest.training.get("signals")
-    told = told if isinstance(told, Mapping) else {}
+    """The release's settings of returns and ratings, for the event types that this log has."""
+    section = manifest.training.get("signals")
+    signals = section if isinstance(section, Mapping) else {}
     known = set(log.events)
-    scales = {name: (float(worst), float(best)) for name, (worst, best) in told.get("scales", {}).items()}
+    scales = {name: (float(worst), float(best)) for name, (worst, best) in signals.get("scales", {}).items()}
     return Signals(
-        tuple(name for name in told.get("returns", ()) if name in known),
+        tuple(name for name in signals.get("returns", ()) if name in known),
         {name: scale for name, scale in scales.items() if name in known},
     )
 
 
 def _counted(manifest: Manifest, log: Log) -> NDArray[np.bool_]:
-    """Which events the release's training would have counted, by their types' weights and thresholds."""
+    """Bool ``[events]``: events that the release's training would use, by weights and thresholds of their types."""
     params, thresholds = (manifest.training.get(name) for name in ("hyperparameters", "event_thresholds"))
     weights = params.get("event_weights") if isinstance(params, Mapping) else None
-    return counted(log, *(each if isinstance(each, Mapping) else {} for each in (weights, thresholds)))
+    return counted(
+        log,
+        weights if isinstance(weights, Mapping) else {},
+        thresholds if isinstance(thresholds, Mapping) else {},
+    )
 
 
 def repeats_allowed(manifest: Manifest) -> bool:
-    """Whether the release was made to recommend again what a user had; True where its manifest does not tell."""
+    """Whether the release recommends items that users had before; True if its manifest does not state it."""
     params = manifest.training.get("hyperparameters")
     return not isinstance(params, Mapping) or params.get("recommend_seen") is not False
 
@@ -159,93 +182,95 @@ def _read(path: Path) -> bytes:
 
 
 def _sessions(history: Given | None, fresh: Log, release: Path, manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
-    """Each user's last items of the history before the interactions begin, newest last; what the release's own row of
-    the user was made from is left out.
-    """
+    """Each user's last items of the history, newest last, without events that the user's row was trained on."""
     serving = manifest.serving
     if history is None or not isinstance(serving, RecommenderServing):
         return {}
     log, _ = read_interactions(history)
     earlier = log.between(int(log.time[0]), int(fresh.time[0]))
     earlier = earlier.where(_counted(manifest, earlier))
-    earlier = earlier.where((earlier.time > trained_until(manifest)) | ~_with_row(log, release, serving)[earlier.user])
+    in_row = _has_row(log, release, serving)[earlier.user] & (earlier.time <= trained_until(manifest))
+    earlier = earlier.where(~in_row)
     sessions: dict[str, list[str]] = defaultdict(list)
-    user, item, _ = recent_items(earlier, serving.session_length)
-    for each, one in zip(user[::-1], item[::-1], strict=True):
-        sessions[log.users[each]].append(log.items[one])
-    return {name: tuple(found) for name, found in sessions.items()}
+    users, items, _ = recent_items(earlier, serving.session_length)
+    for user, item in zip(users[::-1], items[::-1], strict=True):
+        sessions[log.users[user]].append(log.items[item])
+    return {name: tuple(session) for name, session in sessions.items()}
 
 
-def _with_row(log: Log, release: Path, serving: RecommenderServing) -> NDArray[np.bool_]:
-    """Bool ``[users]``: whom the release has a row for."""
+def _has_row(log: Log, release: Path, serving: RecommenderServing) -> NDArray[np.bool_]:
+    """Bool ``[users]``: users that have a row in the release."""
     if serving.users is None:
         return np.zeros(len(log.users), bool)
-    users = KeyedTable.open(MappedFile(release / serving.users.file), serving.users)
-    return np.array([users.lookup(user) is not None for user in log.users])
+    table = KeyedTable.open(MappedFile(release / serving.users.file), serving.users)
+    return np.array([table.lookup(user) is not None for user in log.users])
 
 
-def _asked(log: Log, items: Vocabulary, sessions: Mapping[str, tuple[str, ...]]) -> list[_Asked]:
+def _test_users(log: Log, items: Vocabulary, sessions: Mapping[str, tuple[str, ...]]) -> list[_TestUser]:
     numbers = [items.number(item) for item in log.items]
     pairs = np.unique(log.user.astype(np.int64) * len(log.items) + log.item)
-    found: dict[int, list[int]] = defaultdict(list)
+    items_of: dict[int, list[int]] = defaultdict(list)
     for user, item in zip(*np.divmod(pairs, len(log.items)), strict=True):
-        found[int(user)].append(int(item))
-    asked = []
+        items_of[int(user)].append(int(item))
+    users = []
     for user in np.flatnonzero(known_users(log)):
-        known = [numbers[item] for item in found[int(user)]]
-        truth = tuple(sorted(number for number in known if number is not None))
+        relevant = [numbers[item] for item in items_of[int(user)]]
+        truth = tuple(sorted(number for number in relevant if number is not None))
         name = log.users[int(user)]
-        asked.append(_Asked(name, sessions.get(name, ()), truth, len(known)))
-    return asked
+        users.append(_TestUser(name, sessions.get(name, ()), truth, len(relevant)))
+    return users
 
 
 def _rest_of_sessions(
     recommender: Recommender, items: Vocabulary, log: Log, serving: RecommenderServing
 ) -> dict[str, Any] | None:
-    """What the release foretells of sessions, given their first halves, against its answers without them; what was
-    clicked already counts, and is shown, where the release was made for people who come back. None without sessions.
+    """Metrics for the second half of sessions, given the first half, and without it; None without sessions.
+
+    Items of the first half are relevant, and may be recommended, if the release weights a session's own items.
     """
     again = serving.shows_seen
     task = rest_of_session(log, min(serving.session_length, MAX_CLICKS), again=again).sample(SEED, MAX_TEST_USERS)
     if not len(task.users):
         return None
-    asked = [
+    queries = [
         Query(user=log.users[user], session=[log.items[item] for item in reversed(session)], n=DEPTH)
         for user, session in zip(task.users, task.sessions, strict=True)
     ]
-    deaf = [replace(query, session=(), exclude=() if again else query.session) for query in asked]
-    shown = {
-        "larder": _lists(recommender, items, asked),
-        "without_the_session": _lists(recommender, items, deaf),
+    without_session = [replace(query, session=(), exclude=() if again else query.session) for query in queries]
+    lists = {
+        "larder": _lists(recommender, items, queries),
+        "without_the_session": _lists(recommender, items, without_session),
     }
     numbers = [items.number(item) for item in log.items]
-    known = [place for place, number in enumerate(numbers) if number is not None]
+    known = [item for item, number in enumerate(numbers) if number is not None]
     columns = [number for number in numbers if number is not None]
     renumber = sp.csr_array((np.ones(len(known), np.int8), (known, columns)), shape=(len(numbers), len(items)))
     truth = (task.truth.astype(np.int8) @ renumber).astype(bool)
-    told = bootstrap({name: by_user(hits(ranking, truth), task.relevant) for name, ranking in shown.items()}, SEED)
+    metrics = bootstrap({name: by_user(hits(ranking, truth), task.relevant) for name, ranking in lists.items()}, SEED)
     return {
         "users": len(task.users),
-        "metrics": told["larder"],
-        "baselines": {"without_the_session": told["without_the_session"]},
+        "metrics": metrics["larder"],
+        "baselines": {"without_the_session": metrics["without_the_session"]},
     }
 
 
 def _lists(recommender: Recommender, items: Vocabulary, queries: Sequence[Query]) -> NDArray[np.int64]:
-    """Int64 ``[queries, DEPTH]``: what the release answers."""
+    """int64 ``[queries, DEPTH]``: recommendations of the release; -1 at the end of shorter lists."""
     lists = np.full((len(queries), DEPTH), NOTHING, np.int64)
     for row, query in enumerate(queries):
         numbers = (items.number(item) for item in recommender.recommend(query).ids())
-        found = [number for number in numbers if number is not None]
-        lists[row, : len(found)] = found
+        known = [number for number in numbers if number is not None]
+        lists[row, : len(known)] = known
     return lists
 
 
-def _truth(asked: Sequence[_Asked], items: int) -> sp.csr_array:
-    ends = np.concatenate(([0], np.cumsum([len(each.truth) for each in asked]))).astype(np.int64)
-    columns = np.array([item for each in asked for item in each.truth], np.int64)
-    return sp.csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(asked), items))
+def _truth(users: Sequence[_TestUser], items: int) -> sp.csr_array:
+    """Bool ``[users, items]``: relevant items."""
+    ends = np.concatenate(([0], np.cumsum([len(user.truth) for user in users]))).astype(np.int64)
+    columns = np.array([item for user in users for item in user.truth], np.int64)
+    return sp.csr_array((np.ones(len(columns), bool), columns, ends), shape=(len(users), items))
 
 
 def _dropped(audit: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in audit.items() if name not in _NOT_READING}
+    """Counts of rows that could not be read."""
+    return {name: count for name, count in audit.items() if name not in _OTHER_COUNTS}

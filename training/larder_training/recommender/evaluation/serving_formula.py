@@ -1,6 +1,6 @@
-"""The answer's formula over many users at once, from the rows that the tables store (ARCHITECTURE.md, "Answers"): what
-is measured is what is formula, item by item. Sums are taken in the order in which serving takes them, so that scores
-that are equal there are equal here.
+"""The serving formula (ARCHITECTURE.md, "Answers") for many users at once, on rows as the tables store them.
+
+Sums are in the order of serving, so that the lists are the same, equal scores included.
 """
 
 from collections.abc import Sequence
@@ -20,27 +20,32 @@ from larder_training.recommender.splits.tasks import Task
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServingFormula:
-    """``users`` float64 ``[users, items]``, ``neighbours`` and ``transitions`` ``[items, items]`` are the tables' rows;
-    ``popular`` ``[items]`` is the segment of all users.
+    """The rows of the tables, as float16 stores them.
+
+    Attributes:
+        users: float64 ``[users, items]``.
+        neighbours: float64 ``[items, items]``.
+        popularity: float64 ``[items]``: the segment of all users.
+        transitions: float64 ``[items, items]``; None: not served.
     """
 
     users: sp.csr_array
     neighbours: sp.csr_array
-    popular: NDArray[np.float64]
+    popularity: NDArray[np.float64]
     transitions: sp.csr_array | None = None
 
     @classmethod
     def of(cls, fitted: FittedEnsemble, users: NDArray[np.int64]) -> "ServingFormula":
-        """Cuts and rounds a model as its tables do; all users but ``users`` (ascending) are left without a row."""
+        """Rows of a model, cut and rounded as its tables are; only ``users`` (ascending) have a row."""
         items = fitted.matrix.shape[0]
-        follows = fitted.transition_rows()
-        transitions = None if follows is None else follows.matrix(items)
+        transition_rows = fitted.transition_rows()
+        transitions = None if transition_rows is None else transition_rows.matrix(items)
         neighbours = fitted.neighbour_rows().matrix(items)
-        return cls(rows_of(fitted, users), neighbours, segment_row(fitted.popularity), transitions)
+        return cls(user_matrix(fitted, users), neighbours, segment_row(fitted.popularity), transitions)
 
 
-def rows_of(fitted: FittedEnsemble, users: NDArray[np.int64]) -> sp.csr_array:
-    """Float64 ``[users, items]``: the rows of ``users`` (ascending) as their table says them; all others are empty."""
+def user_matrix(fitted: FittedEnsemble, users: NDArray[np.int64]) -> sp.csr_array:
+    """float64 ``[users, items]``: the table rows of ``users`` (ascending); all other rows are empty."""
     rows = fitted.user_rows(users).matrix(fitted.matrix.shape[0])
     lengths = np.zeros(fitted.affinity.shape[0], np.int64)
     lengths[users] = np.diff(rows.indptr)
@@ -48,27 +53,27 @@ def rows_of(fitted: FittedEnsemble, users: NDArray[np.int64]) -> sp.csr_array:
     return sp.csr_array((rows.data, rows.indices, ends), shape=fitted.affinity.shape)
 
 
-def stored(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values as they come back from a table: float16."""
+def as_float16(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values rounded to float16, as tables store them."""
     return values.astype(np.float16).astype(np.float64)
 
 
 def segment_row(popularity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Popularity as the segment of all users says it: rounded, and nothing beyond the row's last slot."""
-    values = stored(popularity)
+    """``[items]``: the table row of the segment of all users; 0 for items beyond its last slot."""
+    values = as_float16(popularity)
     kept = best(values, SEGMENT_SLOTS)
     row = np.zeros_like(values)
     row[kept] = values[kept]
     return row
 
 
-def lists(
+def recommendations(
     formula: ServingFormula, params: Hyperparameters, task: Task, n: int, hidden: sp.csr_array | None = None
 ) -> NDArray[np.int64]:
-    """int64 ``[task's users, n]``: the best items for each user and his session; -1 where there are no more.
+    """int64 ``[users of the task, n]``: best items of each user, given the session; -1 at the end of shorter lists.
 
-    Items of the session are left out where the model knows no revisits, as serving leaves them out then unless it is
-    asked not to; so are the entries of ``hidden``, bool ``[users, items]``, as a request's ``exclude`` leaves them out.
+    As in serving, items of the session are left out unless ``revisit_weight`` is above 0. So are the entries of
+    ``hidden``, bool ``[users, items]``, as if each request had them in ``exclude``.
     """
     items = formula.neighbours.shape[0]
     users = formula.users[task.users] * params.user_weight
@@ -80,7 +85,7 @@ def lists(
     sessions = session_matrix(task, parts, length, items)
     revisits = session_matrix(task, [(params.revisit_weight, params.revisit_decay)], length, items)
     seen = None if params.revisit_weight > 0 else session_matrix(task, [(1.0, 1.0)], None, items)
-    segment = formula.popular * params.segment_weight
+    segment = formula.popularity * params.segment_weight
 
     def scores(block: slice) -> NDArray[np.float64]:
         personal = users[block] + sessions[block] @ rows
@@ -96,44 +101,56 @@ def lists(
 
 
 def session_matrix(task: Task, parts: Sequence[tuple[float, float]], length: int | None, items: int) -> sp.csr_array:
-    """float64 ``[task's users, len(parts) * items]``: for each (weight, decay) of ``parts``, in columns of its own,
-    ``weight * decay**k`` at each session's k-th newest item of the newest ``length`` (None: of all).
+    """Weights of session items, to multiply by tables that are stacked vertically.
 
-    Entries lie in the order of ``parts``, in each the newest first: a product with tables one above the other sums a
-    session's rows as serving does.
+    Args:
+        task: Users and their sessions, newest item first.
+        parts: (weight, decay) of each table.
+        length: Newest items of a session that count; None: all.
+        items: Number of items.
+
+    Returns:
+        float64 ``[users of the task, len(parts) * items]``: for each part, ``weight * decay**k`` at the session's k-th
+        newest item. Entries are in the order of ``parts``, newest item first within each: the order in which serving
+        sums.
     """
-    cut = [session[:length] for session in task.sessions]
-    longest = max(map(len, cut), default=0)
-    # Not numpy's powers, whose last bit may differ.
+    sessions = [session[:length] for session in task.sessions]
+    longest = max(map(len, sessions), default=0)
+    # Python's powers: the last bit of numpy's may differ from serving's.
     powers = [[weight * decay**k for k in range(longest)] for weight, decay in parts]
-    values = [value for session in cut for part in powers for value in part[: len(session)]]
+    values = [value for session in sessions for part in powers for value in part[: len(session)]]
     firsts = range(0, len(parts) * items, items)
-    columns = [first + item for session in cut for first in firsts for item in session]
-    ends = np.cumsum([0, *(len(parts) * len(session) for session in cut)])
+    columns = [first + item for session in sessions for first in firsts for item in session]
+    ends = np.cumsum([0, *(len(parts) * len(session) for session in sessions)])
     matrix = (np.array(values, np.float64), np.array(columns, np.int64), ends)
     return sp.csr_array(matrix, shape=(len(task.users), len(parts) * items))
 
 
-def fixed(values: NDArray[np.float64], task: Task, n: int, hidden: sp.csr_array | None = None) -> NDArray[np.int64]:
-    """The same ranking for everybody (popularity); ``hidden`` bool ``[users, items]`` is left out for each."""
+def same_for_all(
+    values: NDArray[np.float64], task: Task, n: int, hidden: sp.csr_array | None = None
+) -> NDArray[np.int64]:
+    """int64 ``[users of the task, n]``: items by ``values`` (popularity), without each user's items in ``hidden``.
+
+    Items with a value of 0 are not recommended; ``hidden`` is bool ``[users, items]``.
+    """
     order = np.argsort(-values, kind="stable")
     order = order[values[order] > 0]
-    result = np.full((len(task.users), n), NOTHING, np.int64)
+    lists = np.full((len(task.users), n), NOTHING, np.int64)
     if hidden is None:
-        result[:, : order[:n].size] = order[:n]
-        return result
+        lists[:, : order[:n].size] = order[:n]
+        return lists
     for block in blocks(len(task.users), len(values)):
         mask = hidden[task.users[block]].toarray()
-        for row, away in zip(range(block.start, block.stop), mask, strict=True):
-            shown = order[~away[order]][:n]
-            result[row, : shown.size] = shown
-    return result
+        for row, hidden_items in zip(range(block.start, block.stop), mask, strict=True):
+            visible = order[~hidden_items[order]][:n]
+            lists[row, : visible.size] = visible
+    return lists
 
 
 def segment_lists(rows: Rows, segments: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """The first ``n`` items of each user's segment, int64 ``[users, n]``."""
+    """int64 ``[users, n]``: the first ``n`` items of each user's segment, int64 ``[users]``."""
     items = rows.items[:, :n].astype(np.int64)
     items[rows.items[:, :n] == EMPTY] = NOTHING
-    result = np.full((len(segments), n), NOTHING, np.int64)
-    result[:, : items.shape[1]] = items[segments]
-    return result
+    lists = np.full((len(segments), n), NOTHING, np.int64)
+    lists[:, : items.shape[1]] = items[segments]
+    return lists

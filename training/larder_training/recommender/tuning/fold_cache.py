@@ -21,7 +21,12 @@ from larder_training.recommender.ensemble.fitted import (
     required_components,
 )
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
-from larder_training.recommender.evaluation.serving_formula import ServingFormula, lists, rows_of, segment_row
+from larder_training.recommender.evaluation.serving_formula import (
+    ServingFormula,
+    recommendations,
+    segment_row,
+    user_matrix,
+)
 from larder_training.recommender.metrics.ranking import by_user, hits
 from larder_training.recommender.models.base import Material
 from larder_training.recommender.models.content_knn import ContentNeighbours
@@ -54,7 +59,7 @@ class FoldCache:
     def values(self, params: Hyperparameters, task_name: str, reranker: Reranker | None = None) -> NDArray[np.float64]:
         """NDCG@20 of each user of the task, ``[users]``, by the serving formula on rows as the tables store them."""
         task = self.task(task_name)
-        return ndcg(lists(self._formula(params, task_name, reranker), params, task, _DEPTH), task)
+        return ndcg(recommendations(self._formula(params, task_name, reranker), params, task, _DEPTH), task)
 
     def task(self, name: str) -> Task:
         """The task ``known``, ``session`` or ``visit``."""
@@ -78,7 +83,7 @@ class FoldCache:
         def fitted() -> FittedEnsemble:
             return self._cached("fitted", key, lambda: self._fitted(without_transitions, reranker))
 
-        users = self._cached(f"rows, {task_name}", key, lambda: rows_of(fitted(), self.task(task_name).users))
+        users = self._cached(f"rows, {task_name}", key, lambda: user_matrix(fitted(), self.task(task_name).users))
         items = users.shape[1]
         neighbours = sp.csr_array((items, items), dtype=np.float64)
         if task_name != "known":  # neighbours are used for sessions alone
