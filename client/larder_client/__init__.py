@@ -11,8 +11,8 @@
         for item in client.recommend("shop", user="u0001", n=10, columns=["TITLE"]).items:
             print(item.id, item.score, item.columns["TITLE"])
 
-Every error derives from :class:`ClientError`; :mod:`larder_client.errors` draws the tree. Requests that fail for a
-passing reason are repeated, as :class:`Retry` describes.
+Every error derives from :class:`ClientError`; :mod:`larder_client.errors` shows the tree. Requests that fail for a
+temporary reason are repeated, as :class:`Retry` describes.
 """
 
 from larder_client.answers import (

@@ -1,7 +1,7 @@
-"""What the service answers, one frozen dataclass a shape; times are UTC.
+"""The answers of the service: one frozen dataclass per JSON shape. Times are in UTC.
 
 Each class reads its part of a JSON document with ``read``, which raises KeyError, TypeError or ValueError for another
-shape. ``document`` keeps the JSON as it came: fields that a later service adds are there.
+shape. ``document`` keeps the received JSON, with the fields that a later version of the service adds.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ class Label:
 
     @classmethod
     def read(cls, document: Document) -> "Label":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(_get(document, "name", str), _number(document, "confidence"))
 
 
@@ -37,10 +37,10 @@ class Classification:
 
     Attributes:
         model: The model that answered.
-        release: The release of it that answered.
+        release: The release that answered.
         labels: The labels, best first.
         unknown: Whether the image is out of distribution: far from all training images.
-        document: The JSON as it came.
+        document: The received JSON.
     """
 
     model: str
@@ -51,7 +51,7 @@ class Classification:
 
     @classmethod
     def read(cls, document: Document) -> "Classification":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             model=_get(document, "model", str),
             release=_get(document, "release", str),
@@ -79,7 +79,7 @@ class Reason:
 
     @classmethod
     def read(cls, document: Document) -> "Reason":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             source=_get(document, "source", str),
             items=tuple(_get(document, "items", list)) if "items" in document else (),
@@ -94,9 +94,9 @@ class Item:
 
     Attributes:
         id: The item's id.
-        score: Comparable within one answer. None where the model does not know the item (``rank`` only).
-        because: Why the item is here; None where nothing speaks for it (``rank`` only).
-        columns: The columns that the request asked for; a value is None where the item has none.
+        score: Comparable within one answer. None if the model does not know the item (``rank`` only).
+        because: Why the item is here; None if nothing raises its score (``rank`` only).
+        columns: The requested columns; a value is None if the item has none.
     """
 
     id: str
@@ -106,7 +106,7 @@ class Item:
 
     @classmethod
     def read(cls, document: Document) -> "Item":
-        """From its JSON."""
+        """Reads it from its JSON."""
         because = document["because"]
         return cls(
             id=_get(document, "id", str),
@@ -122,9 +122,9 @@ class Recommendations:
 
     Attributes:
         model: The model that answered.
-        release: The release of it that answered.
+        release: The release that answered.
         items: The items, best first.
-        document: The JSON as it came.
+        document: The received JSON.
     """
 
     model: str
@@ -134,7 +134,7 @@ class Recommendations:
 
     @classmethod
     def read(cls, document: Document) -> "Recommendations":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             model=_get(document, "model", str),
             release=_get(document, "release", str),
@@ -149,10 +149,10 @@ class ModelSummary:
 
     Attributes:
         model: The model's name.
-        kind: ``classifier`` or ``recommender``; None where its manifest cannot be read.
-        live: The release that answers, or None where nothing is live yet.
-        created: When the live release, or else the newest, was created; None where its manifest cannot be read.
-        document: The JSON as it came.
+        kind: ``classifier`` or ``recommender``; None if its manifest cannot be read.
+        live: The release that answers, or None if none is live yet.
+        created: When the live release, or else the newest, was created; None if its manifest cannot be read.
+        document: The received JSON.
     """
 
     model: str
@@ -163,7 +163,7 @@ class ModelSummary:
 
     @classmethod
     def read(cls, document: Document) -> "ModelSummary":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             model=_get(document, "model", str),
             kind=_optional(document, "kind", str),
@@ -174,13 +174,13 @@ class ModelSummary:
 
     @classmethod
     def read_all(cls, document: Document) -> "tuple[ModelSummary, ...]":
-        """From the JSON of the whole list."""
+        """Reads all entries from the JSON of the list."""
         return _each(document, "models", cls.read)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The answer to ``model``: the pointer, and what the live release offers (or the newest, where none is live).
+    """The answer to ``model``: the pointer, and what the live release offers, or the newest if none is live.
 
     Attributes:
         model: The model's name.
@@ -195,10 +195,10 @@ class Model:
         labels: A classifier's labels; empty for a recommender.
         side: The side columns that a classifier takes: ``category``, ``number`` or ``text`` by name.
         items: A recommender's number of items; None for a classifier.
-        users: A recommender's number of users with a row of their own; None for a classifier.
+        users: A recommender's number of users with their own row; None for a classifier.
         columns: A recommender's item columns: ``category``, ``number`` or ``text`` by name.
-        evaluation: The headline of the release's evaluation; its manifest has all of it.
-        document: The JSON as it came.
+        evaluation: The headline of the release's evaluation; the manifest has the whole evaluation.
+        document: The received JSON.
     """
 
     model: str
@@ -220,7 +220,7 @@ class Model:
 
     @classmethod
     def read(cls, document: Document) -> "Model":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             model=_get(document, "model", str),
             kind=_get(document, "kind", str),
@@ -248,9 +248,9 @@ class ReleaseSummary:
     Attributes:
         release: The release's name.
         state: ``live``, ``canary``, ``previous``, ``rejected``, or ``stored`` for none of these.
-        kind: ``classifier`` or ``recommender``; None where its manifest cannot be read.
-        created: When it was created; None where its manifest cannot be read.
-        reason: Why it was rejected, or why its manifest cannot be read; None for any other.
+        kind: ``classifier`` or ``recommender``; None if its manifest cannot be read.
+        created: When it was created; None if its manifest cannot be read.
+        reason: Why it was rejected, or why its manifest cannot be read; otherwise None.
     """
 
     release: str
@@ -261,7 +261,7 @@ class ReleaseSummary:
 
     @classmethod
     def read(cls, document: Document) -> "ReleaseSummary":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             release=_get(document, "release", str),
             state=_get(document, "state", str),
@@ -279,7 +279,7 @@ class Releases:
         model: The model's name.
         total: How many releases it has.
         releases: The newest of them, newest first.
-        document: The JSON as it came.
+        document: The received JSON.
     """
 
     model: str
@@ -289,7 +289,7 @@ class Releases:
 
     @classmethod
     def read(cls, document: Document) -> "Releases":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             model=_get(document, "model", str),
             total=_get(document, "total", int),
@@ -308,7 +308,7 @@ class Structure:
         kind: ``classifier`` or ``recommender``.
         structure: What the release consists of: a classifier's inputs, outputs, operators and parameters, or a
             recommender's tables.
-        document: The JSON as it came.
+        document: The received JSON.
     """
 
     model: str
@@ -319,7 +319,7 @@ class Structure:
 
     @classmethod
     def read(cls, document: Document) -> "Structure":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             model=_get(document, "model", str),
             release=_get(document, "release", str),
@@ -337,7 +337,7 @@ class File:
         name: The file's name.
         bytes: Its length.
         sha256: The SHA-256 of its content, in hexadecimal.
-        path: The path of the service that it is downloaded from.
+        path: The path on the service to download it from.
     """
 
     name: str
@@ -347,7 +347,7 @@ class File:
 
     @classmethod
     def read(cls, document: Document) -> "File":
-        """From its JSON."""
+        """Reads it from its JSON."""
         return cls(
             name=_get(document, "name", str),
             bytes=_get(document, "bytes", int),
@@ -357,7 +357,7 @@ class File:
 
     @classmethod
     def read_all(cls, document: Document) -> "tuple[File, ...]":
-        """From the JSON of the whole list."""
+        """Reads all entries from the JSON of the list."""
         return _each(document, "files", cls.read)
 
 

@@ -1,4 +1,4 @@
-"""One method a route of the service."""
+"""The client: one method per route of the service."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -34,21 +34,21 @@ from larder_client.transport import Request
 
 
 class Client:
-    """Asks a Larder service over HTTP.
+    """A client of a Larder service.
 
-    Threads may share one client: each request takes a connection of its own from a pool. Processes may not: create the
-    client after a fork. Leave a ``with`` block, or call :meth:`close`, to close the connections.
+    Threads can share one client: each request uses its own connection from a pool. Processes cannot: create the client
+    after a fork. Use a ``with`` block, or call :meth:`close`, to close the connections.
 
     Every method raises :class:`larder_client.ClientError`, or ``ValueError`` or ``TypeError`` for an argument that
-    cannot be sent. Three parameters recur:
+    cannot be sent. Three parameters are common to many methods:
 
     - ``release`` asks this release, whichever is live.
-    - ``canary_key`` is any printable ASCII text. During a canary, the same key gets the same release: send a stable
-      value for each caller.
+    - ``canary_key`` is any printable ASCII text. Send a stable value per caller: during a canary, the same key gets the
+      same release.
     - ``columns`` names the item columns to return.
 
-    A deployed service with ``Authorization=AWS_IAM`` accepts signed requests only. ``sign`` gets each request, at each
-    attempt, and returns the headers to add. With botocore::
+    A deployed service with ``Authorization=AWS_IAM`` accepts signed requests only. At each attempt, ``sign`` gets the
+    request and returns the headers to add. With botocore::
 
         import boto3
         from botocore.auth import SigV4Auth
@@ -67,8 +67,8 @@ class Client:
         url: The service's URL, as ``larder up`` or the stack's output prints it.
         key: Sent with each request as ``x-api-key``. This version of the service ignores it: keys come with a later
             release.
-        timeout: The seconds to wait for a connection, and for each further part of an answer.
-        retries: When to repeat a failed request; a number replaces :attr:`Retry.count` alone.
+        timeout: Seconds to wait for a connection, and for each part of an answer.
+        retries: When to repeat a failed request; a number sets :attr:`Retry.count` only.
         sign: Returns headers that authenticate a request, such as a SigV4 signature.
 
     Raises:
@@ -125,11 +125,11 @@ class Client:
         Args:
             model: A classifier.
             image: The encoded image, or the path of its file.
-            max_labels: Return at most so many labels, 1 to 1000.
-            min_confidence: Return all labels with at least this confidence, from 0 to 1, in place of those above their
-                own thresholds; 0 returns all.
-            side: Side information, by the columns that ``model(name).side`` lists. A missing column, or None, takes
-                its default.
+            max_labels: Maximum number of labels, 1 to 1000.
+            min_confidence: Minimum confidence of a label, from 0 to 1, in place of the label's own threshold; 0 returns
+                all labels.
+            side: Side information by column; ``model(name).side`` lists the columns. A column that is missing or None
+                has its default.
             release: See the class.
             canary_key: See the class.
 
@@ -176,7 +176,7 @@ class Client:
 
     # ------------------------------------------------------------------------------------------------ Recommend
 
-    def recommend(  # noqa: PLR0913  one parameter a field of the route, all but the model by keyword
+    def recommend(  # noqa: PLR0913  one parameter per field of the route, all by keyword except the model
         self,
         model: str,
         *,
@@ -187,14 +187,16 @@ class Client:
         n: int | None = None,
         exclude: Sequence[str] | None = None,
         include_seen: bool | None = None,
-        filter: str | None = None,  # noqa: A002  the API's word
+        filter: str | None = None,  # noqa: A002  the field's name in a request
         filter_values: Mapping[str, FilterValue] | None = None,
         columns: Sequence[str] | None = None,
         promotions: Sequence[Promotion] | None = None,
         release: str | None = None,
         canary_key: str | None = None,
     ) -> Recommendations:
-        """The best items for a user, a session, an item in view, a profile, any of these together, or for nobody.
+        """The best items for a user, a session, an item in view, a profile, or any of these together.
+
+        Without any of them, the answer is what is popular.
 
         Args:
             model: A recommender.
@@ -211,7 +213,7 @@ class Client:
             columns: See the class.
             promotions: Items that get a share of the places, 5 promotions at most.
             release: See the class.
-            canary_key: See the class. Without it the service takes the user.
+            canary_key: See the class. The default is the user.
         """
         document = without_none(
             user=user,
@@ -272,7 +274,7 @@ class Client:
         *,
         n: int | None = None,
         exclude: Sequence[str] | None = None,
-        filter: str | None = None,  # noqa: A002  the API's word
+        filter: str | None = None,  # noqa: A002  the field's name in a request
         filter_values: Mapping[str, FilterValue] | None = None,
         columns: Sequence[str] | None = None,
         release: str | None = None,
@@ -308,7 +310,7 @@ class Client:
         return self._session.ask(ModelSummary.read_all, "GET", "/v1/models")
 
     def model(self, name: str) -> Model:
-        """One model: its pointer, what its live release offers, and its evaluation at a glance."""
+        """One model: its pointer, what its live release offers, and the headline of its evaluation."""
         return self._session.ask(Model.read, "GET", path(name))
 
     def releases(self, name: str, *, n: int | None = None) -> Releases:
@@ -316,7 +318,7 @@ class Client:
         return self._session.ask(Releases.read, "GET", path(name, "releases") + query(n=n))
 
     def manifest(self, name: str, release: str) -> Mapping[str, Any]:
-        """A release's manifest as it is stored: serving, evaluation, training and structure."""
+        """The stored manifest of a release: serving, evaluation, training and structure."""
         return self._session.ask(dict, "GET", path(name, "releases", release))
 
     def structure(self, name: str, release: str) -> Structure:
@@ -334,8 +336,7 @@ class Client:
             name: The model.
             release: The release.
             file: The file's name, as :meth:`files` lists it.
-            target: The path to write, or a folder to write the file into. An existing file is replaced once the new one
-                is complete.
+            target: The path to write, or a folder. An existing file is replaced when the new one is complete.
 
         Returns:
             The path of the file.
@@ -356,7 +357,7 @@ class Client:
     # -------------------------------------------------------------------------------------------------- Service
 
     def health(self) -> bool:
-        """Whether the service answers ``ok``. Raises ClientError where it does not answer."""
+        """Whether the service answers ``ok``. Raises ClientError if it does not answer."""
         return self._session.ask(lambda document: bool(document["status"] == "ok"), "GET", "/health")
 
     def openapi(self) -> Mapping[str, Any]:

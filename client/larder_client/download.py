@@ -1,4 +1,4 @@
-"""A release's file, in parts, checked by its digest before it gets its name."""
+"""Downloads a file of a release in parts, and checks its SHA-256 before the file gets its name."""
 
 import os
 import secrets
@@ -12,14 +12,14 @@ from larder_client.errors import APIError, UnexpectedAnswer
 from larder_client.session import Session
 from larder_client.transport import Response
 
-_SERVICE_PART: Final = 4_500_000  # the service sends at most so many bytes at once
+_SERVICE_PART: Final = 4_500_000  # bytes that the service sends at most in one answer
 _STORE_PART: Final = 16_000_000  # S3 has no limit; this bounds memory
 
 
 def download(session: Session, file: File, target: Path) -> None:
-    """Writes ``file`` to ``target``, which appears whole or not at all.
+    """Writes ``file`` to ``target``; an incomplete file never has that name.
 
-    Raises ClientError, and OSError where the file cannot be written.
+    Raises ClientError, and OSError if the file cannot be written.
     """
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     digest = sha256()
@@ -29,10 +29,8 @@ def download(session: Session, file: File, target: Path) -> None:
                 digest.update(part)
                 sink.write(part)
         if digest.hexdigest() != file.sha256:
-            raise UnexpectedAnswer(
-                f"{session.url}{file.path}", "its bytes have another SHA-256 than the release states"
-            )
-        os.replace(partial, target)  # noqa: PTH105  says that an existing file is replaced
+            raise UnexpectedAnswer(f"{session.url}{file.path}", "its bytes have another SHA-256 than the release lists")
+        os.replace(partial, target)  # noqa: PTH105  the name says that an existing file is replaced
     finally:
         partial.unlink(missing_ok=True)
 
@@ -52,7 +50,7 @@ def _parts(session: Session, file: File) -> Iterator[bytes]:
             except APIError as error:
                 if error.status != 403 or located_at == start:
                     raise
-                location = None  # the URL has expired: ask for another
+                location = None  # the URL has expired: request a new one
                 continue
         part = _part(session, file, start, response)
         yield part

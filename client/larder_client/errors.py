@@ -1,4 +1,4 @@
-"""Every error that the client raises on purpose.
+"""The errors of the client.
 
 ::
 
@@ -7,20 +7,20 @@
     │   ├── BadRequest          400  an invalid name, parameter, field or body
     │   ├── Unauthorized        401  the key is missing or not accepted
     │   ├── Forbidden           403  the request is not signed, or the caller may not make it
-    │   ├── NotFound            404  no such model, release, item, file or object; or no such route
+    │   ├── NotFound            404  an unknown model, release, item, file, object or route
     │   ├── TooLarge            413  more bytes or pixels than one request or answer can carry
     │   ├── UnsupportedMedia    415  the body is not an image of a supported format
     │   ├── Unprocessable       422  an image that does not decode, or a release that must not be served
     │   ├── TooManyRequests     429  the service is throttling                                     retryable
     │   └── ServerError         5xx  the service failed                              502 and 504 are retryable
     │       └── Unavailable     503  nothing is live yet, or the object store did not answer       retryable
-    ├── ConnectionFailed             no connection, or it broke before the whole answer arrived    retryable
+    ├── ConnectionFailed             no connection, or it broke before the complete answer arrived    retryable
     ├── TimedOut                     no answer within the time limit                               retryable
     └── UnexpectedAnswer             an answer that does not come from a Larder service
 
-``retryable`` is true where the same request may succeed a moment later. The client has then already repeated it, as
-:class:`larder_client.Retry` allows. A 503 with the code ``not_ready`` is not repeated: a rollout has to end first. An
-error with another status is an :class:`APIError` itself.
+``retryable`` is true if the same request may succeed a moment later. The client has then already repeated it, within
+the limits of :class:`larder_client.Retry`. A 503 with the code ``not_ready`` is not repeated: a rollout has to end
+first. An error with another status is an :class:`APIError` itself.
 
 A wrong argument that is found before anything is sent raises ``ValueError`` or ``TypeError``. A local file that cannot
 be read or written raises ``OSError``.
@@ -55,7 +55,7 @@ _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 
 
 class ClientError(Exception):
-    """The root.
+    """The base class of all errors of the client.
 
     Attributes:
         retryable: Whether the same request may succeed a moment later.
@@ -69,8 +69,8 @@ class APIError(ClientError):
 
     Attributes:
         status: The HTTP status.
-        code: The service's stable word for what is wrong, such as ``not_found``. None where the gateway answered, which
-            has no such word.
+        code: The service's stable name of the error, such as ``not_found``. None if the gateway answered, which has no
+            such name.
         message: What is wrong and what to do.
         retry_after: The seconds that the service asks to wait (``Retry-After``), or None.
     """
@@ -108,7 +108,7 @@ class Forbidden(APIError):
 
 
 class NotFound(APIError):
-    """404: no such model, release, item, file or object; or, without a code, no such route."""
+    """404: an unknown model, release, item, file or object, or, without a code, an unknown route."""
 
     advice = "it has no such route; check the URL that Client got"
 
@@ -149,11 +149,11 @@ class Unavailable(ServerError):
     advice = "try again"
 
 
-class _Unanswered(ClientError):
-    """No whole answer arrived.
+class _NoAnswer(ClientError):
+    """No complete answer arrived.
 
     Attributes:
-        url: The URL that the client asked, without its query string, which may name a user.
+        url: The URL of the request, without its query string, which may contain a user's id.
         reason: What went wrong, in a few words.
         retryable: Whether the same request may succeed a moment later.
     """
@@ -170,23 +170,23 @@ class _Unanswered(ClientError):
         return f"No answer from {self.url} ({self.reason}): {self.advice}."
 
 
-class ConnectionFailed(_Unanswered):
-    """The connection could not be made, or broke before the whole answer arrived."""
+class ConnectionFailed(_NoAnswer):
+    """The connection could not be made, or broke before the complete answer arrived."""
 
     advice = "check the URL, and that the service runs"
 
 
-class TimedOut(_Unanswered):
+class TimedOut(_NoAnswer):
     """No answer within the client's ``timeout``."""
 
     advice = "try again, or pass a longer timeout to Client"
 
 
 class UnexpectedAnswer(ClientError):
-    """An answer that does not come from a Larder service, or from one that this client does not know.
+    """An answer that does not come from a Larder service, or comes from a version that this client does not know.
 
     Attributes:
-        url: The URL that the client asked, without its query string.
+        url: The URL of the request, without its query string.
         reason: What is unexpected about it.
     """
 
@@ -214,7 +214,7 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
 
 
 def api_error(status: int, headers: Mapping[str, str], body: bytes) -> APIError:
-    """The error for an answer with ``status``: in the service's own words, or the gateway's status and advice."""
+    """The error for an answer with ``status``: with the message of the service, or with the status and advice."""
     error_class = _BY_STATUS.get(status, ServerError if status >= 500 else APIError)
     retry_after = _seconds(headers.get("retry-after"))
     try:
@@ -233,7 +233,7 @@ def _phrase(status: int) -> str:
 
 
 def _seconds(header: str | None) -> float | None:
-    """``Retry-After``: a number of seconds or a date (RFC 9110, section 10.2.3); None for what is neither."""
+    """The seconds of ``Retry-After``, a number or a date (RFC 9110, section 10.2.3); None for anything else."""
     if header is None:
         return None
     if header.strip().isdecimal():

@@ -1,4 +1,4 @@
-"""What a request carries: JSON fields, query strings and images."""
+"""The parts of a request: JSON fields, query strings and images."""
 
 import csv
 import mimetypes
@@ -17,13 +17,13 @@ FilterValue: TypeAlias = "str | float | Sequence[str]"
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Items that get a share of an answer's places. All promotions together take 100 percent at most.
+    """Items that get a share of the places of an answer. All promotions together have 100 percent at most.
 
     Attributes:
-        name: What the items' ``because`` names.
+        name: The name that the ``because`` of the items has.
         percent: The share of the places, a whole number from 1 to 100.
         items: The promoted items' ids. Pass these or ``filter``, not both.
-        filter: A filter whose passing items are promoted.
+        filter: A filter expression; the items that pass it are promoted.
         filter_values: The values of the filter's parameters, by name without the ``$``.
     """
 
@@ -34,7 +34,7 @@ class Promotion:
     filter_values: Mapping[str, FilterValue] = field(default_factory=dict)
 
     def document(self) -> dict[str, object]:
-        """As the service's JSON has it."""
+        """Its JSON in a request."""
         return without_none(
             name=self.name,
             percent=self.percent,
@@ -50,21 +50,21 @@ def without_none(**fields: object) -> dict[str, object]:
 
 
 def as_list(entries: Sequence[str] | None, name: str) -> list[str] | None:
-    """A list for JSON. Raises TypeError for a plain text, whose letters would be taken for entries."""
+    """A list for JSON. Raises TypeError for a plain text, whose letters would become entries."""
     if isinstance(entries, str):
         raise TypeError(f"{name} is the text {entries!r}: pass a list of texts.")
     return None if entries is None else list(entries)
 
 
 def path(*parts: str) -> str:
-    """A path below ``/v1/models``. Raises ValueError for an empty part, which would mean another route."""
+    """A path below ``/v1/models``. Raises ValueError for an empty part, which would select another route."""
     if not all(parts):
         raise ValueError("A model, release, item or file has an empty name: pass its name.")
     return "/".join(("/v1/models", *(quote(part, safe="") for part in parts)))
 
 
 def query(**parameters: object) -> str:
-    """A query string with its ``?``, or nothing: a list as one value with commas, a mapping as ``name.key`` each."""
+    """A query string with its ``?``, or "". A list is one value with commas, a mapping one ``name.key`` per entry."""
     pairs: list[tuple[str, str]] = []
     for name, value in without_none(**parameters).items():
         if isinstance(value, Mapping):
@@ -72,12 +72,12 @@ def query(**parameters: object) -> str:
         else:
             # A list's commas separate entries, but the text of a filter is one value.
             pairs.append((name, value if isinstance(value, str) else _text(value)))
-    # Not "+" for a space: SigV4 signs "%20".
+    # A space is "%20", not "+", because SigV4 signs "%20".
     return f"?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else ""
 
 
 def _text(value: object) -> str:
-    """One value; an entry that holds a comma stands in double quotes (RFC 4180), since commas separate entries."""
+    """One value of a query string. Commas separate entries, so an entry with a comma is in double quotes (RFC 4180)."""
     if isinstance(value, int | float):
         return str(value)
     line = StringIO()
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 
 def read_image(image: Image) -> tuple[bytes, str]:
-    """The encoded image and its media type, by the file's name where there is one. Raises OSError."""
+    """The encoded image and its media type, which comes from the name of a file. Raises OSError."""
     if isinstance(image, bytes):
         return image, "application/octet-stream"
     file = Path(image)
@@ -95,5 +95,5 @@ def read_image(image: Image) -> tuple[bytes, str]:
 
 
 def base64_text(data: bytes) -> str:
-    """``data`` for JSON."""
+    """``data`` in base64, for JSON."""
     return b64encode(data).decode("ascii")

@@ -1,4 +1,4 @@
-"""When a request is repeated, and how long the client waits before it."""
+"""When the client repeats a request, and how long it waits before."""
 
 import logging
 import random
@@ -18,20 +18,20 @@ class Retry:
     """Exponential back-off with full jitter, bounded in number and time.
 
     Every request of the API only reads, POSTs included, so each is safe to repeat. The client repeats a request after a
-    broken connection, a time-out, and the statuses 429, 502, 503 (but for ``not_ready``) and 504. Before repetition
+    broken connection, a time-out, and the statuses 429, 502, 503 (except ``not_ready``) and 504. Before repetition
     ``k`` (from 0) it waits a random time between 0 and ``min(max_seconds, base_seconds * 2**k)``, or as long as the
-    answer's ``Retry-After`` asks, whichever is longer. Callers that failed together then do not return together.
+    answer's ``Retry-After`` says, whichever is longer. So callers that failed together do not return together.
 
     Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 
     Attributes:
-        count: How often a request is repeated at most; 0 for never.
-        base_seconds: The upper bound of the first wait.
-        max_seconds: The upper bound of any wait that ``Retry-After`` does not ask for.
-        total_seconds: No repetition starts later than this after the request first began. A longer ``Retry-After``
-            raises the error at once.
-        sleep: Waits so many seconds.
-        clock: The current time in seconds, from any start.
+        count: Maximum number of repetitions; 0 for none.
+        base_seconds: Upper bound of the first wait.
+        max_seconds: Upper bound of every wait, except for ``Retry-After``.
+        total_seconds: No repetition starts later than this after the first attempt. A longer ``Retry-After`` raises the
+            error at once.
+        sleep: Waits for a number of seconds.
+        clock: Returns the current time in seconds.
         uniform: Draws a number between its two arguments.
     """
 
@@ -44,7 +44,7 @@ class Retry:
     uniform: Callable[[float, float], float] = field(default=random.uniform, repr=False)
 
     def call(self, attempt: Callable[[], T]) -> T:
-        """What ``attempt`` returns, or its last error once there is nothing left to repeat."""
+        """Returns the result of ``attempt``, or raises its last error when no repetition is left."""
         deadline = self.clock() + self.total_seconds
         for number in range(self.count):
             try:
@@ -53,7 +53,7 @@ class Retry:
                 delay = self._delay(number, error)
                 if not error.retryable or self.clock() + delay > deadline:
                     raise
-                # The class alone: a message may name a user or an item.
+                # Only the class, because a message may contain the id of a user or an item.
                 _log.debug("%s: repetition %d of %d in %.2f s", type(error).__name__, number + 1, self.count, delay)
             self.sleep(delay)
         return attempt()

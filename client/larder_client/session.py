@@ -1,4 +1,4 @@
-"""Requests to one service: its URL, the caller's credentials, repetition, and errors in place of error statuses."""
+"""Requests to one service: its URL, credentials, repetition, and exceptions for error statuses."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _AGENT: Final = {"user-agent": "larder-client", "accept": "*/*"}
 
 
 class Session:
-    """Asks the service at ``url``. Arguments are those of :class:`larder_client.Client`."""
+    """Sends requests to the service at ``url``. The arguments are those of :class:`larder_client.Client`."""
 
     def __init__(self, url: str, key: str | None, timeout: float, retry: Retry, sign: Sign | None) -> None:
         self.url = _service_url(url)
@@ -36,7 +36,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> T:
-        """What ``read`` makes of the JSON answer; ``target`` is a path and its query string.
+        """Sends a request to ``target``, a path and its query string, and returns ``read`` of the JSON answer.
 
         Raises ClientError.
         """
@@ -59,24 +59,24 @@ class Session:
         headers: Mapping[str, str],
         document: Mapping[str, object],
     ) -> T:
-        """As :meth:`ask`, for a POST of JSON. Raises ValueError for what JSON cannot hold, such as a NaN."""
+        """Calls :meth:`ask` with a POST of JSON. Raises ValueError for a value that JSON does not have, such as NaN."""
         body = json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
         return self.ask(read, "POST", target, {**headers, "content-type": "application/json"}, body)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Response:
-        """The answer to a request with the caller's credentials; raises ClientError for a status from 400 on."""
+        """Sends a request with the caller's credentials; raises ClientError for a status of 400 or more."""
         request = Request(method, f"{self.url}{target}", {**self._headers, **(headers or {})}, body)
         return self._retry.call(lambda: self._attempt(self._signed(request)))
 
     def fetch(self, url: str, headers: Mapping[str, str]) -> Response:
-        """The answer to a GET of another server's ``url``, which does not get the caller's credentials."""
+        """Sends a GET to another server, without the caller's credentials."""
         request = Request("GET", url, {**_AGENT, **headers})
         return self._retry.call(lambda: self._attempt(request))
 
     def _signed(self, request: Request) -> Request:
-        """Signed for each attempt: a signature holds the time."""
+        """Each attempt has its own signature, because a signature contains the time."""
         if self._sign is None:
             return request
         return Request(request.method, request.url, {**request.headers, **self._sign(request)}, request.body)
@@ -89,7 +89,7 @@ class Session:
 
 
 def headers_of(headers: Mapping[str, str | None]) -> dict[str, str]:
-    """The headers that have a value. Raises ValueError for a value that HTTP cannot carry."""
+    """The headers that have a value. Raises ValueError for a value that is not printable ASCII."""
     present = {name: value for name, value in headers.items() if value is not None}
     for name, value in present.items():
         if not (value.isascii() and value.isprintable()):

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, over connections that are kept open."""
+"""Sends HTTP requests over connections that are kept open."""
 
 import contextlib
 import ssl
@@ -14,19 +14,19 @@ from urllib.request import getproxies, proxy_bypass
 from larder_client.errors import ConnectionFailed, TimedOut
 
 _MAX_IDLE: Final = 16
-# How a connection fails that the server closed while it was idle.
+# The errors of a connection that the server closed while it was idle.
 _STALE: Final = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the client sends; a ``sign`` callable gets it.
+    """An HTTP request, as the ``sign`` callable gets it.
 
     Attributes:
         method: ``GET`` or ``POST``.
         url: The whole URL, percent-encoded.
         headers: Header names in lower case, and their values.
-        body: The body, or None for none.
+        body: The body, or None.
     """
 
     method: str
@@ -36,13 +36,13 @@ class Request:
 
     @property
     def address(self) -> str:
-        """The URL without its query string, which may name a user or hold a signature."""
+        """The URL without its query string, which may contain a user's id or a signature."""
         return self.url.partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back.
+    """An HTTP response.
 
     Attributes:
         status: The HTTP status.
@@ -56,10 +56,10 @@ class Response:
 
 
 class Transport:
-    """Sends requests over a pool of kept-alive connections. Threads may share it; processes may not.
+    """Sends requests over a pool of connections. Threads can share it; processes cannot.
 
-    Proxies are taken from the environment, as ``urllib.request`` does (``https_proxy``, ``no_proxy``), and certificates
-    as ``ssl.create_default_context`` does (``SSL_CERT_FILE``).
+    Proxies come from the environment, as in ``urllib.request`` (``https_proxy``, ``no_proxy``), and certificates as in
+    ``ssl.create_default_context`` (``SSL_CERT_FILE``).
     """
 
     def __init__(self, timeout: float) -> None:
@@ -68,16 +68,16 @@ class Transport:
         self._idle: dict[tuple[str, str], deque[HTTPConnection]] = {}
 
     def send(self, request: Request) -> Response:
-        """Sends once and reads the whole answer, whatever its status.
+        """Sends a request once and reads the complete answer, whatever its status.
 
-        Raises ConnectionFailed where no whole answer arrives, and TimedOut where the server is silent for ``timeout``
+        Raises ConnectionFailed if no complete answer arrives, and TimedOut if the server is silent for ``timeout``
         seconds while connecting, sending or reading.
         """
         try:
             return self._send(request)
         except TimeoutError as error:
             raise TimedOut(request.address, f"nothing for {self._timeout:g} s") from error
-        except ssl.SSLCertVerificationError as error:  # it will fail in the same way again
+        except ssl.SSLCertVerificationError as error:  # a repetition would fail in the same way
             raise ConnectionFailed(request.address, str(error), retryable=False) from error
         except (OSError, HTTPException) as error:
             raise ConnectionFailed(request.address, str(error) or type(error).__name__) from error
@@ -94,7 +94,7 @@ class Transport:
         idle = self._idle.setdefault((url.scheme, url.netloc), deque())
         with contextlib.suppress(IndexError):
             connection = idle.pop()
-            # Where the server closed it meanwhile, a new one asks again: no request of this API changes anything.
+            # If the server has closed it, a new connection repeats the request: no request of this API changes data.
             with contextlib.suppress(*_STALE):
                 return _exchange(connection, request, url, idle)
         return _exchange(self._connect(url), request, url, idle)
@@ -111,13 +111,13 @@ class Transport:
 
 
 def _exchange(connection: HTTPConnection, request: Request, url: SplitResult, idle: deque[HTTPConnection]) -> Response:
-    """Sends over ``connection`` and reads the answer; then the connection joins ``idle``, or is closed."""
+    """Sends over ``connection`` and reads the answer; then adds the connection to ``idle``, or closes it."""
     target, headers = _target(request, url)
     sent = False
     try:
         if connection.sock is None:
             connection.connect()
-        # A server may refuse a large body before it has read it all: its answer says why.
+        # A server may refuse a large body before it has read all of it; its answer has the reason.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request(request.method, target, request.body, headers)
             sent = True
@@ -134,7 +134,7 @@ def _exchange(connection: HTTPConnection, request: Request, url: SplitResult, id
 
 
 def _target(request: Request, url: SplitResult) -> tuple[str, dict[str, str]]:
-    """The request's target and headers; a proxy for plain HTTP needs the whole URL, and its own credentials."""
+    """The target and headers of the request. A proxy for plain HTTP needs the whole URL and its own credentials."""
     proxy = _proxy(url) if url.scheme == "http" else None
     if proxy is not None:
         return request.url, {**request.headers, **_proxy_authorization(proxy)}
@@ -142,7 +142,7 @@ def _target(request: Request, url: SplitResult) -> tuple[str, dict[str, str]]:
 
 
 def _proxy(url: SplitResult) -> SplitResult | None:
-    """The proxy that the environment names for ``url``, if any."""
+    """The proxy of the environment for ``url``, or None."""
     address = getproxies().get(url.scheme)
     if not address or proxy_bypass(url.netloc):
         return None

@@ -1,7 +1,7 @@
-"""Two servers on this machine: the whole service over two toy models, and one that answers by a script.
+"""Two servers on this machine: the whole service with two toy models, and a scripted HTTP server.
 
-``service`` is the local gateway with real worker processes over the toy store of tests/openapi. ``scripted`` is an HTTP
-server that answers with what a test queues and records what it got, for all that a healthy service never does.
+``service`` is the local gateway with real worker processes and the toy store of tests/openapi. ``scripted`` sends the
+replies that a test queues, and records the requests. It stands for a service that fails.
 """
 
 import json
@@ -42,7 +42,7 @@ def client(service: str) -> Iterator[Client]:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A request as it arrived; header names in lower case."""
+    """A received request; header names are in lower case."""
 
     method: str
     target: str
@@ -53,7 +53,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer to give. ``length`` in place of the body's own promises more bytes than come."""
+    """A response to send. ``length`` replaces the length of the body, to announce more bytes than are sent."""
 
     status: int = 200
     document: object = None
@@ -70,7 +70,7 @@ class Reply:
 
 @dataclass
 class Scripted:
-    """A server that gives ``replies`` in order, the last one for ever, and records each request in ``arrivals``."""
+    """A server that sends ``replies`` in order, repeats the last one, and records each request in ``arrivals``."""
 
     url: str
     replies: list[Reply] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Scripted:
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
     def client(self, **options: object) -> Client:
-        """A client of it whose waits take no time."""
+        """A client of this server that does not wait between attempts."""
         return Client(self.url, **{"retries": Retry(sleep=lambda _: None), **options})  # type: ignore[arg-type]  # any
 
 
@@ -114,16 +114,16 @@ def scripted_server() -> Iterator[Scripted]:
             if reply.length is not None or not reply.read_body:
                 self.close_connection = True
 
-        do_GET = do_POST = do_CONNECT = answer  # noqa: N815  the names that http.server calls
+        do_GET = do_POST = do_CONNECT = answer  # noqa: N815  http.server calls these names
 
         def log_message(self, *_: object) -> None:
-            """Nothing to the terminal."""
+            """Prints nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            """A client that gave up is part of some tests."""
+            """Ignores broken connections, which some tests cause."""
 
     server = Server(("127.0.0.1", 0), Handler)
     script = Scripted(f"http://127.0.0.1:{server.server_port}")

@@ -1,4 +1,4 @@
-"""Answers: their documentation is complete, and another shape is refused."""
+"""Answers: every field is documented, and another JSON shape is refused."""
 
 import re
 from dataclasses import FrozenInstanceError, fields, is_dataclass
@@ -21,20 +21,20 @@ CLASSIFICATION = {
 
 
 @pytest.mark.parametrize("dataclass", CLASSES, ids=lambda dataclass: dataclass.__name__)
-def test_every_field_is_documented_in_its_order(dataclass: type) -> None:
+def test_every_field_is_documented_in_order(dataclass: type) -> None:
     assert dataclass.__doc__
     documented = re.findall(r"^        (\w+): ", dataclass.__doc__.partition("Attributes:\n")[2], re.MULTILINE)
     assert documented == [field.name for field in fields(dataclass)]
 
 
-def test_an_answer_is_read_and_keeps_what_it_does_not_know() -> None:
+def test_an_answer_keeps_unknown_fields_of_its_json() -> None:
     answer = Classification.read(CLASSIFICATION)
     assert answer.labels == (Label("cat", 1.0),)
     assert isinstance(answer.labels[0].confidence, float)
     assert answer.document["later"] == "a field that a later service adds"
     assert "later" not in repr(answer)
     with pytest.raises(FrozenInstanceError):
-        answer.model = "dogs"  # type: ignore[misc]  # that is the point
+        answer.model = "dogs"  # type: ignore[misc]  # it is read-only
 
 
 def test_times_have_a_zone() -> None:
@@ -53,7 +53,7 @@ def test_times_have_a_zone() -> None:
         ({"model": 7}, "model is 7"),
     ],
 )
-def test_another_shape_is_not_a_larder_service(scripted: Scripted, changed: dict[str, object], reason: str) -> None:
+def test_another_json_shape_is_unexpected(scripted: Scripted, changed: dict[str, object], reason: str) -> None:
     scripted.replies = [Reply(document={**CLASSIFICATION, **changed})]
     with scripted.client() as client, pytest.raises(UnexpectedAnswer, match=reason) as raised:
         client.classify("pets", b"image")
@@ -62,14 +62,14 @@ def test_another_shape_is_not_a_larder_service(scripted: Scripted, changed: dict
 
 
 @pytest.mark.parametrize("body", [b"<html>a portal</html>", b"[]", b"\xff"])
-def test_an_answer_that_is_not_a_json_object_is_not_a_larder_service(scripted: Scripted, body: bytes) -> None:
+def test_an_answer_that_is_not_a_json_object_is_unexpected(scripted: Scripted, body: bytes) -> None:
     scripted.replies = [Reply(body=body)]
     with scripted.client() as client, pytest.raises(UnexpectedAnswer):
         client.models()
     assert len(scripted.arrivals) == 1
 
 
-def test_a_redirect_names_where_to(scripted: Scripted) -> None:
+def test_the_error_for_a_redirect_has_its_location(scripted: Scripted) -> None:
     scripted.replies = [Reply(301, headers={"location": "https://other.example/"}, body=b"")]
     with scripted.client() as client, pytest.raises(UnexpectedAnswer, match=r"status 301 to https://other\.example/"):
         client.models()

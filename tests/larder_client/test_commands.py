@@ -1,4 +1,4 @@
-"""``larder classify``, ``recommend`` and ``models``: what they print of the client's answers and errors."""
+"""The output of ``larder classify``, ``recommend`` and ``models`` for answers and errors."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_labels(service: str, image: bytes, tmp_path: Path) -> None:
     assert (answer["file"], answer["labels"]) == ("a.png", [{"name": "1", "confidence": 0.952574}])
 
 
-def test_an_image_that_is_refused_is_named(service: str, tmp_path: Path) -> None:
+def test_the_error_names_the_refused_image(service: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"text")
     printed = larder("classify", "a.txt", "--model", "digits", folder=tmp_path, LARDER_URL=service)
     assert (printed.returncode, printed.stdout) == (1, "")
@@ -78,7 +78,7 @@ BROKEN_OFF = (
         (Reply(length=99), BROKEN_OFF),
     ],
 )
-def test_errors_say_what_the_command_s_user_can_do(
+def test_errors_have_advice_for_users_of_the_command(
     scripted: Scripted, tmp_path: Path, reply: Reply, message: str
 ) -> None:
     scripted.replies = [reply]

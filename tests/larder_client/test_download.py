@@ -1,4 +1,4 @@
-"""Downloads: in parts, from the service or through the URL that it redirects to, whole or not at all."""
+"""Downloads: in parts, from the service or from the URL of its redirect, and never incomplete."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +31,7 @@ def download(client: Client, target: Path) -> bytes:
     return client.download("pets", "r", "model.onnx", target).read_bytes()
 
 
-def test_a_large_file_comes_in_parts(scripted: Scripted, tmp_path: Path) -> None:
+def test_a_large_file_is_downloaded_in_parts(scripted: Scripted, tmp_path: Path) -> None:
     data = bytes(range(250)) * 40_000  # 10 MB
     scripted.replies = [listing(data), part(data, 0), Reply(503), part(data, PART), part(data, 2 * PART)]
     with scripted.client() as client:
@@ -47,7 +47,7 @@ def test_an_empty_file_needs_no_request(scripted: Scripted, tmp_path: Path) -> N
     assert len(scripted.arrivals) == 1
 
 
-def test_s3_sends_the_bytes_by_a_presigned_url(scripted: Scripted, s3_url: str, tmp_path: Path) -> None:
+def test_s3_sends_the_file_through_a_presigned_url(scripted: Scripted, s3_url: str, tmp_path: Path) -> None:
     # GIVEN a file in S3, and a service that redirects to a presigned URL
     data = bytes(range(250)) * 80_000  # 20 MB: two parts
     store = open_store(s3_url)
@@ -55,7 +55,7 @@ def test_s3_sends_the_bytes_by_a_presigned_url(scripted: Scripted, s3_url: str, 
     location = store.presign("models/model.onnx", 300)
     assert location
     scripted.replies = [listing(data), redirect(location)]
-    # WHEN it is downloaded THEN the service is asked once for the URL
+    # WHEN it is downloaded THEN the service is called for the list and once for the URL
     with scripted.client(key="k1") as client:
         assert download(client, tmp_path) == data
     assert len(scripted.arrivals) == 2
@@ -103,14 +103,14 @@ def test_a_url_that_is_refused_at_once_is_an_error(scripted: Scripted, tmp_path:
         redirect(""),
     ],
 )
-def test_an_answer_that_is_not_the_part_is_refused(scripted: Scripted, tmp_path: Path, reply: Reply) -> None:
+def test_an_answer_without_the_requested_part_is_refused(scripted: Scripted, tmp_path: Path, reply: Reply) -> None:
     scripted.replies = [listing(b"weights"), reply]
     with scripted.client() as client, pytest.raises(UnexpectedAnswer):
         download(client, tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_bytes_never_get_the_name(scripted: Scripted, tmp_path: Path) -> None:
+def test_a_file_with_another_digest_does_not_replace_the_old_one(scripted: Scripted, tmp_path: Path) -> None:
     target = tmp_path / "a"
     target.write_bytes(b"before")
     scripted.replies = [listing(b"weights", "0" * 64), Reply(200, body=b"weights")]

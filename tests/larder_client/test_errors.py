@@ -1,4 +1,4 @@
-"""Error statuses become typed errors, in the service's own words or with what to do."""
+"""Error statuses become typed errors, with the message of the service or with advice."""
 
 import pickle
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ from larder_client.errors import api_error
         (599, "ServerError", False),
     ],
 )
-def test_each_status_has_its_error(scripted: Scripted, status: int, name: str, *, retryable: bool) -> None:
+def test_each_status_has_an_error_class(scripted: Scripted, status: int, name: str, *, retryable: bool) -> None:
     scripted.replies = [Reply(status, {"error": {"code": "some_code", "message": "This is wrong: do that."}})]
     with scripted.client() as client, pytest.raises(APIError) as raised:
         client.model("pets")
@@ -44,7 +44,7 @@ def test_each_status_has_its_error(scripted: Scripted, status: int, name: str, *
 
 
 @pytest.mark.parametrize("body", [b'{"message": "Forbidden"}', b"<html>", b"", b"[1]", b'{"error": "text"}'])
-def test_an_answer_of_the_gateway_comes_with_what_to_do(body: bytes) -> None:
+def test_an_answer_of_the_gateway_gets_advice(body: bytes) -> None:
     error = api_error(403, {}, body)
     assert isinstance(error, Forbidden)
     assert error.code is None
@@ -74,19 +74,19 @@ def test_retry_after_may_be_a_date_to_come(zone: str) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        NotFound(404, "not_found", "No such model: publish one.", 3.0),
+        NotFound(404, "not_found", "Unknown model: publish one.", 3.0),
         TimedOut("http://127.0.0.1:1/v1/models", "nothing for 1 s"),
         ConnectionFailed("http://127.0.0.1:1/v1/models", "refused", retryable=False),
         UnexpectedAnswer("http://127.0.0.1:1/v1/models", "not a JSON object"),
     ],
 )
-def test_errors_travel_between_processes(error: larder_client.ClientError) -> None:
+def test_errors_can_be_pickled(error: larder_client.ClientError) -> None:
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
     assert type(copy) is type(error)
     assert (str(copy), vars(copy)) == (str(error), vars(error))
 
 
-def test_a_service_that_does_not_run_is_named_with_what_to_do() -> None:
+def test_the_error_for_a_stopped_service_has_its_url_and_advice() -> None:
     with Client("http://127.0.0.1:9", retries=0) as client, pytest.raises(ConnectionFailed) as raised:
         client.recommend("shop", user="u0001")
     assert raised.value.retryable
@@ -94,12 +94,12 @@ def test_a_service_that_does_not_run_is_named_with_what_to_do() -> None:
     assert str(raised.value).endswith("): check the URL, and that the service runs.")
 
 
-def test_a_message_names_neither_query_nor_key(scripted: Scripted) -> None:
+def test_a_message_has_neither_the_query_nor_the_key(scripted: Scripted) -> None:
     scripted.replies = [Reply(hang_up=True)]
     client = Client(scripted.url, "secret-key", retries=Retry(0))
     with client, pytest.raises(ConnectionFailed) as raised:
-        client.similar("shop", "p1", exclude=["somebody"])
-    assert "somebody" not in str(raised.value)
+        client.similar("shop", "p1", exclude=["private-id"])
+    assert "private-id" not in str(raised.value)
     assert "secret-key" not in f"{raised.value!r}{client!r}"
 
 
@@ -107,6 +107,6 @@ def test_a_message_names_neither_query_nor_key(scripted: Scripted) -> None:
     "url",
     ["file:///etc/passwd", "127.0.0.1:8080", "http://", "http://u:p@host", "http://host/?a=b", "http://host#a", ""],
 )
-def test_a_url_that_cannot_be_asked_is_refused(url: str) -> None:
+def test_an_unusable_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"^The URL .*: "):
         Client(url)

@@ -1,4 +1,4 @@
-"""``__all__`` is what the package offers, no more and no less."""
+"""``__all__`` lists exactly what the package offers."""
 
 import inspect
 import subprocess
@@ -11,14 +11,14 @@ from larder_client import errors
 CLIENT = Path(larder_client.__file__).parents[1]
 
 
-def test_all_names_what_the_package_imports_from_its_modules() -> None:
+def test_all_lists_what_the_package_imports_from_its_modules() -> None:
     public = {
         name for name, value in vars(larder_client).items() if not name.startswith("_") and not inspect.ismodule(value)
     }
     assert sorted(larder_client.__all__) == sorted(public)
 
 
-def test_every_error_is_exported_and_drawn_in_the_tree() -> None:
+def test_every_error_is_exported_and_in_the_documented_tree() -> None:
     names = {
         name
         for name, value in vars(errors).items()
@@ -35,7 +35,7 @@ def test_the_package_is_typed() -> None:
     assert (CLIENT / "larder_client" / "py.typed").is_file()
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_it_needs_only_the_standard_library() -> None:
     # -S: without the folder of installed packages; -I: without the environment's paths.
     code = f"import sys; sys.path.insert(0, {str(CLIENT)!r}); from larder_client import *; print(Client('http://x'))"
     ran = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)  # noqa: S603  the code above

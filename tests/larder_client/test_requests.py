@@ -1,4 +1,4 @@
-"""What arrives at the service: credentials, media types, JSON and signatures."""
+"""The requests that arrive at the service: credentials, media types, JSON and signatures."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ LABELS = Reply(document={"model": "pets", "release": "r", "labels": [], "unknown
 KEYS = Credentials("AKIDEXAMPLE", "toy", "session-token")
 
 
-def test_a_key_goes_with_each_request(scripted: Scripted) -> None:
+def test_each_request_has_the_key(scripted: Scripted) -> None:
     scripted.replies = [ITEMS]
     with scripted.client(key="k1") as client:
         client.similar("shop", "p1", release="r", canary_key="caller 7")
@@ -29,7 +29,7 @@ def test_a_key_goes_with_each_request(scripted: Scripted) -> None:
     assert not {"x-api-key", "x-larder-release", "x-larder-key"} & set(second)
 
 
-def test_a_file_is_sent_as_it_is_unless_there_is_side_information(scripted: Scripted, tmp_path: Path) -> None:
+def test_a_file_is_the_body_unless_there_is_side_information(scripted: Scripted, tmp_path: Path) -> None:
     file = tmp_path / "cat.png"
     file.write_bytes(b"\x89PNG")
     scripted.replies = [LABELS]
@@ -45,7 +45,7 @@ def test_a_file_is_sent_as_it_is_unless_there_is_side_information(scripted: Scri
     assert (unnamed.body, unnamed.headers["content-type"]) == (b"\x89PNG", "application/octet-stream")
 
 
-def test_json_holds_what_was_given_and_nothing_else(scripted: Scripted) -> None:
+def test_json_has_only_the_given_fields(scripted: Scripted) -> None:
     scripted.replies = [ITEMS]
     with scripted.client() as client:
         client.recommend("shop")
@@ -54,7 +54,7 @@ def test_json_holds_what_was_given_and_nothing_else(scripted: Scripted) -> None:
     assert documents == [{}, {"user": "u1", "include_seen": False, "session": []}]
 
 
-def test_a_signature_is_made_for_each_attempt_and_fits_what_arrives(scripted: Scripted) -> None:
+def test_each_attempt_has_a_valid_signature(scripted: Scripted) -> None:
     signed: list[Request] = []
 
     def sign(request: Request) -> Mapping[str, str]:
@@ -73,7 +73,7 @@ def test_a_signature_is_made_for_each_attempt_and_fits_what_arrives(scripted: Sc
         headers = arrival.headers
         names = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
         assert {"host", "x-amz-security-token"} <= set(names)
-        # The service's side: the same signature from what arrived.
+        # As the service does: compute the signature of the received request.
         url = scripted.url + arrival.target
         aws = AWSRequest(arrival.method, url, {name: headers[name] for name in names}, arrival.body)
         aws.context["timestamp"] = headers["x-amz-date"]
@@ -82,7 +82,7 @@ def test_a_signature_is_made_for_each_attempt_and_fits_what_arrives(scripted: Sc
         assert headers["authorization"].endswith(f"Signature={signature}")
 
 
-def test_a_request_shows_no_header_and_no_body() -> None:
+def test_the_repr_of_a_request_has_no_header_and_no_body() -> None:
     request = Request("POST", "http://host/v1", {"x-api-key": "secret"}, b"image")
     assert repr(request) == "Request(method='POST', url='http://host/v1')"
 

@@ -1,4 +1,4 @@
-"""Repetition: which failures, how often, and how long between; no test waits."""
+"""Repetition: of which failures, how often, and after which wait. No test really waits."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ BUSY = Reply(503, {"error": {"code": "store_unavailable", "message": "Try again.
 
 @dataclass
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that only ``sleep`` moves."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list)
@@ -23,7 +23,7 @@ class Clock:
         self.now += seconds
 
     def retry(self, count: int = 3, **options: float) -> Retry:
-        """Draws the longest wait each time."""
+        """A retry that always draws the longest wait."""
         return Retry(count, **options, sleep=self.sleep, clock=lambda: self.now, uniform=lambda _, most: most)
 
 
@@ -37,7 +37,7 @@ def refused() -> None:
 
 
 @pytest.mark.parametrize("reply", [Reply(429), Reply(502), BUSY, Reply(504), Reply(hang_up=True), Reply(length=999)])
-def test_what_passes_is_repeated(scripted: Scripted, clock: Clock, reply: Reply) -> None:
+def test_temporary_failures_are_repeated(scripted: Scripted, clock: Clock, reply: Reply) -> None:
     scripted.replies = [reply, reply, OK]
     with scripted.client(retries=clock.retry()) as client:
         assert client.models() == ()
@@ -52,7 +52,7 @@ def test_a_post_is_repeated_with_its_body(scripted: Scripted) -> None:
     assert first.body == second.body == b'{"items": ["a", "b"]}'
 
 
-def test_waits_double_up_to_a_bound_and_end_with_the_error(scripted: Scripted, clock: Clock) -> None:
+def test_waits_double_up_to_a_bound_and_then_the_error_is_raised(scripted: Scripted, clock: Clock) -> None:
     scripted.replies = [BUSY]
     retry = clock.retry(6, base_seconds=1.0, max_seconds=5.0)
     with scripted.client(retries=retry) as client, pytest.raises(Unavailable, match="Try again"):
@@ -69,7 +69,7 @@ def test_the_time_of_all_repetitions_is_bounded(scripted: Scripted, clock: Clock
     assert clock.slept == [1.0, 2.0, 4.0, 8.0]
 
 
-def test_retry_after_is_obeyed_where_it_is_longer(scripted: Scripted, clock: Clock) -> None:
+def test_retry_after_replaces_a_shorter_wait(scripted: Scripted, clock: Clock) -> None:
     scripted.replies = [Reply(429, headers={"retry-after": "12"}), Reply(429, headers={"retry-after": "0"}), OK]
     with scripted.client(retries=clock.retry()) as client:
         client.models()
@@ -103,21 +103,21 @@ def test_many_repetitions_do_not_overflow() -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(400, "invalid_request"), (404, "not_found"), (500, "internal"), (503, "not_ready")]
 )
-def test_what_stays_wrong_is_not_repeated(scripted: Scripted, clock: Clock, status: int, code: str) -> None:
+def test_permanent_failures_are_not_repeated(scripted: Scripted, clock: Clock, status: int, code: str) -> None:
     scripted.replies = [Reply(status, {"error": {"code": code, "message": "No."}})]
     with scripted.client(retries=clock.retry()) as client, pytest.raises(APIError):
         client.models()
     assert (len(scripted.arrivals), clock.slept) == (1, [])
 
 
-def test_a_number_is_enough(scripted: Scripted) -> None:
+def test_retries_may_be_a_number(scripted: Scripted) -> None:
     scripted.replies = [BUSY]
     with scripted.client(retries=0) as client, pytest.raises(Unavailable):
         client.models()
     assert len(scripted.arrivals) == 1
 
 
-def test_an_error_that_follows_a_repetition_ends_it(scripted: Scripted) -> None:
+def test_a_permanent_failure_ends_the_repetition(scripted: Scripted) -> None:
     scripted.replies = [BUSY, Reply(400, {"error": {"code": "invalid_request", "message": "No."}})]
     with scripted.client() as client, pytest.raises(BadRequest):
         client.models()

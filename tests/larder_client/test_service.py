@@ -1,4 +1,4 @@
-"""Every method against the whole service, as ``larder up`` runs it, over two toy models."""
+"""Every method against the whole service, as ``larder up`` runs it, with two toy models."""
 
 import inspect
 import json
@@ -92,7 +92,7 @@ def test_recommendations_for_a_user(client: Client) -> None:
 def test_every_option_of_a_recommendation(client: Client) -> None:
     answer = client.recommend(
         "shop",
-        user="someone, new",
+        user="new, with a comma",
         session=["p0001"],
         item="p0002",
         profile={"CITY": "Berlin", "AGE": 31},
@@ -119,7 +119,7 @@ def test_every_option_of_a_recommendation(client: Client) -> None:
     assert {item.columns["KIND"] for item in answer.items} == {"b"}
 
 
-def test_a_profile_is_a_segment_and_nobody_gets_what_is_popular(client: Client) -> None:
+def test_a_profile_selects_a_segment_and_an_empty_request_gets_popular_items(client: Client) -> None:
     (berlin,) = client.recommend("shop", profile={"CITY": "Berlin"}, n=1).items
     (popular,) = client.recommend("shop", n=1).items
     assert berlin.because == Reason("segment", segment="CITY=Berlin")
@@ -148,7 +148,7 @@ def test_similar_items(client: Client) -> None:
 
 
 @pytest.mark.parametrize("item", ["a/b", "a b?c#d&e=f%2F", "Ж, 猫", "+"])
-def test_an_id_may_hold_anything(client: Client, item: str) -> None:
+def test_an_id_may_have_any_characters(client: Client, item: str) -> None:
     with pytest.raises(NotFound) as raised:
         client.similar("shop", item)
     assert item in str(raised.value)
@@ -186,7 +186,7 @@ def test_a_release(client: Client) -> None:
     assert (structure.kind, structure.structure["parameters"]) == ("classifier", 4)
 
 
-def test_a_file_is_downloaded_under_its_name_or_another(client: Client, tmp_path: Path) -> None:
+def test_a_file_is_downloaded_to_a_folder_or_a_path(client: Client, tmp_path: Path) -> None:
     release = live(client, "digits")
     assert [file.name for file in client.files("digits", release)] == ["model.onnx", "report.html"]
     assert client.download("digits", release, "report.html", tmp_path) == tmp_path / "report.html"
@@ -202,7 +202,7 @@ def test_the_service_itself(client: Client) -> None:
     assert client.openapi() == OPENAPI
 
 
-def test_what_is_not_there(client: Client) -> None:
+def test_missing_models_releases_and_objects(client: Client) -> None:
     for ask in (
         lambda: client.model("nothing"),
         lambda: client.recommend("nothing"),
@@ -215,7 +215,7 @@ def test_what_is_not_there(client: Client) -> None:
         assert raised.value.code == "not_found"
 
 
-def test_a_service_below_a_path_is_asked_there(service: str) -> None:
+def test_the_url_may_have_a_path(service: str) -> None:
     with Client(f"{service}/stage/") as client, pytest.raises(NotFound, match="check the URL that Client got"):
         client.models()
 
@@ -223,7 +223,7 @@ def test_a_service_below_a_path_is_asked_there(service: str) -> None:
 # --------------------------------------------------------------------------------------------------------- Arguments
 
 
-def test_arguments_that_cannot_be_sent_are_refused_here() -> None:
+def test_invalid_arguments_are_refused_before_a_request() -> None:
     client = Client("http://127.0.0.1:9", retries=0)
     with pytest.raises(TypeError, match="session is the text 'p0001': pass a list"):
         client.recommend("shop", session="p0001")
@@ -255,7 +255,7 @@ def test_every_field_is_a_parameter(method: Callable[..., object], schema: str, 
     assert set(inspect.signature(method).parameters) == fields | EVERYWHERE
 
 
-def test_the_parameters_of_similar_are_the_route_s() -> None:
+def test_the_parameters_of_similar_are_those_of_the_route() -> None:
     route = OPENAPI["paths"]["/v1/models/{model}/similar/{item}"]["get"]["parameters"]
     names = [OPENAPI["components"]["parameters"][entry["$ref"].rpartition("/")[2]]["name"] for entry in route]
     words = {"x-larder-release": "release", "x-larder-key": "canary_key", "filter_values.NAME": "filter_values"}
@@ -265,7 +265,7 @@ def test_the_parameters_of_similar_are_the_route_s() -> None:
 def test_every_route_has_a_method() -> None:
     routes = {
         "classify": Client.classify,
-        "recommend": None,  # the POST takes all that the GET takes
+        "recommend": None,  # the POST accepts all parameters of the GET
         "recommendByBody": Client.recommend,
         "rank": Client.rank,
         "similar": Client.similar,

@@ -1,4 +1,4 @@
-"""Connections: kept open, opened again, shared by threads, silent, behind a proxy, and over TLS."""
+"""Connections: kept open, reopened, shared by threads, silent, through a proxy, and with TLS."""
 
 import socket
 import ssl
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509  # moto brings it
+from cryptography import x509  # a dependency of moto
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.larder_client.conftest import Reply, Scripted
@@ -30,7 +30,7 @@ def test_a_connection_is_kept_open(scripted: Scripted) -> None:
     assert connections(scripted) == 1
 
 
-def test_a_client_that_was_closed_opens_a_new_connection(scripted: Scripted) -> None:
+def test_a_closed_client_opens_a_new_connection(scripted: Scripted) -> None:
     scripted.replies = [OK]
     client = scripted.client()
     for _ in range(2):
@@ -39,8 +39,8 @@ def test_a_client_that_was_closed_opens_a_new_connection(scripted: Scripted) -> 
     assert connections(scripted) == 2
 
 
-def test_a_connection_that_the_server_closed_meanwhile_costs_no_repetition(scripted: Scripted) -> None:
-    # GIVEN a kept connection over which the server hangs up at the next request, as when it was idle for too long
+def test_a_connection_closed_by_the_server_does_not_count_as_an_attempt(scripted: Scripted) -> None:
+    # GIVEN a connection that the server closes at the next request, as after a long idle time
     scripted.replies = [OK, Reply(hang_up=True), OK]
     with scripted.client(retries=0) as client:
         client.models()
@@ -49,7 +49,7 @@ def test_a_connection_that_the_server_closed_meanwhile_costs_no_repetition(scrip
     assert connections(scripted) == 2
 
 
-def test_an_answer_that_ends_the_connection_is_obeyed(scripted: Scripted) -> None:
+def test_an_answer_may_close_the_connection(scripted: Scripted) -> None:
     scripted.replies = [Reply(document={"models": []}, headers={"connection": "close"})]
     with scripted.client(retries=0) as client:
         client.models()
@@ -87,7 +87,7 @@ def test_a_time_out_is_repeated(scripted: Scripted) -> None:
         over.set()
 
 
-def test_half_an_answer_is_none(scripted: Scripted) -> None:
+def test_an_incomplete_answer_is_a_failed_connection(scripted: Scripted) -> None:
     scripted.replies = [Reply(document={"models": []}, length=999)]
     with scripted.client(retries=0) as client, pytest.raises(ConnectionFailed, match="IncompleteRead"):
         client.models()
@@ -100,7 +100,7 @@ def test_a_server_that_does_not_speak_http_is_a_failed_connection(scripted: Scri
             connection, _ = listener.accept()
             with connection:
                 connection.sendall(b"220 mail.example ESMTP\r\n")
-                connection.recv(65536)  # or the unread request would reset the connection
+                connection.recv(65536)  # an unread request would reset the connection
 
         thread = threading.Thread(target=greet)
         thread.start()
@@ -110,13 +110,13 @@ def test_a_server_that_does_not_speak_http_is_a_failed_connection(scripted: Scri
         thread.join()
 
 
-def test_a_refusal_before_the_whole_body_was_read_is_heard(scripted: Scripted) -> None:
+def test_a_refusal_is_read_even_if_the_server_did_not_read_the_body(scripted: Scripted) -> None:
     scripted.replies = [Reply(413, {"message": "Content Too Large"}, read_body=False)]
     with scripted.client(retries=0) as client, pytest.raises(TooLarge, match="call classify_object"):
         client.classify("digits", b"x" * 30_000_000)
 
 
-def test_plain_http_goes_through_the_environment_s_proxy(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_uses_the_proxy_of_the_environment(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", scripted.url.replace("http://", "http://me:pass%20word@"))
     monkeypatch.setenv("no_proxy", "")
     scripted.replies = [OK]
@@ -129,7 +129,7 @@ def test_plain_http_goes_through_the_environment_s_proxy(scripted: Scripted, mon
     assert arrival.headers["proxy-authorization"] == "Basic bWU6cGFzcyB3b3Jk"
 
 
-def test_https_asks_the_proxy_for_a_tunnel(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_https_uses_a_tunnel_through_the_proxy(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", scripted.url.removeprefix("http://"))
     monkeypatch.setenv("no_proxy", "")
     scripted.replies = [Reply(407)]
@@ -140,7 +140,7 @@ def test_https_asks_the_proxy_for_a_tunnel(scripted: Scripted, monkeypatch: pyte
     assert arrivals == [("CONNECT", "larder.invalid:443")]
 
 
-def test_a_host_that_needs_no_proxy_is_asked_itself(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_in_no_proxy_is_called_directly(scripted: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     scripted.replies = [OK]
@@ -169,7 +169,7 @@ def self_signed(file: Path) -> Path:
     return file
 
 
-def test_a_certificate_that_is_not_trusted_is_refused_and_not_tried_again(scripted: Scripted, tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_refused_without_a_repetition(scripted: Scripted, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path / "certificate.pem"))
     with socket.create_server(("127.0.0.1", 0)) as listener:

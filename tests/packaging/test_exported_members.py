@@ -1,4 +1,4 @@
-"""``__all__`` of every package is what the package offers, no more and no less."""
+"""``__all__`` of every package lists exactly what the package offers."""
 
 import inspect
 import pkgutil
