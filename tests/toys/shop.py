@@ -1,4 +1,4 @@
-"""A toy shop whose answers can be worked out by hand: rows of 3, 5 and 4 slots, scores that are powers of 2."""
+"""A toy shop whose recommendations can be computed by hand: rows of 3, 5 and 4 slots, scores that are powers of 2."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,10 +33,10 @@ NEIGHBOURS: Sequence[Slots] = [
     [(EGG, 0.5), (CHERRY, 0.25)],
     [],
 ]
-# The first three slots are recommendations, the others what the user had last, newest first.
+# The first three slots are recommendations, the others recent items, newest first.
 USERS: Mapping[str, Slots] = {
     "ada": [(EGG, 1.0), (FIG, 0.5), (KALE, 0.25), (BREAD, 0), (APPLE, 0)],
-    "bob": [(CHERRY, 0.5), (DILL, 0), (APPLE, 0)],  # one recommendation only: his last items follow at once
+    "bob": [(CHERRY, 0.5), (DILL, 0), (APPLE, 0)],  # one recommendation: the recent items follow directly
     "zoë": [(APPLE, 0.75), (BREAD, 0.5), (CHERRY, 0.25)],
 }
 SEGMENTS: Mapping[str, Slots] = {
@@ -46,7 +46,7 @@ SEGMENTS: Mapping[str, Slots] = {
 }
 
 
-# What followed an item. Only releases that are asked for have this table.
+# Co-visitation; most toy releases lack this table.
 TRANSITIONS: Sequence[Slots] = [
     [(FIG, 1.0), (BREAD, 0.25)],
     [(CHERRY, 0.5)],
@@ -60,7 +60,7 @@ TRANSITIONS: Sequence[Slots] = [
 
 @dataclass(frozen=True)
 class Tables:
-    """What a toy release holds: the slots of each row, widths and the rest of its serving section."""
+    """The content of a toy release: the slots of each row, widths, and the rest of its serving section."""
 
     neighbours: Sequence[Slots]
     users: Mapping[str, Slots]
@@ -79,16 +79,16 @@ class Tables:
     revisit_decay: float = 1.0
 
     def write(self, folder: Path) -> RecommenderServing:
-        """Writes the table files and returns the section that describes them."""
+        """Writes the table files; returns their serving section."""
         write_vocabulary(folder / "items.safetensors", self.ids, self.columns)
         near, user, segment = self.widths
         neighbours = write_dense(folder / "neighbours.safetensors", *_arrays(self.neighbours, near))
         users = write_keyed(folder / "users.safetensors", list(self.users), *_arrays(list(self.users.values()), user))
         rows = list(self.segments.values())
         segments = write_keyed(folder / "segments.safetensors", list(self.segments), *_arrays(rows, segment))
-        followed = None
+        transitions = None
         if self.transitions is not None:
-            followed = write_dense(folder / "transitions.safetensors", *_arrays(self.transitions, near))
+            transitions = write_dense(folder / "transitions.safetensors", *_arrays(self.transitions, near))
         return RecommenderServing(
             items_file="items.safetensors",
             items=len(self.ids),
@@ -103,7 +103,7 @@ class Tables:
             session_decay=self.session_decay,
             session_length=self.session_length,
             rules=self.rules,
-            transitions=followed,
+            transitions=transitions,
             transition_decay=self.transition_decay,
             revisit_decay=self.revisit_decay,
         )
@@ -119,9 +119,9 @@ def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
 def _arrays(rows: Sequence[Slots], width: int) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
     items = np.full((len(rows), width), EMPTY, np.uint32)
     scores = np.zeros((len(rows), width))
-    for place, slots in enumerate(rows):
+    for index, slots in enumerate(rows):
         for slot, (item, score) in enumerate(slots):
-            items[place, slot], scores[place, slot] = item, score
+            items[index, slot], scores[index, slot] = item, score
     return items, scores
 
 
@@ -135,7 +135,7 @@ def write_shop(tmp_path_factory: pytest.TempPathFactory) -> WriteShop:
 
     def write_changed(*, created: datetime | None = None, **changes: object) -> Path:
         folder = tmp_path_factory.mktemp("tables")
-        serving = replace(TOY, **changes).write(folder)  # type: ignore[arg-type]  # a test's own words
+        serving = replace(TOY, **changes).write(folder)  # type: ignore[arg-type]  # of any type
         files = {path.name: path for path in folder.iterdir()}
         return write_release(
             folder / "releases",
@@ -164,6 +164,6 @@ def open_shop(tmp_path_factory: pytest.TempPathFactory) -> OpenShop:
 
     def open_changed(**changes: object) -> Recommender:
         folder = tmp_path_factory.mktemp("changed")
-        return open_tables(folder, replace(TOY, **changes).write(folder))  # type: ignore[arg-type]  # a test's own words
+        return open_tables(folder, replace(TOY, **changes).write(folder))  # type: ignore[arg-type]  # of any type
 
     return open_changed

@@ -1,4 +1,4 @@
-"""The function itself, called with real events of an HTTP API (tests/events/recommend) over a store in a folder."""
+"""The function, called with events of an HTTP API (tests/events/recommend) on a store in a folder."""
 
 import base64
 import copy
@@ -42,15 +42,15 @@ class Reply:
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory, write_shop: Callable[..., Path]) -> tuple[Path, str, str, str]:
-    """A store's folder with three releases of the shop, the first of them live; the third is for people who return."""
+    """The folder of a store with three releases of the shop; the first is live, the third has repeat consumption."""
     root = tmp_path_factory.mktemp("store")
     names: list[str] = []
-    changed: list[dict[str, Any]] = [
+    variants: list[dict[str, Any]] = [
         {},
         {"rules": ('EXCLUDE ItemID WHERE Items.KIND IN ("fruit")',), "session_decay": 0.25},
         {"transitions": TRANSITIONS, "more_weights": {"transition": 0.25, "revisit": 0.5}},
     ]
-    for changes in changed:
+    for changes in variants:
         folder = write_shop(created=datetime(2026, 1, 2 + len(names), tzinfo=UTC), **changes)
         shutil.copytree(folder, root / Path(file_key("shop", folder.name, "manifest.json")).parent)
         names.append(folder.name)
@@ -79,9 +79,9 @@ def by_body(document: object, name: str = "recommend_by_body") -> dict[str, Any]
     return {**event(name), "body": json.dumps(document)}
 
 
-def ask(asked: dict[str, Any]) -> Reply:
-    answer = app.handler(copy.deepcopy(asked), Context())
-    return Reply(answer["statusCode"], json.loads(answer["body"]), answer["headers"])
+def ask(request: dict[str, Any]) -> Reply:
+    response = app.handler(copy.deepcopy(request), Context())
+    return Reply(response["statusCode"], json.loads(response["body"]), response["headers"])
 
 
 def ids(reply: Reply) -> list[str]:
@@ -91,7 +91,7 @@ def ids(reply: Reply) -> list[str]:
 
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("name", ["recommend_by_query", "recommend_by_body"])
-def test_query_string_and_json_say_the_same(name: str, releases: tuple[Path, str, str, str]) -> None:
+def test_query_string_and_json_get_the_same_response(name: str, releases: tuple[Path, str, str, str]) -> None:
     reply = ask(event(name))
 
     assert reply.status == 200
@@ -119,7 +119,7 @@ def test_query_string_and_json_say_the_same(name: str, releases: tuple[Path, str
 
 
 @pytest.mark.usefixtures("service")
-def test_promotions_come_in_json() -> None:
+def test_promotions_in_json() -> None:
     reply = ask(event("recommend_with_promotion"))
 
     promoted = {item["id"]: item["because"] for item in reply.document["items"] if "promotion" in item["because"]}
@@ -137,9 +137,9 @@ def test_rank_and_similar() -> None:
     assert [ranked.document["items"][-1][name] for name in ("score", "because")] == [None, None]
 
     assert ids(ask(event("similar"))) == []
-    asked = event("similar")
-    asked["pathParameters"]["item"] = "egg"
-    assert ids(ask(asked)) == ["fig", "bread"]
+    request = event("similar")
+    request["pathParameters"]["item"] = "egg"
+    assert ids(ask(request)) == ["fig", "bread"]
 
 
 @pytest.mark.usefixtures("service")
@@ -152,36 +152,36 @@ def test_a_body_may_be_base64() -> None:
 
 @pytest.mark.usefixtures("service")
 def test_a_request_may_name_a_release(releases: tuple[Path, str, str, str]) -> None:
-    asked = by_query(n="9")
-    asked["headers"]["x-larder-release"] = releases[2]
+    request = by_query(n="9")
+    request["headers"]["x-larder-release"] = releases[2]
 
-    reply = ask(asked)
+    reply = ask(request)
 
     assert (reply.document["release"], ids(reply)) == (releases[2], ["bread", "dill, fresh"])
 
 
 @pytest.mark.usefixtures("service")
 def test_a_release_for_people_who_return_shows_what_they_clicked(releases: tuple[Path, str, str, str]) -> None:
-    def asked(**parameters: str) -> Reply:
+    def send(**parameters: str) -> Reply:
         event = by_query(session="apple,egg", n="2", **parameters)
         event["headers"]["x-larder-release"] = releases[3]
         return ask(event)
 
-    reply = asked()
+    reply = send()
 
     assert reply.document["items"] == [
         {"id": "apple", "score": 0.625, "because": {"source": "revisit", "items": ["apple"]}},
         {"id": "fig", "score": 0.5625, "because": {"source": "session", "items": ["egg", "apple"]}},
     ]
-    assert asked(include_seen="true").document == reply.document
-    assert ids(asked(include_seen="false")) == ["fig", "bread"]
+    assert send(include_seen="true").document == reply.document
+    assert ids(send(include_seen="false")) == ["fig", "bread"]
     described = json.loads(OPENAPI.read_text())
     schema = {"$ref": "#/components/schemas/Items", "components": described["components"]}
     jsonschema.validate(reply.document, schema)
 
 
 @pytest.mark.usefixtures("service")
-def test_json_may_leave_it_to_the_release_whether_seen_items_come_back() -> None:
+def test_null_for_include_seen_is_the_default() -> None:
     query = {"session": ["apple"], "n": 3}
 
     assert ask(by_body({**query, "include_seen": None})).document == ask(by_body(query)).document
@@ -189,17 +189,17 @@ def test_json_may_leave_it_to_the_release_whether_seen_items_come_back() -> None
 
 
 @pytest.mark.usefixtures("service")
-def test_answers_are_what_the_openapi_document_says() -> None:
+def test_responses_match_the_openapi_document() -> None:
     described = json.loads(OPENAPI.read_text())
     schema = {"$ref": "#/components/schemas/Items", "components": described["components"]}
-    asked = [event(path.stem) for path in sorted(CASES.glob("*.json"))] + [by_query(), by_query(user="ada", n="500")]
+    requests = [event(path.stem) for path in sorted(CASES.glob("*.json"))] + [by_query(), by_query(user="ada", n="500")]
 
-    for one in asked:
-        reply = ask(one)
+    for request in requests:
+        reply = ask(request)
         assert reply.status == 200
         jsonschema.validate(reply.document, schema)
-    wrong = ask(by_query(n="0")).document
-    jsonschema.validate(wrong, {"$ref": "#/components/schemas/Error", "components": described["components"]})
+    error = ask(by_query(n="0")).document
+    jsonschema.validate(error, {"$ref": "#/components/schemas/Error", "components": described["components"]})
 
 
 @pytest.mark.usefixtures("service")
@@ -213,19 +213,19 @@ def test_answers_are_what_the_openapi_document_says() -> None:
         ({"n": "1e3"}, "n: must be a whole number"),
         ({"n": "9" * 5000}, "n: must be a whole number"),
         ({"n": ""}, "n: must be a whole number"),
-        ({"usr": "ada"}, "usr: is unknown here; there are columns, exclude"),
+        ({"usr": "ada"}, "usr: is not a field here; use columns, exclude"),
         ({"promotions": "x"}, "promotions: must be a list"),
         ({"profile": "Berlin"}, "profile: must be an object"),
-        ({"profile.TOWN": "Berlin"}, "profile.TOWN is no column"),
-        ({"profile.": "x"}, "profile. is no column"),
+        ({"profile.TOWN": "Berlin"}, "profile.TOWN is not a column"),
+        ({"profile.": "x"}, "profile. is not a column"),
         ({"profile.AGE": "inf"}, "profile.AGE is 'inf': send a finite number"),
         ({"user": ""}, "user has 0 characters"),
         ({"user": "x" * 257}, "user has 257 characters: send an id of 1 to 256"),
         ({"session": ",".join(["x"] * 501)}, "session has 501 entries: send at most 500"),
         ({"session": "x" * 257}, "session has 257 characters"),
         ({"exclude": ",".join(["x"] * 1001)}, "exclude has 1001 entries: send at most 1000"),
-        ({"exclude": '"open'}, 'exclude is no list: close each "'),
-        ({"columns": "COLOR"}, "'COLOR' is no column"),
+        ({"exclude": '"open'}, 'exclude is not a list: close each "'),
+        ({"columns": "COLOR"}, "'COLOR' is not a column"),
         ({"columns": ",".join(["PRICE"] * 51)}, "columns has 51 entries"),
         ({"include_seen": "yes"}, "include_seen: must be true or false, not 'yes'"),
         ({"filter": "EXCLUDE"}, "ItemID comes after"),
@@ -236,7 +236,7 @@ def test_answers_are_what_the_openapi_document_says() -> None:
         ({"filter": "INCLUDE ItemID WHERE Items.PRICE < 3", "filter_values.P": "1"}, r"no parameter $P"),
     ],
 )
-def test_a_query_string_that_cannot_be_meant_is_a_400_with_the_reason(parameters: dict[str, str], hint: str) -> None:
+def test_an_invalid_query_string_is_a_400_with_the_reason(parameters: dict[str, str], hint: str) -> None:
     reply = ask(by_query(**parameters))
 
     assert (reply.status, reply.document["error"]["code"]) == (400, "invalid_request")
@@ -278,12 +278,12 @@ def test_a_query_string_that_cannot_be_meant_is_a_400_with_the_reason(parameters
         ({"promotions": [{"name": "a", "percent": 5}]}, "send either items or a filter"),
         ({"promotions": [{"name": "a", "percent": 5, "items": ["x"], "color": 1}]}, "promotions.0.color: is unknown"),
         ({"promotions": ["x"]}, "promotions.0: must be an object"),
-        ({"n": 0, "usr": 1, "session": 5}, "n: is 0; it must be 1 to 500; usr: is unknown here"),
+        ({"n": 0, "usr": 1, "session": 5}, "n: is 0; it must be 1 to 500; usr: is not a field here"),
         ({"n": 0, "usr": 1, "session": 5}, "session: must be a list, not 5"),
         ([], "not a JSON object"),
     ],
 )
-def test_json_that_cannot_be_meant_is_a_400_with_the_reason(document: object, hint: str) -> None:
+def test_an_invalid_field_is_a_400_with_the_reason(document: object, hint: str) -> None:
     reply = ask(by_body(document))
 
     assert (reply.status, reply.document["error"]["code"]) == (400, "invalid_request")
@@ -294,7 +294,7 @@ def test_json_that_cannot_be_meant_is_a_400_with_the_reason(document: object, hi
 @pytest.mark.parametrize(
     "body", ["", "{", '{"n": NaN}', '{"profile": {"AGE": Infinity}}', '{"a":' * 100_000, f'{{"n": 1{"0" * 5000}}}']
 )
-def test_a_body_that_is_no_json_is_a_400(body: str) -> None:
+def test_a_body_that_is_not_json_is_a_400(body: str) -> None:
     assert ask({**event("recommend_by_body"), "body": body}).status == 400
 
 
@@ -307,11 +307,11 @@ def test_a_body_that_is_no_json_is_a_400(body: str) -> None:
         ({"items": "egg"}, "items: must be a list"),
         ({"items": ["x"] * 501}, "items has 501 entries: send at most 500"),
         ({"items": ["\ud800"]}, "The body is not JSON: send one JSON object in UTF-8"),
-        ({"items": ["egg"], "n": 3}, "n: is unknown here"),
-        ({"items": ["egg"], "filter": "x"}, "filter: is unknown here"),
+        ({"items": ["egg"], "n": 3}, "n: is not a field here"),
+        ({"items": ["egg"], "filter": "x"}, "filter: is not a field here"),
     ],
 )
-def test_a_wrong_request_to_rank_is_a_400(document: object, hint: str) -> None:
+def test_an_invalid_request_to_rank_is_a_400(document: object, hint: str) -> None:
     reply = ask(by_body(document, "rank"))
 
     assert reply.status == 400
@@ -321,10 +321,10 @@ def test_a_wrong_request_to_rank_is_a_400(document: object, hint: str) -> None:
 @pytest.mark.usefixtures("service")
 @pytest.mark.parametrize("item", ["unknown", "../../live.json", "x" * 200, "'; --", "\x00", "🥬"])
 def test_similar_to_an_unknown_item_is_a_404(item: str) -> None:
-    asked = event("similar")
-    asked["pathParameters"]["item"] = item
+    request = event("similar")
+    request["pathParameters"]["item"] = item
 
-    reply = ask(asked)
+    reply = ask(request)
 
     assert (reply.status, reply.document["error"]["code"]) == (404, "not_found")
 
@@ -333,17 +333,17 @@ def test_similar_to_an_unknown_item_is_a_404(item: str) -> None:
 @pytest.mark.parametrize(("model", "status"), [("unknown", 404), ("../shop", 400), ("SHOP", 400), ("", 400)])
 def test_an_unknown_or_hostile_model_is_refused(model: str, status: int) -> None:
     for name in ("recommend_by_query", "recommend_by_body", "rank", "similar"):
-        asked = event(name)
-        asked["pathParameters"]["model"] = model
-        assert ask(asked).status == status
+        request = event(name)
+        request["pathParameters"]["model"] = model
+        assert ask(request).status == status
 
 
 @pytest.mark.usefixtures("service")
 def test_an_unknown_release_is_a_404() -> None:
-    asked = by_query()
-    asked["headers"]["x-larder-release"] = "20200101t000000z-00000000"
+    request = by_query()
+    request["headers"]["x-larder-release"] = "20200101t000000z-00000000"
 
-    assert ask(asked).status == 404
+    assert ask(request).status == 404
 
 
 @pytest.mark.usefixtures("service")
@@ -368,20 +368,20 @@ def test_nothing_that_identifies_a_user_is_logged(capfd: pytest.CaptureFixture[s
 
 
 def run_python(code: str, *arguments: str, **environment: str) -> str:
-    """What a fresh interpreter prints, in its last line."""
+    """The last line that a fresh interpreter prints."""
     command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603  # this test's own words
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603  # our own program
     return done.stdout.splitlines()[-1]
 
 
-def test_importing_the_function_loads_nothing_that_is_slow() -> None:
+def test_importing_the_function_loads_no_slow_library() -> None:
     loaded = run_python("import sys, recommend.app; print(*sys.modules)").split()
 
     assert "larder" in loaded
     assert not set(SLOW) & set(loaded)
 
 
-def test_answering_loads_no_numpy_and_no_boto3(releases: tuple[Path, str, str, str], tmp_path: Path) -> None:
+def test_responses_need_neither_numpy_nor_boto3(releases: tuple[Path, str, str, str], tmp_path: Path) -> None:
     code = (
         "import json, sys\nfrom recommend import app\n"
         "for path in sys.argv[1:]:\n"

@@ -1,6 +1,6 @@
-"""Random tables, weights and questions against the formula of ARCHITECTURE.md written with dense arrays.
+"""Random tables, weights and queries compared with the formula of ARCHITECTURE.md on dense arrays.
 
-Scores are multiples of 1/64 and weights powers of two, so that every sum is exact whatever its order.
+Scores are multiples of 1/64 and weights powers of two, so that every sum is exact in any order.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Slots = list[tuple[int, float]]
 
 @dataclass(frozen=True)
 class World:
-    """A shop of ``items`` items, and one question to it, in numbers; ``age`` is that of a user in the city B."""
+    """A shop of ``items`` items and one query, as item numbers; the user lives in city B."""
 
     items: int
     neighbours: list[Slots]
@@ -95,8 +95,8 @@ def dense(slots: Slots, items: int) -> NDArray[np.float64]:
     return row
 
 
-def shares(world: World) -> NDArray[np.float64]:
-    """[4, items]: what the user's row, the session, coming back and the segment give to each item."""
+def contributions(world: World) -> NDArray[np.float64]:
+    """[4, items]: the contributions of the user's row, the session, repeat consumption and the segment."""
     nothing: list[Slots] = [[]] * world.items
     neighbours, transitions = (
         np.stack([dense(slots, world.items) for slots in table])
@@ -120,7 +120,7 @@ def shares(world: World) -> NDArray[np.float64]:
 
 
 def expected(world: World, totals: NDArray[np.float64]) -> list[int]:
-    """Positive scores in order, ties by number; then the rows of the segments, in theirs."""
+    """Items with positive scores in order, ties by number; then the rows of the segments, in their order."""
     order = [int(item) for item in np.lexsort((np.arange(world.items), -totals)) if totals[item] > 0]
     for text in texts(world):
         order += [item for item, _ in world.segments[text] if item not in order]
@@ -158,9 +158,9 @@ def open_world(open_shop: OpenShop, world: World) -> tuple[Recommender, Query]:
 
 @settings(max_examples=150)
 @given(worlds())
-def test_answers_are_the_formula(open_shop: OpenShop, world: World) -> None:
+def test_recommendations_match_the_formula(open_shop: OpenShop, world: World) -> None:
     shop, query = open_world(open_shop, world)
-    parts = shares(world)
+    parts = contributions(world)
     totals = parts.sum(axis=0)
 
     answer = shop.recommend(query)
@@ -177,9 +177,9 @@ def test_answers_are_the_formula(open_shop: OpenShop, world: World) -> None:
 
 @settings(max_examples=100)
 @given(worlds())
-def test_ranking_everything_gives_every_total(open_shop: OpenShop, world: World) -> None:
+def test_ranking_all_items_gives_all_totals(open_shop: OpenShop, world: World) -> None:
     shop, query = open_world(open_shop, world)
-    totals = shares(world).sum(axis=0)
+    totals = contributions(world).sum(axis=0)
 
     answer = shop.rank(query, [f"i{item}" for item in range(world.items)])
 
@@ -189,7 +189,7 @@ def test_ranking_everything_gives_every_total(open_shop: OpenShop, world: World)
 
 @settings(max_examples=100)
 @given(worlds())
-def test_a_filter_takes_away_and_changes_nothing_else(open_shop: OpenShop, world: World) -> None:
+def test_a_filter_only_removes_items(open_shop: OpenShop, world: World) -> None:
     shop, query = open_world(open_shop, world)
     everything = shop.recommend(replace(query, n=500)).items
 

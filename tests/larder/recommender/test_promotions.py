@@ -1,4 +1,4 @@
-"""Promoted items: where they stand, which they are, and what they must obey."""
+"""Promoted items: their places, their selection, and the filters that apply."""
 
 from collections.abc import Callable
 
@@ -6,23 +6,23 @@ import pytest
 
 from larder.errors import InvalidRequest
 from larder.recommender import Promotion, Query, Reason, Recommender
-from larder.recommender.promotions import places, spread
+from larder.recommender.promotions import interleave, place_count
 
 OpenShop = Callable[..., Recommender]
 KALE = "Grünkohl 🥬"
 
 
-def test_a_group_is_spread_evenly_and_keeps_its_order() -> None:
-    assert spread(["abcdefghi", "X"]) == list("abcdeXfghi")
-    assert spread(["abcdef", "XY"]) == list("abXcdeYf")
-    assert spread(["ab", "XY", "Z"]) == list("aXZbY")
-    assert spread(["", "XY"]) == ["X", "Y"]
-    assert spread([]) == []
+def test_groups_are_interleaved_evenly_in_their_order() -> None:
+    assert interleave(["abcdefghi", "X"]) == list("abcdeXfghi")
+    assert interleave(["abcdef", "XY"]) == list("abXcdeYf")
+    assert interleave(["ab", "XY", "Z"]) == list("aXZbY")
+    assert interleave(["", "XY"]) == ["X", "Y"]
+    assert interleave([]) == []
 
 
 @pytest.mark.parametrize(("percent", "n", "expected"), [(10, 10, 1), (25, 10, 2), (1, 10, 1), (100, 7, 7), (50, 1, 1)])
 def test_a_percentage_is_rounded_down_but_gives_one_place(percent: int, n: int, expected: int) -> None:
-    assert places(percent, n) == expected
+    assert place_count(percent, n) == expected
 
 
 def test_promoted_items_take_their_places_best_first(shop: Recommender) -> None:
@@ -30,7 +30,7 @@ def test_promoted_items_take_their_places_best_first(shop: Recommender) -> None:
 
     answer = shop.recommend(Query(user="ada", n=4, promotions=[promotion], session=["cherry"]))
 
-    # egg 1 and fig 1/2 + 1/8 are promoted; apple 1/8 + 1/8 and kale 1/4 are next in line: equal, so by number
+    # egg 1 and fig 1/2 + 1/8 are promoted; apple 1/8 + 1/8 and kale 1/4 are next: equal, so by number
     assert answer.ids() == ["apple", "egg", KALE, "fig"]
     assert [item.score for item in answer.items] == [0.25, 1.0, 0.25, 0.625]
     assert [item.because.source for item in answer.items if item.because] == [
@@ -42,18 +42,18 @@ def test_promoted_items_take_their_places_best_first(shop: Recommender) -> None:
     assert answer.items[1].because == Reason("promotion", promotion="new")
 
 
-def test_a_filter_promotes_what_no_row_holds(open_shop: OpenShop) -> None:
+def test_a_filter_promotes_items_without_a_score(open_shop: OpenShop) -> None:
     shop = open_shop(users={}, segments={"": [(0, 1.0), (1, 0.5)]})
     cheap = Promotion("cheap", 50, filter="INCLUDE ItemID WHERE Items.PRICE < $MAX", filter_values={"MAX": 2})
 
     answer = shop.recommend(Query(n=6, promotions=[cheap]))
 
-    # of apple, egg and kale the first has a score; the others come in the order of their numbers
+    # of apple, egg and kale only the first has a score; the others are in the order of their numbers
     assert answer.ids() == ["apple", "bread", "egg", KALE]
     assert shop.recommend(Query(n=6, promotions=[cheap])) == answer
 
 
-def test_a_filter_promotes_the_best_of_what_passes(shop: Recommender) -> None:
+def test_a_filter_promotes_the_best_matching_items(shop: Recommender) -> None:
     cheap = Promotion("cheap", 50, filter="INCLUDE ItemID WHERE Items.PRICE < 4")
 
     answer = shop.recommend(Query(user="ada", n=4, promotions=[cheap]))
@@ -62,7 +62,7 @@ def test_a_filter_promotes_the_best_of_what_passes(shop: Recommender) -> None:
     assert promoted == ["egg", "fig"]
 
 
-def test_a_promotion_has_its_own_filter_but_obeys_the_release_and_what_was_excluded(open_shop: OpenShop) -> None:
+def test_a_promotion_has_its_own_filter_and_obeys_the_releases_and_exclude(open_shop: OpenShop) -> None:
     shop = open_shop(rules=("EXCLUDE ItemID WHERE Items.PRICE > 3",))
     fruit = Promotion("fruit", 100, filter='INCLUDE ItemID WHERE Items.KIND IN ("fruit")')
     listed = Promotion("list", 100, items=("apple", "cherry", "fig", "egg", "bread"))
@@ -79,12 +79,12 @@ def test_a_promotion_has_its_own_filter_but_obeys_the_release_and_what_was_exclu
     ].because != Reason("promotion", promotion="fruit")
 
 
-def test_promotions_share_the_answer_and_no_item_comes_twice(shop: Recommender) -> None:
+def test_promotions_share_the_places_without_duplicates(shop: Recommender) -> None:
     promotions = [Promotion("a", 50, items=("egg", "fig")), Promotion("b", 50, items=("egg", KALE))]
 
     answer = shop.recommend(Query(n=4, promotions=promotions))
 
-    # "a" has egg and fig, so "b" has kale alone, and one place is left for the most popular
+    # "a" has egg and fig, so "b" has only kale, and one place is left for the most popular item
     assert answer.ids() == ["egg", "apple", KALE, "fig"]
     assert len(shop.recommend(Query(n=1, promotions=promotions)).items) == 1
 
@@ -100,19 +100,21 @@ def test_promotions_share_the_answer_and_no_item_comes_twice(shop: Recommender) 
         ({"items": ("x",) * 501}, "501 entries: send at most 500"),
     ],
 )
-def test_a_promotion_out_of_bounds_is_refused(arguments: dict[str, object], hint: str) -> None:
+def test_an_invalid_promotion_is_refused(arguments: dict[str, object], hint: str) -> None:
     with pytest.raises(InvalidRequest, match=hint):
-        Promotion(**{"name": "a", "percent": 10, "items": ("x",), **arguments})  # type: ignore[arg-type]  # hostile
+        Promotion(**{"name": "a", "percent": 10, "items": ("x",), **arguments})  # type: ignore[arg-type]  # of any type
 
 
-@pytest.mark.parametrize(("percents", "hint"), [([60, 41], "take 101 percent"), ([1] * 6, "6 entries: send at most 5")])
-def test_promotions_together_are_bounded(percents: list[int], hint: str) -> None:
+@pytest.mark.parametrize(
+    ("percents", "hint"), [([60, 41], "take 101 percent in total"), ([1] * 6, "6 entries: send at most 5")]
+)
+def test_promotions_together_are_limited(percents: list[int], hint: str) -> None:
     promotions = [Promotion(f"p{k}", percent, items=("x",)) for k, percent in enumerate(percents)]
 
     with pytest.raises(InvalidRequest, match=hint):
         Query(promotions=promotions)
 
 
-def test_promotions_have_names_of_their_own() -> None:
-    with pytest.raises(InvalidRequest, match="a name twice"):
+def test_promotions_have_distinct_names() -> None:
+    with pytest.raises(InvalidRequest, match="a duplicate name"):
         Query(promotions=[Promotion("a", 1, items=("x",)), Promotion("a", 1, items=("y",))])

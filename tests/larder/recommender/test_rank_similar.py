@@ -1,4 +1,4 @@
-"""The toy shop's other two questions."""
+"""Ranked and similar items of the toy shop."""
 
 from collections.abc import Callable
 
@@ -30,14 +30,14 @@ def test_rank_keeps_every_item_and_puts_unknown_ones_last(shop: Recommender) -> 
     assert answer.items[-1].columns == {"PRICE": None}
 
 
-def test_rank_leaves_items_of_equal_score_in_the_order_given(shop: Recommender) -> None:
+def test_rank_keeps_the_order_of_items_with_equal_scores(shop: Recommender) -> None:
     answer = shop.rank(Query(), [KALE, "egg", "fig", "apple"])
 
     assert answer.ids() == ["apple", KALE, "egg", "fig"]
     assert [item.because for item in answer.items[1:]] == [None, None, None]
 
 
-def test_rank_scores_a_session_item_as_the_formula_does(shop: Recommender) -> None:
+def test_rank_scores_session_items_by_the_formula(shop: Recommender) -> None:
     assert shop.rank(Query(session=["bread"]), ["bread", "apple"]).ids() == ["apple", "bread"]
 
 
@@ -47,13 +47,13 @@ def test_rank_takes_1_to_500_ids(shop: Recommender, items: list[str]) -> None:
         shop.rank(Query(), items)
 
 
-def test_similar_gives_the_neighbour_row(shop: Recommender) -> None:
+def test_similar_returns_the_neighbour_row(shop: Recommender) -> None:
     answer = shop.similar(Query(item="apple", n=2, columns=["KIND"]))
 
     assert [(item.id, item.score) for item in answer.items] == [("bread", 0.5), ("cherry", 0.25)]
     assert answer.items[0].because == Reason("item", items=("apple",))
     assert answer.items[0].columns == {"KIND": "grain"}
-    assert shop.similar(Query(item="cherry")).ids() == ["apple", "fig"]  # equal: by number
+    assert shop.similar(Query(item="cherry")).ids() == ["apple", "fig"]  # equal scores: by number
     assert shop.similar(Query(item=KALE)).ids() == []
 
 

@@ -1,4 +1,4 @@
-"""A release in S3 whose tables are too large to copy: answers are the same, and round trips are few."""
+"""A release in S3 with tables that are too large to download: the same responses, in few round trips."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ def trips(table: DenseTable | KeyedTable | None) -> int:
     return reader.round_trips
 
 
-def test_small_tables_are_copied_once(write_shop: Callable[..., Path], s3_url: str, tmp_path: Path) -> None:
+def test_small_tables_are_downloaded_once(write_shop: Callable[..., Path], s3_url: str, tmp_path: Path) -> None:
     folder = write_shop()
     publish(folder, open_store(s3_url))
 
@@ -53,9 +53,9 @@ def test_large_tables_are_read_in_few_round_trips(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(model, "LOCAL_BYTES", 0)
-    following = {"transitions": TRANSITIONS, "more_weights": {"transition": 0.25}}
-    publish(write_shop(**following), open_store(s3_url))
-    remote, shop = open_from(s3_url, tmp_path), open_shop(**following)
+    transitions_weighted = {"transitions": TRANSITIONS, "more_weights": {"transition": 0.25}}
+    publish(write_shop(**transitions_weighted), open_store(s3_url))
+    remote, shop = open_from(s3_url, tmp_path), open_shop(**transitions_weighted)
     tables = remote._tables
     before = trips(tables._users), trips(tables.neighbours)
     transitions = trips(tables._transitions)
@@ -66,26 +66,26 @@ def test_large_tables_are_read_in_few_round_trips(
     assert answer == shop.recommend(query)
     assert {item.because.source for item in answer.items if item.because} >= {"user", "session"}
     assert trips(tables._users) - before[0] == 2
-    assert trips(tables.neighbours) - before[1] == 1  # the session's rows, and those that explain the user's
-    assert trips(tables._transitions) - transitions == 1  # of the whole session at once
+    assert trips(tables.neighbours) - before[1] == 1  # the session's rows, and those for the user's reasons
+    assert trips(tables._transitions) - transitions == 1  # the whole session at once
 
     assert remote.recommend(query) == answer
-    assert (trips(tables._users), trips(tables.neighbours)) == (before[0] + 2, before[1] + 1)  # kept
+    assert (trips(tables._users), trips(tables.neighbours)) == (before[0] + 2, before[1] + 1)  # cached
     assert trips(tables._transitions) == transitions + 1
 
-    stranger = Query(user="nobody", session=["egg"])
-    assert remote.recommend(stranger) == shop.recommend(stranger)
-    assert trips(tables._users) - before[0] == 3  # one block of keys says that there is no such user
+    unknown = Query(user="unknown", session=["egg"])
+    assert remote.recommend(unknown) == shop.recommend(unknown)
+    assert trips(tables._users) - before[0] == 3  # one block of keys shows that there is no such user
     assert trips(tables.neighbours) - before[1] == 2
     assert trips(tables._transitions) - transitions == 2
 
     known = Query(user="bob")
     assert remote.recommend(known) == shop.recommend(known)
-    assert trips(tables._transitions) - transitions == 2  # a known user without a session has no use for them
+    assert trips(tables._transitions) - transitions == 2  # a known user without a session needs none
     assert remote.nbytes > 0
 
 
-def test_transitions_are_copied_as_the_other_tables_are(
+def test_transitions_are_downloaded_like_other_tables(
     write_shop: Callable[..., Path], s3_url: str, tmp_path: Path
 ) -> None:
     folder = write_shop(transitions=TRANSITIONS, more_weights={"transition": 1.0})
@@ -97,14 +97,14 @@ def test_transitions_are_copied_as_the_other_tables_are(
     assert shop.recommend(Query(session=["apple"], n=1)).ids() == ["fig"]
 
 
-def test_the_handler_asks_s3_twice_for_a_user_and_for_nothing_else(
+def test_a_user_costs_the_handler_two_requests_to_s3(
     write_shop: Callable[..., Path],
     s3_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # GIVEN a users' table that is too large to copy, everything else on this machine, and a function that has answered
+    # GIVEN a users' table that is too large to download, all other files on this machine, and a warm function
     users = {f"user-{number}": [(number % 6, 1.0), (5, 0.0)] for number in range(1000)}
     folder = write_shop(users=users)
     sizes = {path.name: path.stat().st_size for path in folder.glob("*.safetensors")}
@@ -114,36 +114,36 @@ def test_the_handler_asks_s3_twice_for_a_user_and_for_nothing_else(
     publish(folder, open_store(s3_url))
     set_up(monkeypatch, s3_url, tmp_path)
     assert ask(user="user-0") == 200
-    for user, most in (("user-1", 2), ("user-999", 2), ("nobody", 1), ("user-999", 0)):
-        # WHEN it is asked for another user
+    for user, most in (("user-1", 2), ("user-999", 2), ("unknown", 1), ("user-999", 0)):
+        # WHEN another user is requested
         caplog.clear()
         with caplog.at_level("INFO", logger="werkzeug"):
             assert ask(user=user) == 200
-        # THEN the server saw two requests at most, both for ranges of that table
-        seen = asked(caplog)
-        assert len(seen) <= most, seen
-        assert all("users.safetensors" in line and " 206 " in line for line in seen), seen
+        # THEN the server got at most two requests, for ranges of that table
+        lines = requests(caplog)
+        assert len(lines) <= most, lines
+        assert all("users.safetensors" in line and " 206 " in line for line in lines), lines
     app.service.reset()
 
 
-def test_a_session_costs_one_request_more_for_each_table_of_items(
+def test_a_session_costs_one_more_request_per_table_of_items(
     write_shop: Callable[..., Path],
     s3_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # GIVEN no table on this machine, and a function that has answered somebody new
+    # GIVEN no table on this machine, and a function that has answered for a new user
     monkeypatch.setattr(model, "LOCAL_BYTES", 0)
     publish(write_shop(transitions=TRANSITIONS, more_weights={"transition": 0.25, "revisit": 0.5}), open_store(s3_url))
     set_up(monkeypatch, s3_url, tmp_path)
     assert ask() == 200
-    # WHEN it is asked for a user with a session
+    # WHEN a user with a session is requested
     caplog.clear()
     with caplog.at_level("INFO", logger="werkzeug"):
         assert ask(user="ada", session="apple,egg,fig") == 200
-    # THEN the server saw two requests for his row, and one for all rows of each other table
-    tables = [line.split("/")[-2].removesuffix(".safetensors HTTP") for line in asked(caplog)]
+    # THEN the server got two requests for the user, and one for all rows of each other table
+    tables = [line.split("/")[-2].removesuffix(".safetensors HTTP") for line in requests(caplog)]
     assert sorted(tables) == ["neighbours", "transitions", "users", "users"]
     app.service.reset()
 
@@ -155,8 +155,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch, store: str, cache: Path) -> None:
     app.service.reset()
 
 
-def asked(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """The lines that the server wrote about its requests."""
+def requests(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The lines that the server has logged about its requests."""
     return [record.getMessage() for record in caplog.records if record.name == "werkzeug"]
 
 

@@ -1,4 +1,4 @@
-"""The parts that a recommendation is made of, each alone."""
+"""The parts of a recommendation, one by one."""
 
 import random
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.recommender import bin_text, segment_text
-from larder.recommender.reasons import slots_among, speakers
-from larder.recommender.scoring import Evidence, best_first, split_user_row
+from larder.recommender.reasons import main_causes, matching_slots
+from larder.recommender.scoring import Scores, best_first, split_user_row
 from larder.recommender.segments import most_specific_first
 from larder.release.serving import ProfileColumn
 from larder.tables import Row
@@ -20,19 +20,19 @@ PROFILE = {
 }
 
 
-@pytest.mark.parametrize("wanted", [1, 7, 100, 1000])
-def test_best_first_is_a_whole_sort_however_many_are_wanted(wanted: int) -> None:
+@pytest.mark.parametrize("count", [1, 7, 100, 1000])
+def test_best_first_is_a_full_sort_for_any_count(count: int) -> None:
     chance = random.Random(1)
     totals = {number: chance.randrange(-20, 100) / 4 for number in chance.sample(range(10_000), 500)}
 
-    best = list(best_first(totals, wanted))
+    best = list(best_first(totals, count))
 
     assert best == sorted((n for n in totals if totals[n] > 0), key=lambda n: (-totals[n], n))
 
 
 @given(st.dictionaries(st.integers(0, 50), st.sampled_from([-1.0, 0.0, 0.5, 1.0])), st.integers(1, 20))
-def test_best_first_leaves_out_what_has_no_score(totals: dict[int, float], wanted: int) -> None:
-    assert list(best_first(totals, wanted)) == sorted(
+def test_best_first_leaves_out_items_without_a_positive_score(totals: dict[int, float], count: int) -> None:
+    assert list(best_first(totals, count)) == sorted(
         (n for n in totals if totals[n] > 0), key=lambda n: (-totals[n], n)
     )
 
@@ -48,12 +48,12 @@ def test_best_first_leaves_out_what_has_no_score(totals: dict[int, float], wante
         (-1, -1, 1, "segment"),
     ],
 )
-def test_of_equal_shares_the_more_personal_one_is_named(
+def test_of_equal_contributions_the_more_personal_is_the_main_source(
     user: float, session: float, segment: float, source: str | None
 ) -> None:
-    evidence = Evidence(user={7: user}, session={7: session}, segment={7: segment})
+    scores = Scores(user={7: user}, session={7: session}, segment={7: segment})
 
-    assert evidence.main_sources([8, 7]) == [None, source]
+    assert scores.main_sources([8, 7]) == [None, source]
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_of_equal_shares_the_more_personal_one_is_named(
     [
         (Row((1, 2, 3, 4), (0.5, 0.25, 0, 0)), (1, 2), (3, 4)),
         (Row((1, 2, 3), (0.5, 0, 0)), (1,), (2, 3)),  # fewer recommendations than slots
-        (Row((1, 2), (0, 0)), (), (1, 2)),  # a history and no recommendation
+        (Row((1, 2), (0, 0)), (), (1, 2)),  # recent items without recommendations
         (Row((1, 2), (0.5, 0.25)), (1, 2), ()),
         (Row((1,), (0.5,)), (1,), ()),
         (Row((), ()), (), ()),
     ],
 )
-def test_a_users_row_is_recommendations_and_then_recent_items(
+def test_a_users_row_is_split_into_recommendations_and_recent_items(
     row: Row, recommended: tuple[int, ...], recent: tuple[int, ...]
 ) -> None:
     first, last = split_user_row(row, 2)
@@ -76,20 +76,20 @@ def test_a_users_row_is_recommendations_and_then_recent_items(
     assert len(first.scores) == len(first.items)
 
 
-def test_speakers_are_the_three_that_say_most() -> None:
-    said = [(number, weight, {9: 0.5, 8: -1.0}) for number, weight in ((1, 0.5), (2, 1), (3, 0.5), (4, 0.25))]
+def test_main_causes_are_the_three_largest_contributions() -> None:
+    rows = [(number, weight, {9: 0.5, 8: -1.0}) for number, weight in ((1, 0.5), (2, 1), (3, 0.5), (4, 0.25))]
 
-    assert speakers({9, 8, 7}, said) == {9: [2, 1, 3], 8: [], 7: []}
-
-
-def test_an_item_that_speaks_twice_speaks_with_the_sum() -> None:
-    said = [(1, 1.0, {9: 0.5}), (2, 1.0, {9: 0.75}), (1, 0.5, {9: 1.0})]
-
-    assert speakers({9}, said) == {9: [1, 2]}
+    assert main_causes({9, 8, 7}, rows) == {9: [2, 1, 3], 8: [], 7: []}
 
 
-def test_of_a_row_only_what_is_wanted_is_looked_at() -> None:
-    assert slots_among(Row((4, 9, 2), (0.5, 0.25, 0.125)), {2, 4, 7}) == {4: 0.5, 2: 0.125}
+def test_contributions_of_an_item_with_two_rows_are_summed() -> None:
+    rows = [(1, 1.0, {9: 0.5}), (2, 1.0, {9: 0.75}), (1, 0.5, {9: 1.0})]
+
+    assert main_causes({9}, rows) == {9: [1, 2]}
+
+
+def test_matching_slots_are_those_of_the_given_items() -> None:
+    assert matching_slots(Row((4, 9, 2), (0.5, 0.25, 0.125)), {2, 4, 7}) == {4: 0.5, 2: 0.125}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_of_a_row_only_what_is_wanted_is_looked_at() -> None:
         (18, (18.0, 35.0), "[18,35)"),
         (35.0, (18.0, 35.0), "[35,inf)"),
         (-1, (0.1, 1234567.0), "(-inf,0.1)"),
-        (0.1, (0.1, 1234567.0), "[0.1,1234567.0)"),  # six digits would not tell it from its neighbours
+        (0.1, (0.1, 1234567.0), "[0.1,1234567.0)"),  # six digits would not distinguish it from its neighbours
         (5, (), "(-inf,inf)"),
     ],
 )

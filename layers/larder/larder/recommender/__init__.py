@@ -1,6 +1,4 @@
-"""Recommendations from precomputed tables: a user's row, the neighbour rows of what he just clicked, and what is
-popular among people like him.
-"""
+"""Recommendations from precomputed tables: rows of the user, of the session's items and of the segment."""
 
 from larder.recommender.model import Recommender
 from larder.recommender.query import Promotion, Query

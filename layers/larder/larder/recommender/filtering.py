@@ -1,4 +1,4 @@
-"""Which items may be recommended: the release's own rules, which every answer obeys, and the request's filter."""
+"""Filters in recommendations: the release's own, which always apply, and the request's."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -9,37 +9,37 @@ from larder.errors import InvalidManifest, InvalidRequest
 from larder.recommender.query import MAX_EXCLUDE, MAX_N, MAX_SESSION
 from larder.tables.vocabulary import Vocabulary
 
-if TYPE_CHECKING:  # rules are loaded where a filter is first used
+if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Predicate, Value
 
-_ENOUGH: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
-_KEPT: Final = 32  # filters, with their values and what they remember of the items
-_SMALL: Final = 4096  # characters of values; a filter with more is compiled for its one request
+_MOST: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
+_CACHED: Final = 32  # compiled filters, with their values and cached results
+_SMALL: Final = 4096  # characters of values; a filter with more is not cached
 
 _Frozen: TypeAlias = "tuple[tuple[str, Value], ...]"
 
 
-class Ruling:
-    """Compiles filters against one release's items, and keeps the latest. Thread-safe."""
+class ItemFilters:
+    """The filters of one release's items; the most recent ones stay compiled. Thread-safe."""
 
     def __init__(self, items: Vocabulary, rules: tuple[str, ...]) -> None:
-        """Raises InvalidManifest, naming each rule of the release that does not parse or fit its items."""
+        """Compile the release's filters, ``rules``; raises InvalidManifest with each that is invalid for its items."""
         self._items = items
         self._own, problems = [], []
-        for place, rule in enumerate(rules):
+        for index, rule in enumerate(rules):
             try:
                 self._own.append(_compiled(rule, items, {}))
             except InvalidRequest as error:
-                problems.append(f"serving.rules.{place}: {error}")
+                problems.append(f"serving.rules.{index}: {error}")
         if problems:
-            raise InvalidManifest("This release's rules cannot be obeyed.", problems)
-        self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
-        self._matched = lru_cache(maxsize=_KEPT)(self._match)
+            raise InvalidManifest("This release has invalid rules.", problems)
+        self._compiled = lru_cache(maxsize=_CACHED)(self._compile)
+        self._matched = lru_cache(maxsize=_CACHED)(self._match)
 
     def allowed(self, text: str | None, values: "Mapping[str, Value]") -> "Predicate | None":
-        """What says whether an item number may be recommended under filter ``text``; None where all may.
+        """A function that says whether an item passes the release's filters and ``text``; None if all items pass.
 
-        Raises InvalidRequest where the filter or its values are wrong.
+        Raises InvalidRequest if the filter or its values are invalid.
         """
         if text is None and not self._own:
             return None
@@ -47,10 +47,9 @@ class Ruling:
         return (self._compiled if _is_small(frozen) else self._compile)(text, frozen)
 
     def matching(self, text: str, values: "Mapping[str, Value]") -> tuple[int, ...]:
-        """The first item numbers of the catalogue that pass, more than any answer can need.
+        """The first items that pass, at least as many as any response can need; raises as ``allowed``.
 
-        Looks at every item where few pass (about a second for a million), so the latest lists are kept. Raises as
-        ``allowed``.
+        If few pass, this checks every item (about a second for a million), so the most recent results are cached.
         """
         frozen = _frozen(values)
         return (self._matched if _is_small(frozen) else self._match)(text, frozen)
@@ -65,11 +64,11 @@ class Ruling:
 
     def _match(self, text: str, values: _Frozen) -> tuple[int, ...]:
         holds = self._compile(text, values)
-        return tuple(islice(filter(holds, range(len(self._items))), _ENOUGH))
+        return tuple(islice(filter(holds, range(len(self._items))), _MOST))
 
 
 def _compiled(text: str, items: Vocabulary, values: "Mapping[str, Value]") -> "Predicate":
-    from larder.filters import compile_filter, parse  # most answers need no rule, and a cold start none of this
+    from larder.filters import compile_filter, parse  # most requests have no filter, so a cold start does not load this
 
     return compile_filter(parse(text), items, values)
 

@@ -1,4 +1,4 @@
-"""What is asked of a recommender, within bounds: every front end (HTTP, another service's wire format) makes one."""
+"""A query to a recommender, validated; every front end creates one."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidRequest
 
-if TYPE_CHECKING:  # rules are loaded where a filter is first used
+if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
 
 DEFAULT_N: Final = 25
@@ -28,8 +28,14 @@ _NO_PROFILE: Mapping[str, str | float] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Items that shall have ``percent`` (1..100) of an answer's places: those of ``items``, or those that ``filter``
-    lets through. Raises InvalidRequest unless exactly one of the two is given and all is within bounds.
+    """Items that get a share of the places. Raises InvalidRequest for an invalid field.
+
+    Attributes:
+        name: The name, which the reason of a promoted item has.
+        percent: The percentage of the places, 1 to 100.
+        items: Ids of the promoted items; exactly one of ``items`` and ``filter`` is set.
+        filter: A filter that the promoted items pass.
+        filter_values: The values of the filter's parameters.
     """
 
     name: str
@@ -49,15 +55,23 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question. Raises InvalidRequest, naming the field, where anything is out of bounds.
+    """A query. Raises InvalidRequest, with the field, for an invalid value.
 
-    ``session``: ids of the items that the caller has just dealt with, in the order of the clicks: the newest comes
-    LAST. ``item``: the one in view now; it counts as the session's newest. ``include_seen``: whether these may be
-    recommended back; None leaves it to the release, which shows them where it was made for people who come back to what
-    they saw (a re-order, a shop's cart).
-    ``profile``: the user's columns, for the popular items of his segment. ``exclude``: never recommend these.
-    ``filter``: a rule (``larder.filters``), and ``filter_values``, its parameters'. ``columns``: what to tell of items.
-    Ids that the model does not know are passed over, and a user whom it does not know is served as a new one.
+    Unknown items are ignored, and an unknown user is served as a new one.
+
+    Attributes:
+        user: The user's id.
+        session: Ids of the items that the user has just interacted with, the newest last.
+        item: The item in view; it counts as the session's newest.
+        profile: The user's columns, for the popular items of their segment.
+        n: The number of items.
+        exclude: Items to leave out.
+        include_seen: Whether the session's items and the item in view may be recommended; None for the default of the
+            release, which allows it if the release has repeat consumption.
+        filter: A filter (``larder.filters``).
+        filter_values: The values of the filter's parameters.
+        promotions: Items that get a share of the places.
+        columns: The item columns to return.
     """
 
     user: str | None = None
@@ -85,13 +99,13 @@ class Query:
             if isinstance(value, str):
                 _check_text(f"profile.{name:.80}", value)
         if self.filter is None and self.filter_values:
-            raise InvalidRequest("filter_values are given without a filter: send the filter that they are for.")
+            raise InvalidRequest("filter_values are sent without a filter: send the filter too, or remove them.")
         _check_values(self.filter_values)
         _check_promotions(self.promotions)
 
 
 def check_ranked(items: Sequence[str]) -> None:
-    """Raises InvalidRequest unless ``items`` is a list of 1..500 ids that may be ranked."""
+    """Raise InvalidRequest unless ``items`` has 1 to 500 valid ids."""
     if not items:
         raise InvalidRequest("items is empty: send the ids to rank.")
     _check_ids("items", items, MAX_RANKED)
@@ -99,7 +113,7 @@ def check_ranked(items: Sequence[str]) -> None:
 
 def _check_id(name: str, value: str) -> None:
     if not 1 <= len(value) <= MAX_ID:
-        raise InvalidRequest(f"{name} has {len(value)} characters: send an id of 1 to {MAX_ID}, or leave it out.")
+        raise InvalidRequest(f"{name} has {len(value)} characters: send an id of 1 to {MAX_ID}, or remove it.")
     if not value.isascii():
         _check_unicode(name, value)
 
@@ -111,7 +125,7 @@ def _check_text(name: str, value: str) -> None:
 
 
 def _check_unicode(name: str, value: str) -> None:
-    # JSON can spell half a surrogate pair; such a text is in no table and could not be sent back either.
+    # JSON can have half a surrogate pair, which no table has, and which no response could repeat.
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -135,7 +149,7 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
 
 
 def _check_finite(name: str, value: float) -> None:
-    # A whole number of JSON can be beyond any float.
+    # A whole number in JSON can be too large for a float.
     if not abs(value) <= sys.float_info.max:
         raise InvalidRequest(f"{name} is {value!r:.60}: send a finite number.")
 
@@ -157,6 +171,6 @@ def _check_promotions(promotions: Sequence[Promotion]) -> None:
     _check_length("promotions", promotions, MAX_PROMOTIONS)
     total = sum(promotion.percent for promotion in promotions)
     if total > 100:
-        raise InvalidRequest(f"promotions take {total} percent of the answer: send 100 or less in all.")
+        raise InvalidRequest(f"promotions take {total} percent in total: send at most 100.")
     if len({promotion.name for promotion in promotions}) != len(promotions):
-        raise InvalidRequest("promotions have a name twice: give each its own.")
+        raise InvalidRequest("promotions have a duplicate name: use distinct names.")

@@ -1,77 +1,84 @@
-"""Why each chosen item is there. Worked out for the few items of an answer, never for all candidates."""
+"""The reason for each recommended item; computed for the items of a response, not for all candidates."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from larder.recommender.response import ALL_USERS, NAMED_ITEMS, Reason
-from larder.recommender.scoring import Evidence
+from larder.recommender.scoring import Scores
 from larder.tables import Row
 
-# A chosen item, and the reason that is known already: a promotion's, or that of an item which fills up an answer.
-Chosen: TypeAlias = tuple[int, Reason | None]
-# What an item that somebody had says: its number, the weight of its row, and the slots of the row that matter.
-Said: TypeAlias = tuple[int, float, Mapping[int, float]]
+# An item number, and its reason if it is known already: a promotion, or a popular item that fills up the response.
+Candidate: TypeAlias = tuple[int, Reason | None]
+# A history or session item: its number, the weight of its row, and the relevant slots of the row.
+WeightedSlots: TypeAlias = tuple[int, float, Mapping[int, float]]
 
 
-def of_segment(text: str) -> Reason:
-    """The reason of what is popular in the segment with this text."""
+def segment_reason(text: str) -> Reason:
+    """The reason of an item that is popular in a segment."""
     return Reason("segment", segment=text or ALL_USERS)
 
 
 def explain(
-    chosen: Sequence[Chosen],
-    evidence: Evidence,
-    among: Callable[[Sequence[int], set[int]], Sequence[Mapping[int, float]]],
+    candidates: Sequence[Candidate],
+    scores: Scores,
+    slots_of: Callable[[Sequence[int], set[int]], Sequence[Mapping[int, float]]],
     name: Callable[[int], str],
 ) -> list[Reason | None]:
-    """One reason for each of ``chosen``; None where nothing speaks for it.
+    """The reason for each candidate, or None for an item without a positive score.
 
-    ``among`` gives the slots of items' neighbour rows that name some items; it is asked once, for the user's recent
-    items, and only where an item owes him its place. ``name`` gives an item's id.
+    Args:
+        candidates: The items of the response.
+        scores: The scores of the request.
+        slots_of: ``DenseTable.slots_of`` of the neighbours; called once, with the user's recent items, and only if some
+            item's main source is the user.
+        name: The id of an item.
     """
-    unexplained = [number for number, because in chosen if because is None]
-    sources = dict(zip(unexplained, evidence.main_sources(unexplained), strict=True))
-    by: dict[str | None, set[int]] = {}
+    unexplained = [number for number, reason in candidates if reason is None]
+    sources = dict(zip(unexplained, scores.main_sources(unexplained), strict=True))
+    by_source: dict[str | None, set[int]] = {}
     for number, source in sources.items():
-        by.setdefault(source, set()).add(number)
-    speaking: dict[int, list[int]] = {}
-    if by_user := by.get("user"):
-        recent = evidence.recent
-        speaking |= speakers(by_user, zip(recent, [1.0] * len(recent), among(recent, by_user), strict=True))
-    if by_session := by.get("session"):
-        said = ((click.number, click.weight, slots_among(click.row, by_session)) for click in evidence.clicks)
-        speaking |= speakers(by_session, said)
-    popular = of_segment(evidence.segment_text or "")
-    explained: list[Reason | None] = []
-    for number, because in chosen:
+        by_source.setdefault(source, set()).add(number)
+    causes: dict[int, list[int]] = {}
+    if by_user := by_source.get("user"):
+        recent = scores.recent
+        causes |= main_causes(by_user, zip(recent, [1.0] * len(recent), slots_of(recent, by_user), strict=True))
+    if by_session := by_source.get("session"):
+        rows = ((row.number, row.weight, matching_slots(row.row, by_session)) for row in scores.session_rows)
+        causes |= main_causes(by_session, rows)
+    popular = segment_reason(scores.segment_text or "")
+    reasons: list[Reason | None] = []
+    for number, reason in candidates:
         source = sources.get(number)
         if source is None:
-            explained.append(because)
+            reasons.append(reason)
         elif source == "segment":
-            explained.append(popular)
+            reasons.append(popular)
         else:
-            named = [number] if source == "revisit" else speaking[number]
-            explained.append(Reason(source, tuple(map(name, named))))
-    return explained
+            items = [number] if source == "revisit" else causes[number]
+            reasons.append(Reason(source, tuple(map(name, items))))
+    return reasons
 
 
-def slots_among(row: Row, wanted: set[int]) -> dict[int, float]:
-    """The slots of ``row`` whose items are ``wanted``."""
+def matching_slots(row: Row, numbers: set[int]) -> dict[int, float]:
+    """The slots of ``row`` whose items are in ``numbers``."""
     items, scores = row
-    return {number: scores[items.index(number)] for number in wanted.intersection(items)}
+    return {number: scores[items.index(number)] for number in numbers.intersection(items)}
 
 
-def speakers(wanted: set[int], said: Iterable[Said]) -> dict[int, list[int]]:
-    """For each item of ``wanted``: the items that speak for it, most first (equal ones in the order of ``said``), at
-    most three. One that speaks several times speaks with the sum.
+def main_causes(numbers: set[int], rows: Iterable[WeightedSlots]) -> dict[int, list[int]]:
+    """For each item of ``numbers``, the at most three items that contribute most to its score, largest first.
+
+    The contributions of an item with several rows are summed; equal ones are in the order of ``rows``.
     """
-    shares: dict[int, dict[int, float]] = {number: {} for number in wanted}
-    for speaker, weight, slots in said:
+    contributions: dict[int, dict[int, float]] = {number: {} for number in numbers}
+    for cause, weight, slots in rows:
         for number, score in slots.items():
-            if (share := weight * score) > 0:
-                by_speaker = shares[number]
-                by_speaker[speaker] = by_speaker.get(speaker, 0.0) + share
+            if (contribution := weight * score) > 0:
+                by_cause = contributions[number]
+                by_cause[cause] = by_cause.get(cause, 0.0) + contribution
     return {
-        number: sorted(by, key=by.__getitem__, reverse=True)[:NAMED_ITEMS] if len(by) > 1 else list(by)
-        for number, by in shares.items()
+        number: sorted(by_cause, key=by_cause.__getitem__, reverse=True)[:NAMED_ITEMS]
+        if len(by_cause) > 1
+        else list(by_cause)
+        for number, by_cause in contributions.items()
     }

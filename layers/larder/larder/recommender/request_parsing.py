@@ -1,7 +1,7 @@
-"""From what a caller sends, JSON or a query string, to a :class:`~larder.recommender.query.Query`.
+"""Parse a request, JSON or a query string, into a :class:`~larder.recommender.query.Query`.
 
-In a query string commas separate the entries of a list (one that holds a comma stands in double quotes, as in RFC
-4180), and ``profile`` and ``filter_values`` have a parameter for each entry: ``profile.CITY=Berlin&filter_values.P=5``.
+In a query string, the entries of a list are separated by commas (an entry with a comma is in double quotes, as in RFC
+4180), and ``profile`` and ``filter_values`` have one parameter per entry: ``profile.CITY=Berlin&filter_values.P=5``.
 """
 
 import csv
@@ -14,7 +14,7 @@ from larder.errors import InvalidRequest
 from larder.recommender.query import MAX_N, Promotion, Query
 from larder.release.json_fields import FieldReader
 
-if TYPE_CHECKING:  # rules are loaded where a filter is first used
+if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
 
 SIMILAR: Final = frozenset({"n", "exclude", "filter", "filter_values", "columns"})
@@ -27,7 +27,7 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,9}")
 
 
 def read_parameters(parameters: Mapping[str, str]) -> dict[str, object]:
-    """A query string's parameters as the JSON document that says the same; ``read_query`` finds what is wrong in it."""
+    """The parameters of a query string as the equivalent JSON document, which ``read_query`` validates."""
     document: dict[str, object] = {}
     objects: dict[str, dict[str, object]] = {}
     for name, text in parameters.items():
@@ -38,11 +38,11 @@ def read_parameters(parameters: Mapping[str, str]) -> dict[str, object]:
             entries = _entries(name, text)
             objects.setdefault(head, {})[tail] = entries[0] if len(entries) == 1 else entries
         else:
-            document[name] = _plain(name, text)
+            document[name] = _json_value(name, text)
     return {**document, **objects}
 
 
-def _plain(name: str, text: str) -> object:
+def _json_value(name: str, text: str) -> object:
     if name in _LISTS:
         return _entries(name, text)
     if name == "n" and _WHOLE.fullmatch(text):
@@ -51,24 +51,24 @@ def _plain(name: str, text: str) -> object:
 
 
 def read_query(document: Mapping[str, object], allowed: frozenset[str], *, item: str | None = None) -> Query:
-    """Reads a request's JSON; ``item`` is the one that the path names, if any.
+    """Read the JSON of a request; ``item`` is the item of the path, if any.
 
-    Raises InvalidRequest that lists every field of a wrong type and every field that is none of ``allowed``.
+    Raises InvalidRequest with every field that has the wrong type or is not ``allowed``.
     """
     fields = FieldReader(dict(document))
-    given: dict[str, Any] = {} if item is None else {"item": item}
+    values: dict[str, Any] = {} if item is None else {"item": item}
     for name in document:
         if name not in allowed:
-            fields.note(f"{name:.80}", f"is unknown here; there are {', '.join(sorted(allowed))}")
+            fields.note(f"{name:.80}", f"is not a field here; use {', '.join(sorted(allowed))}")
         elif fields.has(name) and (read := _READERS.get(name)):
-            given[name] = read(fields, name)
-    promotions = given.pop("promotions", ())
+            values[name] = read(fields, name)
+    promotions = values.pop("promotions", ())
     _refuse(fields)
-    return Query(**given, promotions=tuple(promotion() for promotion in promotions))
+    return Query(**values, promotions=tuple(promotion() for promotion in promotions))
 
 
 def read_items(document: Mapping[str, object]) -> Sequence[str]:
-    """The ``items`` of a request to rank; raises InvalidRequest unless it is a list of texts."""
+    """The ``items`` of a request to rank; raises InvalidRequest unless they are a list of texts."""
     fields = FieldReader(dict(document))
     items = fields.texts("items")
     _refuse(fields)
@@ -77,7 +77,7 @@ def read_items(document: Mapping[str, object]) -> Sequence[str]:
 
 def _refuse(fields: FieldReader) -> None:
     if fields.problems:
-        raise InvalidRequest(f"The request is not right: {'; '.join(fields.problems)}. Mend this and send it again.")
+        raise InvalidRequest(f"The request is invalid: {'; '.join(fields.problems)}. Fix this and send it again.")
 
 
 def _entries(name: str, text: str) -> list[str]:
@@ -86,7 +86,7 @@ def _entries(name: str, text: str) -> list[str]:
     try:
         return [entry for entry in next(csv.reader([text], strict=True)) if entry]
     except csv.Error as error:
-        raise InvalidRequest(f'{name:.80} is no list: close each " and separate entries with commas.') from error
+        raise InvalidRequest(f'{name:.80} is not a list: close each " and separate entries with commas.') from error
 
 
 def _texts(fields: FieldReader, name: str) -> tuple[str, ...]:
@@ -120,12 +120,12 @@ def _values(fields: FieldReader, name: str) -> "dict[str, Value]":
 
 
 def _promotions(fields: FieldReader, name: str) -> "list[Callable[[], Promotion]]":
-    each = enumerate(fields.sequence(name))
-    return [_promotion(FieldReader(data, f"{name}.{place}", fields.problems)) for place, data in each]
+    entries = enumerate(fields.sequence(name))
+    return [_promotion(FieldReader(data, f"{name}.{index}", fields.problems)) for index, data in entries]
 
 
 def _promotion(fields: FieldReader) -> Callable[[], Promotion]:
-    """What makes the promotion, once all of the request has been read."""
+    """A function that creates the promotion, to be called when the whole request has been read."""
     promotion = partial(
         Promotion,
         name=fields.text("name"),
@@ -138,7 +138,7 @@ def _promotion(fields: FieldReader) -> Callable[[], Promotion]:
     return promotion
 
 
-# The fields of a request that are the query's own; null stands for one that is left out.
+# The fields of a request that a query has; null is the same as a missing field.
 _READERS: Final[Mapping[str, Callable[[FieldReader, str], object]]] = {
     "user": FieldReader.text,
     "session": FieldReader.texts,

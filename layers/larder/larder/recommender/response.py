@@ -1,4 +1,4 @@
-"""What a recommender answers, and its form in JSON. What is made for each item is a tuple, which is made quickest."""
+"""The response of a recommender and its JSON. Objects per item are tuples, which are created fastest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,14 @@ _DIGITS: Final = 6
 
 
 class Reason(NamedTuple):
-    """Why an item is there: the source with the largest share of its score.
+    """Why an item is recommended.
 
-    ``items``: for ``user`` those of his recent items, for ``session`` those of the session, that speak for the item
-    most (best first, at most three), by what goes with them or by what followed them; for ``revisit`` the item itself,
-    which he may come back to; for ``item`` the one that was asked about. ``segment``: its text, ``all`` for all users.
+    Attributes:
+        source: The source with the largest share of the score.
+        items: For ``user`` and ``session``, the at most three recent or session items that contribute most, largest
+            first; for ``revisit``, the item itself; for ``item``, the item of the request.
+        segment: The name of the segment, ``all`` for all users.
+        promotion: The name of the promotion.
     """
 
     source: Source
@@ -24,7 +27,7 @@ class Reason(NamedTuple):
     promotion: str | None = None
 
     def document(self) -> dict[str, object]:
-        """The JSON form: the source, and the one field that belongs to it."""
+        """The reason as JSON: the source, and the one field that belongs to it."""
         if self.promotion is not None:
             return {"source": self.source, "promotion": self.promotion}
         if self.segment is not None:
@@ -33,8 +36,13 @@ class Reason(NamedTuple):
 
 
 class Recommendation(NamedTuple):
-    """One item. ``score`` is None for an id that the model does not know (``rank`` only); ``because`` is None where
-    nothing speaks for the item; ``columns`` is None unless columns were asked for.
+    """One recommended item.
+
+    Attributes:
+        id: The item's id.
+        score: The score, or None for an unknown item (``rank`` only).
+        because: The reason, or None if the score is not positive.
+        columns: The requested columns, or None if none were requested.
     """
 
     id: str
@@ -43,7 +51,7 @@ class Recommendation(NamedTuple):
     columns: Mapping[str, str | float | None] | None = None
 
     def document(self) -> dict[str, object]:
-        """The JSON form; scores have six decimals."""
+        """The item as JSON; scores have six decimals."""
         document: dict[str, object] = {
             "id": self.id,
             "score": None if self.score is None else round(self.score, _DIGITS),
@@ -56,14 +64,18 @@ class Recommendation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """The items, in the order in which to show them."""
+    """A list of recommendations.
+
+    Attributes:
+        items: The items, in the order in which to show them.
+    """
 
     items: tuple[Recommendation, ...]
 
     def ids(self) -> list[str]:
-        """The items' ids alone."""
+        """The ids of the items."""
         return [item.id for item in self.items]
 
     def document(self) -> list[dict[str, object]]:
-        """The JSON form of the list."""
+        """The list as JSON."""
         return [item.document() for item in self.items]

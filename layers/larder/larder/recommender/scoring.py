@@ -1,7 +1,7 @@
-"""The score (ARCHITECTURE.md, "Answers"): weighted sums of rows, kept apart by the source they come from.
+"""The score (ARCHITECTURE.md, "Answers"): weighted sums of table rows, by source.
 
-Summing the neighbour rows of what somebody clicked is the linear item-item model itself, so a session needs no user.
-Training computes the same sums in the same order (``larder_training.recommender.evaluation.serving_formula``), so
+The sum of the session items' neighbour rows is the linear item-item model itself, so a session needs no known user.
+Training computes the same sums in the same order (``larder_training.recommender.evaluation.serving_formula``), so that
 equal scores stay equal.
 """
 
@@ -13,14 +13,21 @@ from typing import Final, NamedTuple, TypeAlias
 from larder.recommender.response import Source
 from larder.tables import Row
 
-Shares: TypeAlias = Mapping[int, float]
+Contributions: TypeAlias = Mapping[int, float]
+"""Item numbers, and what one source adds to the score of each."""
 
-_EAGER: Final = 4  # an answer that wants more than a quarter of the candidates sorts them all at once
-_NONE: Final[Shares] = MappingProxyType({})
+_EAGER: Final = 4  # a request for more than a quarter of the candidates sorts all of them at once
+_NONE: Final[Contributions] = MappingProxyType({})
 
 
-class Click(NamedTuple):
-    """A row that an item of the session has (of ``neighbours`` or ``transitions``), and what the row counts."""
+class SessionRow(NamedTuple):
+    """The row of a session item in ``neighbours`` or ``transitions``.
+
+    Attributes:
+        number: The item's number.
+        weight: The weight of the row.
+        row: The row.
+    """
 
     number: int
     weight: float
@@ -28,75 +35,81 @@ class Click(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the rows say for one query: each source's share of each item's score, and ``totals``, their sums.
+class Scores:
+    """The scores of all candidates of one query, by source.
 
-    ``recent`` holds the user's recent items, newest first; ``segment_text`` names the segment that was scored.
+    Attributes:
+        recent: The user's recent items, newest first.
+        session_rows: The rows of the session's items.
+        segment_text: The name of the segment that was scored.
+        user: The contributions of the user's row.
+        session: The contributions of the session's rows.
+        revisit: The contributions of repeat consumption.
+        segment: The contributions of the segment's row.
+        totals: The sums of all contributions.
     """
 
     recent: Sequence[int] = ()
-    clicks: Sequence[Click] = ()
+    session_rows: Sequence[SessionRow] = ()
     segment_text: str | None = None
-    user: Shares = field(default_factory=lambda: _NONE)
-    session: Shares = field(default_factory=lambda: _NONE)
-    revisit: Shares = field(default_factory=lambda: _NONE)
-    segment: Shares = field(default_factory=lambda: _NONE)
-    totals: Shares = field(default_factory=lambda: _NONE)
+    user: Contributions = field(default_factory=lambda: _NONE)
+    session: Contributions = field(default_factory=lambda: _NONE)
+    revisit: Contributions = field(default_factory=lambda: _NONE)
+    segment: Contributions = field(default_factory=lambda: _NONE)
+    totals: Contributions = field(default_factory=lambda: _NONE)
 
     @classmethod
     def of(
         cls,
-        user: tuple[Shares, Sequence[int]] | None,
-        clicks: Sequence[Click],
+        user: tuple[Contributions, Sequence[int]] | None,
+        session_rows: Sequence[SessionRow],
         revisits: Iterable[tuple[int, float]],
-        segment: tuple[str, Shares] | None,
-    ) -> "Evidence":
-        """Sums up. ``user`` is (shares, recent items), ``segment`` (text, shares)."""
+        segment: tuple[str, Contributions] | None,
+    ) -> "Scores":
+        """Sum up all rows. ``user`` is (contributions, recent items), ``segment`` is (name, contributions)."""
         session: dict[int, float] = {}
-        for click in clicks:
-            _add(session, click.weight, zip(*click.row, strict=True))
+        for row in session_rows:
+            _add(session, row.weight, zip(*row.row, strict=True))
         revisit: dict[int, float] = {}
         _add(revisit, 1.0, revisits)
-        shares, recent = user or (_NONE, ())
+        from_user, recent = user or (_NONE, ())
         text, popular = segment or (None, _NONE)
-        totals = _sum(_sum(_sum(session, shares), revisit), popular)
-        return cls(recent, clicks, text, shares, session, revisit, popular, totals)
+        totals = _sum(_sum(_sum(session, from_user), revisit), popular)
+        return cls(recent, session_rows, text, from_user, session, revisit, popular, totals)
 
     def main_sources(self, numbers: Iterable[int]) -> list[Source | None]:
-        """For each item the source with the largest share of its score, the more personal one where shares are equal;
-        None where none is above 0.
-        """
-        told: tuple[tuple[Source, Shares], ...] = (
+        """The source with the largest contribution to each item, of equal ones the more personal; None if all are 0."""
+        all_sources: tuple[tuple[Source, Contributions], ...] = (
             ("user", self.user),
             ("session", self.session),
             ("revisit", self.revisit),
             ("segment", self.segment),
         )
-        speaking = [(source, shares.get) for source, shares in told if shares]  # mostly two of the four
-        found: list[Source | None] = []
+        sources = [(source, contributions.get) for source, contributions in all_sources if contributions]  # mostly two
+        result: list[Source | None] = []
         for number in numbers:
             main: Source | None = None
-            most = 0.0
-            for source, share_of in speaking:
-                if (share := share_of(number, 0.0)) > most:
-                    main, most = source, share
-            found.append(main)
-        return found
+            largest = 0.0
+            for source, contribution_to in sources:
+                if (contribution := contribution_to(number, 0.0)) > largest:
+                    main, largest = source, contribution
+            result.append(main)
+        return result
 
 
 def weighted(weight: float, row: Row) -> dict[int, float]:
-    """The shares that a row gives to its items, in its order."""
+    """The contributions of a row to its items, in its order."""
     return dict(zip(row.items, [weight * score for score in row.scores], strict=True))
 
 
-def best_first(totals: Shares, wanted: int) -> Iterator[int]:
+def best_first(totals: Contributions, count: int) -> Iterator[int]:
     """Item numbers with a score above 0, best first, equal scores by number.
 
-    Rules seldom turn items away, so the first ``wanted`` are sorted out first and the others only if asked for.
+    Filters rarely remove items, so the best ``count`` are sorted first, and the others only if they are needed.
     """
     floor = 0.0
-    if len(totals) > _EAGER * wanted:
-        floor = sorted(totals.values(), reverse=True)[wanted - 1]
+    if len(totals) > _EAGER * count:
+        floor = sorted(totals.values(), reverse=True)[count - 1]
         if floor > 0:
             yield from _sorted([(-score, number) for number, score in totals.items() if score >= floor])
             yield from _sorted([(-score, number) for number, score in totals.items() if 0 < score < floor])
@@ -105,15 +118,15 @@ def best_first(totals: Shares, wanted: int) -> Iterator[int]:
 
 
 def split_user_row(row: Row, user_slots: int) -> tuple[Row, tuple[int, ...]]:
-    """A row of ``users`` as its recommendations (best first) and the user's recent items (newest first).
+    """Split a row of ``users`` into recommendations (best first) and the user's recent items (newest first).
 
-    Used slots come first in a row, so where a user has fewer than ``user_slots`` recommendations, his recent items
-    follow right behind them: these have score 0, recommendations have not.
+    A user with fewer than ``user_slots`` recommendations has the recent items directly behind them, since used slots
+    come first. Recent items have score 0; recommendations have not.
     """
     scores = row.scores[:user_slots]
     count = len(scores)
     if count and scores[-1] <= 0:
-        count = next(place for place, score in enumerate(scores) if score <= 0)
+        count = next(index for index, score in enumerate(scores) if score <= 0)
     return Row(row.items[:count], scores[:count]), row.items[count:]
 
 
@@ -124,12 +137,12 @@ def _sorted(pairs: list[tuple[float, int]]) -> list[int]:
 
 def _add(totals: dict[int, float], weight: float, slots: Iterable[tuple[int, float]]) -> None:
     known = totals.get
-    for item, score in slots:  # a third of the time of an answer to a session
+    for item, score in slots:  # a third of the time of a request with a session
         totals[item] = known(item, 0.0) + weight * score
 
 
-def _sum(first: Shares, second: Shares) -> Shares:
-    """Both, item by item. The larger is copied and the smaller added: sums are the same whichever comes first."""
+def _sum(first: Contributions, second: Contributions) -> Contributions:
+    """The sum per item; the smaller one is added to a copy of the larger, which does not change the sums."""
     if len(first) < len(second):
         first, second = second, first
     if not second:

@@ -1,6 +1,6 @@
-"""Segments: groups of users by their profile, and the text that names each group (ARCHITECTURE.md, "Segments").
+"""Segments: users with the same profile columns, and their names (ARCHITECTURE.md, "Segments").
 
-Training writes a segment's row under the text that is made here, and serving looks it up under the same.
+Training writes a segment's row under its name, and serving looks it up by the same name.
 """
 
 import math
@@ -16,9 +16,10 @@ Profile = Mapping[str, str | float]
 
 
 def segment_text(columns: Sequence[str], profile: Profile, specification: Mapping[str, ProfileColumn]) -> str | None:
-    """The segment of a user by ``columns``, as ``CITY=Berlin|AGE=[25,35)``; None where the profile lacks one of them.
+    """The name of a user's segment by ``columns``, such as ``CITY=Berlin|AGE=[25,35)``.
 
-    No columns give the empty text: all users. Every column must be in ``specification``.
+    Returns None if the profile lacks a column. Without columns the name is empty: all users. Every column must be in
+    ``specification``.
     """
     parts = []
     for name in columns:
@@ -30,17 +31,17 @@ def segment_text(columns: Sequence[str], profile: Profile, specification: Mappin
 
 
 def bin_text(value: float, edges: Sequence[float]) -> str:
-    """The bin of a number: ``[25,35)``; the first is ``(-inf,18)``, the last ``[65,inf)``. Edges ascend."""
-    place = bisect_right(edges, value)
-    low = f"[{_shortest(edges[place - 1])}" if place else "(-inf"
-    high = _shortest(edges[place]) if place < len(edges) else "inf"
+    """The name of a number's bin, such as ``[25,35)``, ``(-inf,18)`` or ``[65,inf)``. Edges ascend."""
+    index = bisect_right(edges, value)
+    low = f"[{_shortest(edges[index - 1])}" if index else "(-inf"
+    high = _shortest(edges[index]) if index < len(edges) else "inf"
     return f"{low},{high})"
 
 
 def most_specific_first(
     segments_by: Sequence[Sequence[str]], profile: Profile, specification: Mapping[str, ProfileColumn]
 ) -> Iterator[str]:
-    """The texts of all segments that a user belongs to, in the order of ``segments_by``, and all users' at the end."""
+    """The names of a user's segments, in the order of ``segments_by``, and that of all users at the end."""
     for columns in segments_by:
         text = segment_text(columns, profile, specification)
         if text is not None:
@@ -49,9 +50,9 @@ def most_specific_first(
 
 
 def typed_profile(profile: Profile, specification: Mapping[str, ProfileColumn]) -> Profile:
-    """The profile with its numbers as numbers: a text may stand for one, since a query string holds nothing else.
+    """The profile with numbers converted from text, since a query string has only text.
 
-    Raises InvalidRequest for a column that this release does not know, or a value of the wrong type.
+    Raises InvalidRequest for an unknown column or a value of the wrong type.
     """
     return {name: _typed(name, value, specification) for name, value in profile.items()}
 
@@ -60,7 +61,9 @@ def _typed(name: str, value: str | float, specification: Mapping[str, ProfileCol
     column = specification.get(name)
     if column is None:
         known = ", ".join(f"{known} ({column.type})" for known, column in sorted(specification.items()))
-        raise InvalidRequest(f"profile.{name[:80]} is no column of this model's users: use one of {known or 'none'}.")
+        raise InvalidRequest(
+            f"profile.{name[:80]} is not a column of this model's users: use one of {known or 'none'}."
+        )
     if column.type == "number":
         number = _number(value)
         if not math.isfinite(number):
@@ -83,6 +86,6 @@ def _label(value: str | float, edges: Sequence[float]) -> str:
 
 
 def _shortest(edge: float) -> str:
-    """25.0 as ``25``, 0.1 as ``0.1``: different numbers never share a text."""
+    """25.0 as ``25``, 0.1 as ``0.1``; different numbers have different texts."""
     text = f"{edge:g}"
     return text if float(text) == edge else repr(edge)
