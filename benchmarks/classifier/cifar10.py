@@ -147,13 +147,13 @@ def learn(rows: Rows, tried: Try, taken: slice, stop: Rows | None, epochs: int) 
     if tried.mirrored and rows.mirrored is not None:
         features = np.concatenate([features, rows.mirrored[taken, : tried.columns]])
         labels = np.concatenate([labels, labels])
-    standard = Scaler.of(features)
+    standard = Scaler.fit(features)
     watched = np.zeros(len(labels), np.bool_)
     if stop is not None and tried.config.units:
         features = np.concatenate([features, stop.features[:, : tried.columns]])
         labels = np.concatenate([labels, stop.labels])
         watched = np.concatenate([watched, np.ones(len(stop.labels), np.bool_)])
-    lesson = LabelledFeatures(standard.apply(features), labels, 10)
+    lesson = LabelledFeatures(standard.transform(features), labels, 10)
     fitted, ran = fit_config(
         tried.config, lesson, parent=None, seed=0, stop=watched if watched.any() else None, epochs=epochs, rough=True
     )
@@ -162,7 +162,7 @@ def learn(rows: Rows, tried: Try, taken: slice, stop: Rows | None, epochs: int) 
 
 def accuracy(fitted: FittedHead, standard: Scaler, rows: Rows, columns: int | None) -> float:
     """The share of images labelled right."""
-    logits = fitted.logits(standard.apply(rows.features[:, :columns]))
+    logits = fitted.logits(standard.transform(rows.features[:, :columns]))
     return float((logits.argmax(axis=1) == rows.labels).mean())
 
 

@@ -19,7 +19,7 @@ from larder_training.classifier.features.backbone import Features
 from larder_training.classifier.fitting.export import MODEL, export
 from larder_training.classifier.fitting.final_fit import FinalFitInputs
 from larder_training.classifier.fitting.warm_start import ParentRelease, open_parent
-from larder_training.classifier.heads.head import Head, fit
+from larder_training.classifier.heads.head import Head, fit_head
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import TRIALS
 from larder_training.classifier.onnx.graph import optimise, structure
@@ -94,7 +94,7 @@ def _run(context: TrainingContext) -> TrainingRun:
 
 
 def _fit(context: TrainingContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
-    return fit(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
+    return fit_head(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
 
 
 def _log_data(checked: DatasetScan, parts: DatasetSplit, progress: Progress) -> None:

@@ -56,7 +56,7 @@ def test_the_released_head_learns_from_validation_photos_too(inputs: FinalFitInp
     )
     assert fit.refitted
     assert not np.allclose(fit.head.weights, inputs.fusion.head.weights)
-    assert len(fit.head.held_out) == len(fit.samples)
+    assert len(fit.head.held_out_scores) == len(fit.samples)
     seen = fit.head.logits(fit.inputs)
     assert seen.argmax(axis=1).tolist() == fit.truth.tolist()
 
@@ -68,7 +68,7 @@ def test_of_many_rows_validation_alone_calibrates(inputs: FinalFitInputs, monkey
     assert fit.head is inputs.fusion.head
     np.testing.assert_array_equal(fit.logits(), fit.head.logits(fit.inputs))
     known = with_ood_detector(fit, fit).head
-    assert len(known.held_out) == len(fit.samples) + len(inputs.fusion.head.held_out)
+    assert len(known.held_out_scores) == len(fit.samples) + len(inputs.fusion.head.held_out_scores)
 
 
 def test_chance_and_harm_are_told_apart_by_how_likely_the_labels_are(inputs: FinalFitInputs) -> None:

@@ -1,4 +1,4 @@
-"""Rows that do not fit into memory: what is learnt from them is what would have been learnt in memory."""
+"""Training on rows that do not fit into memory gives the results of training in memory."""
 
 import json
 from dataclasses import replace
@@ -14,9 +14,9 @@ from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.fitting import final_fit
 from larder_training.classifier.heads import mlp, search
-from larder_training.classifier.heads.head import Head, fit
-from larder_training.classifier.heads.mlp import MLPConfig, Rows, fit_mlp
-from larder_training.classifier.heads.scaler import Scaler, StreamedFeatures, standardised
+from larder_training.classifier.heads.head import Head, fit_head
+from larder_training.classifier.heads.mlp import MLPConfig, WeightedRows, fit_mlp
+from larder_training.classifier.heads.scaler import Scaler, StreamedFeatures, standardise
 from larder_training.classifier.heads.softmax_regression import fit_softmax_regression, zero_head
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.train import train
@@ -31,7 +31,7 @@ Labels = NDArray[np.int64]
 
 def clouds(count: int, classes: int = 3, dimensions: int = 12, spread: float = 2.0) -> tuple[Floats, Labels]:
     random = np.random.default_rng(0)
-    labels = np.sort(np.arange(count) % classes)  # as a folder's photos come: one class after the other
+    labels = np.sort(np.arange(count) % classes)  # in the order of class folders: one class after the other
     centres = random.normal(0, 1, (classes, dimensions))
     features = (centres[labels] + random.normal(0, spread, (count, dimensions))) * np.geomspace(0.1, 10, dimensions)
     return features.astype(np.float32), labels
@@ -48,9 +48,9 @@ def resident_kib(name: str) -> int:
     return int(lines[name].split()[0])
 
 
-def test_what_was_let_go_of_is_the_files_and_comes_back() -> None:
+def test_released_pages_stay_in_the_file_and_can_be_read_again() -> None:
     mapped = room(40_000, 1000)  # 156,250 KiB
-    before = resident_kib("RssFile")  # of programs and whatever tests before this one have mapped
+    before = resident_kib("RssFile")  # of programs and of earlier tests
     mapped[:] = 7
     full = resident_kib("RssFile")
     assert full - before > 120_000
@@ -60,7 +60,7 @@ def test_what_was_let_go_of_is_the_files_and_comes_back() -> None:
 
 
 @pytest.mark.usefixtures("small_memory")
-def test_gathered_rows_are_those_rows() -> None:
+def test_gathered_rows_equal_indexed_rows() -> None:
     features, _ = clouds(500)
     wanted = np.flatnonzero(np.arange(500) % 3)
     np.testing.assert_array_equal(gathered(features, wanted), features[wanted])
@@ -70,8 +70,8 @@ def test_gathered_rows_are_those_rows() -> None:
 @pytest.mark.usefixtures("small_memory")
 def test_rows_are_standardised_as_they_are_read() -> None:
     features, _ = clouds(500)
-    standard = Scaler.of(features)
-    whole, streamed = standard.apply(features), standardised(features, standard)
+    scaler = Scaler.fit(features)
+    whole, streamed = scaler.transform(features), standardise(features, scaler)
     assert isinstance(streamed, StreamedFeatures)
     np.testing.assert_array_equal(streamed[:], whole)
     np.testing.assert_array_equal(streamed[100:130], whole[100:130])
@@ -81,20 +81,20 @@ def test_rows_are_standardised_as_they_are_read() -> None:
 
 @pytest.mark.usefixtures("small_memory")
 @pytest.mark.parametrize(("l2", "l1"), [(0.1, 0.0), (0.0, 0.01), (0.01, 0.003)])
-def test_a_streamed_linear_fit_is_the_fit_in_memory(l2: float, l1: float) -> None:
+def test_a_streamed_linear_fit_equals_the_fit_in_memory(l2: float, l1: float) -> None:
     features, labels = clouds(700)
-    standard = Scaler.of(features)
+    scaler = Scaler.fit(features)
     weights = np.where(labels == 0, 2, 0.5).astype(np.float32)
-    streamed = StreamedFeatures(features, standard)
-    found, again, whole = (
+    streamed = StreamedFeatures(features, scaler)
+    first, second, whole = (
         fit_softmax_regression(taken, labels, weights / weights.mean(), l2=l2, l1=l1, centre=zero_head(12, 3))
-        for taken in (streamed, streamed, standard.apply(features))
+        for taken in (streamed, streamed, scaler.transform(features))
     )
-    rows_in_memory = standard.apply(features)
+    rows_in_memory = scaler.transform(features)
     np.testing.assert_allclose(
-        softmax(found.logits(rows_in_memory), axis=1), softmax(whole.logits(rows_in_memory), axis=1), atol=2e-3
+        softmax(first.logits(rows_in_memory), axis=1), softmax(whole.logits(rows_in_memory), axis=1), atol=2e-3
     )
-    np.testing.assert_array_equal(found.weights, again.weights)  # whichever core was quicker
+    np.testing.assert_array_equal(first.weights, second.weights)  # the order of the cores has no effect
 
 
 @pytest.mark.usefixtures("small_memory")
@@ -103,7 +103,7 @@ def test_every_row_is_in_one_batch_and_neighbours_are_apart(monkeypatch: pytest.
     count = 1003
     features, labels = np.arange(count, dtype=np.float32)[:, None], np.arange(count) * 3 // count
     streamed = StreamedFeatures(features, Scaler(np.zeros(1, np.float32), np.ones(1, np.float32)))
-    given = Rows(streamed, labels, np.ones(count, np.float32))
+    given = WeightedRows(streamed, labels, np.ones(count, np.float32))
     batches = list(mlp._batches(given, np.random.default_rng(0)))
     seen = [batch.features[:].ravel().astype(np.int64) for batch in batches]
     assert sorted(np.concatenate(seen)) == list(range(count))
@@ -113,25 +113,25 @@ def test_every_row_is_in_one_batch_and_neighbours_are_apart(monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("small_memory")
-def test_a_hidden_layer_learns_as_well_from_streamed_rows() -> None:
+def test_a_hidden_layer_is_as_accurate_on_streamed_rows() -> None:
     features, labels = clouds(2000)
-    standard = Scaler.of(features)
+    scaler = Scaler.fit(features)
     config = MLPConfig(32, "adam", 0.003, 0.1, 0.0, 0)
-    ones, plain = np.ones(len(labels), np.float32), standard.apply(features)
-    right = []
-    for lessons in (plain, StreamedFeatures(features, standard)):
-        network, _ = fit_mlp(Rows(lessons, labels, ones), 3, config, epochs=10, parent=None)
-        right.append((network.logits(plain).argmax(axis=1) == labels).mean())
-    assert right[1] == pytest.approx(right[0], abs=0.01)
+    ones, plain = np.ones(len(labels), np.float32), scaler.transform(features)
+    accuracy = []
+    for rows in (plain, StreamedFeatures(features, scaler)):
+        network, _ = fit_mlp(WeightedRows(rows, labels, ones), 3, config, epochs=10, parent=None)
+        accuracy.append((network.logits(plain).argmax(axis=1) == labels).mean())
+    assert accuracy[1] == pytest.approx(accuracy[0], abs=0.01)
 
 
-def test_a_training_beyond_memory_gives_the_head_of_one_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_streamed_training_gives_the_head_of_one_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = clouds(900)
-    changed = np.tile([False, True], 450)
+    augmented = np.tile([False, True], 450)
 
     def head() -> Head:
         options = ClassifierOptions("images", "test", folds=4, search=Limits(3, hidden=False))
-        return fit(TrainingRows(features, labels, np.arange(900) // 2, changed), TrainingContext(options))
+        return fit_head(TrainingRows(features, labels, np.arange(900) // 2, augmented), TrainingContext(options))
 
     whole = head()
     monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
@@ -141,14 +141,14 @@ def test_a_training_beyond_memory_gives_the_head_of_one_in_memory(monkeypatch: p
     np.testing.assert_allclose(
         softmax(streamed.logits(features), axis=1), softmax(whole.logits(features), axis=1), atol=2e-3
     )
-    np.testing.assert_allclose(streamed.novelty.score(features), whole.novelty.score(features), atol=1e-4)
+    np.testing.assert_allclose(streamed.ood_detector.score(features), whole.ood_detector.score(features), atol=1e-4)
     np.testing.assert_array_equal(streamed.weights, head().weights)
 
 
-def test_a_whole_training_beyond_memory_is_the_one_in_memory(
+def test_a_whole_streamed_training_equals_one_in_memory(
     options: ClassifierOptions, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "MAX_ROWS", 60)  # of 126: the head is chosen on a sample, and learns from all
+    monkeypatch.setattr(search, "MAX_ROWS", 60)  # of 126: the search uses a sample, and the head is fitted on all rows
     monkeypatch.setattr(final_fit, "MAX_ROWS", 60)
     few = Limits(trials=2, hidden=False)
     asked = replace(options, model="small", backbone=str(backbone), dtype="float32", search=few)

@@ -6,8 +6,8 @@ from scipy.special import log_softmax, softmax
 
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions, Limits
-from larder_training.classifier.heads import head, scaler, search
-from larder_training.classifier.heads.head import Head
+from larder_training.classifier.heads import scaler, search
+from larder_training.classifier.heads.head import Head, fit_head
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics import calibration
 from larder_training.numerics.arrays import Floats
@@ -20,7 +20,7 @@ def clouds(rows: int, classes: int, dimensions: int, spread: float = 1.0) -> tup
     labels = np.arange(rows) % classes
     centres = random.normal(0, 1, (classes, dimensions))
     features = centres[labels] + random.normal(0, spread, (rows, dimensions))
-    # Features of very different size and place, one of them constant.
+    # Features of very different scale and offset, one of them constant.
     features = features * np.geomspace(0.1, 10, dimensions) + 3
     features[:, 0] = 2
     return features.astype(np.float32), labels.astype(np.int64)
@@ -30,28 +30,28 @@ def fit(
     features: Floats,
     labels: Labels,
     groups: Labels | None = None,
-    changed: NDArray[np.bool_] | None = None,
+    augmented: NDArray[np.bool_] | None = None,
     *,
     folds: int = 4,
     trials: int = len(search.STRENGTHS),
     hidden: bool = False,
 ) -> Head:
     groups = np.arange(len(labels)) if groups is None else groups
-    changed = np.zeros(len(labels), np.bool_) if changed is None else changed
+    augmented = np.zeros(len(labels), np.bool_) if augmented is None else augmented
     options = ClassifierOptions("images", "test", folds=folds, search=Limits(trials, hidden=hidden))
-    return head.fit(TrainingRows(features, labels, groups, changed), TrainingContext(options))
+    return fit_head(TrainingRows(features, labels, groups, augmented), TrainingContext(options))
 
 
-def strength(made: Head) -> float:
-    assert made.search.chosen.config.family == "l2"
-    return made.search.chosen.config.l2
+def strength(head: Head) -> float:
+    assert head.search.chosen.config.family == "l2"
+    return head.search.chosen.config.l2
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_the_head_minimises_the_regularised_loss(classes: int) -> None:
-    """Against a plain optimiser on the formula: mean cross-entropy + strength / 2 * ||W||^2."""
+    """Compared with a plain optimiser on the formula: mean cross-entropy + strength / 2 * ||W||^2."""
     features, labels = clouds(90, classes, 6)
-    made = fit(features, labels)
+    head = fit(features, labels)
     scale = np.maximum(features.std(0), np.median(features.std(0)) * scaler.LEAST_DEVIATION)
     rows = (features - features.mean(0)) / scale
 
@@ -60,23 +60,23 @@ def test_the_head_minimises_the_regularised_loss(classes: int) -> None:
 
     def loss(flat: NDArray[np.float64]) -> float:
         data = -log_softmax(logits(flat), axis=1)[np.arange(90), labels].mean()
-        return float(data + strength(made) / 2 * (flat[classes:] ** 2).sum())
+        return float(data + strength(head) / 2 * (flat[classes:] ** 2).sum())
 
     start = np.zeros(7 * classes)
     best = minimize(loss, start, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-8}).x
-    np.testing.assert_allclose(softmax(made.logits(features), axis=1), softmax(logits(best), axis=1), atol=5e-3)
+    np.testing.assert_allclose(softmax(head.logits(features), axis=1), softmax(logits(best), axis=1), atol=5e-3)
 
 
-def test_noise_asks_for_stronger_regularisation_than_signal() -> None:
+def test_noise_gets_stronger_regularisation_than_signal() -> None:
     clear, labels = clouds(120, 3, 20, spread=0.3)
     random = np.random.default_rng(3)
     noise = random.normal(size=clear.shape).astype(np.float32)
     assert strength(fit(noise, labels)) > strength(fit(clear, labels))
-    assert strength(fit(noise, labels)) in search.STRENGTHS[:2]  # the temperature makes up for the rest
+    assert strength(fit(noise, labels)) in search.STRENGTHS[:2]  # the temperature corrects the rest
 
 
-def test_rows_of_one_group_are_never_on_both_sides_of_a_fold() -> None:
-    """Ten copies of noise look learnable as soon as one copy is learnt from and another judged on."""
+def test_a_group_stays_in_one_fold() -> None:
+    """Ten copies of noise look learnable if one copy is in the training folds and another is held out."""
     random = np.random.default_rng(0)
     noise, labels = random.normal(size=(24, 12)), np.arange(24) % 2
     copies = np.repeat(noise, 10, axis=0).astype(np.float32)
@@ -86,53 +86,53 @@ def test_rows_of_one_group_are_never_on_both_sides_of_a_fold() -> None:
     assert honest.search.best.loss > 0.6
 
 
-def test_changed_copies_are_learnt_from_and_not_judged_on() -> None:
+def test_augmented_rows_are_fitted_and_not_evaluated() -> None:
     features, labels = clouds(60, 3, 8, spread=0.3)
     wrong = np.repeat(features, 2, axis=0)
-    changed = np.tile([False, True], 60)
+    augmented = np.tile([False, True], 60)
     random = np.random.default_rng(0)
-    wrong[changed] = random.permutation(wrong[changed])  # copies that show anything
+    wrong[augmented] = random.permutation(wrong[augmented])  # views that show anything
     groups = np.repeat(np.arange(60), 2)
-    judged = fit(wrong, np.repeat(labels, 2), groups, changed, trials=1)
-    everything = fit(wrong, np.repeat(labels, 2), groups, trials=1)
-    assert judged.search.best.loss < everything.search.best.loss
+    marked = fit(wrong, np.repeat(labels, 2), groups, augmented, trials=1)
+    unmarked = fit(wrong, np.repeat(labels, 2), groups, trials=1)
+    assert marked.search.best.loss < unmarked.search.best.loss
 
 
-def test_fewer_folds_where_a_class_has_few_groups() -> None:
+def test_a_class_with_few_groups_lowers_the_number_of_folds() -> None:
     features, labels = clouds(60, 3, 5)
     groups = np.arange(60)
     groups[labels == 2] = np.arange(20) % 3 + 100
     assert fit(features, labels, groups).search.folds == 3
 
 
-def test_a_large_training_chooses_on_whole_groups_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_training_searches_on_whole_groups_of_every_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "MAX_ROWS", 200)
     labels = np.array([0] * 1400 + [1] * 96 + [2] * 4)
     groups = np.arange(1500) // 2
     rows = np.arange(1500, dtype=np.float32)[:, None]
-    taken = search.StandardisedRows(rows, labels, groups, np.zeros(1500, np.bool_)).subsample()
-    assert 200 <= len(taken.labels) < 400
-    assert set(taken.labels) == {0, 1, 2}
-    kept = taken.features[:].ravel().astype(np.int64)
-    assert all((np.isin(np.flatnonzero(groups == group), kept)).all() for group in set(taken.groups))
-    assert (taken.labels == 2).sum() == 4
+    subsample = search.StandardisedRows(rows, labels, groups, np.zeros(1500, np.bool_)).subsample()
+    assert 200 <= len(subsample.labels) < 400
+    assert set(subsample.labels) == {0, 1, 2}
+    kept = subsample.features[:].ravel().astype(np.int64)
+    assert all((np.isin(np.flatnonzero(groups == group), kept)).all() for group in set(subsample.groups))
+    assert (subsample.labels == 2).sum() == 4
 
 
-def test_temperature_is_found_again() -> None:
+def test_a_known_temperature_is_recovered() -> None:
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (20_000, 4))
     labels = np.array([random.choice(4, p=p) for p in softmax(logits, axis=1)])
     assert calibration.temperature((logits * 3).astype(np.float32), labels) == pytest.approx(3, rel=0.05)
 
 
-def test_temperature_stays_sensible_where_every_photo_is_right() -> None:
+def test_the_temperature_stays_finite_if_every_image_is_right() -> None:
     logits = np.eye(3, dtype=np.float32)[np.arange(30) % 3] * 12
-    found = calibration.temperature(logits, np.arange(30) % 3)
-    # 31 imagined photos with half an error: the confidence that fits is 30.5/31.
-    assert softmax(logits[0] / found).max() == pytest.approx(30.5 / 31, abs=1e-3)
+    temperature = calibration.temperature(logits, np.arange(30) % 3)
+    # 31 pseudo-images with half an error: the confidence that fits is 30.5/31.
+    assert softmax(logits[0] / temperature).max() == pytest.approx(30.5 / 31, abs=1e-3)
 
 
-def test_thresholds_give_the_best_f1_of_all() -> None:
+def test_thresholds_give_the_best_f1() -> None:
     random = np.random.default_rng(1)
     probabilities = random.dirichlet((1, 1, 1), 80).astype(np.float32)
     labels = np.array([random.choice(3, p=p / p.sum()) for p in probabilities.astype(float)])
@@ -145,7 +145,7 @@ def test_thresholds_give_the_best_f1_of_all() -> None:
         assert f1(threshold) == pytest.approx(max(f1(float(cut)) for cut in np.linspace(0, 1, 2001)), abs=1e-9)
 
 
-def test_a_clean_cut_has_its_threshold_at_a_half_or_just_beside_the_gap() -> None:
+def test_separable_labels_have_their_threshold_at_a_half_or_just_inside_the_gap() -> None:
     labels = np.array([0, 0, 1, 1])
     assert calibration.thresholds(np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8]], np.float32), labels) == (
         0.5,

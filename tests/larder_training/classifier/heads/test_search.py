@@ -11,12 +11,12 @@ from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions, Limits
 from larder_training.classifier.heads import mlp, search
 from larder_training.classifier.heads.config import HeadConfig, ParentHead, row_weights
-from larder_training.classifier.heads.head import Head, fit
-from larder_training.classifier.heads.mlp import MLP, MLPConfig, Rows, fit_mlp, initial_mlp
+from larder_training.classifier.heads.head import Head, fit_head
+from larder_training.classifier.heads.mlp import MLP, MLPConfig, WeightedRows, fit_mlp, initial_mlp
 from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.heads.trials import Search, Trial, trials_section
+from larder_training.classifier.heads.trials import HeadSearch, HeadTrial, trials_section
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
@@ -32,7 +32,7 @@ def clouds(counts: Sequence[int], dimensions: int = 8, spread: float = 1.0) -> t
 
 
 def rings(rows: int) -> tuple[Floats, Labels]:
-    """A disc inside a ring: no straight line parts them."""
+    """A disc inside a ring, which no straight line separates."""
     random = np.random.default_rng(0)
     labels = np.arange(rows) % 2
     angle, radius = random.uniform(0, 2 * np.pi, rows), 1 + 2 * labels + random.normal(0, 0.3, rows)
@@ -42,12 +42,12 @@ def rings(rows: int) -> tuple[Floats, Labels]:
 def searched(features: Floats, labels: Labels, limits: Limits, parent: ParentHead | None = None) -> Head:
     rows = len(labels)
     options = ClassifierOptions("images", "test", folds=4, search=limits)
-    given = TrainingRows(features, labels, np.arange(rows), np.zeros(rows, np.bool_))
-    return fit(given, TrainingContext(options), parent=parent)
+    training_rows = TrainingRows(features, labels, np.arange(rows), np.zeros(rows, np.bool_))
+    return fit_head(training_rows, TrainingContext(options), parent=parent)
 
 
-def trial(number: int, config: HeadConfig, *losses: float) -> Trial:
-    return Trial(number, config, float(np.mean(losses)), 0.0, 1.0, losses, 1.0)
+def trial(number: int, config: HeadConfig, *losses: float) -> HeadTrial:
+    return HeadTrial(number, config, float(np.mean(losses)), 0.0, 1.0, losses, 1.0)
 
 
 def elastic_loss(features: Floats, labels: Labels, fitted: SoftmaxRegression, l2: float, l1: float) -> float:
@@ -56,8 +56,8 @@ def elastic_loss(features: Floats, labels: Labels, fitted: SoftmaxRegression, l2
 
 
 @pytest.mark.parametrize(("l2", "l1"), [(0.0, 0.02), (0.05, 0.01), (0.1, 0.0)])
-def test_a_linear_head_meets_the_conditions_of_the_least_loss(l2: float, l1: float) -> None:
-    """The subgradient holds 0: slopes are -l2 W - l1 sign(W) where W is not 0, and within l1 where it is."""
+def test_a_linear_head_satisfies_the_conditions_of_the_minimum(l2: float, l1: float) -> None:
+    """The subgradient has 0: the gradient is -l2 W - l1 sign(W) where W is not 0, and within l1 where it is."""
     features, labels = clouds((40, 40, 40))
     ones = np.ones(120, np.float32)
     fitted = fit_softmax_regression(features, labels, ones, l2=l2, l1=l1, centre=zero_head(8, 3))
@@ -71,7 +71,7 @@ def test_a_linear_head_meets_the_conditions_of_the_least_loss(l2: float, l1: flo
     assert (not moved.all()) == (l1 > 0)
 
 
-def test_weights_are_pulled_towards_the_centre() -> None:
+def test_regularisation_is_towards_the_centre() -> None:
     features, labels = clouds((40, 40, 40))
     ones = np.ones(120, np.float32)
     centre = SoftmaxRegression(np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32), np.zeros(3, np.float32))
@@ -81,72 +81,77 @@ def test_weights_are_pulled_towards_the_centre() -> None:
     assert np.abs(far.weights - centre.weights).max() > 0.5
 
 
-def test_balanced_rows_weigh_every_class_the_same() -> None:
+def test_balanced_row_weights_give_each_class_the_same_total() -> None:
     labels = np.array([0] * 6 + [1] * 3 + [2])
     weights = row_weights(labels, 4, "balanced")
     assert weights.mean() == pytest.approx(1)
     assert [weights[labels == label].sum() for label in range(3)] == pytest.approx([10 / 3] * 3)
 
 
-def test_class_weights_are_tried_and_win_where_a_class_is_rare() -> None:
+def test_class_weights_are_tried_and_win_with_a_rare_class() -> None:
     features, labels = clouds((300, 300, 12), spread=1.5)
-    found = searched(features, labels, Limits(hidden=False)).search
-    assert found.each_class_alike
-    assert found.best.config.weighting == "balanced"
+    result = searched(features, labels, Limits(hidden=False)).search
+    assert result.balanced
+    assert result.best.config.weighting == "balanced"
     even = searched(*clouds((40, 40, 40)), Limits(hidden=False)).search
-    assert not even.each_class_alike
+    assert not even.balanced
     assert {trial.config.weighting for trial in even.trials} == {"none"}
     none = searched(features, labels, Limits(hidden=False, class_weights="none")).search
     assert {trial.config.weighting for trial in none.trials} == {"none"}
 
 
-def test_slopes_of_a_network_are_those_of_its_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gradients_of_an_mlp_match_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mlp, "FEATURE_DROPOUT", 0.0)
     features, labels = clouds((10, 10, 10))
     weights = np.linspace(0.5, 1.5, 30).astype(np.float32)
     random = np.random.default_rng(2)
     start = initial_mlp(8, 3, 5, seed=0)
     network = replace(start, weights=random.normal(size=(5, 3)).astype(np.float32))
-    step = mlp._Step(MLPConfig(5, "adam", 0.001, 0.0, 0.0, 0), network, pulled=False)
-    slopes = step._slopes(features, labels, weights, random)
-    rows = Rows(features.astype(np.float64).astype(np.float32), labels, weights)
-    for position, slope in enumerate(slopes):
-        for spot in [tuple(random.integers(0, size) for size in slope.shape) for _ in range(4)]:
-            ends = []
+    optimiser = mlp._MLPOptimiser(MLPConfig(5, "adam", 0.001, 0.0, 0.0, 0), network, pulled=False)
+    gradients = optimiser._gradients(features, labels, weights, random)
+    rows = WeightedRows(features.astype(np.float64).astype(np.float32), labels, weights)
+    for position, gradient in enumerate(gradients):
+        for spot in [tuple(random.integers(0, size) for size in gradient.shape) for _ in range(4)]:
+            losses = []
             for change in (-1e-2, 1e-2):
                 values = [value.astype(np.float64) for value in network.parameters]
                 values[position][spot] += change
-                ends.append(rows.loss(MLP(*values)) * weights.mean())  # type: ignore[arg-type]  # finer floats
-            assert slope[spot] == pytest.approx((ends[1] - ends[0]) / 2e-2, abs=2e-3)
+                losses.append(rows.loss(MLP(*values)) * weights.mean())  # type: ignore[arg-type]  # finer floats
+            assert gradient[spot] == pytest.approx((losses[1] - losses[0]) / 2e-2, abs=2e-3)
 
 
 @pytest.mark.parametrize("config", search.HIDDEN)
-def test_a_hidden_layer_learns_what_no_line_parts_and_the_search_takes_it(
+def test_the_search_chooses_a_hidden_layer_for_classes_that_no_line_separates(
     config: HeadConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlp, "FEATURE_DROPOUT", 0.0)
     monkeypatch.setattr(search, "HIDDEN", (replace(config, rate=10 * config.rate),))
     features, labels = rings(400)
-    made = searched(features, labels, Limits())
-    assert made.hidden is not None
-    assert made.search.chosen.config.units == config.units
-    assert made.search.chosen.epochs >= 1
-    assert (made.logits(features).argmax(axis=1) == labels).mean() > 0.95
-    line = searched(features, labels, Limits(hidden=False))
-    assert line.hidden is None
-    assert (line.logits(features).argmax(axis=1) == labels).mean() < 0.8
+    head = searched(features, labels, Limits())
+    assert head.hidden is not None
+    assert head.search.chosen.config.units == config.units
+    assert head.search.chosen.epochs >= 1
+    assert (head.logits(features).argmax(axis=1) == labels).mean() > 0.95
+    linear = searched(features, labels, Limits(hidden=False))
+    assert linear.hidden is None
+    assert (linear.logits(features).argmax(axis=1) == labels).mean() < 0.8
 
 
-def test_early_stopping_returns_the_network_of_the_least_loss() -> None:
+def test_early_stopping_returns_the_network_of_the_lowest_loss() -> None:
     random = np.random.default_rng(0)
     noise = random.normal(size=(60, 20)).astype(np.float32)
     labels, ones = np.arange(60) % 2, np.ones(60, np.float32)
-    watch = Rows(random.normal(size=(60, 20)).astype(np.float32), labels, ones)
+    validation = WeightedRows(random.normal(size=(60, 20)).astype(np.float32), labels, ones)
     network, epochs = fit_mlp(
-        Rows(noise, labels, ones), 2, MLPConfig(32, "adam", 0.01, 0.0, 0.0, 0), epochs=40, parent=None, watch=watch
+        WeightedRows(noise, labels, ones),
+        2,
+        MLPConfig(32, "adam", 0.01, 0.0, 0.0, 0),
+        epochs=40,
+        parent=None,
+        validation=validation,
     )
     again, _ = fit_mlp(
-        Rows(noise, labels, ones), 2, MLPConfig(32, "adam", 0.01, 0.0, 0.0, 0), epochs=epochs, parent=None
+        WeightedRows(noise, labels, ones), 2, MLPConfig(32, "adam", 0.01, 0.0, 0.0, 0), epochs=epochs, parent=None
     )
     assert epochs < 20
     np.testing.assert_array_equal(network.weights, again.weights)
@@ -159,7 +164,7 @@ def test_the_same_search_gives_the_same_bits() -> None:
     np.testing.assert_array_equal(first.weights, second.weights)
 
 
-def test_a_search_that_is_stopped_is_the_beginning_of_the_whole_one() -> None:
+def test_a_search_that_is_stopped_is_a_prefix_of_the_whole_search() -> None:
     features, labels = clouds((30, 30, 30))
     whole = searched(features, labels, Limits()).search
     assert len(whole.trials) > 8
@@ -169,27 +174,27 @@ def test_a_search_that_is_stopped_is_the_beginning_of_the_whole_one() -> None:
     assert hurried.trials == whole.trials[:1]
 
 
-def test_a_class_of_few_groups_is_not_asked_to_stop_early() -> None:
+def test_a_class_with_few_groups_rules_out_hidden_layers() -> None:
     features, labels = clouds((30, 30, 4))
-    found = searched(features, labels, Limits()).search
-    assert {trial.config.units for trial in found.trials} == {0}
+    result = searched(features, labels, Limits()).search
+    assert {trial.config.units for trial in result.trials} == {0}
 
 
 def test_the_simplest_within_one_standard_error_of_the_best_wins() -> None:
     strong, weak, wide = HeadConfig(l2=1.0), HeadConfig(l2=0.01), HeadConfig(l2=0.01, units=128, optimiser="adam")
-    # Folds differ much from each other, the heads hardly: the difference is what counts.
+    # The folds differ a lot and the heads hardly: the paired difference counts.
     best = trial(3, wide, 0.1, 0.3, 0.5)
-    as_good = trial(2, weak, 0.11, 0.29, 0.51)
+    equal = trial(2, weak, 0.11, 0.29, 0.51)
     worse = trial(1, strong, 0.12, 0.33, 0.52)
-    assert Search((worse, as_good, best), 3).chosen is as_good
-    assert Search((worse, best), 3).chosen is best
-    # A strength is not simpler than another: the lesser loss decides.
-    assert Search((trial(1, strong, 0.105, 0.29, 0.51), as_good, best), 3).chosen.config is strong
-    assert Search((trial(1, strong, 0.115, 0.29, 0.51), as_good, best), 3).chosen is as_good
-    assert "simplest head that is as good" in Search((as_good, best), 3).explain()
+    assert HeadSearch((worse, equal, best), 3).chosen is equal
+    assert HeadSearch((worse, best), 3).chosen is best
+    # No strength is simpler than another: the lower loss decides.
+    assert HeadSearch((trial(1, strong, 0.105, 0.29, 0.51), equal, best), 3).chosen.config is strong
+    assert HeadSearch((trial(1, strong, 0.115, 0.29, 0.51), equal, best), 3).chosen is equal
+    assert "simplest head within one standard error" in HeadSearch((equal, best), 3).explain()
 
 
-def test_simplicity_has_an_order() -> None:
+def test_configurations_are_ordered_by_complexity() -> None:
     ordered = [
         HeadConfig(l2=0.1),
         HeadConfig(l2=0.1, weighting="balanced"),
@@ -201,14 +206,14 @@ def test_simplicity_has_an_order() -> None:
     assert sorted(ordered, key=lambda config: config.complexity) == ordered
 
 
-def test_trials_are_told_one_a_line_and_in_the_report() -> None:
+def test_trials_are_listed_line_by_line_and_in_the_report() -> None:
     features, labels = clouds((30, 30, 30))
-    found = searched(features, labels, Limits(6)).search
-    lines = [json.loads(line) for line in found.jsonl().splitlines()]
+    result = searched(features, labels, Limits(6)).search
+    lines = [json.loads(line) for line in result.jsonl().splitlines()]
     assert [line["trial"] for line in lines] == list(range(1, 7))
     assert sum(line["chosen"] for line in lines) == 1
     assert all(len(line["fold_losses"]) == 4 for line in lines)
-    section = trials_section(found)
+    section = trials_section(result)
     assert section.title == "Trials"
     assert any("<svg" in block for block in section.blocks)
     assert any("(chosen)" in block for block in section.blocks)
@@ -216,34 +221,34 @@ def test_trials_are_told_one_a_line_and_in_the_report() -> None:
 
 def test_the_manifest_lists_a_bounded_number_of_trials() -> None:
     many = tuple(trial(number, HeadConfig(l2=1 / number), 1 / number, 1 / number) for number in range(1, 200))
-    told = Search(many, 2).describe()
-    assert told["number"] == 199
-    assert isinstance(told["trials"], list)
-    assert len(told["trials"]) <= 41
+    description = HeadSearch(many, 2).describe()
+    assert description["number"] == 199
+    assert isinstance(description["trials"], list)
+    assert len(description["trials"]) <= 41
 
 
-def test_a_parents_head_is_where_a_customised_training_begins() -> None:
+def test_a_parents_head_improves_a_training_with_few_rows() -> None:
     features, labels = clouds((100, 100, 100), dimensions=30, spread=2.0)
-    taught = searched(features, labels, Limits(hidden=False))
-    parent_head = ParentHead(SoftmaxRegression(taught.weights, taught.bias), taught.search.chosen.config)
+    parent = searched(features, labels, Limits(hidden=False))
+    parent_head = ParentHead(SoftmaxRegression(parent.weights, parent.bias), parent.search.chosen.config)
     few = np.concatenate([np.flatnonzero(labels == label)[:5] for label in range(3)])
     child = searched(features[few], labels[few], Limits(hidden=False), parent_head)
     assert child.search.chosen.config.customised
     alone = searched(features[few], labels[few], Limits(hidden=False))
 
-    def right(made: Head) -> float:
-        return float((made.logits(features).argmax(axis=1) == labels).mean())
+    def accuracy(head: Head) -> float:
+        return float((head.logits(features).argmax(axis=1) == labels).mean())
 
-    assert right(child) > right(alone)
+    assert accuracy(child) > accuracy(alone)
 
 
-def test_standardising_and_taking_it_in_and_out_are_inverse() -> None:
+def test_fold_in_and_unfold_are_inverse() -> None:
     features, _ = clouds((30, 30, 30))
-    standard = Scaler.of(features * 7 + 3)
+    scaler = Scaler.fit(features * 7 + 3)
     weights, bias = np.ones((8, 3), np.float32), np.arange(3, dtype=np.float32)
-    plain = standard.fold_in(weights, bias)
+    plain = scaler.fold_in(weights, bias)
     np.testing.assert_allclose(
-        (features * 7 + 3) @ plain[0] + plain[1], standard.apply(features * 7 + 3) @ weights + bias, atol=1e-3
+        (features * 7 + 3) @ plain[0] + plain[1], scaler.transform(features * 7 + 3) @ weights + bias, atol=1e-3
     )
-    for found, expected in zip(standard.unfold(*plain), (weights, bias), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+    for result, expected in zip(scaler.unfold(*plain), (weights, bias), strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-4)

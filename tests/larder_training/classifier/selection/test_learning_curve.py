@@ -9,7 +9,7 @@ from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.heads.config import HeadConfig
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.heads.trials import Trial
+from larder_training.classifier.heads.trials import HeadTrial
 from larder_training.classifier.selection.learning_curve import (
     SHARES,
     LearningCurve,
@@ -19,7 +19,7 @@ from larder_training.classifier.selection.learning_curve import (
 )
 from larder_training.reporting.html import render
 
-TRIAL = Trial(1, HeadConfig(l2=0.01), 0.5, 0.1, 0.9, (0.5,), 1.0)
+TRIAL = HeadTrial(1, HeadConfig(l2=0.01), 0.5, 0.1, 0.9, (0.5,), 1.0)
 
 
 def material(photos: int, apart: float, *, dimensions: int = 20, copies: int = 0) -> TrainingRows:

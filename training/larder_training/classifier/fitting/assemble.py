@@ -17,7 +17,7 @@ from larder_training.numerics.arrays import Floats
 def assemble(inputs: FinalFitInputs, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
     """The graph that is released: the feature graph ``model``, additional columns, and the calibrated head."""
     joined = inputs.fusion.beside.join(model, inputs.features.image)
-    graph = with_head(joined, head.weights / temperature, head.bias / temperature, head.novelty, head.hidden)
+    graph = with_head(joined, head.weights / temperature, head.bias / temperature, head.ood_detector, head.hidden)
     return optimise(graph, "extended")
 
 

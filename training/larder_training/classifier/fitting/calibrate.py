@@ -34,7 +34,7 @@ def calibrate(fit: FinalFit, options: ClassifierOptions) -> Calibration:
     """Calibrates a head by its held-out predictions."""
     temperature = fit.temperature()
     probabilities = softmax(fit.logits() / temperature, axis=1).astype(np.float32)
-    ood_scores = fit.head.held_out
+    ood_scores = fit.head.held_out_scores
     return Calibration(
         temperature,
         _thresholds(probabilities, fit.truth, options.precision),

@@ -1,4 +1,4 @@
-"""One way to fit a head: its regularisation, class weights and, where it has one, its hidden layer."""
+"""Hyperparameters of a head: its regularisation, class weights and, if it has one, its hidden layer."""
 
 from dataclasses import asdict, dataclass
 from typing import Final, Literal
@@ -6,7 +6,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.classifier.heads.mlp import MAX_EPOCHS, MLP, MLPConfig, Optimiser, Rows, fit_mlp
+from larder_training.classifier.heads.mlp import MAX_EPOCHS, MLP, MLPConfig, Optimiser, WeightedRows, fit_mlp
 from larder_training.classifier.heads.scaler import FeatureRows
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.numerics.arrays import Floats
@@ -18,11 +18,17 @@ FAMILIES: Final = ("l2", "l1", "elastic", "hidden")
 
 @dataclass(frozen=True, slots=True)
 class HeadConfig:
-    """``l2`` and ``l1`` are strengths as in ``linear`` (with a hidden layer: ``l2`` is the weight decay).
+    """Hyperparameters of a head.
 
-    ``balanced`` weights make every class count alike while learning. ``units`` is the size of the hidden layer, 0 for
-    none; ``optimiser``, ``rate`` and ``dropout`` count for it alone. ``customised`` recipes start from the parent's
-    head and pull towards it.
+    Attributes:
+        l2: Strength of L2 regularisation; weight decay with a hidden layer.
+        l1: Strength of L1 regularisation.
+        weighting: "balanced" gives every class the same total weight.
+        units: Size of the hidden layer; 0 for a linear head.
+        optimiser: Of the hidden layer.
+        rate: Learning rate of the hidden layer.
+        dropout: Share of hidden units that are dropped in training.
+        customised: Whether the fit starts from the parent's head and is regularised towards it.
     """
 
     l2: float = 0.0
@@ -36,14 +42,14 @@ class HeadConfig:
 
     @property
     def family(self) -> str:
-        """``hidden``, or the linear head's kind of regularisation."""
+        """``hidden``, or the kind of regularisation of a linear head."""
         if self.units:
             return "hidden"
         return "elastic" if self.l1 and self.l2 else "l1" if self.l1 else "l2"
 
     @property
     def complexity(self) -> tuple[float, ...]:
-        """Less is simpler: no hidden layer, one strength of regularisation, no class weights, from the parent."""
+        """Sort key, simplest first: no hidden layer, one kind of regularisation, no class weights, from the parent."""
         return (
             self.units,
             FAMILIES.index(self.family),
@@ -52,7 +58,7 @@ class HeadConfig:
         )
 
     def describe(self) -> dict[str, object]:
-        """What is set, for the manifest and ``trials.jsonl``."""
+        """The values that are set, for the manifest and ``trials.jsonl``."""
         unset = {"weighting": "none", "customised": False}
         return {
             "family": self.family,
@@ -71,11 +77,11 @@ class HeadConfig:
 
 @dataclass(frozen=True, slots=True)
 class ParentHead:
-    """The head of a parent release, with its labels in the order of this training.
+    """The head of a parent release, with the labels in the order of this training.
 
     Attributes:
-        head: reads features; whether standardised or not depends on the caller.
-        config: how the parent's head was fitted.
+        head: The fitted head; the caller decides whether it reads standardised features.
+        config: The hyperparameters that it was fitted with.
     """
 
     head: FittedHead
@@ -83,7 +89,7 @@ class ParentHead:
 
 
 def row_weights(labels: NDArray[np.int64], classes: int, weighting: Weighting) -> Floats:
-    """``[N]`` of mean 1: all 1, or such that each class that occurs weighs the same in sum."""
+    """Row weights ``[N]`` of mean 1: all 1, or the same total for each class that occurs."""
     if weighting == "none":
         return np.ones(len(labels), np.float32)
     counts = np.bincount(labels, minlength=classes)
@@ -93,7 +99,13 @@ def row_weights(labels: NDArray[np.int64], classes: int, weighting: Weighting) -
 
 @dataclass(frozen=True, slots=True)
 class LabelledFeatures:
-    """Standardised features ``[N, D]``, in memory or streamed, and labels ``[N]`` of 0..classes-1."""
+    """Standardised features with labels.
+
+    Attributes:
+        features: ``[N, D]``, in memory or streamed.
+        labels: ``[N]``, of 0..classes-1.
+        classes: The number of classes.
+    """
 
     features: FeatureRows
     labels: NDArray[np.int64]
@@ -102,7 +114,7 @@ class LabelledFeatures:
 
 def fit_config(
     config: HeadConfig,
-    lesson: LabelledFeatures,
+    data: LabelledFeatures,
     *,
     parent: FittedHead | None,
     seed: int,
@@ -111,27 +123,28 @@ def fit_config(
     epochs: int = MAX_EPOCHS,
     rough: bool = False,
 ) -> tuple[FittedHead, int]:
-    """Fits a head on standardised features; returns it and its number of epochs (0 for a linear one).
+    """Fits a head on standardised features.
 
     Args:
-        config: the hyperparameters.
-        lesson: the rows to fit.
-        parent: the parent's head for these features and labels; only ``customised`` recipes use it.
-        seed: decides a hidden layer's start and batches.
-        start: where a linear fit may begin, to be quicker.
-        stop: rows that a hidden layer does not learn from, but stops by (early stopping). None: all ``epochs``.
-        epochs: passes over the rows at most.
-        rough: a linear fit may stop a little earlier, where it is only judged.
+        config: The hyperparameters.
+        data: The rows to fit.
+        parent: The parent's head for these features and labels; used only if ``config.customised``.
+        seed: Of the initial weights and the batches of a hidden layer.
+        start: Where a linear fit begins, to save time.
+        stop: ``[N]``, the rows that a hidden layer stops early by, and is not fitted on. None: run all ``epochs``.
+        epochs: Passes over the rows, at most.
+        rough: Whether a linear fit may stop earlier, for fits that are only evaluated.
+
+    Returns:
+        The head and its number of epochs, 0 for a linear head.
     """
-    weights = row_weights(lesson.labels, lesson.classes, config.weighting)
+    weights = row_weights(data.labels, data.classes, config.weighting)
     parent = parent if config.customised else None
     if not config.units:
-        centre = (
-            parent if isinstance(parent, SoftmaxRegression) else zero_head(lesson.features.shape[1], lesson.classes)
-        )
+        centre = parent if isinstance(parent, SoftmaxRegression) else zero_head(data.features.shape[1], data.classes)
         fitted = fit_softmax_regression(
-            lesson.features,
-            lesson.labels,
+            data.features,
+            data.labels,
             weights,
             l2=config.l2,
             l1=config.l1,
@@ -142,8 +155,8 @@ def fit_config(
         return fitted, 0
     optimiser = config.optimiser or "adam"
     mlp = MLPConfig(config.units, optimiser, config.rate, config.dropout, config.l2, seed)
-    rows, watch = Rows(lesson.features, lesson.labels, weights), None
+    rows, validation = WeightedRows(data.features, data.labels, weights), None
     if stop is not None:
-        rows, watch = rows.taken(np.flatnonzero(~stop)), rows.taken(np.flatnonzero(stop))
-    begun = parent if isinstance(parent, MLP) else None
-    return fit_mlp(rows, lesson.classes, mlp, epochs=epochs, parent=begun, watch=watch)
+        rows, validation = rows.subset(np.flatnonzero(~stop)), rows.subset(np.flatnonzero(stop))
+    initial = parent if isinstance(parent, MLP) else None
+    return fit_mlp(rows, data.classes, mlp, epochs=epochs, parent=initial, validation=validation)

@@ -1,4 +1,4 @@
-"""The head: softmax regression, or one hidden layer, on standardised features; which one is searched for."""
+"""The head of a classifier: softmax regression or an MLP on standardised features, chosen by a search."""
 
 from dataclasses import dataclass, replace
 
@@ -8,11 +8,11 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.heads.config import FittedHead, LabelledFeatures, ParentHead, fit_config
 from larder_training.classifier.heads.mlp import MLP
-from larder_training.classifier.heads.scaler import Scaler, standardised
+from larder_training.classifier.heads.scaler import Scaler, standardise
 from larder_training.classifier.heads.search import StandardisedRows, search
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.heads.trials import Search
+from larder_training.classifier.heads.trials import HeadSearch
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import Novelty
 from larder_training.numerics.arrays import Floats
@@ -20,18 +20,25 @@ from larder_training.numerics.arrays import Floats
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """``logits = features @ weights + bias``: standardisation is inside, temperature is not.
+    """A fitted head for features that are not standardised, without a temperature.
 
-    ``weights`` ``[D, C]``, ``bias`` ``[C]``; ``novelty`` is what the features of the photos taught, ``held_out``
-    ``[N]`` their own novelty to what others of them taught. With ``hidden`` (weights ``[D, H]``, bias ``[H]``)
-    ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] + hidden[1])``. ``search`` is how it was chosen.
+    ``logits = features @ weights + bias``; with a hidden layer, ``relu(features @ hidden[0] + hidden[1])`` takes the
+    place of the features.
+
+    Attributes:
+        weights: ``[D, C]``; ``[H, C]`` with a hidden layer.
+        bias: ``[C]``.
+        ood_detector: The OOD detector, fitted on images as they are served.
+        held_out_scores: ``[N]``, the OOD scores of these images out of fold.
+        search: How the hyperparameters were chosen.
+        hidden: Weights ``[D, H]`` and bias ``[H]`` of the hidden layer, if there is one.
     """
 
     weights: Floats
     bias: Floats
-    novelty: Novelty
-    held_out: Floats
-    search: Search
+    ood_detector: Novelty
+    held_out_scores: Floats
+    search: HeadSearch
     hidden: tuple[Floats, Floats] | None = None
 
     def logits(self, features: Floats) -> Floats:
@@ -41,60 +48,61 @@ class Head:
         return features @ self.weights + self.bias
 
 
-def fit(rows: TrainingRows, context: TrainingContext, *, parent: ParentHead | None = None) -> Head:
-    """Searches for the head and fits the one that was chosen to all rows.
+def fit_head(rows: TrainingRows, context: TrainingContext, *, parent: ParentHead | None = None) -> Head:
+    """Searches for the hyperparameters, and fits the chosen head and the OOD detector on all rows.
 
     Args:
         rows: What to fit.
         context: Its options limit the search. A class with fewer groups than ``folds`` lowers the number of folds.
         parent: A head to start from.
     """
-    scaler = Scaler.of(rows.features, rows.emphasis)
+    scaler = Scaler.fit(rows.features, rows.emphasis)
     standard = StandardisedRows.of(rows, scaler)
-    with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        start = ParentHead(_on_standard(parent.head, scaler), parent.config) if parent else None
-        found = search(standard, context, parent=start)
-        context.progress.say(found.explain())
+    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
+        start = ParentHead(_unfold(parent.head, scaler), parent.config) if parent else None
+        result = search(standard, context, parent=start)
+        context.progress.say(result.explain())
         fitted, _ = fit_config(
-            found.chosen.config,
+            result.chosen.config,
             LabelledFeatures(standard.features, rows.labels, rows.classes),
             parent=start.head if start else None,
             seed=context.seed,
-            epochs=found.chosen.epochs,
+            epochs=result.chosen.epochs,
         )
-    weights, bias, hidden = _plain(fitted, scaler)
-    known, apart = fit_ood_detector(rows)
-    return Head(weights, bias, known, apart, found, hidden)
+    weights, bias, hidden = _fold_in(fitted, scaler)
+    ood_detector, held_out_scores = fit_ood_detector(rows)
+    return Head(weights, bias, ood_detector, held_out_scores, result, hidden)
 
 
 def refit_head(head: Head, rows: TrainingRows, *, parent: ParentHead | None, seed: int) -> Head:
-    """Fits the chosen hyperparameters to other rows; the OOD detector and the search stay those of ``head``."""
-    scaler, chosen = Scaler.of(rows.features, rows.emphasis), head.search.chosen
+    """Fits the chosen hyperparameters on other rows; the OOD detector and the search stay those of ``head``."""
+    scaler, chosen = Scaler.fit(rows.features, rows.emphasis), head.search.chosen
     fitted, _ = fit_config(
         chosen.config,
-        LabelledFeatures(standardised(rows.features, scaler), rows.labels, len(head.bias)),
-        parent=_on_standard(parent.head, scaler) if parent else None,
+        LabelledFeatures(standardise(rows.features, scaler), rows.labels, len(head.bias)),
+        parent=_unfold(parent.head, scaler) if parent else None,
         seed=seed,
         epochs=chosen.epochs,
     )
-    weights, bias, hidden = _plain(fitted, scaler)
+    weights, bias, hidden = _fold_in(fitted, scaler)
     return replace(head, weights=weights, bias=bias, hidden=hidden)
 
 
 def fit_ood_detector(rows: TrainingRows) -> tuple[Novelty, Floats]:
-    """Fits the OOD detector to images as they are served; returns it with their own scores, out of fold."""
+    """Fits the OOD detector on images as they are served; returns it with their own scores, out of fold."""
     served = rows.without_augmented()
     return detector.learn(served.features, served.labels, served.groups, served.layer_widths)
 
 
-def _plain(fitted: FittedHead, scaler: Scaler) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
+def _fold_in(fitted: FittedHead, scaler: Scaler) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:
     """Weights, bias and hidden layer for features that are not standardised."""
     if isinstance(fitted, MLP):
         return fitted.weights, fitted.bias, scaler.fold_in(fitted.hidden_weights, fitted.hidden_bias)
     return *scaler.fold_in(fitted.weights, fitted.bias), None
 
 
-def _on_standard(head: FittedHead, scaler: Scaler) -> FittedHead:
+def _unfold(head: FittedHead, scaler: Scaler) -> FittedHead:
+    """The head for standardised features."""
     if isinstance(head, MLP):
         return MLP(*scaler.unfold(head.hidden_weights, head.hidden_bias), head.weights, head.bias)
     return SoftmaxRegression(*scaler.unfold(head.weights, head.bias))

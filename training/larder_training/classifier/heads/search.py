@@ -1,7 +1,7 @@
-"""Looks for the head: which recipes are tried, in which order, and how each is judged by cross-validation.
+"""Searches for the head's hyperparameters by cross-validation.
 
-The order is fixed, and what is tried next depends on the losses so far alone. So the same number of trials is the same
-search, whatever stopped it: ``--trials`` or ``--minutes``.
+The order of the trials is fixed, and the next trial depends only on the losses so far. A search that ``--trials`` or
+``--minutes`` stops after n trials is therefore the same as any other search of n trials.
 """
 
 import time
@@ -28,27 +28,27 @@ from larder_training.classifier.heads.config import (
     fit_config,
     row_weights,
 )
-from larder_training.classifier.heads.scaler import FeatureRows, Scaler, StreamedFeatures, standardised
+from larder_training.classifier.heads.scaler import FeatureRows, Scaler, StreamedFeatures, standardise
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.heads.trials import Search, Trial
+from larder_training.classifier.heads.trials import HeadSearch, HeadTrial
 from larder_training.classifier.metrics import calibration
 from larder_training.numerics.arrays import Floats
 
 # lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong first, so that each fit starts from a simpler one.
 STRENGTHS: Final = (1.0, 0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001, 0.000316, 0.0001)
-SPARSE: Final = (0.00316, 0.001)  # of L1
-ELASTIC: Final = ((0.01, 0.001), (0.00316, 0.000316))  # of L2 and of L1
+SPARSE: Final = (0.00316, 0.001)  # L1
+ELASTIC: Final = ((0.01, 0.001), (0.00316, 0.000316))  # L2 and L1
 HIDDEN: Final = (
     HeadConfig(l2=0.01, units=128, optimiser="adam", rate=0.001, dropout=0.5),
     HeadConfig(l2=0.01, units=256, optimiser="adam", rate=0.001, dropout=0.5),
     HeadConfig(l2=0.001, units=128, optimiser="sgd", rate=0.03, dropout=0.5),
 )
-PATIENCE: Final = 2  # weaker strengths tried after the best one so far
-MAX_ROWS: Final = 12_000  # the recipe is chosen on about so many rows at most; the head itself learns from all
-IMBALANCE: Final = 2.0  # largest class to smallest, from which on class weights are tried and each class counts alike
-HIDDEN_GROUPS: Final = 5  # of the smallest class: fewer leave nothing to stop early by
-LEAST_LIKELIHOOD: Final = 1e-9  # one photo that is wrong beyond doubt must not decide alone
+PATIENCE: Final = 2  # weaker strengths that are tried after the best one so far
+MAX_ROWS: Final = 12_000  # about the most rows that trials use; the head itself is fitted on all rows
+IMBALANCE: Final = 2.0  # largest class to smallest, from which class weights are tried and the loss is balanced
+HIDDEN_GROUPS: Final = 5  # of the smallest class: with fewer, none are left for early stopping
+LEAST_LIKELIHOOD: Final = 1e-9  # limits the loss of a single image
 
 Labels = NDArray[np.int64]
 
@@ -72,7 +72,7 @@ class StandardisedRows:
     @classmethod
     def of(cls, rows: TrainingRows, scaler: Scaler) -> "StandardisedRows":
         """All rows, standardised by ``scaler``."""
-        return cls(standardised(rows.features, scaler), rows.labels, rows.groups, rows.augmented)
+        return cls(standardise(rows.features, scaler), rows.labels, rows.groups, rows.augmented)
 
     @property
     def classes(self) -> int:
@@ -80,11 +80,11 @@ class StandardisedRows:
         return int(self.labels.max()) + 1
 
     def fewest_groups(self) -> int:
-        """Of the class that has the fewest."""
+        """The number of groups of the class with the fewest."""
         return fewest_groups(self.labels, self.groups)
 
     def imbalance(self) -> float:
-        """Rows of the largest class to rows of the smallest."""
+        """The rows of the largest class divided by those of the smallest."""
         counts = np.bincount(self.labels, minlength=self.classes)
         return float(counts.max() / max(counts.min(), 1))
 
@@ -102,43 +102,45 @@ class StandardisedRows:
 
 
 def fewest_groups(labels: Labels, groups: NDArray[np.int64]) -> int:
-    """Of the class that has the fewest."""
+    """The number of groups of the class with the fewest."""
     return min(len(np.unique(groups[labels == label])) for label in range(int(labels.max()) + 1))
 
 
 def sample(labels: Labels, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers of all rows, or of whole groups in a fixed shuffle up to about ``MAX_ROWS``, every class kept."""
+    """Positions of all rows, or of whole groups in a fixed shuffle, about ``MAX_ROWS`` rows, with every class."""
     if len(labels) <= MAX_ROWS:
         return np.arange(len(labels))
     names, positions = np.unique(groups, return_inverse=True)
     rank = np.random.default_rng(0).permutation(len(names))[positions]
-    taken = rank < MAX_ROWS * len(names) / len(labels)
-    for label in range(int(labels.max()) + 1):  # a rare class keeps enough groups to be cut into folds
-        own = np.unique(rank[labels == label])[:20]
-        taken |= np.isin(rank, own)
-    return np.flatnonzero(taken)
+    mask = rank < MAX_ROWS * len(names) / len(labels)
+    for label in range(int(labels.max()) + 1):  # a rare class keeps enough groups for all folds
+        label_ranks = np.unique(rank[labels == label])[:20]
+        mask |= np.isin(rank, label_ranks)
+    return np.flatnonzero(mask)
 
 
-def search(rows: StandardisedRows, context: TrainingContext, *, parent: ParentHead | None) -> Search:
-    """Tries recipes until the plan, the number of trials or the time is used up; at least one is tried."""
+def search(rows: StandardisedRows, context: TrainingContext, *, parent: ParentHead | None) -> HeadSearch:
+    """Runs trials until the plan, the number of trials or the time is used up; at least one."""
     limits = context.options.search
     until = time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf
     folds = min(context.options.folds, rows.fewest_groups())
     rows = rows.subsample()
     weightings = _weightings(limits, rows)
-    alike = "balanced" in weightings
-    judge = _Judge(rows, folds, context.seed, parent.head if parent else None, "balanced" if alike else "none")
-    trials: list[Trial] = []
+    balanced = "balanced" in weightings
+    cross_validation = _CrossValidation(
+        rows, folds, context.seed, parent.head if parent else None, "balanced" if balanced else "none"
+    )
+    trials: list[HeadTrial] = []
     hidden = limits.hidden and rows.fewest_groups() >= HIDDEN_GROUPS
     out_of_time = False
     with context.progress.task("Searching for the head", limits.trials) as advance:
         for config in plan(trials, weightings, hidden=hidden, parent=parent.config if parent else None):
-            trials.append(judge.trial(len(trials) + 1, config))
+            trials.append(cross_validation.trial(len(trials) + 1, config))
             advance(1)
             out_of_time = time.monotonic() > until
             if len(trials) >= limits.trials or out_of_time:
                 break
-    return Search(tuple(trials), folds, alike, out_of_time)
+    return HeadSearch(tuple(trials), folds, balanced, out_of_time)
 
 
 def _weightings(limits: Limits, rows: StandardisedRows) -> tuple[Weighting, ...]:
@@ -148,9 +150,12 @@ def _weightings(limits: Limits, rows: StandardisedRows) -> tuple[Weighting, ...]
 
 
 def plan(
-    trials: Sequence[Trial], weightings: Sequence[Weighting], *, hidden: bool, parent: HeadConfig | None
+    trials: Sequence[HeadTrial], weightings: Sequence[Weighting], *, hidden: bool, parent: HeadConfig | None
 ) -> Iterator[HeadConfig]:
-    """The recipes in their order; ``trials`` grows by each one's result before the next is asked for."""
+    """The configurations in their order.
+
+    The caller appends the result of each configuration to ``trials`` before it takes the next.
+    """
     first = weightings[0]
     if parent is not None:
         yield replace(parent, customised=True)
@@ -160,8 +165,8 @@ def plan(
     weighting = first
     for other in weightings[1:]:
         best = min(trials, key=lambda trial: trial.loss).config
-        at = min(range(len(STRENGTHS)), key=lambda position: abs(np.log(STRENGTHS[position] / best.l2)))
-        for l2 in STRENGTHS[max(at - 1, 0) : at + 2]:
+        nearest = min(range(len(STRENGTHS)), key=lambda position: abs(np.log(STRENGTHS[position] / best.l2)))
+        for l2 in STRENGTHS[max(nearest - 1, 0) : nearest + 2]:
             yield HeadConfig(l2=l2, weighting=other)
         weighting = min(trials, key=lambda trial: trial.loss).config.weighting
     if hidden:
@@ -172,8 +177,8 @@ def plan(
         yield from (replace(config, weighting=weighting) for config in HIDDEN[1:])
 
 
-def _path(trials: Sequence[Trial], configs: Sequence[HeadConfig]) -> Iterator[HeadConfig]:
-    """Strong to weak, until ``PATIENCE`` in a row were no better."""
+def _path(trials: Sequence[HeadTrial], configs: Sequence[HeadConfig]) -> Iterator[HeadConfig]:
+    """From strong to weak regularisation, until ``PATIENCE`` in a row are not better."""
     begun, worse = len(trials), 0
     for config in configs:
         yield config
@@ -185,46 +190,52 @@ def _path(trials: Sequence[Trial], configs: Sequence[HeadConfig]) -> Iterator[He
 
 @dataclass(slots=True)
 class _Fold:
-    """``learn`` and ``judge`` are row numbers; ``stop`` marks the learnt rows that early stopping watches."""
+    """One fold of the cross-validation.
 
-    learn: NDArray[np.int64]
-    judge: NDArray[np.int64]
+    Attributes:
+        train: Positions of the rows to fit.
+        held_out: Positions of the rows to evaluate.
+        stop: Marks the rows of ``train`` for early stopping.
+        last: The last linear fit of each family, where the next one starts.
+    """
+
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
     stop: NDArray[np.bool_]
-    last: dict[tuple[str, bool], SoftmaxRegression] = field(default_factory=dict)  # where the next linear fit begins
+    last: dict[tuple[str, bool], SoftmaxRegression] = field(default_factory=dict)
 
 
-class _Judge:
-    """Cross-validates recipes on folds that stay the same."""
+class _CrossValidation:
+    """Cross-validates configurations on the same folds."""
 
     def __init__(
         self, rows: StandardisedRows, folds: int, seed: int, parent: FittedHead | None, weighting: Weighting
     ) -> None:
         self._rows, self._seed, self._parent = rows, seed, parent
-        # Unshuffled: the folds then follow from the groups alone.
-        cuts = StratifiedGroupKFold(folds).split(rows.labels, rows.labels, rows.groups)
-        self._folds = [self._fold(learn, judge) for learn, judge in cuts]
-        self._judged = np.concatenate([fold.judge for fold in self._folds])
-        self._weights = row_weights(rows.labels[self._judged], rows.classes, weighting)
-        sizes = np.cumsum([len(fold.judge) for fold in self._folds])[:-1]
-        self._parts = np.split(np.arange(len(self._judged)), sizes)
+        # Unshuffled, so that the folds follow from the groups alone.
+        splits = StratifiedGroupKFold(folds).split(rows.labels, rows.labels, rows.groups)
+        self._folds = [self._fold(train, held_out) for train, held_out in splits]
+        self._held_out = np.concatenate([fold.held_out for fold in self._folds])
+        self._weights = row_weights(rows.labels[self._held_out], rows.classes, weighting)
+        sizes = np.cumsum([len(fold.held_out) for fold in self._folds])[:-1]
+        self._parts = np.split(np.arange(len(self._held_out)), sizes)
 
-    def _fold(self, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> _Fold:
-        labels, groups = self._rows.labels[learn], self._rows.groups[learn]
-        stop = np.zeros(len(learn), np.bool_)
-        cuts = max(min(5, fewest_groups(labels, groups)), 2)
-        watched = next(StratifiedGroupKFold(cuts).split(labels, labels, groups))[1]
-        stop[watched] = True
-        return _Fold(learn, judge[~self._rows.augmented[judge]], stop)
+    def _fold(self, train: NDArray[np.int64], held_out: NDArray[np.int64]) -> _Fold:
+        labels, groups = self._rows.labels[train], self._rows.groups[train]
+        stop = np.zeros(len(train), np.bool_)
+        folds = max(min(5, fewest_groups(labels, groups)), 2)
+        stop[next(StratifiedGroupKFold(folds).split(labels, labels, groups))[1]] = True
+        return _Fold(train, held_out[~self._rows.augmented[held_out]], stop)
 
-    def trial(self, number: int, config: HeadConfig) -> Trial:
-        """Fits the recipe on each fold, on all cores, and judges it on the photos held out."""
-        logits, epochs = self._asked(config)
-        labels = self._rows.labels[self._judged]
+    def trial(self, number: int, config: HeadConfig) -> HeadTrial:
+        """Fits a configuration on each fold, on all cores, and evaluates it on the held-out images."""
+        logits, epochs = self._out_of_fold(config)
+        labels = self._rows.labels[self._held_out]
         temperature = calibration.temperature(logits, labels)
         likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
         losses = -np.maximum(likelihood, np.log(LEAST_LIKELIHOOD))
         by_fold = [float(np.average(losses[part], weights=self._weights[part])) for part in self._parts]
-        return Trial(
+        return HeadTrial(
             number,
             config,
             float(np.average(losses, weights=self._weights)),
@@ -235,22 +246,23 @@ class _Judge:
             max(1, round(float(np.median(epochs)))) if config.units else 0,
         )
 
-    def _asked(self, config: HeadConfig) -> tuple[Floats, list[int]]:
+    def _out_of_fold(self, config: HeadConfig) -> tuple[Floats, list[int]]:
+        """The logits of all held-out rows, and the epochs of each fold."""
         with ThreadPoolExecutor(cpu_count()) as pool:
-            found = list(pool.map(self._logits, self._folds, repeat(config)))
-        return np.concatenate([part for part, _ in found]), [epochs for _, epochs in found]
+            results = list(pool.map(self._logits, self._folds, repeat(config)))
+        return np.concatenate([logits for logits, _ in results]), [epochs for _, epochs in results]
 
     def _logits(self, fold: _Fold, config: HeadConfig) -> tuple[Floats, int]:
         rows, family = self._rows, (config.family, config.customised)
-        fitted, epochs = fit_config(
+        head, epochs = fit_config(
             config,
-            LabelledFeatures(rows.features[fold.learn], rows.labels[fold.learn], rows.classes),
+            LabelledFeatures(rows.features[fold.train], rows.labels[fold.train], rows.classes),
             parent=self._parent,
             seed=self._seed,
             start=fold.last.get(family),
             stop=fold.stop if config.units else None,
             rough=True,
         )
-        if isinstance(fitted, SoftmaxRegression):
-            fold.last[family] = fitted
-        return fitted.logits(rows.features[fold.judge]), epochs
+        if isinstance(head, SoftmaxRegression):
+            fold.last[family] = head
+        return head.logits(rows.features[fold.held_out]), epochs

@@ -128,7 +128,7 @@ def training(run: TrainingRun, *, seconds: float) -> dict[str, object]:
             "photos": len(taught.truth),
             "false_alarms": options.false_alarms,
             "thresholds": "best F1" if options.precision is None else f"precision {options.precision:g}",
-            "novelty_axes": fitted.novelty.axes.shape[1],
+            "novelty_axes": fitted.ood_detector.axes.shape[1],
         },
         "quantisation": {
             "asked": options.dtype,

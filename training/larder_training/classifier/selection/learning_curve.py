@@ -19,7 +19,7 @@ from larder_training.classifier.heads.config import LabelledFeatures, fit_config
 from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.search import StandardisedRows, sample
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.heads.trials import Trial
+from larder_training.classifier.heads.trials import HeadTrial
 from larder_training.numerics.memmap import loaded
 from larder_training.reporting.html import Section, figure, paragraph, table
 
@@ -80,7 +80,7 @@ class LearningCurve:
         )
 
 
-def learning_curve(rows: TrainingRows, trial: Trial, context: TrainingContext) -> LearningCurve | None:
+def learning_curve(rows: TrainingRows, trial: HeadTrial, context: TrainingContext) -> LearningCurve | None:
     """Learns the chosen recipe from shares of the training photos; None where a class is too small to hold any out.
 
     Changed copies are left out, so that the curve costs
@@ -122,7 +122,7 @@ def _plain(rows: TrainingRows) -> StandardisedRows:
     plain = np.flatnonzero(~rows.augmented)
     taken = plain[sample(rows.labels[plain], rows.groups[plain])]
     features = loaded(rows.features, taken)
-    standard = Scaler.of(features).apply(features)
+    standard = Scaler.fit(features).transform(features)
     return StandardisedRows(standard, rows.labels[taken], rows.groups[taken], rows.augmented[taken])
 
 
