@@ -1,4 +1,4 @@
-"""The reranker: candidates, features, and an order learnt from what people did at an earlier cut-off."""
+"""The reranker: candidates, features, and an order that is fitted at an earlier cutoff."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from larder_training.recommender.data.interaction_matrix import affinities, seen
 from larder_training.recommender.metrics.ranking import by_user, hits
 from larder_training.recommender.models.base import ItemToItem
 from larder_training.recommender.models.popularity import Popular
-from larder_training.recommender.reranker.candidates import Scorers, candidates
+from larder_training.recommender.reranker.candidates import Scorers, generate_candidates
 from larder_training.recommender.reranker.features import FeatureContext, features
 from larder_training.recommender.reranker.lambdamart import LambdaMART, RankingGroups, Reranker, descending
 from larder_training.recommender.splits.tasks import Task, next_items
@@ -27,7 +27,7 @@ CUT = 30 * DAY
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
-    """A scorer that is its scores."""
+    """A scorer with fixed scores."""
 
     values: NDArray[np.float32]
 
@@ -35,8 +35,8 @@ class Dense:
         return self.values[users]
 
 
-def forgetful(make_log: MakeLog, users: int = 150, items: int = 25, seed: int = 0) -> Log:
-    """Each user has eight items at random times and, after the cut, the two that he had last: recency is all."""
+def recency_log(make_log: MakeLog, users: int = 150, items: int = 25, seed: int = 0) -> Log:
+    """Each user has eight items at random times and, after the cutoff, the latest two again: only recency counts."""
     random = np.random.default_rng(seed)
     rows = []
     for user in range(users):
@@ -47,18 +47,18 @@ def forgetful(make_log: MakeLog, users: int = 150, items: int = 25, seed: int = 
     return make_log(rows)
 
 
-def own_and_popular(history: Log) -> Scorers:
-    """Neither knows when anything happened."""
+def scorers_of(history: Log) -> Scorers:
+    """Two scorers that do not use times."""
     affinity = affinities(history, np.ones(len(history)))
     own = ItemToItem(sp.eye_array(len(history.items), format="csr"), affinity)
     counts = np.asarray(affinity.sum(axis=0), np.float32)
     return {"own": own, "popular": Popular(counts / counts.max())}
 
 
-def taught(log: Log, learner: LambdaMART = SMALL) -> tuple[Reranker, Scorers, FeatureContext, Task]:
+def fit_reranker(log: Log, learner: LambdaMART = SMALL) -> tuple[Reranker, Scorers, FeatureContext, Task]:
     history = log.between(0, CUT)
     scorers, context, task = (
-        own_and_popular(history),
+        scorers_of(history),
         FeatureContext(history, CUT),
         next_items(history, log.between(CUT, log.end)),
     )
@@ -77,38 +77,38 @@ def ndcg(rows: Rows, task: Task) -> float:
 def test_candidates_are_the_union_of_the_scorers_best() -> None:
     first = Dense(np.array([[0, 3, 2, 1], [5, 0, 0, 0]], np.float32))
     second = Dense(np.array([[4, 0, 1, -1], [0, 0, 0, 0]], np.float32))
-    found = candidates({"first": first, "second": second}, np.array([1, 0]), 1)
-    assert found.user.tolist() == [1, 0, 0]
-    assert found.item.tolist() == [0, 0, 1]
-    assert np.array_equal(found.scores, [[5, np.nan], [np.nan, 4], [3, np.nan]], equal_nan=True)
-    assert found.labels(sp.csr_array(np.array([[0, 1, 0, 0], [0, 1, 0, 0]], bool))).tolist() == [0, 0, 1]
+    pairs = generate_candidates({"first": first, "second": second}, np.array([1, 0]), 1)
+    assert pairs.user.tolist() == [1, 0, 0]
+    assert pairs.item.tolist() == [0, 0, 1]
+    assert np.array_equal(pairs.scores, [[5, np.nan], [np.nan, 4], [3, np.nan]], equal_nan=True)
+    assert pairs.labels(sp.csr_array(np.array([[0, 1, 0, 0], [0, 1, 0, 0]], bool))).tolist() == [0, 0, 1]
 
 
-def test_what_is_hidden_is_no_candidate_and_makes_room_for_the_next() -> None:
+def test_hidden_items_are_replaced_by_the_next_best() -> None:
     scorer = Dense(np.array([[3, 2, 1]], np.float32))
     hidden = sp.csr_array(np.array([[True, False, False]]))
-    found = candidates({"only": scorer}, np.array([0]), 2, hidden)
-    assert found.item.tolist() == [1, 2]
+    pairs = generate_candidates({"only": scorer}, np.array([0]), 2, hidden)
+    assert pairs.item.tolist() == [1, 2]
     assert scorer.values.tolist() == [[3, 2, 1]]
 
 
 def test_candidates_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     scorers = {"a": Dense(random.normal(size=(50, 9)).astype(np.float32)), "b": Dense(np.ones((50, 9), np.float32))}
-    whole = candidates(scorers, np.arange(50), 3)
+    whole = generate_candidates(scorers, np.arange(50), 3)
     monkeypatch.setattr("larder_training.recommender.reranker.candidates._DENSE", 9 * 2 * 7)
-    parts = candidates(scorers, np.arange(50), 3)
+    parts = generate_candidates(scorers, np.arange(50), 3)
     assert parts.row.tolist() == whole.row.tolist()
     assert parts.item.tolist() == whole.item.tolist()
     assert parts.scores.tobytes() == whole.scores.tobytes()
 
 
-def test_nobody_has_no_candidates() -> None:
-    assert len(candidates({"only": Dense(np.ones((3, 4), np.float32))}, np.zeros(0, np.int64), 2)) == 0
+def test_no_users_have_no_candidates() -> None:
+    assert len(generate_candidates({"only": Dense(np.ones((3, 4), np.float32))}, np.zeros(0, np.int64), 2)) == 0
 
 
-def test_features_say_what_happened(make_log: MakeLog) -> None:
-    # GIVEN a user who had "a" on days 1 and 3 and "b" on day 4, in a catalogue with a price and a category
+def test_features_describe_past_events(make_log: MakeLog) -> None:
+    # GIVEN a user with events with "a" on days 1 and 3 and with "b" on day 4, and items with a price and a category
     log = make_log(
         [
             ("ann", "a", DAY, "view"),
@@ -120,104 +120,104 @@ def test_features_say_what_happened(make_log: MakeLog) -> None:
     columns = {"PRICE": ("number", [10.0, 40.0, None]), "KIND": ("category", ["x", "y", "x"])}
     context = FeatureContext(log, 5 * DAY, columns, {"CITY": np.array([2, -1], np.int32)})  # type: ignore[arg-type]  # literals
     # WHEN
-    pairs = candidates({"all": Dense(np.ones((2, 3), np.float32))}, np.array([0, 1]), 3)
+    pairs = generate_candidates({"all": Dense(np.ones((2, 3), np.float32))}, np.array([0, 1]), 3)
     rows, names = features(pairs, context)
-    told = {name: rows[:, place] for place, name in enumerate(names)}
+    values = {name: rows[:, index] for index, name in enumerate(names)}
     # THEN
-    ann = slice(0, 3)  # her pairs with a, b and c
-    assert told["own events"][ann].tolist() == [2, 1, 0]
-    assert np.array_equal(told["own last"][ann], [2, 1, np.nan], equal_nan=True)
-    assert np.array_equal(told["own interval"][ann], [2, np.nan, np.nan], equal_nan=True)
-    assert np.array_equal(told["own due"][ann], [1, np.nan, np.nan], equal_nan=True)
-    assert told["own pay"][ann].tolist() == [1, 0, 0]
-    assert told["item people 1/1"].tolist() == [1, 1, 1, 1, 1, 1]
-    assert told["item age"].tolist() == [4, 1, 5, 4, 1, 5]
-    assert told["user events"].tolist() == [3, 3, 3, 1, 1, 1]
-    assert told["KIND share"] == pytest.approx([2 / 3, 1 / 3, 2 / 3, 1, 0, 1])
-    assert told["PRICE beyond the user's"][ann][:2] == pytest.approx([-10, 20])
-    assert np.array_equal(told["profile CITY"], [2, 2, 2, np.nan, np.nan, np.nan], equal_nan=True)
+    ann = slice(0, 3)  # the user's pairs with a, b and c
+    assert values["pair events"][ann].tolist() == [2, 1, 0]
+    assert np.array_equal(values["pair last"][ann], [2, 1, np.nan], equal_nan=True)
+    assert np.array_equal(values["pair interval"][ann], [2, np.nan, np.nan], equal_nan=True)
+    assert np.array_equal(values["pair due"][ann], [1, np.nan, np.nan], equal_nan=True)
+    assert values["pair pay"][ann].tolist() == [1, 0, 0]
+    assert values["item users 1/1"].tolist() == [1, 1, 1, 1, 1, 1]
+    assert values["item age"].tolist() == [4, 1, 5, 4, 1, 5]
+    assert values["user events"].tolist() == [3, 3, 3, 1, 1, 1]
+    assert values["KIND share"] == pytest.approx([2 / 3, 1 / 3, 2 / 3, 1, 0, 1])
+    assert values["PRICE above the user's mean"][ann][:2] == pytest.approx([-10, 20])
+    assert np.array_equal(values["profile CITY"], [2, 2, 2, np.nan, np.nan, np.nan], equal_nan=True)
     assert rows.dtype == np.float32
 
 
-def test_features_do_not_know_what_comes_after_their_moment(make_log: MakeLog) -> None:
-    log = forgetful(make_log, users=20)
+def test_features_depend_on_events_before_the_cutoff_only(make_log: MakeLog) -> None:
+    log = recency_log(make_log, users=20)
     history = log.between(0, CUT)
-    scorers, users = own_and_popular(history), np.arange(20)
-    pairs = candidates(scorers, users, 5)
-    other = forgetful(make_log, users=20).between(0, CUT)
+    scorers, users = scorers_of(history), np.arange(20)
+    pairs = generate_candidates(scorers, users, 5)
+    other = recency_log(make_log, users=20).between(0, CUT)
     assert (
         features(pairs, FeatureContext(history, CUT))[0].tobytes()
         == features(pairs, FeatureContext(other, CUT))[0].tobytes()
     )
 
 
-def test_it_learns_that_recency_is_all_and_beats_the_blend_for_users_it_never_saw(make_log: MakeLog) -> None:
-    # GIVEN a reranker taught by some people, and others who behave as they did
-    reranker, *_ = taught(forgetful(make_log))
-    _, scorers, context, task = taught(forgetful(make_log, seed=1))
-    blend = rows_of(scorers, task.users)
+def test_the_reranker_finds_that_recency_counts_and_beats_the_ensemble_on_other_users(make_log: MakeLog) -> None:
+    # GIVEN a reranker fitted to some users, and other users who behave alike
+    reranker, *_ = fit_reranker(recency_log(make_log))
+    _, scorers, context, task = fit_reranker(recency_log(make_log, seed=1))
+    ensemble = rows_of(scorers, task.users)
     # WHEN
-    found = reranker.rerank(blend, task.users, scorers, context)
+    reranked = reranker.rerank(ensemble, task.users, scorers, context)
     # THEN
-    assert ndcg(blend, task) < 0.6
-    assert ndcg(found, task) > 0.9
-    assert next(iter(reranker.importance())) in ("own last", "own first")
+    assert ndcg(ensemble, task) < 0.6
+    assert ndcg(reranked, task) > 0.9
+    assert next(iter(reranker.importance())) in ("pair last", "pair first")
 
 
-def test_a_row_keeps_its_slots_and_the_order_and_unit_of_its_scores(make_log: MakeLog) -> None:
-    reranker, scorers, context, task = taught(forgetful(make_log))
+def test_a_row_keeps_its_scores(make_log: MakeLog) -> None:
+    reranker, scorers, context, task = fit_reranker(recency_log(make_log))
     values = np.linspace(1, 0.1, 8).astype(np.float16)
-    blend = rows_of(scorers, task.users)
-    blend = Rows(blend.items, np.tile(values, (len(task.users), 1)))
-    found = reranker.rerank(blend, task.users, scorers, context)
-    assert found.scores.tobytes() == blend.scores.tobytes()
-    assert (found.items != EMPTY).all()
-    assert all(len(set(row)) == 8 for row in found.items.tolist())
-    assert found.items.tolist() != blend.items.tolist()
+    ensemble = rows_of(scorers, task.users)
+    ensemble = Rows(ensemble.items, np.tile(values, (len(task.users), 1)))
+    reranked = reranker.rerank(ensemble, task.users, scorers, context)
+    assert reranked.scores.tobytes() == ensemble.scores.tobytes()
+    assert (reranked.items != EMPTY).all()
+    assert all(len(set(row)) == 8 for row in reranked.items.tolist())
+    assert reranked.items.tolist() != ensemble.items.tolist()
 
 
-def test_short_rows_stay_as_short_as_they_were(make_log: MakeLog) -> None:
-    reranker, scorers, context, task = taught(forgetful(make_log))
-    blend = rows_of(scorers, task.users, width=8)
-    blend.items[:, 3:], blend.scores[:, 3:] = EMPTY, 0
-    found = reranker.rerank(blend, task.users, scorers, context)
-    assert (found.items[:, :3] != EMPTY).all()
-    assert (found.items[:, 3:] == EMPTY).all()
-    assert not found.scores[:, 3:].any()
+def test_short_rows_stay_short(make_log: MakeLog) -> None:
+    reranker, scorers, context, task = fit_reranker(recency_log(make_log))
+    ensemble = rows_of(scorers, task.users, width=8)
+    ensemble.items[:, 3:], ensemble.scores[:, 3:] = EMPTY, 0
+    reranked = reranker.rerank(ensemble, task.users, scorers, context)
+    assert (reranked.items[:, :3] != EMPTY).all()
+    assert (reranked.items[:, 3:] == EMPTY).all()
+    assert not reranked.scores[:, 3:].any()
 
 
 def test_hidden_items_never_appear(make_log: MakeLog) -> None:
-    reranker, scorers, context, task = taught(forgetful(make_log))
+    reranker, scorers, context, task = fit_reranker(recency_log(make_log))
     hidden = seen_pairs(context.log)
-    found = reranker.rerank(rows_of(scorers, task.users), task.users, scorers, context, hidden)
-    row, slot = np.nonzero(found.items != EMPTY)
+    reranked = reranker.rerank(rows_of(scorers, task.users), task.users, scorers, context, hidden)
+    row, slot = np.nonzero(reranked.items != EMPTY)
     assert row.size
-    assert not hidden.toarray()[task.users[row], found.items[row, slot]].any()
+    assert not hidden.toarray()[task.users[row], reranked.items[row, slot]].any()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_same_seed_gives_the_same_trees_on_any_number_of_threads(make_log: MakeLog, threads: int) -> None:
-    log, few = forgetful(make_log, users=80), replace(SMALL, trees=5)
-    first, again = taught(log, few)[0], taught(log, replace(few, threads=threads))[0]
-    trees = [each.trees.split("\nparameters:")[0] for each in (first, again)]  # which tell the threads
+    log, few_trees = recency_log(make_log, users=80), replace(SMALL, trees=5)
+    first, again = fit_reranker(log, few_trees)[0], fit_reranker(log, replace(few_trees, threads=threads))[0]
+    trees = [reranker.trees.split("\nparameters:")[0] for reranker in (first, again)]  # parameters have the threads
     assert trees[0] == trees[1]
 
 
-def test_the_same_user_at_two_cut_offs_is_two_lists(make_log: MakeLog) -> None:
-    reranker, scorers, context, task = taught(forgetful(make_log))
-    one = SMALL.ranking_groups(scorers, context, task.take(np.array([5])))
+def test_the_same_user_at_two_cutoffs_is_two_groups(make_log: MakeLog) -> None:
+    reranker, scorers, context, task = fit_reranker(recency_log(make_log))
+    single = SMALL.ranking_groups(scorers, context, task.take(np.array([5])))
     other = SMALL.ranking_groups(scorers, context, task.take(np.arange(100)))
-    assert SMALL.fit([one, replace(one), other]).names == reranker.names
+    assert SMALL.fit([single, replace(single), other]).names == reranker.names
 
 
-def test_other_features_than_it_was_taught_are_refused(make_log: MakeLog) -> None:
-    reranker, scorers, context, task = taught(forgetful(make_log, users=40))
-    pairs = candidates({"own": scorers["own"]}, task.users, 5)
+def test_other_features_than_those_of_the_fit_are_rejected(make_log: MakeLog) -> None:
+    reranker, scorers, context, task = fit_reranker(recency_log(make_log, users=40))
+    pairs = generate_candidates({"own": scorers["own"]}, task.users, 5)
     with pytest.raises(ValueError, match="the same scorers"):
         reranker.order(pairs, context)
 
 
-def test_without_anybody_held_out_all_trees_are_grown() -> None:
+def test_without_held_out_users_all_trees_are_grown() -> None:
     random = np.random.default_rng(0)
     rows = random.normal(size=(200, 2)).astype(np.float32)
     ranking_groups = RankingGroups(
@@ -227,11 +227,11 @@ def test_without_anybody_held_out_all_trees_are_grown() -> None:
     assert reranker.trees.count("Tree=") == 5
 
 
-def test_equal_scores_become_the_next_smaller_ones_and_stay_above_0() -> None:
+def test_equal_scores_become_strictly_descending_and_stay_above_0() -> None:
     half = np.float16
     tiny = np.finfo(half).smallest_subnormal
     scores = np.array([[1, 1, 1, 0.5, 0], [tiny, tiny, tiny, 0, 0], [3, 2, 1, 0.5, 0.25]], half)
-    found = descending(scores)
-    assert found[0].tolist() == [1, np.nextafter(half(1), half(0)), 1 - 2 * 2**-11, 0.5, 0]
-    assert found[1].tolist() == [3 * tiny, 2 * tiny, tiny, 0, 0]
-    assert found[2].tolist() == scores[2].tolist()
+    result = descending(scores)
+    assert result[0].tolist() == [1, np.nextafter(half(1), half(0)), 1 - 2 * 2**-11, 0.5, 0]
+    assert result[1].tolist() == [3 * tiny, 2 * tiny, tiny, 0, 0]
+    assert result[2].tolist() == scores[2].tolist()

@@ -1,4 +1,4 @@
-"""A reranker's candidates: what each of several scorers would put forward for each user, and what all of them say."""
+"""Candidate generation for the reranker: the best items of each scorer, with the scores of all scorers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,21 +8,23 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.topk import best, in_blocks
 from larder_training.recommender.models.base import Scorer
 
 Scorers = Mapping[str, Scorer]
-_DENSE: Final = 2**22  # scores of all scorers in a block of users: 16 MiB a thread
+_DENSE: Final = 2**22  # scores of all scorers for a block of users: 16 MiB per thread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Pairs of a user and an item: users in the order asked for, items ascending within each.
+    """Pairs of a user and an item, in the order of ``users``; items ascend within each user.
 
-    ``users`` int64 ``[users]`` are those asked for; ``row`` int64 ``[pairs]`` is each pair's place among them and
-    ``item`` int64 ``[pairs]`` its item. ``scores`` float32 ``[pairs, scorers]`` is what each scorer of ``names`` gives,
-    NaN where that is 0: nothing known.
+    Attributes:
+        users: int64 ``[users]``.
+        row: int64 ``[pairs]``: index in ``users`` of each pair's user.
+        item: int64 ``[pairs]``: item of each pair.
+        names: Names of the scorers.
+        scores: float32 ``[pairs, scorers]``; NaN for a score of 0, which means that the scorer knows nothing.
     """
 
     users: NDArray[np.int64]
@@ -36,58 +38,66 @@ class Candidates:
 
     @property
     def user(self) -> NDArray[np.int64]:
-        """``[pairs]``: each pair's user, as the log numbers him."""
+        """``[pairs]``: user of each pair, as the log numbers users."""
         return self.users[self.row]
 
-    def take(self, chosen: NDArray[np.bool_]) -> "Candidates":
-        """Some of the pairs, of the same users."""
-        return replace(self, row=self.row[chosen], item=self.item[chosen], scores=self.scores[chosen])
+    def take(self, mask: NDArray[np.bool_]) -> "Candidates":
+        """The pairs of ``mask``, bool ``[pairs]``; ``users`` stay the same."""
+        return replace(self, row=self.row[mask], item=self.item[mask], scores=self.scores[mask])
 
     def labels(self, truth: sp.csr_array) -> NDArray[np.float32]:
-        """``[pairs]``: 1 where the pair is in ``truth`` (bool ``[users asked for, items]``), else 0."""
+        """``[pairs]``: 1 for pairs in ``truth`` (bool ``[users, items]``), else 0."""
         rows, items = truth.tocoo().coords
         width = truth.shape[1]
-        wanted = rows.astype(np.int64) * width + items
-        return np.isin(self.row * width + self.item, wanted).astype(np.float32)
+        relevant = rows.astype(np.int64) * width + items
+        return np.isin(self.row * width + self.item, relevant).astype(np.float32)
 
 
-def candidates(scorers: Scorers, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None = None) -> Candidates:
-    """The union of each scorer's ``n`` best items (with a score above 0) for each of ``users``, on all cores.
+def generate_candidates(
+    scorers: Scorers, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None = None
+) -> Candidates:
+    """The union of each scorer's ``n`` best items for each of ``users``, on all cores.
 
-    ``hidden`` bool ``[users of the log, items]``: pairs that are no candidates. Of equal scores the first comes in.
+    Only items with a score above 0 are candidates; of equal scores, the first item is. Memory is
+    ``4 * scorers + 16`` bytes per pair, and blocks of scores.
 
-    Memory: ``4 * scorers + 16`` bytes for each pair, and blocks of scores.
+    Args:
+        scorers: Scorers by name.
+        users: int64 ``[users]``, as the log numbers users.
+        n: Items of each scorer.
+        hidden: bool ``[users of the log, items]``: pairs that are not candidates; None: no pair is hidden.
     """
     names = tuple(scorers)
     if not len(users):
-        none = np.zeros(0, np.int64)
-        return Candidates(users, none, none, names, np.zeros((0, len(names)), np.float32))
+        empty = np.zeros(0, np.int64)
+        return Candidates(users, empty, empty, names, np.zeros((0, len(names)), np.float32))
     items = int(next(iter(scorers.values())).scores(users[:1]).shape[1])
-    found: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+    parts: dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}  # by first user of the block
 
     def fill(start: int, end: int) -> None:
         pairs, scores = _block(scorers, users[start:end], n, hidden)
-        found[start] = pairs + start * items, scores
+        parts[start] = pairs + start * items, scores
 
-    with single_threaded_blas():
-        in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
-    pairs, scores = (np.concatenate(each) for each in zip(*(found[start] for start in sorted(found)), strict=True))
+    in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
+    ordered = [parts[start] for start in sorted(parts)]
+    pairs = np.concatenate([block for block, _ in ordered])
+    scores = np.concatenate([block for _, block in ordered])
     return Candidates(users, pairs // items, pairs % items, names, scores)
 
 
 def _block(
     scorers: Scorers, users: NDArray[np.int64], n: int, hidden: sp.csr_array | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The candidates of a few users, ``row * items + item`` ascending, and their scores."""
-    away = None if hidden is None else hidden[users].toarray()
-    scores, listed = [], []
+    """Candidates of a block of users, ``row * items + item`` ascending, and their scores."""
+    mask = None if hidden is None else hidden[users].toarray()
+    scores, best_pairs = [], []
     for scorer in scorers.values():
         dense = scorer.scores(users)
-        if away is not None:
-            dense = np.where(away, np.float32(0), dense)
+        if mask is not None:
+            dense = np.where(mask, np.float32(0), dense)
         scores.append(dense.ravel())
-        listed += [row * dense.shape[1] + best(values, n).astype(np.int64) for row, values in enumerate(dense)]
-    pairs = np.unique(np.concatenate(listed))
-    given = np.stack([each[pairs] for each in scores], axis=1)
-    given[given == 0] = np.nan
-    return pairs, given
+        best_pairs += [row * dense.shape[1] + best(values, n).astype(np.int64) for row, values in enumerate(dense)]
+    pairs = np.unique(np.concatenate(best_pairs))
+    pair_scores = np.stack([values[pairs] for values in scores], axis=1)
+    pair_scores[pair_scores == 0] = np.nan
+    return pairs, pair_scores

@@ -1,8 +1,8 @@
-"""A reranker: boosted trees that put the candidates of all scorers into one order, by their scores and by features.
+"""The reranker: boosted trees that order the candidates of all scorers by their scores and further features.
 
-LambdaMART (Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", MSR-TR-2010-82) by LightGBM. It is taught
-at earlier cut-offs, with scorers fitted to what came before each and with what people did after it, and is applied when
-users' rows are written: no request meets it, the tables only hold another order.
+LambdaMART (Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", MSR-TR-2010-82), by LightGBM. It is trained
+on past cutoffs, with scorers fitted to the events before each and labels from the interactions after it. It is applied
+when users' rows are written, so that requests only read tables.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,20 +17,25 @@ from numpy.typing import NDArray
 from larder.tables import EMPTY
 from larder_training.numerics.sparse import place_within
 from larder_training.numerics.topk import Rows
-from larder_training.recommender.reranker.candidates import Candidates, Scorers, candidates
+from larder_training.recommender.reranker.candidates import Candidates, Scorers, generate_candidates
 from larder_training.recommender.reranker.features import FeatureContext, features
 from larder_training.recommender.splits.tasks import Task
 
-PROFILE: Final = "profile"  # features whose name begins so are categories
-_HELD_OUT: Final = 5  # every fifth user decides when to stop
-_PATIENCE: Final = 15
-_USERS: Final = 500  # whose candidates are held at once: at 400 candidates and 50 features, 40 MB
+PROFILE: Final = "profile"  # features whose name begins with it are categorical
+_VALIDATION: Final = 5  # every fifth user is held out for early stopping
+_PATIENCE: Final = 15  # trees without improvement
+_BLOCK_USERS: Final = 500  # candidates in memory at once: 40 MB at 400 candidates and 50 features
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankingGroups:
-    """What a reranker learns from: float32 ``rows`` ``[pairs, features]`` of ``names``, int64 ``users`` ``[pairs]``
-    (whose candidate each is; a user's stand together) and float32 ``labels`` ``[pairs]``, 1 for what he then did.
+    """Training data of the reranker: one ranking group per user.
+
+    Attributes:
+        rows: float32 ``[pairs, features]``.
+        names: Names of the features.
+        users: int64 ``[pairs]``: user of each pair; pairs of a user are contiguous.
+        labels: float32 ``[pairs]``: 1 for items that the user then interacted with, else 0.
     """
 
     rows: NDArray[np.float32]
@@ -41,10 +46,20 @@ class RankingGroups:
 
 @dataclass(frozen=True, slots=True)
 class LambdaMART:
-    """``candidates`` are taken from each scorer; of those that a user did nothing with, about ``negatives`` are learnt
-    from. ``truncation`` is how deep in the list the order counts.
+    """Settings of the reranker. The same training data and settings give the same trees, on any number of threads.
 
-    The same training_sets and settings give the same trees, on any number of threads.
+    Attributes:
+        candidates: Candidates of each scorer.
+        negatives: Expected number of negative candidates per user in the training data.
+        trees: Maximum number of trees.
+        leaves: Leaves of a tree.
+        learning_rate: Shrinkage.
+        smallest_leaf: Minimum number of pairs in a leaf.
+        feature_share: Share of the features that each tree samples.
+        l2: L2 regularization.
+        truncation: Ranks that the objective counts, from the top.
+        threads: Threads of LightGBM.
+        seed: Seed of negative sampling and of LightGBM.
     """
 
     candidates: int = 150
@@ -62,53 +77,58 @@ class LambdaMART:
     def ranking_groups(
         self, scorers: Scorers, context: FeatureContext, task: Task, hidden: sp.csr_array | None = None
     ) -> RankingGroups:
-        """One cut-off's: ``scorers`` and ``context`` know what came before it, ``task`` what came after.
+        """Training data of one cutoff. Users without a relevant candidate are left out.
 
-        Users of whose items none is a candidate fit nothing and are left out. Memory: 4 bytes a feature of each pair
-        (at 400 candidates and 50 features, 80 KB a user), so ask for some thousands of users (``Task.sample``).
+        Memory is 4 bytes per feature of each pair: 80 KB per user at 400 candidates and 50 features. Sample some
+        thousands of users with ``Task.sample``.
+
+        Args:
+            scorers: Scorers by name, fitted to the events before the cutoff.
+            context: The same events and metadata.
+            task: Users and their relevant items after the cutoff.
+            hidden: bool ``[users of the log, items]``: pairs that are not candidates; None: no pair is hidden.
         """
-        pairs = candidates(scorers, task.users, self.candidates, hidden)
+        pairs = generate_candidates(scorers, task.users, self.candidates, hidden)
         labels = pairs.labels(task.truth)
-        useful = np.bincount(pairs.row, labels, minlength=len(task.users))[pairs.row] > 0
-        kept = useful & ((labels > 0) | self._drawn(pairs.row, labels))
-        pairs = pairs.take(kept)
+        has_relevant = np.bincount(pairs.row, labels, minlength=len(task.users))[pairs.row] > 0
+        mask = has_relevant & ((labels > 0) | self._sampled(pairs.row, labels))
+        pairs = pairs.take(mask)
         rows, names = features(pairs, context)
-        return RankingGroups(rows, names, pairs.user, labels[kept])
+        return RankingGroups(rows, names, pairs.user, labels[mask])
 
-    def _drawn(self, row: NDArray[np.int64], labels: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which pairs are drawn, so that about ``negatives`` of each row's without a label are."""
-        without = np.bincount(row, labels <= 0)
-        return np.random.default_rng(self.seed).random(len(row)) * without[row] < self.negatives
+    def _sampled(self, row: NDArray[np.int64], labels: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Bool ``[pairs]``: random pairs; about ``negatives`` of each row's negatives are among them."""
+        negative_count = np.bincount(row, labels <= 0)
+        return np.random.default_rng(self.seed).random(len(row)) * negative_count[row] < self.negatives
 
     def fit(self, training_sets: Sequence[RankingGroups]) -> "Reranker":
-        """Learns the order of each user's candidates, from one cut-off's ranking_groups or from several.
+        """Fits to the ranking groups of one or more cutoffs.
 
-        Stops where NDCG@20 of every fifth user, who teaches nothing, has not risen for 15 trees, and keeps the best.
+        Stops after 15 trees without a better NDCG@20 on every fifth user, who is held out; keeps the best iteration.
         """
         import lightgbm
 
         names = training_sets[0].names
-        rows = np.concatenate([ranking_groups.rows for ranking_groups in training_sets])
-        labels = np.concatenate([ranking_groups.labels for ranking_groups in training_sets])
-        held_out = (
-            np.concatenate([ranking_groups.users for ranking_groups in training_sets]) % _HELD_OUT == _HELD_OUT - 1
-        )
+        rows = np.concatenate([groups.rows for groups in training_sets])
+        labels = np.concatenate([groups.labels for groups in training_sets])
+        users = np.concatenate([groups.users for groups in training_sets])
+        held_out = users % _VALIDATION == _VALIDATION - 1
 
-        def dataset(chosen: NDArray[np.bool_], reference: Any = None) -> Any:  # noqa: ANN401  # LightGBM has no types
+        def dataset(mask: NDArray[np.bool_], reference: Any = None) -> Any:  # noqa: ANN401  # LightGBM has no types
             return lightgbm.Dataset(
-                rows[chosen],
-                labels[chosen],
-                group=_sizes(training_sets, chosen),
+                rows[mask],
+                labels[mask],
+                group=_group_sizes(training_sets, mask),
                 reference=reference,
-                categorical_feature=[place for place, name in enumerate(names) if name.startswith(PROFILE)],
+                categorical_feature=[index for index, name in enumerate(names) if name.startswith(PROFILE)],
                 params=self._parameters(),
             )
 
-        taught = dataset(~held_out)
-        watched = [dataset(held_out, taught)] if held_out.any() else []
-        stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if watched else []
-        found = lightgbm.train(self._parameters(), taught, self.trees, valid_sets=watched, callbacks=stop)
-        return Reranker(found.model_to_string(num_iteration=found.best_iteration or -1), names, self)
+        training = dataset(~held_out)
+        validation = [dataset(held_out, training)] if held_out.any() else []
+        callbacks: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if validation else []
+        booster = lightgbm.train(self._parameters(), training, self.trees, valid_sets=validation, callbacks=callbacks)
+        return Reranker(booster.model_to_string(num_iteration=booster.best_iteration or -1), names, self)
 
     def _parameters(self) -> dict[str, object]:
         return {
@@ -122,25 +142,31 @@ class LambdaMART:
             "feature_fraction": self.feature_share,
             "lambda_l2": self.l2,
             "deterministic": True,
-            "force_row_wise": True,  # measuring which way is faster would choose the bits
+            "force_row_wise": True,  # otherwise LightGBM times both layouts, and the choice changes the last bits
             "num_threads": self.threads,
             "seed": self.seed,
             "verbosity": -1,
         }
 
 
-def _sizes(training_sets: Sequence[RankingGroups], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many chosen pairs each user of each ranking_groups has, those without any left out."""
-    starts = np.cumsum([0, *(len(ranking_groups.users) for ranking_groups in training_sets)])
-    users = np.concatenate([ranking_groups.users for ranking_groups in training_sets])
-    new = np.append(True, np.diff(users) != 0)[: len(users)]
-    new[starts[:-1][starts[:-1] < len(users)]] = True  # the same user at another cut-off is another list
-    return np.unique(np.cumsum(new)[chosen], return_counts=True)[1]
+def _group_sizes(training_sets: Sequence[RankingGroups], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number of pairs of each group within ``mask``, without empty groups."""
+    starts = np.cumsum([0, *(len(groups.users) for groups in training_sets)])
+    users = np.concatenate([groups.users for groups in training_sets])
+    first = np.append(True, np.diff(users) != 0)[: len(users)]
+    first[starts[:-1][starts[:-1] < len(users)]] = True  # the same user at another cutoff is another group
+    return np.unique(np.cumsum(first)[mask], return_counts=True)[1]
 
 
 @dataclass(frozen=True, eq=False)
 class Reranker:
-    """``trees`` are LightGBM's own text of the model; ``names`` the features that it reads."""
+    """A fitted reranker.
+
+    Attributes:
+        trees: The model, as LightGBM's text.
+        names: Names of the features.
+        settings: Settings of the fit.
+    """
 
     trees: str
     names: tuple[str, ...]
@@ -153,18 +179,23 @@ class Reranker:
         return lightgbm.Booster(model_str=self.trees)
 
     def importance(self) -> dict[str, float]:
-        """Each feature's share of what all splits gained, the largest first."""
+        """Share of the total gain of all splits by feature, the largest first."""
         gain = self._booster.feature_importance("gain")
         shares = gain / max(float(gain.sum()), 1e-30)
-        return {self.names[place]: float(shares[place]) for place in np.argsort(-shares, kind="stable")}
+        return {self.names[index]: float(shares[index]) for index in np.argsort(-shares, kind="stable")}
 
     def order(self, pairs: Candidates, context: FeatureContext) -> NDArray[np.float64]:
-        """float64 ``[pairs]``: the larger, the earlier in its user's list; the unit means nothing."""
+        """float64 ``[pairs]``: larger values come first in their user's list; the unit is arbitrary.
+
+        Raises ValueError if the features differ from those of the fit.
+        """
         rows, names = features(pairs, context)
         if names != self.names:
-            raise ValueError(f"the reranker was taught {self.names}, not {names}: give it the same scorers and columns")
-        found: NDArray[np.float64] = self._booster.predict(rows, num_threads=self.settings.threads)
-        return found
+            raise ValueError(
+                f"the reranker was fitted with features {self.names}, not {names}: give it the same scorers and columns"
+            )
+        values: NDArray[np.float64] = self._booster.predict(rows, num_threads=self.settings.threads)
+        return values
 
     def rerank(
         self,
@@ -174,23 +205,23 @@ class Reranker:
         context: FeatureContext,
         hidden: sp.csr_array | None = None,
     ) -> Rows:
-        """Other items in the slots of ``rows``: the candidates of all ``scorers``, best first.
+        """Fills the slots of ``rows`` with the candidates of all scorers, in the reranker's order.
+
+        Each row has as many items as before. The slots keep their scores, so that a row still adds up with the rows of
+        the session and the segment; equal scores are made to differ by one float16 step, since serving orders items of
+        equal score by their number. Users are processed in blocks of 500, so that memory does not grow with them.
 
         Args:
-            rows: a row for each of ``users``, as the blend made it.
-            users: int64 ``[rows]``, as the log numbers them.
-            scorers: fitted to all events before ``context.now``; the same names as when the reranker was taught.
-            context: of the same moment.
-            hidden: bool ``[users of the log, items]``: what must not be recommended.
-
-        Each row has as many items as before, and its slots keep their scores, so that a row still adds up with those
-        of the session and of the segment; slots that were equal become the next smaller float16, as equal scores are
-        formula in the items' order. Users in blocks of 500: memory does not grow with their number.
+            rows: Rows of the ensemble, one for each of ``users``.
+            users: int64 ``[rows]``, as the log numbers users.
+            scorers: Scorers fitted to the events before ``context.now``, with the names of the fit.
+            context: Events and metadata of the same moment.
+            hidden: bool ``[users of the log, items]``: items that must not be recommended; None: no item is hidden.
         """
         items, scores = np.full_like(rows.items, EMPTY), np.zeros_like(rows.scores)
-        for start in range(0, len(users), _USERS):
-            block = slice(start, start + _USERS)
-            pairs = candidates(scorers, users[block], self.settings.candidates, hidden)
+        for start in range(0, len(users), _BLOCK_USERS):
+            block = slice(start, start + _BLOCK_USERS)
+            pairs = generate_candidates(scorers, users[block], self.settings.candidates, hidden)
             items[block], used = _best_first(pairs, self.order(pairs, context), (rows.items[block] != EMPTY))
             scores[block] = np.where(used, descending(rows.scores[block]), 0)
         return Rows(items, scores)
@@ -199,23 +230,24 @@ class Reranker:
 def _best_first(
     pairs: Candidates, order: NDArray[np.float64], used: NDArray[np.bool_]
 ) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """The first candidates of each user in ``used``'s slots, and which of these are filled."""
+    """Each user's first candidates in the slots of ``used``, and which of the slots they fill."""
     by_row = np.lexsort((pairs.item, -order, pairs.row))
     row, item = pairs.row[by_row], pairs.item[by_row]
-    place = place_within(row)
-    kept = place < used.sum(axis=1)[row]
-    found = np.full(used.shape, EMPTY, np.uint32)
-    found[row[kept], place[kept]] = item[kept]
-    return found, found != EMPTY
+    slot = place_within(row)
+    fits = slot < used.sum(axis=1)[row]
+    items = np.full(used.shape, EMPTY, np.uint32)
+    items[row[fits], slot[fits]] = item[fits]
+    return items, items != EMPTY
 
 
 def descending(scores: NDArray[np.float16]) -> NDArray[np.float16]:
-    """float16 ``[rows, slots]``, none below 0, descending: the same, but that equal neighbours are one step apart.
+    """Makes equal neighbours of descending scores differ by one float16 step, downwards.
 
-    Scores above 0 keep their order as 16-bit integers, in which one step is the next float.
+    ``scores`` is float16 ``[rows, slots]``, descending, none below 0; scores of 0 (empty slots) stay 0. Positive
+    float16 numbers keep their order as 16-bit integers, where the next float is one step away.
     """
     steps = np.arange(scores.shape[1])
     bits = scores.view(np.uint16).astype(np.int64)
     strict = np.minimum.accumulate(bits + steps, axis=1) - steps
-    lowest = (bits > 0).sum(axis=1, keepdims=True) - steps  # so that the last one used is above 0 too
+    lowest = (bits > 0).sum(axis=1, keepdims=True) - steps  # the last used slot stays above 0
     return np.where(bits > 0, np.maximum(strict, lowest), 0).astype(np.uint16).view(np.float16)
