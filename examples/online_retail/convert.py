@@ -1,10 +1,10 @@
-"""Converts UCI's "Online Retail" (one line a bought article) to the files that ``larder train recommender`` reads.
+"""Converts UCI's "Online Retail" (one line per article bought) to the files that ``larder train recommender`` reads.
 
     python examples/online_retail/convert.py online_retail.csv.gz OUT
 
 Reads the columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and Country of a .csv
-or .csv.gz and writes OUT/interactions.csv, OUT/items.csv (TITLE, PRICE) and OUT/users.csv (COUNTRY), with Amazon
-Personalize's column names. Lines that are no purchase of a known customer are dropped and counted.
+or .csv.gz file. Writes OUT/interactions.csv, OUT/items.csv (TITLE, PRICE) and OUT/users.csv (COUNTRY), with Amazon
+Personalize's column names. Lines that are not a purchase of a known customer are dropped and counted.
 """
 
 import sys
@@ -14,7 +14,7 @@ import polars as pl
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 
-# In this order: a line is counted under the first reason that fits.
+# In this order: a line counts for the first reason that applies.
 DROPPED = {
     "cancellations (InvoiceNo starts with C)": pl.col("InvoiceNo").str.starts_with("C"),
     "without a customer": pl.col("CustomerID").is_null(),
@@ -26,7 +26,7 @@ DROPPED = {
 
 
 def read(path: Path) -> pl.DataFrame:
-    """The purchase lines, ids as text, InvoiceDate as TIMESTAMP in epoch seconds (the shop's local time as UTC)."""
+    """The lines, with ids as text, and InvoiceDate as TIMESTAMP in epoch seconds (local time, read as UTC)."""
     lines = pl.read_csv(path, columns=list(COLUMNS), infer_schema=False)
     return lines.with_columns(
         pl.col("Quantity").cast(pl.Int64),
@@ -37,16 +37,16 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def usable(lines: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
-    """The lines that are purchases of known customers, and how many others there were, by reason."""
+    """The purchases of known customers, and the number of other lines by reason."""
     counts = {}
     for reason, applies in DROPPED.items():
-        kept = lines.filter(~applies)
-        counts[reason], lines = lines.height - kept.height, kept
+        remaining = lines.filter(~applies)
+        counts[reason], lines = lines.height - remaining.height, remaining
     return lines, counts
 
 
 def interactions(lines: pl.DataFrame) -> pl.DataFrame:
-    """One purchase a line; EVENT_VALUE is what was paid for it."""
+    """One purchase per line; EVENT_VALUE is the amount paid."""
     return lines.select(
         pl.col("CustomerID").alias("USER_ID"),
         pl.col("StockCode").alias("ITEM_ID"),
@@ -57,7 +57,7 @@ def interactions(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def items(lines: pl.DataFrame) -> pl.DataFrame:
-    """Each article's latest description and price: both change over the year."""
+    """The latest description and price of each article; both change over the year."""
     latest = lines.sort("TIMESTAMP", "InvoiceNo", maintain_order=True).group_by("StockCode", maintain_order=True)
     return (
         latest.agg(pl.col("Description").drop_nulls().last().alias("TITLE"), pl.col("UnitPrice").last().alias("PRICE"))
@@ -67,7 +67,7 @@ def items(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def users(lines: pl.DataFrame) -> pl.DataFrame:
-    """Each customer's latest country."""
+    """The latest country of each customer."""
     latest = lines.sort("TIMESTAMP", "InvoiceNo", maintain_order=True).group_by("CustomerID", maintain_order=True)
     return latest.agg(pl.col("Country").last().alias("COUNTRY")).sort("CustomerID").rename({"CustomerID": "USER_ID"})
 

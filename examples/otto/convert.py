@@ -2,9 +2,9 @@
 
     python examples/otto/convert.py train.jsonl OUT
 
-Reads one session a line, ``{"session": 0, "events": [{"aid": 1, "ts": 1659304800025, "type": "clicks"}, ...]}``, and
-writes OUT/part-00000.parquet and so on, an event a row. A session is all that is known of its user, so it is the
-USER_ID. Types clicks, carts and orders become click, cart and pay; milliseconds become seconds.
+Reads one session per line, ``{"session": 0, "events": [{"aid": 1, "ts": 1659304800025, "type": "clicks"}, ...]}``.
+Writes OUT/part-00000.parquet and so on, with one event per row. The session is the USER_ID, because users are unknown.
+The types clicks, carts and orders become click, cart and pay; milliseconds become seconds.
 """
 
 import json
@@ -16,11 +16,11 @@ from pathlib import Path
 import polars as pl
 
 TYPES = {"clicks": "click", "carts": "cart", "orders": "pay"}
-LINES = 500_000  # of a file: what is held in memory
+LINES = 500_000  # of one file; they are in memory at the same time
 
 
 def events(source: Path) -> Iterator[dict[str, object]]:
-    """The events of all sessions, in the file's order."""
+    """The events of all sessions, in the order of the file."""
     with source.open(encoding="utf-8") as lines:
         for line in lines:
             session = json.loads(line)
@@ -37,13 +37,13 @@ def convert(source: Path, out: Path, lines: int = LINES) -> dict[str, int]:
     """Writes files of at most ``lines`` events into ``out`` and returns the counts."""
     out.mkdir(parents=True, exist_ok=True)
     sessions: set[str] = set()
-    found, written, number = events(source), 0, 0
-    while part := list(islice(found, lines)):
+    all_events, event_count, part_count = events(source), 0, 0
+    while part := list(islice(all_events, lines)):
         table = pl.DataFrame(part)
-        table.write_parquet(out / f"part-{number:05}.parquet")
+        table.write_parquet(out / f"part-{part_count:05}.parquet")
         sessions.update(table["USER_ID"].unique())
-        written, number = written + table.height, number + 1
-    return {"sessions": len(sessions), "interactions": written}
+        event_count, part_count = event_count + table.height, part_count + 1
+    return {"sessions": len(sessions), "interactions": event_count}
 
 
 def main() -> None:

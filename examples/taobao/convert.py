@@ -2,9 +2,10 @@
 
     python examples/taobao/convert.py UserBehavior.csv OUT
 
-Reads the lines ``user,item,category,type,seconds`` of a .csv or .csv.gz without a header, and writes
-OUT/interactions.parquet (types pv, fav, cart and buy become view, favourite, cart and pay) and OUT/items.csv with each
-item's CATEGORY. It streams: the whole data set has 100 million lines. Lines of other types are dropped and counted.
+Reads the lines ``user,item,category,type,seconds`` of a .csv or .csv.gz file without a header. Writes
+OUT/interactions.parquet (the types pv, fav, cart and buy become view, favourite, cart and pay) and OUT/items.csv with
+the CATEGORY of each item. Lines of other types are dropped and counted. It streams, because the whole data set has 100
+million lines.
 """
 
 import sys
@@ -27,7 +28,7 @@ def convert(source: Path, out: Path) -> dict[str, int]:
         pl.col("seconds").cast(pl.Int64).alias("TIMESTAMP"),
         pl.col("type").replace_strict(TYPES).alias("EVENT_TYPE"),
     ).sink_parquet(out / "interactions.parquet")
-    # An item of several categories has the first by text; the letter keeps a category's number from counting.
+    # An item of several categories gets the first in text order. The letter "c" makes the number a category.
     items = known.group_by("item").agg(pl.col("category").min()).sort("item")
     items.select(pl.col("item").alias("ITEM_ID"), pl.format("c{}", pl.col("category")).alias("CATEGORY")).sink_csv(
         out / "items.csv"

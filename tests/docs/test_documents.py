@@ -1,4 +1,4 @@
-"""The documents name only what exists: files, make targets, commands and their options."""
+"""Files, make targets, commands and options that the documents mention exist."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def texts(pattern: str) -> list[tuple[Path, str]]:
 @pytest.mark.parametrize(
     ("page", "link"), texts(r"\]\(([^)#\[\]]+)"), ids=lambda value: str(value).removeprefix(f"{ROOT}/")
 )
-def test_links_lead_somewhere(page: Path, link: str) -> None:
+def test_the_target_of_a_link_exists(page: Path, link: str) -> None:
     assert link.startswith("https://") or (page.parent / link).exists()
 
 

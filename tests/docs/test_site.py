@@ -1,4 +1,4 @@
-"""The site's parts: generated pages, line lengths, decisions, how-to commands, and the hooks that MkDocs runs."""
+"""The parts of the site: generated pages, line lengths, decisions, how-to commands, and the hooks of MkDocs."""
 
 import json
 import re
@@ -23,7 +23,7 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/
 
 
 @pytest.mark.parametrize("name", reference.PAGES)
-def test_a_generated_page_is_what_the_code_says(name: str) -> None:
+def test_a_generated_page_is_current(name: str) -> None:
     written = (ROOT / "docs/reference" / name).read_text()
     assert written == reference.PAGES[name](), "run `make reference`"
 
@@ -36,7 +36,7 @@ def test_prose_has_at_most_100_columns(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
-def test_a_decision_has_a_date_and_says_what_and_why(page: Path) -> None:
+def test_a_decision_has_a_date_and_its_reason(page: Path) -> None:
     text = page.read_text()
     assert re.match(r"# \S.*\n\n\d{4}-\d\d-\d\d\n\n\*\*What\.\*\* \S", text)
     assert "\n**Why.** " in text
@@ -49,7 +49,7 @@ def test_decisions_are_numbered_in_turn() -> None:
 
 
 def commands() -> list[tuple[Path, list[str]]]:
-    """The larder commands of the how-to guides, as words."""
+    """The larder commands of the how-to guides, split into words."""
     lines = [(page, line) for page in HOW_TO for line in re.findall(r"(?m)^\s*larder (.*)$", page.read_text())]
     return [(page, shlex.split(line, comments=True)) for page, line in lines]
 
@@ -60,24 +60,24 @@ def commands() -> list[tuple[Path, list[str]]]:
 def test_click_accepts_a_how_to_command(
     page: Path, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Options, choices, numbers and arguments; files that a command reads are there."""
+    """Checks options, choices, numbers and arguments; the files that a command reads exist."""
     del page
     monkeypatch.chdir(tmp_path)
-    for name in ("photos", "more-photos", "other-photos", "new-photos", "logs", "log"):
+    for name in ("images", "more-images", "other-images", "new-images", "logs", "log"):
         (tmp_path / name).mkdir()
     for name in (".larder/releases/CHAMPION", ".aws-sam/build"):
         (tmp_path / name).mkdir(parents=True)
     for word in words:
-        if re.fullmatch(r"[\w/-]+\.(csv|jpg|onnx)", word):
+        if re.fullmatch(r"[\w/-]+\.(csv|jpg|onnx|png)", word):
             (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / word).touch()
     command: Command = cli
     context: click.Context | None = None
     while isinstance(command, Group):
         context = click.Context(command, parent=context)
-        found = command.get_command(context, words[0])
-        assert found is not None, words
-        command, words = found, words[1:]
+        subcommand = command.get_command(context, words[0])
+        assert subcommand is not None, words
+        command, words = subcommand, words[1:]
     command.make_context(command.name, list(words), parent=context)
 
 

