@@ -16,7 +16,7 @@ from cold_start_tables import Period
 from cold_start_users import users
 
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.inputs import read
+from larder_training.recommender.dataset import read_dataset
 from larder_training.recommender.splits.time_split import temporal_split
 from larder_training.reporting.progress import Progress
 
@@ -32,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.folder
     files = {name: folder / f"{name}.csv" for name in ("items", "users")}
-    data = read(RecommenderOptions(folder / "interactions.csv", "shop", **files), Progress(quiet=True))
+    data = read_dataset(RecommenderOptions(folder / "interactions.csv", "shop", **files), Progress(quiet=True))
     split = temporal_split(data.log)
     validation = Period.of(data, split.validation, split.test, options.width)
     test = Period.of(data, split.test, split.end, options.width) if options.period == "test" else validation

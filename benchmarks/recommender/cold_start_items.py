@@ -11,12 +11,12 @@ from cold_start_tables import KNOWN, REPEAT, Period, Results, Scores, measured, 
 from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import place_within, with_diagonal
-from larder_training.recommender.data.event_log import Log, known_users
+from larder_training.recommender.data.event_log import EventLog, known_users
 from larder_training.recommender.data.interaction_matrix import seen_pairs
 from larder_training.recommender.evaluation.baselines import popularity
 from larder_training.recommender.models.base import ItemToItem
 from larder_training.recommender.models.cold_start import fill_cold
-from larder_training.recommender.models.content_knn import ContentNeighbours
+from larder_training.recommender.models.content_knn import ContentKNN
 
 GAMMAS: Final = (0.5, 1.0, 2.0)
 MAX_USERS: Final = 2000
@@ -59,7 +59,7 @@ class Shelf:
         held = np.random.default_rng(1).random(len(period.history.items)) < 0.2
         return cls(period, held, content_of(period, period.history.where(~held[period.history.item])))
 
-    def known(self, n: int) -> Log:
+    def known(self, n: int) -> EventLog:
         """The history with the latest ``n`` events of each held-back item."""
         log = self.period.history
         newest = np.lexsort((-np.arange(len(log)), log.item))
@@ -67,12 +67,12 @@ class Shelf:
         place[newest] = place_within(log.item[newest])
         return log.where(~self.held[log.item] | (place < n))
 
-    def ndcg(self, logs: Mapping[int, Log], gamma: float) -> float:
+    def ndcg(self, logs: Mapping[int, EventLog], gamma: float) -> float:
         """The mean over logs of held-back items of which little is known."""
         found = [self.values(log, self.held, gamma, only=True)["content"]["ndcg@20"] for log in logs.values()]
         return float(np.mean([each.mean() for each in found]))
 
-    def values(self, log: Log, candidates: NDArray[np.bool_], gamma: float, *, only: bool = False) -> Results:
+    def values(self, log: EventLog, candidates: NDArray[np.bool_], gamma: float, *, only: bool = False) -> Results:
         """Each system's metrics among the ``candidates``, for known users who then had one of them."""
         places = np.flatnonzero(candidates)
         truth = seen_pairs(self.period.later)[:, places]
@@ -107,18 +107,18 @@ class Shelf:
 
 
 @cache
-def linear_of(period: Period, log: Log) -> ItemToItem:
+def linear_of(period: Period, log: EventLog) -> ItemToItem:
     """The linear model of a log."""
     return period.linear(log)
 
 
 @lru_cache(maxsize=1)
-def filled_of(shelf: Shelf, log: Log, gamma: float) -> sp.csr_array:
+def filled_of(shelf: Shelf, log: EventLog, gamma: float) -> sp.csr_array:
     """The linear model of a log, and what content says of its items."""
     counts = np.bincount(log.item, minlength=len(log.items))
     return fill_cold(linear_of(shelf.period, log).matrix, shelf.content, counts, gamma)
 
 
-def content_of(period: Period, log: Log) -> sp.csr_array:
+def content_of(period: Period, log: EventLog) -> sp.csr_array:
     """Content neighbours, with weights that this log teaches."""
-    return ContentNeighbours().fit(period.material(log)).matrix
+    return ContentKNN().fit(period.training_data(log)).matrix

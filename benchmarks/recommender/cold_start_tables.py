@@ -9,13 +9,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.topk import rank
-from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.data.interaction_matrix import affinities, event_strengths
+from larder_training.recommender.data.event_log import EventLog
+from larder_training.recommender.data.interaction_matrix import event_strengths, interaction_matrix
 from larder_training.recommender.data.metadata import align
-from larder_training.recommender.inputs import Data
+from larder_training.recommender.dataset import Dataset
 from larder_training.recommender.metrics.ranking import Values, bootstrap, by_user, hits
-from larder_training.recommender.models.base import ItemToItem, Material
-from larder_training.recommender.models.ease import LinearModel, Regression
+from larder_training.recommender.models.base import ItemToItem, TrainingData
+from larder_training.recommender.models.ease import EASE, EASEConfig
 
 KNOWN: Final = (0, 1, 2, 5, 10)
 METRICS: Final = ("recall@20", "ndcg@20", "mrr@20")
@@ -31,25 +31,25 @@ Results = dict[str, Values]
 class Period:
     """What is known at ``now``, and what people did then until the period's end; ``width`` is of regressions."""
 
-    data: Data
-    history: Log
-    later: Log
+    data: Dataset
+    history: EventLog
+    later: EventLog
     now: int
     width: int
 
     @classmethod
-    def of(cls, data: Data, now: int, end: int, width: int) -> "Period":
+    def of(cls, data: Dataset, now: int, end: int, width: int) -> "Period":
         """From ``now`` to ``end``, epoch seconds."""
         return cls(data, data.log.between(0, now), data.log.between(now, end), now, width)
 
-    def linear(self, log: Log) -> ItemToItem:
+    def linear(self, log: EventLog) -> ItemToItem:
         """The linear model of a part of the history."""
-        return LinearModel(Regression(width=self.width)).fit(self.material(log))
+        return EASE(EASEConfig(width=self.width)).fit(self.training_data(log))
 
-    def material(self, log: Log) -> Material:
+    def training_data(self, log: EventLog) -> TrainingData:
         """Of a part of the history."""
-        affinity = affinities(log, event_strengths(log, {}, self.now, HALF_LIFE))
-        return Material(log, self.now, affinity, align(self.data.items, log.items))
+        interactions = interaction_matrix(log, event_strengths(log, {}, self.now, HALF_LIFE))
+        return TrainingData(log, self.now, interactions, align(self.data.items, log.items))
 
 
 def measured(scores: Callable[[slice], Scores], truth: sp.csr_array, places: NDArray[np.int64]) -> Values:

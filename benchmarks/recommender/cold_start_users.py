@@ -13,8 +13,13 @@ from profile_ridge import ProfileModel
 
 from larder_training.numerics.sparse import with_diagonal
 from larder_training.numerics.topk import without
-from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences, seen_pairs
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.interaction_matrix import (
+    event_strengths,
+    interaction_matrix,
+    presence_matrix,
+    seen_pairs,
+)
 from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.ensemble.fitted import unit
 from larder_training.recommender.evaluation.baselines import popularity
@@ -73,7 +78,7 @@ class Fold:
     """
 
     period: Period
-    log: Log
+    log: EventLog
     items: NDArray[np.int64]
     model: ItemToItem
     users: NDArray[np.int64]
@@ -143,7 +148,7 @@ def recently_popular(fold: Fold, setting: Setting) -> Scores:
 def histories(fold: Fold, setting: Setting) -> ItemToItem:
     """What other users had, newer events counting more, and the linear model."""
     strengths = event_strengths(fold.log, {}, fold.period.now, setting.days)
-    return ItemToItem(fold.model.matrix, affinities(fold.log, strengths))
+    return ItemToItem(fold.model.matrix, interaction_matrix(fold.log, strengths))
 
 
 def everybody(fold: Fold, setting: Setting) -> Scores:
@@ -156,7 +161,7 @@ def everybody(fold: Fold, setting: Setting) -> Scores:
 def by_segment(fold: Fold, setting: Setting) -> Scores:
     """What the most specific segment's users had."""
     strengths = event_strengths(fold.log, {}, fold.period.now, setting.days)
-    return of_segments(fold, setting, presences(fold.log, strengths), None)
+    return of_segments(fold, setting, presence_matrix(fold.log, strengths), None)
 
 
 def by_segment_and_model(fold: Fold, setting: Setting) -> Scores:
@@ -179,8 +184,8 @@ def by_profile(fold: Fold, setting: Setting) -> Scores:
     data = fold.period.data
     if data.profiles is None:
         raise SystemExit("There are no profiles: give users.csv columns beside USER_ID.")
-    material = fold.period.material(fold.log)
-    scorer = ProfileModel(setting.prior).fit(material, data.profiles, data.rows, histories(fold, setting))
+    training_data = fold.period.training_data(fold.log)
+    scorer = ProfileModel(setting.prior).fit(training_data, data.profiles, data.rows, histories(fold, setting))
     return scorer.scores_of_profiles(data.rows[fold.users]).astype(np.float64)
 
 

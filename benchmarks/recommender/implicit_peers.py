@@ -16,7 +16,7 @@ from implicit.utils import ParameterWarning  # type: ignore[import-untyped]  # n
 from numpy.typing import NDArray
 
 from larder_training.numerics.blas import single_threaded_blas
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.interaction_matrix import event_strengths
 from larder_training.recommender.ensemble.hyperparameters import rarity
 from larder_training.recommender.metrics.ranking import DEPTH, by_user, hits
@@ -68,7 +68,7 @@ class Tuned:
     seconds: float
 
 
-def tune(model: str, history: Log, now: int, task: Task, trials: int, seed: int) -> Tuned:
+def tune(model: str, history: EventLog, now: int, task: Task, trials: int, seed: int) -> Tuned:
     """The library's defaults first, half of the trials drawn anywhere in the space, the others one step (one or two
     names drawn anew) from the best so far; by NDCG@20 on ``task``.
     """
@@ -95,7 +95,7 @@ def tune(model: str, history: Log, now: int, task: Task, trials: int, seed: int)
     return Tuned(best[1], best[0], trials, time.perf_counter() - began)
 
 
-def recommend(model: str, setting: Setting, history: Log, now: int, task: Task, seed: int) -> Lists:
+def recommend(model: str, setting: Setting, history: EventLog, now: int, task: Task, seed: int) -> Lists:
     """int64 ``[task's users, 25]``: what the library's ``recommend`` gives each user; -1 where it has no more."""
     matrix = _matrix(history, now, setting)
     with single_threaded_blas(), warnings.catch_warnings():
@@ -130,7 +130,7 @@ def _draw(values: tuple[Any, ...], random: np.random.Generator) -> Any:  # noqa:
     return values[int(random.integers(len(values)))]
 
 
-def _matrix(history: Log, now: int, setting: Setting) -> sp.csr_matrix:
+def _matrix(history: EventLog, now: int, setting: Setting) -> sp.csr_matrix:
     """float32 ``[users, items]`` as the library's guides make it."""
     weights = rarity(history) if setting["events"] != "alike" else {}
     strengths = event_strengths(history, weights, now, setting["half_life_days"])

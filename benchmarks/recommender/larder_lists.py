@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import OPTIONAL_COMPONENTS, RecommenderOptions
+from larder_training.recommender.dataset import Dataset
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, recommendations
-from larder_training.recommender.inputs import Data
 from larder_training.recommender.metrics.ranking import DEPTH
 from larder_training.recommender.pipeline import Pipeline
 from larder_training.recommender.splits.tasks import Task
@@ -21,7 +21,7 @@ Lists = NDArray[np.int64]
 ABLATIONS: Final = ("event weights", "decay", "repeats", "catalogue", "profile", "reranker", *OPTIONAL_COMPONENTS)
 
 
-def larder(data: Data, options: RecommenderOptions, task: Task, without: str = "") -> Lists:
+def larder(data: Dataset, options: RecommenderOptions, task: Task, without: str = "") -> Lists:
     """int64 ``[task's users, 25]``: lists from rows as the tables store them.
 
     ``without`` is one of ``ABLATIONS``, or empty.
@@ -35,13 +35,13 @@ def larder(data: Data, options: RecommenderOptions, task: Task, without: str = "
     return recommendations(ServingFormula.of(fitted, task.users), params, task, DEPTH)
 
 
-def _reduced_data(data: Data, without: str) -> Data:
+def _reduced_data(data: Dataset, without: str) -> Dataset:
     if without == "catalogue":
         return replace(data, columns={}, described={})
     return replace(data, profiles=None, rows=np.full_like(data.rows, -1)) if without == "profile" else data
 
 
-def _reduced_options(options: RecommenderOptions, data: Data, without: str) -> RecommenderOptions:
+def _reduced_options(options: RecommenderOptions, data: Dataset, without: str) -> RecommenderOptions:
     if without in OPTIONAL_COMPONENTS:
         return replace(options, without=(without,))
     if without == "event weights":

@@ -31,16 +31,16 @@ from next_item_models.cases import Cases, Scores, next_item_values, ranks
 from next_item_models.hidden_markov import HiddenMarkov
 from next_item_models.markov import Markov, SecondOrderMarkov
 from next_item_models.session_ensemble import SessionFormula, blend_tables, typical_best
-from next_item_models.session_knn import SessionNeighbours
+from next_item_models.session_knn import SessionKNN
 from numpy.typing import NDArray
 from sequence_files import Split, read, split_days, split_leave_one_out, split_sessions, to_log
 
-from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.data.interaction_matrix import affinities
+from larder_training.recommender.data.event_log import EventLog
+from larder_training.recommender.data.interaction_matrix import interaction_matrix
 from larder_training.recommender.metrics.ranking import bootstrap
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 from larder_training.recommender.models.co_visitation import CoVisitation
-from larder_training.recommender.models.ease import LinearModel
+from larder_training.recommender.models.ease import EASE
 from larder_training.recommender.models.popularity import Popularity
 
 DECAYS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -63,19 +63,19 @@ class Choice:
 
 
 class _Tabular(Protocol):
-    def fit(self, material: Material) -> ItemToItem: ...
+    def fit(self, data: TrainingData) -> ItemToItem: ...
 
 
-def material(log: Log, seed: int) -> Material:
+def training_data(log: EventLog, seed: int) -> TrainingData:
     """All events alike."""
-    return Material(log, log.end, affinities(log, np.ones(len(log))), seed=seed)
+    return TrainingData(log, log.end, interaction_matrix(log, np.ones(len(log))), seed=seed)
 
 
-def tables(log: Log, seed: int, covisitation: CoVisitation, linear: bool) -> dict[str, sp.csr_array]:
+def tables(log: EventLog, seed: int, covisitation: CoVisitation, linear: bool) -> dict[str, sp.csr_array]:
     """Each item-to-item method's matrix; prints how long it took."""
     learners: dict[str, _Tabular] = {"co-visitation": covisitation, "Markov": Markov(), "hidden Markov": HiddenMarkov()}
-    given, found = material(log, seed), {}
-    for name, learner in (learners | ({"linear": LinearModel()} if linear else {})).items():
+    given, found = training_data(log, seed), {}
+    for name, learner in (learners | ({"linear": EASE()} if linear else {})).items():
         started = time.perf_counter()
         found[name] = learner.fit(given).matrix
         print(f"  {name}: fitted in {time.perf_counter() - started:.1f} s, {found[name].nnz:,} entries", flush=True)
@@ -96,9 +96,9 @@ def as_served(choice: Choice, found: Mapping[str, sp.csr_array]) -> Scores:
     return lambda cases: choice.formula.scores(cases.recent, neighbours, transitions)
 
 
-def popularity(log: Log, seed: int) -> NDArray[np.float32]:
+def popularity(log: EventLog, seed: int) -> NDArray[np.float32]:
     """The same for everybody."""
-    return Popularity().fit(material(log, seed)).values
+    return Popularity().fit(training_data(log, seed)).values
 
 
 class Chooser:
@@ -122,7 +122,7 @@ class Chooser:
 
 def choose_covisitation(split: Split, judge: Chooser, timed: bool) -> CoVisitation:
     """Settings one after another, each by the best so far."""
-    given, best = material(split.fit, 0), CoVisitation()
+    given, best = training_data(split.fit, 0), CoVisitation()
     grids: dict[str, Sequence[object]] = {
         "decay": (0.8, 0.5, 0.65, 0.9), "backward": (0.3, 0.0, 0.1, 0.5, 0.8), "row_exponent": (0.5, 0.0, 0.25, 0.75),
     }  # fmt: skip
@@ -169,12 +169,12 @@ def measure(split: Split, choice: Choice, arguments: argparse.Namespace) -> None
     """The table: each source on all test cases, and by type of event where there are several."""
     log, seed, k = split.refit, arguments.seed, arguments.k
     found, popular = tables(log, seed, choice.covisitation, not arguments.without_linear), popularity(log, seed)
-    chain = SecondOrderMarkov().fit(material(log, seed))
-    others = SessionNeighbours().fit(material(log, seed))
+    chain = SecondOrderMarkov().fit(training_data(log, seed))
+    others = SessionKNN().fit(training_data(log, seed))
     systems: dict[str, Scores] = {TOGETHER: as_served(choice, found)}
     systems |= {name: by_table(table, choice.decays[name]) for name, table in found.items()}
     systems["Markov, second order"] = lambda cases: chain.after(cases.last_two())
-    systems["session neighbours"] = lambda cases: others.votes(cases.recent(SessionNeighbours().history_decay))
+    systems["session neighbours"] = lambda cases: others.votes(cases.recent(SessionKNN().history_decay))
     systems["popularity"] = lambda cases: np.repeat(popular[None], len(cases), axis=0)
     if arguments.hide_known:
         del systems["revisit"]

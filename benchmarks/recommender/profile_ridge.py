@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.topk import blocks
 from larder_training.recommender.data.metadata import Profiles
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +25,19 @@ class ProfileModel:
     prior_users: float = 300.0
 
     def fit(
-        self, material: Material, profiles: Profiles, rows: NDArray[np.int64], model: ItemToItem | None = None
+        self, data: TrainingData, profiles: Profiles, rows: NDArray[np.int64], model: ItemToItem | None = None
     ) -> "ProfileScorer":
-        """Learns from the users of ``material`` who have events.
+        """Learns from the users of ``data`` who have events.
 
         Args:
-            material: whose ``affinity`` is regressed where there is no ``model``.
+            data: whose ``interactions`` is regressed where there is no ``model``.
             profiles: of users.
             rows: int64 ``[users]``, each user's row in ``profiles``, -1 without one: these shape the mean alone.
             model: of items, and the histories of the same users: ``history @ matrix`` is regressed.
 
         Memory: 8 bytes for each pair of an item and a value of a profile's column, three times.
         """
-        history = material.affinity if model is None else model.history
+        history = data.interactions if model is None else model.history
         known = np.diff(history.indptr) > 0
         users = np.flatnonzero(known & (rows >= 0))
         encoding = Encoding.of(profiles, rows[users])

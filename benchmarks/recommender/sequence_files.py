@@ -7,16 +7,16 @@ import numpy as np
 import polars as pl
 from next_item_models.cases import Cases, every_next, leave_one_out
 
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 
 
 @dataclass(frozen=True)
 class Split:
     """``fit`` and ``validation`` are for choosing, ``refit`` and ``test`` for measuring."""
 
-    fit: Log
+    fit: EventLog
     validation: Cases
-    refit: Log
+    refit: EventLog
     test: Cases
 
 
@@ -45,14 +45,14 @@ def _short(name: str) -> str:
     )
 
 
-def to_log(frame: pl.DataFrame) -> Log:
+def to_log(frame: pl.DataFrame) -> EventLog:
     """Numbers in place of texts; events at one moment stay in the file's order."""
     frame = frame.sort("time", maintain_order=True)
     coded = {
         name: np.unique(frame[name].to_numpy().astype(str), return_inverse=True) for name in ("user", "item", "event")
     }
     users, items, events = (coded[name][0].tolist() for name in ("user", "item", "event"))
-    return Log(
+    return EventLog(
         users,
         items,
         events,
@@ -64,7 +64,7 @@ def to_log(frame: pl.DataFrame) -> Log:
     )
 
 
-def split_leave_one_out(log: Log) -> Split:
+def split_leave_one_out(log: EventLog) -> Split:
     """What is measured is fitted without the validation items, as published numbers are."""
     parts = leave_one_out(log)
     return Split(parts.train, parts.validation, parts.train, parts.test)
@@ -87,7 +87,7 @@ def split_sessions(train: pl.DataFrame, test: pl.DataFrame) -> Split:
     )
 
 
-def split_days(log: Log, days: int) -> Split:
+def split_days(log: EventLog, days: int) -> Split:
     """By two moments, the same for everybody, at midnight UTC."""
     last = -(-log.end // DAY) * DAY - days * DAY
     before = log.between(0, last)

@@ -25,13 +25,13 @@ from shop_files import SHOPS, folder
 
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY
-from larder_training.recommender.data.interaction_matrix import affinities, event_strengths
+from larder_training.recommender.data.interaction_matrix import event_strengths, interaction_matrix
+from larder_training.recommender.dataset import Dataset, read_dataset
 from larder_training.recommender.evaluation.baselines import choose_window, own_items, popularity
 from larder_training.recommender.evaluation.serving_formula import same_for_all
-from larder_training.recommender.inputs import Data, read
 from larder_training.recommender.metrics.ranking import DEPTH, bootstrap, by_user, coverage, hits
 from larder_training.recommender.splits.tasks import MAX_TEST_USERS, Task, next_items
-from larder_training.recommender.splits.time_split import Split, temporal_split
+from larder_training.recommender.splits.time_split import TimeSplit, temporal_split
 from larder_training.recommender.tuning.trials import METRIC
 from larder_training.reporting.progress import Progress
 
@@ -60,7 +60,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="larder-") as scratch:
             found = folder(given.folder) if given.folder else SHOPS[name](Path(scratch))
             options = replace(found, minutes=given.minutes)
-            data = read(options, Progress(quiet=True))
+            data = read_dataset(options, Progress(quiet=True))
         split = temporal_split(data.log)
         task = next_items(data.log.between(split.start, split.test), data.log.between(split.test, split.end))
         task = task.sample(given.seed, MAX_TEST_USERS)
@@ -69,8 +69,8 @@ def main() -> None:
         table(name, {**first, **others}, task, len(data.log.items), given.seed)
 
 
-def ablated(data: Data, options: RecommenderOptions, task: Task, signals: Iterable[str]) -> dict[str, Lists]:
-    """Larder's lists without each of the signals that it has; others are told and skipped."""
+def ablated(data: Dataset, options: RecommenderOptions, task: Task, signals: Iterable[str]) -> dict[str, Lists]:
+    """Larder's lists without each of these signals; it reports and skips those that the data does not have."""
     found = {}
     for signal in signals:
         if signal not in ABLATIONS:
@@ -80,7 +80,7 @@ def ablated(data: Data, options: RecommenderOptions, task: Task, signals: Iterab
     return found
 
 
-def peers(data: Data, split: Split, task: Task, given: argparse.Namespace) -> dict[str, Lists]:
+def peers(data: Dataset, split: TimeSplit, task: Task, given: argparse.Namespace) -> dict[str, Lists]:
     """Popularity in two ways, a user's own items again, and implicit's models, each by its best setting."""
     earlier, history = (data.log.between(split.start, cut) for cut in (split.validation, split.test))
     validation = next_items(earlier, data.log.between(split.validation, split.test)).sample(given.seed)
@@ -98,13 +98,13 @@ def peers(data: Data, split: Split, task: Task, given: argparse.Namespace) -> di
     return found
 
 
-def _own_items(data: Data, split: Split, task: Task, validation: Task, window: int) -> dict[str, Lists]:
+def _own_items(data: Dataset, split: TimeSplit, task: Task, validation: Task, window: int) -> dict[str, Lists]:
     """What the user had, with the half-life that does best on validation, and behind it what is popular lately."""
 
     def lists(now: int, age: float | None, asked: Task) -> Lists:
         log = data.log.between(split.start, now)
-        affinity = affinities(log, event_strengths(log, {}, now, age))
-        return own_items(affinity, popularity(log, now - window * DAY), asked, DEPTH)
+        interactions = interaction_matrix(log, event_strengths(log, {}, now, age))
+        return own_items(interactions, popularity(log, now - window * DAY), asked, DEPTH)
 
     def metric(age: float | None) -> float:
         found = hits(lists(split.validation, age, validation), validation.truth)

@@ -4,17 +4,17 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from next_item_models.hidden_markov import HiddenMarkov, Model, Pieces, begin, cluster, improve
+from next_item_models.hidden_markov import HMM, HiddenMarkov, Pieces, begin, cluster, improve
 from next_item_models.markov import Markov, SecondOrderMarkov
 from tests.larder_training.recommender.conftest import _log
-from tests.larder_training.recommender.models.test_models import material, toy
+from tests.larder_training.recommender.models.test_models import toy, training_data
 
-from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.data.user_sequences import Histories
+from larder_training.recommender.data.event_log import EventLog
+from larder_training.recommender.data.user_sequences import UserSequences
 from larder_training.recommender.models.co_visitation import CoVisitation, count_pairs
 
 
-def walks(*texts: str) -> Log:
+def walks(*texts: str) -> EventLog:
     """A user a text, an item a letter."""
     return _log([(f"u{n}", item, t, "x") for n, text in enumerate(texts) for t, item in enumerate(text)])
 
@@ -22,7 +22,7 @@ def walks(*texts: str) -> Log:
 def test_first_order_shares_are_discounted_counts() -> None:
     # GIVEN a -> b three times, a -> c once, b -> c twice, c -> d once; n1 = 2, n2 = 1, so D = 1/2
     log = walks("ab", "ab", "abc", "ac", "bcd")
-    found = Markov().fit(material(log)).matrix.toarray()
+    found = Markov().fit(training_data(log)).matrix.toarray()
     assert np.allclose(found[0], [0, 2.5 / 4, 0.5 / 4, 0])
     assert np.allclose(found[1], [0, 0, 1.5 / 2, 0])
     assert np.allclose(found[2], [0, 0, 0, 0.5])
@@ -30,15 +30,15 @@ def test_first_order_shares_are_discounted_counts() -> None:
 
 def test_immediate_repeats_are_one_event() -> None:
     assert np.array_equal(
-        Markov().fit(material(walks("abc", "ab"))).matrix.toarray(),
-        Markov().fit(material(walks("aabbbc", "abb"))).matrix.toarray(),
+        Markov().fit(training_data(walks("abc", "ab"))).matrix.toarray(),
+        Markov().fit(training_data(walks("aabbbc", "abb"))).matrix.toarray(),
     )
 
 
 def test_second_order_backs_off_by_hand_made_sums() -> None:
     # GIVEN the chain of the first test, and ab -> c, bc -> d each once (D of order 2 is 1/2, as nothing comes twice)
     log = walks("ab", "ab", "abc", "ac", "bcd")
-    chain = SecondOrderMarkov().fit(material(log))
+    chain = SecondOrderMarkov().fit(training_data(log))
     popularity = np.array([0, 1, 2, 1]) / 4  # distinct predecessors
     after_b = np.array([0, 0, 1.5 / 2, 0]) + 0.5 / 2 * popularity
     after_ab = np.array([0, 0, 0.5, 0]) + 0.5 * after_b
@@ -48,7 +48,7 @@ def test_second_order_backs_off_by_hand_made_sums() -> None:
     assert np.allclose(chain.scores(np.array([2]))[0], chain.after(np.array([[1, 2]]))[0])
 
 
-def forward_by_paths(model: Model, items: list[int]) -> float:
+def forward_by_paths(model: HMM, items: list[int]) -> float:
     """P(items): the sum over every path of states."""
     total = 0.0
     for path in product(range(len(model.first)), repeat=len(items)):
@@ -59,11 +59,11 @@ def forward_by_paths(model: Model, items: list[int]) -> float:
     return float(total)
 
 
-def some_model(states: int, items: int) -> Model:
+def some_model(states: int, items: int) -> HMM:
     random = np.random.default_rng(4)
     drawn = [random.random(shape) for shape in ((1, states), (states, states), (states, items), (items, states))]
     first, moves, emits, share = (each / each.sum(axis=1, keepdims=True) for each in drawn)
-    return Model(first[0], moves, emits, share)
+    return HMM(first[0], moves, emits, share)
 
 
 def test_the_likelihood_is_the_sum_over_all_paths_of_states() -> None:
@@ -93,7 +93,7 @@ def test_a_round_gives_what_expected_counts_over_all_paths_give() -> None:
 
 def test_the_likelihood_never_falls() -> None:
     log = toy(users=50)
-    histories = Histories.of(log)
+    histories = UserSequences.of(log)
     pieces = Pieces.of(log.item[histories.order], histories.starts, longest=5)
     model = begin(pieces, cluster(count_pairs(log, log.end, CoVisitation()), 3, seed=1), 3, len(log.items))
     told = []
@@ -114,7 +114,7 @@ def test_the_served_table_is_what_the_state_of_an_item_leads_to() -> None:
 
 def test_states_part_the_two_tastes_of_the_toy_log() -> None:
     log = toy(users=60)
-    found = HiddenMarkov(states=4).fit(material(log)).matrix.toarray()[:12, :12]
+    found = HiddenMarkov(states=4).fit(training_data(log)).matrix.toarray()[:12, :12]
     inside = found[:6, :6].sum() + found[6:, 6:].sum()
     assert inside > 0.8 * found.sum()
 

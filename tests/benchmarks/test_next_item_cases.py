@@ -13,13 +13,13 @@ from next_item_models.cases import (
 from next_item_models.markov import Markov
 from next_item_models.session_ensemble import SessionFormula, blend_tables
 from tests.larder_training.recommender.conftest import _log
-from tests.larder_training.recommender.models.test_models import material, toy
+from tests.larder_training.recommender.models.test_models import toy, training_data
 
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.models.co_visitation import CoVisitation
 
 
-def two_users() -> Log:
+def two_users() -> EventLog:
     rows = [("ann", item, t, "view") for t, item in enumerate("abcd")] + [
         ("bob", "a", 9, "pay"),
         ("bob", "b", 10, "view"),
@@ -88,8 +88,8 @@ def test_metrics_of_known_ranks() -> None:
 def test_the_formula_for_many_sessions_is_the_formula_as_it_stands() -> None:
     log = toy()
     cases = every_next(log)
-    neighbours = CoVisitation(gaps=3).fit(material(log)).matrix
-    transitions = Markov().fit(material(log)).matrix
+    neighbours = CoVisitation(gaps=3).fit(training_data(log)).matrix
+    transitions = Markov().fit(training_data(log)).matrix
     formula = SessionFormula(0.3, 1.1, 0.7, 0.9, 0.5, 0.8)
     found = formula.scores(cases.recent, neighbours, transitions).toarray()
     for case in range(0, len(cases), 7):

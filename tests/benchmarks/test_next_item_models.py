@@ -3,14 +3,14 @@
 import pytest
 from next_item_models.hidden_markov import HiddenMarkov
 from next_item_models.markov import Markov, SecondOrderMarkov
-from next_item_models.session_knn import SessionNeighbours
+from next_item_models.session_knn import SessionKNN
 from tests.larder_training.recommender.models.test_models import (
     test_fitting_again_forgets_what_was_fitted_before,
     test_scores_are_finite_float32_of_the_asked_users,
     test_the_same_seed_gives_the_same_bits,
 )
 
-from larder_training.recommender.models.base import Learner
+from larder_training.recommender.models.base import Estimator
 
 __all__ = [
     "test_fitting_again_forgets_what_was_fitted_before",
@@ -18,14 +18,14 @@ __all__ = [
     "test_the_same_seed_gives_the_same_bits",
 ]
 
-LEARNERS: dict[str, Learner] = {
+ESTIMATORS: dict[str, Estimator] = {
     "Markov": Markov(),
     "Markov, second order": SecondOrderMarkov(),
     "hidden Markov": HiddenMarkov(states=4),
-    "session kNN": SessionNeighbours(),
+    "session kNN": SessionKNN(),
 }
 
 
-@pytest.fixture(params=LEARNERS, name="learner")
-def every_learner(request: pytest.FixtureRequest) -> Learner:
-    return LEARNERS[request.param]
+@pytest.fixture(params=ESTIMATORS, name="estimator")
+def every_estimator(request: pytest.FixtureRequest) -> Estimator:
+    return ESTIMATORS[request.param]

@@ -13,7 +13,7 @@ from tests.larder_training.recommender.data.test_interactions import rows_of
 from tests.paths import ROOT
 
 from larder_training.recommender.data.interactions import read_interactions
-from larder_training.recommender.data.metadata import read_table
+from larder_training.recommender.data.metadata import read_metadata
 
 SHARED = ROOT.parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="needs the shared data (../shared/data)")
@@ -80,8 +80,8 @@ def test_complete_journey_keeps_lines_with_a_quantity(tmp_path: Path, parquet: b
     log, _ = read_interactions(out / "interactions.csv")
     assert rows_of(log) == [("7", "55", 1485630413, "purchase")]
     assert log.value.tolist() == pytest.approx([3.86])
-    assert read_table(out / "items.csv", "ITEM_ID").columns["MANUFACTURER_ID"][1] == ["m2"]
-    assert read_table(out / "users.csv", "USER_ID").columns["HOME_OWNERSHIP"][1] == [None]
+    assert read_metadata(out / "items.csv", "ITEM_ID").columns["MANUFACTURER_ID"][1] == ["m2"]
+    assert read_metadata(out / "users.csv", "USER_ID").columns["HOME_OWNERSHIP"][1] == [None]
 
 
 def test_taobao_renames_types_and_each_item_has_one_category(tmp_path: Path) -> None:

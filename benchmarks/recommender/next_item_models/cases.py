@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.data.user_sequences import Histories, newest_first
+from larder_training.recommender.data.event_log import EventLog
+from larder_training.recommender.data.user_sequences import UserSequences, newest_first
 from larder_training.recommender.metrics.ranking import Values
 
 _CELLS = 2**25  # scores at a time, 128 MiB where they are dense
@@ -65,14 +65,14 @@ class LeaveOneOut:
     the last, knowing all before it, the second-last included, as is usual (SASRec, Kang and McAuley, ICDM 2018).
     """
 
-    train: Log
+    train: EventLog
     validation: Cases
     test: Cases
 
 
-def leave_one_out(log: Log) -> LeaveOneOut:
+def leave_one_out(log: EventLog) -> LeaveOneOut:
     """Users of fewer than three events only train."""
-    histories = Histories.of(log)
+    histories = UserSequences.of(log)
     first, end = histories.starts[:-1], histories.starts[1:]
     asked = end - first >= 3
     first, end = first[asked], end[asked]
@@ -83,11 +83,11 @@ def leave_one_out(log: Log) -> LeaveOneOut:
     return LeaveOneOut(log.where(kept), replace(test, end=end - 2), test)
 
 
-def every_next(log: Log, since: int | None = None) -> Cases:
+def every_next(log: EventLog, since: int | None = None) -> Cases:
     """For each event of a sequence but the first: a case that knows all before it. ``since``: only events from this
     time on are asked for; earlier ones are known.
     """
-    histories = Histories.of(log)
+    histories = UserSequences.of(log)
     user = log.user[histories.order]
     asked = np.zeros(len(user), bool)
     asked[1:] = user[1:] == user[:-1]
@@ -97,7 +97,7 @@ def every_next(log: Log, since: int | None = None) -> Cases:
     return _cases(log, histories, histories.starts[user[end]], end)
 
 
-def _cases(log: Log, histories: Histories, start: NDArray[np.int64], end: NDArray[np.int64]) -> Cases:
+def _cases(log: EventLog, histories: UserSequences, start: NDArray[np.int64], end: NDArray[np.int64]) -> Cases:
     item, event = log.item[histories.order].astype(np.int64), log.event[histories.order].astype(np.int64)
     return Cases(len(log.items), item, event, start, end)
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.sparse import place_within, strongest
-from larder_training.recommender.data.user_sequences import Histories, weigh_histories
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.data.user_sequences import UserSequences, weigh_histories
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 from larder_training.recommender.models.co_visitation import CoVisitation, count_pairs
 
 _BATCH = 4096  # sequences: [batch, states] a step, enough that Python's loop over steps costs nothing
@@ -37,18 +37,18 @@ class HiddenMarkov:
     width: int = 100
     history_decay: float = 0.5
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """Learns; ``advance`` is told rounds."""
-        log = material.log
+        log = data.log
         with single_threaded_blas():
-            table = self._learn(material, advance).table(self.width)
+            table = self._learn(data, advance).table(self.width)
         return ItemToItem(table, weigh_histories(log, self.history_decay))
 
-    def _learn(self, material: Material, advance: Callable[[int], None]) -> "Model":
-        log, items = material.log, len(material.log.items)
-        histories = Histories.of(log)
+    def _learn(self, data: TrainingData, advance: Callable[[int], None]) -> "HMM":
+        log, items = data.log, len(data.log.items)
+        histories = UserSequences.of(log)
         pieces = Pieces.of(log.item[histories.order], histories.starts, self.longest)
-        groups = cluster(count_pairs(log, material.now, CoVisitation(backward=1.0)), self.states, material.seed)
+        groups = cluster(count_pairs(log, data.now, CoVisitation(backward=1.0)), self.states, data.seed)
         model = begin(pieces, groups, self.states, items)
         before = -np.inf
         for _ in range(self.rounds):
@@ -87,7 +87,7 @@ class Pieces:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
+class HMM:
     """``first`` ``[states]``, ``moves`` (A) ``[states, states]`` and ``emits`` (E) ``[states, items]``: rows sum to 1.
     ``share`` ``[items, states]`` is P(state | item), by the sequences it was last fitted to.
     """
@@ -118,7 +118,7 @@ class Model:
         return sp.csr_array((table.data, likely[table.indices], table.indptr), shape=(len(place), len(place)))
 
 
-def improve(model: Model, pieces: Pieces) -> tuple[Model, float]:
+def improve(model: HMM, pieces: Pieces) -> tuple[HMM, float]:
     """One round of Baum-Welch: the better model, and the log-likelihood of the one given (natural logarithm)."""
     states, items = model.emits.shape
     first, moves = np.zeros(states), np.zeros((states, states))
@@ -133,7 +133,7 @@ def improve(model: Model, pieces: Pieces) -> tuple[Model, float]:
         chosen = sp.csr_array((np.ones(len(events)), (found.item, events)), shape=(items, len(events)))
         occupied += np.asarray(chosen @ found.posterior)
     emits = _shares(occupied.T, model.emits)
-    return Model(
+    return HMM(
         _shares(first[None], model.first[None])[0], _shares(moves, model.moves), emits, _by_item(occupied)
     ), likelihood
 
@@ -147,7 +147,7 @@ class _Expected:
     likelihood: float
 
 
-def _expect(model: Model, batch: Pieces) -> _Expected:
+def _expect(model: HMM, batch: Pieces) -> _Expected:
     """Forward and backward over a batch whose pieces get shorter: at step t only the first ``active[t]`` go on."""
     steps = int(batch.length[0])
     active = [int(np.searchsorted(-batch.length, -t, side="left")) for t in range(steps)]  # pieces longer than t
@@ -180,7 +180,7 @@ def _expect(model: Model, batch: Pieces) -> _Expected:
     return _Expected(first, moves * model.moves, np.concatenate(items), np.concatenate(posterior), likelihood)
 
 
-def begin(pieces: Pieces, groups: NDArray[np.int64], states: int, items: int) -> Model:
+def begin(pieces: Pieces, groups: NDArray[np.int64], states: int, items: int) -> HMM:
     """A model whose state s mostly emits the items of group s: as often as they come, and a tenth of all others."""
     counts = np.zeros(items)
     for batch in pieces.batches():
@@ -191,7 +191,7 @@ def begin(pieces: Pieces, groups: NDArray[np.int64], states: int, items: int) ->
     emits = mine * counts
     emits /= np.maximum(emits.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     moves = np.full((states, states), 0.5 / states) + 0.5 * np.eye(states)
-    return Model(np.full(states, 1 / states), moves, emits, _by_item((emits * counts.sum()).T))
+    return HMM(np.full(states, 1 / states), moves, emits, _by_item((emits * counts.sum()).T))
 
 
 def cluster(pairs: sp.csr_array, groups: int, seed: int, rounds: int = 10) -> NDArray[np.int64]:

@@ -18,9 +18,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import strongest
-from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.data.user_sequences import Histories, weigh_histories
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.data.event_log import EventLog
+from larder_training.recommender.data.user_sequences import UserSequences, weigh_histories
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Markov:
     width: int = 100
     history_decay: float = 0.0
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """Counts; ``advance`` is told items."""
-        table, _ = first_order(*_collapsed(material.log), len(material.log.items))
-        advance(len(material.log.items))
-        history = weigh_histories(material.log, self.history_decay, longest=20 if self.history_decay else 1)
+        table, _ = first_order(*_collapsed(data.log), len(data.log.items))
+        advance(len(data.log.items))
+        history = weigh_histories(data.log, self.history_decay, longest=20 if self.history_decay else 1)
         return ItemToItem(strongest(table, self.width), history)
 
 
@@ -44,9 +44,9 @@ class Markov:
 class SecondOrderMarkov:
     """Order 2, interpolated with order 1 and with popularity by distinct predecessors."""
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> "Chain":
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> "Chain":
         """Counts; ``advance`` is told items."""
-        log = material.log
+        log = data.log
         items = len(log.items)
         user, item = _collapsed(log)
         table, backed_off = first_order(user, item, items)
@@ -125,8 +125,8 @@ def _continuations(user: NDArray[np.int64], item: NDArray[np.int64], items: int)
     return before / before.sum() if before.sum() else np.full(items, 1 / max(items, 1))
 
 
-def _collapsed(log: Log) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    order = Histories.of(log).order
+def _collapsed(log: EventLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = UserSequences.of(log).order
     user, item = log.user[order].astype(np.int64), log.item[order].astype(np.int64)
     fresh = np.ones(len(user), bool)
     fresh[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])

@@ -15,26 +15,26 @@ from numpy.typing import NDArray
 from larder_training.numerics.sparse import strongest
 from larder_training.recommender.data.interaction_matrix import seen_pairs
 from larder_training.recommender.data.user_sequences import weigh_histories
-from larder_training.recommender.models.base import Material
+from larder_training.recommender.models.base import TrainingData
 
 
 @dataclass(frozen=True, slots=True)
-class SessionNeighbours:
+class SessionKNN:
     """``history_decay``: the k-th newest event of a user weighs this to the power k when others are compared to him."""
 
     neighbours: int = 200
     history_decay: float = 0.7
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> "Neighbourhoods":
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> "Neighbourhoods":
         """Nothing is learnt but how rare items are; ``advance`` is told items."""
-        had = seen_pairs(material.log).astype(np.float64)
+        had = seen_pairs(data.log).astype(np.float64)
         users, items = had.shape
         owners = np.bincount(had.indices, minlength=items)
         rarity = np.log((users + 1) / (owners + 1))
         lengths = np.maximum(np.diff(had.indptr), 1)
         compared = (sp.diags_array(lengths**-0.5) @ had @ sp.diags_array(rarity)).T.tocsr()
         advance(items)
-        return Neighbourhoods(had, compared, weigh_histories(material.log, self.history_decay), self.neighbours)
+        return Neighbourhoods(had, compared, weigh_histories(data.log, self.history_decay), self.neighbours)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ import pytest
 
 from larder_training.datasets.synthetic_shop import ShopFiles, generate
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.train import train
 from larder_training.reporting.progress import Progress
 
@@ -38,12 +38,12 @@ def release(options: RecommenderOptions) -> Path:
     return train(options, Progress(quiet=True))
 
 
-def _log(rows: list[tuple[str, str, int, str]], more_items: tuple[str, ...] = ()) -> Log:
+def _log(rows: list[tuple[str, str, int, str]], more_items: tuple[str, ...] = ()) -> EventLog:
     """A log of (user, item, time, event) rows, in the order of time."""
     rows = sorted(rows, key=lambda row: (row[2], row[0], row[1], row[3]))
     users, events = sorted({row[0] for row in rows}), sorted({row[3] for row in rows})
     items = sorted({*(row[1] for row in rows), *more_items})
-    return Log(
+    return EventLog(
         users,
         items,
         events,
@@ -56,12 +56,12 @@ def _log(rows: list[tuple[str, str, int, str]], more_items: tuple[str, ...] = ()
 
 
 @pytest.fixture
-def make_log() -> Callable[..., Log]:
+def make_log() -> Callable[..., EventLog]:
     return _log
 
 
 @pytest.fixture
-def small_log() -> Log:
+def small_log() -> EventLog:
     """Three users, five items (one without an event), two types of event, over ten days."""
     day = 86_400
     rows = [

@@ -21,10 +21,10 @@ from larder.release.manifest import Manifest, parse
 from larder.release.serving import RecommenderServing
 from larder.tables import EMPTY, KeyedTable, MappedFile
 from larder_training.datasets.synthetic_shop import ShopFiles
-from larder_training.numerics.topk import Rows
+from larder_training.numerics.topk import TopK
 from larder_training.recommender.artifacts.tables import with_history, write_tables
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.data.event_log import Log, known_users
+from larder_training.recommender.data.event_log import EventLog, known_users
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
@@ -183,8 +183,8 @@ def test_where_repeats_are_not_allowed_nobody_s_row_has_what_he_had(shop: ShopFi
     assert np.mean([seen[user, items[0]] for user, items in enumerate(again.items) if items[0] != EMPTY]) > 0.5
 
 
-def test_recent_items_follow_the_recommendations(small_log: Log) -> None:
-    recommended = Rows.empty(3, 2)
+def test_recent_items_follow_the_recommendations(small_log: EventLog) -> None:
+    recommended = TopK.empty(3, 2)
     recommended.items[0] = [3, 4]
     recommended.scores[0] = [0.5, 0.25]
     recommended.items[1, 0] = 0

@@ -113,11 +113,11 @@ def _images(
 
 
 def _interactions(interactions: Table, items: Table | None, users: Table | None, progress: Progress) -> AuditFindings:
-    from larder_training.recommender.data.audit import look_through
+    from larder_training.recommender.data.audit import audit_interactions
     from larder_training.recommender.reports.audit_page import page
 
     with as_files(interactions=interactions, items=items, users=users) as files:
-        found = look_through(
+        found = audit_interactions(
             files["interactions"], files["items"], files["users"], now=datetime.now(UTC), progress=progress
         )
     return AuditFindings(found.document(), "\n".join(found.words()), Report(page(found).decode()))

@@ -11,10 +11,10 @@ import polars as pl
 from narwhals.typing import IntoDataFrame, IntoLazyFrame
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import Files, Given
+from larder_training.io.inputs import InputFiles, InputSource
 
 Frame: TypeAlias = IntoDataFrame | IntoLazyFrame
-Table: TypeAlias = Given | Frame  # a table of interactions, items or users
+Table: TypeAlias = InputSource | Frame  # a table of interactions, items or users
 
 
 @contextmanager
@@ -50,8 +50,8 @@ def _by_columns(frame: "nw.DataFrame[IntoDataFrame]") -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _as_file(table: Table | None, path: Path) -> Given | None:
-    if table is None or isinstance(table, str | Path | Files | list | tuple):
+def _as_file(table: Table | None, path: Path) -> InputSource | None:
+    if table is None or isinstance(table, str | Path | InputFiles | list | tuple):
         return table
     if not is_frame(table):
         raise InvalidRequest(

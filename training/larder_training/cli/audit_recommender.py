@@ -12,7 +12,7 @@ from larder_training.cli.train_recommender import reads_log
 from larder_training.reporting.progress import Progress
 
 if TYPE_CHECKING:
-    from larder_training.recommender.data.audit import Looked
+    from larder_training.recommender.data.audit import LogAudit
 
 
 @click.command("recommender", short_help="Find robots, gaps, stray clocks and ids that do not meet in a log.")
@@ -32,11 +32,11 @@ def command(
 
     The files are as `larder train recommender` takes them. Nothing is changed.
     """
-    from larder_training.recommender.data.audit import look_through
+    from larder_training.recommender.data.audit import audit_interactions
     from larder_training.recommender.reports.audit_page import page
 
     try:
-        found = look_through(
+        found = audit_interactions(
             interactions, items or None, users or None, now=datetime.now(UTC), progress=Progress(quiet=as_json)
         )
     except LarderError as error:
@@ -49,6 +49,6 @@ def command(
         _tell(found)
 
 
-def _tell(found: "Looked") -> None:
+def _tell(found: "LogAudit") -> None:
     for line in found.words():
         click.echo(line)

@@ -35,7 +35,7 @@ _WILD: Final = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class InputFile:
     """One file on this machine. ``name`` is what messages call it: without the machine's folders."""
 
     path: Path
@@ -57,10 +57,10 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class InputFiles:
     """An input: at least one file, in the order of the locations and, within each, of the names."""
 
-    files: tuple[File, ...]
+    files: tuple[InputFile, ...]
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class Files:
         )
 
 
-Given = Location | Sequence[Location] | Files  # what an option or a caller may hold
+InputSource = Location | Sequence[Location] | InputFiles  # what an option or a caller may hold
 
 
 def kind_of(name: str) -> Kind | None:
@@ -87,13 +87,13 @@ def kind_of(name: str) -> Kind | None:
 
 
 @contextmanager
-def opened(given: Given, progress: Progress | None = None) -> Iterator[Files]:
+def open_input(given: InputSource, progress: Progress | None = None) -> Iterator[InputFiles]:
     """The files of an input, those in S3 fetched into a temporary folder, which goes at the end.
 
     Within a folder, files of other kinds and hidden ones (whose names begin with . or _) are passed over. Raises
     InvalidRequest where a location has no file, and StoreError where S3 does not answer.
     """
-    if isinstance(given, Files):
+    if isinstance(given, InputFiles):
         yield given
         return
     locations = [given] if isinstance(given, Path | str) else list(given)
@@ -102,17 +102,17 @@ def opened(given: Given, progress: Progress | None = None) -> Iterator[Files]:
     with TemporaryDirectory(prefix="larder-") as folder:
         found = [file for each in locations for file in _found(each, Path(folder), progress or Progress(quiet=True))]
         once = {(file.path.resolve()): file for file in reversed(found)}
-        yield Files(tuple(file for file in found if once.pop(file.path.resolve(), None)))
+        yield InputFiles(tuple(file for file in found if once.pop(file.path.resolve(), None)))
 
 
-def _found(location: Location, folder: Path, progress: Progress) -> list[File]:
+def _found(location: Location, folder: Path, progress: Progress) -> list[InputFile]:
     if is_remote(location):
         return _fetched(str(location), folder, progress)
     if "://" in str(location):
         raise InvalidRequest(f"{str(location)[:80]!r} cannot be read: {_REMEDY}.")
     path = Path(location)
     if path.is_file():
-        return [File(path, path.name)]
+        return [InputFile(path, path.name)]
     if path.is_dir():
         inside = sorted(each for each in path.rglob("*") if each.is_file())
         names = [each.relative_to(path).as_posix() for each in inside]
@@ -121,10 +121,10 @@ def _found(location: Location, folder: Path, progress: Progress) -> list[File]:
             raise InvalidRequest(f"{path} is no file: {_REMEDY}.")
         inside = sorted(Path(each) for each in glob(str(path), recursive=True) if Path(each).is_file())  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
         names = [each.name for each in inside]
-    return _some([File(each, name) for each, name in zip(inside, names, strict=True) if _seen(name)], path)
+    return _some([InputFile(each, name) for each, name in zip(inside, names, strict=True) if _seen(name)], path)
 
 
-def _fetched(url: str, folder: Path, progress: Progress) -> list[File]:
+def _fetched(url: str, folder: Path, progress: Progress) -> list[InputFile]:
     """Copies of the objects that a URL means: one, those below a prefix, or those that fit a pattern."""
     bucket = url.removeprefix(SCHEME).partition("/")[0]
     store = store_of(bucket)
@@ -139,7 +139,7 @@ def _fetched(url: str, folder: Path, progress: Progress) -> list[File]:
             name = key.rpartition("/")[2]
             path = folder / bucket / key
             store.download(key, path)
-            files.append(File(path, name))
+            files.append(InputFile(path, name))
             advance(size)
     return files
 

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import File, Files, Kind
+from larder_training.io.inputs import InputFile, InputFiles, Kind
 
 MAX_ID: Final = 256  # what a request may ask for (larder.recommender.query)
 _ROW: Final = "row number"
@@ -26,10 +26,10 @@ _KINDS: Final[dict[Kind, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class TabularFile:
     """One file as a lazy frame of stripped texts, empty cells null."""
 
-    file: File
+    file: InputFile
     frame: pl.LazyFrame
     names: tuple[str, ...]
 
@@ -41,7 +41,7 @@ class Scan:
             raise _unreadable(self.file, error) from error
 
 
-def scan(files: Files, required: Sequence[str], optional: Sequence[str] | None = None) -> list[Scan]:
+def scan(files: InputFiles, required: Sequence[str], optional: Sequence[str] | None = None) -> list[TabularFile]:
     """The files with their ``required`` and ``optional`` columns (None: all that there are), the same for each file.
 
     A key that a line of JSON lacks is null there. Raises InvalidRequest where a file cannot be read, lacks a required
@@ -49,15 +49,15 @@ def scan(files: Files, required: Sequence[str], optional: Sequence[str] | None =
     """
     found = [(file, _typed(file, whole=optional is None)) for file in files.files]
     names = _agreed(found, required, optional)
-    return [Scan(file, _texts(file, frame, schema, names), tuple(names)) for file, (frame, schema) in found]
+    return [TabularFile(file, _texts(file, frame, schema, names), tuple(names)) for file, (frame, schema) in found]
 
 
-def whole(scans: Sequence[Scan]) -> pl.LazyFrame:
+def whole(scans: Sequence[TabularFile]) -> pl.LazyFrame:
     """All files, one below the other."""
     return pl.concat([each.frame for each in scans])
 
 
-def collect(scans: Sequence[Scan], query: pl.LazyFrame) -> pl.DataFrame:
+def collect(scans: Sequence[TabularFile], query: pl.LazyFrame) -> pl.DataFrame:
     """Runs a query on the whole input in polars' streaming engine; what cannot be read is told by its file."""
     try:
         return query.collect(engine="streaming")
@@ -67,7 +67,7 @@ def collect(scans: Sequence[Scan], query: pl.LazyFrame) -> pl.DataFrame:
         raise _unreadable(scans[0].file, error) from error
 
 
-def check_numbers(scans: Sequence[Scan], column: str, remedy: str) -> None:
+def check_numbers(scans: Sequence[TabularFile], column: str, remedy: str) -> None:
     """Raises InvalidRequest, naming the first row whose ``column`` holds a text that is no number."""
     wrong = pl.col(column).is_not_null() & number(column).is_null()
     for each in scans:
@@ -84,7 +84,7 @@ def number(column: str) -> pl.Expr:
     return pl.col(column).cast(pl.Float64, strict=False)
 
 
-def _typed(file: File, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
+def _typed(file: InputFile, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
     """The file as it is written, and its columns."""
     if not file.path.is_file():
         raise InvalidRequest(f"{file.path} is no file: give the path of one.")
@@ -102,12 +102,12 @@ def _typed(file: File, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
 
 
 def _agreed(
-    found: Sequence[tuple[File, tuple[pl.LazyFrame, pl.Schema]]],
+    found: Sequence[tuple[InputFile, tuple[pl.LazyFrame, pl.Schema]]],
     required: Sequence[str],
     optional: Sequence[str] | None,
 ) -> list[str]:
     """The columns that are read, of every file the same."""
-    agreed: tuple[File, list[str]] | None = None
+    agreed: tuple[InputFile, list[str]] | None = None
     lines: list[str] = []
     for file, (_, schema) in found:
         missing = [name for name in required if name not in schema]
@@ -133,7 +133,7 @@ def _agreed(
     return [*agreed[1], *(name for name in lines if name not in agreed[1] and optional is None)]
 
 
-def _texts(file: File, frame: pl.LazyFrame, schema: pl.Schema, names: Sequence[str]) -> pl.LazyFrame:
+def _texts(file: InputFile, frame: pl.LazyFrame, schema: pl.Schema, names: Sequence[str]) -> pl.LazyFrame:
     if file.kind == "jsonl":  # whatever a value is in the first lines, it may be of another type in the next
         simple = {name: kind if isinstance(kind, pl.List | pl.Struct) else pl.String() for name, kind in schema.items()}
         schema = pl.Schema({name: simple.get(name, pl.String()) for name in names})
@@ -141,7 +141,7 @@ def _texts(file: File, frame: pl.LazyFrame, schema: pl.Schema, names: Sequence[s
     return frame.select(_text(file, name, schema.get(name)).alias(name) for name in names)
 
 
-def _text(file: File, name: str, kind: pl.DataType | None) -> pl.Expr:
+def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:
     """A column of any type as stripped text, null where there is nothing."""
     column = pl.col(name)
     if kind is None or isinstance(kind, pl.Null):
@@ -162,7 +162,7 @@ def _text(file: File, name: str, kind: pl.DataType | None) -> pl.Expr:
     return pl.when(stripped.str.len_bytes() > 0).then(stripped)
 
 
-def _unreadable(file: File, error: Exception) -> InvalidRequest:
+def _unreadable(file: InputFile, error: Exception) -> InvalidRequest:
     name, remedy = _KINDS[file.kind]
     text = str(error).strip()
     first = text.splitlines()[0].rstrip(".")[:300] if text else type(error).__name__

@@ -35,31 +35,31 @@ class Pairs(Protocol):
         ...
 
 
-def gram(affinity: sp.csr_array, exponent: float) -> sp.csr_array:
+def gram(interactions: sp.csr_array, exponent: float) -> sp.csr_array:
     """G = X'DX, float32 ``[items, items]``: how often items co-occur, a user of n items weighing ``n**-exponent``."""
-    left, right = gram_factors(affinity, exponent)
+    left, right = gram_factors(interactions, exponent)
     product: sp.csr_array = left @ right
     product.data = product.data.astype(np.float32)
     product.sort_indices()
     return product
 
 
-def gram_factors(affinity: sp.csr_array, exponent: float) -> tuple[sp.csr_array, sp.csr_array]:
+def gram_factors(interactions: sp.csr_array, exponent: float) -> tuple[sp.csr_array, sp.csr_array]:
     """X'D ``[items, users]`` and X, whose product is ``gram`` but for its precision: for some of its rows at a time."""
-    matrix, weights = _weighed(affinity, exponent)
+    matrix, weights = _weighed(interactions, exponent)
     # Rows by rows: as columns by columns, the product would be turned into rows once more.
     return (sp.diags_array(weights) @ matrix).T.tocsr(), matrix
 
 
-def gram_diagonal(affinity: sp.csr_array, exponent: float) -> NDArray[np.float64]:
+def gram_diagonal(interactions: sp.csr_array, exponent: float) -> NDArray[np.float64]:
     """``[items]``: the diagonal of ``gram``, without the rest."""
-    matrix, weights = _weighed(affinity, exponent)
+    matrix, weights = _weighed(interactions, exponent)
     return np.asarray(matrix.power(2).T @ weights, np.float64)
 
 
-def _weighed(affinity: sp.csr_array, exponent: float) -> tuple[sp.csr_array, NDArray[np.float64]]:
+def _weighed(interactions: sp.csr_array, exponent: float) -> tuple[sp.csr_array, NDArray[np.float64]]:
     """X without what robots had beyond all measure, and D's diagonal."""
-    matrix = cut_histories(affinity)
+    matrix = cut_histories(interactions)
     degree = np.maximum(np.diff(matrix.indptr), 1).astype(np.float64)
     return matrix, degree**-exponent
 

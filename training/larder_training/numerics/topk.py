@@ -20,14 +20,14 @@ _TOGETHER: Final = 64  # rows of a dense block that are cut at once: what lies i
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class TopK:
     """The rows of a table in memory: item numbers uint32 ``[rows, width]`` (0xFFFFFFFF: unused) and scores float16."""
 
     items: NDArray[np.uint32]
     scores: NDArray[np.float16]
 
     @classmethod
-    def empty(cls, rows: int, width: int) -> "Rows":
+    def empty(cls, rows: int, width: int) -> "TopK":
         """All slots unused."""
         return cls(np.full((rows, width), EMPTY, np.uint32), np.zeros((rows, width), np.float16))
 
@@ -58,11 +58,11 @@ def _among_best(scores: NDArray[np.number], n: int) -> NDArray[np.intp]:
     return among
 
 
-def top_rows(matrix: sp.csr_array, width: int) -> Rows:
+def top_rows(matrix: sp.csr_array, width: int) -> TopK:
     """Each row's ``width`` largest entries above 0, best first: ordered by the float16 that is stored, then by item
     number, so that what is served is what was measured. Columns may stand in any order within a row.
     """
-    rows = Rows.empty(matrix.shape[0], width)
+    rows = TopK.empty(matrix.shape[0], width)
     halves = matrix.data.astype(np.float16)
     # Above 0, halves are ordered as their bits are, and whole numbers are compared twenty times as fast.
     bits = halves.view(np.int16)
@@ -104,11 +104,11 @@ def _fill(scores: NDArray[np.float32], lists: NDArray[np.int64]) -> None:
     lists[:] = np.where(np.take_along_axis(values, order, axis=1) == -np.inf, NOTHING, found)
 
 
-def dense_rows(scores: NDArray[np.floating], width: int) -> Rows:
+def dense_rows(scores: NDArray[np.floating], width: int) -> TopK:
     """``top_rows`` of a dense block, on all cores: each row's ``width`` largest scores above 0, best first, ordered by
     the float16 that is stored, then by item number.
     """
-    rows = Rows.empty(len(scores), width)
+    rows = TopK.empty(len(scores), width)
     kept = min(width, scores.shape[1])
 
     def fill(start: int, end: int) -> None:
@@ -139,12 +139,12 @@ def hide(scores: NDArray[np.floating], hidden: sp.csr_array) -> None:
     scores[np.repeat(np.arange(hidden.shape[0]), np.diff(hidden.indptr)), hidden.indices] = -np.inf
 
 
-def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp.csr_array | None = None) -> Rows:
+def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp.csr_array | None = None) -> TopK:
     """``top_rows(left @ right)`` without ever holding the product: in blocks of rows, on all cores.
 
     ``hidden``: entries of the product that must not be in the result.
     """
-    rows = Rows.empty(left.shape[0], width)
+    rows = TopK.empty(left.shape[0], width)
     kept = min(width, right.shape[1])
 
     def fill(start: int, end: int) -> None:

@@ -6,16 +6,16 @@ from typing import Final
 import scipy.sparse as sp
 
 from larder_training.recommender.config.context import TrainingContext
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.dataset import Dataset
 from larder_training.recommender.ensemble.fitted import FittedEnsemble, Metadata, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, start, start_without_times
 from larder_training.recommender.evaluation.baselines import WINDOWS, choose_window
 from larder_training.recommender.evaluation.compare_release import last_event
 from larder_training.recommender.evaluation.offline_test import CHAMPION, Document, OfflineTest
-from larder_training.recommender.inputs import Data
 from larder_training.recommender.splits.rolling_origin import FOLDS, Fold, make_folds, thin
 from larder_training.recommender.splits.tasks import next_items
-from larder_training.recommender.splits.time_split import Split, temporal_split
+from larder_training.recommender.splits.time_split import TimeSplit, temporal_split
 from larder_training.recommender.tuning.fold_cache import FoldCache
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
 from larder_training.recommender.tuning.segment_smoothing import SegmentFold, choose_prior
@@ -32,16 +32,16 @@ class Pipeline:
         split: Training, validation and test period.
     """
 
-    data: Final[Data]
+    data: Final[Dataset]
     context: Final[TrainingContext]
-    split: Final[Split]
+    split: Final[TimeSplit]
 
-    def __init__(self, data: Data, context: TrainingContext) -> None:
+    def __init__(self, data: Dataset, context: TrainingContext) -> None:
         """Splits the log by time. The search and the reranker use a sample of users if the log is very long."""
         self.data = data
         self.context = context
         self.split = temporal_split(data.log)
-        self._sample: Final[Log] = thin(data.log, context.seed)
+        self._sample: Final[EventLog] = thin(data.log, context.seed)
         self._metadata: Final = Metadata(data.described, data.labels())
         period = self.split.test - self.split.validation
         self._reranker_trainer: Final = RerankerTrainer(self._sample, period, self._metadata, context.seed)

@@ -15,11 +15,11 @@ from larder_training.recommender.artifacts.golden_requests import golden_request
 from larder_training.recommender.artifacts.tables import write_tables
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.dataset import Dataset, read_dataset
 from larder_training.recommender.ensemble.fitted import FittedEnsemble
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.evaluation.compare_release import last_event
 from larder_training.recommender.evaluation.offline_test import Document
-from larder_training.recommender.inputs import Data, read
 from larder_training.recommender.models.item_item import name_of
 from larder_training.recommender.models.segment_popularity import Segments
 from larder_training.recommender.pipeline import Pipeline
@@ -41,7 +41,7 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     """
     check_model(options.model)
     began = time.monotonic()
-    data = read(options, progress)
+    data = read_dataset(options, progress)
     if options.compare_with is not None:
         last_event(options.compare_with, data.log)  # before hours of work
     pipeline = Pipeline(data, TrainingContext(options, progress))
@@ -74,7 +74,7 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
 
 
 def _write(
-    folder: Path, data: Data, fitted: FittedEnsemble, segments: Segments, options: RecommenderOptions
+    folder: Path, data: Dataset, fitted: FittedEnsemble, segments: Segments, options: RecommenderOptions
 ) -> RecommenderServing:
     """Tables and probes."""
     new_users: list[str] = []
@@ -90,7 +90,7 @@ def _write(
     return serving
 
 
-def _training(data: Data, params: Hyperparameters, trials: TrialLog, options: RecommenderOptions) -> Document:
+def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options: RecommenderOptions) -> Document:
     log = data.log
     return {
         **provenance(options.seed),
@@ -103,7 +103,7 @@ def _training(data: Data, params: Hyperparameters, trials: TrialLog, options: Re
         },
         "order": options.order,
         "event_thresholds": dict(options.event_thresholds),
-        "signals": {**asdict(replace(options.signals, scales={})), "scales": dict(options.event_values)},
+        "signals": {**asdict(replace(options.feedback, scales={})), "scales": dict(options.event_values)},
         "trials": trials.document(),
         "data": {
             "inputs": dict(data.inputs),
@@ -120,7 +120,7 @@ def _training(data: Data, params: Hyperparameters, trials: TrialLog, options: Re
     }
 
 
-def _period(data: Data, options: RecommenderOptions) -> Document:
+def _period(data: Dataset, options: RecommenderOptions) -> Document:
     """First and last time of the log, and the audit; without times, the audit of the rows alone."""
     if options.order != "time":
         return {"audit": data.audit.document()}

@@ -10,19 +10,19 @@ import pytest
 from click.testing import CliRunner
 
 from larder_local.cli import cli
-from larder_training.recommender.data.audit import clean, look, strays
+from larder_training.recommender.data.audit import clean, strays, summarize_log
 from larder_training.recommender.data.bots import AWAKE_HOURS, DAY_MOMENTS, HOUR_MOMENTS, find_bots
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.interactions import read_interactions
 
 HOUR = 3600
 
 
-def log_of(times: dict[str, list[int]], items: int = 7) -> Log:
+def log_of(times: dict[str, list[int]], items: int = 7) -> EventLog:
     rows = sorted((time, user) for user, each in times.items() for time in each)
     users = sorted(times)
     size = len(rows)
-    return Log(
+    return EventLog(
         users,
         [f"i{item}" for item in range(items)],
         ["view"],
@@ -83,13 +83,15 @@ def test_a_log_that_grows_has_no_strays() -> None:
     assert not strays(np.array([0, 2**31], np.int64)).any()
 
 
-def test_gaps_and_ids_that_do_not_meet(tmp_path: Path, make_log: Callable[..., Log]) -> None:
-    from larder_training.recommender.data.metadata import read_table
+def test_gaps_and_ids_that_do_not_meet(tmp_path: Path, make_log: Callable[..., EventLog]) -> None:
+    from larder_training.recommender.data.metadata import read_metadata
 
     log = make_log([("ann", "a", 0, "v"), ("bob", "b", DAY + 5, "v"), ("ann", "b", 5 * DAY, "v")], more_items=("z",))
     (tmp_path / "items.csv").write_text("ITEM_ID\na\nz\ny\n", encoding="utf-8")
     (tmp_path / "users.csv").write_text("USER_ID\nann\ncid\n", encoding="utf-8")
-    found = look(log, read_table(tmp_path / "items.csv", "ITEM_ID"), read_table(tmp_path / "users.csv", "USER_ID"))
+    found = summarize_log(
+        log, read_metadata(tmp_path / "items.csv", "ITEM_ID"), read_metadata(tmp_path / "users.csv", "USER_ID")
+    )
     assert found.document() == {
         "days": 6,
         "days_without_events": 3,

@@ -3,9 +3,9 @@ import pytest
 from tests.larder_training.recommender.models.test_models import toy
 
 from larder_training.recommender.data import event_log as module
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.feedback import dwell_seconds
-from larder_training.recommender.data.interaction_matrix import presences
+from larder_training.recommender.data.interaction_matrix import presence_matrix
 
 
 @pytest.mark.parametrize("events", [1, 7, 50, 10_000])
@@ -23,10 +23,10 @@ def test_blocks_hold_every_event_once_and_each_user_whole(events: int) -> None:
 def test_what_is_made_in_blocks_is_what_is_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     log = toy()
     strengths = np.random.default_rng(0).normal(size=len(log))
-    whole, dwell = presences(log, strengths), dwell_seconds(log)
-    small = Log.blocks
-    monkeypatch.setattr(module.Log, "blocks", lambda self: small(self, 9))
-    assert presences(log, strengths).toarray().tolist() == whole.toarray().tolist()
+    whole, dwell = presence_matrix(log, strengths), dwell_seconds(log)
+    small = EventLog.blocks
+    monkeypatch.setattr(module.EventLog, "blocks", lambda self: small(self, 9))
+    assert presence_matrix(log, strengths).toarray().tolist() == whole.toarray().tolist()
     assert dwell_seconds(log).tobytes() == dwell.tobytes()
 
 
@@ -34,4 +34,4 @@ def test_an_empty_log_is_one_empty_block() -> None:
     log = toy()
     nothing = log.between(0, 0)
     assert [rows.tolist() for rows in nothing.blocks()] == [[]]
-    assert presences(nothing, np.zeros(0)).nnz == 0
+    assert presence_matrix(nothing, np.zeros(0)).nnz == 0

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.errors import InvalidRequest
-from larder_training.recommender.config.options import RecommenderOptions, Signals
-from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.data.feedback import dwell_factors, dwell_seconds, event_factors, with_signals
-from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences
+from larder_training.recommender.config.options import Feedback, RecommenderOptions
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.feedback import dwell_factors, dwell_seconds, event_factors, with_feedback
+from larder_training.recommender.data.interaction_matrix import event_strengths, interaction_matrix, presence_matrix
 from larder_training.recommender.splits.tasks import next_items
 
-MakeLog = Callable[..., Log]
+MakeLog = Callable[..., EventLog]
 LOG2 = np.log(2)
 
 
 @pytest.fixture
-def shop_log(make_log: MakeLog) -> Log:
+def shop_log(make_log: MakeLog) -> EventLog:
     """Ann buys a and b and sends b back; Bob rates a and c; Cid buys b twice and sends one back."""
     log = make_log(
         [
@@ -38,34 +38,34 @@ def shop_log(make_log: MakeLog) -> Log:
     return replace(log, value=value)
 
 
-def strengths(log: Log) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def strengths(log: EventLog) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return event_strengths(log, {}, 100, None)
 
 
-def test_a_return_takes_the_purchase_back_and_no_more(shop_log: Log) -> None:
-    log = with_signals(shop_log, Signals(returns=("return",)))
-    found = affinities(log, strengths(log)).toarray()
+def test_a_return_takes_the_purchase_back_and_no_more(shop_log: EventLog) -> None:
+    log = with_feedback(shop_log, Feedback(returns=("return",)))
+    found = interaction_matrix(log, strengths(log)).toarray()
     assert found == pytest.approx(np.array([[LOG2, 0, 0], [LOG2, 0, LOG2], [0, LOG2, 0]]))
-    assert presences(log, strengths(log)).toarray().tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
+    assert presence_matrix(log, strengths(log)).toarray().tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
 
 
-def test_an_event_value_below_0_is_a_return_without_any_option(shop_log: Log) -> None:
-    log = with_signals(replace(shop_log, value=np.where(shop_log.event == 1, np.float32(-1), np.nan)), Signals())
+def test_an_event_value_below_0_is_a_return_without_any_option(shop_log: EventLog) -> None:
+    log = with_feedback(replace(shop_log, value=np.where(shop_log.event == 1, np.float32(-1), np.nan)), Feedback())
     assert log.factor is not None
     assert log.factor.tolist() == [1, 1, -1, 1, 1, 1, 1, -1]
 
 
-def test_ratings_count_from_minus_1_to_1_by_their_scale(shop_log: Log) -> None:
-    signals = Signals(scales={"review": (1.0, 5.0)})
-    assert event_factors(shop_log, signals).tolist() == [1, 1, 1, 1, -0.5, 1, 1, 1]
+def test_ratings_count_from_minus_1_to_1_by_their_scale(shop_log: EventLog) -> None:
+    feedback = Feedback(scales={"review": (1.0, 5.0)})
+    assert event_factors(shop_log, feedback).tolist() == [1, 1, 1, 1, -0.5, 1, 1, 1]
     beyond = replace(shop_log, value=np.array([np.nan, np.nan, np.nan, 9, np.nan, 1, 1, 1], np.float32))
-    assert event_factors(beyond, signals)[[3, 4]].tolist() == [1, 0]
-    log = with_signals(shop_log, signals)
-    assert affinities(log, strengths(log)).toarray()[1] == pytest.approx([LOG2, 0, 0])
+    assert event_factors(beyond, feedback)[[3, 4]].tolist() == [1, 0]
+    log = with_feedback(shop_log, feedback)
+    assert interaction_matrix(log, strengths(log)).toarray()[1] == pytest.approx([LOG2, 0, 0])
 
 
-def test_a_return_is_nothing_that_somebody_should_have_been_recommended(shop_log: Log) -> None:
-    log = with_signals(shop_log, Signals(returns=("return",)))
+def test_a_return_is_nothing_that_somebody_should_have_been_recommended(shop_log: EventLog) -> None:
+    log = with_feedback(shop_log, Feedback(returns=("return",)))
     task = next_items(log.between(0, 6), log.between(6, 8))
     assert task.truth.toarray().astype(int).tolist() == [[0, 1, 0]]
     only_returned = next_items(log.between(0, 7), log.between(7, 8))
@@ -98,31 +98,31 @@ def test_only_named_types_dwell_and_nothing_that_ends_later_is_known(make_log: M
     log = make_log(
         [("ann", "a", 0, "view"), ("ann", "b", 90, "pay"), ("ann", "c", 120, "view"), ("ann", "a", 150, "pay")]
     )
-    told = with_signals(log, Signals(dwell=("view",)))
+    told = with_feedback(log, Feedback(dwell=("view",)))
     assert event_strengths(told, {}, 1000, None).tolist() == [2, 1, 1, 1]
     before = told.between(0, 125)
     assert event_strengths(before, {"view": 2.0}, 125, None).tolist() == [4, 1, 2]
     assert event_strengths(told.between(0, 50), {}, 50, None).tolist() == [1]
 
 
-def test_plain_logs_stay_as_they_are(small_log: Log) -> None:
-    told = with_signals(small_log, Signals())
+def test_plain_logs_stay_as_they_are(small_log: EventLog) -> None:
+    told = with_feedback(small_log, Feedback())
     assert told.factor is None
     assert told.dwell is None
     assert told.wanted() is told
 
 
 @pytest.mark.parametrize(
-    "signals", [Signals(returns=("back",)), Signals(scales={"back": (1, 5)}), Signals(dwell=("back",))]
+    "feedback", [Feedback(returns=("back",)), Feedback(scales={"back": (1, 5)}), Feedback(dwell=("back",))]
 )
-def test_types_that_the_log_lacks_are_named(small_log: Log, signals: Signals) -> None:
+def test_types_that_the_log_lacks_are_named(small_log: EventLog, feedback: Feedback) -> None:
     with pytest.raises(InvalidRequest, match="no event has the type 'back': the log's types are pay, view"):
-        with_signals(small_log, signals)
+        with_feedback(small_log, feedback)
 
 
 def test_a_weight_below_0_is_a_return_of_that_weight() -> None:
     options = RecommenderOptions("log.csv", "shop", event_weights={"pay": 2.0, "back": -3.0}, returns=("refund",))
-    assert options.signals.returns == ("back", "refund")
+    assert options.feedback.returns == ("back", "refund")
     assert options.strengths == {"pay": 2.0, "back": 3.0}
 
 
@@ -130,12 +130,12 @@ def test_a_weight_below_0_is_a_return_of_that_weight() -> None:
     rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 9), st.booleans()), min_size=1),
     half_life=st.sampled_from([None, 1.0, 30.0]),
 )
-def test_no_affinity_and_no_presence_is_ever_below_0(
+def test_no_interaction_and_no_presence_is_below_0(
     rows: list[tuple[int, int, int, bool]], half_life: float | None
 ) -> None:
     rows = sorted(rows, key=lambda row: row[2])
     user, item, day, back = (np.array(column) for column in zip(*rows, strict=True))
-    log = Log(
+    log = EventLog(
         ["a", "b", "c", "d"],
         ["w", "x", "y", "z"],
         ["event"],
@@ -145,11 +145,11 @@ def test_no_affinity_and_no_presence_is_ever_below_0(
         day.astype(np.int64) * DAY,
         np.where(back, -1, 1).astype(np.float32),
     )
-    log = with_signals(log, Signals())
+    log = with_feedback(log, Feedback())
     strength = event_strengths(log, {}, log.end, half_life)
-    affinity, present = affinities(log, strength), presences(log, strength)
+    interactions, present = interaction_matrix(log, strength), presence_matrix(log, strength)
     sums = np.zeros((4, 4))
     np.add.at(sums, (log.user, log.item), strength)
-    assert affinity.toarray() == pytest.approx(np.log1p(np.maximum(sums, 0)))
+    assert interactions.toarray() == pytest.approx(np.log1p(np.maximum(sums, 0)))
     assert (present.toarray() >= 0).all()
     assert ((present.toarray() > 0) <= (sums > -1e-12)).all()

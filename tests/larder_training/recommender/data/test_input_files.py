@@ -13,9 +13,9 @@ from tests.larder_training.recommender.data.test_interactions import HEAD, rows_
 
 from larder.errors import InvalidRequest
 from larder.store import open_store
-from larder_training.io.inputs import Given, opened
+from larder_training.io.inputs import InputSource, open_input
 from larder_training.recommender.data.interactions import read_interactions
-from larder_training.recommender.data.metadata import read_table
+from larder_training.recommender.data.metadata import read_metadata
 
 ROWS = [("u1", "007", 30, "view", None), ("u2", "7", 20, "pay", 2.5), ("u1", "7", 10, "view", None)]
 EXPECTED = [("u1", "7", 10, "view"), ("u2", "7", 20, "pay"), ("u1", "007", 30, "view")]
@@ -77,7 +77,7 @@ def test_typed_columns_of_a_catalogue(tmp_path: Path) -> None:
             "SINCE": [datetime(1970, 1, 2, tzinfo=UTC), None],
         }
     ).write_parquet(tmp_path / "items.parquet")
-    table = read_table(tmp_path / "items.parquet", "ITEM_ID")
+    table = read_metadata(tmp_path / "items.parquet", "ITEM_ID")
     assert table.ids == ["1", "2"]
     assert table.columns["PRICE"] == ("number", [3.0, 2.5])
     assert table.columns["NEW"][1] == ["false", "true"]
@@ -88,7 +88,7 @@ def test_typed_columns_of_a_catalogue(tmp_path: Path) -> None:
 def test_a_line_of_json_may_lack_a_key_and_hold_any_type(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
     path.write_bytes(as_lines([{"ITEM_ID": 1}, {"ITEM_ID": "x", "BRAND": "b"}, {"ITEM_ID": "y", "BRAND": "b"}]))
-    assert read_table(path, "ITEM_ID").columns["BRAND"] == ("category", [None, "b", "b"])
+    assert read_metadata(path, "ITEM_ID").columns["BRAND"] == ("category", [None, "b", "b"])
     first: list[dict[str, object]] = [{"USER_ID": 1, "ITEM_ID": 1, "TIMESTAMP": 5}]
     second = {"USER_ID": "1", "ITEM_ID": "a", "TIMESTAMP": "6"}
     third = {"USER_ID": "2", "ITEM_ID": "a", "TIMESTAMP": 7, "EVENT_TYPE": "pay"}
@@ -121,17 +121,17 @@ def parts(tmp_path: Path) -> Path:
         lambda folder: [folder, folder / "a.csv"],  # once is enough
     ],
 )
-def test_many_files_are_one_log(parts: Path, given: Callable[[Path], Given]) -> None:
+def test_many_files_are_one_log(parts: Path, given: Callable[[Path], InputSource]) -> None:
     log, audit = read_interactions(given(parts))
     assert rows_of(log) == EXPECTED
     assert audit.rows == 3
 
 
 def test_the_fingerprint_covers_every_file(parts: Path) -> None:
-    with opened(parts / "a.csv") as files:
+    with open_input(parts / "a.csv") as files:
         one = files.fingerprint()
     assert one["file"] == "a.csv"
-    with opened(parts) as files:
+    with open_input(parts) as files:
         told = files.fingerprint()
         assert files.name == "a.csv and 2 more"
     each = told["files"]
@@ -160,12 +160,12 @@ def test_of_many_files_the_wrong_one_is_named(tmp_path: Path, second: str, messa
 def test_metadata_of_many_files_must_have_the_same_columns(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "ITEM_ID,BRAND\n1,x\n")
     write(tmp_path / "b.csv", "BRAND,ITEM_ID\nx,2\n")
-    assert read_table(tmp_path, "ITEM_ID").columns["BRAND"] == ("category", ["x", "x"])
+    assert read_metadata(tmp_path, "ITEM_ID").columns["BRAND"] == ("category", ["x", "x"])
     write(tmp_path / "c.csv", "ITEM_ID,COLOUR\n1,x\n")
     with pytest.raises(
         InvalidRequest, match="differ in the column BRAND: give all files of one input the same columns"
     ):
-        read_table(tmp_path, "ITEM_ID")
+        read_metadata(tmp_path, "ITEM_ID")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_nested_values_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidRequest, match=r"items.parquet, column SIZE: it holds Struct.*Give texts, numbers or times"
     ):
-        read_table(tmp_path / "items.parquet", "ITEM_ID")
+        read_metadata(tmp_path / "items.parquet", "ITEM_ID")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def in_s3(parts: Path, s3: S3, s3_url: str) -> str:
 def test_s3_is_read_as_files_here_are(in_s3: str, places: tuple[str, ...], rows: list[object]) -> None:
     given = tuple(in_s3 + place for place in places)
     assert rows_of(read_interactions(given)[0]) == rows
-    with opened(given) as files:
+    with open_input(given) as files:
         kept = [file.path for file in files.files]
         assert all(path.is_file() for path in kept)
     assert not any(path.exists() for path in kept)

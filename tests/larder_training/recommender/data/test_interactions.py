@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.errors import InvalidRequest
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.interactions import read_interactions
 
 HEAD = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE\n"
@@ -20,7 +20,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def rows_of(log: Log) -> list[tuple[str, str, int, str]]:
+def rows_of(log: EventLog) -> list[tuple[str, str, int, str]]:
     return [
         (log.users[u], log.items[i], int(t), log.events[e])
         for u, i, t, e in zip(log.user, log.item, log.time, log.event, strict=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from larder.errors import InvalidRequest
-from larder_training.recommender.data.metadata import align, profiles, read_table
+from larder_training.recommender.data.metadata import align, read_metadata, user_profiles
 
 
 def table(path: Path, text: str) -> Path:
@@ -26,7 +26,7 @@ def items(tmp_path: Path) -> Path:
 
 
 def test_types_are_inferred(items: Path) -> None:
-    found = read_table(items, "ITEM_ID")
+    found = read_metadata(items, "ITEM_ID")
     assert found.ids == ["p1", "p2", "p3", "p4"]
     assert {name: kind for name, (kind, _) in found.columns.items()} == {
         "TITLE": "text",
@@ -40,7 +40,7 @@ def test_types_are_inferred(items: Path) -> None:
 
 
 def test_alignment_follows_the_ids_asked_for(items: Path) -> None:
-    aligned = align(read_table(items, "ITEM_ID"), ["p2", "unknown", "p1"])
+    aligned = align(read_metadata(items, "ITEM_ID"), ["p2", "unknown", "p1"])
     assert aligned["TITLE"] == ("text", ["Second thing", None, "First thing"])
     assert align(None, ["p2"]) == {}
 
@@ -49,7 +49,7 @@ def test_profiles_are_cut_into_bins(tmp_path: Path) -> None:
     path = table(
         tmp_path / "users.csv", "USER_ID,AGE,CITY\n" + "".join(f"u{n},{n * 10},{'AB'[n % 2]}\n" for n in range(1, 9))
     )
-    found = profiles(read_table(path, "USER_ID"))
+    found = user_profiles(read_metadata(path, "USER_ID"))
     assert found.specification["AGE"].edges == pytest.approx((18, 25, 35, 45, 55, 65))
     assert found.labels["AGE"].tolist() == [0, 1, 2, 3, 4, 5, 6, 6]
     assert found.labels["CITY"].tolist() == [1, 0] * 4
@@ -58,7 +58,7 @@ def test_profiles_are_cut_into_bins(tmp_path: Path) -> None:
 
 def test_other_numbers_are_cut_into_quarters(tmp_path: Path) -> None:
     path = table(tmp_path / "users.csv", "USER_ID,INCOME\n" + "".join(f"u{n:03},{n}\n" for n in range(100)))
-    found = profiles(read_table(path, "USER_ID"))
+    found = user_profiles(read_metadata(path, "USER_ID"))
     edges = found.specification["INCOME"].edges
     assert edges == pytest.approx((24, 49, 74))
     assert [int((found.labels["INCOME"] == code).sum()) for code in range(4)] == [24, 25, 25, 26]
@@ -74,4 +74,4 @@ def test_other_numbers_are_cut_into_quarters(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        read_table(table(tmp_path / "items.csv", text), "ITEM_ID")
+        read_metadata(table(tmp_path / "items.csv", text), "ITEM_ID")

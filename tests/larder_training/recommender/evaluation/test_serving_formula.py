@@ -19,7 +19,7 @@ from larder.release.serving import RecommenderServing
 from larder_training.datasets.synthetic_shop import generate
 from larder_training.recommender.artifacts.golden_requests import golden_requests, write_golden_requests
 from larder_training.recommender.artifacts.tables import write_tables
-from larder_training.recommender.data.event_log import Log, known_users
+from larder_training.recommender.data.event_log import EventLog, known_users
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.ensemble.fitted import FittedEnsemble, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
@@ -51,7 +51,7 @@ PARAMS = replace(
 class World:
     """A log of more than ``USERS`` users, a model of it, and co-visitation ``followed``."""
 
-    log: Log
+    log: EventLog
     fitted: FittedEnsemble
     followed: sp.csr_array
 

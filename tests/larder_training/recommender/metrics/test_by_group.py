@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.metrics import by_group
 from larder_training.recommender.metrics.by_group import by_history, by_segment, diversity
 from larder_training.recommender.models.segment_popularity import Segments
 from larder_training.recommender.splits.tasks import Task
 
-MakeLog = Callable[..., Log]
+MakeLog = Callable[..., EventLog]
 
 
 def seen(rows: list[list[int]], items: int = 60) -> sp.csr_array:

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from tests.larder_training.recommender.conftest import _log
-from tests.larder_training.recommender.models.test_models import material, toy
+from tests.larder_training.recommender.models.test_models import toy, training_data
 
 from larder_training.numerics.sparse import Accumulator, place_within, strongest
-from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.data.user_sequences import Histories, weigh_histories
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.user_sequences import UserSequences, weigh_histories
 from larder_training.recommender.models import co_visitation
 from larder_training.recommender.models.co_visitation import CoVisitation, count_pairs
 
 SETTINGS = CoVisitation(gaps=3, decay=0.7, backward=0.4, row_exponent=0.0)
 
 
-def slow_pairs(log: Log, settings: CoVisitation) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def slow_pairs(log: EventLog, settings: CoVisitation) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """The definition, written out."""
     by_user = defaultdict(list)
     for place in range(len(log)):
@@ -62,7 +62,7 @@ def test_pairs_are_what_a_loop_over_them_counts(settings: CoVisitation, monkeypa
 def test_each_row_is_divided_by_its_sum_to_the_exponent_and_cut() -> None:
     log = toy()
     counts = slow_pairs(log, SETTINGS)
-    found = replace(SETTINGS, row_exponent=1.0, width=2).fit(material(log)).matrix.toarray()
+    found = replace(SETTINGS, row_exponent=1.0, width=2).fit(training_data(log)).matrix.toarray()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     assert (np.count_nonzero(found, axis=1) <= 2).all()
     assert np.allclose(found.max(axis=1), shares.max(axis=1), rtol=1e-5)
@@ -108,7 +108,7 @@ def test_a_users_newest_event_weighs_most_and_repeats_add_up() -> None:
 
 def test_chunks_hold_whole_users_and_every_event_once() -> None:
     log = toy(users=40)
-    histories = Histories.of(log)
+    histories = UserSequences.of(log)
     chunks = list(histories.chunks(10))
     assert len(chunks) > 5
     assert [place for chunk in chunks for place in histories.order[chunk]] == histories.order.tolist()

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.larder_training.recommender.models.test_models import NEVER_SEEN, material, toy
+from tests.larder_training.recommender.models.test_models import NEVER_SEEN, toy, training_data
 
-from larder_training.recommender.data.interaction_matrix import affinities
+from larder_training.recommender.data.interaction_matrix import interaction_matrix
 from larder_training.recommender.data.metadata import Column
-from larder_training.recommender.models.base import Material
+from larder_training.recommender.models.base import TrainingData
 from larder_training.recommender.models.content_knn import (
-    ContentNeighbours,
+    ContentKNN,
     combine,
     content_blocks,
     learn_weights,
@@ -62,7 +62,7 @@ def test_weights_go_to_the_column_that_tells_who_likes_what() -> None:
     taste: Column = ("category", [*["low"] * 6, *["high"] * 6, None])
     chance: Column = ("category", [*["odd", "even"] * 6, None])
     blocks = [_one_hot(column) for column in (taste, chance)]
-    weights = learn_weights(blocks, affinities(log, np.ones(len(log))), ridge=0.01, seed=0)
+    weights = learn_weights(blocks, interaction_matrix(log, np.ones(len(log))), ridge=0.01, seed=0)
     assert weights[0] > 10 * weights[1] >= 0
 
 
@@ -86,9 +86,9 @@ def test_nearest_are_known_items_the_commonest_of_equally_near_ones_first() -> N
 def test_an_item_without_events_is_found_by_what_it_is() -> None:
     """GIVEN two tastes, and an item nobody had of one of them THEN users of that taste score it higher."""
     log = toy(users=60)
-    given = material(log)
+    given = training_data(log)
     taste: Column = ("category", [*["low"] * 6, *["high"] * 7])
-    found = ContentNeighbours(width=4).fit(Material(log, log.end, given.affinity, {"TASTE": taste}))
+    found = ContentKNN(width=4).fit(TrainingData(log, log.end, given.interactions, {"TASTE": taste}))
     scores = found.scores(np.arange(60))[:, log.items.index(NEVER_SEEN)]
     assert scores[1::2].min() > scores[::2].max()
     assert (found.matrix - found.matrix.T).nnz == 0

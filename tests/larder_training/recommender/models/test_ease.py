@@ -9,18 +9,18 @@ from larder_training.numerics import gram
 from larder_training.numerics.cholesky import solve
 from larder_training.numerics.sparse import cut_histories
 from larder_training.recommender.models import ease
-from larder_training.recommender.models.ease import Regression, fit_linear
+from larder_training.recommender.models.ease import EASEConfig, fit_ease
 
 
 @pytest.fixture
-def affinity() -> sp.csr_array:
+def interactions() -> sp.csr_array:
     random = np.random.default_rng(7)
     dense = random.random((90, 24)) * (random.random((90, 24)) < 0.4)
     return sp.csr_array(dense)
 
 
-def gram_of(affinity: sp.csr_array, exponent: float) -> NDArray[np.float64]:
-    dense = affinity.toarray()
+def gram_of(interactions: sp.csr_array, exponent: float) -> NDArray[np.float64]:
+    dense = interactions.toarray()
     degree = np.maximum((dense > 0).sum(axis=1), 1.0)
     found: NDArray[np.float64] = dense.T @ (dense * degree[:, None] ** -exponent)
     return found
@@ -34,20 +34,22 @@ def exact_ease(counts: NDArray[np.float64], added: NDArray[np.float64]) -> NDArr
 
 
 @pytest.mark.parametrize(("ridge", "dropout", "exponent"), [(0.5, 0.0, 0.0), (4.0, 0.4, 0.3), (0.1, 0.7, 0.5)])
-def test_with_all_other_items_it_is_ease(affinity: sp.csr_array, ridge: float, dropout: float, exponent: float) -> None:
-    counts = gram_of(affinity, exponent)
+def test_with_all_other_items_it_is_ease(
+    interactions: sp.csr_array, ridge: float, dropout: float, exponent: float
+) -> None:
+    counts = gram_of(interactions, exponent)
     # Items that never co-occur would be left out by us and get a coefficient by EASE: here all do.
     assert (counts > 0).all()
     added = ridge * np.diag(counts).mean() + dropout / (1 - dropout) * np.diag(counts)
-    found = fit_linear(affinity, Regression(ridge, dropout, width=23, user_exponent=exponent)).toarray()
+    found = fit_ease(interactions, EASEConfig(ridge, dropout, width=23, user_exponent=exponent)).toarray()
     assert np.diag(found).tolist() == [0.0] * 24
     np.testing.assert_allclose(found, exact_ease(counts, added), atol=2e-6)  # G is held in float32
 
 
-def test_a_narrow_regression_rests_on_the_items_that_co_occur_most(affinity: sp.csr_array) -> None:
-    counts = gram_of(affinity, 0.3)
+def test_a_narrow_regression_rests_on_the_items_that_co_occur_most(interactions: sp.csr_array) -> None:
+    counts = gram_of(interactions, 0.3)
     added = 4.0 * np.diag(counts).mean() + 0.4 / 0.6 * np.diag(counts)
-    found = fit_linear(affinity, Regression(width=5)).toarray()
+    found = fit_ease(interactions, EASEConfig(width=5)).toarray()
     for item in range(24):
         others = np.delete(np.arange(24), item)
         chosen = others[np.argsort(-counts[others, item])[:5]]
@@ -59,30 +61,32 @@ def test_a_narrow_regression_rests_on_the_items_that_co_occur_most(affinity: sp.
 
 @pytest.mark.parametrize("corner", [0, 10, 23])
 def test_a_gram_matrix_of_which_only_a_corner_is_dense_gives_the_same(
-    affinity: sp.csr_array, corner: int, monkeypatch: pytest.MonkeyPatch
+    interactions: sp.csr_array, corner: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dense = fit_linear(affinity, Regression(width=6)).toarray()
+    dense = fit_ease(interactions, EASEConfig(width=6)).toarray()
     monkeypatch.setattr(gram, "DENSE_BYTES", 4 * corner**2)
-    assert fit_linear(affinity, Regression(width=6)).toarray().tolist() == dense.tolist()
+    assert fit_ease(interactions, EASEConfig(width=6)).toarray().tolist() == dense.tolist()
 
 
-def test_any_number_of_threads_gives_the_same_bytes(affinity: sp.csr_array, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_threads_gives_the_same_bytes(
+    interactions: sp.csr_array, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ease, "_CHUNK", 2)
     results = []
     for threads in (1, 2, 5):
         monkeypatch.setattr(ease, "cpu_count", lambda threads=threads: threads)
-        results.append(fit_linear(affinity, Regression(width=6)))
+        results.append(fit_ease(interactions, EASEConfig(width=6)))
     assert len({result.data.tobytes() + result.indices.tobytes() for result in results}) == 1
 
 
 def test_items_that_nobody_shares_stand_alone() -> None:
     alone = sp.csr_array(np.diag([1.0, 2.0, 0.0]))
-    assert fit_linear(alone, Regression()).nnz == 0
+    assert fit_ease(alone, EASEConfig()).nnz == 0
 
 
-def test_it_tells_how_far_it_is(affinity: sp.csr_array) -> None:
+def test_it_tells_how_far_it_is(interactions: sp.csr_array) -> None:
     told: list[int] = []
-    fit_linear(affinity, Regression(width=3), told.append)
+    fit_ease(interactions, EASEConfig(width=3), told.append)
     assert sum(told) == 24
 
 

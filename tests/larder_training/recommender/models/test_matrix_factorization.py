@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from tests.larder_training.recommender.models.test_models import material, toy
+from tests.larder_training.recommender.models.test_models import toy, training_data
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from larder_training.recommender.models.base import Material
+from larder_training.recommender.models.base import LatentFactors, TrainingData
 from larder_training.recommender.models.matrix_factorization import (
     AlternatingLeastSquares,
     BayesianPersonalizedRanking,
-    Factors,
 )
 
-LEARNERS = (AlternatingLeastSquares(factors=6), BayesianPersonalizedRanking(factors=6))
+ESTIMATORS = (AlternatingLeastSquares(factors=6), BayesianPersonalizedRanking(factors=6))
 
 
 def solved(
@@ -32,13 +31,13 @@ def solved(
 @pytest.mark.parametrize(("cg_steps", "tolerance"), [(0, 1e-4), (20, 1e-3)])
 def test_least_squares_solve_the_papers_equations(cg_steps: int, tolerance: float) -> None:
     # GIVEN factors after many iterations, so that both sides have settled
-    given = material(toy())
-    learner = AlternatingLeastSquares(factors=3, iterations=100, regularization=0.5, alpha=4.0, cg_steps=cg_steps)
+    given = training_data(toy())
+    estimator = AlternatingLeastSquares(factors=3, iterations=100, regularization=0.5, alpha=4.0, cg_steps=cg_steps)
     # WHEN
-    found = learner.fit(given)
+    found = estimator.fit(given)
     # THEN each user's row solves his equations for the items' factors, and each item's row its own
-    confidence = 1 + 4.0 * given.affinity.toarray()
-    user, item = found.user.astype(np.float64), found.item.astype(np.float64)
+    confidence = 1 + 4.0 * given.interactions.toarray()
+    user, item = found.users.astype(np.float64), found.items.astype(np.float64)
     assert np.abs(user).max() > 0.1
     assert solved(user, item, confidence, 0.5) < tolerance
     assert solved(item, user, confidence.T, 0.5) < tolerance
@@ -47,56 +46,56 @@ def test_least_squares_solve_the_papers_equations(cg_steps: int, tolerance: floa
 def test_scores_are_the_products_of_the_factors() -> None:
     random = np.random.default_rng(0)
     user, item = (random.normal(size=(rows, 3)).astype(np.float32) for rows in (5, 7))
-    assert np.allclose(Factors(user, item).scores(np.array([4, 2])), (user @ item.T)[[4, 2]], atol=1e-6)
+    assert np.allclose(LatentFactors(user, item).scores(np.array([4, 2])), (user @ item.T)[[4, 2]], atol=1e-6)
 
 
 def test_a_users_scores_have_the_same_bits_in_every_batch() -> None:
     random = np.random.default_rng(0)
-    factors = Factors(*(random.normal(size=(rows, 64)).astype(np.float32) for rows in (150, 333)))
+    factors = LatentFactors(*(random.normal(size=(rows, 64)).astype(np.float32) for rows in (150, 333)))
     together = factors.scores(np.arange(150))
     assert all(factors.scores(np.array([user])).tobytes() == together[user].tobytes() for user in range(150))
 
 
-@pytest.mark.parametrize("learner", LEARNERS, ids=["least squares", "pairwise ranking"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["least squares", "pairwise ranking"])
 def test_who_and_what_has_no_event_scores_nothing(
-    learner: AlternatingLeastSquares | BayesianPersonalizedRanking,
+    estimator: AlternatingLeastSquares | BayesianPersonalizedRanking,
 ) -> None:
     log = toy()
-    found = learner.fit(material(log.where(log.user != 3)))
+    found = estimator.fit(training_data(log.where(log.user != 3)))
     assert not found.scores(np.array([3])).any()
     assert not found.scores(np.arange(len(log.users)))[:, log.items.index("zzz")].any()
     assert found.scores(np.array([4])).any()
 
 
-@pytest.mark.parametrize("learner", LEARNERS, ids=["least squares", "pairwise ranking"])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["least squares", "pairwise ranking"])
 def test_the_threads_of_blas_and_the_seed_decide_as_they_should(
-    learner: AlternatingLeastSquares | BayesianPersonalizedRanking,
+    estimator: AlternatingLeastSquares | BayesianPersonalizedRanking,
 ) -> None:
     with threadpool_limits(2, "blas"):
-        two = learner.fit(material(toy(), seed=1))
+        two = estimator.fit(training_data(toy(), seed=1))
     with threadpool_limits(1, "blas"):
-        one = learner.fit(material(toy(), seed=1))
-    assert one.item.tobytes() == two.item.tobytes()
-    assert learner.fit(material(toy(), seed=2)).item.tobytes() != one.item.tobytes()
+        one = estimator.fit(training_data(toy(), seed=1))
+    assert one.items.tobytes() == two.items.tobytes()
+    assert estimator.fit(training_data(toy(), seed=2)).items.tobytes() != one.items.tobytes()
 
 
 @pytest.mark.parametrize(
-    ("learner", "steps"), [(AlternatingLeastSquares(iterations=7), 7), (BayesianPersonalizedRanking(iterations=9), 9)]
+    ("estimator", "steps"), [(AlternatingLeastSquares(iterations=7), 7), (BayesianPersonalizedRanking(iterations=9), 9)]
 )
-def test_every_iteration_is_told(learner: AlternatingLeastSquares | BayesianPersonalizedRanking, steps: int) -> None:
+def test_every_iteration_is_told(estimator: AlternatingLeastSquares | BayesianPersonalizedRanking, steps: int) -> None:
     told: list[int] = []
-    learner.fit(material(toy()), told.append)
+    estimator.fit(training_data(toy()), told.append)
     assert told == [1] * steps
 
 
-@pytest.mark.parametrize("learner", LEARNERS, ids=["least squares", "pairwise ranking"])
-def test_nothing_to_learn_from_gives_zeros(learner: AlternatingLeastSquares | BayesianPersonalizedRanking) -> None:
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["least squares", "pairwise ranking"])
+def test_nothing_to_learn_from_gives_zeros(estimator: AlternatingLeastSquares | BayesianPersonalizedRanking) -> None:
     log = toy()
-    nothing = Material(log.between(0, 0), log.end, sp.csr_array((len(log.users), len(log.items))))
-    assert not learner.fit(nothing).scores(np.arange(3)).any()
+    nothing = TrainingData(log.between(0, 0), log.end, sp.csr_array((len(log.users), len(log.items))))
+    assert not estimator.fit(nothing).scores(np.arange(3)).any()
 
 
 def test_steps_too_large_to_end_anywhere_say_nothing() -> None:
-    found = BayesianPersonalizedRanking(factors=8, learning_rate=1e6, iterations=20).fit(material(toy()))
-    assert not found.user.any()
-    assert not found.item.any()
+    found = BayesianPersonalizedRanking(factors=8, learning_rate=1e6, iterations=20).fit(training_data(toy()))
+    assert not found.users.any()
+    assert not found.items.any()

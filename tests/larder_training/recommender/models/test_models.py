@@ -1,40 +1,40 @@
-"""The contract of every learner, on toy data neither square nor symmetric: a learner joins by a line of LEARNERS."""
+"""The contract of every model, on rectangular, asymmetric toy data. A model joins by a line of ESTIMATORS."""
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from tests.larder_training.recommender.conftest import _log
 
-from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.data.interaction_matrix import affinities
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.interaction_matrix import interaction_matrix
 from larder_training.recommender.data.metadata import Column
-from larder_training.recommender.models.base import Learner, Material, Scorer
+from larder_training.recommender.models.base import Estimator, Scorer, TrainingData
 from larder_training.recommender.models.co_visitation import CoVisitation
-from larder_training.recommender.models.content_knn import ContentNeighbours
-from larder_training.recommender.models.ease import LinearModel
-from larder_training.recommender.models.item_knn import CoOccurrence
+from larder_training.recommender.models.content_knn import ContentKNN
+from larder_training.recommender.models.ease import EASE
+from larder_training.recommender.models.item_knn import ItemKNN
 from larder_training.recommender.models.matrix_factorization import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.models.popularity import Popularity
-from larder_training.recommender.models.pure_svd import LowRank
-from larder_training.recommender.models.user_ease import UserNeighbours
+from larder_training.recommender.models.pure_svd import PureSVD
+from larder_training.recommender.models.user_ease import UserEASE
 
-LEARNERS: dict[str, Learner] = {
+ESTIMATORS: dict[str, Estimator] = {
     "popularity": Popularity(),
     "popularity, lately": Popularity(half_life_days=2.0),
-    "linear": LinearModel(),
-    "co-occurrence": CoOccurrence(),
+    "linear": EASE(),
+    "co-occurrence": ItemKNN(),
     "least squares": AlternatingLeastSquares(factors=8),
     "pairwise ranking": BayesianPersonalizedRanking(factors=8),
-    "low rank": LowRank(rank=6),
-    "user neighbours": UserNeighbours(),
+    "low rank": PureSVD(rank=6),
+    "user neighbours": UserEASE(),
     "co-visitation": CoVisitation(),
-    "content": ContentNeighbours(),
+    "content": ContentKNN(),
 }
 
 NEVER_SEEN = "zzz"  # an item without events
 
 
-def toy(seed: int = 0, users: int = 30, items: int = 12) -> Log:
+def toy(seed: int = 0, users: int = 30, items: int = 12) -> EventLog:
     """Two tastes: even users walk over the first items in order, odd ones over the last; noise; two event types."""
     random = np.random.default_rng(seed)
     rows = []
@@ -50,27 +50,27 @@ def toy(seed: int = 0, users: int = 30, items: int = 12) -> Log:
     return _log(rows, more_items=(NEVER_SEEN,))
 
 
-def material(log: Log, seed: int = 0) -> Material:
+def training_data(log: EventLog, seed: int = 0) -> TrainingData:
     """Of a catalogue with a name for each taste, and a number; the item without events has neither."""
     middle = (len(log.items) - 1) // 2
     tastes: Column = ("category", ["low" if item[1:] < f"{middle:03}" else "high" for item in log.items[:-1]] + [None])
     numbers: Column = ("number", [*map(float, range(len(log.items) - 1)), None])
     columns = {"TASTE": tastes, "NUMBER": numbers}
-    return Material(log, log.end, affinities(log, np.ones(len(log))), columns, seed)
+    return TrainingData(log, log.end, interaction_matrix(log, np.ones(len(log))), columns, seed)
 
 
-def all_scores(scorer: Scorer, log: Log) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def all_scores(scorer: Scorer, log: EventLog) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return scorer.scores(np.arange(len(log.users)))
 
 
-@pytest.fixture(params=LEARNERS, name="learner")
-def every_learner(request: pytest.FixtureRequest) -> Learner:
-    return LEARNERS[request.param]
+@pytest.fixture(params=ESTIMATORS, name="estimator")
+def every_estimator(request: pytest.FixtureRequest) -> Estimator:
+    return ESTIMATORS[request.param]
 
 
-def test_scores_are_finite_float32_of_the_asked_users(learner: Learner) -> None:
+def test_scores_are_finite_float32_of_the_asked_users(estimator: Estimator) -> None:
     log = toy()
-    scorer = learner.fit(material(log))
+    scorer = estimator.fit(training_data(log))
     found = scorer.scores(np.array([4, 1]))
     assert found.shape == (2, len(log.items))
     assert found.dtype == np.float32
@@ -78,49 +78,49 @@ def test_scores_are_finite_float32_of_the_asked_users(learner: Learner) -> None:
     assert np.array_equal(found, all_scores(scorer, log)[[4, 1]])
 
 
-def test_the_same_seed_gives_the_same_bits(learner: Learner) -> None:
+def test_the_same_seed_gives_the_same_bits(estimator: Estimator) -> None:
     log = toy()
-    first, second = (all_scores(learner.fit(material(log, seed=5)), log) for _ in range(2))
+    first, second = (all_scores(estimator.fit(training_data(log, seed=5)), log) for _ in range(2))
     assert first.tobytes() == second.tobytes()
 
 
-def test_fitting_again_forgets_what_was_fitted_before(learner: Learner) -> None:
+def test_fitting_again_forgets_what_was_fitted_before(estimator: Estimator) -> None:
     log, other = toy(), toy(seed=1, users=41, items=17)
-    before = all_scores(learner.fit(material(log)), log)
-    learner.fit(material(other))
-    assert all_scores(learner.fit(material(log)), log).tobytes() == before.tobytes()
+    before = all_scores(estimator.fit(training_data(log)), log)
+    estimator.fit(training_data(other))
+    assert all_scores(estimator.fit(training_data(log)), log).tobytes() == before.tobytes()
 
 
 @pytest.mark.parametrize(("users", "items"), [(40, 6), (9, 31)])
-def test_there_may_be_more_users_than_items_or_fewer(learner: Learner, users: int, items: int) -> None:
+def test_there_may_be_more_users_than_items_or_fewer(estimator: Estimator, users: int, items: int) -> None:
     log = toy(users=users, items=items)
-    assert all_scores(learner.fit(material(log)), log).shape == (len(log.users), len(log.items))
+    assert all_scores(estimator.fit(training_data(log)), log).shape == (len(log.users), len(log.items))
 
 
-def test_its_lists_find_held_out_items_of_a_users_taste_better_than_chance(learner: Learner) -> None:
+def test_its_lists_find_held_out_items_of_a_users_taste_better_than_chance(estimator: Estimator) -> None:
     log = toy(users=60)
-    found = all_scores(learner.fit(material(log)), log)[:, :12]
+    found = all_scores(estimator.fit(training_data(log)), log)[:, :12]
     taste = np.arange(12) < 6
     own = np.array([found[user, taste if user % 2 == 0 else ~taste].mean() for user in range(60)])
     other = np.array([found[user, ~taste if user % 2 == 0 else taste].mean() for user in range(60)])
     assert own.mean() >= other.mean() - 1e-6  # what is the same for all is equal; what is personal is better
 
 
-def test_one_user_is_enough_to_be_fitted_to(learner: Learner) -> None:
+def test_one_user_is_enough_to_be_fitted_to(estimator: Estimator) -> None:
     log = _log([("ann", "a", 0, "view"), ("ann", "b", DAY, "view")], more_items=("c",))
-    found = all_scores(learner.fit(material(log)), log)
+    found = all_scores(estimator.fit(training_data(log)), log)
     assert found.shape == (1, 3)
     assert np.isfinite(found).all()
 
 
-def test_users_without_events_get_finite_scores(learner: Learner) -> None:
+def test_users_without_events_get_finite_scores(estimator: Estimator) -> None:
     log = toy()
     known = log.where(log.user != 3)
-    assert np.isfinite(all_scores(learner.fit(material(known)), known)).all()
+    assert np.isfinite(all_scores(estimator.fit(training_data(known)), known)).all()
 
 
 def test_toy_data_are_what_the_suite_says() -> None:
-    affinity = affinities(toy(), np.ones(len(toy())))
-    assert affinity.shape[0] != affinity.shape[1]
-    co_occurrence = sp.csr_array(affinity.T @ affinity)
+    interactions = interaction_matrix(toy(), np.ones(len(toy())))
+    assert interactions.shape[0] != interactions.shape[1]
+    co_occurrence = sp.csr_array(interactions.T @ interactions)
     assert co_occurrence.shape == (13, 13)

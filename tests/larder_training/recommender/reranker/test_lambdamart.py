@@ -9,18 +9,18 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder.tables import EMPTY
-from larder_training.numerics.topk import Rows, top_rows
-from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.data.interaction_matrix import affinities, seen_pairs
+from larder_training.numerics.topk import TopK, top_rows
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.interaction_matrix import interaction_matrix, seen_pairs
 from larder_training.recommender.metrics.ranking import by_user, hits
 from larder_training.recommender.models.base import ItemToItem
-from larder_training.recommender.models.popularity import Popular
+from larder_training.recommender.models.popularity import PopularityScorer
 from larder_training.recommender.reranker.candidates import Scorers, generate_candidates
 from larder_training.recommender.reranker.features import FeatureContext, features
 from larder_training.recommender.reranker.lambdamart import LambdaMART, RankingGroups, Reranker, descending
 from larder_training.recommender.splits.tasks import Task, next_items
 
-MakeLog = Callable[..., Log]
+MakeLog = Callable[..., EventLog]
 SMALL = LambdaMART(candidates=10, trees=40, leaves=7, smallest_leaf=20, threads=1)
 CUT = 30 * DAY
 
@@ -35,7 +35,7 @@ class Dense:
         return self.values[users]
 
 
-def recency_log(make_log: MakeLog, users: int = 150, items: int = 25, seed: int = 0) -> Log:
+def recency_log(make_log: MakeLog, users: int = 150, items: int = 25, seed: int = 0) -> EventLog:
     """Each user has eight items at random times and, after the cutoff, the latest two again: only recency counts."""
     random = np.random.default_rng(seed)
     rows = []
@@ -47,15 +47,15 @@ def recency_log(make_log: MakeLog, users: int = 150, items: int = 25, seed: int 
     return make_log(rows)
 
 
-def scorers_of(history: Log) -> Scorers:
+def scorers_of(history: EventLog) -> Scorers:
     """Two scorers that do not use times."""
-    affinity = affinities(history, np.ones(len(history)))
-    own = ItemToItem(sp.eye_array(len(history.items), format="csr"), affinity)
-    counts = np.asarray(affinity.sum(axis=0), np.float32)
-    return {"own": own, "popular": Popular(counts / counts.max())}
+    interactions = interaction_matrix(history, np.ones(len(history)))
+    own = ItemToItem(sp.eye_array(len(history.items), format="csr"), interactions)
+    counts = np.asarray(interactions.sum(axis=0), np.float32)
+    return {"own": own, "popular": PopularityScorer(counts / counts.max())}
 
 
-def fit_reranker(log: Log, learner: LambdaMART = SMALL) -> tuple[Reranker, Scorers, FeatureContext, Task]:
+def fit_reranker(log: EventLog, learner: LambdaMART = SMALL) -> tuple[Reranker, Scorers, FeatureContext, Task]:
     history = log.between(0, CUT)
     scorers, context, task = (
         scorers_of(history),
@@ -65,11 +65,11 @@ def fit_reranker(log: Log, learner: LambdaMART = SMALL) -> tuple[Reranker, Score
     return learner.fit([learner.ranking_groups(scorers, context, task)]), scorers, context, task
 
 
-def rows_of(scorers: Scorers, users: NDArray[np.int64], width: int = 8) -> Rows:
+def rows_of(scorers: Scorers, users: NDArray[np.int64], width: int = 8) -> TopK:
     return top_rows(sp.csr_array(scorers["own"].scores(users).astype(np.float64)), width)
 
 
-def ndcg(rows: Rows, task: Task) -> float:
+def ndcg(rows: TopK, task: Task) -> float:
     lists = np.where(rows.items == EMPTY, -1, rows.items.astype(np.int64))
     return float(by_user(hits(lists, task.truth), task.relevant, (5,))["ndcg@5"].mean())
 
@@ -168,7 +168,7 @@ def test_a_row_keeps_its_scores(make_log: MakeLog) -> None:
     reranker, scorers, context, task = fit_reranker(recency_log(make_log))
     values = np.linspace(1, 0.1, 8).astype(np.float16)
     ensemble = rows_of(scorers, task.users)
-    ensemble = Rows(ensemble.items, np.tile(values, (len(task.users), 1)))
+    ensemble = TopK(ensemble.items, np.tile(values, (len(task.users), 1)))
     reranked = reranker.rerank(ensemble, task.users, scorers, context)
     assert reranked.scores.tobytes() == ensemble.scores.tobytes()
     assert (reranked.items != EMPTY).all()

@@ -2,14 +2,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.splits.rolling_origin import make_folds, thin
-from larder_training.recommender.splits.time_split import Split, temporal_split
+from larder_training.recommender.splits.time_split import TimeSplit, temporal_split
 
-MakeLog = Callable[..., Log]
+MakeLog = Callable[..., EventLog]
 
 
-def steady(make_log: MakeLog, users: int = 40, days: int = 100) -> Log:
+def steady(make_log: MakeLog, users: int = 40, days: int = 100) -> EventLog:
     """Every user has two items each third day."""
     rows = [
         (f"u{user:02}", f"i{(user + day + k) % 17:02}", day * DAY + user * 100 + k, "view")
@@ -35,14 +35,14 @@ def test_each_fold_knows_what_was_before_it_and_is_as_long_as_the_last(make_log:
 
 def test_an_earlier_fold_without_enough_history_is_left_out(make_log: MakeLog) -> None:
     log = steady(make_log)
-    split = Split(0, 40 * DAY, 75 * DAY, log.end)
+    split = TimeSplit(0, 40 * DAY, 75 * DAY, log.end)
     assert [fold.now for fold in make_folds(log, split, 20, seed=0)] == [40 * DAY]
 
 
 def test_visits_ask_for_what_was_there_before_too_and_sessions_do_not(make_log: MakeLog) -> None:
     rows = [("ann", item, 50 * DAY + place, "view") for place, item in enumerate("abcacd")]
     log = make_log([*rows, ("bob", "d", 0, "view"), ("bob", "a", 99 * DAY, "view")])
-    (fold,) = make_folds(log, Split(0, 40 * DAY, 75 * DAY, log.end), 20, seed=0)
+    (fold,) = make_folds(log, TimeSplit(0, 40 * DAY, 75 * DAY, log.end), 20, seed=0)
     assert fold.sessions.truth.toarray().tolist() == [[False, False, False, True]]
     assert fold.visits.truth.toarray().tolist() == [[True, False, True, True]]
 

@@ -3,14 +3,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.splits.tasks import Task, join, next_items, of_event, rest_of_session, unseen
 from larder_training.recommender.splits.time_split import temporal_split
 
-MakeLog = Callable[..., Log]
+MakeLog = Callable[..., EventLog]
 
 
-def truth_of(task: Task, log: Log) -> dict[str, set[str]]:
+def truth_of(task: Task, log: EventLog) -> dict[str, set[str]]:
     rows = task.truth.toarray()
     return {
         log.users[int(user)]: {log.items[int(i)] for i in np.flatnonzero(row)}
@@ -18,7 +18,7 @@ def truth_of(task: Task, log: Log) -> dict[str, set[str]]:
     }
 
 
-def test_the_split_is_one_moment_for_all(small_log: Log) -> None:
+def test_the_split_is_one_moment_for_all(small_log: EventLog) -> None:
     split = temporal_split(small_log)
     assert (split.start, split.validation, split.test, split.end) == (0, 8 * DAY, 10 * DAY, 10 * DAY + 1)
     parts = [
@@ -36,7 +36,7 @@ def test_a_long_log_is_cut_at_midnight(make_log: MakeLog) -> None:
     assert document["test"] == ["1970-04-01T00:00:00Z", f"{datetime.fromtimestamp(split.end, UTC):%Y-%m-%dT%H:%M:%SZ}"]
 
 
-def test_next_items_of_known_and_of_new_users(small_log: Log) -> None:
+def test_next_items_of_known_and_of_new_users(small_log: EventLog) -> None:
     history, period = small_log.between(0, 5 * DAY), small_log.between(5 * DAY, 11 * DAY)
     assert truth_of(next_items(history, period), small_log) == {"ann": {"c"}}
     new = next_items(history, period, known=False)
@@ -62,13 +62,13 @@ def test_the_rest_of_a_session_is_foretold_from_its_first_half(make_log: MakeLog
     assert [[log.items[item] for item in session] for session in task.sessions] == [["c", "b"]]
 
 
-def test_an_empty_period_asks_nobody(small_log: Log) -> None:
+def test_an_empty_period_asks_nobody(small_log: EventLog) -> None:
     nothing = small_log.between(3, 4)
     assert rest_of_session(nothing, 5).users.tolist() == []
     assert next_items(small_log, nothing).users.tolist() == []
 
 
-def test_a_sample_is_the_same_for_a_seed(small_log: Log) -> None:
+def test_a_sample_is_the_same_for_a_seed(small_log: EventLog) -> None:
     task = next_items(small_log, small_log)
     assert task.sample(1, 2).users.tolist() == task.sample(1, 2).users.tolist()
     assert len(task.sample(1, 2).users) == 2

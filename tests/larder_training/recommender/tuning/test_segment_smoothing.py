@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.release.serving import ProfileColumn
-from larder_training.recommender.data.event_log import DAY, Log, known_users
+from larder_training.recommender.data.event_log import DAY, EventLog, known_users
 from larder_training.recommender.data.metadata import Profiles
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.segment_popularity import segment_users
@@ -15,11 +15,11 @@ from larder_training.recommender.splits.time_split import temporal_split
 from larder_training.recommender.tuning.segment_smoothing import SegmentFold, choose_prior
 from larder_training.recommender.tuning.trials import SearchBudget, TrialLog
 
-MakeLog = Callable[..., Log]
+MakeLog = Callable[..., EventLog]
 USERS, CITIES, ITEMS = 160, 4, 60
 
 
-def shop(make_log: MakeLog, taste: Callable[[int], NDArray[np.int64]]) -> Log:
+def shop(make_log: MakeLog, taste: Callable[[int], NDArray[np.int64]]) -> EventLog:
     """Every third day, each user has one of the items that ``taste(user)`` returns."""
     random = np.random.default_rng(0)
     rows = [
@@ -30,7 +30,7 @@ def shop(make_log: MakeLog, taste: Callable[[int], NDArray[np.int64]]) -> Log:
     return make_log(rows)
 
 
-def prior_of(log: Log, cities: int = CITIES) -> tuple[float, TrialLog]:
+def prior_of(log: EventLog, cities: int = CITIES) -> tuple[float, TrialLog]:
     """The chosen smoothing, and the trials, if a user's city is the user's number modulo ``cities``."""
     city = [f"city {int(user[1:]) % cities}" for user in log.users]
     labels = {"CITY": np.array([int(name[5:]) for name in city], np.int32)}

@@ -9,11 +9,11 @@ import pytest
 
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.ensemble.components import USER_EASE
 from larder_training.recommender.ensemble.fitted import NO_METADATA
 from larder_training.recommender.ensemble.hyperparameters import MAX_USER_EASE_USERS, Hyperparameters, start
-from larder_training.recommender.models.ease import Regression
+from larder_training.recommender.models.ease import EASEConfig
 from larder_training.recommender.models.item_item import name_of
 from larder_training.recommender.splits.rolling_origin import make_folds
 from larder_training.recommender.splits.time_split import temporal_split
@@ -23,7 +23,7 @@ from larder_training.recommender.tuning.trials import SearchBudget, TrialLog
 from larder_training.recommender.tuning.tuner import MAX_RERANKED_USERS, Tuner
 from larder_training.reporting.progress import Progress
 
-MakeLog = Callable[..., Log]
+MakeLog = Callable[..., EventLog]
 OPTIONS = RecommenderOptions(
     Path("log.csv"),
     "shop",
@@ -33,7 +33,7 @@ OPTIONS = RecommenderOptions(
 )
 
 
-def visits(make_log: MakeLog, probability: Callable[[int], np.ndarray[tuple[int], np.dtype[np.float64]]]) -> Log:
+def visits(make_log: MakeLog, probability: Callable[[int], np.ndarray[tuple[int], np.dtype[np.float64]]]) -> EventLog:
     """120 users over 60 days, an item every other day, drawn by ``probability(user)``."""
     random = np.random.default_rng(0)
     rows = [
@@ -46,7 +46,7 @@ def visits(make_log: MakeLog, probability: Callable[[int], np.ndarray[tuple[int]
 
 
 def tune(
-    log: Log, options: RecommenderOptions = OPTIONS, trials: int | None = None, budget: SearchBudget | None = None
+    log: EventLog, options: RecommenderOptions = OPTIONS, trials: int | None = None, budget: SearchBudget | None = None
 ) -> tuple[Hyperparameters, TrialLog]:
     split = temporal_split(log)
     params = start(options, (split.validation - split.start) / DAY)
@@ -129,7 +129,7 @@ def test_item_knn_is_not_tried_if_it_is_left_out(make_log: MakeLog) -> None:
     log = visits(make_log, lambda user: shares(user % 4))
     params, trials = tune(log, replace(OPTIONS, without=(*OPTIONS.without, "item_knn")))
     assert [trial.value for trial in trials.trials if trial.hyperparameter == "matrix"] == ["ease"]
-    assert isinstance(params.matrix, Regression)
+    assert isinstance(params.matrix, EASEConfig)
 
 
 def test_a_spent_budget_keeps_the_defaults_and_is_reported(make_log: MakeLog) -> None:

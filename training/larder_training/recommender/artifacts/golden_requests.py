@@ -9,7 +9,7 @@ import numpy as np
 
 from larder.recommender import RECOMMEND, read_query
 from larder.release.serving import RecommenderServing
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.metadata import Profiles
 from larder_training.release.loader import open_tables
 from larder_training.release.tables import write_probes
@@ -18,7 +18,7 @@ COUNT: Final = 24
 Body = dict[str, object]
 
 
-def golden_requests(log: Log, profiles: Profiles | None, new_users: Sequence[str], seed: int) -> list[Body]:
+def golden_requests(log: EventLog, profiles: Profiles | None, new_users: Sequence[str], seed: int) -> list[Body]:
     """``COUNT`` bodies of ``POST .../recommend`` that read every table: users, new users, sessions, items, profiles."""
     random = np.random.default_rng(seed)
     users = random.choice(len(log.users), 8)

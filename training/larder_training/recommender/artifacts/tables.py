@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from larder.release.serving import ProfileColumn, RecommenderServing, TableSpec
 from larder.tables import EMPTY
-from larder_training.numerics.topk import Rows
-from larder_training.recommender.data.event_log import Log
+from larder_training.numerics.topk import TopK
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.ensemble.fitted import HISTORY_SLOTS, USER_SLOTS, FittedEnsemble
@@ -27,7 +27,7 @@ FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # what every release has; a
 
 def write_tables(
     folder: Path,
-    log: Log,
+    log: EventLog,
     fitted: FittedEnsemble,
     columns: Mapping[str, Column],
     segments: Segments,
@@ -73,16 +73,16 @@ def write_tables(
     )
 
 
-def _write_rows(path: Path, rows: Rows) -> TableSpec:
+def _write_rows(path: Path, rows: TopK) -> TableSpec:
     """A dense table as wide as its longest row."""
     width = max(1, int((rows.items != EMPTY).sum(axis=1).max(initial=0)))
     return write_dense(path, rows.items[:, :width], rows.scores[:, :width])
 
 
-def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Rows:
+def with_history(recommended: TopK, log: EventLog, slots: int = HISTORY_SLOTS) -> TopK:
     """Rows of ``users``: recommendations, and right behind them the user's recent items, newest first, with score 0."""
     width = recommended.items.shape[1]
-    rows = Rows.empty(len(log.users), width + slots)
+    rows = TopK.empty(len(log.users), width + slots)
     rows.items[:, :width], rows.scores[:, :width] = recommended.items, recommended.scores
     used = (recommended.items != EMPTY).sum(axis=1)
     for block in log.blocks():
@@ -91,12 +91,12 @@ def with_history(recommended: Rows, log: Log, slots: int = HISTORY_SLOTS) -> Row
     return rows
 
 
-def _stack(known: Rows, popular: Rows, segments: NDArray[np.int64]) -> Rows:
+def _stack(known: TopK, popular: TopK, segments: NDArray[np.int64]) -> TopK:
     """Known users' rows, and below them new_users', each the head of his segment's row."""
     if not len(segments):
         return known
     width = min(USER_SLOTS, popular.items.shape[1])
-    new = Rows.empty(len(segments), known.items.shape[1])
+    new = TopK.empty(len(segments), known.items.shape[1])
     new.items[:, :width] = popular.items[segments, :width]
     new.scores[:, :width] = popular.scores[segments, :width]
-    return Rows(np.concatenate((known.items, new.items)), np.concatenate((known.scores, new.scores)))
+    return TopK(np.concatenate((known.items, new.items)), np.concatenate((known.scores, new.scores)))

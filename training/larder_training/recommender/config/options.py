@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import Given
+from larder_training.io.inputs import InputSource
 
 Repeats = Literal["auto", "allow", "never"]
 Bots = Literal["drop", "keep"]
@@ -25,7 +25,7 @@ _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Signals:
+class Feedback:
     """``returns``: types of event that take back what the user had to do with the item. ``scales``: types whose
     EVENT_VALUE is a rating, with the worst and the best. ``dwell``: types whose duration counts.
     """
@@ -67,10 +67,10 @@ class RecommenderOptions:
         created: Time of the release; None: now.
     """
 
-    interactions: Given
+    interactions: InputSource
     model: str
-    items: Given | None = None
-    users: Given | None = None
+    items: InputSource | None = None
+    users: InputSource | None = None
     out: Path = RELEASES
     seed: int = 0
     event_weights: Mapping[str, float] = field(default_factory=lambda: _NONE)
@@ -113,14 +113,14 @@ class RecommenderOptions:
             raise InvalidRequest(f"width is {self.width}: give 1 to 2000 co-occurring items; 200 is a good start.")
 
     @property
-    def signals(self) -> Signals:
+    def feedback(self) -> Feedback:
         """What events say beyond their types; a weight below 0 makes a type one of returns."""
         negative = (name for name, weight in self.event_weights.items() if weight < 0)
-        return Signals(tuple(sorted({*self.returns, *negative})), self.event_values, self.dwell)
+        return Feedback(tuple(sorted({*self.returns, *negative})), self.event_values, self.dwell)
 
     @property
     def strengths(self) -> dict[str, float]:
-        """``event_weights`` without their signs, which ``signals`` has: none below 0."""
+        """``event_weights`` without their signs, which ``feedback`` has: none below 0."""
         return {name: abs(weight) for name, weight in self.event_weights.items()}
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import Given
+from larder_training.io.inputs import InputSource
 from larder_training.recommender.data.bots import find_bots
-from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.data.interactions import Audit, read_interactions
-from larder_training.recommender.data.metadata import Table, read_table
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.interactions import RowCounts, read_interactions
+from larder_training.recommender.data.metadata import MetadataTable, read_metadata
 from larder_training.reporting.progress import Progress
 
 NAMED: Final = 50  # ids of a list; counts are always whole
@@ -22,7 +22,7 @@ _ENOUGH: Final = 100  # events, below which there is no middle to be far from
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class LogSummary:
     """Counts of what stands out. Days are UTC; ``longest_gap_days`` is the longest time between two events that follow.
 
     ``negative_values`` are events with an EVENT_VALUE below 0, ``unknown_items`` the ids that the log has and the
@@ -45,7 +45,7 @@ class Findings:
         return asdict(self)
 
 
-def clean(log: Log, audit: Audit, *, bots: bool = True) -> tuple[Log, Audit, list[str]]:
+def clean(log: EventLog, audit: RowCounts, *, bots: bool = True) -> tuple[EventLog, RowCounts, list[str]]:
     """The log without events at stray times and, where ``bots``, without users who are no persons; their counts; their
     ids, whether they are left out or not.
     """
@@ -72,7 +72,7 @@ def strays(time: NDArray[np.int64]) -> NDArray[np.bool_]:
     return (time < low - reach) | (time > high + reach)
 
 
-def look(log: Log, items: Table | None = None, users: Table | None = None) -> Findings:
+def summarize_log(log: EventLog, items: MetadataTable | None = None, users: MetadataTable | None = None) -> LogSummary:
     """Looks through a log with at least one event, and through what the catalogue and the profiles know of its ids."""
     gaps = np.diff(log.time)
     widest = int(gaps.argmax()) if gaps.size else 0
@@ -81,7 +81,7 @@ def look(log: Log, items: Table | None = None, users: Table | None = None) -> Fi
     of_users = np.bincount(log.user, minlength=len(log.users)) > 0
     seen_items = {log.items[item] for item in np.flatnonzero(in_log).tolist()} if items else set()
     seen_users = {log.users[user] for user in np.flatnonzero(of_users).tolist()} if users else set()
-    return Findings(
+    return LogSummary(
         days=len(per_day),
         days_without_events=int((per_day == 0).sum()),
         longest_gap_days=round(int(gaps.max(initial=0)) / DAY, 3),
@@ -94,20 +94,20 @@ def look(log: Log, items: Table | None = None, users: Table | None = None) -> Fi
     )
 
 
-def events_by_day(log: Log) -> NDArray[np.int64]:
+def events_by_day(log: EventLog) -> NDArray[np.int64]:
     """``[days]``: the events of each day UTC from the first to the last."""
     days = log.time // DAY
     edges = np.arange(int(days[0]), int(days[-1]) + 2)
     return np.diff(np.searchsorted(days, edges)).astype(np.int64)
 
 
-def future(log: Log, now: datetime) -> int:
+def future(log: EventLog, now: datetime) -> int:
     """How many events are later than ``now``. It depends on the clock, so no training does."""
     return len(log) - int(np.searchsorted(log.time, now.timestamp(), side="right"))
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LogAudit:
     """An audit: what became of the rows, what stands out, and what a page shows.
 
     ``users`` and ``items`` are those with an event; ``bots`` names at most fifty; ``by_day`` are the events of each day
@@ -115,8 +115,8 @@ class Looked:
     ``has_users`` whether these files were given.
     """
 
-    audit: Audit
-    findings: Findings
+    audit: RowCounts
+    findings: LogSummary
     users: int
     items: int
     types: Mapping[str, int]
@@ -172,22 +172,27 @@ class Looked:
         return told
 
 
-def look_through(
-    interactions: Given, items: Given | None, users: Given | None, *, now: datetime, progress: Progress
-) -> Looked:
+def audit_interactions(
+    interactions: InputSource,
+    items: InputSource | None,
+    users: InputSource | None,
+    *,
+    now: datetime,
+    progress: Progress,
+) -> LogAudit:
     """Reads all files and looks through them, as a training does before it begins.
 
     Raises InvalidRequest where a file cannot be read.
     """
-    catalogue = read_table(items, "ITEM_ID", progress) if items is not None else None
-    profiles = read_table(users, "USER_ID", progress) if users is not None else None
+    catalogue = read_metadata(items, "ITEM_ID", progress) if items is not None else None
+    profiles = read_metadata(users, "USER_ID", progress) if users is not None else None
     read, audit = read_interactions(interactions, progress=progress)
     log, audit, bots = clean(read, audit)
     if not len(log):
         raise InvalidRequest("no event is left of users who act as persons do: give a log of persons.")
-    return Looked(
+    return LogAudit(
         audit,
-        look(log, catalogue, profiles),
+        summarize_log(log, catalogue, profiles),
         users=int(np.count_nonzero(np.bincount(log.user))),
         items=int(np.count_nonzero(np.bincount(log.item))),
         types=dict(zip(log.events, np.bincount(log.event, minlength=len(log.events)).tolist(), strict=True)),

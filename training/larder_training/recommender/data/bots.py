@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 
 HOUR_MOMENTS: Final = 1200  # more in one clock hour: one each three seconds, without looking at anything
 DAY_MOMENTS: Final = 5000  # more in one day UTC: one each ten seconds, for fourteen hours
@@ -18,7 +18,7 @@ AWAKE_HOURS: Final = 72  # clock hours in a row, each with an event
 _HOUR: Final = 3600
 
 
-def find_bots(log: Log) -> NDArray[np.bool_]:
+def find_bots(log: EventLog) -> NDArray[np.bool_]:
     """Bool ``[users]``: who has more than 1200 moments in an hour or 5000 in a day, or 72 hours in a row with one.
 
     Memory: 1 byte an event, and 24 more for each event of users who have at least 72 moments.

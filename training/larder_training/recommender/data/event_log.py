@@ -13,7 +13,7 @@ PAUSE: Final = 1800  # seconds without an event that end a session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Log:
+class EventLog:
     """Events, ascending by time (then user, item, type): ``user``, ``item`` and ``event`` are numbers of ``users``,
     ``items`` and ``events`` (each sorted by text), ``time`` is epoch seconds, ``value`` float32 with NaN where no
     EVENT_VALUE was given. All arrays are ``[events]``.
@@ -41,16 +41,16 @@ class Log:
         """One second after the last event: the moment at which a model of the whole log knows everything."""
         return int(self.time[-1]) + 1
 
-    def between(self, start: int, end: int) -> "Log":
+    def between(self, start: int, end: int) -> "EventLog":
         """The events with ``start <= time < end``, without copying them."""
         low, high = np.searchsorted(self.time, [start, end])
         return self._rows(slice(int(low), int(high)))
 
-    def where(self, mask: NDArray[np.bool_]) -> "Log":
+    def where(self, mask: NDArray[np.bool_]) -> "EventLog":
         """The events that ``mask`` picks; this very log where it picks all."""
         return self if mask.all() else self._rows(mask)
 
-    def wanted(self) -> "Log":
+    def wanted(self) -> "EventLog":
         """The events that speak for their item: without returns and poor ratings, which nobody is recommended for."""
         return self if self.factor is None else self.where(self.factor > 0)
 
@@ -69,11 +69,11 @@ class Log:
             yield np.flatnonzero((self.user >= user) & (self.user < stop))
             user = stop
 
-    def take(self, order: NDArray[np.int64]) -> "Log":
+    def take(self, order: NDArray[np.int64]) -> "EventLog":
         """The events at these places, in their order, which must be ascending by time."""
         return self._rows(order)
 
-    def _rows(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "Log":
+    def _rows(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "EventLog":
         return replace(
             self,
             user=self.user[rows],
@@ -86,7 +86,7 @@ class Log:
         )
 
 
-def known_users(log: Log) -> NDArray[np.bool_]:
+def known_users(log: EventLog) -> NDArray[np.bool_]:
     """Bool ``[users]``: whether a user has an event in this log."""
     known = np.zeros(len(log.users), bool)
     known[log.user] = True

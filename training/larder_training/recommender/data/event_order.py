@@ -10,13 +10,13 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from larder_training.numerics.sparse import place_within
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 
 Order: TypeAlias = Literal["time", "file", "random"]
 SPAN: Final = 1_000_000  # seconds; below the month from which a log is cut at midnight
 
 
-def place_in_histories(log: Log, order: Literal["file", "random"], seed: int) -> Log:
+def place_in_histories(log: EventLog, order: Literal["file", "random"], seed: int) -> EventLog:
     """The log with a time for each event.
 
     Args:

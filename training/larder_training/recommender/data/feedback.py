@@ -12,22 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
-from larder_training.recommender.config.options import Signals
-from larder_training.recommender.data.event_log import PAUSE, Log
+from larder_training.recommender.config.options import Feedback
+from larder_training.recommender.data.event_log import PAUSE, EventLog
 
 USUAL_DWELL: Final = 30.0  # seconds of a view that count as one
 
 
-def with_signals(log: Log, signals: Signals) -> Log:
+def with_feedback(log: EventLog, feedback: Feedback) -> EventLog:
     """The log with its ``factor`` and ``dwell``; raises InvalidRequest where no event has a type that is named."""
-    check_types(log, (*signals.returns, *signals.scales, *signals.dwell))
-    factor = event_factors(log, signals)
-    timed = np.isin(log.event, [log.events.index(name) for name in signals.dwell])
-    seconds = np.where(timed, dwell_seconds(log), np.float32(np.nan)) if signals.dwell else None
+    check_types(log, (*feedback.returns, *feedback.scales, *feedback.dwell))
+    factor = event_factors(log, feedback)
+    timed = np.isin(log.event, [log.events.index(name) for name in feedback.dwell])
+    seconds = np.where(timed, dwell_seconds(log), np.float32(np.nan)) if feedback.dwell else None
     return replace(log, factor=None if (factor == 1).all() else factor, dwell=seconds)
 
 
-def check_types(log: Log, names: Iterable[str]) -> None:
+def check_types(log: EventLog, names: Iterable[str]) -> None:
     """Raises InvalidRequest where no event has a type that is named."""
     for name in names:
         if name not in log.events:
@@ -37,7 +37,7 @@ def check_types(log: Log, names: Iterable[str]) -> None:
             )
 
 
-def counted(log: Log, weights: Mapping[str, float], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+def counted(log: EventLog, weights: Mapping[str, float], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
     """``[events]``: which events count: those of a type whose weight is not 0, from their type's threshold of
     EVENT_VALUE up. Types that the log does not have are passed over.
     """
@@ -50,21 +50,21 @@ def counted(log: Log, weights: Mapping[str, float], thresholds: Mapping[str, flo
     return found
 
 
-def event_factors(log: Log, signals: Signals) -> NDArray[np.float32]:
+def event_factors(log: EventLog, feedback: Feedback) -> NDArray[np.float32]:
     """``[events]``: -1 for a return (by its type, or by an EVENT_VALUE below 0), a rating's place between the worst
     (-1) and the best (1) of its scale, 0 for a rating without a value; else 1.
     """
     factor = np.where(log.value < 0, np.float32(-1), np.float32(1))  # NaN is not below 0
-    for name in signals.returns:
+    for name in feedback.returns:
         factor[log.event == log.events.index(name)] = -1
-    for name, (worst, best) in signals.scales.items():
+    for name, (worst, best) in feedback.scales.items():
         rated = log.event == log.events.index(name)
         middle, half = (worst + best) / 2, (best - worst) / 2
         factor[rated] = np.nan_to_num(np.clip((log.value[rated] - middle) / half, -1, 1), nan=0.0)
     return factor
 
 
-def dwell_seconds(log: Log) -> NDArray[np.float32]:
+def dwell_seconds(log: EventLog) -> NDArray[np.float32]:
     """``[events]``: from each event to its user's next one at a later second; NaN where none follows within a session's
     pause of 30 minutes, since nobody knows how long he stayed then.
     """
@@ -74,7 +74,7 @@ def dwell_seconds(log: Log) -> NDArray[np.float32]:
     return found
 
 
-def _dwell(log: Log) -> NDArray[np.float32]:
+def _dwell(log: EventLog) -> NDArray[np.float32]:
     order = np.argsort(log.user, kind="stable")  # by user, and within each by time
     user, time = log.user[order], log.time[order]
     starts = np.flatnonzero(np.insert((user[1:] != user[:-1]) | (time[1:] != time[:-1]), 0, True))

@@ -6,12 +6,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.feedback import dwell_factors
 
 
 def event_strengths(
-    log: Log, weights: Mapping[str, float], now: int, half_life_days: float | None
+    log: EventLog, weights: Mapping[str, float], now: int, half_life_days: float | None
 ) -> NDArray[np.float64]:
     """``[events]``: the weight of each event's type (1 without one), times what its rating or its being a return makes
     of it and how long it lasted, halved for each half-life of age. A duration that ended at ``now`` or later is not
@@ -29,7 +29,7 @@ def event_strengths(
     return strength
 
 
-def affinities(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+def interaction_matrix(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_array:
     """Float64 ``[users, items]``: ``log(1 + sum of the strengths of a pair's events)``, where the sum is above 0: what
     is taken back leaves nothing. No pair with 0 is stored.
     """
@@ -39,7 +39,7 @@ def affinities(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
     return matrix
 
 
-def presences(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+def presence_matrix(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_array:
     """float64 ``[users, items]``: the strongest of a pair's events, so that nobody makes an item popular alone; nothing
     for a pair whose strengths add up to 0 or less.
     """
@@ -50,7 +50,7 @@ def presences(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
 
 
 def _strongest(
-    log: Log, strengths: NDArray[np.float64]
+    log: EventLog, strengths: NDArray[np.float64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
     """Users, items and the largest strength of the log's pairs, ascending."""
     pair = log.user.astype(np.int64) * len(log.items) + log.item
@@ -65,13 +65,13 @@ def _strongest(
     return user.astype(np.int32), item.astype(np.int32), strongest[keep]
 
 
-def seen_pairs(log: Log) -> sp.csr_array:
+def seen_pairs(log: EventLog) -> sp.csr_array:
     """Bool ``[users, items]``: the pairs that have an event."""
     matrix = _sum(log, np.ones(len(log)))
     return sp.csr_array((matrix.data > 0, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _sum(log: Log, strengths: NDArray[np.float64]) -> sp.csr_array:
+def _sum(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_array:
     # The log is sorted, so equal pairs are added in one order: the same sums each time.
     shape = (len(log.users), len(log.items))
     matrix = sp.coo_array((strengths, (log.user, log.item)), shape=shape).tocsr()

@@ -13,9 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import Given, opened
-from larder_training.io.tabular import MAX_ID, Scan, check_numbers, collect, number, scan, whole
-from larder_training.recommender.data.event_log import Log
+from larder_training.io.inputs import InputSource, open_input
+from larder_training.io.tabular import MAX_ID, TabularFile, check_numbers, collect, number, scan, whole
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.event_order import Order, place_in_histories
 from larder_training.reporting.progress import Progress
 
@@ -29,7 +29,7 @@ _NO_NUMBER: Final = "no_number"
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class RowCounts:
     """What was read and what became of it, in rows of the interactions; ``bot_users`` alone counts users."""
 
     rows: int
@@ -57,12 +57,12 @@ class Audit:
 
 
 def read_interactions(
-    given: Given,
+    given: InputSource,
     known_items: Sequence[str] | None = None,
     progress: Progress | None = None,
     order: Order = "time",
     seed: int = 0,
-) -> tuple[Log, Audit]:
+) -> tuple[EventLog, RowCounts]:
     """Reads a log from one or many files. ``known_items`` (the catalogue's ids) become items too, without an event.
 
     Rows without user or item, with ids of more than 256 characters, with a TIMESTAMP that is missing, negative or after
@@ -70,7 +70,7 @@ def read_interactions(
     of a row. Neither the order of rows and files nor threads leave a trace. Raises InvalidRequest, naming file, column
     and row, where a cell that must be a number is a text.
     """
-    with opened(given, progress) as files:
+    with open_input(given, progress) as files:
         scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL)
         rows = _read(scans)
         problems = rows.drop_in_place("problems").to_numpy()
@@ -78,7 +78,7 @@ def read_interactions(
         if audit.pop(_NO_NUMBER):
             check_numbers(scans, "TIMESTAMP", _SECONDS)
             check_numbers(scans, "EVENT_VALUE", "Give a number, or leave the cell empty.")
-    found = Audit(**audit, duplicates=0)
+    found = RowCounts(**audit, duplicates=0)
     if found.bad_timestamps * 2 > found.rows:
         raise InvalidRequest(
             f"{files.name}, column TIMESTAMP: {found.bad_timestamps} of {found.rows} rows hold no time between 1970 "
@@ -96,7 +96,7 @@ def read_interactions(
     return unique, replace(found, duplicates=len(log) - len(unique), used=len(unique))
 
 
-def _read(scans: Sequence[Scan]) -> pl.DataFrame:
+def _read(scans: Sequence[TabularFile]) -> pl.DataFrame:
     """All rows, ids and types as categories, and a bit for each of ``_problems`` in ``problems``."""
     absent = [pl.lit(None, pl.String).alias(name) for name in OPTIONAL if name not in scans[0].names]
     if "TIMESTAMP" not in scans[0].names:
@@ -140,13 +140,15 @@ def _count(problems: NDArray[np.uint8]) -> dict[str, int]:
     return {"rows": len(problems), **{name: int(counts[sets >> bit & 1 == 1].sum()) for bit, name in enumerate(names)}}
 
 
-def _encode(rows: pl.DataFrame, usable: NDArray[np.bool_], known_items: Sequence[str]) -> Log:
+def _encode(rows: pl.DataFrame, usable: NDArray[np.bool_], known_items: Sequence[str]) -> EventLog:
     """The usable rows in their order; each column of ``rows`` is let go of once it is encoded."""
     users, user = _numbered(rows.drop_in_place("USER_ID"), usable)
     items, item = _numbered(rows.drop_in_place("ITEM_ID"), usable, known_items)
     events, event = _numbered(rows.drop_in_place("EVENT_TYPE"), usable)
     time, value = (rows.drop_in_place(name).to_numpy()[usable] for name in ("time", "value"))
-    return Log(users, items, events, user, item, event.astype(np.int16), time, value + np.float32(0))  # -0 becomes 0
+    return EventLog(
+        users, items, events, user, item, event.astype(np.int16), time, value + np.float32(0)
+    )  # -0 becomes 0
 
 
 def _numbered(
@@ -165,7 +167,7 @@ def _numbered(
     return texts["text"].to_list(), places[codes]
 
 
-def _sorted(log: Log) -> Log:
+def _sorted(log: EventLog) -> EventLog:
     """By time, then user, item, type and value: a total order, so that the input's order leaves no trace.
 
     Most rows differ in time and user, which fit one number of 64 bits; only those that do not are compared further.
@@ -180,7 +182,7 @@ def _sorted(log: Log) -> Log:
     return log.take(order)
 
 
-def _repeated(log: Log) -> NDArray[np.bool_]:
+def _repeated(log: EventLog) -> NDArray[np.bool_]:
     """Which events of a sorted log are all that the one before is."""
     same = np.ones(len(log) - 1, bool)
     for column in (log.time, log.user, log.item, log.event):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder.release.serving import ColumnType, ProfileColumn
-from larder_training.io.inputs import Given, opened
+from larder_training.io.inputs import InputSource, open_input
 from larder_training.io.tabular import MAX_ID, collect, number, scan, whole
 from larder_training.reporting.progress import Progress
 
@@ -23,7 +23,7 @@ MAX_PROFILE_CATEGORIES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class MetadataTable:
     """A metadata file: ids in ascending order, one row an id, and its typed columns; ``dropped`` counts rows without
     an id or with one that is too long, ``duplicates`` later rows of an id that was there already (the first stays).
     """
@@ -35,9 +35,9 @@ class Table:
     duplicates: int
 
 
-def read_table(given: Given, key: str, progress: Progress | None = None) -> Table:
+def read_metadata(given: InputSource, key: str, progress: Progress | None = None) -> MetadataTable:
     """Reads items (``key`` ITEM_ID) or users (USER_ID); raises InvalidRequest where a file or a column is wrong."""
-    with opened(given, progress) as files:
+    with open_input(given, progress) as files:
         scans = scan(files, (key,))
         data = collect(scans, whole(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
@@ -45,7 +45,7 @@ def read_table(given: Given, key: str, progress: Progress | None = None) -> Tabl
     if not unique.height:
         raise InvalidRequest(f"{files.name} holds no row with a {key}: give one row for each.")
     columns = {name: _column(unique, files.name, name) for name in data.columns if name != key}
-    return Table(
+    return MetadataTable(
         unique[key].to_list(), columns, data.height, data.height - usable.height, usable.height - unique.height
     )
 
@@ -65,7 +65,7 @@ def _column(data: pl.DataFrame, file: str, name: str) -> Column:
     return "category" if recurs else "text", values.to_list()
 
 
-def align(table: Table | None, ids: Sequence[str]) -> dict[str, Column]:
+def align(table: MetadataTable | None, ids: Sequence[str]) -> dict[str, Column]:
     """The table's columns for ``ids``, None where the table has no such id."""
     if table is None:
         return {}
@@ -94,7 +94,7 @@ class Profiles:
         return {name: value for name, value in found.items() if isinstance(value, str | float)}
 
 
-def profiles(table: Table) -> Profiles:
+def user_profiles(table: MetadataTable) -> Profiles:
     """Which columns of the users make segments: categories of at most 200 values, and numbers, cut into bins.
 
     AGE is cut at 18, 25, 35, 45, 55 and 65; other numbers into quarters. Texts make no segments.

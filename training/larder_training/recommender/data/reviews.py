@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from larder_training.io.inputs import Given, opened
+from larder_training.io.inputs import InputSource, open_input
 from larder_training.io.tabular import collect, scan, whole
 
 COLUMN: Final = "REVIEW_TEXT"
@@ -13,14 +13,14 @@ MAX_REVIEWS: Final = 20  # the latest of an item: the words that matter recur
 MAX_CHARACTERS: Final = 500  # of one review
 
 
-def review_texts(given: Given, items: Sequence[str]) -> list[str | None] | None:
+def review_texts(given: InputSource, items: Sequence[str]) -> list[str | None] | None:
     """The latest twenty reviews of each of ``items``, newest first, a line each; None for an item without any, and in
     place of the list where the input has no REVIEW_TEXT.
 
     It is a column of texts like those of the catalogue (aligned with ``items``), for whatever reads an item's words. A
     review counts with its first 500 characters, so an item has at most 10,000.
     """
-    with opened(given) as files:
+    with open_input(given) as files:
         scans = scan(files, ("ITEM_ID",), (COLUMN, "TIMESTAMP"))
         if COLUMN not in scans[0].names:
             return None

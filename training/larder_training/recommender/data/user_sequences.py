@@ -8,13 +8,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import place_within
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 
 LONGEST = 20  # events back that a history reaches by default: 0.5**20 is a millionth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Histories:
+class UserSequences:
     """Places of the log, user after user, each in the order of time: u's are ``order[starts[u]:starts[u + 1]]``.
 
     ``order`` int64 ``[events]``, ``starts`` int64 ``[users + 1]``.
@@ -24,7 +24,7 @@ class Histories:
     starts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, log: Log) -> "Histories":
+    def of(cls, log: EventLog) -> "UserSequences":
         """Sorts by user; the log's own order of time stays within each."""
         ends = np.cumsum(np.bincount(log.user, minlength=len(log.users)))
         return cls(np.argsort(log.user, kind="stable"), np.concatenate(([0], ends)).astype(np.int64))
@@ -41,16 +41,16 @@ class Histories:
             start = stop
 
 
-def weigh_histories(log: Log, decay: float, longest: int = LONGEST) -> sp.csr_array:
+def weigh_histories(log: EventLog, decay: float, longest: int = LONGEST) -> sp.csr_array:
     """float64 ``[users, items]``: ``decay**k`` for a user's k-th newest event, summed where an item comes again; events
     from the ``longest``-th on count nothing.
     """
-    histories = Histories.of(log)
+    histories = UserSequences.of(log)
     item, starts = log.item[histories.order], histories.starts
     return newest_first(item, starts[:-1], starts[1:], decay, longest).weigh(len(log.items))
 
 
-def recent_items(log: Log, slots: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def recent_items(log: EventLog, slots: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Each user's latest ``slots`` different items: user, item and place (0 the newest), three arrays of one length."""
     pair = log.user[::-1].astype(np.int64) * len(log.items) + log.item[::-1]
     kept, newest = np.unique(pair, return_index=True)  # the first in reversed time is the latest
@@ -63,7 +63,7 @@ def recent_items(log: Log, slots: int) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recent:
+class RecentEvents:
     """The newest events of several sequences, flat: ``sequence``, ``place`` (in what was given), ``item`` and
     ``weight``, all ``[found]``; ``sequences`` is how many there are, empty ones too.
     """
@@ -85,10 +85,10 @@ class Recent:
 
 def newest_first(
     item: NDArray[np.integer], starts: NDArray[np.int64], ends: NDArray[np.int64], decay: float, longest: int
-) -> Recent:
+) -> RecentEvents:
     """The last ``longest`` events of each sequence ``item[start:end]``, the k-th newest weighing ``decay**k``."""
     count = np.minimum(ends - starts, longest)
     sequence = np.repeat(np.arange(len(starts)), count)
     k = place_within(sequence)
     place = ends[sequence] - 1 - k
-    return Recent(len(starts), sequence, place, item[place].astype(np.int64), decay ** k.astype(np.float64))
+    return RecentEvents(len(starts), sequence, place, item[place].astype(np.int64), decay ** k.astype(np.float64))

@@ -8,14 +8,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.models.base import ItemToItem, Learner, Material, Scorer
+from larder_training.recommender.models.base import Estimator, ItemToItem, Scorer, TrainingData
 from larder_training.recommender.models.co_visitation import CoVisitation
-from larder_training.recommender.models.ease import LinearModel, Regression
+from larder_training.recommender.models.ease import EASE, EASEConfig
 from larder_training.recommender.models.item_item import CO_OCCURRENCE, REGRESSION
-from larder_training.recommender.models.item_knn import CoOccurrence
+from larder_training.recommender.models.item_knn import ItemKNN
 from larder_training.recommender.models.matrix_factorization import AlternatingLeastSquares, BayesianPersonalizedRanking
-from larder_training.recommender.models.pure_svd import LowRank
-from larder_training.recommender.models.user_ease import UserNeighbours
+from larder_training.recommender.models.pure_svd import PureSVD
+from larder_training.recommender.models.user_ease import UserEASE
 
 CO_VISITATION: Final = "co_visitation"
 PURE_SVD: Final = "pure_svd"
@@ -37,20 +37,20 @@ class ComponentSettings:
         user_ease: Settings of EASE between users.
     """
 
-    pure_svd: LowRank = field(default_factory=lambda: LowRank(rank=256, item_exponent=0.3, rescale=0.3))
-    user_ease: UserNeighbours = field(
-        default_factory=lambda: UserNeighbours(Regression(ridge=1.5, dropout=0.6, width=300), item_exponent=-0.05)
+    pure_svd: PureSVD = field(default_factory=lambda: PureSVD(rank=256, item_exponent=0.3, rescale=0.3))
+    user_ease: UserEASE = field(
+        default_factory=lambda: UserEASE(EASEConfig(ridge=1.5, dropout=0.6, width=300), item_exponent=-0.05)
     )
 
 
 WITHOUT_TIMES: Final = ComponentSettings(
-    LowRank(rank=640, item_exponent=0.45, rescale=0.5), UserNeighbours(item_exponent=-0.05)
+    PureSVD(rank=640, item_exponent=0.45, rescale=0.5), UserEASE(item_exponent=-0.05)
 )
 DEFAULT_SETTINGS: Final = ComponentSettings()
 # In the order of the search: simple ones first.
-COMPONENTS: Final[Mapping[str, Callable[[ComponentSettings], Learner]]] = {
-    CO_OCCURRENCE: lambda _: CoOccurrence(),
-    REGRESSION: lambda _: LinearModel(),
+COMPONENTS: Final[Mapping[str, Callable[[ComponentSettings], Estimator]]] = {
+    CO_OCCURRENCE: lambda _: ItemKNN(),
+    REGRESSION: lambda _: EASE(),
     CO_VISITATION: lambda _: CoVisitation(),
     PURE_SVD: lambda settings: settings.pure_svd,
     ALS: lambda _: AlternatingLeastSquares(regularization=0.1, alpha=10.0),
@@ -89,10 +89,10 @@ class Component:
         return scores
 
 
-def fit_component(name: str, material: Material, settings: ComponentSettings = DEFAULT_SETTINGS) -> Component:
+def fit_component(name: str, data: TrainingData, settings: ComponentSettings = DEFAULT_SETTINGS) -> Component:
     """Fits the component ``name`` and computes its unit."""
-    scorer = COMPONENTS[name](settings).fit(material)
-    return Component.of(scorer, np.flatnonzero(np.diff(material.affinity.indptr)))
+    scorer = COMPONENTS[name](settings).fit(data)
+    return Component.of(scorer, np.flatnonzero(np.diff(data.interactions.indptr)))
 
 
 def serving_transitions(component: Component) -> sp.csr_array:

@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import with_diagonal
 from larder_training.numerics.sparse_products import dense_product, row_maxima
-from larder_training.numerics.topk import Rows, blocks, dense_rows, hide, in_blocks, multiply_top, top_rows
-from larder_training.recommender.data.event_log import Log
-from larder_training.recommender.data.interaction_matrix import affinities, event_strengths, presences, seen_pairs
+from larder_training.numerics.topk import TopK, blocks, dense_rows, hide, in_blocks, multiply_top, top_rows
+from larder_training.recommender.data.event_log import EventLog
+from larder_training.recommender.data.interaction_matrix import (
+    event_strengths,
+    interaction_matrix,
+    presence_matrix,
+    seen_pairs,
+)
 from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.ensemble.components import (
     CO_VISITATION,
@@ -26,11 +31,11 @@ from larder_training.recommender.ensemble.components import (
 )
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.ensemble.weighted import WeightedEnsemble
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 from larder_training.recommender.models.cold_start import fill_cold
-from larder_training.recommender.models.content_knn import ContentNeighbours
+from larder_training.recommender.models.content_knn import ContentKNN
 from larder_training.recommender.models.item_item import diagonal_of, fit_matrix
-from larder_training.recommender.models.popularity import Popular
+from larder_training.recommender.models.popularity import PopularityScorer
 from larder_training.recommender.reranker.candidates import Scorers
 from larder_training.recommender.reranker.features import FeatureContext
 from larder_training.recommender.reranker.lambdamart import Reranker
@@ -65,12 +70,12 @@ NO_METADATA: Final = Metadata()
 class _MatrixScorer:
     """Scores by the item-item matrix, summed in float64."""
 
-    affinity: sp.csr_array
+    interactions: sp.csr_array
     matrix: sp.csr_array
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """``[len(users), items]``."""
-        return dense_product(self.affinity[users], self.matrix).astype(np.float32)
+        return dense_product(self.interactions[users], self.matrix).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +85,7 @@ class FittedEnsemble:
     Attributes:
         hyperparameters: Hyperparameters of the fit.
         context: Events and metadata, which the reranker computes features from.
-        affinity: ``[users, items]``: weighted, decayed events.
+        interactions: ``[users, items]``: weighted, decayed events.
         seen: bool ``[users, items]``: pairs with an event.
         matrix: The item-item matrix B, ``[items, items]``, with a zero diagonal.
         matrix_with_diagonal: B with the diagonal that recommends items again, for users' rows.
@@ -92,7 +97,7 @@ class FittedEnsemble:
 
     hyperparameters: Hyperparameters
     context: FeatureContext
-    affinity: sp.csr_array
+    interactions: sp.csr_array
     seen: sp.csr_array
     matrix: sp.csr_array
     matrix_with_diagonal: sp.csr_array
@@ -117,7 +122,7 @@ class FittedEnsemble:
 
     def weighted(self) -> dict[str, Component]:
         """Components that have a weight; the item-item matrix is named ``MATRIX``."""
-        matrix = Component(_MatrixScorer(self.affinity, self.matrix_with_diagonal), 1.0)
+        matrix = Component(_MatrixScorer(self.interactions, self.matrix_with_diagonal), 1.0)
         return {MATRIX: matrix, **{name: self.components[name] for name in self.hyperparameters.components}}
 
     def scorers(self) -> Scorers:
@@ -125,46 +130,46 @@ class FittedEnsemble:
         identity = sp.diags_array(np.full(self.matrix.shape[0], 1.0), format="csr")
         return {
             "ensemble": self,
-            "matrix": ItemToItem(self.matrix, self.affinity),
-            "own": ItemToItem(identity, self.affinity),
-            "popularity": Popular(self.popularity.astype(np.float32)),
+            "matrix": ItemToItem(self.matrix, self.interactions),
+            "own": ItemToItem(identity, self.interactions),
+            "popularity": PopularityScorer(self.popularity.astype(np.float32)),
             **{name: component.scorer for name, component in self.components.items()},
         }
 
-    def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> Rows:
+    def user_rows(self, users: NDArray[np.int64] | None = None, width: int = USER_SLOTS) -> TopK:
         """Best items of ``users`` (None: of all), without hidden items, in the reranker's order if there is one."""
-        chosen = np.arange(self.affinity.shape[0]) if users is None else users
+        chosen = np.arange(self.interactions.shape[0]) if users is None else users
         rows = self._weighted_rows(chosen, width)
         if self.reranker is None:
             return rows
         return self.reranker.rerank(rows, chosen, self.scorers(), self.context, self.hidden)
 
-    def _weighted_rows(self, users: NDArray[np.int64], width: int) -> Rows:
+    def _weighted_rows(self, users: NDArray[np.int64], width: int) -> TopK:
         if not self.hyperparameters.components:  # the product stays sparse
             hidden = None if self.hidden is None else self.hidden[users]
-            return multiply_top(self.affinity[users], self.matrix_with_diagonal, width, hidden)
+            return multiply_top(self.interactions[users], self.matrix_with_diagonal, width, hidden)
         parts = [self._dense_rows(users[block], width) for block in blocks(len(users), 2 * self.matrix.shape[0])]
         if not parts:
-            return Rows.empty(0, width)
-        return Rows(np.concatenate([rows.items for rows in parts]), np.concatenate([rows.scores for rows in parts]))
+            return TopK.empty(0, width)
+        return TopK(np.concatenate([rows.items for rows in parts]), np.concatenate([rows.scores for rows in parts]))
 
-    def _dense_rows(self, users: NDArray[np.int64], width: int) -> Rows:
+    def _dense_rows(self, users: NDArray[np.int64], width: int) -> TopK:
         scores = self.scores(users)
         if self.hidden is not None:
             hide(scores, self.hidden[users])
         return dense_rows(scores, width)
 
-    def neighbour_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows:
+    def neighbour_rows(self, width: int = NEIGHBOUR_SLOTS) -> TopK:
         """The largest entries of each row of B; an item is not its own neighbour."""
         return top_rows(self.matrix, width)
 
-    def transition_rows(self, width: int = NEIGHBOUR_SLOTS) -> Rows | None:
+    def transition_rows(self, width: int = NEIGHBOUR_SLOTS) -> TopK | None:
         """The largest entries of each row of ``transitions``; None if they are not served."""
         return None if self.transitions is None else top_rows(self.transitions, width)
 
 
 def fit(
-    log: Log,
+    log: EventLog,
     now: int,
     params: Hyperparameters,
     metadata: Metadata = NO_METADATA,
@@ -181,18 +186,16 @@ def fit(
         advance: Receives the number of items done since its last call.
         seed: Seed of random draws.
     """
-    affinity = affinity_of(log, now, params)
-    matrix = fit_matrix(affinity, params.matrix, advance)
-    material = Material(log, now, affinity, metadata.columns, seed)
+    interactions = interactions_of(log, now, params)
+    matrix = fit_matrix(interactions, params.matrix, advance)
+    data = TrainingData(log, now, interactions, metadata.columns, seed)
     if params.content:
-        matrix = add_content(matrix, ContentNeighbours().fit(material).matrix, log, params)
-    components = {
-        name: fit_component(name, material, params.component_settings) for name in required_components(params)
-    }
-    return assemble(log, now, params, affinity, matrix, metadata, components)
+        matrix = add_content(matrix, ContentKNN().fit(data).matrix, log, params)
+    components = {name: fit_component(name, data, params.component_settings) for name in required_components(params)}
+    return assemble(log, now, params, interactions, matrix, metadata, components)
 
 
-def add_content(matrix: sp.csr_array, content: sp.csr_array, log: Log, params: Hyperparameters) -> sp.csr_array:
+def add_content(matrix: sp.csr_array, content: sp.csr_array, log: EventLog, params: Hyperparameters) -> sp.csr_array:
     """B with content neighbours in the rows of items with few or no events."""
     return fill_cold(matrix, content, np.bincount(log.item, minlength=len(log.items)), params.content)
 
@@ -207,16 +210,16 @@ def required_components(params: Hyperparameters) -> list[str]:
     return [name for name in COMPONENTS if name in names]
 
 
-def affinity_of(log: Log, now: int, params: Hyperparameters) -> sp.csr_array:
+def interactions_of(log: EventLog, now: int, params: Hyperparameters) -> sp.csr_array:
     """``[users, items]``: the matrix that B is fitted to, and that is multiplied by B."""
-    return affinities(log, event_strengths(log, params.event_weights, now, params.half_life_days))
+    return interaction_matrix(log, event_strengths(log, params.event_weights, now, params.half_life_days))
 
 
 def assemble(
-    log: Log,
+    log: EventLog,
     now: int,
     params: Hyperparameters,
-    affinity: sp.csr_array,
+    interactions: sp.csr_array,
     matrix: sp.csr_array,
     metadata: Metadata,
     components: Mapping[str, Component],
@@ -224,13 +227,13 @@ def assemble(
     """Assembles an ensemble from B (``matrix``) and its components, whose fits are slow and depend on few of the
     hyperparameters.
     """
-    diagonal = diagonal_of(affinity, params.matrix) * (params.diagonal_weight if params.recommend_seen else 0.0)
-    scale = unit(affinity, with_diagonal(matrix, diagonal))
+    diagonal = diagonal_of(interactions, params.matrix) * (params.diagonal_weight if params.recommend_seen else 0.0)
+    scale = unit(interactions, with_diagonal(matrix, diagonal))
     matrix = (matrix / scale).tocsr()
     return FittedEnsemble(
         hyperparameters=params,
         context=FeatureContext(log, now, metadata.columns, metadata.labels),
-        affinity=affinity,
+        interactions=interactions,
         seen=seen_pairs(log),
         matrix=matrix,
         matrix_with_diagonal=with_diagonal(matrix, diagonal / scale),
@@ -240,12 +243,12 @@ def assemble(
     )
 
 
-def presence_at(log: Log, now: int, params: Hyperparameters) -> sp.csr_array:
+def presence_at(log: EventLog, now: int, params: Hyperparameters) -> sp.csr_array:
     """``[users, items]``: strongest event of each pair at the trend's half-life."""
-    return presences(log, event_strengths(log, params.event_weights, now, params.trend_half_life_days))
+    return presence_matrix(log, event_strengths(log, params.event_weights, now, params.trend_half_life_days))
 
 
-def popularity(log: Log, now: int, params: Hyperparameters) -> NDArray[np.float64]:
+def popularity(log: EventLog, now: int, params: Hyperparameters) -> NDArray[np.float64]:
     """``[items]``: popularity at ``now``; 1 for the most popular item."""
     return relative_popularity(presence_at(log, now, params))
 
@@ -257,9 +260,9 @@ def relative_popularity(presence: sp.csr_array) -> NDArray[np.float64]:
     return sums / largest if largest > 0 else sums
 
 
-def unit(affinity: sp.csr_array, matrix: sp.csr_array) -> float:
+def unit(interactions: sp.csr_array, matrix: sp.csr_array) -> float:
     """Unit of scores by B: the 99th percentile of the best scores of 1,000 to 2,000 users, evenly spaced."""
-    rows = affinity[sample(np.flatnonzero(np.diff(affinity.indptr)))]
+    rows = interactions[sample(np.flatnonzero(np.diff(interactions.indptr)))]
     best = np.zeros(rows.shape[0])
 
     def fill(start: int, end: int) -> None:

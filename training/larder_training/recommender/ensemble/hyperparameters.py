@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.ensemble.components import (
     DEFAULT_SETTINGS,
     PURE_SVD,
@@ -17,8 +17,8 @@ from larder_training.recommender.ensemble.components import (
     WITHOUT_TIMES,
     ComponentSettings,
 )
-from larder_training.recommender.models.ease import Regression
-from larder_training.recommender.models.item_item import MatrixLearner
+from larder_training.recommender.models.ease import EASEConfig
+from larder_training.recommender.models.item_item import ItemItemConfig
 
 MAX_USER_EASE_USERS: Final = 30_000  # user EASE takes milliseconds of processor time per user, in each fit
 # For interactions without times, tuned on the last 15 % of Gowalla's training lines.
@@ -36,7 +36,7 @@ class Hyperparameters:
     Attributes:
         event_weights: Weight per event type; 1 for a type without one.
         half_life_days: Age at which an event counts half in the interaction matrix; None: age does not count.
-        matrix: Learner of the item-item matrix B, with its settings.
+        matrix: Estimator of the item-item matrix B, with its settings.
         recommend_seen: Whether items that a user had before may be recommended.
         diagonal_weight: Weight of B's diagonal, which recommends items again; used with ``recommend_seen``.
         trend_half_life_days: Half-life of popularity; None: age does not count.
@@ -60,7 +60,7 @@ class Hyperparameters:
 
     event_weights: Mapping[str, float] = field(default_factory=lambda: _EQUAL)
     half_life_days: float | None = 90.0
-    matrix: MatrixLearner = field(default_factory=Regression)
+    matrix: ItemItemConfig = field(default_factory=EASEConfig)
     recommend_seen: bool = True
     diagonal_weight: float = 0.1
     trend_half_life_days: float | None = 30.0
@@ -88,7 +88,7 @@ def start(options: RecommenderOptions, span_days: float) -> Hyperparameters:
     return Hyperparameters(
         event_weights=options.strengths,
         half_life_days=options.half_life_days or max(span_days / 4, 1e-3),
-        matrix=Regression(width=options.width),
+        matrix=EASEConfig(width=options.width),
         recommend_seen=options.repeats != "never",
         diagonal_weight=0.0 if options.repeats == "never" else Hyperparameters().diagonal_weight,
         trend_half_life_days=max(span_days / 8, 1e-3),
@@ -104,7 +104,7 @@ def start_without_times(params: Hyperparameters, without: Sequence[str], users: 
     """
     left_out = {*without, *([USER_EASE] if users > MAX_USER_EASE_USERS else [])}
     matrix = params.matrix
-    if isinstance(matrix, Regression):
+    if isinstance(matrix, EASEConfig):
         matrix = replace(matrix, ridge=_RIDGE, dropout=_DROPOUT)
     return replace(
         params,
@@ -117,7 +117,7 @@ def start_without_times(params: Hyperparameters, without: Sequence[str], users: 
     )
 
 
-def rarity(log: Log) -> dict[str, float]:
+def rarity(log: EventLog) -> dict[str, float]:
     """Weight per event type: the square root of the most frequent type's count divided by the type's own count."""
     counts = np.bincount(log.event, minlength=len(log.events))
     return {

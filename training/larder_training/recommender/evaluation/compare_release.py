@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from larder.errors import InvalidRequest
 from larder.recommender import Query
 from larder_training.numerics.topk import NOTHING
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.evaluation.evaluate import open_release, repeats_allowed, trained_until
 from larder_training.recommender.metrics.ranking import DEPTH
 from larder_training.recommender.splits.tasks import Task
@@ -30,7 +30,7 @@ class Champion:
     lists: NDArray[np.int64]
 
 
-def last_event(folder: Path, log: Log) -> int:
+def last_event(folder: Path, log: EventLog) -> int:
     """Epoch seconds of the last event that the release in ``folder`` was trained on.
 
     Raises InvalidRequest if the release does not state it, or if ``log`` does not continue after it.
@@ -46,7 +46,7 @@ def last_event(folder: Path, log: Log) -> int:
     return end
 
 
-def champion(folder: Path, task: Task, log: Log) -> Champion:
+def champion(folder: Path, task: Task, log: EventLog) -> Champion:
     """Recommendations of the release in ``folder`` for the users of ``task``, by the serving code."""
     manifest, serving = open_release(folder)
     recommender = open_tables(folder, serving)

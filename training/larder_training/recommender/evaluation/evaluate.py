@@ -17,11 +17,11 @@ from larder.release.manifest import Manifest, parse
 from larder.release.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.tables.vocabulary import Vocabulary
-from larder_training.io.inputs import Given, opened
+from larder_training.io.inputs import InputSource, open_input
 from larder_training.numerics.topk import NOTHING
-from larder_training.recommender.config.options import Signals
-from larder_training.recommender.data.event_log import Log, known_users
-from larder_training.recommender.data.feedback import counted, with_signals
+from larder_training.recommender.config.options import Feedback
+from larder_training.recommender.data.event_log import EventLog, known_users
+from larder_training.recommender.data.feedback import counted, with_feedback
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.metrics.ranking import DEPTH, bootstrap, by_user, coverage, headline, hits
@@ -52,7 +52,7 @@ class _TestUser:
     relevant: int
 
 
-def evaluate(release_folder: Path, interactions: Given, history: Given | None = None) -> dict[str, Any]:
+def evaluate(release_folder: Path, interactions: InputSource, history: InputSource | None = None) -> dict[str, Any]:
     """Ranking metrics of a release on ``interactions``, with 95 % intervals, and of popularity on the same users.
 
     The release is asked once per user of ``interactions``, as of before them. All items that the user then interacted
@@ -78,11 +78,11 @@ def evaluate(release_folder: Path, interactions: Given, history: Given | None = 
         InvalidTable: A table cannot be read.
     """
     manifest, serving = open_release(release_folder)
-    with opened(interactions) as files:
+    with open_input(interactions) as files:
         log, audit = read_interactions(files, order="time" if _has_times(manifest) else "file")
     later = log.where(log.time > trained_until(manifest))
     above_threshold = later.where(_counted(manifest, later))
-    fresh = with_signals(above_threshold, _signals(manifest, log)).wanted()
+    fresh = with_feedback(above_threshold, _signals(manifest, log)).wanted()
     if not len(fresh):
         raise InvalidRequest(
             f"none of the {len(log)} events of {files.name} can be evaluated: the release was trained on them, or they "
@@ -143,19 +143,19 @@ def _has_times(manifest: Manifest) -> bool:
     return manifest.training.get("order", "time") == "time"
 
 
-def _signals(manifest: Manifest, log: Log) -> Signals:
+def _signals(manifest: Manifest, log: EventLog) -> Feedback:
     """The release's settings of returns and ratings, for the event types that this log has."""
     section = manifest.training.get("signals")
-    signals = section if isinstance(section, Mapping) else {}
+    feedback = section if isinstance(section, Mapping) else {}
     known = set(log.events)
-    scales = {name: (float(worst), float(best)) for name, (worst, best) in signals.get("scales", {}).items()}
-    return Signals(
-        tuple(name for name in signals.get("returns", ()) if name in known),
+    scales = {name: (float(worst), float(best)) for name, (worst, best) in feedback.get("scales", {}).items()}
+    return Feedback(
+        tuple(name for name in feedback.get("returns", ()) if name in known),
         {name: scale for name, scale in scales.items() if name in known},
     )
 
 
-def _counted(manifest: Manifest, log: Log) -> NDArray[np.bool_]:
+def _counted(manifest: Manifest, log: EventLog) -> NDArray[np.bool_]:
     """Bool ``[events]``: events that the release's training would use, by weights and thresholds of their types."""
     params, thresholds = (manifest.training.get(name) for name in ("hyperparameters", "event_thresholds"))
     weights = params.get("event_weights") if isinstance(params, Mapping) else None
@@ -181,7 +181,9 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _sessions(history: Given | None, fresh: Log, release: Path, manifest: Manifest) -> Mapping[str, tuple[str, ...]]:
+def _sessions(
+    history: InputSource | None, fresh: EventLog, release: Path, manifest: Manifest
+) -> Mapping[str, tuple[str, ...]]:
     """Each user's last items of the history, newest last, without events that the user's row was trained on."""
     serving = manifest.serving
     if history is None or not isinstance(serving, RecommenderServing):
@@ -198,7 +200,7 @@ def _sessions(history: Given | None, fresh: Log, release: Path, manifest: Manife
     return {name: tuple(session) for name, session in sessions.items()}
 
 
-def _has_row(log: Log, release: Path, serving: RecommenderServing) -> NDArray[np.bool_]:
+def _has_row(log: EventLog, release: Path, serving: RecommenderServing) -> NDArray[np.bool_]:
     """Bool ``[users]``: users that have a row in the release."""
     if serving.users is None:
         return np.zeros(len(log.users), bool)
@@ -206,7 +208,7 @@ def _has_row(log: Log, release: Path, serving: RecommenderServing) -> NDArray[np
     return np.array([table.lookup(user) is not None for user in log.users])
 
 
-def _test_users(log: Log, items: Vocabulary, sessions: Mapping[str, tuple[str, ...]]) -> list[_TestUser]:
+def _test_users(log: EventLog, items: Vocabulary, sessions: Mapping[str, tuple[str, ...]]) -> list[_TestUser]:
     numbers = [items.number(item) for item in log.items]
     pairs = np.unique(log.user.astype(np.int64) * len(log.items) + log.item)
     items_of: dict[int, list[int]] = defaultdict(list)
@@ -222,7 +224,7 @@ def _test_users(log: Log, items: Vocabulary, sessions: Mapping[str, tuple[str, .
 
 
 def _rest_of_sessions(
-    recommender: Recommender, items: Vocabulary, log: Log, serving: RecommenderServing
+    recommender: Recommender, items: Vocabulary, log: EventLog, serving: RecommenderServing
 ) -> dict[str, Any] | None:
     """Metrics for the second half of sessions, given the first half, and without it; None without sessions.
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.ensemble.fitted import FittedEnsemble
 from larder_training.recommender.evaluation.baselines import own_items, popularity, users_per_item
 from larder_training.recommender.evaluation.compare_release import champion
@@ -44,9 +44,9 @@ class OfflineTest:
         seed: Seed of samples and of the bootstrap.
     """
 
-    history: Log
+    history: EventLog
     now: int
-    period: Log
+    period: EventLog
     fitted: FittedEnsemble
     segments: Segments
     segment_of: NDArray[np.int64]
@@ -101,7 +101,7 @@ class OfflineTest:
             "recent_popularity": same_for_all(self._recent_popularity(), task, DEPTH, hidden),
         }
         if hidden is None:
-            systems["own_items_again"] = own_items(self.fitted.affinity, self._recent_popularity(), task, DEPTH)
+            systems["own_items_again"] = own_items(self.fitted.interactions, self._recent_popularity(), task, DEPTH)
         return systems
 
     def _metrics(self, task: Task, systems: Systems) -> Document:

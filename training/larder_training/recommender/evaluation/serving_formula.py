@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder.tables import EMPTY
-from larder_training.numerics.topk import NOTHING, Rows, best, blocks, rank
+from larder_training.numerics.topk import NOTHING, TopK, best, blocks, rank
 from larder_training.recommender.ensemble.fitted import FittedEnsemble
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.segment_popularity import SEGMENT_SLOTS
@@ -47,10 +47,10 @@ class ServingFormula:
 def user_matrix(fitted: FittedEnsemble, users: NDArray[np.int64]) -> sp.csr_array:
     """float64 ``[users, items]``: the table rows of ``users`` (ascending); all other rows are empty."""
     rows = fitted.user_rows(users).matrix(fitted.matrix.shape[0])
-    lengths = np.zeros(fitted.affinity.shape[0], np.int64)
+    lengths = np.zeros(fitted.interactions.shape[0], np.int64)
     lengths[users] = np.diff(rows.indptr)
     ends = np.concatenate(([0], np.cumsum(lengths)))
-    return sp.csr_array((rows.data, rows.indices, ends), shape=fitted.affinity.shape)
+    return sp.csr_array((rows.data, rows.indices, ends), shape=fitted.interactions.shape)
 
 
 def as_float16(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,7 +147,7 @@ def same_for_all(
     return lists
 
 
-def segment_lists(rows: Rows, segments: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+def segment_lists(rows: TopK, segments: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     """int64 ``[users, n]``: the first ``n`` items of each user's segment, int64 ``[users]``."""
     items = rows.items[:, :n].astype(np.int64)
     items[rows.items[:, :n] == EMPTY] = NOTHING

@@ -15,25 +15,27 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.numerics.arrays import Floats
+from larder_training.numerics.blas import batch_product
 from larder_training.numerics.sparse_products import dense_product
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.metadata import Column
 
 _NONE: Final[Mapping[str, Column]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
+class TrainingData:
     """All that a learner may look at; every event of ``log`` lies before ``now`` (epoch seconds).
 
-    ``affinity`` float64 ``[users, items]``, none below 0, is how much each user has to do with each item by events,
+    ``interactions`` float64 ``[users, items]``, none below 0, is how much each user has to do with each item by events,
     their types and their age (``data.interaction_matrix``); a user or an item without events has an empty
     row or column. ``columns`` are the catalogue's, aligned with ``log.items``; empty where there is no catalogue.
     """
 
-    log: Log
+    log: EventLog
     now: int
-    affinity: sp.csr_array
+    interactions: sp.csr_array
     columns: Mapping[str, Column] = field(default_factory=lambda: _NONE)
     seed: int = 0
 
@@ -48,10 +50,10 @@ class Scorer(Protocol):
         ...
 
 
-class Learner(Protocol):
-    """A method with its settings. The same settings, material and versions give the same bits."""
+class Estimator(Protocol):
+    """A method with its settings. The same settings, data and versions give the same bits."""
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> Scorer:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> Scorer:
         """Learns; ``advance`` is told the number of items (or steps) done since its last call."""
         ...
 
@@ -68,3 +70,20 @@ class ItemToItem:
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """``history @ matrix`` for these users, dense ``[len(users), items]``."""
         return dense_product(self.history[users], self.matrix).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatentFactors:
+    """A scorer of users and items as vectors, whose inner products are the scores.
+
+    Attributes:
+        users: float32 ``[users, factors]``; zeros for users without events.
+        items: float32 ``[items, factors]``; zeros for items without events.
+    """
+
+    users: Floats
+    items: Floats
+
+    def scores(self, users: NDArray[np.int64]) -> Floats:
+        """Float32 ``[len(users), items]``: the same bits for a user in every batch."""
+        return batch_product(self.users[users], self.items)

@@ -16,9 +16,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.sparse import Accumulator, strongest
-from larder_training.recommender.data.event_log import DAY, Log
-from larder_training.recommender.data.user_sequences import Histories, weigh_histories
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.user_sequences import UserSequences, weigh_histories
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 PAIRS: Final = 2**26  # pairs of items held while counting: 8 bytes each
 CHUNK: Final = 2**19  # events a piece, of which each gives ``gaps`` pairs
@@ -51,16 +51,16 @@ class CoVisitation:
     width: int = 100
     history_decay: float = 0.5
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """Counts; ``advance`` is told events."""
-        counts = count_pairs(material.log, material.now, self, advance)
+        counts = count_pairs(data.log, data.now, self, advance)
         rows = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), np.finfo(np.float32).tiny)
         counts.data *= np.repeat(rows**-self.row_exponent, np.diff(counts.indptr)).astype(counts.dtype)
-        return ItemToItem(strongest(counts, self.width), weigh_histories(material.log, self.history_decay))
+        return ItemToItem(strongest(counts, self.width), weigh_histories(data.log, self.history_decay))
 
 
 def count_pairs(
-    log: Log, now: int, settings: CoVisitation, advance: Callable[[int], None] = lambda _: None, pairs: int = PAIRS
+    log: EventLog, now: int, settings: CoVisitation, advance: Callable[[int], None] = lambda _: None, pairs: int = PAIRS
 ) -> sp.csr_array:
     """float32 ``[items, items]`` with a zero diagonal: the weights of all pairs, both directions.
 
@@ -68,7 +68,7 @@ def count_pairs(
     piece's ``CHUNK * gaps`` pairs, whatever the log's length. Beyond ``pairs`` distinct pairs the weakest of a row go.
     """
     items = len(log.items)
-    histories = Histories.of(log)
+    histories = UserSequences.of(log)
     forward = Accumulator(items, items, pairs, floor=settings.width)
     weigh = _Weights.of(log, now, settings)
     for chunk in histories.chunks(CHUNK):
@@ -95,14 +95,14 @@ def count_pairs(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Weights:
-    log: Log
+    log: EventLog
     now: int
     half_life: float | None
     gap_half_life: float | None
     by_types: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, log: Log, now: int, settings: CoVisitation) -> "_Weights":
+    def of(cls, log: EventLog, now: int, settings: CoVisitation) -> "_Weights":
         by_types = None
         if settings.pair_weights:
             named = settings.pair_weights

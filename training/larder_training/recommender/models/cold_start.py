@@ -31,7 +31,7 @@ def fill_cold(
 
     Args:
         linear: B, ``[items, items]``.
-        content: ``[items, items]``, entries from 0 to 1: content neighbours (``ContentNeighbours``).
+        content: ``[items, items]``, entries from 0 to 1: content neighbours (``ContentKNN``).
         counts: ``[items]``, each item's events.
         gamma: the weight of what content says of an item without any event; with n events ``gamma * (1 - n/enough)``.
         enough: the events from which on an item's own history speaks for it alone.

@@ -15,9 +15,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.numerics.topk import CELLS, Rows, in_blocks, top_rows
+from larder_training.numerics.topk import CELLS, TopK, in_blocks, top_rows
 from larder_training.recommender.data.metadata import CREATED, Column
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 Matrix = sp.csr_array
 _WORD: Final = r"(?u)\b\w+\b"  # of one letter too: a size may be one
@@ -30,7 +30,7 @@ _PAIRS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class ContentNeighbours:
+class ContentKNN:
     """``width``: the nearest items with a history that each item keeps; ``ridge``: of the learning of weights, in
     units of the blocks' mean square.
     """
@@ -38,23 +38,23 @@ class ContentNeighbours:
     width: int = 50
     ridge: float = 0.01
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """Neighbours times what users have to do with items; no neighbours where there is no catalogue.
 
         The matrix is symmetric, with a zero diagonal and entries from 0 to 1: the cosine of i and j where either is
         among the ``width`` nearest known items of the other.
         """
-        blocks = content_blocks(material.columns)
-        items = material.affinity.shape[1]
+        blocks = content_blocks(data.columns)
+        items = data.interactions.shape[1]
         if not blocks:
             advance(items)
-            return ItemToItem(sp.csr_array((items, items), dtype=np.float64), material.affinity)
-        weights = learn_weights(list(blocks.values()), material.affinity, self.ridge, material.seed)
+            return ItemToItem(sp.csr_array((items, items), dtype=np.float64), data.interactions)
+        weights = learn_weights(list(blocks.values()), data.interactions, self.ridge, data.seed)
         vectors = combine(list(blocks.values()), weights)
-        counts = np.bincount(material.log.item, minlength=items)
+        counts = np.bincount(data.log.item, minlength=items)
         near = nearest_known(vectors, counts, self.width)
         advance(items)
-        return ItemToItem(near.maximum(near.T).tocsr(), material.affinity)
+        return ItemToItem(near.maximum(near.T).tocsr(), data.interactions)
 
 
 def content_blocks(columns: Mapping[str, Column]) -> dict[str, Matrix]:
@@ -84,15 +84,15 @@ def combine(blocks: list[Matrix], weights: NDArray[np.float64]) -> Matrix:
     return _unit_rows(sp.hstack(used or blocks, format="csr"))
 
 
-def learn_weights(blocks: list[Matrix], affinity: Matrix, ridge: float, seed: int) -> NDArray[np.float64]:
+def learn_weights(blocks: list[Matrix], interactions: Matrix, ridge: float, seed: int) -> NDArray[np.float64]:
     """``[blocks]``, none below 0: how much of two known items' co-occurrence each block's cosine tells.
 
-    The target of a pair is the cosine of its columns of ``affinity``; ``ridge`` is in units of the blocks' mean
+    The target of a pair is the cosine of its columns of ``interactions``; ``ridge`` is in units of the blocks' mean
     variance. Equal weights where no two items share a user, or where no block tells anything.
     """
     from scipy.optimize import nnls
 
-    columns = _unit_rows(affinity.T.tocsr())
+    columns = _unit_rows(interactions.T.tocsr())
     left, right = _pairs(columns, seed)
     equal = np.full(len(blocks), 1 / len(blocks))
     if not left.size:
@@ -117,7 +117,7 @@ def nearest_known(vectors: Matrix, counts: NDArray[np.int64], width: int) -> Mat
     itself = np.full(items, -1)
     itself[places] = np.arange(places.size)
     known = vectors[places].T.tocsr()
-    rows = Rows.empty(items, width)
+    rows = TopK.empty(items, width)
 
     def fill(start: int, end: int) -> None:
         product = (vectors[start:end] @ known).tocsr()

@@ -22,14 +22,14 @@ from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.cholesky import solve
 from larder_training.numerics.gram import Pairs, gram, readable
 from larder_training.numerics.topk import best
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 USER_EXPONENT: Final = 0.3
 _CHUNK: Final = 64  # items a task: enough to hide a task's cost, few enough to share the work evenly
 
 
 @dataclass(frozen=True, slots=True)
-class Regression:
+class EASEConfig:
     """``ridge`` is in units of the mean of G's diagonal; ``width`` is K, and ``per_user`` times an item's users where
     that is less: of an item that two people had, two people's histories can tell little more.
     """
@@ -42,24 +42,24 @@ class Regression:
 
 
 @dataclass(frozen=True, slots=True)
-class LinearModel:
-    """The learner: ``fit_linear`` on the material's affinities."""
+class EASE:
+    """The learner: ``fit_ease`` on the data's affinities."""
 
-    settings: Regression = field(default_factory=Regression)
+    settings: EASEConfig = field(default_factory=EASEConfig)
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """B, multiplied by what users have to do with items."""
-        matrix = fit_linear(material.affinity, self.settings, advance)
-        return ItemToItem(matrix.astype(np.float32), material.affinity.astype(np.float32))
+        matrix = fit_ease(data.interactions, self.settings, advance)
+        return ItemToItem(matrix.astype(np.float32), data.interactions.astype(np.float32))
 
 
-def fit_linear(
-    affinity: sp.csr_array, settings: Regression, advance: Callable[[int], None] = lambda _: None
+def fit_ease(
+    interactions: sp.csr_array, settings: EASEConfig, advance: Callable[[int], None] = lambda _: None
 ) -> sp.csr_array:
     """B, float64 ``[items, items]`` with a zero diagonal: ``B[i, j]`` is what item i says for item j.
 
     Args:
-        affinity: ``[users, items]``, no entry below 0.
+        interactions: ``[users, items]``, no entry below 0.
         settings: of the regression.
         advance: told the number of items done since its last call.
 
@@ -68,14 +68,14 @@ def fit_linear(
     put together and 12 afterwards, and ``8 * width**2`` bytes a thread. The same bytes come out for any number of
     threads.
     """
-    order = _rarest_first(affinity)
-    pairs = readable(gram(affinity[:, order], settings.user_exponent))
+    order = _rarest_first(interactions)
+    pairs = readable(gram(interactions[:, order], settings.user_exponent))
     diagonal = pairs.diagonal()
     used = diagonal[diagonal > 0]
     ridge = settings.ridge * (used.mean() if used.size else 1.0)
     added = ridge + settings.dropout / (1 - settings.dropout) * diagonal
-    items = affinity.shape[1]
-    users = np.bincount(affinity.indices, minlength=items)[order]
+    items = interactions.shape[1]
+    users = np.bincount(interactions.indices, minlength=items)[order]
     widths = np.minimum(settings.width, settings.per_user * users)
 
     def fit_chunk(start: int) -> tuple[list[NDArray[np.intp]], list[NDArray[np.float64]]]:
@@ -92,11 +92,11 @@ def fit_linear(
     return sp.csr_array((values, (order[rows], order[columns])), shape=(items, items))
 
 
-def _rarest_first(affinity: sp.csr_array) -> NDArray[np.intp]:
+def _rarest_first(interactions: sp.csr_array) -> NDArray[np.intp]:
     """Items by how many users have them, so that few partners have a higher number than an item itself: of Gowalla's
     40,981 items the most popular has 19,972 partners, but none has more than 2,763 that are more popular.
     """
-    return np.argsort(np.bincount(affinity.indices, minlength=affinity.shape[1]), kind="stable")
+    return np.argsort(np.bincount(interactions.indices, minlength=interactions.shape[1]), kind="stable")
 
 
 def _column(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from larder_training.numerics.gram import gram_diagonal, gram_factors
 from larder_training.numerics.sparse import strongest, with_diagonal
 from larder_training.numerics.topk import in_blocks
-from larder_training.recommender.models.base import ItemToItem, Material
+from larder_training.recommender.models.base import ItemToItem, TrainingData
 from larder_training.recommender.models.ease import USER_EXPONENT
 
 WIDTH: Final = 500
@@ -26,28 +26,28 @@ _ROWS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class CoOccurrence:
+class ItemKNN:
     """``item_exponent`` is a, ``user_exponent`` b; ``width``: the entries of a row that are kept, the largest."""
 
     item_exponent: float = 0.5
     user_exponent: float = USER_EXPONENT
     width: int = WIDTH
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """The matrix with its diagonal, by which an item speaks for itself, times what users have to do with items."""
-        affinity = material.affinity
-        others, own = co_occurring(affinity, self), own_entries(affinity, self)
-        advance(affinity.shape[1])
-        return ItemToItem(with_diagonal(others, own).astype(np.float32), affinity.astype(np.float32))
+        interactions = data.interactions
+        others, own = fit_item_knn(interactions, self), own_entries(interactions, self)
+        advance(interactions.shape[1])
+        return ItemToItem(with_diagonal(others, own).astype(np.float32), interactions.astype(np.float32))
 
 
-def co_occurring(affinity: sp.csr_array, settings: CoOccurrence) -> sp.csr_array:
+def fit_item_knn(interactions: sp.csr_array, settings: ItemKNN) -> sp.csr_array:
     """Float64 ``[items, items]`` with a zero diagonal: entry ``[i, j]`` is what item i says for item j.
 
     Memory: 24 bytes for each entry that is kept, and the rows of 256 items a core before they are cut.
     """
-    left, right = gram_factors(affinity, settings.user_exponent)
-    scale = _scale(gram_diagonal(affinity, settings.user_exponent), -settings.item_exponent)
+    left, right = gram_factors(interactions, settings.user_exponent)
+    scale = _scale(gram_diagonal(interactions, settings.user_exponent), -settings.item_exponent)
     found: dict[int, sp.csr_array] = {}
 
     def fill(start: int, end: int) -> None:
@@ -57,14 +57,14 @@ def co_occurring(affinity: sp.csr_array, settings: CoOccurrence) -> sp.csr_array
         product.eliminate_zeros()
         found[start] = strongest(product, settings.width).astype(np.float64)
 
-    in_blocks(affinity.shape[1], _ROWS, fill)
+    in_blocks(interactions.shape[1], _ROWS, fill)
     rows = sp.vstack([found[start] for start in sorted(found)], format="csr")
     return sp.csr_array(sp.diags_array(scale) @ rows)
 
 
-def own_entries(affinity: sp.csr_array, settings: CoOccurrence) -> NDArray[np.float64]:
-    """``[items]``: the diagonal that ``co_occurring`` leaves out, what each item says for itself."""
-    diagonal = gram_diagonal(affinity, settings.user_exponent)
+def own_entries(interactions: sp.csr_array, settings: ItemKNN) -> NDArray[np.float64]:
+    """``[items]``: the diagonal that ``fit_item_knn`` leaves out, what each item says for itself."""
+    diagonal = gram_diagonal(interactions, settings.user_exponent)
     return diagonal * _scale(diagonal, -settings.item_exponent)
 
 

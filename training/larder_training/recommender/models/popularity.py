@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.interaction_matrix import event_strengths, presences
-from larder_training.recommender.models.base import Material
+from larder_training.recommender.data.interaction_matrix import event_strengths, presence_matrix
+from larder_training.recommender.models.base import TrainingData
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +16,17 @@ class Popularity:
 
     half_life_days: float | None = None
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> "Popular":
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> "PopularityScorer":
         """Counts."""
-        log = material.log
-        present = presences(log, event_strengths(log, {}, material.now, self.half_life_days))
+        log = data.log
+        present = presence_matrix(log, event_strengths(log, {}, data.now, self.half_life_days))
         counts = np.asarray(present.sum(axis=0), np.float64).ravel()
         advance(len(counts))
-        return Popular((counts / max(counts.max(initial=0.0), 1e-30)).astype(np.float32))
+        return PopularityScorer((counts / max(counts.max(initial=0.0), 1e-30)).astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Popular:
+class PopularityScorer:
     """``values`` float32 ``[items]``, the most popular item's being 1."""
 
     values: NDArray[np.float32]

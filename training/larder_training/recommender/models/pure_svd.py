@@ -21,8 +21,8 @@ import scipy.linalg as la
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.numerics.blas import batch_product, single_threaded_blas
-from larder_training.recommender.models.base import Material
+from larder_training.numerics.blas import single_threaded_blas
+from larder_training.recommender.models.base import LatentFactors, TrainingData
 
 _ROWS: Final = 2048  # of a block: the unit of work, and of the order in which sums are taken
 _MISSING: Final = 1e-12  # of the strongest direction, squared: what float32 leaves of one that the matrix does not have
@@ -31,7 +31,7 @@ Dense = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class LowRank:
+class PureSVD:
     """``user_exponent`` is a, ``item_exponent`` b and ``rescale`` c; all three are what did best on pairs that were
     drawn from Gowalla's training data. Of what comes later there, a lower rank and a higher c foretell more
     (benchmarks/recommender): .45 and .5 at 640. A matrix with fewer rows or columns than ``rank`` is taken whole.
@@ -44,38 +44,24 @@ class LowRank:
     iterations: int = 3
     oversampling: int = 64
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> "Projection":
-        """Projects the users of the material onto the strongest directions of its affinities.
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> LatentFactors:
+        """Projects the users of the data onto the strongest directions of its affinities.
 
         Memory: float32 ``[users + 2 * items, rank + oversampling]`` and two sparse copies of the affinities.
         """
-        affinity = material.affinity
-        users, items = affinity.shape
-        popular = _sums(affinity, 0)
+        interactions = data.interactions
+        users, items = interactions.shape
+        popular = _sums(interactions, 0)
         inner = np.where(popular > 0, popular, 1.0) ** -self.item_exponent
         outer = np.where(popular > 0, popular, 1.0) ** self.rescale
-        weight = _sums(affinity, 1)
+        weight = _sums(interactions, 1)
         weight = np.where(weight > 0, weight, 1.0) ** -self.user_exponent
-        matrix = (sp.diags_array(weight) @ affinity @ sp.diags_array(inner)).tocsr().astype(np.float32)
+        matrix = (sp.diags_array(weight) @ interactions @ sp.diags_array(inner)).tocsr().astype(np.float32)
         width = min(self.rank + self.oversampling, users, items)
         with single_threaded_blas():
-            vectors = right_vectors(matrix, width, self.iterations, material.seed, advance)[:, : self.rank]
+            vectors = right_vectors(matrix, width, self.iterations, data.seed, advance)[:, : self.rank]
             left = _multiply(matrix, vectors)
-        return Projection(left, vectors * outer[:, None].astype(np.float32))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Projection:
-    """A scorer: ``users`` ``[users, rank]``, their rows along the directions, and ``items`` ``[items, rank]``, the way
-    back from these. Scores are inner products, the same bits whoever is asked together.
-    """
-
-    users: Dense
-    items: Dense
-
-    def scores(self, users: NDArray[np.int64]) -> Dense:
-        """``[len(users), items]``."""
-        return batch_product(self.users[users], self.items)
+        return LatentFactors(left, vectors * outer[:, None].astype(np.float32))
 
 
 def right_vectors(

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder.recommender import EVERYONE, segment_text
-from larder_training.numerics.topk import Rows, best, blocks
+from larder_training.numerics.topk import TopK, best, blocks
 from larder_training.recommender.data.metadata import Profiles
 
 MIN_USERS: Final = 20  # with events, for a segment to stand
@@ -72,7 +72,7 @@ def segment_rows(
     prior_users: float,
     width: int = SEGMENT_SLOTS,
     model: sp.csr_array | None = None,
-) -> Rows:
+) -> TopK:
     """Each segment's favourite items, the first with score 1.
 
     Args:
@@ -89,7 +89,7 @@ def segment_rows(
     sums = (segments.members @ present).tocsr()
     sizes = segments.sizes[:, None]
     share = _times(sums[[0]], model) / max(sizes[0, 0], 1)
-    rows = Rows.empty(len(segments.texts), width)
+    rows = TopK.empty(len(segments.texts), width)
     for block in blocks(len(segments.texts), items):
         smoothed = (_times(sums[block], model) + prior_users * share) / (sizes[block] + prior_users)
         top = smoothed.max(axis=1, keepdims=True)

@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sp
 
-from larder_training.recommender.models.base import ItemToItem, Material
-from larder_training.recommender.models.ease import Regression, fit_linear
+from larder_training.recommender.models.base import ItemToItem, TrainingData
+from larder_training.recommender.models.ease import EASEConfig, fit_ease
 
 
 @dataclass(frozen=True, slots=True)
-class UserNeighbours:
+class UserEASE:
     """``settings`` are those of the regression, with users and items in each other's place; an item of n users is
     then multiplied by ``n**item_exponent``: below 0, since what many neighbours had says less of this user.
     """
 
-    settings: Regression = field(default_factory=lambda: Regression(ridge=3.0, dropout=0.6))
+    settings: EASEConfig = field(default_factory=lambda: EASEConfig(ridge=3.0, dropout=0.6))
     item_exponent: float = -0.2
 
-    def fit(self, material: Material, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
         """Each user's weights on others, and what multiplies them: here ``history`` is the weights, ``matrix`` what
         the neighbours had.
         """
-        affinity = material.affinity
-        weights = fit_linear(affinity.T.tocsr(), self.settings, advance).T.tocsr()
-        popular = np.bincount(affinity.indices, minlength=affinity.shape[1]).astype(np.float64)
+        interactions = data.interactions
+        weights = fit_ease(interactions.T.tocsr(), self.settings, advance).T.tocsr()
+        popular = np.bincount(interactions.indices, minlength=interactions.shape[1]).astype(np.float64)
         outer = np.where(popular > 0, popular, 1.0) ** self.item_exponent
-        return ItemToItem((affinity @ sp.diags_array(outer)).tocsr().astype(np.float32), weights.astype(np.float32))
+        return ItemToItem((interactions @ sp.diags_array(outer)).tocsr().astype(np.float32), weights.astype(np.float32))

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from larder_training.recommender.data.audit import Looked
+from larder_training.recommender.data.audit import LogAudit
 from larder_training.recommender.data.event_log import DAY
 from larder_training.reporting.html import Block, Section, facts, figure, paragraph, render, table
 
@@ -21,13 +21,13 @@ _NAMES: Final = {
 }
 
 
-def page(found: Looked) -> bytes:
+def page(found: LogAudit) -> bytes:
     """The whole document. It holds no time of its making and no path."""
     sections = [_overview(found), _days(found), _rows(found), _ids(found)]
     return render("Audit of a log of events", sections).encode()
 
 
-def _overview(found: Looked) -> Section:
+def _overview(found: LogAudit) -> Section:
     tiles = {
         "Events": found.audit.used,
         "Users": found.users,
@@ -40,7 +40,7 @@ def _overview(found: Looked) -> Section:
     return Section.of("Audit", facts(tiles), *(paragraph(line) for line in found.words()))
 
 
-def _days(found: Looked) -> Section:
+def _days(found: LogAudit) -> Section:
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(8, 2.6))
@@ -54,13 +54,13 @@ def _days(found: Looked) -> Section:
     return Section.of("Events per day", figure(drawing, "Events of each day, UTC."))
 
 
-def _rows(found: Looked) -> Section:
+def _rows(found: LogAudit) -> Section:
     counts = found.audit.document()
     rows = [(told, counts[name]) for name, told in _NAMES.items()]
     return Section.of("Rows", table(("What", "Rows"), rows), table(("Type of event", "Events"), found.types.items()))
 
 
-def _ids(found: Looked) -> Section:
+def _ids(found: LogAudit) -> Section:
     told = found.findings
     rows = [
         ("Ids in the log that the catalogue lacks", told.unknown_items),

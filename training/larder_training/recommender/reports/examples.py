@@ -10,7 +10,7 @@ from larder.recommender import EVERYONE, Query
 from larder.release.serving import RecommenderServing
 from larder.tables import KeyedTable, MappedFile
 from larder.tables.vocabulary import Vocabulary
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.models.segment_popularity import Segments
 from larder_training.release.loader import open_tables, open_vocabulary
@@ -21,7 +21,7 @@ _SEGMENTS: Final = 40
 _TITLES: Final = ("TITLE", "NAME", "DESCRIPTION")
 
 
-def examples(folder: Path, serving: RecommenderServing, log: Log) -> list[tuple[str, str, str]]:
+def examples(folder: Path, serving: RecommenderServing, log: EventLog) -> list[tuple[str, str, str]]:
     """User, recent items and recommendations for users spread evenly over those with the most events; users are
     numbered, not named, since a report is passed on.
     """

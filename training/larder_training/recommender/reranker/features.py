@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.metadata import CREATED, Column
 from larder_training.recommender.reranker.candidates import Candidates
 
@@ -37,7 +37,7 @@ class FeatureContext:
         profiles: int32 ``[users]`` by profile column: category or bin of each user; -1: unknown.
     """
 
-    log: Log
+    log: EventLog
     now: int
     columns: Mapping[str, Column] = field(default_factory=lambda: _NO_COLUMNS)
     profiles: Mapping[str, NDArray[np.int32]] = field(default_factory=lambda: _NO_LABELS)

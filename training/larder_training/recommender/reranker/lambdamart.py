@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from larder.tables import EMPTY
 from larder_training.numerics.sparse import place_within
-from larder_training.numerics.topk import Rows
+from larder_training.numerics.topk import TopK
 from larder_training.recommender.reranker.candidates import Candidates, Scorers, generate_candidates
 from larder_training.recommender.reranker.features import FeatureContext, features
 from larder_training.recommender.splits.tasks import Task
@@ -199,12 +199,12 @@ class Reranker:
 
     def rerank(
         self,
-        rows: Rows,
+        rows: TopK,
         users: NDArray[np.int64],
         scorers: Scorers,
         context: FeatureContext,
         hidden: sp.csr_array | None = None,
-    ) -> Rows:
+    ) -> TopK:
         """Fills the slots of ``rows`` with the candidates of all scorers, in the reranker's order.
 
         Each row has as many items as before. The slots keep their scores, so that a row still adds up with the rows of
@@ -224,7 +224,7 @@ class Reranker:
             pairs = generate_candidates(scorers, users[block], self.settings.candidates, hidden)
             items[block], used = _best_first(pairs, self.order(pairs, context), (rows.items[block] != EMPTY))
             scores[block] = np.where(used, descending(rows.scores[block]), 0)
-        return Rows(items, scores)
+        return TopK(items, scores)
 
 
 def _best_first(

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.splits.tasks import Task, next_items, rest_of_session
-from larder_training.recommender.splits.time_split import Split
+from larder_training.recommender.splits.time_split import TimeSplit
 
 FOLDS: Final = 2
 MIN_USERS: Final = 20  # with fewer to ask, a fold says nothing
@@ -23,15 +23,15 @@ class Fold:
     not in its first half; ``visits`` for all the rest, what was there before included.
     """
 
-    history: Log
+    history: EventLog
     now: int
-    period: Log
+    period: EventLog
     known: Task
     sessions: Task
     visits: Task
 
 
-def make_folds(log: Log, split: Split, session_length: int, seed: int, folds: int = FOLDS) -> list[Fold]:
+def make_folds(log: EventLog, split: TimeSplit, session_length: int, seed: int, folds: int = FOLDS) -> list[Fold]:
     """The validation periods before ``split.test``, latest last: each as long as the last one, each right before the
     next (Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting, 2000).
 
@@ -51,14 +51,14 @@ def make_folds(log: Log, split: Split, session_length: int, seed: int, folds: in
     return made[::-1]
 
 
-def _fold(history: Log, now: int, period: Log, session_length: int, seed: int) -> Fold:
+def _fold(history: EventLog, now: int, period: EventLog, session_length: int, seed: int) -> Fold:
     known = next_items(history, period).sample(seed)
     sessions = rest_of_session(period, session_length).sample(seed)
     visits = rest_of_session(period, session_length, again=True).sample(seed)
     return Fold(history, now, period, known, sessions, visits)
 
 
-def thin(log: Log, seed: int, events: int = MAX_EVENTS) -> Log:
+def thin(log: EventLog, seed: int, events: int = MAX_EVENTS) -> EventLog:
     """The events of some users, drawn by ``seed``, so that there are about ``events`` of them; few logs need it."""
     if len(log) <= events:
         return log

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.recommender.data.event_log import PAUSE, Log, known_users
+from larder_training.recommender.data.event_log import PAUSE, EventLog, known_users
 from larder_training.recommender.data.interaction_matrix import seen_pairs
 
 MAX_TUNING_USERS: Final = 2000
@@ -46,7 +46,7 @@ class Task:
         return Task(self.users[rows], truth[rows], tuple(self.sessions[row] for row in rows))
 
 
-def next_items(history: Log, period: Log, *, known: bool = True) -> Task:
+def next_items(history: EventLog, period: EventLog, *, known: bool = True) -> Task:
     """All items that an event of the period speaks for, for users with events before it (``known=False``: without)."""
     period = period.wanted()
     active = known_users(period) & (known_users(history) == known)
@@ -62,7 +62,7 @@ def join(first: Task, second: Task) -> Task:
     return both.take(order)
 
 
-def rest_of_session(period: Log, length: int, *, again: bool = False) -> Task:
+def rest_of_session(period: EventLog, length: int, *, again: bool = False) -> Task:
     """For each user's latest session with something to foretell: the items of its second half that are not in its
     first (``again``: these too), given the first (newest first, ``length`` at most). Users are known from before or
     not.
@@ -86,13 +86,13 @@ def rest_of_session(period: Log, length: int, *, again: bool = False) -> Task:
     return Task(np.array(list(found), np.int64), truth, tuple(session for session, _ in found.values()))
 
 
-def of_event(task: Task, period: Log, event: str) -> Task:
+def of_event(task: Task, period: EventLog, event: str) -> Task:
     """The task with only those items that the user has an event of this type with."""
     pairs = seen_pairs(period.where(period.event == period.events.index(event)))
     return task.keep((task.truth * pairs[task.users]).tocsr())
 
 
-def unseen(task: Task, history: Log) -> Task:
+def unseen(task: Task, history: EventLog) -> Task:
     """The task with only those items that the user has no earlier event with."""
     seen = seen_pairs(history)[task.users]
     left = (task.truth.astype(np.int8) - task.truth.multiply(seen).astype(np.int8)).tocsr()

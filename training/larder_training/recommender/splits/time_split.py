@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from larder_training.recommender.data.event_log import DAY, Log
+from larder_training.recommender.data.event_log import DAY, EventLog
 
 VALIDATION: Final = 0.1  # share of the events
 TEST: Final = 0.1
@@ -12,7 +12,7 @@ _WHOLE_DAYS_FROM: Final = 30 * DAY  # a log of this length is cut at midnight UT
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class TimeSplit:
     """Epoch seconds: training is ``[start, validation)``, validation ``[validation, test)``, test ``[test, end)``."""
 
     start: int
@@ -30,7 +30,7 @@ class Split:
         }
 
 
-def temporal_split(log: Log) -> Split:
+def temporal_split(log: EventLog) -> TimeSplit:
     """Cuts after 80 and 90 percent of the events, at midnight UTC where the log has a month or more."""
     start, end = int(log.time[0]), log.end
     validation, test = (
@@ -40,7 +40,7 @@ def temporal_split(log: Log) -> Split:
         days = [cut // DAY * DAY for cut in (validation, test)]
         if start < days[0] < days[1]:
             validation, test = days
-    return Split(start, validation, test, end)
+    return TimeSplit(start, validation, test, end)
 
 
 def _iso(moment: int) -> str:

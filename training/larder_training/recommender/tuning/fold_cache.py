@@ -15,8 +15,8 @@ from larder_training.recommender.ensemble.fitted import (
     FittedEnsemble,
     Metadata,
     add_content,
-    affinity_of,
     assemble,
+    interactions_of,
     popularity,
     required_components,
 )
@@ -28,8 +28,8 @@ from larder_training.recommender.evaluation.serving_formula import (
     user_matrix,
 )
 from larder_training.recommender.metrics.ranking import by_user, hits
-from larder_training.recommender.models.base import Material
-from larder_training.recommender.models.content_knn import ContentNeighbours
+from larder_training.recommender.models.base import TrainingData
+from larder_training.recommender.models.content_knn import ContentKNN
 from larder_training.recommender.models.item_item import fit_matrix
 from larder_training.recommender.reranker.lambdamart import Reranker
 from larder_training.recommender.splits.rolling_origin import Fold
@@ -104,38 +104,38 @@ class FoldCache:
 
     def _fitted(self, params: Hyperparameters, reranker: Reranker | None) -> FittedEnsemble:
         history, now = self.fold.history, self.fold.now
-        affinity, matrix = self._matrix_with_content(params) if params.content else self._matrix(params)
+        interactions, matrix = self._matrix_with_content(params) if params.content else self._matrix(params)
         components = {name: self._component(name, params) for name in required_components(params)}
-        fitted = assemble(history, now, params, affinity, matrix, self.metadata, components)
+        fitted = assemble(history, now, params, interactions, matrix, self.metadata, components)
         return replace(fitted, reranker=reranker)
 
     def _matrix(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
         """Affinity ``[users, items]`` and the item-item matrix B ``[items, items]``."""
 
         def compute() -> tuple[sp.csr_array, sp.csr_array]:
-            affinity = affinity_of(self.fold.history, self.fold.now, params)
-            return affinity, fit_matrix(affinity, params.matrix)
+            interactions = interactions_of(self.fold.history, self.fold.now, params)
+            return interactions, fit_matrix(interactions, params.matrix)
 
         return self._cached("matrix", _matrix_key(params), compute)
 
     def _matrix_with_content(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
-        affinity, matrix = self._matrix(params)
+        interactions, matrix = self._matrix(params)
 
         def compute() -> sp.csr_array:
-            content = ContentNeighbours().fit(self._material(affinity)).matrix
+            content = ContentKNN().fit(self._training_data(interactions)).matrix
             return add_content(matrix, content, self.fold.history, params)
 
-        return affinity, self._cached("matrix with content", (_matrix_key(params), params.content), compute)
+        return interactions, self._cached("matrix with content", (_matrix_key(params), params.content), compute)
 
-    def _material(self, affinity: sp.csr_array) -> Material:
-        return Material(self.fold.history, self.fold.now, affinity, self.metadata.columns, self.seed)
+    def _training_data(self, interactions: sp.csr_array) -> TrainingData:
+        return TrainingData(self.fold.history, self.fold.now, interactions, self.metadata.columns, self.seed)
 
     def _component(self, name: str, params: Hyperparameters) -> Component:
-        affinity, _ = self._matrix(params)
+        interactions, _ = self._matrix(params)
         return self._cached(
             name,
             (_matrix_key(params), params.component_settings),
-            lambda: fit_component(name, self._material(affinity), params.component_settings),
+            lambda: fit_component(name, self._training_data(interactions), params.component_settings),
         )
 
     def _transitions(self, params: Hyperparameters) -> sp.csr_array:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from larder_training.recommender.data.event_log import Log
+from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.ensemble.fitted import Metadata, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.reranker.lambdamart import LambdaMART, RankingGroups, Reranker
@@ -18,7 +18,7 @@ _DEFAULT_PRIOR: Final = Hyperparameters().prior_users  # segments are not part o
 class RerankerTrainer:
     """Fits rerankers for several moments, and reuses the training data of cutoffs that they share."""
 
-    def __init__(self, log: Log, period: int, metadata: Metadata, seed: int) -> None:
+    def __init__(self, log: EventLog, period: int, metadata: Metadata, seed: int) -> None:
         """Keeps the training data of the last hyperparameters in memory.
 
         Args:

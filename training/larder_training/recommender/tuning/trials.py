@@ -78,7 +78,7 @@ class SearchBudget:
 
 @dataclass(slots=True)
 class TrialLog:
-    """Log of a search.
+    """EventLog of a search.
 
     Attributes:
         budget: Limits of the search.

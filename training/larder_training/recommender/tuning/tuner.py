@@ -15,9 +15,9 @@ from larder_training.recommender.data.event_log import DAY
 from larder_training.recommender.ensemble.components import CO_VISITATION, COMPONENTS, USER_EASE
 from larder_training.recommender.ensemble.fitted import MATRIX
 from larder_training.recommender.ensemble.hyperparameters import MAX_USER_EASE_USERS, Hyperparameters, rarity
-from larder_training.recommender.models.ease import Regression
-from larder_training.recommender.models.item_item import MatrixLearner, name_of
-from larder_training.recommender.models.item_knn import CoOccurrence
+from larder_training.recommender.models.ease import EASEConfig
+from larder_training.recommender.models.item_item import ItemItemConfig, name_of
+from larder_training.recommender.models.item_knn import ItemKNN
 from larder_training.recommender.splits.rolling_origin import MIN_USERS
 from larder_training.recommender.tuning.component_weights import choose_weights
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
@@ -102,7 +102,7 @@ class Tuner(CoordinateSearch):
         """
         default = self.current.matrix  # last: its fit is reused if it is chosen
         results: list[Result] = []
-        learners = [learner for learner in (CoOccurrence(), default) if name_of(learner) not in self.options.without]
+        learners = [learner for learner in (ItemKNN(), default) if name_of(learner) not in self.options.without]
         for learner in learners:
             if self.trials.spent():
                 return
@@ -123,7 +123,7 @@ class Tuner(CoordinateSearch):
             self.best_of("event_weights", [equal, Candidate(weights, replace(self.current, event_weights=weights))])
         self._tune_half_life()
         self.current = replace(self.current, matrix=matrix)
-        if isinstance(matrix, Regression):
+        if isinstance(matrix, EASEConfig):
             ridges = [Candidate(ridge, self._with_matrix(replace(matrix, ridge=ridge))) for ridge in _RIDGES]
             self.climb("ridge", ridges, 1)
         else:
@@ -134,7 +134,7 @@ class Tuner(CoordinateSearch):
             self.climb("item_exponent", exponents, 2)
         self._tune_diagonal()
 
-    def _with_matrix(self, matrix: MatrixLearner) -> Hyperparameters:
+    def _with_matrix(self, matrix: ItemItemConfig) -> Hyperparameters:
         return replace(self.current, matrix=matrix)
 
     def _tune_half_life(self) -> None:
@@ -264,6 +264,6 @@ class Tuner(CoordinateSearch):
         return [age for age in grid if age is None or shortest <= age <= self._span]
 
 
-def _quick(matrix: MatrixLearner) -> MatrixLearner:
+def _quick(matrix: ItemItemConfig) -> ItemItemConfig:
     """A narrower regression: it is fitted faster, and compares other hyperparameters as well."""
-    return replace(matrix, width=min(_QUICK_WIDTH, matrix.width)) if isinstance(matrix, Regression) else matrix
+    return replace(matrix, width=min(_QUICK_WIDTH, matrix.width)) if isinstance(matrix, EASEConfig) else matrix

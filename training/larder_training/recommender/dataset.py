@@ -8,13 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import Given, opened
+from larder_training.io.inputs import InputSource, open_input
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.data.audit import Findings, clean, look
-from larder_training.recommender.data.event_log import Log, known_users
-from larder_training.recommender.data.feedback import check_types, counted, with_signals
-from larder_training.recommender.data.interactions import Audit, read_interactions
-from larder_training.recommender.data.metadata import Column, Profiles, Table, align, profiles, read_table
+from larder_training.recommender.data.audit import LogSummary, clean, summarize_log
+from larder_training.recommender.data.event_log import EventLog, known_users
+from larder_training.recommender.data.feedback import check_types, counted, with_feedback
+from larder_training.recommender.data.interactions import RowCounts, read_interactions
+from larder_training.recommender.data.metadata import (
+    Column,
+    MetadataTable,
+    Profiles,
+    align,
+    read_metadata,
+    user_profiles,
+)
 from larder_training.recommender.data.reviews import review_texts
 from larder_training.recommender.models.segment_popularity import Segments, segment_users
 from larder_training.reporting.progress import Progress
@@ -23,24 +30,24 @@ REVIEWS: Final = "REVIEWS"  # the column of what was written of an item, for lea
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Data:
+class Dataset:
     """Everything that was read. ``rows`` int64 ``[users]``: each user's row in ``profiles``, -1 without one;
     ``columns`` are the catalogue's, in the order of ``log.items``, and ``described`` these and what was written in
     reviews. ``inputs`` identifies the files.
     """
 
-    log: Log
-    audit: Audit
-    items: Table | None
-    users: Table | None
+    log: EventLog
+    audit: RowCounts
+    items: MetadataTable | None
+    users: MetadataTable | None
     profiles: Profiles | None
     rows: NDArray[np.int64]
     columns: Mapping[str, Column]
     described: Mapping[str, Column]
     inputs: Mapping[str, object]
-    findings: Findings
+    findings: LogSummary
 
-    def segments(self, history: Log) -> Segments:
+    def segments(self, history: EventLog) -> Segments:
         """The segments that ``history`` has enough users for."""
         return segment_users(known_users(history), self.profiles, self.rows)
 
@@ -61,18 +68,18 @@ class Data:
         }
 
 
-def read(options: RecommenderOptions, progress: Progress) -> Data:
+def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
     """Reads and checks all input; raises InvalidRequest where it cannot be trained on."""
     inputs: dict[str, object] = {}
     items = _table(options.items, "ITEM_ID", "items", inputs, progress)
     users = _table(options.users, "USER_ID", "users", inputs, progress)
-    with opened(options.interactions, progress) as files:
+    with open_input(options.interactions, progress) as files:
         log, audit = read_interactions(files, items.ids if items else None, order=options.order, seed=options.seed)
         reviews = review_texts(files, log.items)
         name, inputs["interactions"] = files.name, files.fingerprint()
     if options.order == "time":  # bots and wrong clocks show in times
         log, audit, _ = clean(log, audit, bots=options.bots == "drop")
-    log = with_signals(log, options.signals)
+    log = with_feedback(log, options.feedback)
     check_types(log, (*options.event_weights, *options.event_thresholds))
     usable = counted(log, options.event_weights, options.event_thresholds)
     absent = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
@@ -86,21 +93,23 @@ def read(options: RecommenderOptions, progress: Progress) -> Data:
             "give a log in which users share items."
         )
     progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {audit.dropped()}")
-    found = profiles(users) if users else None
+    found = user_profiles(users) if users else None
     place = {user: row for row, user in enumerate(found.users)} if found else {}
     rows = np.array([place.get(user, -1) for user in log.users], np.int64)
     columns = align(items, log.items)
     described = columns if reviews is None else {**columns, REVIEWS: ("text", reviews)}
-    return Data(log, audit, items, users, found, rows, columns, described, inputs, look(log, items, users))
+    return Dataset(log, audit, items, users, found, rows, columns, described, inputs, summarize_log(log, items, users))
 
 
-def _table(given: Given | None, key: str, name: str, inputs: dict[str, object], progress: Progress) -> Table | None:
+def _table(
+    given: InputSource | None, key: str, name: str, inputs: dict[str, object], progress: Progress
+) -> MetadataTable | None:
     """A metadata input, and in ``inputs`` what identifies it."""
     if given is None:
         return None
-    with opened(given, progress) as files:
+    with open_input(given, progress) as files:
         inputs[name] = files.fingerprint()
-        return read_table(files, key)
+        return read_metadata(files, key)
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:
