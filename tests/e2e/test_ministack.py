@@ -156,7 +156,7 @@ def test_the_deployed_function_s_other_answer_refuses_a_release(stack: Stack, sh
     bad = shop("probed", 1, best="fig")
     stack.publish(bad)
     reason = wait(lambda: state(stack, "probed", bad.name).get("reason"))
-    assert reason == "Probe 1 gives other items than the training wrote down: train a new release."
+    assert reason == "Golden request 1 has other items than in training: train a new release."
 
 
 def test_the_same_event_twice_changes_nothing(stack: Stack, shop: Callable[..., Path]) -> None:

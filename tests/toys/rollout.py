@@ -1,6 +1,6 @@
-"""Whole, valid releases of both kinds, small and asymmetric, as folders that an upload takes; and the functions.
+"""Small, valid releases of both kinds as folders for an upload, and the functions that serve them.
 
-Lambda stands here as one HTTP server that runs the real handlers, so that boto3 is the real one too.
+An HTTP server in place of Lambda runs the real handlers, so that the real boto3 can call them.
 """
 
 import json
@@ -31,7 +31,7 @@ HEIGHT, WIDTH, LABELS = 4, 5, ("cat", "dog")
 
 
 def graph() -> onnx.ModelProto:
-    """``embedding`` is the mean colour [N, 3]; ``probabilities`` and ``novelty`` are made of it."""
+    """``embedding`` is the mean colour [N, 3]; ``probabilities`` and ``novelty`` depend on it."""
     weights = np.array([[1, -1], [0.5, 2], [-1, 1]], np.float32)
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
@@ -43,8 +43,8 @@ def graph() -> onnx.ModelProto:
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", HEIGHT, WIDTH, 3])
     shapes: dict[str, list[str | int]] = {"probabilities": ["N", 2], "embedding": ["N", 3], "novelty": ["N"]}
     outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
-    made = helper.make_graph(nodes, "toy", [image], outputs, [numpy_helper.from_array(weights, "weights")])
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    document = helper.make_graph(nodes, "toy", [image], outputs, [numpy_helper.from_array(weights, "weights")])
+    return helper.make_model(document, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def classifier(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def recommender(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a recommender's release with this many users; ``files`` adds to or replaces its files; ``followed`` is how
-    many items its table of transitions has rows for (0: it has no such table).
+    """Writes a recommender's release; ``files`` adds to or replaces its files; ``transition_rows`` is the number of
+    rows of its table of transitions (0: no table).
     """
 
     def write(
@@ -92,7 +92,7 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
         files: dict[str, bytes] | None = None,
         users: int = 300,
         width: int = 3,
-        followed: int = 4,
+        transition_rows: int = 4,
     ) -> Path:
         folder = tmp_path / f"tables-{hour}"
         folder.mkdir(exist_ok=True)
@@ -105,9 +105,10 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
         )
         write_probes(folder / "probes.safetensors", [b'{"user": "u1"}'], answer=['["a"]'])
         transitions = None
-        if followed:
-            rows = np.tile(np.arange(2, dtype=np.uint32), (followed, 1))
-            transitions = write_dense(folder / "transitions.safetensors", rows, np.full((followed, 2), 0.25))
+        if transition_rows:
+            rows = np.tile(np.arange(2, dtype=np.uint32), (transition_rows, 1))
+            transitions = write_dense(folder / "transitions.safetensors", rows, np.full((transition_rows, 2), 0.25))
+        weights = {"user": 1.0, "session": 0.5, "segment": 0.125}
         serving = RecommenderServing(
             items_file="items.safetensors",
             items=4,
@@ -125,13 +126,13 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
             ),
             segments_by=(("CITY",),),
             profile={"CITY": ProfileColumn("category")},
-            weights={"user": 1.0, "session": 0.5, "segment": 0.125, **({"transition": 0.25} if followed else {})},
+            weights=weights | ({"transition": 0.25} if transition_rows else {}),
             session_decay=0.75,
             session_length=10,
             rules=('INCLUDE ItemID WHERE Items.BRAND IN ("x")',),
             transitions=transitions,
         )
-        names = ["items", "neighbours", "users", "segments", "probes", *(["transitions"] if followed else [])]
+        names = ["items", "neighbours", "users", "segments", "probes", *(["transitions"] if transition_rows else [])]
         tables: dict[str, Path | bytes] = {f"{name}.safetensors": folder / f"{name}.safetensors" for name in names}
         return write_release(
             tmp_path / "recommenders",
@@ -150,13 +151,13 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def golden_classifier(classifier: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
-    """A classifier whose golden answers are right, or ``cat`` for the probability of the first of its two labels."""
+    """A classifier with correct golden responses, or with ``cat`` as the probability of the first label."""
 
     def write(hour: int = 0, *, cat: float = 1 / (1 + np.exp(-2.5)), **changes: bytes) -> Path:
-        photo = BytesIO()
-        Image.new("RGB", (WIDTH, HEIGHT), (2, 1, 0)).save(photo, "PNG")  # its logits are 2 + 0.5 and -2 + 2
+        image = BytesIO()
+        Image.new("RGB", (WIDTH, HEIGHT), (2, 1, 0)).save(image, "PNG")  # its logits are 2 + 0.5 and -2 + 2
         answers = np.array([[cat, 1 - cat]], np.float32)
-        write_probes(tmp_path / "golden", [photo.getvalue()], probabilities=answers)
+        write_probes(tmp_path / "golden", [image.getvalue()], probabilities=answers)
         return classifier(hour, files={"probes.safetensors": (tmp_path / "golden").read_bytes()}, **changes)
 
     return write
@@ -164,10 +165,10 @@ def golden_classifier(classifier: Callable[..., Path], tmp_path: Path) -> Callab
 
 @pytest.fixture
 def golden_recommender(recommender: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
-    """A recommender whose golden answer is right, or ``items``."""
+    """A recommender with the correct golden response, or with ``items``."""
 
     def write(hour: int = 0, *, items: str = '["a", "d"]') -> Path:
-        # Of everybody's best, which score alike, the rule lets no b pass.
+        # Of the most popular items, which have equal scores, the rule excludes b.
         write_probes(tmp_path / "golden", [b'{"n": 3}'], answer=[items])
         return recommender(hour, files={"probes.safetensors": (tmp_path / "golden").read_bytes()})
 
@@ -176,7 +177,7 @@ def golden_recommender(recommender: Callable[..., Path], tmp_path: Path) -> Call
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A folder, which the functions serve from too."""
+    """A folder, from which the functions serve too."""
     return open_store(f"file://{tmp_path}/store")
 
 
@@ -186,25 +187,25 @@ FUNCTIONS = {"classify": classify.app, "recommend": recommend.app}
 
 @dataclass
 class Lambda:
-    """Functions by name, as they stand; ``instead`` is what every call is answered with while it is set."""
+    """The functions by name; while ``reply`` is set, every call returns it."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
-    instead: Reply | None = None
+    reply: Reply | None = None
 
     def invoke(self, function: str, event: dict[str, Any]) -> Reply:
         self.events.append(event)
-        return self.instead or (200, {}, FUNCTIONS[function].handler(event, None))
+        return self.reply or (200, {}, FUNCTIONS[function].handler(event, None))
 
 
 @pytest.fixture
 def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
-    """Lambda with both functions, serving what is in ``store``."""
-    found = Lambda()
+    """Lambda with both functions, which serve from ``store``."""
+    server_side = Lambda()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             event = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            status, headers, document = found.invoke(self.path.split("/")[3], event)
+            status, headers, document = server_side.invoke(self.path.split("/")[3], event)
             body = json.dumps(document).encode()
             self.send_response(status)
             for name, value in {**headers, "content-length": str(len(body))}.items():
@@ -225,5 +226,5 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambd
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", f"http://127.0.0.1:{server.server_port}")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
             monkeypatch.setenv(name, "us-east-1")
-        yield found
+        yield server_side
         server.shutdown()

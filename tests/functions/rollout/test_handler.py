@@ -1,4 +1,4 @@
-"""The function that the bucket's events call (tests/events/rollout)."""
+"""The function that handles the bucket's events (tests/events/rollout)."""
 
 import copy
 import json
@@ -46,7 +46,7 @@ def handler(
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What rollouts wrote: the lines of the functions that were asked have a route."""
+    """The log lines of rollouts; those of the functions that they call have a route."""
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [line for line in lines if "route" not in line]
 
@@ -57,29 +57,29 @@ def metrics(line: dict[str, Any]) -> dict[str, Any]:
     return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
 
 
-def test_a_release_goes_live_and_the_same_event_twice_changes_nothing(
+def test_a_release_goes_live_and_a_repeated_event_changes_nothing(
     store: Store,
     handler: Callable[..., Any],
     functions: Lambda,
     golden_classifier: Write,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = upload(golden_classifier(), store)
-    assert handler(manifest_of("pets", found.release)) == {"state": "promoted", "reason": None}
-    before, asked = store.get(pointer_key("pets")), len(functions.events)
-    assert parse_pointer(before.data) == Pointer(found.release)
+    manifest = upload(golden_classifier(), store)
+    assert handler(manifest_of("pets", manifest.release)) == {"state": "promoted", "reason": None}
+    before, calls = store.get(pointer_key("pets")), len(functions.events)
+    assert parse_pointer(before.data) == Pointer(manifest.release)
     (line,) = logged(capsys)
-    assert (line["level"], line["model"], line["release"], line["revision"]) == ("INFO", "pets", found.release, 1)
+    assert (line["level"], line["model"], line["release"], line["revision"]) == ("INFO", "pets", manifest.release, 1)
     assert metrics(line) == {"RolloutPromoted": [1.0]}
 
-    assert handler(manifest_of("pets", found.release)) == {"state": "kept", "reason": "It is live already."}
+    assert handler(manifest_of("pets", manifest.release)) == {"state": "kept", "reason": "It is live already."}
     assert store.get(pointer_key("pets")) == before
-    assert len(functions.events) == asked
+    assert len(functions.events) == calls
     (line,) = logged(capsys)
     assert (line["state"], line["model"], "_aws" in line) == ("kept", "pets", False)
 
 
-def test_a_tampered_release_is_refused_with_its_reason_and_the_old_one_answers_on(
+def test_a_damaged_release_is_rejected_and_the_old_one_stays_live(
     store: Store,
     handler: Callable[..., Any],
     functions: Lambda,
@@ -88,40 +88,40 @@ def test_a_tampered_release_is_refused_with_its_reason_and_the_old_one_answers_o
 ) -> None:
     good = upload(golden_classifier(1), store)
     handler(manifest_of("pets", good.release))
-    before, asked = store.get(pointer_key("pets")), len(functions.events)
+    before, calls = store.get(pointer_key("pets")), len(functions.events)
     logged(capsys)
     bad = golden_classifier(2)
     graph = bytearray((bad / "model.onnx").read_bytes())
     graph[-1] ^= 1
     (bad / "model.onnx").write_bytes(graph)
-    found = upload(bad, store)
+    manifest = upload(bad, store)
     for _ in range(2):
-        reply = handler(manifest_of("pets", found.release))
+        reply = handler(manifest_of("pets", manifest.release))
     (first, second) = logged(capsys)
     assert metrics(first) == {"RolloutRejected": [1.0]}
     assert (first["level"], first["live"]) == ("WARNING", good.release)
     assert "model.onnx is damaged" in first["reason"]
     assert (second["state"], reply["state"]) == ("kept", "kept")
-    written = json.loads(store.get(file_key("pets", found.release, "rejected.json")).data)
+    written = json.loads(store.get(file_key("pets", manifest.release, "rejected.json")).data)
     assert written["reason"] == first["reason"]
     assert store.get(pointer_key("pets")) == before
-    assert len(functions.events) == asked
+    assert len(functions.events) == calls
 
 
-def test_what_may_pass_raises_so_that_lambda_tries_again(
+def test_temporary_failures_raise_so_that_lambda_retries(
     store: Store, handler: Callable[..., Any], functions: Lambda, golden_classifier: Write
 ) -> None:
-    found = upload(golden_classifier(), store)
-    functions.instead = (
+    manifest = upload(golden_classifier(), store)
+    functions.reply = (
         200,
         {"x-amz-function-error": "Unhandled"},
         {"errorMessage": "Task timed out after 29.00 seconds"},
     )
     with pytest.raises(FunctionUnavailable):
-        handler(manifest_of("pets", found.release))
-    functions.instead = None
-    assert handler(manifest_of("pets", found.release))["state"] == "promoted"
-    with pytest.raises(NotFound):  # an event came for it, so a role that may not read it is the likelier reason
+        handler(manifest_of("pets", manifest.release))
+    functions.reply = None
+    assert handler(manifest_of("pets", manifest.release))["state"] == "promoted"
+    with pytest.raises(NotFound):  # since an event came for it, the likely reason is that the role must not read it
         handler(manifest_of("pets", "20260102t000000z-00000000"))
 
 
@@ -140,16 +140,14 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("event", OTHERS)
-def test_other_events_are_let_pass_and_change_nothing(
-    store: Store, handler: Callable[..., Any], event: dict[str, Any]
-) -> None:
+def test_other_events_are_ignored(store: Store, handler: Callable[..., Any], event: dict[str, Any]) -> None:
     assert handler(event)["state"] == "ignored"
     assert list(store.list()) == []
     with pytest.raises(InvalidRequest):
         parse_event(event)
 
 
-def test_an_environment_that_is_not_complete_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_environment_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LARDER_CLASSIFY_FUNCTION", raising=False)
     app.service.reset()
     with pytest.raises(SettingsError, match="LARDER_CLASSIFY_FUNCTION is missing"):

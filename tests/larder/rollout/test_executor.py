@@ -1,4 +1,4 @@
-"""Rollouts over real stores: what goes live, what is refused and why, and that whoever was live goes on."""
+"""Rollouts on real stores: which releases go live, which are rejected and why, and that the live one stays live."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from obstore.store import MemoryStore
 from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
 from larder.registry import Registry
-from larder.release import manifest
+from larder.release import manifest as manifests
 from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
@@ -34,7 +34,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return open_store("memory://" if request.param == "memory" else f"file://{tmp_path}/store")
 
 
-def pointer(store: Store, model: str) -> Pointer:
+def pointer_of(store: Store, model: str) -> Pointer:
     return parse_pointer(store.get(pointer_key(model)).data)
 
 
@@ -44,7 +44,7 @@ def rejected(store: Store, model: str, release: str) -> str:
     return reason
 
 
-class Opened:
+class ToyModel:
     nbytes = 1
 
     def __init__(self, files: ReleaseFiles) -> None:
@@ -54,78 +54,80 @@ class Opened:
         pass
 
 
-def answering(store: Store, found: Manifest, folder: Path) -> str:
-    """The release that a function without any history would answer from."""
-    host = ModelHost(store, found.kind, Opened, cache_dir=folder / "cache", max_bytes=2**20)
-    return host.get(found.model).value.release
+def answering(store: Store, manifest: Manifest, folder: Path) -> str:
+    """The release that a new process would serve."""
+    host = ModelHost(store, manifest.kind, ToyModel, cache_dir=folder / "cache", max_bytes=2**20)
+    return host.get(manifest.model).value.release
 
 
-# What goes live
+# Releases that go live
 
 
 @pytest.mark.parametrize("kind", ["classifier", "recommender"])
-def test_a_good_release_goes_live(store: Store, kind: str, request: pytest.FixtureRequest) -> None:
+def test_a_valid_release_goes_live(store: Store, kind: str, request: pytest.FixtureRequest) -> None:
     write: Write = request.getfixturevalue(kind)
-    found = upload(write(), store)
+    manifest = upload(write(), store)
     probed: list[Manifest] = []
-    outcome = roll_out(store, found.model, found.release, probed.append)
-    assert (outcome.state, outcome.reason, outcome.pointer) == ("promoted", None, Pointer(found.release))
-    assert pointer(store, found.model) == Pointer(found.release)
-    assert probed == [found]
+    outcome = roll_out(store, manifest.model, manifest.release, probed.append)
+    assert (outcome.state, outcome.reason, outcome.pointer) == ("promoted", None, Pointer(manifest.release))
+    assert pointer_of(store, manifest.model) == Pointer(manifest.release)
+    assert probed == [manifest]
 
 
 def test_a_release_without_transitions_goes_live(store: Store, recommender: Write) -> None:
-    found = upload(recommender(followed=0), store)
-    assert roll_out(store, "shop", found.release).state == "promoted"
+    manifest = upload(recommender(transition_rows=0), store)
+    assert roll_out(store, "shop", manifest.release).state == "promoted"
 
 
-def test_transitions_that_miss_an_item_are_refused(store: Store, recommender: Write) -> None:
-    found = upload(recommender(followed=3), store)
+def test_transitions_without_a_row_per_item_are_refused(store: Store, recommender: Write) -> None:
+    manifest = upload(recommender(transition_rows=3), store)
     with pytest.raises(InvalidTable, match=r"transitions\.safetensors has 3 rows for 4 items: train a new release"):
-        verify(store, "shop", found.release)
+        verify(store, "shop", manifest.release)
 
 
-def test_the_next_one_keeps_the_one_before_as_previous(store: Store, recommender: Write) -> None:
+def test_the_replaced_release_becomes_previous(store: Store, recommender: Write) -> None:
     first, second = (upload(recommender(hour), store) for hour in (1, 2))
     roll_out(store, "shop", first.release)
     outcome = roll_out(store, "shop", second.release)
-    assert outcome.pointer == pointer(store, "shop") == Pointer(second.release, previous=first.release, revision=2)
+    assert outcome.pointer == pointer_of(store, "shop") == Pointer(second.release, previous=first.release, revision=2)
 
 
 def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> None:
-    found = upload(recommender(), store)
-    roll_out(store, "shop", found.release)
+    manifest = upload(recommender(), store)
+    roll_out(store, "shop", manifest.release)
     before = store.get(pointer_key("shop"))
-    outcome = roll_out(store, "shop", found.release, event=True)
-    assert (outcome.state, outcome.reason, outcome.pointer) == ("kept", "It is live already.", Pointer(found.release))
-    assert promote(store, found) == Pointer(found.release)
+    outcome = roll_out(store, "shop", manifest.release, event=True)
+    assert (outcome.state, outcome.reason, outcome.pointer) == (
+        "kept",
+        "It is live already.",
+        Pointer(manifest.release),
+    )
+    assert promote(store, manifest) == Pointer(manifest.release)
     assert store.get(pointer_key("shop")) == before
 
 
-def test_a_late_notice_of_an_old_release_changes_nothing(store: Store, recommender: Write) -> None:
+def test_a_late_event_of_an_old_release_changes_nothing(store: Store, recommender: Write) -> None:
     first, second, third = (upload(recommender(hour), store) for hour in (1, 2, 3))
-    for found in (second, third):
-        roll_out(store, "shop", found.release, event=True)
-    for found in (second, first):
-        assert roll_out(store, "shop", found.release, event=True).state == "kept"
-    assert pointer(store, "shop").stable == third.release
+    for manifest in (second, third):
+        roll_out(store, "shop", manifest.release, event=True)
+    for manifest in (second, first):
+        assert roll_out(store, "shop", manifest.release, event=True).state == "kept"
+    assert pointer_of(store, "shop").stable == third.release
     assert roll_out(store, "shop", first.release).state == "promoted"  # a person may go back
 
 
-def test_an_old_release_whose_checks_took_longer_than_the_new_one_s_stays_behind(
-    store: Store, recommender: Write
-) -> None:
-    # GIVEN two notices, and the new release going live while the old one is probed
+def test_an_old_release_whose_checks_take_longer_does_not_replace_a_newer_one(store: Store, recommender: Write) -> None:
+    # GIVEN two events, and the new release goes live while the old one is probed
     first, second = (upload(recommender(hour), store) for hour in (1, 2))
 
     def slow(_: Manifest) -> None:
         assert roll_out(store, "shop", second.release, event=True).state == "promoted"
 
-    # WHEN the old one's rollout comes to its end THEN the pointer stays, and the outcome says why
+    # WHEN the rollout of the old one ends THEN the pointer stays, and the outcome says why
     outcome = roll_out(store, "shop", first.release, slow, event=True)
     assert (outcome.state, outcome.pointer) == ("kept", Pointer(second.release))
-    assert outcome.reason == f"{second.release}, which is live, is newer: promote this one by name if you mean it."
-    assert pointer(store, "shop") == Pointer(second.release)
+    assert outcome.reason == f"The live release {second.release} is newer: promote this one by name to go back."
+    assert pointer_of(store, "shop") == Pointer(second.release)
 
 
 def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
@@ -136,22 +138,23 @@ def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
     assert promote(store, second) == Pointer(second.release, previous=first.release, revision=8)
 
 
-def test_promotions_that_cross_each_win_once(store: Store, recommender: Write) -> None:
-    released = [upload(recommender(hour), store) for hour in range(6)]
+def test_concurrent_promotions_all_succeed_once(store: Store, recommender: Write) -> None:
+    uploads = [upload(recommender(hour), store) for hour in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        pointers = sorted(pool.map(lambda found: promote(store, found), released), key=lambda each: each.revision)
-    assert [each.revision for each in pointers] == [1, 2, 3, 4, 5, 6]
-    assert [each.previous for each in pointers] == [None, *(each.stable for each in pointers[:-1])]
-    assert pointer(store, "shop") == pointers[-1]
+        promoted = pool.map(lambda manifest: promote(store, manifest), uploads)
+        pointers = sorted(promoted, key=lambda pointer: pointer.revision)
+    assert [pointer.revision for pointer in pointers] == [1, 2, 3, 4, 5, 6]
+    assert [pointer.previous for pointer in pointers] == [None, *(pointer.stable for pointer in pointers[:-1])]
+    assert pointer_of(store, "shop") == pointers[-1]
 
 
 # Uploading
 
 
-def test_upload_puts_the_manifest_last_and_only_once(classifier: Write) -> None:
+def test_upload_writes_the_manifest_last_and_only_once(classifier: Write) -> None:
     keys: list[str] = []
 
-    class Recorded(Store):
+    class RecordingStore(Store):
         def put(self, key: str, data: bytes, *, etag: str | None = None, create: bool = False) -> str:
             keys.append(key)
             return super().put(key, data, etag=etag, create=create)
@@ -160,30 +163,30 @@ def test_upload_puts_the_manifest_last_and_only_once(classifier: Write) -> None:
             keys.append(key)
             super().upload(key, path)
 
-    store = Recorded("memory://", MemoryStore())
+    store = RecordingStore("memory://", MemoryStore())
     folder = classifier()
-    found = upload(folder, store)
-    assert found == manifest.parse((folder / MANIFEST).read_bytes())
-    assert sorted(keys[:-1]) == [file_key("pets", found.release, name) for name in sorted(found.files)]
-    assert keys[-1] == file_key("pets", found.release, MANIFEST)
-    assert upload(folder, store) == found
-    assert len(keys) == len(found.files) + 1
-    store.delete(file_key("pets", found.release, "report.html"))
+    manifest = upload(folder, store)
+    assert manifest == manifests.parse((folder / MANIFEST).read_bytes())
+    assert sorted(keys[:-1]) == [file_key("pets", manifest.release, name) for name in sorted(manifest.files)]
+    assert keys[-1] == file_key("pets", manifest.release, MANIFEST)
+    assert upload(folder, store) == manifest
+    assert len(keys) == len(manifest.files) + 1
+    store.delete(file_key("pets", manifest.release, "report.html"))
     upload(folder, store)
-    assert keys[len(found.files) + 1 :] == [file_key("pets", found.release, "report.html")]
+    assert keys[len(manifest.files) + 1 :] == [file_key("pets", manifest.release, "report.html")]
 
 
 def test_upload_never_replaces_another_release(store: Store, classifier: Write) -> None:
     folder = classifier()
-    found = upload(folder, store)
-    (folder / MANIFEST).write_bytes(manifest.dump(replace(found, evaluation={"accuracy": 1})))
+    manifest = upload(folder, store)
+    (folder / MANIFEST).write_bytes(manifests.dump(replace(manifest, evaluation={"accuracy": 1})))
     with pytest.raises(Conflict, match="another release pets/"):
         upload(folder, store)
-    assert verify(store, "pets", found.release) == found
+    assert verify(store, "pets", manifest.release) == manifest
 
 
 @pytest.mark.parametrize("damage", ["no manifest", "no folder", "missing file", "short file"])
-def test_upload_refuses_a_folder_that_is_not_whole_and_sends_nothing(classifier: Write, damage: str) -> None:
+def test_upload_refuses_an_incomplete_folder_and_sends_nothing(classifier: Write, damage: str) -> None:
     folder, store = classifier(), open_store("memory://")
     if damage == "no manifest":
         (folder / MANIFEST).unlink()
@@ -198,11 +201,11 @@ def test_upload_refuses_a_folder_that_is_not_whole_and_sends_nothing(classifier:
     assert list(store.list()) == []
 
 
-# What is refused
+# Releases that are rejected
 
 
 def restate(folder: Path, **changes: object) -> None:
-    """Writes the manifest anew, with ``changes`` to the document and each file's length and SHA-256 as it is now."""
+    """Rewrites the manifest with ``changes``, and with the current length and SHA-256 of each file."""
     document = json.loads((folder / MANIFEST).read_bytes())
     for name in document["files"]:
         data = (folder / name).read_bytes()
@@ -243,12 +246,12 @@ def change_serving(**changes: object) -> Callable[[Path], None]:
     return change
 
 
-def overwrite(name: str, at: int, data: bytes) -> Callable[[Path], None]:
-    """Replaces the bytes ``at`` (from the end) and states the new SHA-256: wrong, but not damaged on the way."""
+def overwrite(name: str, offset: int, data: bytes) -> Callable[[Path], None]:
+    """Replaces bytes at ``offset`` (from the end) and updates the SHA-256, so that only the content is invalid."""
 
     def change(folder: Path) -> None:
         content = bytearray((folder / name).read_bytes())
-        start = len(content) + at
+        start = len(content) + offset
         content[start : start + len(data)] = data
         (folder / name).write_bytes(content)
         restate(folder)
@@ -274,7 +277,7 @@ def drop_from_manifest(name: str) -> Callable[[Path], None]:
     return change
 
 
-REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+INVALID: dict[str, tuple[Callable[[Path], object], str]] = {
     "flipped byte": (flip, r"neighbours\.safetensors is damaged: its SHA-256 is "),
     "missing file": (lambda folder: (folder / "items.safetensors").unlink(), r"items\.safetensors is missing, but"),
     "truncated": (truncate, r"users\.safetensors has \d+ bytes, but the manifest states \d+"),
@@ -282,8 +285,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "report.html").write_bytes(b"<p>!"),
         r"report\.html has 4 bytes, but the manifest states 3",
     ),
-    "truncated table with its digest": (truncate_and_restate, r"users\.safetensors: .* cut short"),
-    "extra truncated table": (add_truncated, r"extra\.safetensors: .* cut short"),
+    "truncated table with its digest": (truncate_and_restate, r"users\.safetensors: .* is truncated"),
+    "extra truncated table": (add_truncated, r"extra\.safetensors: .* is truncated"),
     "future format": (lambda folder: restate(folder, format=2), r"format: this version of Larder reads 1 only"),
     "no JSON": (lambda folder: (folder / MANIFEST).write_bytes(b"{"), "it is not JSON"),
     "4 MiB of manifest": (
@@ -302,7 +305,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         change_serving(rules=['EXCLUDE ItemID WHERE Items.COLOR IN ("red")']),
         r"serving\.rules: .*COLOR",
     ),
-    "no rule at all": (change_serving(rules=["DROP TABLE"]), r"serving\.rules: "),
+    "not a filter": (change_serving(rules=["DROP TABLE"]), r"serving\.rules: "),
     "item out of range": (
         overwrite("neighbours.safetensors", -12, b"\x04\0\0\0"),
         r"neighbours\.safetensors: row 3 has item 4",
@@ -311,11 +314,11 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         overwrite("transitions.safetensors", -12, b"\x04\0\0\0"),
         r"transitions\.safetensors: row 3 has item 4",
     ),
-    "transition's score that is no number": (
+    "transition's score that is not a number": (
         overwrite("transitions.safetensors", -2, b"\0\x7e"),
         r"transitions\.safetensors: row 3 has a score",
     ),
-    "no transitions where they weigh something": (
+    "no transitions with a weight": (
         change_serving(transitions=None),
         r"serving\.weights\.transition: is above 0, but the release has no table",
     ),
@@ -323,7 +326,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         change_serving(transitions={"file": "users.safetensors", "rows": 4, "width": 2, "head_bytes": 300}),
         r"users\.safetensors: ",
     ),
-    "score that is no number": (
+    "score that is not a number": (
         overwrite("users.safetensors", -2, b"\0\x7e"),
         r"users\.safetensors: row \d+ has a score",
     ),
@@ -334,17 +337,17 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_bad_release_is_refused_with_its_reason_and_the_old_one_goes_on(
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_release_is_rejected_and_the_old_one_stays_live(
     store: Store, recommender: Write, tmp_path: Path, case: str
 ) -> None:
-    damage, reason = REFUSED[case]
+    damage, reason = INVALID[case]
     good = upload(recommender(1), store)
     roll_out(store, "shop", good.release)
     before = store.get(pointer_key("shop"))
     bad = recommender(2)
     damage(bad)
-    for path in bad.iterdir():  # as anybody may, with whatever tool
+    for path in bad.iterdir():  # an upload without Larder's checks
         store.upload(file_key("shop", bad.name, path.name), path)
     outcome = roll_out(store, "shop", bad.name, _never)
     assert outcome.state == "rejected"
@@ -360,49 +363,50 @@ def _never(_: Manifest) -> None:
     pytest.fail("a release that was not verified was probed")
 
 
-def test_a_probe_that_fails_refuses(store: Store, recommender: Write) -> None:
-    found = upload(recommender(), store)
+def test_a_failing_probe_rejects(store: Store, recommender: Write) -> None:
+    manifest = upload(recommender(), store)
 
-    def wrong(_: Manifest) -> None:
-        raise ReleaseError("Probe 2 answers b where a is expected: train it again.")
+    def fail(_: Manifest) -> None:
+        raise ReleaseError("Golden request 2 has b in place of a: train it again.")
 
     def crash(_: Manifest) -> None:
         raise ZeroDivisionError("/secret/path")
 
     assert (
-        roll_out(store, "shop", found.release, wrong).reason == "Probe 2 answers b where a is expected: train it again."
+        roll_out(store, "shop", manifest.release, fail).reason
+        == "Golden request 2 has b in place of a: train it again."
     )
-    reason = roll_out(store, "shop", found.release, crash).reason
+    reason = roll_out(store, "shop", manifest.release, crash).reason
     assert reason == "A check failed (ZeroDivisionError): see the log, then train and publish a new release."
-    assert rejected(store, "shop", found.release) == reason
+    assert rejected(store, "shop", manifest.release) == reason
     with pytest.raises(MissingObject):
-        pointer(store, "shop")
+        pointer_of(store, "shop")
 
 
-def test_a_store_that_fails_decides_nothing(store: Store, recommender: Write) -> None:
-    found = upload(recommender(), store)
+def test_a_failing_store_leaves_the_release_undecided(store: Store, recommender: Write) -> None:
+    manifest = upload(recommender(), store)
 
     def unreachable(_: Manifest) -> None:
         raise StoreError("The store failed: try again.")
 
     with pytest.raises(StoreError, match="try again"):
-        roll_out(store, "shop", found.release, unreachable)
-    assert {entry.key.rpartition("/")[2] for entry in store.list()} == {*found.files, MANIFEST}
+        roll_out(store, "shop", manifest.release, unreachable)
+    assert {entry.key.rpartition("/")[2] for entry in store.list()} == {*manifest.files, MANIFEST}
 
 
-def test_refusing_twice_writes_once_and_a_mended_release_is_forgiven(store: Store, recommender: Write) -> None:
+def test_a_repeated_rejection_writes_once_and_a_repaired_release_goes_live(store: Store, recommender: Write) -> None:
     folder = recommender()
-    found = upload(folder, store)
-    key = file_key("shop", found.release, "items.safetensors")
+    manifest = upload(folder, store)
+    key = file_key("shop", manifest.release, "items.safetensors")
     store.delete(key)
     for _ in range(2):
-        assert roll_out(store, "shop", found.release).state == "rejected"
-    etag = store.get(file_key("shop", found.release, "rejected.json")).etag
-    Registry(store).reject("shop", found.release, rejected(store, "shop", found.release))
-    assert store.get(file_key("shop", found.release, "rejected.json")).etag == etag
-    assert roll_out(store, "shop", found.release, event=True).state == "kept"
+        assert roll_out(store, "shop", manifest.release).state == "rejected"
+    etag = store.get(file_key("shop", manifest.release, "rejected.json")).etag
+    Registry(store).reject("shop", manifest.release, rejected(store, "shop", manifest.release))
+    assert store.get(file_key("shop", manifest.release, "rejected.json")).etag == etag
+    assert roll_out(store, "shop", manifest.release, event=True).state == "kept"
     upload(folder, store)
-    assert roll_out(store, "shop", found.release).state == "promoted"
+    assert roll_out(store, "shop", manifest.release).state == "promoted"
     assert "rejected.json" not in {entry.key.rpartition("/")[2] for entry in store.list()}
 
 
@@ -411,8 +415,8 @@ def test_a_model_keeps_its_kind(store: Store, classifier: Write, recommender: Wr
     roll_out(store, "shop", shop.release)
     folder = classifier()
     restate(folder, model="shop")
-    found = upload(folder, store)
-    outcome = roll_out(store, "shop", found.release)
+    manifest = upload(folder, store)
+    outcome = roll_out(store, "shop", manifest.release)
     assert outcome.state == "rejected"
     assert outcome.reason == "Model shop is a recommender and this release is a classifier: give it another name."
 
@@ -420,7 +424,7 @@ def test_a_model_keeps_its_kind(store: Store, classifier: Write, recommender: Wr
 @pytest.mark.parametrize(
     ("model", "release"), [("../shop", "r1"), ("shop", "../r1"), ("shop", ""), ("", "r1"), ("a/b", "r")]
 )
-def test_names_that_cannot_be_write_nothing(store: Store, model: str, release: str) -> None:
+def test_invalid_names_write_nothing(store: Store, model: str, release: str) -> None:
     for call in (
         lambda: roll_out(store, model, release),
         lambda: Registry(store).reject(model, release, "x"),
@@ -431,7 +435,7 @@ def test_names_that_cannot_be_write_nothing(store: Store, model: str, release: s
     assert list(store.list()) == []
 
 
-def test_a_release_without_a_manifest_is_none(store: Store) -> None:
+def test_a_release_without_a_manifest_does_not_exist(store: Store) -> None:
     store.put("models/shop/releases/r1/items.safetensors", b"1")
     with pytest.raises(NotFound, match="'shop' has no release 'r1' with a manifest"):
         roll_out(store, "shop", "r1")
@@ -443,7 +447,7 @@ import pathlib, re, sys
 from larder.rollout import verify
 from larder.store import open_store
 
-def peak():  # getrusage's would be that of the process that started this one
+def peak():  # getrusage would count the parent process
     return 1024 * int(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
 
 store = open_store(sys.argv[1])
@@ -456,10 +460,10 @@ print(peak() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads a process's peak memory from /proc")
 def test_verifying_a_large_table_needs_no_more_memory_than_a_window(recommender: Write, s3_url: str) -> None:
-    """GIVEN a table of 96 MB in S3 WHEN it is verified THEN memory grows by less than half of it."""
+    """GIVEN a table of 96 MB in S3 WHEN it is verified THEN memory grows by less than half of that."""
     store = open_store(s3_url)
     small, large = upload(recommender(1), store), upload(recommender(2, users=4000, width=4000), store)
     assert large.files["users.safetensors"].bytes > 96_000_000
     command = [sys.executable, "-c", MEASURE, s3_url, small.release, large.release]
-    grown = int(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)  # noqa: S603  # our script
-    assert grown < 40_000_000
+    growth = int(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)  # noqa: S603  # our script
+    assert growth < 40_000_000

@@ -1,4 +1,4 @@
-"""What an ONNX graph must be before it is loaded, and what is refused: each in a release whose old one goes on."""
+"""Checks of ONNX graphs: a release with an invalid one is rejected, and the old release stays live."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def second_input(model: ModelProto) -> None:
     model.graph.input.append(helper.make_tensor_value_info("mask", UINT8, ["N"]))
 
 
-def drop_novelty(model: ModelProto) -> None:
+def drop_ood_score(model: ModelProto) -> None:
     del model.graph.output[-1]
 
 
@@ -84,15 +84,15 @@ def train(model: ModelProto) -> None:
     model.training_info.add()
 
 
-REFUSED: dict[str, tuple[Callable[[ModelProto], None], str]] = {
-    "external data": (external, "model.onnx keeps the data of 'weights' in another file"),
-    "external data in a branch": (external_deep, "model.onnx keeps the data of 'hidden' in another file"),
-    "external sparse data": (external_sparse, "model.onnx keeps the data of 'values' in another file"),
+INVALID: dict[str, tuple[Callable[[ModelProto], None], str]] = {
+    "external data": (external, "model.onnx has the data of 'weights' in another file"),
+    "external data in a branch": (external_deep, "model.onnx has the data of 'hidden' in another file"),
+    "external sparse data": (external_sparse, "model.onnx has the data of 'values' in another file"),
     "custom operator": (custom, "model.onnx needs operator 'RunShell' of 'evil.example'"),
     "custom operator in a function": (custom_in_function, "model.onnx needs operator 'RunShell' of 'evil.example'"),
     "other input": (rename_input, "model.onnx has the inputs ['pixels'], not ['image']"),
     "two inputs": (second_input, "model.onnx has the inputs ['image', 'mask'], not ['image']"),
-    "no novelty": (drop_novelty, "model.onnx has the outputs ['embedding', 'probabilities'], not"),
+    "no OOD score": (drop_ood_score, "model.onnx has the outputs ['embedding', 'probabilities'], not"),
     "float input": (reshape("input", 0, FLOAT, ["N", 4, 5, 3]), "input 'image' is FLOAT [None, 4, 5, 3], not UINT8"),
     "sides swapped": (reshape("input", 0, UINT8, ["N", 5, 4, 3]), "input 'image' is UINT8 [None, 5, 4, 3], not UINT8"),
     "channels first": (reshape("input", 0, UINT8, ["N", 3, 4, 5]), "input 'image' is UINT8 [None, 3, 4, 5], not UINT8"),
@@ -103,14 +103,17 @@ REFUSED: dict[str, tuple[Callable[[ModelProto], None], str]] = {
         reshape("output", 1, FLOAT, ["N"]),
         "output 'embedding' is FLOAT [None], not FLOAT [None, None]",
     ),
-    "integer novelty": (reshape("output", 2, TensorProto.INT64, ["N"]), "output 'novelty' is INT64 [None], not FLOAT"),
-    "for training": (train, "model.onnx carries training graphs"),
+    "integer scores": (
+        reshape("output", 2, TensorProto.INT64, ["N"]),
+        "output 'novelty' is INT64 [None], not FLOAT",
+    ),
+    "for training": (train, "model.onnx has training graphs"),
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_graph_is_refused_with_its_reason(classifier: Write, toy_graph: ModelProto, case: str) -> None:
-    change, reason = REFUSED[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_graph_rejects_its_release(classifier: Write, toy_graph: ModelProto, case: str) -> None:
+    change, reason = INVALID[case]
     store = open_store("memory://")
     good = upload(classifier(1), store)
     roll_out(store, "pets", good.release)
@@ -126,14 +129,14 @@ def test_a_graph_is_refused_with_its_reason(classifier: Write, toy_graph: ModelP
 
 @pytest.fixture
 def serving(classifier: Write) -> ClassifierServing:
-    found = manifest.parse((classifier() / MANIFEST).read_bytes()).serving
-    assert isinstance(found, ClassifierServing)
-    return found
+    serving = manifest.parse((classifier() / MANIFEST).read_bytes()).serving
+    assert isinstance(serving, ClassifierServing)
+    return serving
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n", b"GGGG", b"\x08\x08"], ids=["empty", "png", "text", "no graph"])
-def test_what_is_no_graph_at_all(serving: ClassifierServing, data: bytes) -> None:
-    with pytest.raises(InvalidModel, match=r"model\.onnx (is no ONNX file|holds no graph)"):
+def test_a_file_that_is_not_a_graph(serving: ClassifierServing, data: bytes) -> None:
+    with pytest.raises(InvalidModel, match=r"model\.onnx (is not an ONNX file|has no graph)"):
         check_graph(data, serving)
 
 
@@ -143,10 +146,10 @@ def test_a_truncated_graph(serving: ClassifierServing, toy_graph: ModelProto) ->
         check_graph(data[: len(data) // 2], serving)
 
 
-def test_what_onnxruntime_writes_when_it_optimises_passes(
+def test_a_graph_that_onnxruntime_optimised_passes(
     serving: ClassifierServing, toy_graph: ModelProto, tmp_path: Path
 ) -> None:
-    """GIVEN that it imports every domain that it knows WHEN no operator is of a foreign one THEN nothing is wrong."""
+    """It imports every domain that onnxruntime knows, but uses no operator of an unknown domain."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
@@ -156,15 +159,15 @@ def test_what_onnxruntime_writes_when_it_optimises_passes(
     check_graph(optimised, serving)
 
 
-def test_onnx_is_imported_for_a_graph_alone(recommender: Write) -> None:
-    """GIVEN a process of its own WHEN a recommender is rolled out THEN onnx and numpy stay unimported."""
+def test_onnx_is_imported_only_for_graphs(recommender: Write) -> None:
+    """GIVEN a new process WHEN a recommender is rolled out THEN onnx and numpy are not imported."""
     script = """
 import pathlib, sys
 from larder.rollout import roll_out, upload
 from larder.store import open_store
 store = open_store("memory://")
-found = upload(pathlib.Path(sys.argv[1]), store)
-assert roll_out(store, "shop", found.release).state == "promoted"
+uploaded = upload(pathlib.Path(sys.argv[1]), store)
+assert roll_out(store, "shop", uploaded.release).state == "promoted"
 print(sorted({"onnx", "numpy", "boto3", "google.protobuf"} & set(sys.modules)))
 """
     command = [sys.executable, "-c", script, str(recommender())]
@@ -175,16 +178,16 @@ print(sorted({"onnx", "numpy", "boto3", "google.protobuf"} & set(sys.modules)))
     ("requests", "columns", "reason"),
     [
         (3, 3, "tensor 'probabilities' is F32 [3, 3], not F32 [3, 2]"),
-        (0, 2, "holds no request"),
+        (0, 2, "has no request"),
     ],
 )
-def test_probes_that_cannot_probe(classifier: Write, tmp_path: Path, requests: int, columns: int, reason: str) -> None:
+def test_invalid_golden_requests(classifier: Write, tmp_path: Path, requests: int, columns: int, reason: str) -> None:
     path = tmp_path / "other"
     write_probes(path, [b"png"] * requests, probabilities=np.zeros((requests, columns), np.float32))
     store = open_store("memory://")
-    found = upload(classifier(files={"probes.safetensors": path.read_bytes()}), store)
+    uploaded = upload(classifier(files={"probes.safetensors": path.read_bytes()}), store)
     with pytest.raises(InvalidTable) as caught:
-        verify(store, "pets", found.release)
+        verify(store, "pets", uploaded.release)
     assert reason in str(caught.value)
 
 
@@ -196,15 +199,15 @@ def take_side(model: ModelProto, numbers: int = 4, dtype: int = FLOAT) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_second_input_is_right_exactly_where_the_manifest_states_side_information(
+def test_a_second_input_is_required_exactly_if_the_manifest_has_side_information(
     serving: ClassifierServing, toy_graph: ModelProto
 ) -> None:
     plain = toy_graph.SerializeToString()
-    informed = replace(serving, side=SIDE)
+    with_columns = replace(serving, side=SIDE)
     with pytest.raises(InvalidModel, match=r"has the inputs \['image'\], not \['image', 'side'\]"):
-        check_graph(plain, informed)
+        check_graph(plain, with_columns)
     with_side = take_side(toy_graph)
-    check_graph(with_side, informed)
+    check_graph(with_side, with_columns)
     with pytest.raises(InvalidModel, match=r"has the inputs \['image', 'side'\], not \['image'\]"):
         check_graph(with_side, serving)
 

@@ -1,4 +1,4 @@
-"""What is done in which state. Pure: no store, no clock."""
+"""The steps of each state."""
 
 import pytest
 
@@ -34,18 +34,18 @@ def test_steps(state: RolloutState, steps: tuple[Step, ...]) -> None:
         (RolloutState(SECOND, LIVE, event=True), "It is live already"),
         (RolloutState(FIRST, LIVE, event=True), "It was live before"),
         (RolloutState(FIRST, Pointer(SECOND), event=True), "is newer"),
-        (RolloutState(THIRD, Pointer(SECOND, previous=THIRD), event=True), "It was live before"),  # it was rolled back
+        (RolloutState(THIRD, Pointer(SECOND, previous=THIRD), event=True), "It was live before"),  # after going back
         (RolloutState(THIRD, LIVE, event=True, rejected="Bad."), "It was rejected: Bad. Publish it again"),
         (RolloutState(FIRST, None, event=True, rejected="Bad."), "It was rejected: Bad. Publish it again"),
     ],
 )
-def test_nothing_is_done_and_why(state: RolloutState, reason: str) -> None:
+def test_the_pointer_is_kept_with_a_reason(state: RolloutState, reason: str) -> None:
     (step,) = plan(state)
     assert isinstance(step, KeepPointer)
     assert reason in step.reason
 
 
-def test_releases_of_one_second_or_with_names_of_their_own_are_not_called_older() -> None:
+def test_releases_of_the_same_second_or_with_other_names_are_not_older() -> None:
     same_second = SECOND[:-1] + "0"
     for release in (same_second, "by-hand"):
         assert plan(RolloutState(release, LIVE, event=True)) == (Verify(), Probe(), Promote())

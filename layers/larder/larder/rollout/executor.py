@@ -28,7 +28,7 @@ from larder.rollout.plan import (
 from larder.rollout.verify import verify
 from larder.store import Store
 
-_ATTEMPTS: Final = 50  # each lost swap means that another writer won one; there are never so many
+_ATTEMPTS: Final = 50  # each lost swap means that another writer won; there are never that many writers
 
 Check = Callable[[Manifest], None]
 
@@ -138,11 +138,11 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
     rollout = _Rollout(registry, model, state, probe)
     try:
         return rollout.take(plan(state))
-    except _Refused as refused:
-        return rollout.take(plan(replace(state, failure=str(refused))))
+    except _StepFailed as failure:
+        return rollout.take(plan(replace(state, failure=str(failure))))
 
 
-class _Refused(Exception):
+class _StepFailed(Exception):
     """A step failed; the text is the reason."""
 
 
@@ -159,7 +159,7 @@ class _Rollout:
         """Run the steps in order; the last one gives the outcome."""
         *checks, last = steps
         for step in checks:
-            with _refusing():
+            with _failures_as_reasons():
                 self._check(step)
         return self._end(last)
 
@@ -194,18 +194,18 @@ class _Rollout:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _failures_as_reasons() -> Iterator[None]:
     try:
         yield
     except (StoreError, FunctionUnavailable):
         raise
     except LarderError as error:
-        raise _Refused(str(error)) from error
+        raise _StepFailed(str(error)) from error
     except Exception as error:
         # A hostile file can break any check, and must not be served then. The reason is public, so the details stay in
         # the log.
         _log.exception("a check of a release failed")
-        raise _Refused(
+        raise _StepFailed(
             f"A check failed ({type(error).__name__}): see the log, then train and publish a new release."
         ) from error
 

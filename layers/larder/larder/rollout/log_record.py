@@ -1,7 +1,7 @@
-"""The one JSON line that a rollout leaves in the log, which CloudWatch reads as a metric too.
+"""The JSON line that a rollout logs, which is a CloudWatch metric too.
 
-CloudWatch embedded metric format: ``RolloutPromoted`` or ``RolloutRejected``, in the namespace ``Larder``, counted over
-all models and for each ``model``.
+The metric, in CloudWatch's embedded metric format, is ``RolloutPromoted`` or ``RolloutRejected`` in the namespace
+``Larder``, counted over all models and for each ``model``.
 """
 
 import json
@@ -16,7 +16,7 @@ METRICS: Final = {"promoted": "RolloutPromoted", "rejected": "RolloutRejected"}
 
 
 def format_record(outcome: Outcome, milliseconds: float, request: str | None) -> str:
-    """How the rollout ended, as one line; ``kept`` is no metric. ``request`` is Lambda's id of the call."""
+    """The line for an outcome; ``kept`` has no metric. ``request`` is Lambda's request id."""
     record = {
         "level": "WARNING" if outcome.state == "rejected" else "INFO",
         "state": outcome.state,
@@ -30,6 +30,6 @@ def format_record(outcome: Outcome, milliseconds: float, request: str | None) ->
     if outcome.state not in METRICS:
         return json.dumps({**record, "model": outcome.model})
     metrics = AmazonCloudWatchEMFProvider(namespace=NAMESPACE)
-    metrics.add_dimensions(model=outcome.model)  # beside the set without any, which is there already
+    metrics.add_dimensions(model=outcome.model)  # in addition to the set without dimensions, which is the default
     metrics.add_metric(METRICS[outcome.state], "Count", 1)
     return json.dumps({**record, **metrics.serialize_metric_set()})

@@ -1,7 +1,7 @@
-"""Whether an ONNX graph may be loaded, and is what ARCHITECTURE.md says a classifier's graph is.
+"""Check that an ONNX graph is safe to load, and has the inputs and outputs of a classifier (ARCHITECTURE.md).
 
-Needs protobuf and, of ``onnx``, the one module of its messages, which no function that answers requests has: import
-this module where it is used.
+This needs protobuf and the module of ``onnx`` with its messages, which no function on the request path has: import this
+module where it is used.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,33 +23,36 @@ from larder.errors import InvalidModel
 from larder.release import side_columns
 from larder.release.serving import ClassifierServing
 
-# The standard's, and those that every build of onnxruntime brings: none needs code that is not in the function.
+# The domains of the standard and of every build of onnxruntime: none needs code that is not in the function.
 DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
-Shape = tuple[int | None, ...]  # None: any number, or one that is only known when it runs
+Shape = tuple[int | None, ...]  # None: any length
 
 
 def check_graph(data: bytes, serving: ClassifierServing) -> None:
-    """Checks ``data``, an ONNX file; runs nothing.
+    """Check the ONNX file ``data`` without running it.
 
-    Raises InvalidModel where it does not parse, takes data or operators from elsewhere, or differs from ``image`` uint8
-    ``[N,H,W,3]`` (and ``side`` float32 ``[N,S]``, where the manifest states side information) -> ``probabilities``
-    float32 ``[N,C]``, ``embedding`` float32 ``[N,D]``, ``novelty`` float32 ``[N]``.
+    The inputs must be ``image`` uint8 ``[N,H,W,3]`` and, if the manifest has side information, ``side`` float32
+    ``[N,S]``; the outputs ``probabilities`` float32 ``[N,C]``, ``embedding`` float32 ``[N,D]`` and ``novelty`` float32
+    ``[N]``.
+
+    Raises:
+        InvalidModel: the file does not parse, uses external data or unknown operators, or has other inputs or outputs.
     """
     try:
         model = ModelProto.FromString(data)
     except DecodeError as error:
-        raise InvalidModel(f"{serving.file} is no ONNX file: export it again.") from error
+        raise InvalidModel(f"{serving.file} is not an ONNX file: export it again.") from error
     if not model.graph.node:
-        raise InvalidModel(f"{serving.file} holds no graph: export it again.")
+        raise InvalidModel(f"{serving.file} has no graph: export it again.")
     _check_origin(model, serving.file)
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     height, width, labels = serving.image.height, serving.image.width, len(serving.labels)
-    wanted: dict[str, tuple[int, Shape]] = {"image": (TensorProto.UINT8, (None, height, width, 3))}
+    signature: dict[str, tuple[int, Shape]] = {"image": (TensorProto.UINT8, (None, height, width, 3))}
     if serving.side:
-        wanted["side"] = (TensorProto.FLOAT, (None, side_columns.width(serving.side)))
-    _check_values(inputs, wanted, "input", serving.file)
+        signature["side"] = (TensorProto.FLOAT, (None, side_columns.width(serving.side)))
+    _check_values(inputs, signature, "input", serving.file)
     outputs: dict[str, tuple[int, Shape]] = {
         "probabilities": (TensorProto.FLOAT, (None, labels)),
         "embedding": (TensorProto.FLOAT, (None, None)),
@@ -60,30 +63,32 @@ def check_graph(data: bytes, serving: ClassifierServing) -> None:
 
 def _check_origin(model: ModelProto, file: str) -> None:
     if model.training_info:
-        raise InvalidModel(f"{file} carries training graphs: export it for inference.")
+        raise InvalidModel(f"{file} has training graphs: export it for inference.")
     for tensor in _tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise InvalidModel(
-                f"{file} keeps the data of {tensor.name[:80]!r} in another file: save it with all data inside."
+                f"{file} has the data of {tensor.name[:80]!r} in another file: save it with all data inside."
             )
     for node in _nodes(model):
         if node.domain not in DOMAINS:
             raise InvalidModel(
-                f"{file} needs operator {node.op_type[:80]!r} of {node.domain[:80]!r}, which onnxruntime has not: "
+                f"{file} needs operator {node.op_type[:80]!r} of {node.domain[:80]!r}, unknown to onnxruntime: "
                 "export it with standard operators."
             )
 
 
-def _check_values(values: Iterable[ValueInfoProto], wanted: dict[str, tuple[int, Shape]], what: str, file: str) -> None:
-    found = {value.name: value.type.tensor_type for value in values}
-    if found.keys() != wanted.keys():
-        raise InvalidModel(f"{file} has the {what}s {sorted(found)}, not {sorted(wanted)}: export it again.")
-    for name, (dtype, shape) in wanted.items():
-        tensor = found[name]
+def _check_values(
+    values: Iterable[ValueInfoProto], signature: dict[str, tuple[int, Shape]], what: str, file: str
+) -> None:
+    types = {value.name: value.type.tensor_type for value in values}
+    if types.keys() != signature.keys():
+        raise InvalidModel(f"{file} has the {what}s {sorted(types)}, not {sorted(signature)}: export it again.")
+    for name, (dtype, shape) in signature.items():
+        tensor = types[name]
         dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-        fits = len(dims) == len(shape) and all(want in {None, have} for want, have in zip(shape, dims, strict=True))
-        # A batch of any size: the first dimension has a name or nothing, never a number.
-        if tensor.elem_type != dtype or not fits or dims[0] is not None:
+        same = len(dims) == len(shape) and all(length in {None, dim} for length, dim in zip(shape, dims, strict=True))
+        # The batch has any size: the first dimension must not be a number.
+        if tensor.elem_type != dtype or not same or dims[0] is not None:
             kind = TensorProto.DataType.Name(dtype)
             raise InvalidModel(
                 f"{file}: {what} {name!r} is {TensorProto.DataType.Name(tensor.elem_type)} {dims}, not {kind} "

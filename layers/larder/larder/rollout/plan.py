@@ -1,4 +1,4 @@
-"""What a rollout does next: a pure function of what is known."""
+"""The steps of a rollout, as a pure function of its state."""
 
 import re
 from dataclasses import dataclass
@@ -14,46 +14,58 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Let the function that will serve it answer the release's golden requests."""
+    """Send the golden requests to the function that will serve the release."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClearRejection:
-    """Remove the reason of an earlier refusal, which no longer holds."""
+    """Remove the reason of an earlier rejection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promote:
-    """Point at the release."""
+    """Make the release live."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Write the reason beside the manifest; the pointer stays."""
+    """Write the reason next to the manifest; the pointer stays.
+
+    Attributes:
+        reason: Why the release is rejected.
+    """
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeepPointer:
-    """Change nothing."""
+    """Change nothing.
+
+    Attributes:
+        reason: Why the release is not rolled out.
+    """
 
     reason: str
 
 
 Step: TypeAlias = Verify | Probe | ClearRejection | Promote | Reject | KeepPointer
 
-# A release's name begins with its time in UTC, so names compare as times do.
+# A release's name begins with its time in UTC, so names sort by time.
 _NAME = re.compile(r"(\d{8}t\d{6}z)-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutState:
-    """What is known when a rollout begins, and after a step of it failed.
+    """The state when a rollout begins, or after one of its steps has failed.
 
-    ``event`` is True where the store's notice of an upload asks, which comes at least once and in any order, and False
-    where a person does, who means it. ``rejected`` is the reason of an earlier refusal, ``failed`` that of a step of
-    this rollout.
+    Attributes:
+        release: The release's name.
+        pointer: The pointer, or None if no release is live.
+        rejected: The reason of an earlier rejection, or None.
+        event: Whether an upload event started the rollout, which may come late or repeatedly; False if a person did.
+        probe: Whether to send the golden requests.
+        failure: The reason why a step of this rollout failed, or None.
     """
 
     release: str
@@ -65,7 +77,7 @@ class RolloutState:
 
 
 def plan(state: RolloutState) -> tuple[Step, ...]:
-    """The steps to take, in order; when one fails, ``plan`` again with ``failed`` set."""
+    """The steps to take, in order; if one fails, call ``plan`` again with ``failure`` set."""
     if state.failure is not None:
         return (Reject(state.failure),)
     reason = skip_reason(state)
@@ -80,23 +92,23 @@ def plan(state: RolloutState) -> tuple[Step, ...]:
 
 
 def skip_reason(state: RolloutState) -> str | None:
-    """Why this release is not to go live; None where nothing speaks against it."""
+    """Why this release must not go live, or None if it may."""
     release, live = state.release, state.pointer
     if live is not None and live.stable == release:
         return "It is live already."
     if not state.event:
         return None
     if state.rejected is not None:
-        return f"It was rejected: {state.rejected} Publish it again to have it checked anew."
-    return _why_late(release, live) if live is not None else None
+        return f"It was rejected: {state.rejected} Publish it again to check it again."
+    return _why_outdated(release, live) if live is not None else None
 
 
-def _why_late(release: str, live: Pointer) -> str | None:
-    """Why a notice of ``release`` comes after its time; None where it does not."""
+def _why_outdated(release: str, live: Pointer) -> str | None:
+    """Why an event for ``release`` is outdated, or None if it is not."""
     if release == live.previous:
         return f"It was live before {live.stable}: promote it by name to go back."
     if _is_older(release, live.stable):
-        return f"{live.stable}, which is live, is newer: promote this one by name if you mean it."
+        return f"The live release {live.stable} is newer: promote this one by name to go back."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Reading a remote file from front to back in few round trips and little memory."""
+"""Read a remote file from front to back in few round trips and little memory."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,9 +9,9 @@ WINDOW: Final = 4 * 2**20
 
 
 class ReadAhead:
-    """A ``Reader`` for whoever reads in order: fetches ``WINDOW`` bytes at a time and keeps only the last of them.
+    """A ``Reader`` for sequential reads: it fetches ``WINDOW`` bytes at a time and keeps the last of them.
 
-    For one thread.
+    Not thread-safe.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -25,14 +25,14 @@ class ReadAhead:
         return self._reader.size
 
     def read(self, start: int, length: int, /) -> Buffer:
-        """The ``length`` bytes from ``start`` on, out of the window where it holds them."""
+        """The ``length`` bytes from ``start``, from the window if it has them."""
         if not self._start <= start <= start + length <= self._start + len(self._window):
             ahead = max(length, min(WINDOW, self.size - start))
-            self._window = memoryview(b"")  # before the next is here: two would be twice the memory
+            self._window = memoryview(b"")  # free it first, to keep only one window in memory
             self._window = memoryview(self._reader.read(start, ahead))
             self._start = start
         return self._window[start - self._start : start - self._start + length]
 
     def read_many(self, ranges: Sequence[Range], /) -> list[Buffer]:
-        """As ``read``, one range after the other."""
+        """As ``read``, range by range."""
         return [self.read(start, length) for start, length in ranges]

@@ -125,7 +125,7 @@ def _check_probes(store: Store, manifest: Manifest) -> Header:
     header.tensor("request.offsets", "U64", (None,))
     header.tensor("request.bytes", "U8", (None,))
     if _probes(header) < 1:
-        raise InvalidTable(f"{PROBES} holds no request: train and publish a new release.")
+        raise InvalidTable(f"{PROBES} has no request: train and publish a new release.")
     return header
 
 
