@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from next_item_models.hidden_markov import HMM, HiddenMarkov, Pieces, begin, cluster, improve
 from next_item_models.markov import Markov, SecondOrderMarkov
-from tests.larder_training.recommender.conftest import _log
 from tests.larder_training.recommender.models.test_models import toy, training_data
+from tests.toys.event_log import event_log
 
 from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.user_sequences import UserSequences
@@ -16,7 +16,7 @@ from larder_training.recommender.models.co_visitation import CoVisitation, count
 
 def walks(*texts: str) -> EventLog:
     """A user a text, an item a letter."""
-    return _log([(f"u{n}", item, t, "x") for n, text in enumerate(texts) for t, item in enumerate(text)])
+    return event_log([(f"u{n}", item, t, "x") for n, text in enumerate(texts) for t, item in enumerate(text)])
 
 
 def test_first_order_shares_are_discounted_counts() -> None:

@@ -12,8 +12,8 @@ from next_item_models.cases import (
 )
 from next_item_models.markov import Markov
 from next_item_models.session_ensemble import SessionFormula, blend_tables
-from tests.larder_training.recommender.conftest import _log
 from tests.larder_training.recommender.models.test_models import toy, training_data
+from tests.toys.event_log import event_log
 
 from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.models.co_visitation import CoVisitation
@@ -24,7 +24,7 @@ def two_users() -> EventLog:
         ("bob", "a", 9, "pay"),
         ("bob", "b", 10, "view"),
     ]
-    return _log(rows)
+    return event_log(rows)
 
 
 def test_leave_one_out_knows_all_before_and_trains_on_neither_of_the_last_two() -> None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 from next_item_models.session_knn import SessionKNN
-from tests.larder_training.recommender.conftest import _log
 from tests.larder_training.recommender.models.test_models import training_data
+from tests.toys.event_log import event_log
 
 
 def test_the_nearest_others_vote_by_shared_recent_and_rare_items() -> None:
@@ -16,7 +16,7 @@ def test_the_nearest_others_vote_by_shared_recent_and_rare_items() -> None:
     rare_a, rare_b = np.log(4 / 3), np.log(4 / 4)
     bob = rare_b / np.sqrt(2)
     cid = (0.5 * rare_a + rare_b) / np.sqrt(3)
-    found = SessionKNN(history_decay=0.5).fit(training_data(_log(rows))).scores(np.array([0]))
+    found = SessionKNN(history_decay=0.5).fit(training_data(event_log(rows))).scores(np.array([0]))
     assert np.allclose(found[0], [cid, bob + cid, bob, cid])
 
 
@@ -26,5 +26,5 @@ def test_only_the_nearest_vote() -> None:
         for user, text in (("ann", "a"), ("bob", "ab"), ("cid", "acde"), ("dan", "f"))
         for t, item in enumerate(text)
     ]
-    found = SessionKNN(neighbours=1).fit(training_data(_log(rows))).scores(np.array([0]))[0]
+    found = SessionKNN(neighbours=1).fit(training_data(event_log(rows))).scores(np.array([0]))[0]
     assert (found > 0).tolist() == [True, True, False, False, False, False]  # bob's shorter history is nearer

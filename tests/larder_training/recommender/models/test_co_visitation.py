@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.larder_training.recommender.conftest import _log
 from tests.larder_training.recommender.models.test_models import toy, training_data
+from tests.toys.event_log import event_log
 
 from larder_training.numerics.sparse import Accumulator, place_within, strongest
 from larder_training.recommender.data.event_log import DAY, EventLog
@@ -101,7 +101,7 @@ def test_entries_are_numbered_within_their_rows(dtype: type[np.integer]) -> None
 
 
 def test_a_users_newest_event_weighs_most_and_repeats_add_up() -> None:
-    log = _log([("ann", "a", 1, "x"), ("ann", "b", 2, "x"), ("ann", "a", 3, "x"), ("bob", "c", 1, "x")])
+    log = event_log([("ann", "a", 1, "x"), ("ann", "b", 2, "x"), ("ann", "a", 3, "x"), ("bob", "c", 1, "x")])
     assert weigh_histories(log, 0.5).toarray().tolist() == [[1.25, 0.5, 0], [0, 0, 1]]
     assert weigh_histories(log, 0.5, longest=1).toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
 

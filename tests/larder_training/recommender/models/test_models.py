@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.larder_training.recommender.conftest import _log
+from tests.toys.event_log import event_log
 
 from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.interaction_matrix import interaction_matrix
@@ -47,7 +47,7 @@ def toy(seed: int = 0, users: int = 30, items: int = 12) -> EventLog:
                 item = int(random.integers(items))
             event = "pay" if random.random() < 0.3 else "view"
             rows.append((f"u{user:03}", f"i{item:03}", int((user % 7 + 1) * DAY + step * 60), event))
-    return _log(rows, more_items=(NEVER_SEEN,))
+    return event_log(rows, more_items=(NEVER_SEEN,))
 
 
 def training_data(log: EventLog, seed: int = 0) -> TrainingData:
@@ -107,7 +107,7 @@ def test_its_lists_find_held_out_items_of_a_users_taste_better_than_chance(estim
 
 
 def test_one_user_is_enough_to_be_fitted_to(estimator: Estimator) -> None:
-    log = _log([("ann", "a", 0, "view"), ("ann", "b", DAY, "view")], more_items=("c",))
+    log = event_log([("ann", "a", 0, "view"), ("ann", "b", DAY, "view")], more_items=("c",))
     found = all_scores(estimator.fit(training_data(log)), log)
     assert found.shape == (1, 3)
     assert np.isfinite(found).all()

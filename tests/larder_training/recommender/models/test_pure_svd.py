@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from tests.larder_training.recommender.conftest import _log
+from tests.toys.event_log import event_log
 
 from larder_training.recommender.models import pure_svd
 from larder_training.recommender.models.base import TrainingData
@@ -19,7 +19,7 @@ def interactions() -> sp.csr_array:
 
 
 def training_data(interactions: sp.csr_array, seed: int = 0) -> TrainingData:
-    return TrainingData(_log([("ann", "a", 0, "view")]), 1, interactions, seed=seed)
+    return TrainingData(event_log([("ann", "a", 0, "view")]), 1, interactions, seed=seed)
 
 
 def expected(interactions: sp.csr_array, settings: PureSVD) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
-from tests.larder_training.recommender.conftest import _log
+from tests.toys.event_log import event_log
 
 from larder_training.recommender.models.base import TrainingData
 from larder_training.recommender.models.ease import EASEConfig
@@ -19,13 +19,15 @@ def test_with_all_other_users_it_is_ease_of_the_transposed_matrix() -> None:
     expected = (weights.T @ dense) * (dense > 0).sum(axis=0) ** -0.3
 
     estimator = UserEASE(EASEConfig(ridge=0.5, dropout=0.0, width=19, user_exponent=0.0), item_exponent=-0.3)
-    scorer = estimator.fit(TrainingData(_log([("ann", "a", 0, "view")]), 1, sp.csr_array(dense)))
+    scorer = estimator.fit(TrainingData(event_log([("ann", "a", 0, "view")]), 1, sp.csr_array(dense)))
     np.testing.assert_allclose(scorer.scores(np.arange(20)), expected, atol=1e-5)
 
 
 def test_a_user_is_told_what_his_like_had() -> None:
     """GIVEN two groups with two items each in common THEN somebody who has one of them is told the other."""
     interactions = sp.csr_array(np.array([[1, 1, 0, 0]] * 4 + [[0, 0, 1, 1]] * 4 + [[1, 0, 0, 0]], float))
-    scores = UserEASE().fit(TrainingData(_log([("ann", "a", 0, "view")]), 1, interactions)).scores(np.array([8]))[0]
+    scores = (
+        UserEASE().fit(TrainingData(event_log([("ann", "a", 0, "view")]), 1, interactions)).scores(np.array([8]))[0]
+    )
     assert scores[1] > 0
     assert scores[2] == scores[3] == 0
