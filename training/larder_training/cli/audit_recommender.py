@@ -1,24 +1,22 @@
-"""``larder audit recommender``: looks through a log of events before anything is learnt from it."""
+"""The command ``larder audit recommender``: checks an event log before training."""
 
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from larder.errors import LarderError
-from larder_training.cli.train_recommender import reads_log
+from larder_training.cli.train_recommender import log_options
 from larder_training.reporting.progress import Progress
 
-if TYPE_CHECKING:
-    from larder_training.recommender.data.audit import LogAudit
 
-
-@click.command("recommender", short_help="Find robots, gaps, stray clocks and ids that do not meet in a log.")
-@reads_log
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with a plot.")
-@click.option("--json", "as_json", is_flag=True, help="Print all findings as JSON, and no progress.")
+@click.command("recommender", short_help="Find bots, gaps, wrong clocks and unknown ids in an event log.")
+@log_options
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the audit as an HTML page with a plot."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON, no progress.")
 def command(
     *,
     interactions: tuple[Path | str, ...],
@@ -27,28 +25,24 @@ def command(
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Look through a log of events: rows that cannot be used, robots, stray clocks, days without events, ids that the
-    catalogue or the profiles lack, items that nobody saw.
+    """Check an event log: unusable rows, bots, wrong clocks, days without events, ids without metadata, items without
+    events.
 
-    The files are as `larder train recommender` takes them. Nothing is changed.
+    The files are those of `larder train recommender`. They are not changed.
     """
     from larder_training.recommender.data.audit import audit_interactions
     from larder_training.recommender.reports.audit_page import page
 
     try:
-        found = audit_interactions(
+        audit = audit_interactions(
             interactions, items or None, users or None, now=datetime.now(UTC), progress=Progress(quiet=as_json)
         )
     except LarderError as error:
         raise click.ClickException(str(error)) from error
     if report is not None:
-        report.write_bytes(page(found))
+        report.write_bytes(page(audit))
     if as_json:
-        click.echo(json.dumps(found.document(), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(audit.document(), ensure_ascii=False, indent=2))
     else:
-        _tell(found)
-
-
-def _tell(found: "LogAudit") -> None:
-    for line in found.words():
-        click.echo(line)
+        for line in audit.words():
+            click.echo(line)

@@ -1,4 +1,4 @@
-"""``larder train recommender``."""
+"""The command ``larder train recommender``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,89 +23,96 @@ from larder_training.recommender.config.options import (
 from larder_training.reporting.progress import Progress
 
 
-def reads_log(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that name a log and its metadata, each a file, a folder or a pattern, maybe at s3://, maybe again."""
-    for name, required, told in (
-        ("--users", False, "USER_ID and profile columns."),
-        ("--items", False, "ITEM_ID and metadata columns."),
-        (
-            "--interactions",
-            True,
-            "USER_ID, ITEM_ID, TIMESTAMP[, EVENT_TYPE, EVENT_VALUE]; a file, folder or s3:// URL.",
-        ),
-    ):
-        function = click.option(name, type=source, multiple=True, required=required, metavar="FILE", help=told)(
-            function
-        )
+def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options for the event log and its metadata: files, folders or patterns, local or at s3://."""
+    columns = {
+        "--users": "User metadata: USER_ID and profile columns.",
+        "--items": "Item metadata: ITEM_ID and any columns.",
+        "--interactions": "Events: USER_ID, ITEM_ID, TIMESTAMP and optionally EVENT_TYPE, EVENT_VALUE; a file, a "
+        "folder, a pattern or an s3:// URL.",
+    }
+    for name, text in columns.items():
+        required = name == "--interactions"
+        option = click.option(name, type=source, multiple=True, required=required, metavar="FILE", help=text)
+        function = option(function)
     return function
 
 
 @click.command("recommender")
-@reads_log
-@click.option("--model", required=True, help="The model's name: a-z, 0-9 and '-'.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=RELEASES, show_default=True)
+@log_options
+@click.option("--model", required=True, help="Name of the model: a-z, 0-9 and '-'.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all random draws.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=RELEASES,
+    show_default=True,
+    help="Folder for the release.",
+)
 @click.option(
     "--event-weights",
     multiple=True,
     metavar="EVENT=W,...",
-    help="How much each type says [default: chosen]; 0 leaves it out, below 0 it takes back.",
+    help="Weight per event type [default: tuned]; 0 ignores it, a negative weight cancels earlier interactions.",
 )
 @click.option(
-    "--event-thresholds", multiple=True, metavar="EVENT=V,...", help="The EVENT_VALUE from which an event counts."
+    "--event-thresholds",
+    multiple=True,
+    metavar="EVENT=V,...",
+    help="Smallest EVENT_VALUE per event type at which an event counts.",
 )
 @click.option(
     "--event-values",
     multiple=True,
     metavar="EVENT=WORST:BEST",
-    help="The scale of a type's EVENT_VALUE; below its middle an event speaks against the item.",
+    help="Worst and best EVENT_VALUE of a rating; a rating below the middle counts against the item.",
 )
-@click.option("--returns", multiple=True, metavar="EVENT,...", help="Types that take a purchase back.")
-@click.option("--dwell", multiple=True, metavar="EVENT,...", help="Types that count by the time to the next event.")
+@click.option("--returns", multiple=True, metavar="EVENT,...", help="Event types that cancel earlier interactions.")
+@click.option(
+    "--dwell", multiple=True, metavar="EVENT,...", help="Event types weighted by the time to the user's next event."
+)
 @click.option(
     "--bots",
     type=click.Choice(["drop", "keep"]),
     default="drop",
     show_default=True,
-    help="Users who act at rates that no person has.",
+    help="Whether to drop users who act faster, or longer without a pause, than people can.",
 )
 @click.option(
     "--order",
     type=click.Choice(["time", "file", "random"]),
     default="time",
     show_default=True,
-    help="Order of events. time: by TIMESTAMP. file: there is no TIMESTAMP, and each user's rows are in order, the "
-    "oldest first. random: there is no TIMESTAMP and no order (pairs of USER_ID and ITEM_ID); the search is skipped.",
+    help="Order of events. time: by TIMESTAMP. file: no TIMESTAMP, each user's rows in order, oldest first. random: "
+    "no TIMESTAMP and no order (pairs of USER_ID and ITEM_ID); hyperparameters are not tuned.",
 )
-@click.option("--half-life-days", type=float, help="The age at which an event counts half [default: chosen].")
+@click.option("--half-life-days", type=float, help="Age at which an event has half its weight [default: tuned].")
 @click.option(
     "--repeats",
     type=click.Choice(["auto", "allow", "never"]),
     default="auto",
     show_default=True,
-    help="Whether a user may be recommended what he had before; auto chooses on the validation period.",
+    help="Whether to recommend items that the user interacted with before; auto: tuned on validation.",
 )
 @click.option(
     "--reranker",
     type=click.Choice(["auto", "never"]),
     default="auto",
     show_default=True,
-    help="Whether boosted trees may put users' rows into order, where validation says that it helps.",
+    help="Whether to try a reranker (boosted trees); auto keeps it if validation improves.",
 )
 @click.option(
-    "--without", type=click.Choice(OPTIONAL_COMPONENTS), multiple=True, help="A source that is not to be tried."
+    "--without", type=click.Choice(OPTIONAL_COMPONENTS), multiple=True, help="Component not to try; may be repeated."
 )
-@click.option("--minutes", type=float, default=10.0, show_default=True, help="How long settings may be searched for.")
-@click.option(
-    "--trials", type=int, help="How many settings may be tried: with it, the same input gives the same bytes."
-)
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="Time limit of the hyperparameter search.")
+@click.option("--trials", type=int, help="Limit of trials; use it for a reproducible search.")
 @click.option(
     "--compare-with",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of a release, such as the live one, to measure on the same users.",
+    help="Folder of a release, such as the live one, to evaluate on the same users.",
 )
-@click.option("--quiet", is_flag=True, help="No progress; prints the release's folder alone.")
-def command(  # noqa: PLR0913  # one argument an option: click passes them so
+@click.option("--quiet", is_flag=True, help="Print the release folder only, no progress.")
+def command(  # noqa: PLR0913  # click passes one argument per option
     *,
     interactions: tuple[Path | str, ...],
     items: tuple[Path | str, ...],
@@ -129,10 +136,10 @@ def command(  # noqa: PLR0913  # one argument an option: click passes them so
     compare_with: Path | None,
     quiet: bool,
 ) -> None:
-    """Trains a recommender from a log of events and prints the release's folder.
+    """Train a recommender from an event log and print the release folder.
 
-    Files are CSV, Parquet or JSON lines with Amazon Personalize's columns, here or at s3://; CSV and JSON may be
-    gzipped. Give an option again for more files.
+    Files are CSV, Parquet or JSON lines with Amazon Personalize's columns, local or at s3://; CSV and JSON may be
+    gzipped. Repeat an option for several files.
     """
     from larder_training.recommender.train import train
 

@@ -1,4 +1,4 @@
-"""What a person may choose about a training; everything else is chosen on the validation period."""
+"""Options of a training. All other hyperparameters are tuned on the validation period."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ Bots = Literal["drop", "keep"]
 Order = Literal["time", "file", "random"]
 Reranker = Literal["auto", "never"]
 Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
-# What a model may be made of beside a regression: learners (ensemble.components), and what the
-# catalogue says of new items, and what a session has seen already.
+# Components that may join the item-item matrix: models (ensemble.components), content kNN for new items, and the
+# session's own items.
 OPTIONAL_COMPONENTS: Final = ("item_knn", "co_visitation", "pure_svd", "als", "bpr", "user_ease", "content", "repeat")
 RELEASES: Final = Path(".larder/releases")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
@@ -26,8 +26,12 @@ _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """``returns``: types of event that take back what the user had to do with the item. ``scales``: types whose
-    EVENT_VALUE is a rating, with the worst and the best. ``dwell``: types whose duration counts.
+    """What events express beyond their types.
+
+    Attributes:
+        returns: Event types that cancel the user's earlier interactions with the item.
+        scales: Worst and best EVENT_VALUE per type whose EVENT_VALUE is a rating.
+        dwell: Event types weighted by their duration.
     """
 
     returns: tuple[str, ...] = ()
@@ -44,21 +48,21 @@ class RecommenderOptions:
     Attributes:
         interactions: Events of users and items.
         model: Name of the model.
-        items: Catalogue with metadata.
-        users: Profiles.
+        items: Item metadata.
+        users: User metadata (profiles).
         out: Folder of releases.
         seed: Of all random draws.
         event_weights: Weight per event type; 0 ignores it, a negative weight cancels earlier events; empty: tuned.
-        event_thresholds: Smallest EVENT_VALUE at which an event of the type counts, such as 4 stars for reviews.
+        event_thresholds: Smallest EVENT_VALUE per type at which an event counts, such as 4 stars for reviews.
         event_values: Worst and best EVENT_VALUE per type; values below the middle count against the item.
         returns: Types that cancel earlier interactions.
-        dwell: Types that count by their duration, the time to the next event.
-        bots: Whether to drop users who act faster or longer than a person can.
+        dwell: Types weighted by their duration, the time to the user's next event.
+        bots: Whether to drop users who act faster, or longer without a pause, than people can.
         order: Order of events: ``time``, by TIMESTAMP; ``file``, each user's rows, the oldest first; ``random``,
             none: the search is skipped, and ``seed`` draws the events of the test.
-        half_life_days: Age at which an event counts half; None: tuned.
-        repeats: Whether users may be recommended items that they had before; ``auto``: tuned.
-        reranker: Whether to try a reranker (boosted trees) and keep it where it is better.
+        half_life_days: Age at which an event has half its weight; None: tuned.
+        repeats: Whether to recommend items that the user interacted with before; ``auto``: tuned.
+        reranker: Whether to try a reranker (boosted trees); ``auto`` keeps it if validation improves.
         without: Components of ``OPTIONAL_COMPONENTS`` that are not tried.
         width: Co-occurring items in each item's regression (EASE), 1 to 2000.
         minutes: Time limit of the search; None: no limit.
@@ -92,18 +96,20 @@ class RecommenderOptions:
 
     def __post_init__(self) -> None:
         if self.half_life_days is not None and not 0 < self.half_life_days < 1e6:
-            raise InvalidRequest(f"half_life_days is {self.half_life_days}: give days above 0, or leave it out.")
+            raise InvalidRequest(f"half_life_days is {self.half_life_days}: give a number of days above 0, or omit it.")
         if not all(isfinite(weight) for weight in self.event_weights.values()):
-            raise InvalidRequest(f"event_weights are {dict(self.event_weights)}: give numbers.")
+            raise InvalidRequest(f"event_weights are {dict(self.event_weights)}: give finite numbers.")
         if self.event_weights and not any(weight > 0 for weight in self.event_weights.values()):
-            raise InvalidRequest("event_weights leave every event out: give one of them a weight above 0.")
+            raise InvalidRequest("event_weights ignore every event: give at least one type a weight above 0.")
         if (self.minutes is not None and not self.minutes >= 0) or (self.trials is not None and self.trials < 0):
-            raise InvalidRequest(f"minutes are {self.minutes}, trials {self.trials}: give numbers from 0 up.")
+            raise InvalidRequest(f"minutes are {self.minutes}, trials {self.trials}: give 0 or more.")
         for name, (worst, best) in self.event_values.items():
             if not worst < best:
-                raise InvalidRequest(f"event_values of {name} are {worst:g}:{best:g}: give the worst, then the best.")
+                raise InvalidRequest(
+                    f"event_values of {name} are {worst:g}:{best:g}: give the worst value, then the best."
+                )
         if unknown := sorted(set(self.without) - set(OPTIONAL_COMPONENTS)):
-            raise InvalidRequest(f"without names {', '.join(unknown)}: name some of {', '.join(OPTIONAL_COMPONENTS)}.")
+            raise InvalidRequest(f"without has {', '.join(unknown)}: choose from {', '.join(OPTIONAL_COMPONENTS)}.")
         if self.order != "time" and (self.half_life_days is not None or self.dwell or self.compare_with is not None):
             raise InvalidRequest(
                 f"order is {self.order}, so events have no time: omit half_life_days, dwell and compare_with, or give "
@@ -114,18 +120,18 @@ class RecommenderOptions:
 
     @property
     def feedback(self) -> Feedback:
-        """What events say beyond their types; a weight below 0 makes a type one of returns."""
+        """Feedback of the events; a type with a negative weight is a return."""
         negative = (name for name, weight in self.event_weights.items() if weight < 0)
         return Feedback(tuple(sorted({*self.returns, *negative})), self.event_values, self.dwell)
 
     @property
     def strengths(self) -> dict[str, float]:
-        """``event_weights`` without their signs, which ``feedback`` has: none below 0."""
+        """``event_weights`` without their signs, which ``feedback`` expresses."""
         return {name: abs(weight) for name, weight in self.event_weights.items()}
 
 
 def parse_numbers(name: str, texts: Iterable[str]) -> dict[str, float]:
-    """``["view=1,cart=3", "pay=5"]`` as numbers by event type; raises InvalidRequest, naming a wrong piece."""
+    """Parses ``["view=1,cart=3", "pay=5"]`` to numbers by event type. Raises InvalidRequest that names a wrong part."""
     numbers: dict[str, float] = {}
     for piece in _pieces(texts):
         event, equals, number = piece.partition("=")
@@ -134,13 +140,13 @@ def parse_numbers(name: str, texts: Iterable[str]) -> dict[str, float]:
         except ValueError:
             value = float("nan")
         if not equals or not event.strip() or not isfinite(value):
-            raise InvalidRequest(f"{name}: {piece.strip()!r} is not EVENT=NUMBER; write it like view=1,cart=3.")
+            raise InvalidRequest(f"{name}: {piece.strip()!r} is not EVENT=NUMBER. Example: view=1,cart=3.")
         numbers[event.strip()] = value
     return numbers
 
 
 def parse_scales(name: str, texts: Iterable[str]) -> dict[str, Scale]:
-    """``["review=1:5"]`` as the worst and the best value by event type; raises InvalidRequest, naming a wrong piece."""
+    """Parses ``["review=1:5"]`` to the worst and best value by event type. Raises InvalidRequest like parse_numbers."""
     scales: dict[str, Scale] = {}
     for piece in _pieces(texts):
         event, _, ends = piece.partition("=")
@@ -150,12 +156,12 @@ def parse_scales(name: str, texts: Iterable[str]) -> dict[str, Scale]:
         except ValueError:
             colon = ""
         if not colon or not event.strip():
-            raise InvalidRequest(f"{name}: {piece.strip()!r} is not EVENT=WORST:BEST; write it like review=1:5.")
+            raise InvalidRequest(f"{name}: {piece.strip()!r} is not EVENT=WORST:BEST. Example: review=1:5.")
     return scales
 
 
 def parse_names(texts: Iterable[str]) -> tuple[str, ...]:
-    """``["return,refund"]`` as names."""
+    """Parses ``["return,refund"]`` to names."""
     return tuple(piece.strip() for piece in _pieces(texts))
 
 
