@@ -1,4 +1,4 @@
-"""A whole training on the demo shop: what it writes, that it is formula as measured, and that it can be repeated."""
+"""A training on the demo shop: its files, that serving returns the evaluated lists, and that it is reproducible."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def serving_of(manifest: Manifest) -> RecommenderServing:
     return manifest.serving
 
 
-def test_the_release_is_whole(release: Path, manifest: Manifest) -> None:
+def test_the_release_has_all_files(release: Path, manifest: Manifest) -> None:
     tables = {*serving_of(manifest).files, "probes.safetensors"}
     assert {f"{name}.safetensors" for name in TABLES} <= tables
     files = tables | {"report.html", "metrics.json", "trials.jsonl"}
@@ -58,7 +58,7 @@ def test_the_release_is_whole(release: Path, manifest: Manifest) -> None:
     assert [path.name for path in release.parent.iterdir()] == [release.name]
 
 
-def test_the_manifest_says_how_it_came_about(manifest: Manifest) -> None:
+def test_the_manifest_describes_the_training(manifest: Manifest) -> None:
     evaluation, training = manifest.evaluation, manifest.training
     split = evaluation["split"]
     assert isinstance(split, dict)
@@ -70,8 +70,8 @@ def test_the_manifest_says_how_it_came_about(manifest: Manifest) -> None:
     assert len(data["inputs"]["interactions"]["sha256"]) == 64
 
 
-def test_it_beats_popularity_with_certainty(manifest: Manifest) -> None:
-    """THEN the intervals of the paired differences of recall@20 and NDCG@20 lie above 0."""
+def test_it_is_significantly_better_than_popularity(manifest: Manifest) -> None:
+    """THEN the intervals of the paired differences of recall@20 and NDCG@20 are above 0."""
     baselines = manifest.evaluation["baselines"]
     assert isinstance(baselines, dict)
     for baseline in ("popularity", "recent_popularity"):
@@ -79,13 +79,13 @@ def test_it_beats_popularity_with_certainty(manifest: Manifest) -> None:
             assert baselines[baseline][metric]["difference"]["interval"][0] > 0
 
 
-def test_sessions_make_answers_better(manifest: Manifest) -> None:
+def test_sessions_improve_recommendations(manifest: Manifest) -> None:
     sessions = manifest.evaluation["sessions"]
     assert isinstance(sessions, dict)
     assert sessions["baselines"]["without_the_session"]["ndcg@20"]["difference"]["interval"][0] > 0
 
 
-def test_metrics_have_the_names_of_amazon_personalize_too(release: Path) -> None:
+def test_metrics_have_also_the_names_of_amazon_personalize(release: Path) -> None:
     metrics = json.loads((release / "metrics.json").read_bytes())
     assert metrics["personalize"]["mean_reciprocal_rank_at_25"] == metrics["metrics"]["mrr@25"]["mean"]
     assert (
@@ -94,7 +94,7 @@ def test_metrics_have_the_names_of_amazon_personalize_too(release: Path) -> None
     assert 0 < metrics["personalize"]["coverage"] <= 1
 
 
-def test_the_report_stands_alone(release: Path) -> None:
+def test_the_report_has_no_outside_references(release: Path) -> None:
     page = (release / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 3
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
@@ -104,12 +104,12 @@ def test_the_report_stands_alone(release: Path) -> None:
     assert "CITY=Berlin" in page
 
 
-def test_probes_hold_what_the_tables_answer(release: Path, manifest: Manifest) -> None:
+def test_golden_requests_have_the_answers_of_the_tables(release: Path, manifest: Manifest) -> None:
     probes = load_file(release / "probes.safetensors")
     requests, answers = ([json.loads(text) for text in _strings(probes, name)] for name in ("request", "answer"))
     assert len(requests) >= 20
     recommender = open_tables(release, serving_of(manifest))
-    assert [recommender.recommend(read_query(each, RECOMMEND)).ids() for each in requests] == answers
+    assert [recommender.recommend(read_query(request, RECOMMEND)).ids() for request in requests] == answers
     assert all(len(answer) == request["n"] for request, answer in zip(requests, answers, strict=True))
     assert {"user", "session", "item", "profile"} <= {name for request in requests for name in request}
 
@@ -122,25 +122,25 @@ def _strings(tensors: dict[str, NDArray[np.uint8]], name: str) -> list[bytes]:
 def test_the_users_table_has_the_documented_size(manifest: Manifest) -> None:
     users = serving_of(manifest).users
     assert users is not None
-    # head_bytes holds the header and the index.
+    # head_bytes counts the header and the index.
     assert manifest.files["users.safetensors"].bytes == users.head_bytes + users.rows * (8 + 6 * users.width)
     assert users.rows == 400
 
 
-def test_a_user_with_a_profile_but_no_event_gets_what_is_popular_in_his_segment(
+def test_a_user_with_a_profile_but_no_event_gets_popular_items_of_their_segment(
     release: Path, manifest: Manifest, shop: ShopFiles
 ) -> None:
     log, _ = read_interactions(shop.interactions)
-    idle = sorted({f"u{n:04d}" for n in range(400)} - set(log.users))
-    assert idle
+    without_events = sorted({f"u{n:04d}" for n in range(400)} - set(log.users))
+    assert without_events
     recommender = open_tables(release, serving_of(manifest))
-    answers = {user: recommender.recommend(Query(user=user, n=10)) for user in idle}
+    answers = {user: recommender.recommend(Query(user=user, n=10)) for user in without_events}
     assert all(answer.items[0].because and answer.items[0].because.source == "user" for answer in answers.values())
-    everybody = recommender.recommend(Query(n=10)).ids()
-    assert any(answer.ids() != everybody for answer in answers.values())
+    popular = recommender.recommend(Query(n=10)).ids()
+    assert any(answer.ids() != popular for answer in answers.values())
 
 
-def test_segments_differ_by_what_their_users_like(release: Path, manifest: Manifest) -> None:
+def test_segments_have_the_popular_items_of_their_users(release: Path, manifest: Manifest) -> None:
     serving = serving_of(manifest)
     segments = KeyedTable.open(MappedFile(release / "segments.safetensors"), serving.segments)
     women, men = segments.lookup("GENDER=F"), segments.lookup("GENDER=M")
@@ -151,36 +151,36 @@ def test_segments_differ_by_what_their_users_like(release: Path, manifest: Manif
     assert len(women.items) == 120
 
 
-def test_served_answers_are_what_was_measured(shop: ShopFiles, tmp_path: Path) -> None:
-    """THEN the serving code, asked one by one, gives the very lists that the metrics are computed from."""
+def test_serving_returns_the_evaluated_lists(shop: ShopFiles, tmp_path: Path) -> None:
+    """THEN the serving code returns, user by user, the lists that metrics are computed from."""
     log, _ = read_interactions(shop.interactions)
-    middle = int(np.quantile(log.time, 0.8))
-    history, period = log.between(0, middle), log.between(middle, log.end)
-    params = replace(
+    cutoff = int(np.quantile(log.time, 0.8))
+    history, period = log.between(0, cutoff), log.between(cutoff, log.end)
+    repeats = replace(
         Hyperparameters(), half_life_days=20.0, session_weight=3.0, segment_weight=0.1, diagonal_weight=0.3
     )
-    for each in (params, replace(params, recommend_seen=False)):
-        fitted = fit(history, middle, each)
+    for params in (repeats, replace(repeats, recommend_seen=False)):
+        fitted = fit(history, cutoff, params)
         segments = segment_users(known_users(history), None, None)
         serving = write_tables(tmp_path, history, fitted, {}, segments, ([], np.zeros(0, np.int64)), {})
         recommender = open_tables(tmp_path, serving)
-        for task in (next_items(history, period), rest_of_session(period, each.session_length)):
+        for task in (next_items(history, period), rest_of_session(period, params.session_length)):
             formula = ServingFormula.of(fitted, np.arange(len(log.users)))
-            expected = recommendations(formula, each, task, 25)
+            expected = recommendations(formula, params, task, 25)
             for user, session, items in zip(task.users, task.sessions, expected, strict=True):
                 ids = tuple(log.items[item] for item in reversed(session))
                 answer = recommender.recommend(Query(user=log.users[user], session=ids, n=25))
                 assert answer.ids() == [log.items[item] for item in items]
 
 
-def test_where_repeats_are_not_allowed_nobody_s_row_has_what_he_had(shop: ShopFiles) -> None:
+def test_without_repeats_no_row_has_items_that_the_user_had(shop: ShopFiles) -> None:
     log, _ = read_interactions(shop.interactions)
     fitted = fit(log, log.end, replace(Hyperparameters(), recommend_seen=False))
     seen = fitted.seen.toarray()
     rows = fitted.user_rows()
     assert not any(seen[user, item] for user, items in enumerate(rows.items) for item in items if item != EMPTY)
-    again = fit(log, log.end, replace(Hyperparameters(), diagonal_weight=1.0)).user_rows()
-    assert np.mean([seen[user, items[0]] for user, items in enumerate(again.items) if items[0] != EMPTY]) > 0.5
+    repeats = fit(log, log.end, replace(Hyperparameters(), diagonal_weight=1.0)).user_rows()
+    assert np.mean([seen[user, items[0]] for user, items in enumerate(repeats.items) if items[0] != EMPTY]) > 0.5
 
 
 def test_recent_items_follow_the_recommendations(small_log: EventLog) -> None:
@@ -202,7 +202,7 @@ def test_the_same_input_and_seed_give_the_same_bytes(
         "import sys; from dataclasses import replace; from datetime import datetime, UTC; from pathlib import Path;"
         "from larder_training.recommender.config.options import RecommenderOptions;"
         "from larder_training.recommender.train import train; from larder_training.reporting.progress import Progress;"
-        "a = [Path(each) for each in sys.argv[1:]];"
+        "a = [Path(path) for path in sys.argv[1:]];"
         "created = datetime(2026,1,2,3,4,5,tzinfo=UTC);"
         "o = RecommenderOptions(a[0], 'shop', items=a[1], users=a[2], out=a[3], created=created, minutes=None,"
         "  without=('pure_svd', 'als', 'bpr', 'user_ease'));"
@@ -217,7 +217,7 @@ def test_the_same_input_and_seed_give_the_same_bytes(
     assert again.name == release.name
 
 
-def test_an_interrupted_training_leaves_nothing(options: RecommenderOptions, tmp_path: Path) -> None:
+def test_an_interrupted_training_leaves_no_files(options: RecommenderOptions, tmp_path: Path) -> None:
     out = tmp_path / "releases"
     script = "from larder_training.cli.train_recommender import command; command()"
     arguments = ["--interactions", str(options.interactions), "--model", "shop", "--out", str(out), "--trials", "1"]
@@ -232,7 +232,7 @@ def test_an_interrupted_training_leaves_nothing(options: RecommenderOptions, tmp
     finally:
         process.kill()
         process.communicate()
-    # The signal may have come a moment too late; a release is then whole.
+    # The signal may come too late; the release is then complete.
     assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
     if process.returncode == 0:
         assert [(path / "manifest.json").is_file() for path in out.iterdir()] == [True]
@@ -240,8 +240,8 @@ def test_an_interrupted_training_leaves_nothing(options: RecommenderOptions, tmp
         assert list(out.iterdir()) == []
 
 
-def test_a_log_without_a_test_period_is_trained_and_says_that_nothing_was_measured(tmp_path: Path) -> None:
-    """GIVEN eight events in all: nobody has any before and after the cut-off."""
+def test_a_log_without_test_users_is_trained_without_metrics(tmp_path: Path) -> None:
+    """GIVEN eight events, and no user with events before and after the cutoff."""
     lines = [f"u{n % 4},i{n % 3},{n * 1000}" for n in range(8)]
     (tmp_path / "log.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + "\n".join(lines), encoding="utf-8")
     folder = train(RecommenderOptions(tmp_path / "log.csv", "tiny", out=tmp_path / "out"), QUIET)
@@ -264,9 +264,7 @@ def test_a_log_without_a_test_period_is_trained_and_says_that_nothing_was_measur
         ("u,a,1\nv,b,2\n", {"model": "Shop!"}, "is not a model name"),
     ],
 )
-def test_what_cannot_be_trained_on_is_refused(
-    tmp_path: Path, text: str, values: dict[str, object], message: str
-) -> None:
+def test_invalid_input_is_rejected(tmp_path: Path, text: str, values: dict[str, object], message: str) -> None:
     (tmp_path / "log.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + text, encoding="utf-8")
     options = RecommenderOptions(tmp_path / "log.csv", **{"model": "m", "out": tmp_path / "out", **values})  # type: ignore[arg-type]  # real fields
     with pytest.raises(InvalidRequest, match=message):

@@ -1,4 +1,4 @@
-"""From files to a release folder: read, split, choose, measure, fit to everything, write."""
+"""Trains a recommender: reads files, tunes, evaluates, fits to all events, and writes a release."""
 
 import time
 from dataclasses import asdict, replace
@@ -24,7 +24,7 @@ from larder_training.recommender.models.item_item import name_of
 from larder_training.recommender.models.segment_popularity import Segments
 from larder_training.recommender.pipeline import Pipeline
 from larder_training.recommender.reports.examples import examples, popular_by_segment
-from larder_training.recommender.reports.page import metrics_json, report_html
+from larder_training.recommender.reports.page import RecommenderReport, metrics_json
 from larder_training.recommender.tuning.trials import TRIALS, SearchBudget, TrialLog
 from larder_training.release.writer import provenance, write_release
 from larder_training.reporting.progress import Progress
@@ -34,16 +34,19 @@ METRICS: Final = "metrics.json"
 
 
 def train(options: RecommenderOptions, progress: Progress) -> Path:
-    """Trains a release and returns its folder, ``<options.out>/<release>``.
+    """Trains a recommender and returns its release folder, ``<options.out>/<release>``.
 
-    The same input, seed and versions give the same bytes of every file but the manifest, which tells the time. An
-    interrupted training leaves nothing behind. Raises InvalidRequest where the input cannot be trained on.
+    The same input, seed, trials and versions give the same bytes of every file except the manifest, which has times.
+    An interrupted training leaves no files behind.
+
+    Raises:
+        InvalidRequest: The input or an option cannot be used; the message says what to do.
     """
     check_model(options.model)
-    began = time.monotonic()
+    start = time.monotonic()
     data = read_dataset(options, progress)
     if options.compare_with is not None:
-        last_event(options.compare_with, data.log)  # before hours of work
+        last_event(options.compare_with, data.log)  # fails early if the release cannot be compared
     pipeline = Pipeline(data, TrainingContext(options, progress))
     trials = TrialLog(SearchBudget.of(options))
     params = pipeline.tune(trials)
@@ -53,13 +56,20 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     with TemporaryDirectory(prefix=".training-", dir=options.out) as scratch:
         folder = Path(scratch)
         segments = data.segments(data.log)
-        serving = _write(folder, data, fitted, segments, options)
+        serving = _write_tables(folder, data, fitted, segments, options)
         training = _training(data, params, trials, options)
-        examples_and_segments = (examples(folder, serving, data.log), popular_by_segment(folder, serving, segments))
-        (folder / REPORT).write_bytes(report_html(options.model, evaluation, training, *examples_and_segments, trials))
+        report = RecommenderReport(
+            options.model,
+            evaluation,
+            training,
+            examples(folder, serving, data.log),
+            popular_by_segment(folder, serving, segments),
+            trials,
+        )
+        (folder / REPORT).write_bytes(report.html())
         (folder / METRICS).write_bytes(metrics_json(evaluation))
         (folder / TRIALS).write_bytes(trials.jsonl())
-        training["seconds"] = round(time.monotonic() - began, 1)
+        training["seconds"] = round(time.monotonic() - start, 1)
         return write_release(
             options.out,
             model=options.model,
@@ -73,19 +83,19 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
         )
 
 
-def _write(
+def _write_tables(
     folder: Path, data: Dataset, fitted: FittedEnsemble, segments: Segments, options: RecommenderOptions
 ) -> RecommenderServing:
-    """Tables and probes."""
+    """Writes the tables and the golden requests."""
     new_users: list[str] = []
-    of_profile = np.zeros(0, np.int64)
+    segment_of = np.zeros(0, np.int64)
     if data.profiles is not None:
         known = set(data.log.users)
-        places = [row for row, user in enumerate(data.profiles.users) if user not in known]
-        new_users = [data.profiles.users[row] for row in places]
-        of_profile = segments.of_profile[places]
+        rows = [row for row, user in enumerate(data.profiles.users) if user not in known]
+        new_users = [data.profiles.users[row] for row in rows]
+        segment_of = segments.of_profile[rows]
     specification = data.profiles.specification if data.profiles else {}
-    serving = write_tables(folder, data.log, fitted, data.columns, segments, (new_users, of_profile), specification)
+    serving = write_tables(folder, data.log, fitted, data.columns, segments, (new_users, segment_of), specification)
     write_golden_requests(folder, PROBES, serving, golden_requests(data.log, data.profiles, new_users, options.seed))
     return serving
 
@@ -94,7 +104,7 @@ def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options:
     log = data.log
     return {
         **provenance(options.seed),
-        "learner": "an item-item matrix, with the sources and the reranker that hyperparameters name",
+        "learner": "an item-item matrix, with the components and the reranker of hyperparameters",
         "hyperparameters": {
             **asdict(replace(params, event_weights={}, components={})),
             "matrix": {"learner": name_of(params.matrix), **asdict(params.matrix)},
@@ -112,16 +122,16 @@ def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options:
             "event_types": {name: int((log.event == code).sum()) for code, name in enumerate(log.events)},
             **_period(data, options),
             **{
-                name: {"rows": each.rows, "dropped": each.dropped, "duplicates": each.duplicates}
-                for name, each in (("item_file", data.items), ("user_file", data.users))
-                if each is not None
+                name: {"rows": table.rows, "dropped": table.dropped, "duplicates": table.duplicates}
+                for name, table in (("item_file", data.items), ("user_file", data.users))
+                if table is not None
             },
         },
     }
 
 
 def _period(data: Dataset, options: RecommenderOptions) -> Document:
-    """First and last time of the log, and the audit; without times, the audit of the rows alone."""
+    """First and last time of the log, and the audit; without times, only the audit of the rows."""
     if options.order != "time":
         return {"audit": data.audit.document()}
     return {
@@ -132,7 +142,7 @@ def _period(data: Dataset, options: RecommenderOptions) -> Document:
 
 
 def _split(pipeline: Pipeline) -> Document:
-    """The split as the manifest and the report describe it."""
+    """The split, for the manifest and the report."""
     order = pipeline.context.options.order
     if order == "time":
         return pipeline.split.document()

@@ -1,4 +1,4 @@
-"""From a fitted model to the files of a release: items, neighbours, users and segments, and what serving must know."""
+"""Writes the tables of a release: items, neighbours, users, segments and, if they are used, transitions."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ NEIGHBOURS: Final = "neighbours.safetensors"
 TRANSITIONS: Final = "transitions.safetensors"
 USERS: Final = "users.safetensors"
 SEGMENTS: Final = "segments.safetensors"
-FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # what every release has; all of one's files: ``serving.files``
+FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # in every release; ``serving.files`` are all files of one release
 
 
 def write_tables(
@@ -34,26 +34,32 @@ def write_tables(
     new_users: tuple[Sequence[str], NDArray[np.int64]],
     profile: Mapping[str, ProfileColumn],
 ) -> RecommenderServing:
-    """Writes the four tables into ``folder``, and that of transitions where they weigh something.
+    """Writes the tables into ``folder``, and returns the ``serving`` section of the manifest.
 
-    ``new_users``: ids of users who have a profile but no event, and each one's segment: they get that segment's popular
-    items as their row, since a request may name them without telling their profile again.
+    Users with a profile but no event get a row too, with the popular items of their segment: requests may name them
+    without their profile. Memory is 900 bytes per user (6 per slot), in addition to the model.
 
-    Memory: 6 bytes for each slot of each row (900 a user), beside the model.
+    Args:
+        folder: Where to write.
+        log: All events.
+        fitted: The model.
+        columns: Item columns, in the order of ``log.items``.
+        segments: Segments of users.
+        new_users: Ids of users with a profile but no event, and int64 segment of each.
+        profile: Profile columns by name.
     """
     params = fitted.hyperparameters
     popular = segment_rows(fitted.presence, segments, params.prior_users)
-    ids, rows = new_users
-    known = with_history(fitted.user_rows(), log)
-    users = _stack(known, popular, rows)
-    follows = fitted.transition_rows()
+    new_ids, segment_of = new_users
+    users = _append_new_users(with_history(fitted.user_rows(), log), popular, segment_of)
+    transitions = fitted.transition_rows()
     write_vocabulary(folder / ITEMS, log.items, columns)
     return RecommenderServing(
         items_file=ITEMS,
         items=len(log.items),
         columns={name: kind for name, (kind, _) in columns.items()},
         neighbours=_write_rows(folder / NEIGHBOURS, fitted.neighbour_rows()),
-        users=write_keyed(folder / USERS, [*log.users, *ids], users.items, users.scores),
+        users=write_keyed(folder / USERS, [*log.users, *new_ids], users.items, users.scores),
         user_slots=USER_SLOTS,
         segments=write_keyed(folder / SEGMENTS, segments.texts, popular.items, popular.scores),
         segments_by=segments.sets,
@@ -62,41 +68,41 @@ def write_tables(
             "user": params.user_weight,
             "session": params.session_weight,
             "segment": params.segment_weight,
-            **({"transition": params.transition_weight} if follows else {}),
+            **({"transition": params.transition_weight} if transitions else {}),
             **({"revisit": params.revisit_weight} if params.revisit_weight > 0 else {}),
         },
         session_decay=params.session_decay,
         session_length=params.session_length,
-        transitions=_write_rows(folder / TRANSITIONS, follows) if follows else None,
-        transition_decay=params.transition_decay if follows else 1.0,
+        transitions=_write_rows(folder / TRANSITIONS, transitions) if transitions else None,
+        transition_decay=params.transition_decay if transitions else 1.0,
         revisit_decay=params.revisit_decay if params.revisit_weight > 0 else 1.0,
     )
 
 
 def _write_rows(path: Path, rows: TopK) -> TableSpec:
-    """A dense table as wide as its longest row."""
+    """Writes a dense table, as wide as its longest row."""
     width = max(1, int((rows.items != EMPTY).sum(axis=1).max(initial=0)))
     return write_dense(path, rows.items[:, :width], rows.scores[:, :width])
 
 
 def with_history(recommended: TopK, log: EventLog, slots: int = HISTORY_SLOTS) -> TopK:
-    """Rows of ``users``: recommendations, and right behind them the user's recent items, newest first, with score 0."""
+    """Rows of the users table: recommendations, then the user's recent items, newest first, with score 0."""
     width = recommended.items.shape[1]
     rows = TopK.empty(len(log.users), width + slots)
     rows.items[:, :width], rows.scores[:, :width] = recommended.items, recommended.scores
     used = (recommended.items != EMPTY).sum(axis=1)
     for block in log.blocks():
-        user, item, place = recent_items(log.take(block), slots)
-        rows.items[user, used[user] + place] = item
+        user, item, slot = recent_items(log.take(block), slots)
+        rows.items[user, used[user] + slot] = item
     return rows
 
 
-def _stack(known: TopK, popular: TopK, segments: NDArray[np.int64]) -> TopK:
-    """Known users' rows, and below them new_users', each the head of his segment's row."""
-    if not len(segments):
+def _append_new_users(known: TopK, popular: TopK, segment_of: NDArray[np.int64]) -> TopK:
+    """Appends the rows of new users: the first items of their segments."""
+    if not len(segment_of):
         return known
     width = min(USER_SLOTS, popular.items.shape[1])
-    new = TopK.empty(len(segments), known.items.shape[1])
-    new.items[:, :width] = popular.items[segments, :width]
-    new.scores[:, :width] = popular.scores[segments, :width]
+    new = TopK.empty(len(segment_of), known.items.shape[1])
+    new.items[:, :width] = popular.items[segment_of, :width]
+    new.scores[:, :width] = popular.scores[segment_of, :width]
     return TopK(np.concatenate((known.items, new.items)), np.concatenate((known.scores, new.scores)))

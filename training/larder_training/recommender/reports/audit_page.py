@@ -14,61 +14,61 @@ _NAMES: Final = {
     "ids_too_long": "Ids of more than 256 characters",
     "bad_timestamps": "TIMESTAMP missing, negative or after 2100",
     "bad_values": "EVENT_VALUE infinite or beyond 10^12",
-    "duplicates": "Exact repetitions of another row",
-    "stray_times": "At a time far from all others",
-    "bots": "Of users who are no persons",
+    "duplicates": "Duplicates of another row",
+    "stray_times": "Outlier timestamps",
+    "bots": "Events of bots",
     "used": "Used",
 }
 
 
-def page(found: LogAudit) -> bytes:
-    """The whole document. It holds no time of its making and no path."""
-    sections = [_overview(found), _days(found), _rows(found), _ids(found)]
-    return render("Audit of a log of events", sections).encode()
+def page(audit: LogAudit) -> bytes:
+    """The whole page. It has no time of its creation and no path."""
+    sections = [_overview(audit), _days(audit), _rows(audit), _ids(audit)]
+    return render("Audit of an event log", sections).encode()
 
 
-def _overview(found: LogAudit) -> Section:
+def _overview(audit: LogAudit) -> Section:
     tiles = {
-        "Events": found.audit.used,
-        "Users": found.users,
-        "Items": found.items,
-        "Days": found.findings.days,
-        "Users who are no persons": found.audit.bot_users,
-        "Repeated rows": found.audit.duplicates,
-        "Later than this machine's clock": found.future,
+        "Events": audit.audit.used,
+        "Users": audit.users,
+        "Items": audit.items,
+        "Days": audit.findings.days,
+        "Bots": audit.audit.bot_users,
+        "Duplicate rows": audit.audit.duplicates,
+        "Events in the future": audit.future,
     }
-    return Section.of("Audit", facts(tiles), *(paragraph(line) for line in found.words()))
+    return Section.of("Audit", facts(tiles), *(paragraph(line) for line in audit.words()))
 
 
-def _days(found: LogAudit) -> Section:
+def _days(audit: LogAudit) -> Section:
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(8, 2.6))
     axes = drawing.add_subplot()
-    days = [datetime.fromtimestamp((found.first_day + number) * DAY, UTC) for number in range(len(found.by_day))]
-    axes.fill_between(days, found.by_day, step="mid", alpha=0.5)  # type: ignore[arg-type]  # matplotlib plots times
+    days = [datetime.fromtimestamp((audit.first_day + day) * DAY, UTC) for day in range(len(audit.by_day))]
+    axes.fill_between(days, audit.by_day, step="mid", alpha=0.5)  # type: ignore[arg-type]  # matplotlib plots times
     axes.set_ylim(bottom=0)
     axes.set_ylabel("events")
     axes.tick_params(axis="x", rotation=30)
     axes.spines[["top", "right"]].set_visible(False)
-    return Section.of("Events per day", figure(drawing, "Events of each day, UTC."))
+    return Section.of("Events per day", figure(drawing, "Events per day, UTC."))
 
 
-def _rows(found: LogAudit) -> Section:
-    counts = found.audit.document()
-    rows = [(told, counts[name]) for name, told in _NAMES.items()]
-    return Section.of("Rows", table(("What", "Rows"), rows), table(("Type of event", "Events"), found.types.items()))
+def _rows(audit: LogAudit) -> Section:
+    counts = audit.audit.document()
+    rows = [(title, counts[name]) for name, title in _NAMES.items()]
+    return Section.of("Rows", table(("Rows", "Count"), rows), table(("Event type", "Events"), audit.types.items()))
 
 
-def _ids(found: LogAudit) -> Section:
-    told = found.findings
+def _ids(audit: LogAudit) -> Section:
+    findings = audit.findings
     rows = [
-        ("Ids in the log that the catalogue lacks", told.unknown_items),
-        ("Items of the catalogue that nobody saw", told.items_never_seen),
-        ("Users of the log without a profile", told.users_without_profile),
-        ("Profiles without an event", told.profiles_without_events),
+        ("Items of the log without metadata", findings.unknown_items),
+        ("Items without an event", findings.items_never_seen),
+        ("Users of the log without a profile", findings.users_without_profile),
+        ("Profiles without an event", findings.profiles_without_events),
     ]
-    blocks: list[Block] = [table(("Ids", "Number"), rows)]
-    if found.bots:
-        blocks.append(table(("Users who are no persons",), [(user,) for user in found.bots]))
+    blocks: list[Block] = [table(("Ids", "Count"), rows)]
+    if audit.bots:
+        blocks.append(table(("Bots",), [(user,) for user in audit.bots]))
     return Section.of("Ids", *blocks)

@@ -1,4 +1,4 @@
-"""What a person reads in the report: some users' lists and the segments' favourites, from the tables as formula."""
+"""Examples in the report: recommendations of some users and popular items of segments, from the tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,34 +22,35 @@ _TITLES: Final = ("TITLE", "NAME", "DESCRIPTION")
 
 
 def examples(folder: Path, serving: RecommenderServing, log: EventLog) -> list[tuple[str, str, str]]:
-    """User, recent items and recommendations for users spread evenly over those with the most events; users are
-    numbered, not named, since a report is passed on.
+    """(user, recent items, recommendations) of users from the most to the least active.
+
+    Users are numbered, not identified, since reports are passed on.
     """
     recommender, items = open_tables(folder, serving), open_vocabulary(folder, serving)
     counts = np.bincount(log.user, minlength=len(log.users))
-    busy = np.argsort(-counts, kind="stable")[: max(int((counts > 1).sum()), 1)]
-    chosen = busy[np.linspace(0, len(busy) - 1, min(_USERS, len(busy))).astype(np.int64)]
-    user, item, _ = recent_items(log, _ITEMS)
+    active = np.argsort(-counts, kind="stable")[: max(int((counts > 1).sum()), 1)]
+    chosen = active[np.linspace(0, len(active) - 1, min(_USERS, len(active))).astype(np.int64)]
+    recent_user, recent_item, _ = recent_items(log, _ITEMS)
     rows = []
-    for number, each in enumerate(chosen, 1):
-        had = [_named(items, int(one)) for one in item[user == each]]
-        answer = recommender.recommend(Query(user=log.users[each], n=_ITEMS))
-        shown = [_named(items, _number(items, one)) for one in answer.ids()]
-        rows.append((f"user {number}, {counts[each]} events", "; ".join(had), "; ".join(shown)))
+    for number, user in enumerate(chosen, 1):
+        recent = [_title(items, int(item)) for item in recent_item[recent_user == user]]
+        answer = recommender.recommend(Query(user=log.users[user], n=_ITEMS))
+        recommended = [_title(items, _number(items, item)) for item in answer.ids()]
+        rows.append((f"user {number}, {counts[user]} events", "; ".join(recent), "; ".join(recommended)))
     return rows
 
 
 def popular_by_segment(folder: Path, serving: RecommenderServing, segments: Segments) -> list[tuple[str, int, str]]:
-    """Text, users and favourites of the largest segments."""
+    """(name, number of users, popular items) of the largest segments."""
     items = open_vocabulary(folder, serving)
     table = KeyedTable.open(MappedFile(folder / serving.segments.file), serving.segments)
-    order = np.argsort(-segments.sizes, kind="stable")[:_SEGMENTS]
+    largest = np.argsort(-segments.sizes, kind="stable")[:_SEGMENTS]
     rows = []
-    for place in order:
-        text = segments.texts[place]
-        row = table.lookup(text)
-        names = [_named(items, number) for number in (row.items[:_ITEMS] if row else ())]
-        rows.append((text if text != EVERYONE else "all users", int(segments.sizes[place]), "; ".join(names)))
+    for segment in largest:
+        name = segments.texts[segment]
+        row = table.lookup(name)
+        titles = [_title(items, number) for number in (row.items[:_ITEMS] if row else ())]
+        rows.append((name if name != EVERYONE else "all users", int(segments.sizes[segment]), "; ".join(titles)))
     return rows
 
 
@@ -58,6 +59,7 @@ def _number(items: Vocabulary, item: str) -> int:
     return -1 if number is None else number
 
 
-def _named(items: Vocabulary, number: int) -> str:
-    names: Sequence[object] = [items.value(name, number) for name in _TITLES if name in items.columns]
-    return next((name for name in names if isinstance(name, str)), items.id(number))
+def _title(items: Vocabulary, number: int) -> str:
+    """The item's title, or its id without one."""
+    titles: Sequence[object] = [items.value(name, number) for name in _TITLES if name in items.columns]
+    return next((title for title in titles if isinstance(title, str)), items.id(number))

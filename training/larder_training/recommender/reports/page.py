@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from larder_training.recommender.tuning.trials import TrialLog, explain, plot
@@ -10,14 +11,14 @@ from larder_training.reporting.html import Block, Section, drawing_of, facts, fi
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Any: the evaluation section is a JSON document, and this module only lays it out.
+# Any: a section of the manifest, JSON; this module only lays it out.
 Document = Mapping[str, Any]
 _NAMES: Final = {
     "larder": "this model",
     "popularity": "popularity",
     "recent_popularity": "recent popularity",
     "own_items_again": "own items again",
-    "release_before": "the release before",
+    "release_before": "earlier release",
     "without_the_session": "without the session",
 }
 _BARS: Final = ("recall@10", "recall@20", "ndcg@10", "ndcg@20", "mrr@25", "hit_rate@20")
@@ -25,69 +26,79 @@ _BARS: Final = ("recall@10", "recall@20", "ndcg@10", "ndcg@20", "mrr@25", "hit_r
 
 def metrics_json(evaluation: Document) -> bytes:
     """The evaluation, and its main metrics under the names of Amazon Personalize's GetSolutionMetrics."""
-    metrics = {name: told["mean"] for name, told in evaluation["metrics"].items()}
-    named = {
+    metrics = {name: value["mean"] for name, value in evaluation["metrics"].items()}
+    personalize = {
         "coverage": evaluation["coverage"]["larder"],
         "mean_reciprocal_rank_at_25": metrics.get("mrr@25"),
         **{f"normalized_discounted_cumulative_gain_at_{k}": metrics.get(f"ndcg@{k}") for k in (5, 10, 25)},
         **{f"precision_at_{k}": metrics.get(f"precision@{k}") for k in (5, 10, 25)},
     }
-    return (json.dumps({**evaluation, "personalize": named}, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
+    document = {**evaluation, "personalize": personalize}
+    return (json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
-def report_html(
-    model: str,
-    evaluation: Document,
-    training: Document,
-    examples: Sequence[tuple[str, str, str]],
-    segments: Sequence[tuple[str, int, str]],
-    trials: TrialLog,
-) -> bytes:
-    """The whole report.
+@dataclass(frozen=True, slots=True, eq=False)
+class RecommenderReport:
+    """Content of ``report.html``.
 
-    Args:
-        model: its name.
-        evaluation: the manifest's section.
-        training: the manifest's section.
-        examples: some users' recent items, their recommendations, and who they are, as texts.
-        segments: each segment's text, users and most popular items.
-        trials: what was tried to choose.
+    Attributes:
+        model: Name of the model.
+        evaluation: Section of the manifest.
+        training: Section of the manifest.
+        examples: (user, recent items, recommendations) of some users, as texts.
+        segments: (name, number of users, popular items) of segments.
+        trials: Trials of the search.
     """
-    sections = [
-        Section.of("In short", *_headline(evaluation, training)),
-        Section.of("Ranking", *_ranking(evaluation)),
-        Section.of("The long tail", *_tail(evaluation)),
-        Section.of("Other questions", *_others(evaluation)),
-        Section.of("Examples", table(("user", "had lately", "is recommended"), examples)),
-        Section.of("Segments", table(("segment", "users", "most popular"), segments)),
-        Section.of("Data", table(("what", "rows"), list(training["data"]["audit"].items())), _split(evaluation)),
-        Section.of("Hyperparameters", *map(paragraph, explain(trials)), *_trials(trials), _choices(training)),
-    ]
-    return render(f"Recommender {model}", sections).encode()
+
+    model: str
+    evaluation: Document
+    training: Document
+    examples: Sequence[tuple[str, str, str]]
+    segments: Sequence[tuple[str, int, str]]
+    trials: TrialLog
+
+    def html(self) -> bytes:
+        """The page. It has no time and no path, so that the same training writes the same bytes."""
+        audit = list(self.training["data"]["audit"].items())
+        sections = [
+            Section.of("Summary", *_summary(self.evaluation, self.training)),
+            Section.of("Ranking metrics", *_ranking(self.evaluation)),
+            Section.of("Popularity bias", *_popularity_curve(self.evaluation)),
+            Section.of("Metrics by group and task", _by_group(self.evaluation)),
+            Section.of("Examples", table(("user", "recent items", "recommendations"), self.examples)),
+            Section.of("Segments", table(("segment", "users", "popular items"), self.segments)),
+            Section.of("Data", table(("count", "rows"), audit), _split(self.evaluation)),
+            Section.of(
+                "Hyperparameters",
+                *map(paragraph, explain(self.trials)),
+                *_trials(self.trials),
+                _hyperparameters(self.training),
+            ),
+        ]
+        return render(f"Recommender {self.model}", sections).encode()
 
 
-def _headline(evaluation: Document, training: Document) -> list[Block]:
+def _summary(evaluation: Document, training: Document) -> list[Block]:
     metrics, data = evaluation["metrics"], training["data"]
     tiles = {"users": data["users"], "items": data["items"], "events": data["audit"]["used"]}
     if not metrics:
         return [
             facts(tiles),
-            paragraph("Nobody with earlier events came back in the test period: nothing was measured."),
+            paragraph("No user with earlier events returned in the test period, so there are no metrics."),
         ]
     tiles |= {"recall@20": _cell(metrics["recall@20"]), "NDCG@20": _cell(metrics["ndcg@20"])}
     tiles["coverage"] = f"{evaluation['coverage']['larder']:.1%}"
     for name in ("popularity", "recent_popularity"):
         ratio = evaluation["baselines"][name]["recall@20"].get("ratio")
         if ratio:
-            tiles[f"recall@20 over {_NAMES[name]}"] = (
-                f"{ratio['mean']:.2f}x [{ratio['interval'][0]:.2f}, {ratio['interval'][1]:.2f}]"
-            )
+            low, high = ratio["interval"]
+            tiles[f"recall@20 relative to {_NAMES[name]}"] = f"{ratio['mean']:.2f}x [{low:.2f}, {high:.2f}]"
     return [facts(tiles), paragraph(evaluation["protocol"])]
 
 
 def _ranking(evaluation: Document) -> list[Block]:
     if not evaluation["metrics"]:
-        return [paragraph("No measurement.")]
+        return [paragraph("No metrics.")]
     systems = {"larder": evaluation["metrics"], **evaluation["baselines"]}
     head = ("metric", *(_NAMES[name] for name in systems))
     rows = [(metric, *(_cell(systems[name][metric]) for name in systems)) for metric in evaluation["metrics"]]
@@ -101,44 +112,40 @@ def _ranking(evaluation: Document) -> list[Block]:
 def _bars(systems: Mapping[str, Document]) -> "Figure":
     drawing, axes = drawing_of(8, 3.5)
     width = 0.8 / len(systems)
-    for place, (name, metrics) in enumerate(systems.items()):
+    for index, (name, metrics) in enumerate(systems.items()):
         means = [metrics[metric]["mean"] for metric in _BARS]
         below = [metrics[metric]["mean"] - metrics[metric]["interval"][0] for metric in _BARS]
         above = [metrics[metric]["interval"][1] - metrics[metric]["mean"] for metric in _BARS]
-        spots = [each + place * width for each in range(len(_BARS))]
-        axes.bar(spots, means, width, yerr=(below, above), capsize=2, label=_NAMES[name])
-    axes.set_xticks([each + 0.4 - width / 2 for each in range(len(_BARS))], _BARS)
+        positions = [group + index * width for group in range(len(_BARS))]
+        axes.bar(positions, means, width, yerr=(below, above), capsize=2, label=_NAMES[name])
+    axes.set_xticks([group + 0.4 - width / 2 for group in range(len(_BARS))], _BARS)
     axes.legend(frameon=False)
     return drawing
 
 
-def _tail(evaluation: Document) -> list[Block]:
+def _popularity_curve(evaluation: Document) -> list[Block]:
     drawing, axes = drawing_of(8, 3.2)
     curve = evaluation["curve"]
     for name in ("data", "larder", "popularity", "own_items_again"):
         if name in curve:
-            axes.plot(curve["items"], curve[name], marker=".", label="users' items" if name == "data" else _NAMES[name])
+            axes.plot(curve["items"], curve[name], marker=".", label="data" if name == "data" else _NAMES[name])
     axes.set_xscale("log")
-    axes.set_xlabel("the most popular items")
-    axes.set_ylabel("share")
+    axes.set_xlabel("most popular items")
+    axes.set_ylabel("cumulative share")
     axes.legend(frameon=False)
-    return [
-        figure(
-            drawing,
-            "Popularity curve: the share that the most popular items have of the data and of what is recommended.",
-        )
-    ]
+    caption = "Cumulative share that the most popular items have of the data and of the recommendations."
+    return [figure(drawing, caption)]
 
 
-def _others(evaluation: Document) -> list[Block]:
-    """By type of event, history, segment, new items, sessions and new users, one line each."""
+def _by_group(evaluation: Document) -> Block:
+    """By event type, history and segment; new items, sessions and new users: one row per system."""
     parts = {f"event {name}": part for name, part in evaluation["by_event"].items()}
-    parts |= {f"users who had {items} items": part for items, part in evaluation["by_history"].items()}
-    parts |= {f"users of {segment}": part for segment, part in evaluation["by_segment"].items()}
+    parts |= {f"users with {items} items": part for items, part in evaluation["by_history"].items()}
+    parts |= {f"users in {segment}": part for segment, part in evaluation["by_segment"].items()}
     if "release_before" in evaluation:
-        parts["after the release before was trained"] = evaluation["release_before"]
+        parts["events after the earlier release"] = evaluation["release_before"]
     parts["items new to the user"] = evaluation["new_to_the_user"]
-    parts["rest of the session"] = evaluation["sessions"]
+    parts["second half of a session"] = evaluation["sessions"]
     parts["users without history"] = evaluation["new_users"]
     rows = []
     for title, part in parts.items():
@@ -146,24 +153,23 @@ def _others(evaluation: Document) -> list[Block]:
             if metrics:
                 cells = (_cell(metrics["recall@20"]), _cell(metrics["ndcg@20"]), _cell(metrics["mrr@25"]))
                 rows.append((f"{title}: {_NAMES[name]}", part["users"], *cells))
-    return [table(("question", "users", "recall@20", "NDCG@20", "MRR"), rows)]
+    return table(("group or task: system", "users", "recall@20", "NDCG@20", "MRR"), rows)
 
 
 def _split(evaluation: Document) -> Block:
     split = evaluation["split"]
     parts = ("train", "validation", "test")
-    return table(("period", "from", "to, not included"), [(part, *split[part]) for part in parts])
+    return table(("period", "from", "to (exclusive)"), [(part, *split[part]) for part in parts])
 
 
 def _trials(trials: TrialLog) -> list[Block]:
     return [plot(trials.trials)] if trials.trials else []
 
 
-def _choices(training: Document) -> Block:
-    rows = [(name, value) for name, value in training["hyperparameters"].items()]
-    return table(("choice", "value"), rows)
+def _hyperparameters(training: Document) -> Block:
+    return table(("hyperparameter", "value"), list(training["hyperparameters"].items()))
 
 
-def _cell(told: Document) -> str:
-    low, high = told["interval"]
-    return f"{told['mean']:.4f} [{low:.4f}, {high:.4f}]"
+def _cell(value: Document) -> str:
+    low, high = value["interval"]
+    return f"{value['mean']:.4f} [{low:.4f}, {high:.4f}]"

@@ -59,7 +59,7 @@ class CoordinateSearch:
     Attributes:
         context: Options and progress.
         caches: Validation folds; a candidate is evaluated on the users of all of them.
-        trials: EventLog of all candidates that were evaluated.
+        trials: Log of all candidates that were evaluated.
         current: Best hyperparameters so far.
     """
 

@@ -78,7 +78,7 @@ class SearchBudget:
 
 @dataclass(slots=True)
 class TrialLog:
-    """EventLog of a search.
+    """Log of a search.
 
     Attributes:
         budget: Limits of the search.
