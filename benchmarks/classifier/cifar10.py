@@ -72,9 +72,9 @@ def tries(*, built_in: bool, flips: bool) -> list[Try]:
 def network(path: Path | None) -> tuple[bytes, list[str], ImageSpec]:
     """The backbone with the means of some middle layers as further outputs; without one the built-in features."""
     if path is None:
-        spec = hog.spec(None, None)
-        return to_bytes(hog.features(spec.width)), ["features"], spec
-    features = backbone.load(path, PREPROCESSING, {})
+        spec = hog.image_spec(None, None)
+        return to_bytes(hog.feature_graph(spec.width)), ["features"], spec
+    features = backbone.load_backbone(path, PREPROCESSING, {})
     model = features.model
     inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
     shapes = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inferred}
@@ -89,7 +89,7 @@ def network(path: Path | None) -> tuple[bytes, list[str], ImageSpec]:
         model.graph.node.append(helper.make_node("GlobalAveragePool", [last[channels]], [name]))
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, 1, 1]))
         outputs.append(name)
-    return to_bytes(model), outputs, features.image
+    return to_bytes(model), outputs, features.image_spec
 
 
 def pieces(images: Path, model: Path | None, part: str, folder: Path, *, mirrored: bool) -> Iterator[Path]:

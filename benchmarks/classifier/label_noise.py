@@ -49,13 +49,13 @@ def main() -> None:
     features = choose_features(context)
     found = scan_images(read_dataset(given.data), quiet)
     clean = audit(found, features, context)
-    print(f"{len(found.samples)} photos, labels as they are: {len(clean.suspects)} listed")
+    print(f"{len(found.samples)} photos, labels as they are: {len(clean.label_errors)} listed")
     names = ("flips", "listed", "flips found", "share found", "list / flips", "named right")
     print("seed", *(f"{name:>12}" for name in names))
     truth = {checked.image.name: checked.image.label for checked in found.samples}
     for seed in given.seeds:
         changed, flips = flip(found, given.share, seed)
-        told = audit(changed, features, context).suspects
+        told = audit(changed, features, context).label_errors
         hits = [suspect for suspect in told if suspect.sample.image.name in flips]
         right = sum(suspect.proposed == truth[suspect.sample.image.name] for suspect in hits)
         shares = f"{len(hits) / len(flips):>12.1%} {len(told) / len(flips):>12.2f}"

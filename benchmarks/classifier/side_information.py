@@ -22,7 +22,7 @@ import numpy as np
 
 from larder.release.manifest import parse
 from larder_training.classifier import ClassifierOptions
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.options import SearchLimits
 from larder_training.classifier.train import train
 from larder_training.reporting.progress import Progress
 
@@ -83,7 +83,7 @@ def measure(photos: int | None, columns: Sequence[str], seed: int, cache: Path, 
             dtype="float32",
             augment="none",
             flip="no",
-            search=Limits(trials=8, hidden=False),
+            search=SearchLimits(trials=8, hidden=False),
             side=dict.fromkeys(columns),
             keep_side=keep,
             seed=seed,

@@ -20,7 +20,7 @@ from threading import Thread
 
 import numpy as np
 
-from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.train import train
 from larder_training.reporting.progress import Advance, Progress
 
@@ -86,7 +86,7 @@ def one(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
             augment="none",
             flip="no",
             cache=Path(temporary) / "cache",
-            search=Limits(trials=1, hidden=False),
+            search=SearchLimits(trials=1, hidden=False),
         )
         began = time.monotonic()
         train(options, progress)

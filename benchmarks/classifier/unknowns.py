@@ -30,10 +30,10 @@ from larder_training.classifier.data.scan import scan_images
 from larder_training.classifier.features import backbone
 from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import FeatureExtractor
-from larder_training.classifier.features.intermediate_layers import with_middle
-from larder_training.classifier.features.views import plain
+from larder_training.classifier.features.intermediate_layers import with_intermediate_layers
+from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.fitting.predictions import predict
-from larder_training.classifier.metrics.classification import separation
+from larder_training.classifier.metrics.classification import ood_auroc
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths
@@ -59,11 +59,11 @@ class Rows:
 
 def embedded(photos: Path, model: Path, cache: Path) -> Rows:
     """What the backbone's last and middle layers say of a folder's photos."""
-    last = backbone.load(model, Preprocessing(), {})
-    features = with_middle(last) or last
+    last = backbone.load_backbone(model, Preprocessing(), {})
+    features = with_intermediate_layers(last) or last
     checked = scan_images(read_dataset(photos), QUIET).samples
     extract = FeatureExtractor(to_bytes(features.model), features.outputs, optimise=True, cache=FeatureCache(cache))
-    found = extract(plain(checked, features.image), "Features")
+    found = extract(plain_views(checked, features.image_spec), "Features")
     labels = np.array([photo.image.label for photo in checked])
     layer_widths = LayerWidths(features.dimensions, found.shape[1] - features.dimensions)
     return Rows(found, labels, groups_of(checked), layer_widths)
@@ -76,11 +76,11 @@ def every_choice(photos10: Path, model: Path, cache: Path) -> None:
     def one(held_out_classes: tuple[str, ...]) -> float:
         known = ~np.isin(taught.labels, held_out_classes)
         _, numbers = np.unique(taught.labels[known], return_inverse=True)
-        made, _ = detector.learn(
+        made, _ = detector.fit_with_held_out_scores(
             taught.features[known], numbers.astype(np.int64), taught.groups[known], taught.layer_widths
         )
         scores, strange = made.score(asked.features), np.isin(asked.labels, held_out_classes)
-        return separation(scores[~strange], scores[strange])
+        return ood_auroc(scores[~strange], scores[strange])
 
     choices = list(combinations(sorted(set(taught.labels.tolist())), 3))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -117,7 +117,7 @@ def seven(photos10: Path, held_out_classes: Sequence[str], model: Path, cache: P
         found, labels, threshold = novelty_of(release(data, model, Path(scratch) / "out", cache), photos10 / "test")
     strange = np.isin(labels, held_out_classes)
     print(
-        f"release without {', '.join(held_out_classes)}: AUROC {separation(found[~strange], found[strange]):.4f}, "
+        f"release without {', '.join(held_out_classes)}: AUROC {ood_auroc(found[~strange], found[strange]):.4f}, "
         f"called unknown: {(found[strange] > threshold).mean():.1%} of these, "
         f"{(found[~strange] > threshold).mean():.1%} of the others",
         flush=True,
@@ -144,7 +144,7 @@ def ten(photos10: Path, cifar10: Path, model: Path, cache: Path, most: int) -> N
         found, labels, _ = novelty_of(made, extracted(cifar10 / "test.tar.xz", Path(scratch) / "cifar10", most))
         size = (made / "model.onnx").stat().st_size
     print(f"release of all ten, {size / 1e6:.2f} MB, threshold {threshold:.4f}: called unknown")
-    print(f"  photos10/test {(known > threshold).mean():.1%} of {len(known)}; AUROC {separation(known, found):.4f}")
+    print(f"  photos10/test {(known > threshold).mean():.1%} of {len(known)}; AUROC {ood_auroc(known, found):.4f}")
     for label in STRANGERS:
         own = found[labels == label]
         print(f"  CIFAR-10 {label} {(own > threshold).mean():.1%} of {len(own)}")

@@ -15,7 +15,7 @@ from larder_training.api.keywords import (
     arguments,
     keyword_owners,
 )
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.options import SearchLimits
 from larder_training.classifier.config.preprocessing import Preprocessing
 
 
@@ -30,7 +30,10 @@ def test_the_recommenders_keywords_are_its_options() -> None:
 
 @pytest.mark.parametrize(
     ("keywords", "owners"),
-    [(ClassifierKeywords, (ClassifierOptions, Limits, Preprocessing)), (RecommenderKeywords, (RecommenderOptions,))],
+    [
+        (ClassifierKeywords, (ClassifierOptions, SearchLimits, Preprocessing)),
+        (RecommenderKeywords, (RecommenderOptions,)),
+    ],
 )
 def test_a_keyword_accepts_what_its_field_accepts(keywords: type, owners: tuple[type, ...]) -> None:
     hints = {name: hint for owner in owners for name, hint in get_type_hints(owner).items()}
@@ -49,7 +52,7 @@ def test_flat_keywords_fill_nested_options() -> None:
     assert values == {
         "backbone": "net.onnx",
         "out": Path("releases"),
-        "search": Limits(trials=3),
+        "search": SearchLimits(trials=3),
         "preprocessing": Preprocessing(resize_short=64, mean=(0.5,)),
     }
 

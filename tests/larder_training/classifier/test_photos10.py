@@ -13,7 +13,7 @@ from tests.paths import SHARED
 from larder.release.manifest import parse
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.evaluation.evaluate import evaluate
-from larder_training.classifier.onnx.quantization import LIMIT
+from larder_training.classifier.onnx.quantization import MAX_WEIGHT
 from larder_training.classifier.train import train
 
 DATA = SHARED
@@ -38,7 +38,7 @@ def test_ten_classes_of_photos(tmp_path: Path) -> None:
     graph = onnx.load(release / "model.onnx").graph
     for tensor in graph.initializer:
         dense = len(tensor.dims) == 4 and tensor.dims[1] > 1
-        assert not dense or np.abs(numpy_helper.to_array(tensor).astype(int)).max() <= LIMIT
+        assert not dense or np.abs(numpy_helper.to_array(tensor).astype(int)).max() <= MAX_WEIGHT
     assert (release / "model.onnx").stat().st_size <= 5_000_000
     # Of this process, which other tests may have grown before: an upper bound.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss <= 2 * 2**20

@@ -218,7 +218,7 @@ class _Interrupted(Progress):
         yield advance
 
 
-@pytest.mark.parametrize("step", ["Checking images", "Extracting features", "Asking the release about test"])
+@pytest.mark.parametrize("step", ["Checking images", "Extracting features", "Evaluating on test"])
 def test_ctrl_c_leaves_nothing_behind(options: ClassifierOptions, tmp_path: Path, step: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(replace(options, out=tmp_path / "out"), _Interrupted(quiet=True, step=step))

@@ -15,7 +15,7 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.reporting.progress import Progress
 
 if TYPE_CHECKING:
-    from larder_training.classifier.audit.audit import Audit
+    from larder_training.classifier.audit.audit import ImageAudit
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def audit(
     return _interactions(interactions, items, users, progress)
 
 
-def audit_images(options: ClassifierOptions, progress: Progress) -> "Audit":
+def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit":
     """Audits the images of a training's options, with the features that the training would use."""
     from larder_training.classifier.audit.audit import audit as audit_scan
     from larder_training.classifier.config.context import TrainingContext

@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, Final, TypedDict, cast, get_type_hints
 
 from larder.release.serving import ColumnType, Resampling
-from larder_training.classifier.config.options import Dtype, Weightings
+from larder_training.classifier.config.options import ClassWeights, Dtype
 from larder_training.recommender.config.options import Bots, Order, Repeats, Reranker, Scale
 
 PathLike = str | os.PathLike[str]
@@ -65,7 +65,7 @@ class ClassifierKeywords(ImageKeywords, total=False):
     trials: int
     minutes: float | None
     hidden: bool
-    class_weights: Weightings
+    class_weights: ClassWeights
     side: Mapping[str, ColumnType | None] | None
     colour_statistics: bool
     keep_side: bool

@@ -11,11 +11,11 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import read_spec
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import DatasetScan, scan_images
-from larder_training.classifier.data.side_columns import read_columns
+from larder_training.classifier.data.side_columns import fit_columns
 from larder_training.classifier.data.splits import DatasetSplit, split_dataset
 from larder_training.classifier.evaluation.ood_holdout import estimate
 from larder_training.classifier.features import backbone, download, hog
-from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.fitting.export import MODEL, export
 from larder_training.classifier.fitting.final_fit import FinalFitInputs
 from larder_training.classifier.fitting.warm_start import ParentRelease, open_parent
@@ -85,7 +85,7 @@ def _run(context: TrainingContext) -> TrainingRun:
     findings = audit(checked, features, context)
     progress.say(findings.describe())
     training_set = gather(features, parts, context)
-    columns = read_columns(checked.samples, parts.parts["train"], options.side, progress)
+    columns = fit_columns(checked.samples, parts.parts["train"], options.side, progress)
     fusion = choose(features, parts, training_set, columns, partial(_fit, context, parent), context)
     exported = export(FinalFitInputs(context, features, parts, fusion, parent))
     curve = learning_curve(fusion.training_set.rows, fusion.head.search.chosen, context)
@@ -107,19 +107,19 @@ def _log_data(checked: DatasetScan, parts: DatasetSplit, progress: Progress) -> 
     progress.say(f"{len(parts.labels)} labels; {parts.describe()}")
 
 
-def choose_features(context: TrainingContext) -> Features:
+def choose_features(context: TrainingContext) -> FeatureGraph:
     """The backbone's graph, or the built-in features where the options name none."""
     options, progress = context.options, context.progress
     stated = options.preprocessing
     if options.backbone is None:
-        image = hog.spec(stated.input_size, stated.resampling)
+        image = hog.image_spec(stated.input_size, stated.resampling)
         progress.say(f"No backbone: built-in HOG and colour features at {image.width} x {image.height} pixels")
-        model = optimise(hog.features(image.width), "basic")
-        return Features(model, image, {"builtin": "hog-colour", "features": hog.dimension()})
-    path, source = download.locate(options.backbone, progress)
+        model = optimise(hog.feature_graph(image.width), "basic")
+        return FeatureGraph(model, image, {"builtin": "hog-colour", "features": hog.width()})
+    path, source = download.locate_backbone(options.backbone, progress)
     if options.backbone_spec is not None:
         stated = stated.over(read_spec(options.backbone_spec))
-    features = backbone.load(path, stated, source)
+    features = backbone.load_backbone(path, stated, source)
     for assumption in features.assumed:
         progress.say(f"Not stated for the backbone, assumed: {assumption}")
     return features

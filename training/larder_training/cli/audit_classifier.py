@@ -12,7 +12,7 @@ from larder_training.cli.image_options import reads_photos, stated
 from larder_training.reporting.progress import Progress
 
 if TYPE_CHECKING:
-    from larder_training.classifier.audit.audit import Audit
+    from larder_training.classifier.audit.audit import ImageAudit
 
 LINES: Final = 50  # suspects told on a terminal
 
@@ -43,7 +43,7 @@ def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: An
         _tell(found)
 
 
-def _tell(found: "Audit") -> None:
+def _tell(found: "ImageAudit") -> None:
     scan = found.scan
     click.echo(found.describe())
     click.echo(
@@ -52,8 +52,8 @@ def _tell(found: "Audit") -> None:
     )
     for photo, reason in scan.bad[:LINES]:
         click.echo(f"{photo.name}: {reason}")
-    for one in found.suspects[:LINES]:
+    for one in found.label_errors[:LINES]:
         photo = one.sample.image
         click.echo(f"{photo.name}: {photo.label} ({one.confidence:.1%}), rather {one.proposed}")
-    if len(found.suspects) > LINES:
-        click.echo(f"... and {len(found.suspects) - LINES} more: --report or --json tells them.")
+    if len(found.label_errors) > LINES:
+        click.echo(f"... and {len(found.label_errors) - LINES} more: --report or --json tells them.")

@@ -16,7 +16,7 @@ from larder_training.classifier.config.options import (
     FLIP,
     OUT,
     ClassifierOptions,
-    Limits,
+    SearchLimits,
 )
 from larder_training.cli.image_options import reads_photos, stated
 from larder_training.reporting.progress import Progress
@@ -62,7 +62,7 @@ def command(data: Path | str, *, as_json: bool, **flags: Any) -> None:  # noqa: 
     named, none = flags.pop("side"), flags.pop("no_side")
     try:
         side = {} if none else parse_side_columns(named) or None
-        options = ClassifierOptions(data, search=Limits(**searched), side=side, **stated(flags))
+        options = ClassifierOptions(data, search=SearchLimits(**searched), side=side, **stated(flags))
         release = train(options, Progress(quiet=as_json))
     except LarderError as error:
         raise click.ClickException(str(error)) from error

@@ -14,7 +14,7 @@ from PIL import Image
 from larder_local.cli import cli
 from larder_training.api.auditing import audit_images
 from larder_training.classifier.audit import audit as module
-from larder_training.classifier.audit.audit import Audit
+from larder_training.classifier.audit.audit import ImageAudit
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.reports.audit_page import page
 from larder_training.classifier.train import train
@@ -42,7 +42,7 @@ def flawed(photos: Path, save: Save, tmp_path: Path) -> Path:
     return data
 
 
-def look(data: Path) -> Audit:
+def look(data: Path) -> ImageAudit:
     return audit_images(ClassifierOptions(data, "audit", cache=None), Progress(quiet=True))
 
 
@@ -68,7 +68,7 @@ def test_every_flaw_is_told(flawed: Path) -> None:
 def test_near_duplicates_of_two_labels_stand_out(own_photos: Path, save: Save) -> None:
     save(own_photos / "checks/other.jpg", np.asarray(Image.open(own_photos / "rings/002.png")), quality=85)
     found = look(own_photos)
-    (torn,) = found.torn
+    (torn,) = found.conflicting_groups
     assert {member.image.name for member in torn} == {"checks/other.jpg", "rings/002.png"}
     assert "1 groups of near-duplicates have several labels" in found.describe()
     assert "1 of the groups have several labels" in page(found).decode()
@@ -77,7 +77,7 @@ def test_near_duplicates_of_two_labels_stand_out(own_photos: Path, save: Save) -
 def test_a_class_of_one_picture_is_told_and_not_judged(own_photos: Path, draw: Draw, save: Save) -> None:
     save(own_photos / "slope/0.png", draw("slope", 0))
     found = look(own_photos)
-    assert found.judged == 36
+    assert found.checked_labels == 36
     assert {one.label: one.different for one in found.classes}["slope"] == 1
     assert "Too few to train on (at least 5 different photos): slope." in page(found).decode()
 

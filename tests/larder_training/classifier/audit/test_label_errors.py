@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from larder_training.classifier.audit.label_errors import FOLDS, Disagreement, deal, disagreement
+from larder_training.classifier.audit.label_errors import FOLDS, LabelCheck, assign_folds, find_label_errors
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -29,8 +29,8 @@ def flipped(labels: NDArray[np.int64], share: float, seed: int = 1) -> tuple[NDA
     return changed, {int(position) for position in taken}
 
 
-def judge(made: Made, seed: int = 0) -> Disagreement:
-    return disagreement(*made, seed=seed, progress=QUIET)
+def judge(made: Made, seed: int = 0) -> LabelCheck:
+    return find_label_errors(*made, seed=seed, progress=QUIET)
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0])
@@ -38,20 +38,20 @@ def test_flipped_labels_are_found_in_a_short_list(noise: float) -> None:
     features, labels, groups = clusters(noise)
     wrong, flips = flipped(labels, 0.05)
     found = judge((features, wrong, groups))
-    assert len(flips & set(found.suspects)) >= 0.9 * len(flips)
-    assert len(found.suspects) <= 2 * len(flips)
-    assert all(found.probabilities[i].argmax() == labels[i] for i in flips & set(found.suspects))
+    assert len(flips & set(found.label_errors)) >= 0.9 * len(flips)
+    assert len(found.label_errors) <= 2 * len(flips)
+    assert all(found.probabilities[i].argmax() == labels[i] for i in flips & set(found.label_errors))
 
 
 def test_right_labels_of_classes_that_are_easy_give_an_empty_list() -> None:
-    assert judge(clusters(0.5)).suspects == ()
+    assert judge(clusters(0.5)).label_errors == ()
 
 
 def test_the_least_confident_come_first() -> None:
     features, labels, groups = clusters(1.0)
     wrong, _ = flipped(labels, 0.1)
     found = judge((features, wrong, groups))
-    own = found.probabilities[np.arange(len(wrong)), wrong][list(found.suspects)]
+    own = found.probabilities[np.arange(len(wrong)), wrong][list(found.label_errors)]
     assert (np.diff(own) >= 0).all()
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
 
@@ -65,7 +65,7 @@ def test_a_class_that_is_hard_as_a_whole_is_not_listed_as_a_whole() -> None:
     # THEN half of them are mistaken for the other, and few stand out
     mistaken = (found.probabilities.argmax(axis=1) != labels).sum()
     assert mistaken > EACH // 2
-    assert len(found.suspects) < mistaken / 4
+    assert len(found.label_errors) < mistaken / 4
 
 
 def test_a_wrong_label_is_found_beside_its_near_duplicates_with_the_same_wrong_label() -> None:
@@ -78,19 +78,19 @@ def test_a_wrong_label_is_found_beside_its_near_duplicates_with_the_same_wrong_l
         np.concatenate([wrong, wrong[again]]),
         np.concatenate([groups, groups[again]]),
     )
-    assert set(judge(made).suspects) >= flips
+    assert set(judge(made).label_errors) >= flips
 
 
 def test_groups_are_never_torn_and_classes_are_spread() -> None:
     labels = np.repeat(np.arange(3), [40, 6, 2])
     groups = np.concatenate([np.arange(40) // 2, 100 + np.arange(6) // 3, [200, 201]])
-    folds = deal(labels, groups, seed=0)
+    folds = assign_folds(labels, groups, seed=0)
     for group in np.unique(groups):
         assert len(set(folds[groups == group])) == 1
     assert sorted(set(folds[labels == 0])) == list(range(FOLDS))
     assert len(set(folds[labels == 1])) == 2
     assert len(set(folds[labels == 2])) == 2
-    assert (deal(labels, groups, seed=0) == folds).all()
+    assert (assign_folds(labels, groups, seed=0) == folds).all()
 
 
 def test_two_classes_and_a_class_of_two_photos_are_judged() -> None:
@@ -100,17 +100,17 @@ def test_two_classes_and_a_class_of_two_photos_are_judged() -> None:
     assert found.probabilities.shape == (EACH + 2, 2)
     wrong = labels[keep].copy()
     wrong[7] = 1
-    assert 7 in judge((features[keep], wrong, groups[keep])).suspects
+    assert 7 in judge((features[keep], wrong, groups[keep])).label_errors
 
 
 def test_a_fold_learns_from_a_bounded_draw_and_everyone_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("larder_training.classifier.audit.label_errors.MAX_ROWS", 100)
     features, labels, groups = clusters(0.5)
     wrong, flips = flipped(labels, 0.05)
-    assert flips <= set(judge((features, wrong, groups)).suspects)
+    assert flips <= set(judge((features, wrong, groups)).label_errors)
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:
     one, two = judge(clusters(1.0)), judge(clusters(1.0))
     assert one.probabilities.tobytes() == two.probabilities.tobytes()
-    assert one.suspects == two.suspects
+    assert one.label_errors == two.label_errors

@@ -29,10 +29,10 @@ from larder.rollout import golden_requests
 from larder.rollout.onnx_checks import check_graph
 from larder.store import open_store
 from larder_training.classifier import ClassifierOptions
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.options import SearchLimits
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.classifier.data.scan import Sample
-from larder_training.classifier.data.side_columns import encode, encode_lessons, read_columns, values_of
+from larder_training.classifier.data.side_columns import encode, encode_training, fit_columns, values_of
 from larder_training.classifier.evaluation.evaluate import evaluate
 from larder_training.classifier.features import colour
 from larder_training.classifier.onnx.graph import session, to_bytes
@@ -84,7 +84,7 @@ def told_options(options: ClassifierOptions, told_photos: Path, backbone: Path) 
         backbone=str(backbone),
         dtype="float32",
         augment="none",
-        search=Limits(trials=3, hidden=False),
+        search=SearchLimits(trials=3, hidden=False),
     )
 
 
@@ -132,7 +132,7 @@ def test_types_are_told_from_the_training_photos_alone() -> None:
         empty=[None] * 6,
     )
     later = photo(9, "a", town="Bern", colour="red")
-    columns = {column.name: column for column in read_columns([*training, later], training, None, QUIET)}
+    columns = {column.name: column for column in fit_columns([*training, later], training, None, QUIET)}
     assert columns == {
         "town": CategoryColumn("town", ("Oslo", "Rome")),  # one photo of Paris teaches nothing
         "price": NumberColumn("price", 2.9, 4.24735211631906),
@@ -142,13 +142,13 @@ def test_types_are_told_from_the_training_photos_alone() -> None:
 
 def test_a_type_may_be_stated_and_a_column_chosen() -> None:
     training = photos(code=["1", "2", "1", "2", "2", "1"], town=["x", "y", "y", "x", "x", "y"])
-    stated: Any = read_columns(training, training, {"code": "category"}, QUIET)
+    stated: Any = fit_columns(training, training, {"code": "category"}, QUIET)
     assert stated == (CategoryColumn("code", ("1", "2")),)
-    assert read_columns(training, training, {"code": "text"}, QUIET) == (TextColumn("code", 256),)
-    assert read_columns(training, training, {}, QUIET) == ()
+    assert fit_columns(training, training, {"code": "text"}, QUIET) == (TextColumn("code", 256),)
+    assert fit_columns(training, training, {}, QUIET) == ()
     with pytest.raises(InvalidRequest, match="no column 'place': give --side one of code, town"):
-        read_columns(training, training, {"place": None}, QUIET)
-    (column,) = read_columns(training, training, {"code": "number"}, QUIET)
+        fit_columns(training, training, {"place": None}, QUIET)
+    (column,) = fit_columns(training, training, {"code": "number"}, QUIET)
     with pytest.raises(
         InvalidRequest, match=r"7.jpg: code is 'many', no number. Mend it, or give --side code:category"
     ):
@@ -165,8 +165,8 @@ def test_a_type_may_be_stated_and_a_column_chosen() -> None:
 )
 def test_a_column_that_tells_the_label_by_itself_joins_only_by_name(values: list[str | float | None]) -> None:
     training = photos(copy=values)
-    assert read_columns(training, training, None, QUIET) == ()
-    assert [column.name for column in read_columns(training, training, {"copy": None}, QUIET)] == ["copy"]
+    assert fit_columns(training, training, None, QUIET) == ()
+    assert [column.name for column in fit_columns(training, training, {"copy": None}, QUIET)] == ["copy"]
 
 
 def test_flags_are_read_and_wrong_ones_named() -> None:
@@ -178,13 +178,13 @@ def test_flags_are_read_and_wrong_ones_named() -> None:
 
 def test_rows_to_learn_from_lack_values_by_chance_and_always_the_same() -> None:
     training = photos(town=["Oslo", "Rome"] * 200, price=[float(n % 7) for n in range(400)])
-    columns = read_columns(training, training, {"town": None, "price": None}, QUIET)
-    rows = encode_lessons(columns, training, 3, seed=1).reshape(400, 3, -1)
+    columns = fit_columns(training, training, {"town": None, "price": None}, QUIET)
+    rows = encode_training(columns, training, 3, seed=1).reshape(400, 3, -1)
     assert np.array_equal(rows[:, 0], encode(columns, training))
     lacking = (rows[:, 1:, -1] == 1).mean()  # the town's last number: unknown
     assert 0.2 < lacking < 0.3
-    assert np.array_equal(rows.reshape(1200, -1), encode_lessons(columns, training, 3, seed=1))
-    assert (encode_lessons(columns, training, 1, seed=1)[:, -1] == 1).mean() == pytest.approx(0.25, abs=0.07)
+    assert np.array_equal(rows.reshape(1200, -1), encode_training(columns, training, 3, seed=1))
+    assert (encode_training(columns, training, 1, seed=1)[:, -1] == 1).mean() == pytest.approx(0.25, abs=0.07)
     assert (encode(columns, training, ["town"])[:, -1] == 1).all()
 
 
@@ -196,8 +196,8 @@ def test_colour_statistics_are_what_numpy_says(draw: Draw) -> None:
     image = np.zeros((2, 65, 70, 3), np.uint8)
     image[0, :, :40] = draw("rings", 3)[:, :40].repeat(2, 0)[:65]
     image[1] = (255, 0, 0)
-    (found,) = session(to_bytes(colour.statistics(spec))).run(["colour"], {"image": image})
-    assert found.shape == (2, colour.NUMBERS)
+    (found,) = session(to_bytes(colour.colour_graph(spec))).run(["colour"], {"image": image})
+    assert found.shape == (2, colour.COLOUR_WIDTH)
     pixels = image / 255
     assert np.allclose(found[:, :3], pixels.mean(axis=(1, 2)), atol=1e-5)
     assert np.allclose(found[:, 3:6], pixels.std(axis=(1, 2)), atol=1e-3)
@@ -314,7 +314,7 @@ def test_colour_statistics_join_a_backbone_in_the_graph(
         colour_statistics=True,
         augment="none",
         max_loss=1.0,
-        search=Limits(trials=3, hidden=False),
+        search=SearchLimits(trials=3, hidden=False),
         out=tmp_path,
     )
     release = train(chosen)

@@ -10,7 +10,7 @@ from PIL import Image
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
-from larder_training.classifier.features.augmentation import STRENGTHS, change, describe, with_margin
+from larder_training.classifier.features.augmentation import STRENGTHS, augment, describe, with_margin
 from larder_training.numerics.parallel import in_order
 
 Draw = Callable[..., NDArray[np.uint8]]
@@ -27,7 +27,7 @@ def changed(
     data: bytes, spec: ImageSpec, *, copies: int = 3, seed: int = 0, strength: AugmentationName = "medium"
 ) -> NDArray[np.uint8]:
     whole = decode(data, with_margin(spec))
-    return np.stack([change(whole, spec, strength, copy=copy, seed=seed, digest=DIGEST) for copy in range(copies)])
+    return np.stack([augment(whole, spec, strength, copy=copy, seed=seed, digest=DIGEST) for copy in range(copies)])
 
 
 def test_copies_differ_from_each_other_and_come_again_with_their_seed(draw: Draw) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from larder.release.serving import ImageSpec
 from larder_training.classifier.features import shards as shards_module
-from larder_training.classifier.features.cache import FeatureCache, key, origin
+from larder_training.classifier.features.cache import FeatureCache, cache_key, describe_source
 from larder_training.numerics.arrays import Floats
 
 WIDTH = 6
@@ -24,13 +24,13 @@ def row(number: int) -> Floats:
 
 def keep(cache: FeatureCache, numbers: range, about: dict[str, str] = ABOUT) -> None:
     with cache.rows(about, WIDTH) as rows:
-        rows.append([key(str(n)) for n in numbers], [row(n) for n in numbers])
+        rows.append([cache_key(str(n)) for n in numbers], [row(n) for n in numbers])
 
 
 def found(cache: FeatureCache, numbers: range, about: dict[str, str] = ABOUT) -> list[bool]:
     """Which rows are there; each that is must be the right one."""
     with cache.rows(about, WIDTH) as rows:
-        read = rows.read([key(str(n)) for n in numbers])
+        read = rows.read([cache_key(str(n)) for n in numbers])
     for number, got in zip(numbers, read, strict=True):
         if got is not None:
             np.testing.assert_array_equal(got, row(number))
@@ -87,8 +87,8 @@ def test_two_writers_at_once_keep_all(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)
     with cache.rows(ABOUT, WIDTH) as one, cache.rows(ABOUT, WIDTH) as other:
         for start in range(0, 40, 2):
-            one.append([key(str(start))], [row(start)])
-            other.append([key(str(start + 1))], [row(start + 1)])
+            one.append([cache_key(str(start))], [row(start)])
+            other.append([cache_key(str(start + 1))], [row(start + 1)])
     assert all(found(cache, range(40)))
     assert len(shards(cache)) == 2
 
@@ -97,11 +97,11 @@ def test_a_killed_process_leaves_what_it_had_computed(tmp_path: Path) -> None:
     program = f"""
         import itertools, sys, numpy as np
         from pathlib import Path
-        from larder_training.classifier.features.cache import FeatureCache, key
+        from larder_training.classifier.features.cache import FeatureCache, cache_key
         with FeatureCache(Path(sys.argv[1])).rows({ABOUT!r}, {WIDTH}) as rows:
             for n in itertools.count():
                 row = np.random.default_rng(n).normal(size={WIDTH}).astype(np.float32)
-                rows.append([key(str(n))], [row])
+                rows.append([cache_key(str(n))], [row])
                 if n == 50:
                     print("there", flush=True)
     """
@@ -149,7 +149,7 @@ def test_a_full_disk_ends_no_training(tmp_path: Path) -> None:
                 for file in path.iterdir():
                     file.unlink()
                 path.rmdir()
-            rows.append([key("1")], [row(1)])  # its folder is gone
+            rows.append([cache_key("1")], [row(1)])  # its folder is gone
             assert not rows.writable
 
 
@@ -163,11 +163,11 @@ def test_a_folder_that_cannot_be_made_keeps_nothing(tmp_path: Path) -> None:
 def test_an_origin_tells_graph_image_output_and_optimisation_apart() -> None:
     image = ImageSpec(32, 32)
     origins = [
-        origin(b"graph", "features", image, optimised=True),
-        origin(b"another", "features", image, optimised=True),
-        origin(b"graph", "embedding", image, optimised=True),
-        origin(b"graph", "features", ImageSpec(32, 32, crop=0.5), optimised=True),
-        origin(b"graph", "features", image, optimised=False),
+        describe_source(b"graph", "features", image, optimised=True),
+        describe_source(b"another", "features", image, optimised=True),
+        describe_source(b"graph", "embedding", image, optimised=True),
+        describe_source(b"graph", "features", ImageSpec(32, 32, crop=0.5), optimised=True),
+        describe_source(b"graph", "features", image, optimised=False),
     ]
     assert len({str(one) for one in origins}) == 5
     assert set(origins[0]["versions"]) == {"onnxruntime", "numpy", "pillow"}  # type: ignore[call-overload]  # a dict

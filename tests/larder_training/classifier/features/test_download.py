@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from larder.errors import InvalidRequest
-from larder_training.classifier.features.download import cache_folder, locate
+from larder_training.classifier.features.download import cache_folder, locate_backbone
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -54,21 +54,21 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]) ->
 
 def test_a_url_is_fetched_once_and_its_digest_told(server: str, asked: list[str]) -> None:
     for _ in range(2):
-        path, source = locate(f"{server}/net.onnx", QUIET)
+        path, source = locate_backbone(f"{server}/net.onnx", QUIET)
         assert path.read_bytes() == DATA
         assert source == {"url": f"{server}/net.onnx", "sha256": DIGEST}
     assert asked == ["/net.onnx"]
 
 
 def test_other_bytes_than_the_digest_in_the_url_are_refused(server: str) -> None:
-    assert locate(f"{server}/net.onnx#sha256={DIGEST}", QUIET)[1]["sha256"] == DIGEST
+    assert locate_backbone(f"{server}/net.onnx#sha256={DIGEST}", QUIET)[1]["sha256"] == DIGEST
     with pytest.raises(InvalidRequest, match=f"SHA-256 is {DIGEST}, not 00ff"):
-        locate(f"{server}/net.onnx#sha256=00ff", QUIET)
+        locate_backbone(f"{server}/net.onnx#sha256=00ff", QUIET)
     assert not list(cache_folder().rglob("*.onnx"))
 
 
 @pytest.mark.parametrize(("name", "message"), [("none.onnx", "404"), ("short.onnx", "9 of the backbone's 100 bytes")])
 def test_what_does_not_come_whole_is_not_kept(server: str, name: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        locate(f"{server}/{name}", QUIET)
+        locate_backbone(f"{server}/{name}", QUIET)
     assert not [path for path in cache_folder().rglob("*") if path.is_file()]

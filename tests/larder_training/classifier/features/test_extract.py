@@ -13,10 +13,10 @@ from larder.release.serving import ImageSpec
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.classifier.data.scan import Sample
-from larder_training.classifier.features.backbone import load
+from larder_training.classifier.features.backbone import load_backbone
 from larder_training.classifier.features.cache import FeatureCache
 from larder_training.classifier.features.extract import FeatureExtractor
-from larder_training.classifier.features.views import View, Views, plain
+from larder_training.classifier.features.views import View, Views, plain_views
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.selection.augmentation_search import AugmentationChoice
 from larder_training.numerics import memmap as rows_module
@@ -38,7 +38,7 @@ def checked(photos: Path) -> list[Sample]:
 
 @pytest.fixture(scope="session")
 def graph(backbone: Path) -> bytes:
-    return to_bytes(load(backbone, Preprocessing(input_size=32), {}).model)
+    return to_bytes(load_backbone(backbone, Preprocessing(input_size=32), {}).model)
 
 
 def ran(graph: bytes, views: Views, cache: FeatureCache | None = None) -> Floats:
@@ -60,13 +60,13 @@ def test_an_extraction_that_was_stopped_goes_on(
 ) -> None:
     views, cache = Views(checked, IMAGE, AugmentationChoice("weak", 1, flip=False).views()), FeatureCache(tmp_path)
     loaded: list[int] = []
-    load = Views.load
+    load_backbone = Views.load
 
     def counted(self: Views, position: int, numbers: list[int]) -> NDArray[np.uint8]:
         if len(loaded) == 18 and stopping:
             raise KeyboardInterrupt
         loaded.append(position)
-        return load(self, position, numbers)
+        return load_backbone(self, position, numbers)
 
     monkeypatch.setattr(Views, "load", counted)
     stopping = True
@@ -88,7 +88,7 @@ def test_views_share_the_cache_between_sets_of_them(
     cache = FeatureCache(tmp_path)
     ran(graph, Views(checked, IMAGE, AugmentationChoice("strong", 2, flip=True).views()), cache)
     monkeypatch.setattr(Views, "load", None)  # everything is there already
-    ran(graph, plain(checked, IMAGE), cache)
+    ran(graph, plain_views(checked, IMAGE), cache)
     ran(graph, Views(checked, IMAGE, (View("strong", 0), View(mirrored=True))), cache)
     with pytest.raises(TypeError):
         ran(graph, Views(checked, IMAGE, (View("strong", 0),), seed=1), cache)
@@ -140,13 +140,14 @@ def test_a_layer_in_the_middle_is_pooled(
     """Any tensor can be named, not the graph's outputs alone; maps are averaged."""
     path = tmp_path / "middle.onnx"
     onnx.save(make_backbone(), path)
-    middle = load(path, Preprocessing(input_size=32, output="r2"), {})
-    found = ran(to_bytes(middle.model), plain(checked[:2], IMAGE))
+    middle = load_backbone(path, Preprocessing(input_size=32, output="r2"), {})
+    found = ran(to_bytes(middle.model), plain_views(checked[:2], IMAGE))
     assert found.shape == (2, 16)
-    last = load(path, Preprocessing(input_size=32, output="r3"), {})
-    pooled = load(path, Preprocessing(input_size=32, output="features"), {})
+    last = load_backbone(path, Preprocessing(input_size=32, output="r3"), {})
+    pooled = load_backbone(path, Preprocessing(input_size=32, output="features"), {})
     np.testing.assert_array_equal(
-        ran(to_bytes(last.model), plain(checked[:2], IMAGE)), ran(to_bytes(pooled.model), plain(checked[:2], IMAGE))
+        ran(to_bytes(last.model), plain_views(checked[:2], IMAGE)),
+        ran(to_bytes(pooled.model), plain_views(checked[:2], IMAGE)),
     )
 
 
@@ -161,8 +162,8 @@ def test_tokens_are_averaged(
     model.graph.node.append(onnx.helper.make_node("Transpose", ["tokens.flat"], ["tokens"], perm=[0, 2, 1]))
     path = tmp_path / "tokens.onnx"
     onnx.save(model, path)
-    tokens = load(path, Preprocessing(input_size=32, output="tokens"), {})
-    pooled = load(path, Preprocessing(input_size=32, output="features"), {})
-    shown = plain(checked[:2], IMAGE)
+    tokens = load_backbone(path, Preprocessing(input_size=32, output="tokens"), {})
+    pooled = load_backbone(path, Preprocessing(input_size=32, output="features"), {})
+    shown = plain_views(checked[:2], IMAGE)
     found, expected = (ran(to_bytes(one.model), shown) for one in (tokens, pooled))
     np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -50,14 +50,14 @@ def test_the_graph_equals_the_paper(size: int) -> None:
     smooth = random.uniform(0, 255, (3, size, size, 3))
     smooth = np.stack([smooth[0], np.cumsum(smooth[1], axis=0) / size, np.broadcast_to(smooth[2, :1], (size, size, 3))])
     images = smooth.astype(np.uint8)
-    (found,) = session(to_bytes(optimise(hog.features(size), "extended"))).run(None, {"image": images})
+    (found,) = session(to_bytes(optimise(hog.feature_graph(size), "extended"))).run(None, {"image": images})
     expected = np.stack([np.concatenate([numpy_hog(image / 255), colours(image / 255)]) for image in images])
-    assert found.shape == (3, hog.dimension())
+    assert found.shape == (3, hog.width())
     np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
 def test_a_plain_grey_picture_has_no_gradients_and_finite_features() -> None:
-    running = session(to_bytes(hog.features(32)))
+    running = session(to_bytes(hog.feature_graph(32)))
     for level in (0, 128, 255):
         (found,) = running.run(None, {"image": np.full((1, 32, 32, 3), level, np.uint8)})
         assert np.isfinite(found).all()
@@ -68,7 +68,7 @@ def test_an_edge_votes_for_its_orientation_alone() -> None:
     image = np.zeros((2, 32, 32, 3), np.uint8)
     image[0, :, 16:] = 255  # an upright edge: the gradient points along x, angle 0, the middle of bin 4
     image[1, 16:] = 255  # a level edge: along y, plus and minus 90 degrees, between the last and the first bin
-    (found,) = session(to_bytes(hog.features(32))).run(None, {"image": image})
+    (found,) = session(to_bytes(hog.feature_graph(32))).run(None, {"image": image})
     totals = found[:, : 49 * 36].reshape(2, 4, 9, 49).sum(axis=(1, 3))
     assert totals[0].argmax() == 4
     assert np.count_nonzero(totals[0] > 1e-6) == 1
@@ -79,4 +79,4 @@ def test_an_edge_votes_for_its_orientation_alone() -> None:
 @pytest.mark.parametrize("size", [8, 20, 65])
 def test_a_size_that_cells_do_not_divide_is_refused(size: int) -> None:
     with pytest.raises(InvalidRequest, match="multiple of 8"):
-        hog.spec(size, None)
+        hog.image_spec(size, None)

@@ -6,7 +6,7 @@ import pytest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.context import TrainingContext
-from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan_images
 from larder_training.classifier.data.splits import split_dataset
@@ -25,7 +25,7 @@ QUIET = Progress(quiet=True)
 @pytest.fixture(scope="module")
 def inputs(options: ClassifierOptions) -> FinalFitInputs:
     """Everything chosen for the generated photos, with one changed copy of each."""
-    asked = replace(options, search=Limits(trials=2, hidden=False))
+    asked = replace(options, search=SearchLimits(trials=2, hidden=False))
     context = TrainingContext(asked)
     features = choose_features(context)
     parts = split_dataset(scan_images(read_dataset(asked.data), QUIET), validation=0.15, test=0.15, seed=0)

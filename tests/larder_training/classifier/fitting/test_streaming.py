@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from larder_training.classifier.config.context import TrainingContext
-from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.fitting import final_fit
 from larder_training.classifier.heads import mlp, search
 from larder_training.classifier.heads.head import Head, fit_head
@@ -130,7 +130,7 @@ def test_a_streamed_training_gives_the_head_of_one_in_memory(monkeypatch: pytest
     augmented = np.tile([False, True], 450)
 
     def head() -> Head:
-        options = ClassifierOptions("images", "test", folds=4, search=Limits(3, hidden=False))
+        options = ClassifierOptions("images", "test", folds=4, search=SearchLimits(3, hidden=False))
         return fit_head(TrainingRows(features, labels, np.arange(900) // 2, augmented), TrainingContext(options))
 
     whole = head()
@@ -150,7 +150,7 @@ def test_a_whole_streamed_training_equals_one_in_memory(
 ) -> None:
     monkeypatch.setattr(search, "MAX_ROWS", 60)  # of 126: the search uses a sample, and the head is fitted on all rows
     monkeypatch.setattr(final_fit, "MAX_ROWS", 60)
-    few = Limits(trials=2, hidden=False)
+    few = SearchLimits(trials=2, hidden=False)
     asked = replace(options, model="small", backbone=str(backbone), dtype="float32", search=few)
 
     def trained(name: str) -> tuple[Path, dict[str, Any]]:

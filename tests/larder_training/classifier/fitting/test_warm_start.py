@@ -10,7 +10,7 @@ import pytest
 from larder.errors import InvalidRequest
 from larder.release.manifest import parse
 from larder_training.classifier import ClassifierOptions, Preprocessing
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.options import SearchLimits
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.evaluate import evaluate
 from larder_training.classifier.fitting.warm_start import ParentRelease, find_release, open_parent
@@ -63,7 +63,7 @@ def test_a_head_with_a_hidden_layer_is_taken_apart_too(
 def test_a_training_begins_from_its_parent(
     options: ClassifierOptions, int8_release: Path, unseen: Path, tmp_path: Path
 ) -> None:
-    child = train(replace(options, parent=int8_release, out=tmp_path, search=Limits(3)))
+    child = train(replace(options, parent=int8_release, out=tmp_path, search=SearchLimits(3)))
     found, before = manifest(child), manifest(int8_release)
     assert found["training"]["parent"] == {"model": "small", "release": int8_release.name, "labels": 3}
     assert found["training"]["head"]["recipe"]["customised"] is True

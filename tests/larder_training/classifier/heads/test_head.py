@@ -5,7 +5,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from larder_training.classifier.config.context import TrainingContext
-from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.heads import scaler, search
 from larder_training.classifier.heads.head import Head, fit_head
 from larder_training.classifier.heads.training_rows import TrainingRows
@@ -38,7 +38,7 @@ def fit(
 ) -> Head:
     groups = np.arange(len(labels)) if groups is None else groups
     augmented = np.zeros(len(labels), np.bool_) if augmented is None else augmented
-    options = ClassifierOptions("images", "test", folds=folds, search=Limits(trials, hidden=hidden))
+    options = ClassifierOptions("images", "test", folds=folds, search=SearchLimits(trials, hidden=hidden))
     return fit_head(TrainingRows(features, labels, groups, augmented), TrainingContext(options))
 
 
@@ -122,12 +122,12 @@ def test_a_known_temperature_is_recovered() -> None:
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, (20_000, 4))
     labels = np.array([random.choice(4, p=p) for p in softmax(logits, axis=1)])
-    assert calibration.temperature((logits * 3).astype(np.float32), labels) == pytest.approx(3, rel=0.05)
+    assert calibration.fit_temperature((logits * 3).astype(np.float32), labels) == pytest.approx(3, rel=0.05)
 
 
 def test_the_temperature_stays_finite_if_every_image_is_right() -> None:
     logits = np.eye(3, dtype=np.float32)[np.arange(30) % 3] * 12
-    temperature = calibration.temperature(logits, np.arange(30) % 3)
+    temperature = calibration.fit_temperature(logits, np.arange(30) % 3)
     # 31 pseudo-images with half an error: the confidence that fits is 30.5/31.
     assert softmax(logits[0] / temperature).max() == pytest.approx(30.5 / 31, abs=1e-3)
 
@@ -161,4 +161,6 @@ def test_separable_labels_have_their_threshold_at_a_half_or_just_inside_the_gap(
 def test_calibration_error_of_a_worked_example() -> None:
     confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55], np.float32)
     right = np.array([True, True, True, False, True, False])
-    assert calibration.calibration_error(confidence, right) == pytest.approx(4 / 6 * 0.2 + 2 / 6 * 0.05, abs=1e-6)
+    assert calibration.expected_calibration_error(confidence, right) == pytest.approx(
+        4 / 6 * 0.2 + 2 / 6 * 0.05, abs=1e-6
+    )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from larder_training.classifier.config.context import TrainingContext
-from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.heads import mlp, search
 from larder_training.classifier.heads.config import HeadConfig, ParentHead, row_weights
 from larder_training.classifier.heads.head import Head, fit_head
@@ -39,7 +39,7 @@ def rings(rows: int) -> tuple[Floats, Labels]:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).astype(np.float32), labels
 
 
-def searched(features: Floats, labels: Labels, limits: Limits, parent: ParentHead | None = None) -> Head:
+def searched(features: Floats, labels: Labels, limits: SearchLimits, parent: ParentHead | None = None) -> Head:
     rows = len(labels)
     options = ClassifierOptions("images", "test", folds=4, search=limits)
     training_rows = TrainingRows(features, labels, np.arange(rows), np.zeros(rows, np.bool_))
@@ -90,13 +90,13 @@ def test_balanced_row_weights_give_each_class_the_same_total() -> None:
 
 def test_class_weights_are_tried_and_win_with_a_rare_class() -> None:
     features, labels = clouds((300, 300, 12), spread=1.5)
-    result = searched(features, labels, Limits(hidden=False)).search
+    result = searched(features, labels, SearchLimits(hidden=False)).search
     assert result.balanced
     assert result.best.config.weighting == "balanced"
-    even = searched(*clouds((40, 40, 40)), Limits(hidden=False)).search
+    even = searched(*clouds((40, 40, 40)), SearchLimits(hidden=False)).search
     assert not even.balanced
     assert {trial.config.weighting for trial in even.trials} == {"none"}
-    none = searched(features, labels, Limits(hidden=False, class_weights="none")).search
+    none = searched(features, labels, SearchLimits(hidden=False, class_weights="none")).search
     assert {trial.config.weighting for trial in none.trials} == {"none"}
 
 
@@ -127,12 +127,12 @@ def test_the_search_chooses_a_hidden_layer_for_classes_that_no_line_separates(
     monkeypatch.setattr(mlp, "FEATURE_DROPOUT", 0.0)
     monkeypatch.setattr(search, "HIDDEN", (replace(config, rate=10 * config.rate),))
     features, labels = rings(400)
-    head = searched(features, labels, Limits())
+    head = searched(features, labels, SearchLimits())
     assert head.hidden is not None
     assert head.search.chosen.config.units == config.units
     assert head.search.chosen.epochs >= 1
     assert (head.logits(features).argmax(axis=1) == labels).mean() > 0.95
-    linear = searched(features, labels, Limits(hidden=False))
+    linear = searched(features, labels, SearchLimits(hidden=False))
     assert linear.hidden is None
     assert (linear.logits(features).argmax(axis=1) == labels).mean() < 0.8
 
@@ -159,24 +159,24 @@ def test_early_stopping_returns_the_network_of_the_lowest_loss() -> None:
 
 def test_the_same_search_gives_the_same_bits() -> None:
     features, labels = clouds((30, 30, 30))
-    first, second = (searched(features, labels, Limits()) for _ in range(2))
+    first, second = (searched(features, labels, SearchLimits()) for _ in range(2))
     assert first.search == second.search
     np.testing.assert_array_equal(first.weights, second.weights)
 
 
 def test_a_search_that_is_stopped_is_a_prefix_of_the_whole_search() -> None:
     features, labels = clouds((30, 30, 30))
-    whole = searched(features, labels, Limits()).search
+    whole = searched(features, labels, SearchLimits()).search
     assert len(whole.trials) > 8
-    assert searched(features, labels, Limits(5)).search.trials == whole.trials[:5]
-    hurried = searched(features, labels, Limits(minutes=1e-9)).search
+    assert searched(features, labels, SearchLimits(5)).search.trials == whole.trials[:5]
+    hurried = searched(features, labels, SearchLimits(minutes=1e-9)).search
     assert hurried.out_of_time
     assert hurried.trials == whole.trials[:1]
 
 
 def test_a_class_with_few_groups_rules_out_hidden_layers() -> None:
     features, labels = clouds((30, 30, 4))
-    result = searched(features, labels, Limits()).search
+    result = searched(features, labels, SearchLimits()).search
     assert {trial.config.units for trial in result.trials} == {0}
 
 
@@ -208,7 +208,7 @@ def test_configurations_are_ordered_by_complexity() -> None:
 
 def test_trials_are_listed_line_by_line_and_in_the_report() -> None:
     features, labels = clouds((30, 30, 30))
-    result = searched(features, labels, Limits(6)).search
+    result = searched(features, labels, SearchLimits(6)).search
     lines = [json.loads(line) for line in result.jsonl().splitlines()]
     assert [line["trial"] for line in lines] == list(range(1, 7))
     assert sum(line["chosen"] for line in lines) == 1
@@ -229,12 +229,12 @@ def test_the_manifest_lists_a_bounded_number_of_trials() -> None:
 
 def test_a_parents_head_improves_a_training_with_few_rows() -> None:
     features, labels = clouds((100, 100, 100), dimensions=30, spread=2.0)
-    parent = searched(features, labels, Limits(hidden=False))
+    parent = searched(features, labels, SearchLimits(hidden=False))
     parent_head = ParentHead(SoftmaxRegression(parent.weights, parent.bias), parent.search.chosen.config)
     few = np.concatenate([np.flatnonzero(labels == label)[:5] for label in range(3)])
-    child = searched(features[few], labels[few], Limits(hidden=False), parent_head)
+    child = searched(features[few], labels[few], SearchLimits(hidden=False), parent_head)
     assert child.search.chosen.config.customised
-    alone = searched(features[few], labels[few], Limits(hidden=False))
+    alone = searched(features[few], labels[few], SearchLimits(hidden=False))
 
     def accuracy(head: Head) -> float:
         return float((head.logits(features).argmax(axis=1) == labels).mean())

@@ -8,12 +8,12 @@ import pytest
 from larder.errors import InvalidRequest
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.metrics.calibration import (
-    calibration_error,
-    novelty_threshold,
+    expected_calibration_error,
+    ood_threshold,
     reliability,
     thresholds_at_precision,
 )
-from larder_training.classifier.metrics.classification import brier, separation, summary
+from larder_training.classifier.metrics.classification import brier_score, classification_summary, ood_auroc
 from larder_training.numerics.arrays import Floats
 
 
@@ -26,7 +26,7 @@ def columns(first: list[float]) -> Floats:
 def test_the_threshold_is_the_order_statistic_that_promises_the_rate(rate: float, position: int) -> None:
     novelty = np.random.default_rng(0).permutation(99).astype(np.float32) / np.float32(100)
     # ceil((99 + 1) (1 - rate))-th smallest of 0.00, 0.01 ... 0.98
-    assert novelty_threshold(novelty, rate) == pytest.approx((position - 1) / 100, abs=2e-6)
+    assert ood_threshold(novelty, rate) == pytest.approx((position - 1) / 100, abs=2e-6)
 
 
 @pytest.mark.parametrize("number", [40, 150])
@@ -36,7 +36,7 @@ def test_new_photos_are_flagged_at_no_more_than_the_rate(number: int, rate: floa
     random = np.random.default_rng(number)
     drawn = random.gamma(2, 1, (4000, number)).astype(np.float32)
     new = random.gamma(2, 1, 4000).astype(np.float32)
-    flagged = np.mean([value > novelty_threshold(sample, rate) for value, sample in zip(new, drawn, strict=True)])
+    flagged = np.mean([value > ood_threshold(sample, rate) for value, sample in zip(new, drawn, strict=True)])
     error = 3 * math.sqrt(rate * (1 - rate) / 4000)
     assert rate - 1 / (number + 1) - error <= flagged <= rate + error
 
@@ -45,7 +45,7 @@ def test_a_few_photos_set_a_cautious_threshold() -> None:
     random = np.random.default_rng(1)
     drawn = random.normal(10, 1, (4000, 8)).astype(np.float32)
     new = random.normal(10, 1, 4000).astype(np.float32)
-    limits = np.array([novelty_threshold(sample, 0.03) for sample in drawn])
+    limits = np.array([ood_threshold(sample, 0.03) for sample in drawn])
     assert (limits >= drawn.max(axis=1) - 1e-5).all()
     assert (new > limits).mean() <= 0.03 + 3 * math.sqrt(0.03 * 0.97 / 4000)
     # AND the largest of eight alone would promise no more than 1 in 9
@@ -53,12 +53,12 @@ def test_a_few_photos_set_a_cautious_threshold() -> None:
 
 
 def test_one_photo_sets_its_own_novelty() -> None:
-    assert novelty_threshold(np.array([0.25], np.float32), 0.03) == 0.25
+    assert ood_threshold(np.array([0.25], np.float32), 0.03) == 0.25
 
 
 def test_the_photo_that_set_the_threshold_is_below_it() -> None:
     for value in np.random.default_rng(2).uniform(0, 2, 50).astype(np.float32):
-        assert float(value) <= novelty_threshold(np.array([value, 0], np.float32), 0.4)
+        assert float(value) <= ood_threshold(np.array([value, 0], np.float32), 0.4)
 
 
 def test_thresholds_at_a_precision() -> None:
@@ -84,7 +84,7 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55], np.float32)
     right = np.array([True, True, True, False, True, False])
     # Bins of 1/15: four at 0.95 are right 3/4 of the time (gap 0.2), two at 0.55 half of the time (gap 0.05).
-    assert calibration_error(confidence, right) == pytest.approx((4 * 0.2 + 2 * 0.05) / 6, abs=1e-6)
+    assert expected_calibration_error(confidence, right) == pytest.approx((4 * 0.2 + 2 * 0.05) / 6, abs=1e-6)
     drawn = reliability(confidence, right)
     assert [(round(middle, 3), accuracy, round(share, 3)) for middle, _, accuracy, share in drawn] == [
         (0.567, 0.5, 0.333),
@@ -95,10 +95,10 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
 def test_brier_and_likelihood_of_known_answers() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]], np.float32)
     truth = np.array([0, 2])
-    assert brier(probabilities, truth) == pytest.approx((0.09 + 0.04 + 0.01 + 0.25 + 0.25) / 2)
-    assert brier(np.eye(3, dtype=np.float32), np.arange(3)) == 0
-    assert brier(np.eye(3, dtype=np.float32), np.array([1, 2, 0])) == 2
-    told = summary(probabilities, truth, "abc")
+    assert brier_score(probabilities, truth) == pytest.approx((0.09 + 0.04 + 0.01 + 0.25 + 0.25) / 2)
+    assert brier_score(np.eye(3, dtype=np.float32), np.arange(3)) == 0
+    assert brier_score(np.eye(3, dtype=np.float32), np.array([1, 2, 0])) == 2
+    told = classification_summary(probabilities, truth, "abc")
     assert told["brier_score"] == pytest.approx(0.32)
     assert told["cross_entropy"] == pytest.approx(-(math.log(0.7) + math.log(0.5)) / 2)
     assert [row["share"] for row in told["reliability"]] == [0.5, 0.5]  # type: ignore[attr-defined]  # a list of rows
@@ -107,8 +107,8 @@ def test_brier_and_likelihood_of_known_answers() -> None:
 def test_separation_is_the_chance_that_a_stranger_is_the_stranger_one() -> None:
     known, strange = np.array([1, 2, 3], np.float32), np.array([2.5, 4, 0], np.float32)
     # Of nine pairs: 2.5 beats 1 and 2; 4 beats all; 0 none.
-    assert separation(known, strange) == pytest.approx(5 / 9)
-    assert separation(known, known) == pytest.approx(0.5)
+    assert ood_auroc(known, strange) == pytest.approx(5 / 9)
+    assert ood_auroc(known, known) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from larder_training.classifier.metrics.classification import interval, rekognition, summary
+from larder_training.classifier.metrics.classification import (
+    accuracy_interval,
+    classification_summary,
+    rekognition_summary,
+)
 
 LABELS = ("cat", "dog", "fox")
 TRUTH = np.array([0, 0, 0, 1, 1, 2])
@@ -11,7 +15,7 @@ SCORES = np.array(
 
 
 def test_summary_of_a_worked_example() -> None:
-    found = summary(SCORES, TRUTH, LABELS)
+    found = classification_summary(SCORES, TRUTH, LABELS)
     assert found["accuracy"] == pytest.approx(4 / 6)
     assert found["confusion"] == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
     assert found["labels"] == [
@@ -30,7 +34,7 @@ def test_summary_of_a_worked_example() -> None:
 
 
 def test_a_label_that_no_photo_has_does_not_pull_the_averages_down() -> None:
-    found = summary(SCORES[:5], TRUTH[:5], LABELS)
+    found = classification_summary(SCORES[:5], TRUTH[:5], LABELS)
     assert found["macro_recall"] == pytest.approx((2 / 3 + 1) / 2)
 
 
@@ -38,19 +42,19 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(400):
-        low, high = interval(random.random(300) < 0.9)
+        low, high = accuracy_interval(random.random(300) < 0.9)
         covered += low <= 0.9 <= high
     assert 0.91 <= covered / 400 <= 0.98
 
 
 def test_an_interval_of_only_right_answers_still_has_a_width() -> None:
-    low, high = interval(np.ones(30, np.bool_))
+    low, high = accuracy_interval(np.ones(30, np.bool_))
     assert high == 1
     assert low == pytest.approx(0.025 ** (1 / 30))  # Clopper and Pearson
 
 
 def test_rekognition_summary_has_its_fields_and_judges_by_threshold() -> None:
-    found = rekognition(SCORES, TRUTH, LABELS, (0.85, 0.5, 0.25), 42)
+    found = rekognition_summary(SCORES, TRUTH, LABELS, (0.85, 0.5, 0.25), 42)
     details = found["EvaluationDetails"]
     assert details == {"Labels": list(LABELS), "NumberOfTestingImages": 6, "NumberOfTrainingImages": 42}
     results = found["LabelEvaluationResults"]

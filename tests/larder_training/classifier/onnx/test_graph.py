@@ -16,14 +16,14 @@ from larder_training.classifier.features import backbone
 from larder_training.classifier.fitting.assemble import with_head
 from larder_training.classifier.onnx.graph import canonical, optimise, session, structure, to_bytes
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import Novelty
+from larder_training.classifier.ood.detector import OODDetector
 
 Make = Callable[..., onnx.ModelProto]
 
 
-def load(model: onnx.ModelProto, folder: Path, stated: Preprocessing | None = None) -> backbone.Features:
+def load(model: onnx.ModelProto, folder: Path, stated: Preprocessing | None = None) -> backbone.FeatureGraph:
     onnx.save(model, folder / "given.onnx")
-    return backbone.load(folder / "given.onnx", stated or Preprocessing(), {"file": "given.onnx"})
+    return backbone.load_backbone(folder / "given.onnx", stated or Preprocessing(), {"file": "given.onnx"})
 
 
 def pictures(count: int = 3, size: int = 32) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -33,7 +33,7 @@ def pictures(count: int = 3, size: int = 32) -> np.ndarray[tuple[int, ...], np.d
 def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     weights, bias = random.normal(size=(24, 4)).astype(np.float32), random.normal(size=4).astype(np.float32)
-    known = detector.fit(random.uniform(0, 2, (80, 24)).astype(np.float32), np.arange(80) % 4)
+    known = detector.fit_detector(random.uniform(0, 2, (80, 24)).astype(np.float32), np.arange(80) % 4)
     features = load(make_backbone(), tmp_path).model
     graph = optimise(with_head(features, weights, bias, known), "extended")
     images = pictures()
@@ -51,7 +51,7 @@ def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
 def test_the_head_fits_any_opset(make_backbone: Make, tmp_path: Path, opset: int) -> None:
     features = load(make_backbone(opset=opset), tmp_path).model
     zeros = np.zeros((24, 2), np.float32)
-    known = Novelty(zeros[:, 0], zeros, zeros)
+    known = OODDetector(zeros[:, 0], zeros, zeros)
     graph = optimise(with_head(features, zeros, zeros[0], known), "extended")
     probabilities, _, novel = session(to_bytes(graph)).run(None, {"image": pictures()})
     np.testing.assert_allclose(probabilities, 0.5)
@@ -69,13 +69,13 @@ def test_preprocessing_is_inside_and_equals_numpy(make_backbone: Make, tmp_path:
         ["features"], {"input": prepared.transpose(0, 3, 1, 2).astype(np.float32)}
     )[0]
     np.testing.assert_allclose(inside, outside, rtol=1e-4, atol=1e-5)
-    assert (features.image.width, features.image.height, features.image.crop) == (32, 32, 0.8)
+    assert (features.image_spec.width, features.image_spec.height, features.image_spec.crop) == (32, 32, 0.8)
     assert set(features.assumed) == {"features are the tensor features", "bilinear resampling"}
 
 
 def test_what_nobody_states_is_assumed_and_said(make_backbone: Make, tmp_path: Path) -> None:
     features = load(make_backbone(), tmp_path)
-    assert features.image.crop == 0.875
+    assert features.image_spec.crop == 0.875
     assert features.assumed == (
         "features are the tensor features",
         "the central 0.875 of the short side",
@@ -97,8 +97,8 @@ def test_the_file_beside_the_backbone_fills_what_flags_leave_open(
     assert features.assumed == ()
     assert features.description["mean"] == [0.0]
     assert features.description["std"] == [128.0]
-    assert features.image.resampling == "bicubic"
-    assert features.image.crop == 0.5
+    assert features.image_spec.resampling == "bicubic"
+    assert features.image_spec.crop == 0.5
 
 
 def test_the_layer_of_the_logits_is_pruned(make_backbone: Make, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_backbone_that_does_not_fit_is_refused_with_what_to_do(
 def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"hello")
     with pytest.raises(InvalidModel, match=r"a\.onnx is no ONNX file"):
-        backbone.load(tmp_path / "a.onnx", Preprocessing(), {})
+        backbone.load_backbone(tmp_path / "a.onnx", Preprocessing(), {})
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_another_process_optimises_to_the_same_bytes(make_backbone: Make, tmp_pa
         "from larder_training.classifier.config import preprocessing\n"
         "from larder_training.classifier.features import backbone\n"
         "from larder_training.classifier.onnx import graph\n"
-        "made = backbone.load(pathlib.Path(sys.argv[1]), preprocessing.Preprocessing(), {})\n"
+        "made = backbone.load_backbone(pathlib.Path(sys.argv[1]), preprocessing.Preprocessing(), {})\n"
         "sys.stdout.buffer.write(graph.to_bytes(made.model))\n"
     )
     there = subprocess.run(  # noqa: S603 - our own program

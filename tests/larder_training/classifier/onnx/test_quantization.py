@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from larder_training.classifier.config.preprocessing import Preprocessing
-from larder_training.classifier.features.backbone import load as load_backbone
+from larder_training.classifier.features.backbone import load_backbone
 from larder_training.classifier.onnx.graph import optimise, session, to_bytes
-from larder_training.classifier.onnx.quantization import LIMIT, quantisable, quantise
+from larder_training.classifier.onnx.quantization import MAX_WEIGHT, count_quantizable, quantize_graph
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -41,7 +41,7 @@ def run(model: onnx.ModelProto, photos: list[NDArray[np.uint8]]) -> NDArray[np.f
 
 
 def int8(features: onnx.ModelProto, photos: list[NDArray[np.uint8]]) -> onnx.ModelProto:
-    made = quantise(features, photos, lambda _: 0.0, max_loss=0.005, progress=QUIET)
+    made = quantize_graph(features, photos, lambda _: 0.0, max_loss=0.005, progress=QUIET)
     assert made.model is not None
     assert made.float_nodes == ()
     return made.model
@@ -65,18 +65,18 @@ def test_convolutions_become_integer_ones_once_optimised(
     features: onnx.ModelProto, photos: list[NDArray[np.uint8]]
 ) -> None:
     operators = [node.op_type for node in optimise(int8(features, photos), "extended").graph.node]
-    assert operators.count("QLinearConv") == quantisable(features) == 3
+    assert operators.count("QLinearConv") == count_quantizable(features) == 3
     assert "Conv" not in operators
 
 
 def test_no_weight_can_saturate_without_vnni(features: onnx.ModelProto, photos: list[NDArray[np.uint8]]) -> None:
     """Two products of 255 and a weight must fit 16 signed bits; depthwise kernels widen first and may use all 8."""
     found = weights(int8(features, photos))
-    assert 2 * 255 * LIMIT < 2**15 <= 2 * 255 * 127
+    assert 2 * 255 * MAX_WEIGHT < 2**15 <= 2 * 255 * 127
     assert set(found) == {(16, 3, 5, 5), (16, 1, 3, 3), (24, 16, 1, 1)}
     for shape, values in found.items():
         largest = np.abs(values.astype(int)).max(axis=(1, 2, 3))
-        assert (largest == (127 if shape[1] == 1 else LIMIT)).all()  # each channel uses its range to the end
+        assert (largest == (127 if shape[1] == 1 else MAX_WEIGHT)).all()  # each channel uses its range to the end
 
 
 def test_the_same_input_gives_the_same_bytes(features: onnx.ModelProto, photos: list[NDArray[np.uint8]]) -> None:
@@ -91,7 +91,7 @@ def test_sensitive_operators_go_back_to_float_until_the_loss_is_small(
     def loss(model: onnx.ModelProto) -> float:
         return 0.1 if len(weights(model)) == 3 else 0.001
 
-    made = quantise(features, photos, loss, max_loss=0.005, progress=QUIET)
+    made = quantize_graph(features, photos, loss, max_loss=0.005, progress=QUIET)
     assert made.model is not None
     assert len(made.float_nodes) == 1
     assert made.loss == 0.001
@@ -106,7 +106,7 @@ def test_sensitive_operators_go_back_to_float_until_the_loss_is_small(
 
 
 def test_int8_that_always_loses_is_given_up(features: onnx.ModelProto, photos: list[NDArray[np.uint8]]) -> None:
-    made = quantise(features, photos, lambda _: 0.02, max_loss=0.005, progress=QUIET)
+    made = quantize_graph(features, photos, lambda _: 0.02, max_loss=0.005, progress=QUIET)
     assert made.model is None
     assert made.loss == 0.02
 

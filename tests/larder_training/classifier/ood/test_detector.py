@@ -12,17 +12,17 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from larder_training.classifier.config.options import ClassifierOptions, Limits
+from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.evaluation.ood_holdout import estimate, leave_out
 from larder_training.classifier.features import backbone
 from larder_training.classifier.fitting.assemble import with_head
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.metrics.classification import separation
+from larder_training.classifier.metrics.classification import ood_auroc
 from larder_training.classifier.onnx.graph import MIDDLE, optimise, session, to_bytes
-from larder_training.classifier.onnx.quantization import quantise
+from larder_training.classifier.onnx.quantization import quantize_graph
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import LayerWidths, Novelty
+from larder_training.classifier.ood.detector import LayerWidths, OODDetector
 from larder_training.classifier.train import train
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
@@ -66,7 +66,7 @@ def by_the_book(features: Floats, labels: Labels, asked: Floats, axes: int) -> N
     return np.array(scores)
 
 
-def alone(made: Novelty, opset: int, size: int) -> bytes:
+def alone(made: OODDetector, opset: int, size: int) -> bytes:
     """A graph of nothing but the head on given features, and middle layers if it looks at any; its weights are 0."""
     sizes = {"features": size, MIDDLE: len(made.usual)}
     parts = [name for name in sizes if sizes[name]]
@@ -85,7 +85,7 @@ def alone(made: Novelty, opset: int, size: int) -> bytes:
 def test_the_graph_says_what_the_book_says(opset: int, classes: int, size: int) -> None:
     features, labels = clouds(300, classes, size)
     asked = np.concatenate([clouds(20, classes, size, seed=1)[0], -features[:3], 5 * features[:3]])
-    made = detector.fit(features, labels)
+    made = detector.fit_detector(features, labels)
     axes = min(detector.AXES, size // 2)
     assert made.axes.shape == (size, axes)
     expected = by_the_book(features, labels, asked, axes)
@@ -107,7 +107,7 @@ def with_middle(rows: int, seed: int = 0, *, strange: bool = False) -> tuple[Flo
 def test_middle_layers_count_by_their_deviations(opset: int) -> None:
     features, labels = with_middle(300)
     asked, _ = with_middle(20, 7, strange=True)
-    made, held_out = detector.learn(features, labels, np.arange(300), LayerWidths(30, 5))
+    made, held_out = detector.fit_with_held_out_scores(features, labels, np.arange(300), LayerWidths(30, 5))
     taught = features[:, 30:].astype(np.float64)
     means = np.stack([taught[labels == label].mean(axis=0) for label in range(3)])
     deviation = (taught - means[labels]).std(axis=0)
@@ -126,31 +126,31 @@ def test_middle_layers_count_by_their_deviations(opset: int) -> None:
 def test_the_weight_makes_the_second_distance_spread_by_its_share() -> None:
     by_class, beside = np.arange(101, dtype=np.float32), 40 * np.arange(101, dtype=np.float32) + 7
     beside[-1] = 1e6  # one odd photo says nothing about the others
-    assert detector.weigh(by_class, beside) == pytest.approx(detector.SHARE / 40)
-    assert detector.weigh(by_class, np.zeros(101, np.float32)) == 0
+    assert detector.layer_distance_weight(by_class, beside) == pytest.approx(detector.LAYER_SHARE / 40)
+    assert detector.layer_distance_weight(by_class, np.zeros(101, np.float32)) == 0
 
 
 def test_a_stranger_that_only_the_middle_layers_see_is_told() -> None:
     features, labels = with_middle(600)
     (familiar, _), (strange, _) = with_middle(200, 5), with_middle(200, 5, strange=True)
-    made, held_out = detector.learn(features, labels, np.arange(600), LayerWidths(30, 5))
-    alone, _ = detector.learn(features, labels, np.arange(600), LayerWidths(30))
-    assert separation(made.score(familiar), made.score(strange)) > 0.95
-    assert separation(alone.score(familiar), alone.score(strange)) == pytest.approx(0.5)  # the same last layers
-    assert separation(held_out, made.score(familiar)) == pytest.approx(0.5, abs=0.06)
+    made, held_out = detector.fit_with_held_out_scores(features, labels, np.arange(600), LayerWidths(30, 5))
+    alone, _ = detector.fit_with_held_out_scores(features, labels, np.arange(600), LayerWidths(30))
+    assert ood_auroc(made.score(familiar), made.score(strange)) > 0.95
+    assert ood_auroc(alone.score(familiar), alone.score(strange)) == pytest.approx(0.5)  # the same last layers
+    assert ood_auroc(held_out, made.score(familiar)) == pytest.approx(0.5, abs=0.06)
 
 
 def test_rows_are_learnt_from_where_they_lie() -> None:
     features, labels = with_middle(300)
     rows = np.flatnonzero(np.arange(300) % 4)
-    there = detector.fit(features, labels, layer_widths=LayerWidths(30, 5), rows=rows)
-    copied = detector.fit(features[rows], labels[rows], layer_widths=LayerWidths(30, 5))
+    there = detector.fit_detector(features, labels, layer_widths=LayerWidths(30, 5), rows=rows)
+    copied = detector.fit_detector(features[rows], labels[rows], layer_widths=LayerWidths(30, 5))
     np.testing.assert_array_equal(there.score(features), copied.score(features))
 
 
 def test_a_picture_without_features_is_no_error() -> None:
     features, labels = clouds(60, 3, 8)
-    made = detector.fit(features, labels)
+    made = detector.fit_detector(features, labels)
     (found,) = session(alone(made, 17, 8)).run(["novelty"], {"image": np.zeros((1, 8), np.float32)})
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, made.score(np.zeros((1, 8), np.float32)), atol=1e-5)
@@ -159,7 +159,7 @@ def test_a_picture_without_features_is_no_error() -> None:
 def test_photos_that_are_all_alike_are_no_error() -> None:
     labels = np.arange(12) % 3
     features = np.eye(6, dtype=np.float32)[labels]
-    found = detector.fit(features, labels).score(np.eye(6, dtype=np.float32))
+    found = detector.fit_detector(features, labels).score(np.eye(6, dtype=np.float32))
     np.testing.assert_allclose(found[:3], 0, atol=1e-5)
     assert (found[3:] > 0.9).all()
 
@@ -170,7 +170,7 @@ def test_strangers_that_vary_as_the_classes_do_are_told_from_those_that_do_not()
     familiar, _ = clouds(200, 4, 30, seed=5)
     strange = familiar.copy()
     strange[:, 10:] += np.random.default_rng(3).normal(0, 0.6, strange[:, 10:].shape).astype(np.float32)
-    made = detector.fit(features, labels)
+    made = detector.fit_detector(features, labels)
 
     def distance(values: Floats) -> Floats:
         unit = values / np.linalg.norm(values, axis=1, keepdims=True)
@@ -179,19 +179,19 @@ def test_strangers_that_vary_as_the_classes_do_are_told_from_those_that_do_not()
         nearest: Floats = np.linalg.norm(unit[:, None] - means[None], axis=2).min(axis=1)
         return nearest
 
-    ours = separation(made.score(familiar), made.score(strange))
+    ours = ood_auroc(made.score(familiar), made.score(strange))
     assert ours > 0.95
-    assert ours > separation(distance(familiar), distance(strange)) + 0.05
+    assert ours > ood_auroc(distance(familiar), distance(strange)) + 0.05
 
 
 def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw) -> None:
     onnx.save(make_backbone(), tmp_path / "b.onnx")
-    features = backbone.load(tmp_path / "b.onnx", Preprocessing(), {})
+    features = backbone.load_backbone(tmp_path / "b.onnx", Preprocessing(), {})
     images = np.stack([draw(label, n, size=32) for n in range(40) for label in ("checks", "rings", "plain")])
     labels = np.arange(len(images)) % 3
     (exact,) = session(to_bytes(features.model)).run(["features"], {"image": images})
-    made = detector.fit(exact[labels < 2], labels[labels < 2])
-    quantised = quantise(
+    made = detector.fit_detector(exact[labels < 2], labels[labels < 2])
+    quantised = quantize_graph(
         features.model, [image[None] for image in images[:32]], lambda _: 0.0, max_loss=1, progress=Progress(quiet=True)
     )
     assert quantised.model is not None
@@ -201,7 +201,7 @@ def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw)
     expected = made.score(exact)
     ranks = np.corrcoef(found.argsort().argsort(), expected.argsort().argsort())[0, 1]
     assert ranks > 0.9  # of a network with few weights, which int8 moves more than a real one
-    in_int8, in_float = (separation(scores[labels < 2], scores[labels == 2]) for scores in (found, expected))
+    in_int8, in_float = (ood_auroc(scores[labels < 2], scores[labels == 2]) for scores in (found, expected))
     assert in_int8 == pytest.approx(in_float, abs=0.03)
 
 
@@ -229,7 +229,7 @@ def test_strangers_that_look_like_a_class_are_not_told_from_it() -> None:
     held_out = np.arange(400) % 20 < 4
     familiar, strange = leave_out(features, labels, held_out, [3])
     assert (len(familiar), len(strange)) == (60, 100)
-    assert separation(familiar, strange) < 0.6  # most of them were even taught, as label 2
+    assert ood_auroc(familiar, strange) < 0.6  # most of them were even taught, as label 2
 
 
 def test_changed_views_are_not_asked_about() -> None:
@@ -262,7 +262,9 @@ def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:
 
 
 def test_what_is_asked_for_is_served(options: ClassifierOptions, tmp_path: Path) -> None:
-    asked = replace(options, out=tmp_path, precision=0.9, false_alarms=0.2, augment="none", search=Limits(trials=1))
+    asked = replace(
+        options, out=tmp_path, precision=0.9, false_alarms=0.2, augment="none", search=SearchLimits(trials=1)
+    )
     found: Any = json.loads((train(asked) / "manifest.json").read_bytes())
     told = found["evaluation"]["thresholds_at_precision"]
     assert told["precision"] == 0.9
@@ -275,15 +277,17 @@ def test_held_out_photos_are_as_novel_as_new_ones() -> None:
     features, labels = clouds(400, 4, 40)
     new, _ = clouds(400, 4, 40, seed=7)
     groups = np.arange(400) // 2  # each photo has a near-duplicate, of another class here
-    made, apart = detector.learn(features, labels, groups)
-    assert separation(apart, made.score(new)) == pytest.approx(0.5, abs=0.06)
+    made, apart = detector.fit_with_held_out_scores(features, labels, groups)
+    assert ood_auroc(apart, made.score(new)) == pytest.approx(0.5, abs=0.06)
     # AND photos that taught are less novel than either, or holding out would be for nothing
-    assert separation(made.score(features), made.score(new)) > 0.55
+    assert ood_auroc(made.score(features), made.score(new)) > 0.55
 
 
 def test_a_class_of_one_picture_cannot_be_held_out() -> None:
     features, labels = clouds(40, 2, 10)
-    made, apart = detector.learn(features, labels, np.where(labels == 0, 0, np.arange(40)), LayerWidths(8, 2))
+    made, apart = detector.fit_with_held_out_scores(
+        features, labels, np.where(labels == 0, 0, np.arange(40)), LayerWidths(8, 2)
+    )
     assert len(apart) == 0
     assert made.weight == 0  # nothing says how the two distances compare
     assert np.isfinite(session(alone(made, 17, 8)).run(["novelty"], {"image": features})[0]).all()

@@ -12,9 +12,9 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan_images
 from larder_training.classifier.data.splits import split_dataset
-from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.features.hog import features as builtin_graph
-from larder_training.classifier.features.hog import spec
+from larder_training.classifier.features.backbone import FeatureGraph
+from larder_training.classifier.features.hog import feature_graph as builtin_graph
+from larder_training.classifier.features.hog import image_spec
 from larder_training.classifier.features.views import View
 from larder_training.classifier.onnx.graph import optimise
 from larder_training.classifier.selection import training_set
@@ -50,8 +50,8 @@ def made_up(noise: Mapping[str, float], mirrored: float, photos: int = 240) -> E
         spoilt = noise.get(view.strength, 0.0) + (mirrored if view.mirrored else 0.0)
         return np.where(random.random(signal.shape) < 0.5, own, random.normal(size=own.shape)) + signal * (1 - spoilt)
 
-    features = np.stack([seen(view) for view in views], axis=1).astype(np.float32)
-    return Examples(features, labels, np.arange(photos), views)
+    feature_graph = np.stack([seen(view) for view in views], axis=1).astype(np.float32)
+    return Examples(feature_graph, labels, np.arange(photos), views)
 
 
 def test_the_choices_are_every_pair_with_the_least_change_first() -> None:
@@ -109,7 +109,7 @@ def test_every_choice_is_told() -> None:
 def gathered(options: ClassifierOptions) -> training_set.TrainingSet:
     parts = split_dataset(scan_images(read_dataset(options.data), QUIET), validation=0.15, test=0.15, seed=0)
     graph = optimise(builtin_graph(64), "basic")
-    return gather(Features(graph, spec(None, None), {}), parts, TrainingContext(options))
+    return gather(FeatureGraph(graph, image_spec(None, None), {}), parts, TrainingContext(options))
 
 
 def test_auto_compares_and_tells_why(options: ClassifierOptions, monkeypatch: pytest.MonkeyPatch) -> None:

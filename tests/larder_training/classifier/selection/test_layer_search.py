@@ -16,8 +16,8 @@ from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan_images
 from larder_training.classifier.data.splits import DatasetSplit, split_dataset
 from larder_training.classifier.features import backbone
-from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.features.intermediate_layers import with_middle
+from larder_training.classifier.features.backbone import FeatureGraph
+from larder_training.classifier.features.intermediate_layers import with_intermediate_layers
 from larder_training.classifier.fitting.warm_start import open_parent
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.selection import layer_search
@@ -67,14 +67,14 @@ def staged(path: Path, *, residual: bool, blind: bool = False) -> Path:
     return path
 
 
-def loaded(path: Path, **stated: int | str) -> Features:
-    return backbone.load(path, Preprocessing(**stated), {})  # type: ignore[arg-type]  # each test gives its own
+def loaded(path: Path, **stated: int | str) -> FeatureGraph:
+    return backbone.load_backbone(path, Preprocessing(**stated), {})  # type: ignore[arg-type]  # each test gives its own
 
 
 @pytest.mark.parametrize("residual", [True, False])
 def test_the_last_map_of_each_stage_is_read(tmp_path: Path, residual: bool) -> None:
     features = loaded(staged(tmp_path / "b.onnx", residual=residual))
-    wide = with_middle(features)
+    wide = with_intermediate_layers(features)
     assert wide is not None
     assert wide.outputs == ("features", "middle")
     assert wide.description["middle_layers"] == ["8 x 16 x 16", "12 x 8 x 8"]
@@ -87,12 +87,12 @@ def test_the_last_map_of_each_stage_is_read(tmp_path: Path, residual: bool) -> N
 
 
 def test_a_backbone_of_one_stage_has_no_middle(backbone: Path) -> None:
-    assert with_middle(loaded(backbone)) is None
+    assert with_intermediate_layers(loaded(backbone)) is None
 
 
 def test_what_somebody_states_is_not_chosen(tmp_path: Path) -> None:
     path = staged(tmp_path / "b.onnx", residual=True)
-    assert [one.image.crop for one in layer_search.candidates(loaded(path))] == [0.875, 1.0, 0.875, 1.0]
+    assert [one.image_spec.crop for one in layer_search.candidates(loaded(path))] == [0.875, 1.0, 0.875, 1.0]
     assert len(layer_search.candidates(loaded(path, resize_short=40))) == 2
     assert {one.outputs for one in layer_search.candidates(loaded(path, output="features"))} == {("features",)}
     assert len(layer_search.candidates(loaded(path, output="features", resize_short=40))) == 1

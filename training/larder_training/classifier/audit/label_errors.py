@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.metrics.calibration import temperature
+from larder_training.classifier.metrics.calibration import fit_temperature
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import let_go, loaded, pieces
 from larder_training.numerics.parallel import in_order
@@ -30,17 +30,17 @@ from larder_training.reporting.progress import Progress
 Labels = NDArray[np.int64]
 
 FOLDS: Final = 5
-LEAST_SHARE: Final = 0.25  # of the class's mean self-confidence; chosen on flips of photos10/train, seeds 0 to 2
+CONFIDENCE_SHARE: Final = 0.25  # of the class's mean self-confidence; chosen on flips of photos10/train, seeds 0 to 2
 # lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong, so that wrong labels are not learnt by heart; on flips
 # of photos10/train, weaker ones down to 0.03 find as many or fewer on longer lists, with good features and with poor.
-STRENGTH: Final = 1.0
+PENALTY: Final = 1.0
 MAX_ROWS: Final = 8_000  # a fold's model learns from about so many photos at most; every photo is judged
 MAX_ITERATIONS: Final = 100
 _NEVER_SEEN: Final = -30.0  # the logit of a class that a fold's model was not taught
 
 
 @dataclass(frozen=True, slots=True)
-class Disagreement:
+class LabelCheck:
     """What models that had not seen the photos think of them.
 
     ``probabilities`` ``[N, C]`` are calibrated and out of fold, ``means`` ``[C]`` each class's mean self-confidence,
@@ -49,12 +49,12 @@ class Disagreement:
 
     probabilities: Floats
     means: Floats
-    suspects: tuple[int, ...]
+    label_errors: tuple[int, ...]
 
 
-def disagreement(
+def find_label_errors(
     features: Floats, labels: Labels, groups: NDArray[np.int64], *, seed: int, progress: Progress
-) -> Disagreement:
+) -> LabelCheck:
     """Judges every photo by models of the others.
 
     Args:
@@ -64,22 +64,22 @@ def disagreement(
         seed: decides the folds.
         progress: told of each fold.
     """
-    folds = deal(labels, groups, seed)
+    folds = assign_folds(labels, groups, seed)
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
         logits = _out_of_fold(features, labels, folds, seed, progress)
     some = _some(np.arange(len(labels)), labels, seed)
-    scale = np.float32(temperature(logits[some], labels[some]))
+    scale = np.float32(fit_temperature(logits[some], labels[some]))
     probabilities = logits  # in their place: what grows with the photos is 4 bytes a class
     for piece in pieces(len(labels)):
         probabilities[piece] = softmax(logits[piece] / scale, axis=1)
     own = probabilities[np.arange(len(labels)), labels]
     means = np.array([own[labels == label].mean() for label in range(logits.shape[1])], np.float32)
-    found = np.flatnonzero((probabilities.argmax(axis=1) != labels) & (own < LEAST_SHARE * means[labels]))
+    found = np.flatnonzero((probabilities.argmax(axis=1) != labels) & (own < CONFIDENCE_SHARE * means[labels]))
     ranked = found[np.argsort(own[found], kind="stable")]
-    return Disagreement(probabilities, means, tuple(int(position) for position in ranked))
+    return LabelCheck(probabilities, means, tuple(int(position) for position in ranked))
 
 
-def deal(labels: Labels, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def assign_folds(labels: Labels, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """``[N]``: each photo's fold. A class's groups go round in turn, so that even two groups come into two folds."""
     names, first, member = np.unique(groups, return_index=True, return_inverse=True)
     fold_of = np.zeros(len(names), np.int64)
@@ -126,7 +126,7 @@ def _judged(features: Floats, labels: Labels, learn: NDArray[np.int64], judge: N
     scale = 1 / np.maximum(spread, max(0.1 * float(np.median(spread)), 1e-6))
     rows -= centre
     rows *= scale
-    model = LogisticRegression(C=1 / (STRENGTH * len(learn)), max_iter=MAX_ITERATIONS, tol=1e-4)
+    model = LogisticRegression(C=1 / (PENALTY * len(learn)), max_iter=MAX_ITERATIONS, tol=1e-4)
     model.fit(rows, labels[learn])
     logits = np.full((len(judge), int(labels.max()) + 1), _NEVER_SEEN, np.float32)
     for piece in pieces(len(judge)):

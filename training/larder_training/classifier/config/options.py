@@ -11,7 +11,7 @@ from larder.release.keys import check_model
 from larder.release.serving import ColumnType
 from larder_training.classifier.config.preprocessing import Preprocessing
 
-Weightings = Literal["auto", "none", "balanced"]
+ClassWeights = Literal["auto", "none", "balanced"]
 CLASS_WEIGHTS: Final = ("auto", "none", "balanced")
 Dtype = Literal["int8", "float32"]
 DTYPES: Final = ("int8", "float32")
@@ -25,13 +25,13 @@ CACHE_BYTES: Final = 4 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SearchLimits:
     """What a search may try: ``trials`` and ``minutes`` at most, a hidden layer or none, and which class weights."""
 
     trials: int = 24
     minutes: float | None = None
     hidden: bool = True
-    class_weights: Weightings = "auto"
+    class_weights: ClassWeights = "auto"
 
     def __post_init__(self) -> None:
         if not 1 <= self.trials <= 1000:
@@ -79,7 +79,7 @@ class ClassifierOptions:
     test: float = 0.15
     folds: int = 5
     parent: Path | None = None
-    search: Limits = field(default_factory=Limits)
+    search: SearchLimits = field(default_factory=SearchLimits)
     side: Mapping[str, ColumnType | None] | None = None
     colour_statistics: bool = False
     keep_side: bool = False

@@ -20,16 +20,16 @@ from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import room
 from larder_training.reporting.progress import Progress
 
-BUCKETS: Final = 256  # of a text column
-MOST_VALUES: Final = 100  # of a category; the rarest of more count as unknown
-LEAST_SEEN: Final = 2  # a value that fewer training photos have counts as unknown
-MISSING: Final = 0.25  # share of the rows to learn from in which a column is left out: the head learns to do without
+TEXT_BUCKETS: Final = 256  # of a text column
+MAX_CATEGORIES: Final = 100  # of a category; the rarest of more count as unknown
+MIN_CATEGORY_COUNT: Final = 2  # a value that fewer training photos have counts as unknown
+COLUMN_DROPOUT: Final = 0.25  # share of the training rows in which a column is left out at random
 
 Value = str | float
 Wanted = Mapping[str, ColumnType | None]
 
 
-def read_columns(
+def fit_columns(
     samples: Sequence[Sample], training: Sequence[Sample], wanted: Wanted | None, progress: Progress
 ) -> tuple[SideColumn, ...]:
     """Decides the columns, sorted by name, from what the training photos say.
@@ -99,8 +99,8 @@ def encode(columns: Sequence[SideColumn], samples: Sequence[Sample], without: Co
     return rows
 
 
-def encode_lessons(columns: Sequence[SideColumn], samples: Sequence[Sample], views: int, seed: int) -> Floats:
-    """Rows to learn from, ``[N * views, S]``: a column is left out by chance (``MISSING``), as requests will leave it.
+def encode_training(columns: Sequence[SideColumn], samples: Sequence[Sample], views: int, seed: int) -> Floats:
+    """Training rows, ``[N * views, S]``; columns are left out at random (``COLUMN_DROPOUT``), as in requests.
 
     Of several views of a photo the first has all its values. What is left out follows from the seed, the view's
     number and the file's digest. Raises as ``encode``.
@@ -110,7 +110,7 @@ def encode_lessons(columns: Sequence[SideColumn], samples: Sequence[Sample], vie
         values = values_of(columns, sample)
         for view in range(views):
             drawn = np.random.default_rng([seed, view, int(sample.digest[:16], 16)]).random(len(columns))
-            dropped = [column.name for column, chance in zip(columns, drawn, strict=True) if chance < MISSING]
+            dropped = [column.name for column, chance in zip(columns, drawn, strict=True) if chance < COLUMN_DROPOUT]
             left = _left(values, dropped if view or views == 1 else ())
             rows[position * views + view] = _row(columns, sample, left)
     return rows
@@ -136,7 +136,7 @@ def _column(name: str, training: Sequence[Sample], kind: ColumnType | None) -> S
         return "every training photo has the same value."
     kind = kind or _guess(filled)
     if kind == "text":
-        return TextColumn(name, BUCKETS)
+        return TextColumn(name, TEXT_BUCKETS)
     return _number_column(name, filled) if kind == "number" else _category_column(name, filled)
 
 
@@ -149,9 +149,11 @@ def _number_column(name: str, filled: Sequence[Value]) -> SideColumn | str:
 
 def _category_column(name: str, filled: Sequence[Value]) -> SideColumn | str:
     seen = Counter(side_columns.plain(str(value)) for value in filled)
-    common = sorted((-count, value) for value, count in seen.items() if count >= LEAST_SEEN and value)[:MOST_VALUES]
+    common = sorted((-count, value) for value, count in seen.items() if count >= MIN_CATEGORY_COUNT and value)[
+        :MAX_CATEGORIES
+    ]
     if not common:
-        return f"no value is that of {LEAST_SEEN} training photos or more. Say --side {name}:text to read it as words."
+        return f"no value occurs in {MIN_CATEGORY_COUNT} training images. Use --side {name}:text to read it as words."
     return CategoryColumn(name, tuple(sorted(value for _, value in common)))
 
 
@@ -159,7 +161,7 @@ def _guess(filled: Sequence[Value]) -> ColumnType:
     if all(_as_number(value) is not None for value in filled):
         return "number"
     distinct = len({str(value) for value in filled})
-    return "category" if distinct <= min(MOST_VALUES, len(filled) / 2) else "text"
+    return "category" if distinct <= min(MAX_CATEGORIES, len(filled) / 2) else "text"
 
 
 def _as_number(value: Value) -> float | None:

@@ -12,7 +12,7 @@ from larder_training.classifier.data.manifests import PARTS, Part
 from larder_training.classifier.data.scan import DatasetScan, Sample
 
 MIN_GROUPS: Final = 5  # different pictures a class: three to learn from, one to calibrate on, one to test
-FEW: Final = 20  # different pictures a class, under which learning needs each more than judging does
+FEW_GROUPS: Final = 20  # different pictures a class, under which learning needs each more than judging does
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _deal(groups: list[list[Sample]], shares: Mapping[Part, float], parts: Mappi
     """
     total = sum(len(group) for group in groups)
     wanted = {part: shares[part] * total for part in PARTS}
-    if len(groups) < FEW:
+    if len(groups) < FEW_GROUPS:
         wanted |= {part: max(1.0, float(int(wanted[part]))) for part in PARTS[1:]}
         wanted["train"] = total - sum(wanted[part] for part in PARTS[1:])
     need = dict(wanted)

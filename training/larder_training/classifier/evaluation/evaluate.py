@@ -10,7 +10,7 @@ from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import Sample, scan_images
 from larder_training.classifier.fitting.predictions import predict
-from larder_training.classifier.metrics.classification import separation, summary
+from larder_training.classifier.metrics.classification import classification_summary, ood_auroc
 from larder_training.numerics.arrays import Floats
 from larder_training.release.loader import read_classifier
 from larder_training.reporting.progress import Progress
@@ -53,12 +53,12 @@ def evaluate(
     return {
         "model": manifest.model,
         "release": manifest.release,
-        **summary(answers.probabilities, label_indices(known, serving.labels), serving.labels),
+        **classification_summary(answers.probabilities, label_indices(known, serving.labels), serving.labels),
         "unknown": {
             "threshold": serving.novelty_threshold,
             "known_flagged": _flagged(answers.ood_scores, serving),
             "foreign_flagged": _flagged(held_out_classes.ood_scores, serving),
-            "auroc": separation(answers.ood_scores, held_out_classes.ood_scores) if foreign else None,
+            "auroc": ood_auroc(answers.ood_scores, held_out_classes.ood_scores) if foreign else None,
         },
         "foreign_labels": dict(sorted(Counter(photo.image.label for photo in foreign).items())),
         **_side_told(serving, known),

@@ -12,8 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.heads.training_rows import TrainingRows
-from larder_training.classifier.metrics.calibration import novelty_threshold
-from larder_training.classifier.metrics.classification import separation
+from larder_training.classifier.metrics.calibration import ood_threshold
+from larder_training.classifier.metrics.classification import ood_auroc
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.numerics.arrays import Floats
@@ -69,8 +69,8 @@ def estimate(rows: TrainingRows, labels: Sequence[str], *, rate: float, seed: in
     auroc, flagged, scores = {}, {}, []
     for label in sorted(np.random.default_rng(seed).permutation(len(labels))[:CLASSES].tolist()):
         known, strange = leave_out(features, truth, held_out, [label], rows.layer_widths)
-        auroc[labels[label]] = separation(known, strange)
-        flagged[labels[label]] = float((strange > novelty_threshold(known, rate)).mean())
+        auroc[labels[label]] = ood_auroc(known, strange)
+        flagged[labels[label]] = float((strange > ood_threshold(known, rate)).mean())
         scores.append(strange)
     return HeldOutClasses(auroc, flagged, np.concatenate(scores))
 
@@ -85,13 +85,15 @@ def leave_out(
     """OOD scores by a detector that is fitted without the held-out rows and without ``held_out_classes``.
 
     Returns the scores of the held-out rows of the other classes, and of all rows of ``held_out_classes``.
-    ``layer_widths`` is as in ``detector.learn``. The held-out rows set the weight of the second distance.
+    ``layer_widths`` is as in ``detector.fit_detector``. The held-out rows set the weight of the second distance.
     """
     strange = np.isin(labels, held_out_classes)
     _, renumbered = np.unique(np.where(strange, -1, labels), return_inverse=True)
-    made = detector.fit(features, renumbered - 1, layer_widths=layer_widths, rows=np.flatnonzero(~strange & ~held_out))
+    made = detector.fit_detector(
+        features, renumbered - 1, layer_widths=layer_widths, rows=np.flatnonzero(~strange & ~held_out)
+    )
     known = made.distances(features, np.flatnonzero(~strange & held_out))
-    made = replace(made, weight=detector.weigh(*known))
+    made = replace(made, weight=detector.layer_distance_weight(*known))
     return made.joined(*known), made.joined(*made.distances(features, np.flatnonzero(strange)))
 
 

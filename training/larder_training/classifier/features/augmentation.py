@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Strength:
+class AugmentationStrength:
     """How far a copy may differ from its photo.
 
     ``smallest_crop`` is the share of the photo's side that a crop keeps at least; a crop keeps its proportions up to
@@ -33,13 +33,13 @@ class Strength:
     tint: float
 
 
-STRENGTHS: Final[Mapping[str, Strength]] = {
-    "weak": Strength(0.85, 0.0, 4, 0.1, 0.0),
-    "medium": Strength(0.7, 0.05, 8, 0.2, 0.05),
-    "strong": Strength(0.5, 0.15, 15, 0.4, 0.1),
+STRENGTHS: Final[Mapping[str, AugmentationStrength]] = {
+    "weak": AugmentationStrength(0.85, 0.0, 4, 0.1, 0.0),
+    "medium": AugmentationStrength(0.7, 0.05, 8, 0.2, 0.05),
+    "strong": AugmentationStrength(0.5, 0.15, 15, 0.4, 0.1),
 }
 # Where a copy's crop lies in what it may leave out: the centre and the corners in turn, from a place that is drawn.
-_PLACES: Final = ((0.0, 0.0), (-0.5, -0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5))
+_CROP_ANCHORS: Final = ((0.0, 0.0), (-0.5, -0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5))
 _JITTER: Final = 0.25  # either way around such a place, as a share of what the crop leaves out
 
 
@@ -54,7 +54,7 @@ def with_margin(spec: ImageSpec) -> ImageSpec:
     return replace(spec, width=round(spec.width / spec.crop), height=round(spec.height / spec.crop), crop=1.0)
 
 
-def change(whole: Pixels, spec: ImageSpec, name: AugmentationName, *, copy: int, seed: int, digest: str) -> Pixels:
+def augment(whole: Pixels, spec: ImageSpec, name: AugmentationName, *, copy: int, seed: int, digest: str) -> Pixels:
     """One copy: uint8 ``[height, width, 3]``.
 
     Args:
@@ -67,12 +67,16 @@ def change(whole: Pixels, spec: ImageSpec, name: AugmentationName, *, copy: int,
     """
     photo = int(digest[:16], 16)
     random = np.random.default_rng([seed, copy, photo])
-    place = _PLACES[(photo + copy) % len(_PLACES)]
-    return _light(_view(whole, spec, STRENGTHS[name], place, random), STRENGTHS[name], random)
+    place = _CROP_ANCHORS[(photo + copy) % len(_CROP_ANCHORS)]
+    return _change_light(_crop_and_turn(whole, spec, STRENGTHS[name], place, random), STRENGTHS[name], random)
 
 
-def _view(
-    whole: Pixels, spec: ImageSpec, strength: Strength, place: tuple[float, float], random: np.random.Generator
+def _crop_and_turn(
+    whole: Pixels,
+    spec: ImageSpec,
+    strength: AugmentationStrength,
+    place: tuple[float, float],
+    random: np.random.Generator,
 ) -> Pixels:
     """Crop, turn and scale in one resampling, by the matrix that maps the copy's pixels to the photo's."""
     height, width = whole.shape[:2]
@@ -100,7 +104,7 @@ def _view(
     return np.asarray(image)
 
 
-def _light(pixels: Pixels, strength: Strength, random: np.random.Generator) -> Pixels:
+def _change_light(pixels: Pixels, strength: AugmentationStrength, random: np.random.Generator) -> Pixels:
     brightness, contrast, saturation = random.uniform(1 - strength.light, 1 + strength.light, 3)
     tint = random.uniform(1 - strength.tint, 1 + strength.tint, 3).astype(np.float32)
     colours = pixels.astype(np.float32)

@@ -16,21 +16,21 @@ from onnx import TensorProto, compose, helper, numpy_helper, shape_inference
 from larder.errors import InvalidModel, InvalidRequest
 from larder.release.serving import ImageSpec, Resampling
 from larder_training.classifier.config.preprocessing import Preprocessing, read_spec
-from larder_training.classifier.features.backbone_file import check_outputs, find_features, find_input, read
+from larder_training.classifier.features.backbone_file import check_outputs, find_features, find_input, read_graph
 from larder_training.classifier.onnx.graph import optimise, prune
 
-MEAN: Final = 127.5  # x / 127.5 - 1, the commonest of the conventions for 0..255
-STD: Final = 127.5
-CROP: Final = 0.875  # "short side 256, centre 224"
-CROP_ASSUMED: Final = f"the central {CROP:g} of the short side"
-RESAMPLING: Final[Resampling] = "bilinear"
+DEFAULT_MEAN: Final = 127.5  # x / 127.5 - 1, the commonest of the conventions for 0..255
+DEFAULT_STD: Final = 127.5
+DEFAULT_CROP: Final = 0.875  # "short side 256, centre 224"
+DEFAULT_CROP_NOTE: Final = f"the central {DEFAULT_CROP:g} of the short side"
+DEFAULT_RESAMPLING: Final[Resampling] = "bilinear"
 Undecided = Literal["layers", "crop"]
 
 _PREFIX: Final = "backbone."
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class FeatureGraph:
     """A float graph ``image`` uint8 ``[N, H, W, 3]`` -> ``features`` float32 ``[N, D]``.
 
     It may make ``middle`` ``[N, M]`` too, which the head reads behind the features (``middle.with_middle``).
@@ -39,7 +39,7 @@ class Features:
     """
 
     model: onnx.ModelProto
-    image: ImageSpec
+    image_spec: ImageSpec
     description: dict[str, object]
     assumed: tuple[str, ...] = ()
     dtype: str = "float32"  # int8 where the graph is a parent release's that is quantised already
@@ -56,7 +56,7 @@ class Features:
         return int(self.model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
-def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Features:
+def load_backbone(path: Path, stated: Preprocessing, source: dict[str, object]) -> FeatureGraph:
     """Reads a backbone and puts its preprocessing in front.
 
     Args:
@@ -73,7 +73,7 @@ def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Featur
         beside = path.with_suffix(".json")
     if beside.exists():
         stated = stated.over(read_spec(beside))
-    model = read(path)
+    model = read_graph(path)
     entry, size = find_input(model, stated.input_size)
     assumed: list[str] = []
     output = stated.output or _assume(assumed, "features are the tensor", find_features(model))
@@ -101,7 +101,7 @@ def load(path: Path, stated: Preprocessing, source: dict[str, object]) -> Featur
     }
     open_to_choice: dict[Undecided, object] = {"layers": stated.output, "crop": stated.resize_short}
     undecided = frozenset(name for name, said in open_to_choice.items() if said is None)
-    return Features(optimised, spec, description, tuple(assumed), undecided=undecided)
+    return FeatureGraph(optimised, spec, description, tuple(assumed), undecided=undecided)
 
 
 def _assume(assumed: list[str], what: str, value: str) -> str:
@@ -110,22 +110,22 @@ def _assume(assumed: list[str], what: str, value: str) -> str:
 
 
 def _image_spec(stated: Preprocessing, size: int, assumed: list[str]) -> ImageSpec:
-    crop = size / stated.resize_short if stated.resize_short else CROP
+    crop = size / stated.resize_short if stated.resize_short else DEFAULT_CROP
     if crop > 1:
         raise InvalidRequest(f"resize_short {stated.resize_short} is less than the input size {size}. Raise it.")
     if not stated.resize_short:
-        assumed.append(CROP_ASSUMED)
+        assumed.append(DEFAULT_CROP_NOTE)
     if not stated.resampling:
-        assumed.append(f"{RESAMPLING} resampling")
-    return ImageSpec(size, size, crop=crop, resampling=stated.resampling or RESAMPLING)
+        assumed.append(f"{DEFAULT_RESAMPLING} resampling")
+    return ImageSpec(size, size, crop=crop, resampling=stated.resampling or DEFAULT_RESAMPLING)
 
 
 def _scaling(stated: Preprocessing, assumed: list[str]) -> tuple[Sequence[float], Sequence[float]]:
     if not stated.mean:
-        assumed.append(f"mean {MEAN}")
+        assumed.append(f"mean {DEFAULT_MEAN}")
     if not stated.std:
-        assumed.append(f"std {STD}")
-    return stated.mean or (MEAN,), stated.std or (STD,)
+        assumed.append(f"std {DEFAULT_STD}")
+    return stated.mean or (DEFAULT_MEAN,), stated.std or (DEFAULT_STD,)
 
 
 def _normalise(model: onnx.ModelProto, entry: str, size: int, mean: Sequence[float], std: Sequence[float]) -> None:

@@ -15,7 +15,7 @@ FEATURE_NAMES: Final = ("features", "embedding", "embeddings", "pooler_output")
 _LAST_LAYERS: Final = ("Gemm", "MatMul", "Add", "Softmax", "Identity")
 
 
-def read(path: Path) -> onnx.ModelProto:
+def read_graph(path: Path) -> onnx.ModelProto:
     """The graph in our opset. Raises InvalidRequest where there is no file, InvalidModel where it holds none to use."""
     try:
         model = onnx.load(path)

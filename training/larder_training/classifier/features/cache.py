@@ -1,7 +1,7 @@
-"""Rows of features on disk, found again by what they were made from.
+"""Feature cache: rows of features on disk, looked up by what they were computed from.
 
-A folder holds one sub-folder an origin (graph, image specification, package versions; ``origin``), and that holds
-shards, which processes share (``shards``). The key of a row is a SHA-256 over photo and view.
+The cache has one sub-folder per source (graph, image specification, package versions; ``describe_source``). It holds
+shards, which processes share (``shards``). The key of a row is a SHA-256 over image and view.
 """
 
 import json
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from larder.release.serving import ImageSpec
 from larder_training.classifier.config.options import CACHE_BYTES, CACHE_FOLDER, ClassifierOptions
-from larder_training.classifier.features.shards import KEY, KEY_BYTES, Shard, Writer, open_shards
+from larder_training.classifier.features.shards import KEY, KEY_BYTES, Shard, ShardWriter, open_shards
 from larder_training.numerics.arrays import Floats
 
 FORMAT: Final = 1  # raised when rows of the same origin would come out otherwise: decoding, views, this layout
@@ -29,7 +29,7 @@ FORMAT: Final = 1  # raised when rows of the same origin would come out otherwis
 _PACKAGES: Final = ("onnxruntime", "numpy", "pillow")
 
 
-def origin(graph: bytes, output: str, image: ImageSpec, *, optimised: bool) -> dict[str, object]:
+def describe_source(graph: bytes, output: str, image: ImageSpec, *, optimised: bool) -> dict[str, object]:
     """What decides a row beside its photo and view; the processor is named, for its kernels round in their own way."""
     return {
         "format": FORMAT,
@@ -42,7 +42,7 @@ def origin(graph: bytes, output: str, image: ImageSpec, *, optimised: bool) -> d
     }
 
 
-def key(*parts: str) -> bytes:
+def cache_key(*parts: str) -> bytes:
     """The key of a row: photo's digest, view's parameters."""
     return sha256("\n".join(parts).encode()).digest()[:KEY_BYTES]
 
@@ -67,12 +67,12 @@ class FeatureCache:
     max_bytes: int = CACHE_BYTES
 
     @contextmanager
-    def rows(self, about: Mapping[str, object], width: int) -> Iterator["Rows"]:
+    def rows(self, about: Mapping[str, object], width: int) -> Iterator["CachedFeatures"]:
         """Opens the rows ``[width]`` of one origin, for any number of threads."""
         text = json.dumps({**about, "width": width}, sort_keys=True, indent=1)
         place = self.folder / sha256(text.encode()).hexdigest()[:32]
         writable = _prepare(place, text)
-        opened = Rows(place, width, writable, self.evict)
+        opened = CachedFeatures(place, width, writable, self.evict)
         try:
             yield opened
         finally:
@@ -112,7 +112,7 @@ def _prepare(place: Path, text: str) -> bool:
 
 
 @dataclass(slots=True)
-class Rows:
+class CachedFeatures:
     """The rows of one origin, as they were found on opening; ``append`` adds to the disk, not to what is found."""
 
     place: Path
@@ -123,7 +123,7 @@ class Rows:
     _shards: list[Shard] = field(init=False)
     _keys: NDArray[np.bytes_] = field(init=False)
     _places: NDArray[np.int64] = field(init=False)  # shard * 2^32 + row, in the order of _keys
-    _writer: Writer | None = field(init=False, default=None)
+    _writer: ShardWriter | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._shards = list(open_shards(self.place, 4 * self.width))
@@ -161,7 +161,7 @@ class Rows:
                 if self._writer is None or self._writer.full:
                     self._end_writing()
                     self.make_room()
-                    self._writer = Writer.begin(self.place, 4 * self.width)
+                    self._writer = ShardWriter.begin(self.place, 4 * self.width)
                 self._writer.write(one, np.ascontiguousarray(row, np.float32).tobytes())
         except OSError:
             self.writable = False

@@ -16,16 +16,18 @@ from larder.release.serving import ImageSpec
 from larder_training.classifier.features.hog import COLOUR_BINS, OPPONENT, OPPONENT_OFFSET
 from larder_training.classifier.onnx.graph import OPSET
 
-OUTPUT: Final = "colour"
-NUMBERS: Final = 6 + len(OPPONENT) * COLOUR_BINS
+COLOUR_OUTPUT: Final = "colour"
+COLOUR_WIDTH: Final = 6 + len(OPPONENT) * COLOUR_BINS
 _GRID: Final = 32  # the histogram counts means of squares, so many along the shorter side at least
 
 
-def add(graph: onnx.GraphProto, image: ImageSpec) -> None:
+def add_colour_statistics(graph: onnx.GraphProto, image: ImageSpec) -> None:
     """Adds to a graph with the input ``image`` what makes ``colour`` float32 ``[N, 30]`` of it."""
     graph.node.extend(_moments())
     graph.node.extend(_histogram(max(1, min(image.height, image.width) // _GRID)))
-    graph.node.append(helper.make_node("Concat", ["colour.mean", "colour.deviation", "colour.bins"], [OUTPUT], axis=1))
+    graph.node.append(
+        helper.make_node("Concat", ["colour.mean", "colour.deviation", "colour.bins"], [COLOUR_OUTPUT], axis=1)
+    )
     centres = (np.arange(COLOUR_BINS) + 0.5) / COLOUR_BINS
     constants = {
         "colour.scale": 1 / 255,
@@ -39,13 +41,13 @@ def add(graph: onnx.GraphProto, image: ImageSpec) -> None:
     )
 
 
-def statistics(image: ImageSpec) -> onnx.ModelProto:
+def colour_graph(image: ImageSpec) -> onnx.ModelProto:
     """The graph ``image`` uint8 ``[N, H, W, 3]`` -> ``colour`` alone, for training."""
     shape: list[str | int | None] = ["N", image.height, image.width, 3]
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, shape)]
-    outputs = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", NUMBERS])]
+    outputs = [helper.make_tensor_value_info(COLOUR_OUTPUT, TensorProto.FLOAT, ["N", COLOUR_WIDTH])]
     graph = helper.make_graph([], "larder", inputs, outputs)
-    add(graph, image)
+    add_colour_statistics(graph, image)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
 
 

@@ -23,13 +23,13 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "larder" / "backbones"
 
 
-def digest(path: Path) -> str:
+def file_digest_of(path: Path) -> str:
     """SHA-256 of a file, in lower-case hex."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
-def locate(backbone: str, progress: Progress) -> tuple[Path, dict[str, object]]:
+def locate_backbone(backbone: str, progress: Progress) -> tuple[Path, dict[str, object]]:
     """The file of a backbone given by path or URL, and its description for the manifest.
 
     A URL may end in ``#sha256=HEX``; other bytes are then refused. What was fetched once is not fetched again.
@@ -40,14 +40,14 @@ def locate(backbone: str, progress: Progress) -> tuple[Path, dict[str, object]]:
         path = Path(backbone)
         if not path.is_file():
             raise InvalidRequest(f"There is no backbone {path.name!r}. Check the path.")
-        return path, {"file": path.name, "sha256": digest(path)}
+        return path, {"file": path.name, "sha256": file_digest_of(path)}
     if scheme not in {"http", "https"}:
         raise InvalidRequest(f"A backbone cannot be fetched by {scheme}. Give a path, or an http or https URL.")
     url, fragment = urldefrag(backbone)
     path = cache_folder() / sha256(url.encode()).hexdigest()[:16] / (Path(urlsplit(url).path).name or "backbone.onnx")
     if not path.exists():
         _fetch(url, path, progress)
-    found = digest(path)
+    found = file_digest_of(path)
     wanted = parse_qs(fragment).get("sha256", [found])[0].lower()
     if found != wanted:
         path.unlink()

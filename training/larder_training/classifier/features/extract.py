@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.context import TrainingContext
-from larder_training.classifier.features.backbone import Features
-from larder_training.classifier.features.cache import FeatureCache, Rows, feature_cache, origin
+from larder_training.classifier.features.backbone import FeatureGraph
+from larder_training.classifier.features.cache import CachedFeatures, FeatureCache, describe_source, feature_cache
 from larder_training.classifier.features.views import Views
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.numerics.arrays import Floats
@@ -23,7 +23,7 @@ from larder_training.numerics.memmap import PIECE, let_go, room
 from larder_training.numerics.parallel import in_order
 from larder_training.reporting.progress import Progress
 
-PHOTOS: Final = 8  # a piece of work for one core
+IMAGES_PER_TASK: Final = 8  # a piece of work for one core
 
 Pixels = NDArray[np.uint8]
 Load = Callable[[int], Pixels]
@@ -49,7 +49,7 @@ class FeatureExtractor:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
     @classmethod
-    def of(cls, features: Features, context: TrainingContext) -> "FeatureExtractor":
+    def of(cls, features: FeatureGraph, context: TrainingContext) -> "FeatureExtractor":
         """The extractor of a float feature graph, with the cache and the progress of a training."""
         return cls(
             to_bytes(features.model),
@@ -67,25 +67,25 @@ class FeatureExtractor:
             title: of the progress bar.
 
         Returns:
-            float32 ``[images * views, D]``, D of all outputs together; row ``i * len(views.wanted) + k`` is image i's
-            view k. A large array lies in a temporary file (``memmap.room``).
+            float32 ``[images * views, D]``, D of all outputs together; row ``i * len(views.per_image) + k`` is view k
+            of image i. A large array is a temporary file mapped into memory (``memmap.room``).
         """
         running = session(self.model, optimise=self.optimise)
         widths = {value.name: int(value.shape[1]) for value in running.get_outputs() if value.name in self.outputs}
         width = sum(widths[output] for output in self.outputs)
-        per_image, count = len(views.wanted), len(views.samples)
+        per_image, count = len(views.per_image), len(views.samples)
         result = room(count * per_image, width)
-        about = origin(self.model, ",".join(self.outputs), views.image, optimised=self.optimise)
+        about = describe_source(self.model, ",".join(self.outputs), views.image_spec, optimised=self.optimise)
         with (
             self.cache.rows(about, width) if self.cache else nullcontext() as cached,
             self.progress.task(title, count) as advance,
         ):
 
             def run(start: int) -> list[Floats]:
-                positions = range(start, min(start + PHOTOS, count))
-                return [_rows(views, position, cached, running, self.outputs) for position in positions]
+                positions = range(start, min(start + IMAGES_PER_TASK, count))
+                return [_features_of(views, position, cached, running, self.outputs) for position in positions]
 
-            starts = range(0, count, PHOTOS)
+            starts = range(0, count, IMAGES_PER_TASK)
             for start, batch in zip(starts, in_order(run, starts), strict=True):
                 for position, rows in enumerate(batch, start):
                     result[position * per_image : (position + 1) * per_image] = rows
@@ -96,12 +96,12 @@ class FeatureExtractor:
         return result
 
 
-def _rows(
-    views: Views, position: int, cached: Rows | None, running: InferenceSession, outputs: Sequence[str]
+def _features_of(
+    views: Views, position: int, cached: CachedFeatures | None, running: InferenceSession, outputs: Sequence[str]
 ) -> Floats:
     """The rows of one photo's views: found in the cache, or computed and kept there."""
     keys = views.keys(position) if cached is not None else []
-    found: list[Floats | None] = [None] * len(views.wanted) if cached is None else cached.read(keys)
+    found: list[Floats | None] = [None] * len(views.per_image) if cached is None else cached.read(keys)
     fresh = [number for number, row in enumerate(found) if row is None]
     if fresh:
         images = views.load(position, fresh)
@@ -115,7 +115,7 @@ def _rows(
     return np.stack([row for row in found if row is not None])
 
 
-def extract(
+def run_graph(
     model: bytes,
     outputs: Sequence[str],
     load: Load,
@@ -138,12 +138,12 @@ def extract(
         return {"image": load(position), **beside}
 
     def run(start: int) -> list[list[Floats]]:
-        positions = range(start, min(start + PHOTOS, count))
+        positions = range(start, min(start + IMAGES_PER_TASK, count))
         return [running.run(list(outputs), fed(position)) for position in positions]
 
     results: list[Floats] = []
     with progress.task(title, count) as advance:
-        starts = range(0, count, PHOTOS)
+        starts = range(0, count, IMAGES_PER_TASK)
         for start, photos in zip(starts, in_order(run, starts), strict=True):
             if not results:
                 results = [np.empty((count, *part.shape[1:]), np.float32) for part in photos[0]]

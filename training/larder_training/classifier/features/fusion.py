@@ -26,7 +26,7 @@ _SIDE: Final = "side"
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class AdditionalColumns:
     """``colour`` statistics first, then the ``columns`` of side information; all of them times ``scale``.
 
     ``scale`` is the features' usual deviation: the head's standardisation does not take what joins for noise.
@@ -45,7 +45,7 @@ class Beside:
         views: Views,
         context: TrainingContext,
         *,
-        lessons: bool = False,
+        training: bool = False,
         without: Collection[str] = (),
     ) -> Floats:
         """The numbers beside the features, ``[photos * views, K + S]`` in the order of ``FeatureExtractor``.
@@ -55,20 +55,20 @@ class Beside:
         """
         parts = []
         if self.colour:
-            model = to_bytes(colour.statistics(views.image))
+            model = to_bytes(colour.colour_graph(views.image_spec))
             title = "Colour statistics"
             cache = feature_cache(context.options)
-            extract = FeatureExtractor(model, (colour.OUTPUT,), cache=cache, progress=context.progress)
+            extract = FeatureExtractor(model, (colour.COLOUR_OUTPUT,), cache=cache, progress=context.progress)
             parts.append(extract(views, title))
-        if self.columns and lessons:
-            parts.append(side_columns.encode_lessons(self.columns, views.samples, len(views.wanted), views.seed))
+        if self.columns and training:
+            parts.append(side_columns.encode_training(self.columns, views.samples, len(views.per_image), views.seed))
         elif self.columns:
             parts.append(side_columns.encode(self.columns, views.samples, without))
-        joined = parts[0] if len(parts) == 1 else self.onto(*parts)
+        joined = parts[0] if len(parts) == 1 else self.append(*parts)
         joined *= np.float32(self.scale)
         return joined
 
-    def onto(self, features: Floats, values: Floats) -> Floats:
+    def append(self, features: Floats, values: Floats) -> Floats:
         """Features ``[N, D]`` and these values as the head reads them: ``[N, D + K + S]``."""
         joined: Floats = room(len(features), features.shape[1] + values.shape[1])
         for piece in pieces(len(features)):
@@ -85,11 +85,11 @@ class Beside:
             "columns": {column.name: column.type for column in self.columns},
             "colour_statistics": self.colour,
             "scale": self.scale,
-            "left_out_by_chance": side_columns.MISSING,
+            "left_out_by_chance": side_columns.COLUMN_DROPOUT,
             "fingerprint": sha256("".join(said).encode("utf-8", "surrogatepass")).hexdigest(),
         }
 
-    def join(self, model: onnx.ModelProto, image: ImageSpec) -> onnx.ModelProto:
+    def extend_graph(self, model: onnx.ModelProto, image: ImageSpec) -> onnx.ModelProto:
         """A feature graph that also makes what the head reads where that is more, and takes ``side`` for columns."""
         made = onnx.ModelProto()
         made.CopyFrom(model)
@@ -104,8 +104,8 @@ class Beside:
     def _add(self, graph: onnx.GraphProto, image: ImageSpec) -> None:
         parts = []
         if self.colour:
-            colour.add(graph, image)
-            parts.append(colour.OUTPUT)
+            colour.add_colour_statistics(graph, image)
+            parts.append(colour.COLOUR_OUTPUT)
         if self.columns:
             graph.input.append(helper.make_tensor_value_info(_SIDE, TensorProto.FLOAT, ["N", width(self.columns)]))
             parts.append(_SIDE)
@@ -114,7 +114,7 @@ class Beside:
         graph.node.append(helper.make_node("Mul", ["beside.raw", "beside.scale"], ["beside"]))
 
 
-def usual_deviation(features: Floats) -> float:
+def typical_deviation(features: Floats) -> float:
     """The median deviation of features ``[N, D]``, to three digits; 1 where they hardly vary."""
     rows = loaded(features, np.arange(0, len(features), max(1, len(features) // 4096)))
     deviation = float(np.median(rows.std(axis=0)))

@@ -46,7 +46,7 @@ class _Graph:
         return name
 
 
-def spec(input_size: int | None, resampling: Resampling | None) -> ImageSpec:
+def image_spec(input_size: int | None, resampling: Resampling | None) -> ImageSpec:
     """The input that the built-in features take: a square of ``input_size`` pixels, a multiple of 8."""
     size = input_size or INPUT_SIZE
     if size % CELLS or size < 2 * CELLS:
@@ -54,21 +54,21 @@ def spec(input_size: int | None, resampling: Resampling | None) -> ImageSpec:
     return ImageSpec(size, size, crop=1.0, resampling=resampling or "bilinear")
 
 
-def features(size: int) -> onnx.ModelProto:
-    """The graph ``image`` uint8 ``[N, size, size, 3]`` -> ``features`` float32 ``[N, D]``; D is ``dimension()``."""
+def feature_graph(size: int) -> onnx.ModelProto:
+    """The graph ``image`` uint8 ``[N, size, size, 3]`` -> ``feature_graph`` float32 ``[N, D]``; D is ``width()``."""
     graph = _Graph()
     pixels = _pixels(graph)
     parts = [_hog(graph, pixels, size), _moments(graph, pixels, size), _histogram(graph, pixels, size)]
     graph.add("Concat", *parts, to="features", axis=1)
     shape = [
         helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", size, size, 3]),
-        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", dimension()]),
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", width()]),
     ]
     made = helper.make_graph(graph.nodes, "larder", shape[:1], shape[1:], graph.constants)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
 
 
-def dimension() -> int:
+def width() -> int:
     """D: the HOG's blocks, the colour moments and the colour histograms."""
     return (CELLS - 1) ** 2 * 4 * ORIENTATIONS + COLOUR_CELLS**2 * 6 + 4 * 3 * COLOUR_BINS
 

@@ -12,15 +12,15 @@ from typing import Final
 import onnx
 from onnx import TensorProto, helper, shape_inference
 
-from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.onnx.graph import MIDDLE, optimise
 
-MOST: Final = 3  # layers; earlier ones see edges and colours alone
+MAX_LAYERS: Final = 3  # layers; earlier ones see edges and colours alone
 
 Shape = tuple[int, int, int]
 
 
-def with_middle(features: Features) -> Features | None:
+def with_intermediate_layers(features: FeatureGraph) -> FeatureGraph | None:
     """The same graph with one more output, ``middle`` ``[N, M]``; None where it has no layers to take it from."""
     shapes = _maps(features.model)
     names = stages(features.model, shapes, features.dimensions)
@@ -41,7 +41,7 @@ def with_middle(features: Features) -> Features | None:
 
 
 def stages(model: onnx.ModelProto, shapes: Mapping[str, Shape], dimensions: int) -> list[str]:
-    """The names of the last tensors of the stages before the last layer, at most ``MOST``, in the graph's order.
+    """The names of the last tensors of the stages before the last layer, at most ``MAX_LAYERS``, in the graph's order.
 
     In a residual network these are the last sums of each shape; they carry everything from one block to the next. In
     any other, the last map of each size. What the features (``dimensions`` of them) are pooled from is left out.
@@ -53,7 +53,7 @@ def stages(model: onnx.ModelProto, shapes: Mapping[str, Shape], dimensions: int)
         sizes = {shape[1:]: name for name, shape in shapes.items()}
         found = list(sizes.values())[:-1]
     order = list(shapes)
-    return sorted(found, key=order.index)[-MOST:]
+    return sorted(found, key=order.index)[-MAX_LAYERS:]
 
 
 def _sums(model: onnx.ModelProto, shapes: Mapping[str, Shape]) -> Iterator[str]:

@@ -69,7 +69,7 @@ def _whole(path: Path, size: int) -> int:
 
 
 @dataclass(slots=True)
-class Writer:
+class ShardWriter:
     """Appends to one shard, which it has locked; ``size`` is the bytes of its rows."""
 
     keys: BinaryIO
@@ -77,7 +77,7 @@ class Writer:
     size: int
 
     @classmethod
-    def begin(cls, place: Path, size: int) -> "Writer":
+    def begin(cls, place: Path, size: int) -> "ShardWriter":
         """Goes on in a shard that has room and that nobody writes to, else begins one."""
         for path in sorted(place.glob("*.keys")):
             with suppress(OSError):
@@ -92,7 +92,7 @@ class Writer:
         raise OSError(f"No shard in {place} can be locked. Use a cache on a local disk.")
 
     @classmethod
-    def _locked(cls, path: Path, size: int) -> "Writer":
+    def _locked(cls, path: Path, size: int) -> "ShardWriter":
         """Raises OSError where another process has it."""
         # Unbuffered: what is written outlives a killed process, and the entry comes after its row.
         keys = path.open("r+b", buffering=0)

@@ -34,28 +34,28 @@ class Views:
     """The same views of each photo. ``views(i)`` are those of photo i, uint8 ``[len(wanted), H, W, 3]``."""
 
     samples: Sequence[Sample]
-    image: ImageSpec
-    wanted: tuple[View, ...] = (PLAIN,)
+    image_spec: ImageSpec
+    per_image: tuple[View, ...] = (PLAIN,)
     seed: int = 0
 
     def __call__(self, position: int) -> Pixels:
         """All views of one photo."""
-        return self.load(position, range(len(self.wanted)))
+        return self.load(position, range(len(self.per_image)))
 
     def load(self, position: int, numbers: Sequence[int]) -> Pixels:
         """The views of these numbers of one photo; its file is decoded at most twice."""
         checked = self.samples[position]
         data = _read(checked)
-        plain = whole = None
-        made = np.empty((len(numbers), self.image.height, self.image.width, 3), np.uint8)
+        plain_views = whole = None
+        made = np.empty((len(numbers), self.image_spec.height, self.image_spec.width, 3), np.uint8)
         for slot, number in enumerate(numbers):
-            view = self.wanted[number]
+            view = self.per_image[number]
             if view.strength == "none":
-                plain = shown = decode(data, self.image) if plain is None else plain
+                plain_views = shown = decode(data, self.image_spec) if plain_views is None else plain_views
             else:
-                whole = decode(data, augmentation.with_margin(self.image)) if whole is None else whole
-                shown = augmentation.change(
-                    whole, self.image, view.strength, copy=view.copy, seed=self.seed, digest=checked.digest
+                whole = decode(data, augmentation.with_margin(self.image_spec)) if whole is None else whole
+                shown = augmentation.augment(
+                    whole, self.image_spec, view.strength, copy=view.copy, seed=self.seed, digest=checked.digest
                 )
             made[slot] = shown[:, ::-1] if view.mirrored else shown
         return made
@@ -63,7 +63,7 @@ class Views:
     def keys(self, position: int) -> list[bytes]:
         """The cache's key of each view of one photo: what the view is made from, with every number that it takes."""
         digest = self.samples[position].digest
-        return [cache.key(digest, self._parameters(view)) for view in self.wanted]
+        return [cache.cache_key(digest, self._parameters(view)) for view in self.per_image]
 
     def _parameters(self, view: View) -> str:
         if view.strength == "none":
@@ -71,7 +71,7 @@ class Views:
         return f"{asdict(augmentation.STRENGTHS[view.strength])} {view.copy} {view.mirrored} {self.seed}"
 
 
-def plain(photos: Sequence[Sample], image: ImageSpec) -> Views:
+def plain_views(photos: Sequence[Sample], image: ImageSpec) -> Views:
     """Each photo as it is served."""
     return Views(photos, image)
 

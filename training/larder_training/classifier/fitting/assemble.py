@@ -10,13 +10,13 @@ from larder_training.classifier.fitting import ood_onnx
 from larder_training.classifier.fitting.final_fit import FinalFitInputs
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.onnx.graph import HEAD_INPUTS, MIDDLE, OUTPUTS, opset, optimise
-from larder_training.classifier.ood.detector import Novelty
+from larder_training.classifier.ood.detector import OODDetector
 from larder_training.numerics.arrays import Floats
 
 
 def assemble(inputs: FinalFitInputs, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
     """The graph that is released: the feature graph ``model``, additional columns, and the calibrated head."""
-    joined = inputs.fusion.beside.join(model, inputs.features.image)
+    joined = inputs.fusion.additional.extend_graph(model, inputs.features.image_spec)
     graph = with_head(joined, head.weights / temperature, head.bias / temperature, head.ood_detector, head.hidden)
     return optimise(graph, "extended")
 
@@ -25,7 +25,7 @@ def with_head(
     model: onnx.ModelProto,
     weights: Floats,
     bias: Floats,
-    novelty: Novelty,
+    novelty: OODDetector,
     hidden: tuple[Floats, Floats] | None = None,
 ) -> onnx.ModelProto:
     """Puts the classifier on a graph that makes ``features`` ``[N, D]``, and maybe ``MIDDLE`` ``[N, M]``.

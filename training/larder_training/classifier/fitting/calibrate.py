@@ -38,7 +38,7 @@ def calibrate(fit: FinalFit, options: ClassifierOptions) -> Calibration:
     return Calibration(
         temperature,
         _thresholds(probabilities, fit.truth, options.precision),
-        calibration.novelty_threshold(ood_scores, options.false_alarms),
+        calibration.ood_threshold(ood_scores, options.false_alarms),
         Predictions(probabilities, ood_scores),
     )
 

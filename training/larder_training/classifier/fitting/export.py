@@ -88,12 +88,12 @@ def export(inputs: FinalFitInputs) -> ExportedClassifier:
 def _serving(inputs: FinalFitInputs, calibration: Calibration) -> ClassifierServing:
     return ClassifierServing(
         file=MODEL,
-        image=inputs.features.image,
+        image=inputs.features.image_spec,
         labels=inputs.split.labels,
         thresholds=calibration.thresholds,
         temperature=calibration.temperature,
         novelty_threshold=calibration.ood_threshold,
-        side=inputs.fusion.beside.columns,
+        side=inputs.fusion.additional.columns,
     )
 
 

@@ -23,10 +23,10 @@ from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
-from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import FeatureExtractor
-from larder_training.classifier.features.views import Views, plain
+from larder_training.classifier.features.views import Views, plain_views
 from larder_training.classifier.fitting.warm_start import ParentRelease
 from larder_training.classifier.heads.config import ParentHead
 from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_head
@@ -57,7 +57,7 @@ class FinalFitInputs:
     """
 
     context: TrainingContext
-    features: Features
+    features: FeatureGraph
     split: DatasetSplit
     fusion: FusionChoice
     parent: ParentRelease | None
@@ -74,16 +74,16 @@ class FinalFitInputs:
         It is not for more than ``search.MAX_ROWS`` rows: the validation part is then large enough to calibrate with,
         and more images for the head add little.
         """
-        return len(self.samples) * len(self.fusion.training_set.views.wanted) <= MAX_ROWS
+        return len(self.samples) * len(self.fusion.training_set.views.per_image) <= MAX_ROWS
 
     def served_inputs(self, model: onnx.ModelProto, samples: Sequence[Sample]) -> Floats:
         """The head's inputs ``[N, D]`` for images as they are served, by this feature graph."""
-        return self.joined(self._extract(model, plain(samples, self.features.image)), samples)
+        return self.joined(self._extract(model, plain_views(samples, self.features.image_spec)), samples)
 
     def joined(self, features: Floats, samples: Sequence[Sample]) -> Floats:
         """Features of images as they are served, with the additional columns appended."""
-        beside, views = self.fusion.beside, plain(samples, self.features.image)
-        return beside.onto(features, beside.values(views, self.context)) if beside else features
+        beside, views = self.fusion.additional, plain_views(samples, self.features.image_spec)
+        return beside.append(features, beside.values(views, self.context)) if beside else features
 
     def view_features(self, model: onnx.ModelProto) -> Floats:
         """Features of all views of all ``samples``; those of the training images are reused for the float graph."""
@@ -96,15 +96,15 @@ class FinalFitInputs:
 
     def training_rows(self, features: Floats) -> TrainingRows:
         """The rows to fit: the features of all views, with the additional columns appended."""
-        beside, samples, views = self.fusion.beside, self.samples, self.fusion.training_set.views
+        beside, samples, views = self.fusion.additional, self.samples, self.fusion.training_set.views
         rows = features
         if beside:
             values = [
-                beside.values(replace(views, samples=self.split.parts[part]), self.context, lessons=True)
+                beside.values(replace(views, samples=self.split.parts[part]), self.context, training=True)
                 for part in ("train", "validation")
             ]
-            rows = beside.onto(features, np.concatenate(values))
-        per_image = len(views.wanted)
+            rows = beside.append(features, np.concatenate(values))
+        per_image = len(views.per_image)
         return replace(
             self.fusion.training_set.rows,
             features=rows,
@@ -175,7 +175,7 @@ class FinalFit:
 
     def temperature(self) -> float:
         """The temperature that calibrates ``logits``."""
-        return calibration.temperature(self.logits(), self.truth)
+        return calibration.fit_temperature(self.logits(), self.truth)
 
     def correct(self) -> int:
         """The number of images with the right label."""
@@ -184,7 +184,7 @@ class FinalFit:
     def losses(self) -> Floats:
         """``[n]``: the cross-entropy of each image, with the temperature applied."""
         logits = self.logits()
-        likelihood = log_softmax(logits / calibration.temperature(logits, self.truth), axis=1)
+        likelihood = log_softmax(logits / calibration.fit_temperature(logits, self.truth), axis=1)
         losses: Floats = -np.maximum(likelihood[np.arange(len(logits)), self.truth], np.log(LEAST_LIKELIHOOD))
         return losses
 
@@ -209,7 +209,7 @@ def fit_final_head(inputs: FinalFitInputs, model: onnx.ModelProto) -> FinalFit:
         fold = FoldHead(head, np.arange(len(truth)))
         served = inputs.served_inputs(model, samples)
         return FinalFit(head, samples, truth, served, (fold,), training_set.rows, refitted=False)
-    features, per_image = inputs.view_features(model), len(training_set.views.wanted)
+    features, per_image = inputs.view_features(model), len(training_set.views.per_image)
     rows = inputs.training_rows(features)
     head, folds = _fit_all_and_folds(inputs, rows, per_image)
     served = inputs.joined(features[::per_image], inputs.samples)

@@ -6,11 +6,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from larder_training.classifier.ood.detector import LEAST_LENGTH, Novelty
+from larder_training.classifier.ood.detector import LEAST_LENGTH, OODDetector
 from larder_training.numerics.arrays import Floats
 
 
-def constants(novelty: Novelty) -> dict[str, Floats]:
+def constants(novelty: OODDetector) -> dict[str, Floats]:
     """The tensors that ``nodes`` reads."""
     kinds = novelty.kinds * np.float32(novelty.weight)
     beside = {
@@ -29,7 +29,7 @@ def constants(novelty: Novelty) -> dict[str, Floats]:
     }
 
 
-def nodes(novelty: Novelty, opset: int, middle: str) -> Iterable[onnx.NodeProto]:
+def nodes(novelty: OODDetector, opset: int, middle: str) -> Iterable[onnx.NodeProto]:
     """From ``embedding`` ``[N, D]`` and ``middle`` ``[N, M]`` to ``novelty`` ``[N]``, in standard operators."""
     yield helper.make_node("Abs", ["embedding"], ["novelty.sizes"])
     yield helper.make_node("Sign", ["embedding"], ["novelty.signs"])

@@ -8,8 +8,8 @@ import numpy as np
 from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.side_columns import encode
-from larder_training.classifier.features.extract import extract
-from larder_training.classifier.features.views import plain
+from larder_training.classifier.features.extract import run_graph
+from larder_training.classifier.features.views import plain_views
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
@@ -41,10 +41,10 @@ def predict(
     """
     if not samples:
         return Predictions(np.empty((0, len(serving.labels)), np.float32), np.empty(0, np.float32))
-    probabilities, ood_scores = extract(
+    probabilities, ood_scores = run_graph(
         model,
         ("probabilities", "novelty"),
-        plain(samples, serving.image),
+        plain_views(samples, serving.image),
         len(samples),
         side=encode(serving.side, samples) if serving.side else None,
         title=title,

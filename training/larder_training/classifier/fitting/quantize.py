@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 
 from larder_training.classifier.config.options import ClassifierOptions
-from larder_training.classifier.features.views import plain
+from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, fit_final_head
 from larder_training.classifier.onnx.graph import optimise
-from larder_training.classifier.onnx.quantization import quantisable, quantise
+from larder_training.classifier.onnx.quantization import count_quantizable, quantize_graph
 
 CALIBRATION_IMAGES: Final = 128  # training images whose activations set the int8 ranges
 
@@ -50,10 +50,10 @@ def quantize(inputs: FinalFitInputs, float_fit: FinalFit) -> QuantizedFit:
 
     samples = inputs.split.parts["train"]
     taken = np.random.default_rng(options.seed).permutation(len(samples))[:CALIBRATION_IMAGES]
-    load = plain(samples, features.image)
+    load = plain_views(samples, features.image_spec)
     progress.say(f"Quantizing to int8 with {len(taken)} training images")
     calibration_images = [load(int(position)) for position in sorted(taken)]
-    result = quantise(features.model, calibration_images, loss, max_loss=allowed, progress=progress)
+    result = quantize_graph(features.model, calibration_images, loss, max_loss=allowed, progress=progress)
     if result.model is None:
         reason = f"int8 loses {100 * result.loss:.2f} points on held-out images, more than {100 * allowed:.2g}"
         progress.say(f"The release stays in float32: {reason}")
@@ -83,4 +83,4 @@ def _reason_for_float(options: ClassifierOptions, model: onnx.ModelProto) -> str
         return "the parent's features are taken as they are"
     if options.backbone is None:
         return "the built-in features have no weights to quantise"
-    return "" if quantisable(model) else "the backbone has no weights to quantise"
+    return "" if count_quantizable(model) else "the backbone has no weights to quantise"

@@ -17,7 +17,7 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.splits import DatasetSplit
-from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.heads.config import FittedHead, HeadConfig, ParentHead
 from larder_training.classifier.heads.mlp import MLP
@@ -36,7 +36,7 @@ class ParentRelease:
     manifest: Manifest
     serving: ClassifierServing
     model: bytes
-    features: Features
+    features: FeatureGraph
     head: FittedHead
     config: HeadConfig
 
@@ -141,7 +141,7 @@ def open_parent(options: ClassifierOptions) -> ParentRelease:
     dtype = str(evaluation.get("quantisation", {}).get("dtype", "float32"))
     description = {**training.get("backbone", {}), "from_parent": manifest.release}
     dimensions = head.hidden_weights.shape[0] if isinstance(head, MLP) else head.weights.shape[0]
-    features = Features(_cut(graph, source, dimensions), serving.image, description, (), dtype)
+    features = FeatureGraph(_cut(graph, source, dimensions), serving.image, description, (), dtype)
     return ParentRelease(manifest, serving, model, features, head, _recipe(training, head))
 
 

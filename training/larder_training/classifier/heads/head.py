@@ -14,7 +14,7 @@ from larder_training.classifier.heads.softmax_regression import SoftmaxRegressio
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import HeadSearch
 from larder_training.classifier.ood import detector
-from larder_training.classifier.ood.detector import Novelty
+from larder_training.classifier.ood.detector import OODDetector
 from larder_training.numerics.arrays import Floats
 
 
@@ -36,7 +36,7 @@ class Head:
 
     weights: Floats
     bias: Floats
-    ood_detector: Novelty
+    ood_detector: OODDetector
     held_out_scores: Floats
     search: HeadSearch
     hidden: tuple[Floats, Floats] | None = None
@@ -88,10 +88,10 @@ def refit_head(head: Head, rows: TrainingRows, *, parent: ParentHead | None, see
     return replace(head, weights=weights, bias=bias, hidden=hidden)
 
 
-def fit_ood_detector(rows: TrainingRows) -> tuple[Novelty, Floats]:
+def fit_ood_detector(rows: TrainingRows) -> tuple[OODDetector, Floats]:
     """Fits the OOD detector on images as they are served; returns it with their own scores, out of fold."""
     served = rows.without_augmented()
-    return detector.learn(served.features, served.labels, served.groups, served.layer_widths)
+    return detector.fit_with_held_out_scores(served.features, served.labels, served.groups, served.layer_widths)
 
 
 def _fold_in(fitted: FittedHead, scaler: Scaler) -> tuple[Floats, Floats, tuple[Floats, Floats] | None]:

@@ -18,7 +18,7 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
 from larder_training.classifier.config.context import TrainingContext
-from larder_training.classifier.config.options import Limits
+from larder_training.classifier.config.options import SearchLimits
 from larder_training.classifier.heads.config import (
     FittedHead,
     HeadConfig,
@@ -143,7 +143,7 @@ def search(rows: StandardisedRows, context: TrainingContext, *, parent: ParentHe
     return HeadSearch(tuple(trials), folds, balanced, out_of_time)
 
 
-def _weightings(limits: Limits, rows: StandardisedRows) -> tuple[Weighting, ...]:
+def _weightings(limits: SearchLimits, rows: StandardisedRows) -> tuple[Weighting, ...]:
     if limits.class_weights == "auto":
         return ("none", "balanced") if rows.imbalance() >= IMBALANCE else ("none",)
     return (limits.class_weights,)
@@ -231,7 +231,7 @@ class _CrossValidation:
         """Fits a configuration on each fold, on all cores, and evaluates it on the held-out images."""
         logits, epochs = self._out_of_fold(config)
         labels = self._rows.labels[self._held_out]
-        temperature = calibration.temperature(logits, labels)
+        temperature = calibration.fit_temperature(logits, labels)
         likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
         losses = -np.maximum(likelihood, np.log(LEAST_LIKELIHOOD))
         by_fold = [float(np.average(losses[part], weights=self._weights[part])) for part in self._parts]

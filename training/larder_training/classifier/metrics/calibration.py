@@ -18,7 +18,7 @@ BINS: Final = 15
 Counts = NDArray[np.int64]
 
 
-def temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
+def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
     """T that makes ``softmax(logits / T)`` likeliest (Guo et al., 2017, "On Calibration of Modern Neural Networks").
 
     Targets are softened, for where every photo is right the likeliest T would be 0: half an error is invented among the
@@ -73,7 +73,7 @@ def _at_precision(confidence: Floats, positive: NDArray[np.bool_], precision: fl
     return round(float(cuts[enough[0]]), 6) if len(enough) else 1.0
 
 
-def novelty_threshold(novelty: Floats, rate: float) -> float:
+def ood_threshold(novelty: Floats, rate: float) -> float:
     """The novelty that at most a share ``rate`` of photos like these will exceed, on average over samples like this.
 
     Of N photos that nothing was learnt from, the ceil((N + 1)(1 - rate))-th smallest novelty promises that whatever the
@@ -92,7 +92,7 @@ def novelty_threshold(novelty: Floats, rate: float) -> float:
     return math.ceil(limit * 1e6) / 1e6  # up: the photo that it was taken from stays below
 
 
-def calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
+def expected_calibration_error(confidence: Floats, right: NDArray[np.bool_]) -> float:
     """Expected calibration error: the mean gap between confidence and accuracy over 15 equal bins, by their size."""
     return float(sum(abs(accuracy - mean) * share for _, mean, accuracy, share in reliability(confidence, right)))
 

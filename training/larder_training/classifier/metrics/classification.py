@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from larder_training.classifier.metrics.calibration import calibration_error, reliability
+from larder_training.classifier.metrics.calibration import expected_calibration_error, reliability
 from larder_training.numerics.arrays import Floats
 
 RESAMPLES: Final = 10_000
@@ -16,7 +16,7 @@ RESAMPLES: Final = 10_000
 Labels = NDArray[np.int64]
 
 
-def interval(right: NDArray[np.bool_]) -> tuple[float, float]:
+def accuracy_interval(right: NDArray[np.bool_]) -> tuple[float, float]:
     """The 95 % interval of the share of true values, by bootstrap; exact (Clopper and Pearson) where all are alike.
 
     Drawing N of N values with replacement and counting the true ones is a binomial draw.
@@ -30,14 +30,14 @@ def interval(right: NDArray[np.bool_]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def confusion(truth: Labels, found: Labels, classes: int) -> NDArray[np.int64]:
+def confusion_matrix(truth: Labels, found: Labels, classes: int) -> NDArray[np.int64]:
     """``[C, C]``: how many photos of the row's class were given the column's label."""
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (truth, found), 1)
     return counts
 
 
-def summary(probabilities: Floats, truth: Labels, labels: Sequence[str]) -> dict[str, object]:
+def classification_summary(probabilities: Floats, truth: Labels, labels: Sequence[str]) -> dict[str, object]:
     """Accuracy with its interval, macro averages, calibration, every label's precision, recall and F1, and what the
     reliability diagram draws (``calibrate.reliability``). ``cross_entropy`` is the mean negative log-likelihood.
 
@@ -45,7 +45,7 @@ def summary(probabilities: Floats, truth: Labels, labels: Sequence[str]) -> dict
     """
     found = probabilities.argmax(axis=1).astype(np.int64)
     right = found == truth
-    counts = confusion(truth, found, len(labels))
+    counts = confusion_matrix(truth, found, len(labels))
     rows = [
         {"label": label, "photos": int(counts[c].sum()), **_scores(counts[c, c], counts[:, c].sum(), counts[c].sum())}
         for c, label in enumerate(labels)
@@ -55,13 +55,13 @@ def summary(probabilities: Floats, truth: Labels, labels: Sequence[str]) -> dict
     return {
         "photos": len(truth),
         "accuracy": float(right.mean()),
-        "accuracy_interval_95": list(interval(right)),
+        "accuracy_interval_95": list(accuracy_interval(right)),
         "macro_precision": float(np.mean([row["precision"] for row in present])),
         "macro_recall": float(np.mean([row["recall"] for row in present])),
         "macro_f1": float(np.mean([row["f1"] for row in present])),
-        "expected_calibration_error": calibration_error(probabilities.max(axis=1), right),
+        "expected_calibration_error": expected_calibration_error(probabilities.max(axis=1), right),
         "cross_entropy": float(-np.log(likelihood).mean()),
-        "brier_score": brier(probabilities, truth),
+        "brier_score": brier_score(probabilities, truth),
         "labels": rows,
         "confusion": counts.tolist(),
         "reliability": [
@@ -71,13 +71,13 @@ def summary(probabilities: Floats, truth: Labels, labels: Sequence[str]) -> dict
     }
 
 
-def brier(probabilities: Floats, truth: Labels) -> float:
+def brier_score(probabilities: Floats, truth: Labels) -> float:
     """Brier's (1950) score: the squared distance of the probabilities from the truth, 0 to 2, mean over the photos."""
     wanted = np.eye(probabilities.shape[1])[truth]
     return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
 
 
-def separation(known: Floats, strange: Floats) -> float:
+def ood_auroc(known: Floats, strange: Floats) -> float:
     """AUROC of novelty: the chance that a stranger's is above that of a photo of a taught class."""
     truth = np.repeat([0, 1], [len(known), len(strange)])
     return float(roc_auc_score(truth, np.concatenate([known, strange])))
@@ -91,12 +91,12 @@ def _scores(right: int, named: int, present: int) -> dict[str, float]:
     }
 
 
-def rekognition(
+def rekognition_summary(
     probabilities: Floats, truth: Labels, labels: Sequence[str], thresholds: Sequence[float], training_photos: int
 ) -> dict[str, object]:
     """The evaluation summary as Rekognition Custom Labels writes it: each label judged at its own threshold."""
     found = probabilities.argmax(axis=1)
-    counts = confusion(truth, found.astype(np.int64), len(labels))
+    counts = confusion_matrix(truth, found.astype(np.int64), len(labels))
     results = []
     for c, (label, threshold) in enumerate(zip(labels, thresholds, strict=True)):
         named, present = probabilities[:, c] >= threshold, truth == c

@@ -32,14 +32,14 @@ OPERATORS: Final = (
     *("Add", "Mul", "Concat", "Relu", "Clip", "AveragePool", "GlobalAveragePool", "MaxPool"),
 )
 WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
-LIMIT: Final = 64  # of a weight that vpmaddubsw may meet
+MAX_WEIGHT: Final = 64  # of a weight that vpmaddubsw may meet
 
 Pixels = NDArray[np.uint8]
-Judge = Callable[[onnx.ModelProto], float]
+LossFunction = Callable[[onnx.ModelProto], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Quantised:
+class QuantizationResult:
     """``model`` is the int8 graph, or None where int8 loses too much; ``loss`` is what ``judge`` said of the last try.
 
     ``float_nodes`` are those that were left in float.
@@ -50,14 +50,14 @@ class Quantised:
     float_nodes: tuple[str, ...]
 
 
-def quantisable(model: onnx.ModelProto) -> int:
+def count_quantizable(model: onnx.ModelProto) -> int:
     """How many weighted operators quantisation would change."""
     return len(_weighted(model))
 
 
-def quantise(
-    model: onnx.ModelProto, calibration: Sequence[Pixels], judge: Judge, *, max_loss: float, progress: Progress
-) -> Quantised:
+def quantize_graph(
+    model: onnx.ModelProto, calibration: Sequence[Pixels], judge: LossFunction, *, max_loss: float, progress: Progress
+) -> QuantizationResult:
     """Quantises a canonical graph ``image`` -> ``features``.
 
     Args:
@@ -72,7 +72,7 @@ def quantise(
     made = _quantise(model, ranges, ())
     loss = judge(made)
     if loss <= max_loss:
-        return Quantised(made, loss, ())
+        return QuantizationResult(made, loss, ())
     progress.say(f"int8 loses {100 * loss:.2f} points: looking for the operators that cause it")
     order = _by_sensitivity(model, calibration[:8], progress)
     count = 1
@@ -80,9 +80,9 @@ def quantise(
         made = _quantise(model, ranges, order[:count])
         loss = judge(made)
         if loss <= max_loss:
-            return Quantised(made, loss, tuple(order[:count]))
+            return QuantizationResult(made, loss, tuple(order[:count]))
         count *= 2
-    return Quantised(None, loss, tuple(order))
+    return QuantizationResult(None, loss, tuple(order))
 
 
 class _Ranges(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types

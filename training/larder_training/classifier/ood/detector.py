@@ -29,7 +29,7 @@ AXES: Final = 64
 MAX_ROWS: Final = 10_000  # photos that the covariance is learnt from; the means are learnt from all
 FOLDS: Final = 4  # that photos are held out by, to see how novel a familiar photo may be
 LEAST_LENGTH: Final = 1e-6  # of a picture's way from the middle of everything taught
-SHARE: Final = 0.3  # of the second distance in the sum, both counted in interquartile ranges of held-out photos
+LAYER_SHARE: Final = 0.3  # of the second distance in the sum, both counted in interquartile ranges of held-out photos
 LEAST_DEVIATION: Final = 0.1  # share of the median deviation: what hardly varies must not decide alone
 _SMALL: Final = 1e-12
 
@@ -49,7 +49,7 @@ class LayerWidths:
 
 
 @dataclass(frozen=True, slots=True)
-class Novelty:
+class OODDetector:
     """``novelty`` = 1 - the largest cosine between a picture and a class, and the distance of its middle layers.
 
     With r = sign(u) sqrt(abs(u)) at length 1 of the embedding u, ``middle`` m ``[D]``, and the covariance S of r within
@@ -108,9 +108,9 @@ def _mean_of_roots(features: Floats, rows: NDArray[np.int64]) -> NDArray[np.floa
     return total / len(rows)
 
 
-def learn(
+def fit_with_held_out_scores(
     features: Floats, labels: Labels, groups: NDArray[np.int64], layer_widths: LayerWidths | None = None
-) -> tuple[Novelty, Floats]:
+) -> tuple[OODDetector, Floats]:
     """Learns what is familiar, and how novel familiar photos are.
 
     Args:
@@ -123,17 +123,17 @@ def learn(
         The novelty, and each photo's own to what the other folds taught: ``[N]``, of more than ``MAX_ROWS`` photos so
         many. It is empty, and middle layers do not count, where a class cannot be cut into two.
     """
-    made = fit(features, labels, layer_widths=layer_widths)
+    made = fit_detector(features, labels, layer_widths=layer_widths)
     by_class, beside = _held_out(features, labels, groups, layer_widths)
-    made = replace(made, weight=weigh(by_class, beside))
+    made = replace(made, weight=layer_distance_weight(by_class, beside))
     return made, made.joined(by_class, beside)
 
 
-def weigh(by_class: Floats, beside: Floats) -> float:
+def layer_distance_weight(by_class: Floats, beside: Floats) -> float:
     """What the second distance counts, by both distances of photos that were held out; 0 where there is none."""
     if not len(beside) or not beside.any():
         return 0.0
-    return SHARE * _spans(by_class) / max(_spans(beside), _SMALL)
+    return LAYER_SHARE * _spans(by_class) / max(_spans(beside), _SMALL)
 
 
 def _spans(scores: Floats) -> float:
@@ -142,15 +142,15 @@ def _spans(scores: Floats) -> float:
     return float(high - low)
 
 
-def fit(
+def fit_detector(
     features: Floats, labels: Labels, *, layer_widths: LayerWidths | None = None, rows: NDArray[np.int64] | None = None
-) -> Novelty:
+) -> OODDetector:
     """Learns what is familiar from these ``rows`` (None: all), without a copy of them; ``weight`` is still 0.
 
     Args:
-        features: ``[N, D + M]``, as for ``learn``.
+        features: ``[N, D + M]``, as for ``fit_with_held_out_scores``.
         labels: ``[N]``; among the rows, each of 0..C-1 is present.
-        layer_widths: as for ``learn``.
+        layer_widths: as for ``fit_with_held_out_scores``.
         rows: positions in ``features``.
     """
     layer_widths = layer_widths or LayerWidths(features.shape[1])
@@ -170,7 +170,7 @@ def fit(
         if layer_widths.middle
         else ()
     )
-    return Novelty(
+    return OODDetector(
         middle.astype(np.float32),
         np.ascontiguousarray((directions / lengths).T, np.float32),
         np.ascontiguousarray(axes * np.sqrt(shares), np.float32),
@@ -213,7 +213,7 @@ def _held_out(
     for taught, asked in StratifiedGroupKFold(folds).split(rows, numbers, groups[rows]):
         _, own = np.unique(numbers[taught], return_inverse=True)  # large groups may leave a class out
         renumbered[rows[taught]] = own
-        made = fit(features, renumbered, layer_widths=layer_widths, rows=rows[taught])
+        made = fit_detector(features, renumbered, layer_widths=layer_widths, rows=rows[taught])
         by_class[asked], beside[asked] = made.distances(features, rows[asked])
     return by_class, beside
 

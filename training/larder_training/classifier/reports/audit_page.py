@@ -8,7 +8,7 @@ from PIL import Image
 
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
-from larder_training.classifier.audit.audit import Audit, too_small
+from larder_training.classifier.audit.audit import ImageAudit, untrainable_classes
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import MIN_GROUPS
 from larder_training.reporting.html import Block, Section, facts, paragraph, pictures, render, table
@@ -19,62 +19,63 @@ GROUPS: Final = 12  # groups of near-duplicates shown
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
-def sections(found: Audit) -> list[Section]:
+def sections(found: ImageAudit) -> list[Section]:
     """What the report says of the photos, before any number of the model."""
     return [_overview(found), _suspects(found), _doubles(found)]
 
 
-def page(found: Audit) -> bytes:
+def page(found: ImageAudit) -> bytes:
     """The whole document of ``larder audit``. It holds no time and no path."""
     return render("Audit of labelled photos", [*sections(found), _unusable(found)]).encode()
 
 
-def _overview(found: Audit) -> Section:
+def _overview(found: ImageAudit) -> Section:
     scan, uneven = found.scan, found.imbalance
     tiles = {
         "Photos": len(scan.samples),
-        "Labels that look wrong": len(found.suspects),
+        "Labels that look wrong": len(found.label_errors),
         "Bad files": len(scan.bad),
         "Exact copies": len(scan.copies),
         "Conflicting labels": len(scan.conflicts),
         "Near-duplicates": scan.near_duplicates,
         "Largest class over smallest": "-" if uneven is None else f"{uneven:.1f}",
     }
-    rows = [(one.label, one.images, one.different, one.suspects) for one in found.classes]
+    rows = [(one.label, one.images, one.different, one.label_errors) for one in found.classes]
     blocks = [facts(tiles), table(("Class", "Photos", "Different pictures", "Labels that look wrong"), rows)]
-    if refused := too_small(found):
+    if refused := untrainable_classes(found):
         names = ", ".join(one.label for one in refused)
         blocks.append(paragraph(f"Too few to train on (at least {MIN_GROUPS} different photos): {names}. Add photos."))
-    if tiny := [one.label for one in found.tiny if one not in refused]:
+    if tiny := [one.label for one in found.small_classes if one not in refused]:
         blocks.append(paragraph(f"Few photos, so that results for them say little: {', '.join(tiny)}. Add photos."))
     return Section.of("Audit", *blocks)
 
 
-def _suspects(found: Audit) -> Section:
+def _suspects(found: ImageAudit) -> Section:
     told = (
-        f"{len(found.suspects)} of {found.judged} photos. Models that had not seen the photo give its label under a "
-        "quarter of the confidence that the label's photos usually get, and prefer another label. Some of these photos "
-        "are merely hard: look, then relabel, move or delete what is wrong. Nothing was left out for this."
+        f"{len(found.label_errors)} of {found.checked_labels} images. Models that were not fitted on the image give "
+        "its label less than a quarter of the confidence that images of this label usually get, and prefer another "
+        "label. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. None of "
+        "them was left out."
     )
     shown = [
         (
             _jpeg(one.sample),
             f"{one.sample.image.name}: {one.sample.image.label} {one.confidence:.1%}, rather {one.proposed}",
         )
-        for one in found.suspects[:PICTURES]
+        for one in found.label_errors[:PICTURES]
     ]
     blocks: list[Block] = [paragraph(told), pictures(shown)]
-    if rest := found.suspects[PICTURES : PICTURES + NAMED]:
+    if rest := found.label_errors[PICTURES : PICTURES + NAMED]:
         rows = [(one.sample.image.name, one.sample.image.label, f"{one.confidence:.1%}", one.proposed) for one in rest]
         blocks.append(table(("File", "Label", "Confidence", "Rather"), rows))
-    blocks += _more(len(found.suspects) - PICTURES - NAMED)
+    blocks += _more(len(found.label_errors) - PICTURES - NAMED)
     return Section.of("Labels that look wrong", *blocks)
 
 
-def _doubles(found: Audit) -> Section:
+def _doubles(found: ImageAudit) -> Section:
     """Groups with several labels first: one of the labels must be wrong."""
-    torn = set(found.torn)
-    ordered = [*found.torn, *(members for members in found.doubles if members not in torn)]
+    torn = set(found.conflicting_groups)
+    ordered = [*found.conflicting_groups, *(members for members in found.near_duplicate_groups if members not in torn)]
     told = "These stay together in one part of the split, so that nothing is tested on what was learnt."
     if torn:
         told = f"{len(torn)} of the groups have several labels, shown first: decide which is right. {told}"
@@ -86,7 +87,7 @@ def _doubles(found: Audit) -> Section:
     return Section.of("Near-duplicates", *blocks)
 
 
-def _unusable(found: Audit) -> Section:
+def _unusable(found: ImageAudit) -> Section:
     scan = found.scan
     rows = [
         *((photo.name, reason) for photo, reason in scan.bad),

@@ -28,7 +28,7 @@ from larder_training.classifier.fitting.quantize import CALIBRATION_IMAGES
 from larder_training.classifier.fitting.warm_start import ParentRelease
 from larder_training.classifier.heads import softmax_regression
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.metrics.classification import rekognition, summary
+from larder_training.classifier.metrics.classification import classification_summary, rekognition_summary
 from larder_training.classifier.onnx.graph import session
 from larder_training.classifier.onnx.latency import milliseconds
 from larder_training.classifier.reports.training_run import TrainingRun
@@ -43,8 +43,10 @@ _VALIDATION: Final = ("photos", "accuracy", "expected_calibration_error", "cross
 def evaluation(run: TrainingRun) -> dict[str, object]:
     """The manifest's ``evaluation``: the split, the numbers of the test part, and the comparison with the parent."""
     options, parts, exported, fusion = run.options, run.split, run.exported, run.fusion
-    test = summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels)
-    validation = summary(exported.predictions["validation"].probabilities, exported.truth["validation"], parts.labels)
+    test = classification_summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels)
+    validation = classification_summary(
+        exported.predictions["validation"].probabilities, exported.truth["validation"], parts.labels
+    )
     del test["confusion"], test["reliability"]
     return {
         "split": parts.describe(),
@@ -79,10 +81,10 @@ def metrics(run: TrainingRun) -> bytes:
     probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
     thresholds = exported.serving.thresholds
     document = {
-        **rekognition(probabilities, truth, parts.labels, thresholds, len(parts.parts["train"])),
+        **rekognition_summary(probabilities, truth, parts.labels, thresholds, len(parts.parts["train"])),
         "larder": {
             "split": parts.describe(),
-            "test": summary(probabilities, truth, parts.labels),
+            "test": classification_summary(probabilities, truth, parts.labels),
             "quantisation": exported.comparison,
             "audit": run.audit.document(),
         },
@@ -102,8 +104,8 @@ def training(run: TrainingRun, *, seconds: float) -> dict[str, object]:
             "copies": len(checked.copies),
             "conflicting": len(checked.conflicts),
             "near_duplicates": checked.near_duplicates,
-            "near_duplicates_of_other_labels": len(run.audit.torn),
-            "labels_that_look_wrong": len(run.audit.suspects),
+            "near_duplicates_of_other_labels": len(run.audit.conflicting_groups),
+            "labels_that_look_wrong": len(run.audit.label_errors),
             "straddling_left_out": len(parts.straddling),
             "parts": {
                 part: dict(sorted(Counter(photo.image.label for photo in parts.parts[part]).items())) for part in PARTS
@@ -121,7 +123,7 @@ def training(run: TrainingRun, *, seconds: float) -> dict[str, object]:
             "tolerance": softmax_regression.TOLERANCE,
             "learnt_from": taught.describe()["learnt_from"],
         },
-        **({"beside_the_image": fusion.beside.describe(parts.parts["train"])} if fusion.beside else {}),
+        **({"beside_the_image": fusion.additional.describe(parts.parts["train"])} if fusion.additional else {}),
         "search": {**options.search.describe(), **fitted.search.describe()},
         "calibration": {
             "by": taught.describe()["calibrated_by"],

@@ -18,11 +18,11 @@ from larder_training.classifier.data.manifests import PARTS
 from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.ood_holdout import unknown_section
-from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.heads.trials import trials_section
 from larder_training.classifier.metrics.calibration import reliability
-from larder_training.classifier.metrics.classification import summary
+from larder_training.classifier.metrics.classification import classification_summary
 from larder_training.classifier.reports import audit_page
 from larder_training.classifier.reports.side_section import side_section
 from larder_training.classifier.reports.training_run import TrainingRun
@@ -44,7 +44,8 @@ def page(run: TrainingRun) -> bytes:
     """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
     parts, exported = run.split, run.exported
     test = cast(
-        "dict[str, Any]", summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels)
+        "dict[str, Any]",
+        classification_summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels),
     )
     sections = [
         _headline(parts, exported, test),
@@ -228,6 +229,6 @@ def _data(checked: DatasetScan, parts: DatasetSplit) -> Section:
     return Section.of("Data", *blocks)
 
 
-def _features(features: Features) -> Section:
+def _features(features: FeatureGraph) -> Section:
     rows = [(name, value) for name, value in features.description.items()]
     return Section.of("Features", table(("What", "Value"), rows))

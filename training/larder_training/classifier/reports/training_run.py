@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from larder_training.classifier.audit.audit import Audit
+from larder_training.classifier.audit.audit import ImageAudit
 from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.splits import DatasetSplit
@@ -31,7 +31,7 @@ class TrainingRun:
     """
 
     context: TrainingContext
-    audit: Audit
+    audit: ImageAudit
     split: DatasetSplit
     layers: LayerChoice
     fusion: FusionChoice

@@ -186,7 +186,7 @@ def cross_validate(
         paths = [_path(examples, own, learn, judge) for learn, judge in cuts]
         for l2 in STRENGTHS:
             logits = np.concatenate(list(pool.map(next, paths)))
-            temperature = calibration.temperature(logits, labels)
+            temperature = calibration.fit_temperature(logits, labels)
             likelihood = log_softmax(logits / temperature, axis=1)[np.arange(len(labels)), labels]
             losses = -np.maximum(likelihood, np.log(LEAST_LIKELIHOOD)).astype(np.float32)
             if best is None or losses.mean() < best[1].mean():

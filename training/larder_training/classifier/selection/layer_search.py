@@ -16,10 +16,10 @@ from larder_training.classifier.config.context import TrainingContext
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
-from larder_training.classifier.features.backbone import CROP_ASSUMED, Features
+from larder_training.classifier.features.backbone import DEFAULT_CROP_NOTE, FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
-from larder_training.classifier.features.intermediate_layers import with_middle
-from larder_training.classifier.features.views import PLAIN, plain
+from larder_training.classifier.features.intermediate_layers import with_intermediate_layers
+from larder_training.classifier.features.views import PLAIN, plain_views
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
 from larder_training.classifier.selection.training_set import CHOICE_FOLDS, groups_of, sample_images, smallest_class
@@ -34,7 +34,7 @@ _RULE: Final = "the fewest layers within one standard error of the best, and of 
 class LayerScore(CandidateScore):
     """How features stand."""
 
-    features: Features
+    features: FeatureGraph
 
     @property
     def layers(self) -> str:
@@ -44,14 +44,14 @@ class LayerScore(CandidateScore):
 
     def describe(self) -> dict[str, object]:
         """JSON-ready."""
-        return {"layers": self.layers, "crop": self.features.image.crop, **self.numbers()}
+        return {"layers": self.layers, "crop": self.features.image_spec.crop, **self.numbers()}
 
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
     """The features that were chosen, and what they were compared with (empty: there was no choice)."""
 
-    features: Features
+    features: FeatureGraph
     compared: tuple[LayerScore, ...] = ()
 
     def describe(self) -> dict[str, object]:
@@ -75,7 +75,7 @@ class LayerChoice:
         rows = [
             (
                 one.layers + (" (chosen)" if one.features is self.features else ""),
-                f"{one.features.image.crop:.3g}",
+                f"{one.features.image_spec.crop:.3g}",
                 *one.cells(),
             )
             for one in self.compared
@@ -88,29 +88,29 @@ class LayerChoice:
         return [Section.of("What is read of the backbone", paragraph(told), table(head, rows))]
 
 
-def candidates(features: Features) -> list[Features]:
+def candidates(features: FeatureGraph) -> list[FeatureGraph]:
     """What may be read: the last layer, then middle ones too; as much of the photo as is usual, then all."""
-    wide = with_middle(features) if "layers" in features.undecided else None
-    crops = [features.image.crop]
-    if "crop" in features.undecided and features.image.crop < WHOLE:
+    wide = with_intermediate_layers(features) if "layers" in features.undecided else None
+    crops = [features.image_spec.crop]
+    if "crop" in features.undecided and features.image_spec.crop < WHOLE:
         crops.append(WHOLE)
     layers = [features] if wide is None else [features, wide]
     return [_cropped(one, crop) for one, crop in product(layers, crops)]
 
 
-def _cropped(features: Features, crop: float) -> Features:
-    if crop == features.image.crop:
+def _cropped(features: FeatureGraph, crop: float) -> FeatureGraph:
+    if crop == features.image_spec.crop:
         return features
-    assumed = [told for told in features.assumed if told != CROP_ASSUMED]
+    assumed = [told for told in features.assumed if told != DEFAULT_CROP_NOTE]
     return replace(
         features,
-        image=replace(features.image, crop=crop),
+        image_spec=replace(features.image_spec, crop=crop),
         description={**features.description, "assumed": assumed},
         assumed=tuple(assumed),
     )
 
 
-def choose(features: Features, parts: DatasetSplit, context: TrainingContext) -> LayerChoice:
+def choose(features: FeatureGraph, parts: DatasetSplit, context: TrainingContext) -> LayerChoice:
     """Compares the candidates on training photos (``learn.CHOICE_PHOTOS`` at most) and takes one by the rule."""
     possible = candidates(features)
     photos = parts.parts["train"]
@@ -122,14 +122,14 @@ def choose(features: Features, parts: DatasetSplit, context: TrainingContext) ->
     as_good = (one for one in judged if one.worse <= one.standard_error)
     chosen = min(as_good, key=lambda one: (len(one.features.outputs), one.loss))  # of crops, neither is simpler
     context.progress.say(
-        f"Read of the backbone: layers {chosen.layers}; {chosen.features.image.crop:.3g} of the short side: "
+        f"Read of the backbone: layers {chosen.layers}; {chosen.features.image_spec.crop:.3g} of the short side: "
         f"cross-validated loss {chosen.loss:.4f} (the usual: {judged[0].loss:.4f}) on {len(some)} photos"
     )
     return LayerChoice(chosen.features, tuple(judged))
 
 
 def _compare(
-    possible: Sequence[Features],
+    possible: Sequence[FeatureGraph],
     photos: Sequence[Sample],
     labels: augmentation_search.Labels,
     folds: int,
@@ -146,7 +146,7 @@ def _compare(
     ):
         for features in possible:
             width = None if len(features.outputs) > 1 else features.dimensions
-            own = rows[features.image.crop][:, None, :width]
+            own = rows[features.image_spec.crop][:, None, :width]
             examples = augmentation_search.principal(augmentation_search.Examples(own, labels, groups, (PLAIN,)))
             found.append(augmentation_search.cross_validate(unchanged, examples, cuts))
             advance(1)
@@ -154,12 +154,14 @@ def _compare(
     return [LayerScore(*score, features) for features, score in zip(possible, scores, strict=True)]
 
 
-def _rows(possible: Sequence[Features], photos: Sequence[Sample], context: TrainingContext) -> Mapping[float, Floats]:
+def _rows(
+    possible: Sequence[FeatureGraph], photos: Sequence[Sample], context: TrainingContext
+) -> Mapping[float, Floats]:
     """For each crop, the rows of the features that read most: the others' are the first columns of the same run."""
-    widest = {features.image.crop: features for features in possible}
+    widest = {features.image_spec.crop: features for features in possible}
     return {
         crop: FeatureExtractor.of(features, context)(
-            plain(photos, features.image), f"Features of {crop:.3g} of the short side"
+            plain_views(photos, features.image_spec), f"Features of {crop:.3g} of the short side"
         )
         for crop, features in widest.items()
     }

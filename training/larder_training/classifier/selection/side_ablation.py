@@ -14,10 +14,10 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.data.splits import DatasetSplit
-from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
-from larder_training.classifier.features.fusion import Beside, usual_deviation
-from larder_training.classifier.features.views import plain
+from larder_training.classifier.features.fusion import AdditionalColumns, typical_deviation
+from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.heads.head import Head
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics import calibration
@@ -40,7 +40,7 @@ class FusionChoice:
     """
 
     head: Head
-    beside: Beside
+    additional: AdditionalColumns
     training_set: TrainingSet
     told: Mapping[str, object]
 
@@ -49,7 +49,7 @@ class FusionChoice:
 class _Candidate:
     """A head with what it reads; ``likelihoods`` ``[N]`` are those of the validation photos' labels, as logarithms."""
 
-    beside: Beside
+    additional: AdditionalColumns
     head: Head
     likelihoods: Floats
 
@@ -59,32 +59,34 @@ class _Judge:
     """The photos that are judged on, by the float features that the heads learn from."""
 
     context: TrainingContext
-    image: Features
+    image: FeatureGraph
     parts: DatasetSplit
     truth: Mapping[Part, NDArray[np.int64]]
     features: Mapping[Part, Floats]
 
-    def logits(self, beside: Beside, head: Head, part: Part, without: Sequence[str] = ()) -> Floats:
+    def logits(self, beside: AdditionalColumns, head: Head, part: Part, without: Sequence[str] = ()) -> Floats:
         features = self.features[part]
         if beside:
-            views = plain(self.parts.parts[part], self.image.image)
-            features = beside.onto(features, beside.values(views, self.context, without=without))
+            views = plain_views(self.parts.parts[part], self.image.image_spec)
+            features = beside.append(features, beside.values(views, self.context, without=without))
         return head.logits(features)
 
     def accuracy(self, candidate: _Candidate, without: Sequence[str] = ()) -> dict[str, float]:
         return {
-            part: float((self.logits(candidate.beside, candidate.head, part, without).argmax(axis=1) == truth).mean())
+            part: float(
+                (self.logits(candidate.additional, candidate.head, part, without).argmax(axis=1) == truth).mean()
+            )
             for part, truth in self.truth.items()
         }
 
-    def candidate(self, beside: Beside, head: Head) -> _Candidate:
+    def candidate(self, beside: AdditionalColumns, head: Head) -> _Candidate:
         logits, truth = self.logits(beside, head, "validation"), self.truth["validation"]
-        scaled = log_softmax(logits / calibration.temperature(logits, truth), axis=1)
+        scaled = log_softmax(logits / calibration.fit_temperature(logits, truth), axis=1)
         return _Candidate(beside, head, scaled[np.arange(len(truth)), truth])
 
 
 def choose(
-    features: Features,
+    features: FeatureGraph,
     parts: DatasetSplit,
     material: TrainingSet,
     columns: Sequence[SideColumn],
@@ -97,32 +99,32 @@ def choose(
     the standard error of that gain; of several, what gains most. Test photos are only reported on.
     """
     alone, options = fit(material.rows), context.options
-    possible = _possible(columns, options, usual_deviation(material.rows.features))
+    possible = _possible(columns, options, typical_deviation(material.rows.features))
     if not possible:
-        return FusionChoice(alone, Beside(), material, {})
+        return FusionChoice(alone, AdditionalColumns(), material, {})
     judge = _judge(features, parts, context)
-    found, joined = {WITHOUT: judge.candidate(Beside(), alone)}, {WITHOUT: material}
+    found, joined = {WITHOUT: judge.candidate(AdditionalColumns(), alone)}, {WITHOUT: material}
     for name, beside in possible.items():
         context.progress.say(f"Learning from the image and {name}")
-        values = beside.values(material.views, context, lessons=True)
-        rows = replace(material.rows, features=beside.onto(material.rows.features, values))
+        values = beside.values(material.views, context, training=True)
+        rows = replace(material.rows, features=beside.append(material.rows.features, values))
         for title, emphasis in ((name, 1.0), (f"{name}, emphasised", EMPHASIS)):
             joined[title] = replace(material, rows=_emphasised(rows, material.rows.dimensions, emphasis))
             found[title] = judge.candidate(beside, fit(joined[title].rows))
     kept, why, helps = _best(found, always=options.keep_side)
     context.progress.say(f"Released with: {kept}. {why}")
     told = {"kept": kept, "why": why, "helps": helps, **_told(judge, found, found[kept])}
-    return FusionChoice(found[kept].head, found[kept].beside, joined[kept], told)
+    return FusionChoice(found[kept].head, found[kept].additional, joined[kept], told)
 
 
-def _possible(columns: Sequence[SideColumn], options: ClassifierOptions, scale: float) -> dict[str, Beside]:
+def _possible(columns: Sequence[SideColumn], options: ClassifierOptions, scale: float) -> dict[str, AdditionalColumns]:
     found = {}
     if columns:
-        found["side information"] = Beside(tuple(columns), colour=False, scale=scale)
+        found["side information"] = AdditionalColumns(tuple(columns), colour=False, scale=scale)
     if options.colour_statistics:
-        found["colour statistics"] = Beside((), colour=True, scale=scale)
+        found["colour statistics"] = AdditionalColumns((), colour=True, scale=scale)
     if len(found) == 2:
-        found["side information and colour statistics"] = Beside(tuple(columns), colour=True, scale=scale)
+        found["side information and colour statistics"] = AdditionalColumns(tuple(columns), colour=True, scale=scale)
     return found
 
 
@@ -133,11 +135,11 @@ def _emphasised(rows: TrainingRows, dimensions: int, emphasis: float) -> Trainin
     return replace(rows, emphasis=factors)
 
 
-def _judge(features: Features, parts: DatasetSplit, context: TrainingContext) -> _Judge:
+def _judge(features: FeatureGraph, parts: DatasetSplit, context: TrainingContext) -> _Judge:
     truth = {part: label_indices(parts.parts[part], parts.labels) for part in EVALUATED}
     found = {
         part: FeatureExtractor.of(features, context)(
-            plain(parts.parts[part], features.image), f"Features of the {part} photos"
+            plain_views(parts.parts[part], features.image_spec), f"Features of the {part} photos"
         )
         for part in EVALUATED
     }
@@ -148,8 +150,8 @@ def _best(found: Mapping[str, _Candidate], *, always: bool) -> tuple[str, str, b
     """The name of what is released, why, and whether something beside the image helps by more than chance."""
     gains = {name: one.likelihoods - found[WITHOUT].likelihoods for name, one in found.items() if name != WITHOUT}
     if always:
-        everything = list(found.values())[-1].beside
-        gains = {name: gain for name, gain in gains.items() if found[name].beside == everything}
+        everything = list(found.values())[-1].additional
+        gains = {name: gain for name, gain in gains.items() if found[name].additional == everything}
     best = max(gains, key=lambda name: float(gains[name].mean()))
     gain = float(gains[best].mean())
     error = float(gains[best].std(ddof=1) / np.sqrt(len(gains[best])))
@@ -167,7 +169,7 @@ def _told(judge: _Judge, found: Mapping[str, _Candidate], kept: _Candidate) -> d
     for name, candidate in found.items():
         cross_entropy = -float(candidate.likelihoods.mean())
         rows[name] = {**judge.accuracy(candidate), "validation_cross_entropy": cross_entropy}
-    names = [column.name for column in kept.beside.columns]
+    names = [column.name for column in kept.additional.columns]
     missing = {name: judge.accuracy(kept, [name]) for name in names}
     if names:
         missing["every column"] = judge.accuracy(kept, names)

@@ -14,7 +14,7 @@ from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features import augmentation
-from larder_training.classifier.features.backbone import Features
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import View, Views
 from larder_training.classifier.heads.training_rows import TrainingRows
@@ -46,7 +46,7 @@ class TrainingSet:
     compared: tuple[AugmentationScore, ...] = ()
 
 
-def gather(features: Features, parts: DatasetSplit, context: TrainingContext) -> TrainingSet:
+def gather(features: FeatureGraph, parts: DatasetSplit, context: TrainingContext) -> TrainingSet:
     """Chooses the augmentation where the options leave it open, and computes the rows or finds them in the cache."""
     photos = parts.parts["train"]
     choice, judged, told = _choice(features, parts, context)
@@ -60,11 +60,11 @@ def gather(features: Features, parts: DatasetSplit, context: TrainingContext) ->
         layer_widths=LayerWidths(features.dimensions, found.shape[1] - features.dimensions),
     )
     described = {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **told}
-    return TrainingSet(rows, Views(photos, features.image, wanted, context.seed), described, tuple(judged))
+    return TrainingSet(rows, Views(photos, features.image_spec, wanted, context.seed), described, tuple(judged))
 
 
 def _choice(
-    features: Features, parts: DatasetSplit, context: TrainingContext
+    features: FeatureGraph, parts: DatasetSplit, context: TrainingContext
 ) -> tuple[AugmentationChoice, Sequence[AugmentationScore], Mapping[str, object]]:
     """What the options say; where they say "auto", what cross-validation on training photos says."""
     options = context.options
@@ -95,9 +95,9 @@ def _choice(
 
 
 def _embed(
-    features: Features, photos: Sequence[Sample], wanted: tuple[View, ...], title: str, context: TrainingContext
+    features: FeatureGraph, photos: Sequence[Sample], wanted: tuple[View, ...], title: str, context: TrainingContext
 ) -> Floats:
-    views = Views(photos, features.image, wanted, context.seed)
+    views = Views(photos, features.image_spec, wanted, context.seed)
     return FeatureExtractor.of(features, context)(views, title)
 
 
