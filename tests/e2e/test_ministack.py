@@ -209,10 +209,10 @@ WRITES, INVOKES = (
 @pytest.mark.parametrize(
     ("role", "allowed", "denied"),
     [
-        ("ClassifyRole", [*READS, s3(READ, "uploads/photo")], [*WRITES, *INVOKES, *HARM]),
-        ("RecommendRole", READS, [s3(READ, "uploads/photo"), *WRITES, *INVOKES, *HARM]),
-        ("ModelsRole", READS, [s3(READ, "uploads/photo"), *WRITES, *INVOKES, *HARM]),
-        ("RolloutRole", [READS[0], *WRITES, *INVOKES], [READS[1], s3(READ, "uploads/photo"), *HARM]),
+        ("ClassifyRole", [*READS, s3(READ, "uploads/image")], [*WRITES, *INVOKES, *HARM]),
+        ("RecommendRole", READS, [s3(READ, "uploads/image"), *WRITES, *INVOKES, *HARM]),
+        ("ModelsRole", READS, [s3(READ, "uploads/image"), *WRITES, *INVOKES, *HARM]),
+        ("RolloutRole", [READS[0], *WRITES, *INVOKES], [READS[1], s3(READ, "uploads/image"), *HARM]),
     ],
 )
 def test_a_function_that_is_made_to_call_what_its_role_lacks_is_denied(
@@ -220,7 +220,7 @@ def test_a_function_that_is_made_to_call_what_its_role_lacks_is_denied(
 ) -> None:
     # GIVEN objects that are there, so that nothing is denied for want of one
     client = stack.cloud.client("s3")
-    for key in (HELD, POINTER, "uploads/photo", "private/key"):
+    for key in (HELD, POINTER, "uploads/image", "private/key"):
         client.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")
     # AND a function with the very role, made to call whatever it is told
     code = io.BytesIO()

@@ -53,7 +53,7 @@ def test_options_of_a_classification(client: Client, image: bytes) -> None:
 
 
 def test_an_object_of_the_store(client: Client) -> None:
-    answer = client.classify_object("digits", "uploads/photo.png", min_confidence=0, max_labels=2)
+    answer = client.classify_object("digits", "uploads/image.png", min_confidence=0, max_labels=2)
     assert [label.name for label in answer.labels] == ["1", "0"]
     with pytest.raises(NotFound):
         client.classify_object("digits", "uploads/other.png")
@@ -64,7 +64,7 @@ def test_side_information_reaches_the_model(client: Client, image: bytes) -> Non
         client.classify("digits", image, side={"PLACE": "Köln"})
     assert raised.value.code == "invalid_request"
     with pytest.raises(BadRequest, match="side has 'PLACE'"):
-        client.classify_object("digits", "uploads/photo.png", side={"PLACE": "Köln"})
+        client.classify_object("digits", "uploads/image.png", side={"PLACE": "Köln"})
 
 
 def test_images_that_the_service_refuses(client: Client, image: bytes) -> None:
@@ -207,7 +207,7 @@ def test_missing_models_releases_and_objects(client: Client) -> None:
         lambda: client.model("nothing"),
         lambda: client.recommend("nothing"),
         lambda: client.manifest("digits", "nothing"),
-        lambda: client.classify_object("shop", "uploads/photo.png"),
+        lambda: client.classify_object("shop", "uploads/image.png"),
         lambda: client.recommend("shop", release="nothing"),
     ):
         with pytest.raises(NotFound) as raised:

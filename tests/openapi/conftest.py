@@ -47,7 +47,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, image: bytes) -> Path:
     for model, release in (("digits", _digits(root)), ("shop", _shop(root, tmp_path_factory.mktemp("tables")))):
         (root / f"models/{model}/live.json").write_bytes(dump_pointer(Pointer(release.name)))
     (root / "uploads").mkdir()
-    (root / "uploads/photo.png").write_bytes(image)
+    (root / "uploads/image.png").write_bytes(image)
     return root
 
 

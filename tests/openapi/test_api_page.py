@@ -55,7 +55,7 @@ def request(command: str, image: bytes) -> tuple[str, str, dict[str, str], bytes
                 url = word.removeprefix(ADDRESS)
     if in_query:
         return "GET", f"{url}?{'&'.join(data)}", headers, b""
-    body = image if data == ["@photo.png"] else "".join(data).encode()
+    body = image if data == ["@image.png"] else "".join(data).encode()
     return ("POST" if data else "GET"), url, headers, body
 
 

@@ -208,7 +208,7 @@ def test_every_example_matches_its_schema() -> None:
 )
 def test_every_example_of_a_body_gets_a_200(ask: Ask, method: str, path: str, name: str) -> None:
     example = operation(method, path.replace("{model}", "m"))["requestBody"]["content"]["application/json"]["examples"]
-    body = json.dumps(example[name]["value"]).replace("uploads/cat.jpg", "uploads/photo.png").encode()
+    body = json.dumps(example[name]["value"]).replace("uploads/cat.jpg", "uploads/image.png").encode()
     model = "digits" if path.endswith("classify") else "shop"
     response = ask(method, path.replace("{model}", model), JSON, body)
     assert response.status == 200, response.body
@@ -274,8 +274,8 @@ def test_responses_to_get_match_the_document(ask: Ask, url: str) -> None:
         ("/v1/models/shop/recommend", {"session": ["p0001"], "columns": ["TITLE", "PRICE"], "n": 3}),
         ("/v1/models/shop/recommend", {"promotions": [{"name": "tea", "percent": 50, "items": ["p0004"]}], "n": 2}),
         ("/v1/models/shop/rank", {"items": ["p0003", "nothing", "p0001"], "user": "u0001"}),
-        ("/v1/models/digits/classify", {"object": "uploads/photo.png"}),
-        ("/v1/models/digits/classify?max_labels=1", {"object": "uploads/photo.png", "min_confidence": 0}),
+        ("/v1/models/digits/classify", {"object": "uploads/image.png"}),
+        ("/v1/models/digits/classify?max_labels=1", {"object": "uploads/image.png", "min_confidence": 0}),
     ],
 )
 def test_responses_to_post_match_the_document(ask: Ask, url: str, document: Document) -> None:
