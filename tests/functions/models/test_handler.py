@@ -1,4 +1,4 @@
-"""The function's answers to events as API Gateway sends them, over a store in a folder."""
+"""The function, called with events of API Gateway on a store in a folder."""
 
 import base64
 import json
@@ -25,12 +25,12 @@ NEWEST = "20260104t000000z-22222222"
 
 @dataclass(frozen=True)
 class Service:
-    """A store that is filled as a rollout fills it, and the function over it."""
+    """A store with the content that a rollout writes, and the function that serves from it."""
 
     store: Store
 
     def publish(self, manifest: Manifest, files: Mapping[str, bytes] | None = None) -> None:
-        """Writes a release as an upload does, the manifest last and with the files' true lengths."""
+        """Writes a release as an upload does: the manifest last, with the lengths of the files."""
         files = files or {}
         entries = {**manifest.files, **{name: FileEntry(len(data), "b" * 64) for name, data in files.items()}}
         for name, data in files.items():
@@ -51,7 +51,7 @@ class Service:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Sends a saved event, with whatever is given in place of its own."""
+        """Sends a saved event with some values replaced."""
         event = json.loads((CASES / f"{case}.json").read_text())
         event["headers"] |= headers or {}
         event["pathParameters"] = names or event.get("pathParameters")
@@ -62,7 +62,7 @@ class Service:
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """The function over a store with nothing in it, in an environment as the template's."""
+    """The function with an empty store, in an environment like the template's."""
     url = f"file://{tmp_path}/store"
     environment = {
         "LARDER_STORE": url,
@@ -80,7 +80,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 @pytest.fixture
 def service(empty: Service, classifier_manifest: Manifest, recommender_manifest: Manifest) -> Service:
-    """``pets`` with a live release, and ``shop`` with nothing live yet."""
+    """``pets`` with a live release, and ``shop`` without one."""
     by_label = [{"label": "cat", "recall": 0.9}, {"label": "dog", "recall": 1.0}]
     test = {"accuracy": 0.95, "accuracy_interval_95": [0.9, 0.99], "labels": by_label}
     evaluation = {"split": "by class", "test": test, "confusion": [[9, 1], [0, 8]], "skipped": None}
@@ -117,14 +117,14 @@ def test_models_are_listed_with_their_live_release(service: Service) -> None:
 
 
 def test_one_broken_model_does_not_hide_the_others(service: Service) -> None:
-    # GIVEN a broken pointer, a pointer to nothing, an upload that stopped, and folders that are no models
+    # GIVEN a broken pointer, a pointer to a missing release, an incomplete upload, and a folder that is not a model
     service.store.put(pointer_key("broken"), b"{")
     service.point("dangling", Pointer(NEWER))
     service.store.put(file_key("unfinished", NEWER, "model.onnx"), b"x")
     service.store.put("models/No_Model/live.json", b"{}")
     # WHEN the models are listed
     models = body(service.ask("list"))["models"]
-    # THEN what can be told is told, and nothing else
+    # THEN each is listed with what can be read
     assert [(entry["model"], entry["kind"], entry["live"]) for entry in models] == [
         ("broken", None, None),
         ("dangling", None, NEWER),
@@ -133,7 +133,7 @@ def test_one_broken_model_does_not_hide_the_others(service: Service) -> None:
     ]
 
 
-def test_a_classifier_is_described_by_its_pointer_labels_and_headline(service: Service) -> None:
+def test_a_classifier_is_described_by_pointer_labels_and_metrics(service: Service) -> None:
     answer = service.ask("describe")
     assert body(answer) == {
         "model": "pets",
@@ -146,7 +146,7 @@ def test_a_classifier_is_described_by_its_pointer_labels_and_headline(service: S
         "release": RELEASE,
         "created": "2026-01-02T03:04:05Z",
         "labels": ["cat", "dog"],
-        # tables are no headline
+        # without tables
         "evaluation": {"split": "by class", "test": {"accuracy": 0.95, "accuracy_interval_95": [0.9, 0.99]}},
     }
     assert answer["headers"]["x-larder-model"] == "pets"
@@ -154,13 +154,17 @@ def test_a_classifier_is_described_by_its_pointer_labels_and_headline(service: S
 
 
 def test_a_recommender_without_a_live_release_is_described_by_its_newest(service: Service) -> None:
-    found = body(service.ask("describe", names={"model": "shop"}))
-    assert (found["live"], found["revision"], found["release"]) == (None, 0, RELEASE)
-    assert (found["items"], found["users"], found["columns"]) == (3, 5, {"BRAND": "category", "PRICE": "number"})
+    document = body(service.ask("describe", names={"model": "shop"}))
+    assert (document["live"], document["revision"], document["release"]) == (None, 0, RELEASE)
+    assert (document["items"], document["users"], document["columns"]) == (
+        3,
+        5,
+        {"BRAND": "category", "PRICE": "number"},
+    )
 
 
 def test_releases_are_newest_first_with_their_state(service: Service, classifier_manifest: Manifest) -> None:
-    # GIVEN five releases: previous, live, canary, one refused and one that nobody promoted, and half an upload
+    # GIVEN five releases (previous, live, canary, rejected and not in use) and an incomplete upload
     others = ["20260101t000000z-00000000", NEWER, NEWEST, "20260105t000000z-33333333"]
     for release in others:
         service.publish(replace(classifier_manifest, release=release))
@@ -168,10 +172,10 @@ def test_releases_are_newest_first_with_their_state(service: Service, classifier
     service.store.put(file_key("pets", "20260106t000000z-44444444", "model.onnx"), b"x")
     service.point("pets", Pointer(NEWER, previous=RELEASE, canary=NEWEST, canary_percent=10, revision=3))
     # WHEN they are listed
-    found = body(service.ask("releases"))
-    # THEN each has its state, and the half one is not there
-    assert found["total"] == 5
-    assert [(entry["release"], entry["state"], entry["reason"]) for entry in found["releases"]] == [
+    document = body(service.ask("releases"))
+    # THEN each has its state, and the incomplete one is missing
+    assert document["total"] == 5
+    assert [(entry["release"], entry["state"], entry["reason"]) for entry in document["releases"]] == [
         (others[3], "rejected", "model.onnx has another SHA-256."),
         (NEWEST, "canary", None),
         (NEWER, "live", None),
@@ -180,7 +184,7 @@ def test_releases_are_newest_first_with_their_state(service: Service, classifier
     ]
 
 
-def test_a_release_that_cannot_be_read_is_listed_and_says_why(service: Service, classifier_manifest: Manifest) -> None:
+def test_an_unreadable_release_is_listed_with_the_reason(service: Service, classifier_manifest: Manifest) -> None:
     future = dump(replace(classifier_manifest, release=NEWER)).replace(b'"format": 1', b'"format": 2')
     service.store.put(file_key("pets", NEWER, "manifest.json"), future)
     newest = body(service.ask("releases"))["releases"][0]
@@ -191,7 +195,7 @@ def test_a_release_that_cannot_be_read_is_listed_and_says_why(service: Service, 
     )
 
 
-def test_a_rejection_without_a_readable_reason_is_still_one(service: Service, classifier_manifest: Manifest) -> None:
+def test_a_rejection_with_an_unreadable_reason_is_listed(service: Service, classifier_manifest: Manifest) -> None:
     service.publish(replace(classifier_manifest, release=NEWER))
     for content in (b"{", b"[]", b"{}"):
         service.store.put(file_key("pets", NEWER, "rejected.json"), content)
@@ -201,18 +205,18 @@ def test_a_rejection_without_a_readable_reason_is_still_one(service: Service, cl
 
 
 @pytest.mark.parametrize("n", ["0", "101", "-1", "1.5", "many", "", "²", "9" * 99])
-def test_a_number_of_releases_out_of_bounds_is_a_400(service: Service, n: str) -> None:
+def test_an_invalid_number_of_releases_is_a_400(service: Service, n: str) -> None:
     assert "from 1 to 100" in refusal(service.ask("releases", query={"n": n}), 400, "invalid_request")
 
 
 def test_only_the_newest_n_releases_are_listed(service: Service, classifier_manifest: Manifest) -> None:
     service.publish(replace(classifier_manifest, release=NEWER))
-    found = body(service.ask("releases", query={"n": "1"}))
-    assert found["total"] == 2
-    assert [entry["release"] for entry in found["releases"]] == [NEWER]
+    document = body(service.ask("releases", query={"n": "1"}))
+    assert document["total"] == 2
+    assert [entry["release"] for entry in document["releases"]] == [NEWER]
 
 
-def test_a_manifest_comes_as_it_is_stored(service: Service) -> None:
+def test_a_manifest_is_returned_as_stored(service: Service) -> None:
     stored = json.loads(service.store.get(file_key("pets", RELEASE, "manifest.json")).data)
     answer = service.ask("manifest")
     assert body(answer) == stored
@@ -220,11 +224,11 @@ def test_a_manifest_comes_as_it_is_stored(service: Service) -> None:
 
 
 def test_a_structure_and_the_list_of_files_come_from_the_manifest(service: Service) -> None:
-    told = {"model": "pets", "release": RELEASE}
-    assert body(service.ask("structure")) == {**told, "kind": "classifier", "structure": {"parameters": 21}}
+    names = {"model": "pets", "release": RELEASE}
+    assert body(service.ask("structure")) == {**names, "kind": "classifier", "structure": {"parameters": 21}}
     folder = f"/v1/models/pets/releases/{RELEASE}/files"
     assert body(service.ask("files")) == {
-        **told,
+        **names,
         "files": [
             {"name": "model.onnx", "bytes": 200, "sha256": "b" * 64, "path": f"{folder}/model.onnx"},
             {"name": "report.html", "bytes": 34, "sha256": "b" * 64, "path": f"{folder}/report.html"},
@@ -234,7 +238,7 @@ def test_a_structure_and_the_list_of_files_come_from_the_manifest(service: Servi
 
 def test_unknown_names_are_404s(service: Service) -> None:
     unknown = {"model": "pest", "release": NEWER, "name": "weights.bin"}
-    for case, wrong in [
+    for case, invalid in [
         ("describe", "model"),
         ("releases", "model"),
         ("manifest", "model"),
@@ -245,18 +249,18 @@ def test_unknown_names_are_404s(service: Service) -> None:
         ("file", "name"),
     ]:
         known = {"model": "pets", "release": RELEASE, "name": "report.html"}
-        assert "use a name" in refusal(service.ask(case, names={**known, wrong: unknown[wrong]}), 404, "not_found")
+        assert "use a name" in refusal(service.ask(case, names={**known, invalid: unknown[invalid]}), 404, "not_found")
 
 
-@pytest.mark.parametrize("wrong", ["..", "../pets", "a/b", "Pets", "", "-", "x" * 64, "%2e%2e", "pets\n", "\x00"])
+@pytest.mark.parametrize("invalid", ["..", "../pets", "a/b", "Pets", "", "-", "x" * 64, "%2e%2e", "pets\n", "\x00"])
 @pytest.mark.parametrize("name", ["model", "release", "name"])
-def test_a_name_that_can_be_none_is_a_400(service: Service, name: str, wrong: str) -> None:
+def test_an_invalid_name_is_a_400(service: Service, name: str, invalid: str) -> None:
     known = {"model": "pets", "release": RELEASE, "name": "report.html"}
-    status = 404 if (name, wrong) == ("name", "x" * 64) else 400  # that one is a good file name
-    assert service.ask("file", names={**known, name: wrong})["statusCode"] == status
+    status = 404 if (name, invalid) == ("name", "x" * 64) else 400  # a valid file name
+    assert service.ask("file", names={**known, name: invalid})["statusCode"] == status
 
 
-def test_a_manifest_is_no_file_of_itself(service: Service) -> None:
+def test_the_manifest_is_not_one_of_its_files(service: Service) -> None:
     for name in ("manifest.json", "rejected.json", "live.json"):
         known = {"model": "pets", "release": RELEASE, "name": name}
         refusal(service.ask("file", names=known), 404, "not_found")
@@ -277,28 +281,28 @@ def test_the_description_of_the_api_is_served(empty: Service) -> None:
     assert body(answer)["openapi"].startswith("3.1")
 
 
-def test_a_route_that_does_not_exist_is_a_404_in_our_form(empty: Service) -> None:
+def test_an_unknown_route_is_a_404_in_the_form_of_all_errors(empty: Service) -> None:
     assert "/openapi.json" in refusal(empty.ask("list", path="/v1/modles"), 404, "not_found")
 
 
-def test_a_model_that_is_published_later_appears_at_once(service: Service, classifier_manifest: Manifest) -> None:
+def test_a_new_model_is_listed_at_once(service: Service, classifier_manifest: Manifest) -> None:
     assert len(body(service.ask("list"))["models"]) == 2
     service.publish(replace(classifier_manifest, model="birds"))
     assert [entry["model"] for entry in body(service.ask("list"))["models"]] == ["birds", "pets", "shop"]
 
 
-def test_a_file_comes_whole_from_a_folder(service: Service) -> None:
+def test_a_folder_sends_whole_files(service: Service) -> None:
     answer = service.ask("file")
     assert answer["statusCode"] == 200
     assert base64.b64decode(answer["body"]) == REPORT
     assert answer["headers"]["Content-Type"] == "text/html; charset=utf-8"
     assert answer["headers"]["accept-ranges"] == "bytes"
-    # a page that somebody else may have made must not act in this origin
+    # a page from elsewhere must not run scripts in this origin
     assert answer["headers"]["content-security-policy"].startswith("default-src 'none'")
     assert answer["headers"]["x-larder-release"] == RELEASE
 
 
-def test_a_part_of_a_file_comes_as_206(service: Service) -> None:
+def test_a_part_of_a_file_is_a_206(service: Service) -> None:
     answer = service.ask("part_of_file")
     assert answer["statusCode"] == 206
     assert base64.b64decode(answer["body"]) == bytes([1, 2])
@@ -306,12 +310,12 @@ def test_a_part_of_a_file_comes_as_206(service: Service) -> None:
     assert answer["headers"]["Content-Type"] == "application/octet-stream"
 
 
-def test_a_range_behind_the_end_is_a_416(service: Service) -> None:
+def test_a_range_after_the_end_is_a_416(service: Service) -> None:
     answer = service.ask("part_of_file", headers={"range": "bytes=200-"})
     assert (answer["statusCode"], answer["headers"]["content-range"]) == (416, "bytes */200")
 
 
-def test_more_than_lambda_can_send_is_a_413_that_tells_the_way(service: Service, classifier_manifest: Manifest) -> None:
+def test_the_error_for_a_large_file_says_how_to_request_parts(service: Service, classifier_manifest: Manifest) -> None:
     content = b"\x01" * 4_500_001
     service.publish(replace(classifier_manifest, release=NEWER), {"model.onnx": content})
     known = {"model": "pets", "release": NEWER, "name": "model.onnx"}
@@ -323,7 +327,7 @@ def test_more_than_lambda_can_send_is_a_413_that_tells_the_way(service: Service,
     assert base64.b64decode(first["body"]) + base64.b64decode(last["body"]) == content
 
 
-def test_s3_answers_the_same_and_sends_callers_to_its_files(
+def test_s3_has_the_same_documents_and_redirects_to_its_files(
     empty: Service, classifier_manifest: Manifest, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN the same release, in S3
@@ -331,13 +335,13 @@ def test_s3_answers_the_same_and_sends_callers_to_its_files(
     service = replace(empty, store=open_store(s3_url))
     assert body(service.ask("list")) == {"models": []}
     service.publish(classifier_manifest, {"report.html": REPORT})
-    # THEN a model without a pointer, one with a pointer, and one that does not exist are told apart
+    # THEN models without a pointer, with a pointer, and unknown ones are distinguished
     assert body(service.ask("describe"))["live"] is None
     service.point("pets", Pointer(RELEASE))
     assert body(service.ask("list"))["models"][0]["live"] == RELEASE
     assert [entry["state"] for entry in body(service.ask("releases"))["releases"]] == ["live"]
     refusal(service.ask("describe", names={"model": "pest"}), 404, "not_found")
-    # AND a file is S3's own to send
+    # AND S3 sends the file itself
     answer = service.ask("file")
     assert answer["statusCode"] == 307
     assert "X-Amz-Signature=" in answer["headers"]["location"]

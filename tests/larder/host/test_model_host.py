@@ -1,4 +1,4 @@
-"""ModelHost: what answers, when it changes, and what never interrupts it. Everything but the model itself is real."""
+"""ModelHost: which release answers, when that changes, and failures that must not interrupt it."""
 
 import gc
 import hashlib
@@ -25,7 +25,7 @@ OLD, NEW = "20260101t000000z-00000001", "20260102t000000z-00000002"
 
 
 class Toy:
-    """Opened from ``model.onnx``: content ``broken`` does not open, and a read fails once ``close`` was called."""
+    """Loaded from ``model.onnx``: content that starts with ``broken`` does not load; a closed model does not answer."""
 
     def __init__(self, files: ReleaseFiles) -> None:
         self.content = files.path("model.onnx").read_bytes()
@@ -44,7 +44,7 @@ class Toy:
 
 @dataclass
 class Bundle:
-    """A store, a host, the host's clock, and the releases that were opened, in order."""
+    """A store, its hosts' clock, and the releases that were opened, in order."""
 
     store: Store
     template: Manifest
@@ -56,8 +56,8 @@ class Bundle:
     def add(self, model: str, release: str, content: bytes, *, stated: bytes | None = None) -> str:
         entry = FileEntry(len(stated or content), hashlib.sha256(stated or content).hexdigest())
         self.store.put(file_key(model, release, "model.onnx"), content)
-        described = replace(self.template, model=model, release=release, files={"model.onnx": entry})
-        self.store.put(file_key(model, release, MANIFEST), manifest.dump(described))
+        document = replace(self.template, model=model, release=release, files={"model.onnx": entry})
+        self.store.put(file_key(model, release, MANIFEST), manifest.dump(document))
         return release
 
     def point(self, model: str, pointer: Pointer) -> None:
@@ -99,7 +99,7 @@ def bundle(request: pytest.FixtureRequest, classifier_manifest: Manifest, tmp_pa
 
 
 def together(tasks: Sequence[Callable[[], None]]) -> None:
-    """Runs functions in threads of their own; raises what the first of them raised."""
+    """Runs each function in its own thread; raises the first exception."""
     with ThreadPoolExecutor(len(tasks)) as pool:
         for done in [pool.submit(task) for task in tasks]:
             done.result(60)
@@ -109,7 +109,7 @@ def answer(host: ModelHost[Toy], model: str = "pets", release: str | None = None
     return host.get(model, release=release, key=key).value.answer()
 
 
-def test_it_answers_with_the_release_that_is_live(bundle: Bundle) -> None:
+def test_the_live_release_answers(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     served = bundle.host().get("pets")
     assert (served.value.answer(), served.manifest.model, served.manifest.release) == (b"old", "pets", OLD)
@@ -122,7 +122,7 @@ def test_a_release_is_opened_once(bundle: Bundle) -> None:
     assert bundle.opened == [OLD]
 
 
-def test_a_new_release_answers_after_refresh_seconds_and_not_before(bundle: Bundle) -> None:
+def test_a_new_release_answers_after_refresh_seconds(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     assert answer(host) == b"old"
@@ -136,7 +136,7 @@ def test_a_new_release_answers_after_refresh_seconds_and_not_before(bundle: Bund
     assert bundle.opened == [OLD, NEW]
 
 
-def test_going_back_takes_as_long_and_loads_nothing_again(bundle: Bundle) -> None:
+def test_going_back_takes_as_long_and_loads_nothing(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     answer(host)
@@ -149,7 +149,7 @@ def test_going_back_takes_as_long_and_loads_nothing_again(bundle: Bundle) -> Non
     assert bundle.opened == [OLD, NEW]
 
 
-def test_a_release_that_does_not_open_never_replaces_one_that_serves(
+def test_a_release_that_does_not_load_never_replaces_one_that_serves(
     bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     bundle.publish("pets", OLD, b"old")
@@ -159,15 +159,15 @@ def test_a_release_that_does_not_open_never_replaces_one_that_serves(
     for refresh in (1, 2):
         bundle.now = refresh * 30.0
         assert [answer(host), answer(host)] == [b"old", b"old"]
-    assert bundle.opened == [OLD, NEW, NEW]  # tried again at each refresh, and at no other time
+    assert bundle.opened == [OLD, NEW, NEW]  # tried again once per refresh
     assert f"pets: the live release does not load; {OLD} keeps answering" in caplog.text
-    bundle.add("pets", NEW, b"mended")
+    bundle.add("pets", NEW, b"repaired")
     bundle.now = 90.0
-    assert answer(host) == b"mended"
+    assert answer(host) == b"repaired"
 
 
 @pytest.mark.parametrize("damage", ["pointer", "manifest", "missing manifest", "another's manifest", "other kind"])
-def test_whatever_is_wrong_with_what_goes_live_the_old_one_goes_on(
+def test_the_old_release_keeps_answering_if_the_new_one_is_damaged(
     bundle: Bundle, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bundle.publish("pets", OLD, b"old")
@@ -191,7 +191,7 @@ def test_whatever_is_wrong_with_what_goes_live_the_old_one_goes_on(
     assert "does not load" in caplog.text
 
 
-def test_the_first_release_of_all_that_does_not_open_is_an_error_to_the_caller(bundle: Bundle) -> None:
+def test_if_the_first_release_does_not_load_the_caller_gets_the_error(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"broken")
     host = bundle.host()
     for _ in range(2):
@@ -201,32 +201,32 @@ def test_the_first_release_of_all_that_does_not_open_is_an_error_to_the_caller(b
     assert answer(host) == b"new"
 
 
-@pytest.mark.parametrize("damage", ["not there", "broken", "cut short", "manifest"])
-def test_a_cold_process_answers_from_the_release_before_one_that_does_not_open(
+@pytest.mark.parametrize("damage", ["missing", "broken", "truncated", "manifest"])
+def test_a_new_process_answers_from_the_previous_release_if_the_live_one_does_not_load(
     bundle: Bundle, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bundle.add("pets", OLD, b"old")
-    if damage != "not there":
+    if damage != "missing":
         bundle.add(
-            "pets", NEW, b"broken" if damage == "broken" else b"new", stated=b"new, whole" * (damage == "cut short")
+            "pets", NEW, b"broken" if damage == "broken" else b"new", stated=b"new, whole" * (damage == "truncated")
         )
     if damage == "manifest":
         bundle.store.put(file_key("pets", NEW, MANIFEST), b"{")
     bundle.point("pets", Pointer(NEW, previous=OLD, canary=OLD, canary_percent=100))
     host = bundle.host()
-    served = host.get("pets", key="anybody")
+    served = host.get("pets", key="any")
     assert (served.value.answer(), served.manifest.release) == (b"old", OLD)
     assert f"pets: the live release {NEW} does not load; {OLD} answers" in caplog.text
     for refresh in (1, 2):
         bundle.now = refresh * 30.0
         assert [answer(host), answer(host)] == [b"old", b"old"]
-    bundle.add("pets", NEW, b"mended")
+    bundle.add("pets", NEW, b"repaired")
     assert answer(host) == b"old"
     bundle.now = 90.0
-    assert answer(host) == b"mended"
+    assert answer(host) == b"repaired"
 
 
-def test_a_release_before_that_was_rejected_answers_nobody(bundle: Bundle) -> None:
+def test_a_rejected_previous_release_does_not_answer(bundle: Bundle) -> None:
     bundle.add("pets", OLD, b"old")
     bundle.store.put(file_key("pets", OLD, "rejected.json"), b"{}")
     bundle.add("pets", NEW, b"broken")
@@ -235,7 +235,7 @@ def test_a_release_before_that_was_rejected_answers_nobody(bundle: Bundle) -> No
         bundle.host().get("pets")
 
 
-def test_where_neither_opens_the_caller_is_told_of_what_is_live(bundle: Bundle) -> None:
+def test_if_neither_loads_the_error_is_that_of_the_live_release(bundle: Bundle) -> None:
     bundle.add("pets", OLD, b"broken as well")
     bundle.point("pets", Pointer(NEW, previous=OLD))
     with pytest.raises(MissingObject, match=NEW):
@@ -250,7 +250,7 @@ def test_an_unknown_model(bundle: Bundle) -> None:
     with pytest.raises(NotFound):
         host.get("pet", release=OLD)
     bundle.publish("pet", NEW, b"new")
-    assert answer(host, "pet") == b"new"  # an unknown model is not remembered as such
+    assert answer(host, "pet") == b"new"  # unknown models are not cached
 
 
 def test_a_model_without_a_live_release(bundle: Bundle) -> None:
@@ -263,7 +263,7 @@ def test_a_model_without_a_live_release(bundle: Bundle) -> None:
     assert answer(host) == b"old"
 
 
-def test_a_model_whose_pointer_is_removed_goes_off_the_air(bundle: Bundle) -> None:
+def test_deleting_the_pointer_unpublishes_the_model(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     answer(host)
@@ -273,7 +273,7 @@ def test_a_model_whose_pointer_is_removed_goes_off_the_air(bundle: Bundle) -> No
         host.get("pets")
 
 
-def test_a_model_of_the_other_kind_says_which_route_answers(bundle: Bundle) -> None:
+def test_the_error_for_a_model_of_the_other_kind_names_its_route(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = ModelHost(bundle.store, "recommender", Toy, cache_dir=bundle.cache_dir, max_bytes=1)
     with pytest.raises(NotFound, match="pets is a classifier, not a recommender: use POST"):
@@ -281,7 +281,7 @@ def test_a_model_of_the_other_kind_says_which_route_answers(bundle: Bundle) -> N
 
 
 @pytest.mark.parametrize("name", ["", "../pets", "pets/../x", "PETS", "a" * 64, "pets\n"])
-def test_hostile_names(bundle: Bundle, name: str) -> None:
+def test_invalid_names(bundle: Bundle, name: str) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     with pytest.raises(InvalidRequest):
@@ -299,7 +299,7 @@ def test_a_request_may_name_a_release(bundle: Bundle) -> None:
         host.get("pets", release="20260103t000000z-00000003")
 
 
-def test_a_rejected_release_is_not_opened_by_name_either(bundle: Bundle) -> None:
+def test_a_rejected_release_does_not_answer_by_name(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     bundle.add("pets", NEW, b"new")
     bundle.store.put(file_key("pets", NEW, "rejected.json"), b"{}")
@@ -308,7 +308,7 @@ def test_a_rejected_release_is_not_opened_by_name_either(bundle: Bundle) -> None
     assert bundle.opened == []
 
 
-def test_the_caller_s_key_chooses_canary_or_stable_and_stays_with_it(bundle: Bundle) -> None:
+def test_the_callers_key_always_chooses_the_same_of_canary_and_stable(bundle: Bundle) -> None:
     bundle.add("pets", OLD, b"old")
     bundle.add("pets", NEW, b"new")
     pointer = Pointer(OLD, canary=NEW, canary_percent=30)
@@ -320,33 +320,33 @@ def test_the_caller_s_key_chooses_canary_or_stable_and_stays_with_it(bundle: Bun
     assert answer(host) == b"old"
 
 
-def test_a_canary_that_does_not_open_leaves_all_to_stable(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
+def test_stable_answers_all_if_the_canary_does_not_load(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
     bundle.add("pets", OLD, b"old")
     bundle.add("pets", NEW, b"broken")
     bundle.point("pets", Pointer(OLD, canary=NEW, canary_percent=100))
     host = bundle.host()
     assert {answer(host, key=str(number)) for number in range(20)} == {b"old"}
     assert f"the canary {NEW} does not load" in caplog.text
-    bundle.add("pets", NEW, b"mended")
+    bundle.add("pets", NEW, b"repaired")
     bundle.now = 30.0
-    assert answer(host, key="1") == b"mended"
+    assert answer(host, key="1") == b"repaired"
 
 
-def test_the_least_recently_used_goes_when_memory_is_full(bundle: Bundle) -> None:
+def test_the_least_recently_used_release_is_evicted(bundle: Bundle) -> None:
     for model in ("a", "b", "c"):
         bundle.publish(model, OLD, model.encode() * 40)
     host = bundle.host(max_bytes=100)
-    kept = {model: weakref.ref(host.get(model).value) for model in ("a", "b")}
+    references = {model: weakref.ref(host.get(model).value) for model in ("a", "b")}
     answer(host, "a")
     host.get("c")
     gc.collect()
-    assert kept["a"]() is not None
-    assert kept["b"]() is None
-    assert answer(host, "b") == b"b" * 40  # opened again on demand
+    assert references["a"]() is not None
+    assert references["b"]() is None
+    assert answer(host, "b") == b"b" * 40  # loaded again on demand
     assert len(bundle.opened) == 4
 
 
-def test_a_release_larger_than_the_bound_still_serves_alone(bundle: Bundle) -> None:
+def test_a_release_above_the_limit_still_serves(bundle: Bundle) -> None:
     bundle.publish("a", OLD, b"a" * 40)
     bundle.publish("b", OLD, b"b" * 400)
     host = bundle.host(max_bytes=100)
@@ -354,8 +354,8 @@ def test_a_release_larger_than_the_bound_still_serves_alone(bundle: Bundle) -> N
     assert len(bundle.opened) == 3
 
 
-def test_who_still_answers_from_the_old_release_is_not_interrupted(bundle: Bundle) -> None:
-    """GIVEN a request that holds a release WHEN it is replaced and evicted THEN the request goes on, unclosed."""
+def test_a_request_that_uses_an_evicted_release_is_not_interrupted(bundle: Bundle) -> None:
+    """GIVEN a request that uses a release WHEN it is replaced and evicted THEN it stays open for the request."""
     bundle.publish("pets", OLD, b"o" * 90)
     host = bundle.host(max_bytes=100)
     running = host.get("pets")
@@ -364,14 +364,14 @@ def test_who_still_answers_from_the_old_release_is_not_interrupted(bundle: Bundl
     assert answer(host) == b"n" * 90
     gc.collect()
     assert running.value.answer() == b"o" * 90
-    assert running.files.path("model.onnx").read_bytes() == b"o" * 90  # nor was its file evicted
-    gone = weakref.ref(running.value)
+    assert running.files.path("model.onnx").read_bytes() == b"o" * 90  # its file was not evicted
+    reference = weakref.ref(running.value)
     del running
     gc.collect()
-    assert gone() is None
+    assert reference() is None
 
 
-def test_close_closes_what_is_open(bundle: Bundle) -> None:
+def test_close_closes_loaded_releases(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     value = host.get("pets").value
@@ -379,17 +379,17 @@ def test_close_closes_what_is_open(bundle: Bundle) -> None:
     assert value.closed
 
 
-def test_of_many_threads_one_opens(bundle: Bundle) -> None:
+def test_one_of_many_threads_loads_the_release(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     served: list[LoadedRelease[Toy]] = []
     together([lambda: served.append(host.get("pets"))] * 20)
     assert len(served) == 20
-    assert len({id(each.value) for each in served}) == 1
+    assert len({id(loaded.value) for loaded in served}) == 1
     assert bundle.opened == [OLD]
 
 
-def test_others_are_served_by_the_old_release_while_one_opens_the_new(bundle: Bundle) -> None:
+def test_the_old_release_answers_while_the_new_one_loads(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     answer(host)
@@ -397,11 +397,11 @@ def test_others_are_served_by_the_old_release_while_one_opens_the_new(bundle: Bu
     bundle.now = 30.0
     opening, may_open = threading.Event(), threading.Event()
 
-    def hold_up(_: str) -> None:
+    def block(_: str) -> None:
         opening.set()
         assert may_open.wait(30)
 
-    bundle.before_opening = hold_up
+    bundle.before_opening = block
     answers: list[bytes] = []
 
     def others() -> None:
@@ -415,21 +415,21 @@ def test_others_are_served_by_the_old_release_while_one_opens_the_new(bundle: Bu
     assert answers == [b"old"] * 50 + [b"new"]
 
 
-def test_twenty_clients_see_the_swap_and_no_error(bundle: Bundle) -> None:
+def test_twenty_clients_see_the_new_release_and_no_error(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host(refresh_seconds=0)
     seen: list[list[bytes]] = []
-    everybody = threading.Barrier(21)
+    barrier = threading.Barrier(21)
 
     def client() -> None:
         answers = [answer(host)]
-        everybody.wait(30)
+        barrier.wait(30)
         while answers[-1] == b"old":
             answers.append(answer(host))
         seen.append(answers)
 
     def publisher() -> None:
-        everybody.wait(30)
+        barrier.wait(30)
         bundle.publish("pets", NEW, b"new")
 
     together([client] * 20 + [publisher])
@@ -437,23 +437,23 @@ def test_twenty_clients_see_the_swap_and_no_error(bundle: Bundle) -> None:
     assert bundle.opened == [OLD, NEW]
 
 
-def test_a_store_that_fails_at_a_refresh_changes_nothing(
+def test_a_failing_store_at_a_refresh_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, s3_url: str, bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
     answer(host)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    host._registry = Registry(open_store(s3_url))  # where nobody listens
+    host._registry = Registry(open_store(s3_url))  # no server listens there
     bundle.now = 30.0
     with caplog.at_level(logging.WARNING):
         assert answer(host) == b"old"
     assert "The store failed" in caplog.text
 
 
-def test_a_corrupt_file_is_never_opened(bundle: Bundle) -> None:
+def test_a_corrupt_file_is_never_loaded(bundle: Bundle) -> None:
     bundle.add("pets", OLD, b"flipped", stated=b"stated!")
     bundle.point("pets", Pointer(OLD))
-    with pytest.raises(ReleaseError, match=r"model\.onnx of release .* is not what its manifest states"):
+    with pytest.raises(ReleaseError, match=r"model\.onnx of release .* differs from its manifest"):
         bundle.host().get("pets")
     assert bundle.cached() == []

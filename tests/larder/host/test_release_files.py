@@ -1,4 +1,4 @@
-"""ReleaseFiles and the disk cache: right bytes or none, shared by processes, within a bound."""
+"""ReleaseFiles and the disk cache: correct bytes or an error, shared by processes, up to a limit."""
 
 import hashlib
 import os
@@ -31,8 +31,8 @@ from larder.host import DiskCache, ReleaseFiles
 from larder.release.keys import MANIFEST, file_key
 from larder.store import open_store
 store, cache = open_store(sys.argv[1]), DiskCache(pathlib.Path(sys.argv[2]), int(sys.argv[3]))
-found = manifest.parse(store.get(file_key("pets", sys.argv[4], MANIFEST)).data)
-files = ReleaseFiles(store, found, cache)
+release_manifest = manifest.parse(store.get(file_key("pets", sys.argv[4], MANIFEST)).data)
+files = ReleaseFiles(store, release_manifest, cache)
 sys.stdin.readline()
 path = files.path("model.onnx")
 print(len(path.read_bytes()), flush=True)
@@ -48,14 +48,14 @@ def cache(tmp_path: Path) -> DiskCache:
 
 @pytest.fixture
 def add(classifier_manifest: Manifest) -> Release:
-    """Puts a release with one file into a store: ``data``, where the manifest states ``stated``."""
+    """Writes a release with one file, ``data``, to a store; its manifest states ``stated``."""
 
     def put(store: Store, release: str = "r1", data: bytes = DATA, stated: bytes = DATA) -> Manifest:
         entry = FileEntry(len(stated), hashlib.sha256(stated).hexdigest())
-        found = replace(classifier_manifest, release=release, files={NAME: entry})
+        release_manifest = replace(classifier_manifest, release=release, files={NAME: entry})
         store.put(file_key("pets", release, NAME), data)
-        store.put(file_key("pets", release, MANIFEST), manifest.dump(found))
-        return found
+        store.put(file_key("pets", release, MANIFEST), manifest.dump(release_manifest))
+        return release_manifest
 
     return put
 
@@ -64,7 +64,7 @@ def cached(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.glob("cache/*/*/*") if path.name != ".hold")
 
 
-def test_a_file_elsewhere_is_downloaded_once(s3_url: str, add: Release, cache: DiskCache, tmp_path: Path) -> None:
+def test_a_remote_file_is_downloaded_once(s3_url: str, add: Release, cache: DiskCache, tmp_path: Path) -> None:
     store = open_store(s3_url)
     files = ReleaseFiles(store, add(store), cache)
     path = files.path(NAME)
@@ -76,7 +76,7 @@ def test_a_file_elsewhere_is_downloaded_once(s3_url: str, add: Release, cache: D
     assert cached(tmp_path) == [f"cache/pets/r1/{NAME}"]
 
 
-def test_a_file_of_a_folder_is_read_where_it_lies(add: Release, cache: DiskCache, tmp_path: Path) -> None:
+def test_a_file_of_a_folder_is_read_in_place(add: Release, cache: DiskCache, tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}/store")
     files = ReleaseFiles(store, add(store), cache)
     assert files.path(NAME) == tmp_path / "store" / "models" / "pets" / "releases" / "r1" / NAME
@@ -85,7 +85,7 @@ def test_a_file_of_a_folder_is_read_where_it_lies(add: Release, cache: DiskCache
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_reader_reads_the_store_until_the_file_is_here(add: Release, cache: DiskCache) -> None:
+def test_a_reader_reads_from_the_store_until_the_file_is_downloaded(add: Release, cache: DiskCache) -> None:
     store = open_store("memory://")
     files = ReleaseFiles(store, add(store), cache)
     reader = files.reader(NAME)
@@ -103,37 +103,37 @@ def test_a_reader_reads_the_store_until_the_file_is_here(add: Release, cache: Di
     ids=["flipped", "truncated", "longer", "empty", "twice"],
 )
 @pytest.mark.parametrize("url", ["memory://", "file://{}/store"])
-def test_other_bytes_than_stated_are_refused(
+def test_bytes_that_differ_from_the_manifest_are_refused(
     url: str, data: bytes, add: Release, cache: DiskCache, tmp_path: Path
 ) -> None:
     store = open_store(url.format(tmp_path))
     files = ReleaseFiles(store, add(store, data=data), cache)
     for _ in range(2):
-        with pytest.raises(ReleaseError, match=r"model\.onnx of release r1 is not what its manifest states"):
+        with pytest.raises(ReleaseError, match=r"model\.onnx of release r1 differs from its manifest"):
             files.path(NAME)
     assert cached(tmp_path) == []
 
 
-def test_a_cached_file_that_went_bad_is_replaced(add: Release, cache: DiskCache) -> None:
+def test_a_damaged_cached_file_is_replaced(add: Release, cache: DiskCache) -> None:
     store = open_store("memory://")
-    found = add(store)
-    path = ReleaseFiles(store, found, cache).path(NAME)
+    release_manifest = add(store)
+    path = ReleaseFiles(store, release_manifest, cache).path(NAME)
     for bad in (DATA[:-1] + b"!", DATA[:100]):
         path.write_bytes(bad)
-        assert ReleaseFiles(store, found, cache).path(NAME).read_bytes() == DATA
+        assert ReleaseFiles(store, release_manifest, cache).path(NAME).read_bytes() == DATA
 
 
-def test_a_name_that_the_manifest_does_not_list(add: Release, cache: DiskCache) -> None:
+def test_a_file_that_the_manifest_does_not_list(add: Release, cache: DiskCache) -> None:
     store = open_store("memory://")
     files = ReleaseFiles(store, add(store), cache)
     for name in ("probes.safetensors", "../r2/model.onnx", ""):
-        with pytest.raises(ReleaseError, match="lists no file"):
+        with pytest.raises(ReleaseError, match="has no file"):
             files.path(name)
-        with pytest.raises(ReleaseError, match="lists no file"):
+        with pytest.raises(ReleaseError, match="has no file"):
             files.reader(name)
 
 
-def test_the_least_recently_used_release_leaves_the_disk(add: Release, tmp_path: Path) -> None:
+def test_the_least_recently_used_release_is_evicted(add: Release, tmp_path: Path) -> None:
     store, cache = open_store("memory://"), DiskCache(tmp_path / "cache", 2 * len(DATA) + 100)
     for number, release in enumerate(("r1", "r2")):
         files = ReleaseFiles(store, add(store, release), cache)
@@ -144,18 +144,18 @@ def test_the_least_recently_used_release_leaves_the_disk(add: Release, tmp_path:
     assert cached(tmp_path) == [f"cache/pets/r2/{NAME}", f"cache/pets/r3/{NAME}"]
 
 
-def test_a_release_in_use_stays_on_the_disk_and_one_dropped_does_not(add: Release, tmp_path: Path) -> None:
+def test_a_release_in_use_is_not_evicted_and_a_freed_one_is(add: Release, tmp_path: Path) -> None:
     store, cache = open_store("memory://"), DiskCache(tmp_path / "cache", len(DATA) + 100)
     first = ReleaseFiles(store, add(store, "r1"), cache)
     first.path(NAME)
     mapped = first.reader(NAME)
     second = ReleaseFiles(store, add(store, "r2"), cache)
     second.path(NAME)
-    assert len(cached(tmp_path)) == 2  # over the bound, since both are in use
-    del first  # nobody closed it
+    assert len(cached(tmp_path)) == 2  # over the limit, since both are in use
+    del first  # without close
     ReleaseFiles(store, add(store, "r3"), cache).path(NAME)
     assert cached(tmp_path) == [f"cache/pets/r2/{NAME}", f"cache/pets/r3/{NAME}"]
-    assert bytes(mapped.read(0, len(DATA))) == DATA  # what was mapped stays readable
+    assert bytes(mapped.read(0, len(DATA))) == DATA  # the map stays readable
 
 
 def in_processes(count: int, arguments: list[str]) -> list["subprocess.Popen[bytes]"]:
@@ -175,26 +175,26 @@ def step(process: "subprocess.Popen[bytes]") -> bytes:
 
 
 def test_processes_share_a_cache(add: Release, s3_url: str, tmp_path: Path) -> None:
-    """GIVEN processes that open one release at once WHEN another comes that has no room THEN all go on."""
+    """GIVEN processes that use one release WHEN another does not fit into the cache THEN all continue."""
     store = open_store(s3_url)
     add(store, "r1")
-    found = add(store, "r2")
-    bound = len(DATA) + 100
-    processes = in_processes(3, [s3_url, str(tmp_path / "cache"), str(bound), "r1"])
+    release_manifest = add(store, "r2")
+    limit = len(DATA) + 100
+    processes = in_processes(3, [s3_url, str(tmp_path / "cache"), str(limit), "r1"])
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(step, processes)) == [b"%d\n" % len(DATA)] * 3
     assert cached(tmp_path) == [f"cache/pets/r1/{NAME}"]
-    ReleaseFiles(store, found, DiskCache(tmp_path / "cache", bound)).path(NAME)
-    assert [step(process) for process in processes] == [b"%d\n" % len(DATA)] * 3  # held by others: not evicted
+    ReleaseFiles(store, release_manifest, DiskCache(tmp_path / "cache", limit)).path(NAME)
+    assert [step(process) for process in processes] == [b"%d\n" % len(DATA)] * 3  # held, so not evicted
     for process in processes:
         process.communicate(timeout=30)
         assert process.returncode == 0
-    ReleaseFiles(store, found, DiskCache(tmp_path / "cache", bound)).path(NAME)
-    DiskCache(tmp_path / "cache", bound).make_room(1)
+    ReleaseFiles(store, release_manifest, DiskCache(tmp_path / "cache", limit)).path(NAME)
+    DiskCache(tmp_path / "cache", limit).make_room(1)
     assert f"cache/pets/r1/{NAME}" not in cached(tmp_path)  # their holds ended with them
 
 
-def test_holding_and_evicting_at_once_never_loses_a_held_folder(tmp_path: Path) -> None:
+def test_concurrent_eviction_never_removes_a_held_folder(tmp_path: Path) -> None:
     cache = DiskCache(tmp_path / "cache", 0)
 
     def use(number: int) -> None:
@@ -215,7 +215,7 @@ def test_holding_and_evicting_at_once_never_loses_a_held_folder(tmp_path: Path) 
             done.result(60)
 
 
-def test_a_folder_that_is_evicted_while_it_is_made_is_made_again(
+def test_a_folder_that_is_evicted_while_it_is_created_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, folder = DiskCache(tmp_path / "cache", 0), tmp_path / "cache" / "pets" / "r1"

@@ -1,6 +1,6 @@
-"""A function that starts from a snapshot, under AWS's own runtime client: what is stale by then is renewed first.
+"""A function with SnapStart under AWS's runtime client: it renews what is stale before its first request.
 
-The Runtime API here is this test's, and so is the moment between the snapshot and its restoration.
+The test is the Runtime API, and decides when the snapshot is restored.
 """
 
 import json
@@ -22,7 +22,7 @@ from larder.release.pointer import Pointer, dump_pointer
 from larder.store import Store, open_store
 
 TOKEN = "toy-token"
-INVOCATION = {  # the runtime client's native part crashes where one is missing
+INVOCATION = {  # the native part of the runtime client crashes if one is missing
     "Content-Type": "application/json",
     "Lambda-Runtime-Aws-Request-Id": "1",
     "Lambda-Runtime-Deadline-Ms": "9999999999999",
@@ -32,24 +32,24 @@ INVOCATION = {  # the runtime client's native part crashes where one is missing
 
 
 class Lambda(ThreadingHTTPServer):
-    """The Runtime API and the credentials' address of one instance; waits where Lambda does."""
+    """The Runtime API and the credentials endpoint of one instance."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+        super().__init__(("127.0.0.1", 0), RequestHandler)
         self.snapshot_taken = threading.Event()
         self.restored = threading.Event()
         self.events: queue.Queue[dict[str, object]] = queue.Queue()
         self.answers: queue.Queue[dict[str, object]] = queue.Queue()
-        self.credentials_given = 0
+        self.credentials_requests = 0
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
 
 
-class Answers(BaseHTTPRequestHandler):
+class RequestHandler(BaseHTTPRequestHandler):
     """One request of the function's process."""
 
     server: Lambda
@@ -63,7 +63,7 @@ class Answers(BaseHTTPRequestHandler):
             event = self.server.events.get()
             self.reply(json.dumps(event).encode(), INVOCATION)
         elif self.headers["Authorization"] == TOKEN:
-            self.server.credentials_given += 1
+            self.server.credentials_requests += 1
             keys = {"AccessKeyId": "toy", "SecretAccessKey": "toy", "Token": "toy"}
             self.reply(json.dumps({**keys, "Expiration": "2126-01-01T00:00:00Z"}).encode())
         else:
@@ -82,38 +82,38 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-        """Says nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def instance() -> Iterator[Lambda]:
-    with Lambda() as served:
-        thread = threading.Thread(target=served.serve_forever)
+    with Lambda() as server:
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield served
-        served.restored.set()
-        served.events.put({})
-        served.shutdown()
+        yield server
+        server.restored.set()
+        server.events.put({})
+        server.shutdown()
         thread.join()
 
 
 def publish(store: Store, folder: Path, *, etag: str | None = None) -> str:
-    """Uploads the release and makes it live; the pointer's ETag."""
+    """Uploads the release and makes it live; returns the ETag of the pointer."""
     for path in folder.iterdir():
         store.upload(file_key("shop", folder.name, path.name), path)
     return store.put(pointer_key("shop"), dump_pointer(Pointer(stable=folder.name)), etag=etag)
 
 
-def test_the_first_answer_after_a_restore_is_of_what_is_live_by_then(
+def test_the_first_response_after_a_restore_is_of_the_release_that_is_live_then(
     instance: Lambda, s3_url: str, s3_endpoint: str, write_shop: Callable[..., Path], tmp_path: Path
 ) -> None:
-    # GIVEN a function that was loaded, with the live release opened, and whose snapshot was taken
+    # GIVEN a function that has loaded the live release, and its snapshot
     store = open_store(s3_url)
     old, new = (write_shop(created=datetime(2026, 1, day, tzinfo=UTC)) for day in (1, 2))
     etag = publish(store, old)
     environment = {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in ("layers/larder", "functions/recommend")),
+        "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("layers/larder", "functions/recommend")),
         "AWS_LAMBDA_RUNTIME_API": instance.address,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{instance.address}/credentials",
@@ -123,15 +123,15 @@ def test_the_first_answer_after_a_restore_is_of_what_is_live_by_then(
         "LARDER_STORE": s3_url,
         "LARDER_CACHE_DIR": str(tmp_path / "cache"),
         "LARDER_CACHE_BYTES": "100000000",
-        "LARDER_REFRESH_SECONDS": "3600",  # the pointer that is in the snapshot counts as fresh
+        "LARDER_REFRESH_SECONDS": "3600",  # the pointer in the snapshot counts as fresh
         "LARDER_MAX_PIXELS": "1000000",
     }
     process = subprocess.Popen([sys.executable, "-m", "awslambdaric", "app.handler"], env=environment)
     try:
         assert instance.snapshot_taken.wait(60)
-        assert instance.credentials_given == 1, "the release was opened before, with the role's credentials"
+        assert instance.credentials_requests == 1, "loaded before the snapshot, with the role's credentials"
 
-        # WHEN another release goes live before an instance is restored from it
+        # WHEN another release goes live before the instance is restored
         publish(store, new, etag=etag)
         instance.restored.set()
         path = "/v1/models/shop/recommend"
@@ -152,17 +152,17 @@ def test_the_first_answer_after_a_restore_is_of_what_is_live_by_then(
         process.kill()
         process.wait()
 
-    # THEN its first answer is the new release's, by credentials asked for anew
+    # THEN its first response is of the new release, with new credentials
     assert json.loads(str(answer["body"]))["release"] == new.name
-    assert instance.credentials_given == 2
+    assert instance.credentials_requests == 2
 
 
 @pytest.mark.parametrize("function", ["classify", "recommend"])
 @pytest.mark.parametrize(("initialization", "hooks"), [("snap-start", 1), ("on-demand", 0)])
-def test_both_functions_that_have_snapshots_renew_themselves(function: str, initialization: str, hooks: int) -> None:
+def test_both_functions_with_snapshots_register_for_renewal(function: str, initialization: str, hooks: int) -> None:
     code = "import app; from snapshot_restore_py import get_after_restore as hooks; print(len(hooks()))"
-    paths = [str(ROOT / each) for each in ("layers/larder", f"functions/{function}")]
+    paths = [str(ROOT / folder) for folder in ("layers/larder", f"functions/{function}")]
     environment = {"PYTHONPATH": os.pathsep.join(paths), "AWS_LAMBDA_INITIALIZATION_TYPE": initialization}
     command = [sys.executable, "-c", code]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603  # our own
-    assert int(told.stdout) == hooks
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: S603  # our own
+    assert int(process.stdout) == hooks

@@ -1,4 +1,4 @@
-"""Which part of a file a Range header means, by RFC 9110; and files that a store signs URLs for."""
+"""Range headers by RFC 9110, and files for which a store signs URLs."""
 
 import urllib.request
 from pathlib import Path
@@ -17,7 +17,7 @@ from larder.store import open_store
     [
         (None, (0, 1000)),
         ("", (0, 1000)),
-        # the examples of section 14.1.2, for a file of 1000 bytes
+        # examples of section 14.1.2, for a file of 1000 bytes
         ("bytes=0-499", (0, 500)),
         ("bytes=500-999", (500, 500)),
         ("bytes=-500", (500, 500)),
@@ -29,7 +29,7 @@ from larder.store import open_store
         ("bytes=-5000", (0, 1000)),
         ("bytes=1000-", None),
         ("bytes=-0", None),
-        # what cannot be read is ignored
+        # invalid headers are ignored
         ("bytes=2-1", (0, 1000)),
         ("bytes=-", (0, 1000)),
         ("bytes=a-b", (0, 1000)),
@@ -38,20 +38,20 @@ from larder.store import open_store
         ("bytes=0-" + "9" * 5000, (0, 1000)),
     ],
 )
-def test_a_range_is_read_as_the_rfc_says(header: str | None, expected: tuple[int, int] | None) -> None:
+def test_a_range_is_parsed_by_the_rfc(header: str | None, expected: tuple[int, int] | None) -> None:
     assert part(header, 1000) == expected
 
 
 @given(st.integers(0, 50), st.integers(0, 60), st.integers(0, 60))
-def test_a_part_is_what_slicing_gives(size: int, first: int, last: int) -> None:
+def test_a_part_equals_a_slice(size: int, first: int, last: int) -> None:
     data = bytes(range(size))
     for header, expected in [
         (f"bytes={first}-{last}", data[first : last + 1] if last >= first else data),
         (f"bytes={first}-", data[first:]),
         (f"bytes=-{last}", data[-last:] if last else b""),
     ]:
-        found = part(header, size)
-        assert (b"" if found is None else data[found[0] : found[0] + found[1]]) == expected
+        span = part(header, size)
+        assert (b"" if span is None else data[span[0] : span[0] + span[1]]) == expected
 
 
 def test_an_empty_file_can_be_downloaded(tmp_path: Path) -> None:
@@ -65,17 +65,17 @@ def test_the_limit_is_exact(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}")
     store.put("models/large", b"x" * MAX_SENT)
     assert len(download(store, "models/large", MAX_SENT, None).body) == MAX_SENT
-    with pytest.raises(TooLarge, match="ask for parts of it"):
+    with pytest.raises(TooLarge, match="request parts of it"):
         download(store, "models/large", MAX_SENT + 1, None)
 
 
-def test_s3_answers_for_itself_by_a_url_that_anybody_can_use(s3_url: str) -> None:
+def test_s3_sends_its_files_by_presigned_urls(s3_url: str) -> None:
     # GIVEN a file in S3
     store = open_store(s3_url)
     store.put("models/pets/releases/r/model.onnx", b"weights")
-    # WHEN it is asked for
-    answer = download(store, "models/pets/releases/r/model.onnx", 7, "bytes=0-1")
-    # THEN the caller is sent there, with no byte of it in the answer, and nobody keeps the URL
-    assert (answer.status, answer.body, answer.headers["cache-control"]) == (307, b"", "no-store")
-    with urllib.request.urlopen(answer.headers["location"], timeout=10) as response:  # noqa: S310  # our own server
+    # WHEN it is requested
+    redirect = download(store, "models/pets/releases/r/model.onnx", 7, "bytes=0-1")
+    # THEN the response redirects to S3 without any bytes of the file, and must not be cached
+    assert (redirect.status, redirect.body, redirect.headers["cache-control"]) == (307, b"", "no-store")
+    with urllib.request.urlopen(redirect.headers["location"], timeout=10) as response:  # noqa: S310  # our own server
         assert response.read() == b"weights"

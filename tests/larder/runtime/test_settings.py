@@ -1,4 +1,4 @@
-"""Settings come from a mapping, whole or not at all."""
+"""Settings, read from a mapping."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from larder.errors import SettingsError
 from larder.runtime.settings import RolloutSettings, Settings
 
-FINE = {
+COMPLETE = {
     "LARDER_STORE": "s3://bucket/prefix",
     "LARDER_CACHE_DIR": "cache",
     "LARDER_CACHE_BYTES": "1000",
@@ -17,28 +17,28 @@ FINE = {
 
 
 def test_a_complete_environment_is_read() -> None:
-    lambdas = FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
+    lambdas = COMPLETE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
     assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), 1)
 
 
 @pytest.mark.parametrize(("names", "read"), [("", ()), ("digits", ("digits",)), (" digits, shop,", ("digits", "shop"))])
-def test_which_models_to_preload_may_be_left_out(names: str, read: tuple[str, ...]) -> None:
-    assert Settings.from_environment(FINE | {"LARDER_PRELOAD": names}).preload == read
+def test_the_models_to_preload_are_optional(names: str, read: tuple[str, ...]) -> None:
+    assert Settings.from_environment(COMPLETE | {"LARDER_PRELOAD": names}).preload == read
 
 
 @pytest.mark.parametrize(("memory", "vcpus"), [("128", 1), ("1769", 1), ("3008", 2), ("10240", 6)])
 def test_lambdas_memory_decides_the_vcpus(memory: str, vcpus: int) -> None:
-    assert Settings.from_environment(FINE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory}).vcpus == vcpus
+    assert Settings.from_environment(COMPLETE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": memory}).vcpus == vcpus
 
 
-def test_elsewhere_every_processor_counts() -> None:
-    assert Settings.from_environment(FINE).vcpus >= 1
+def test_elsewhere_all_processors_count() -> None:
+    assert Settings.from_environment(COMPLETE).vcpus >= 1
 
 
-def test_every_missing_variable_is_told_at_once() -> None:
+def test_all_missing_variables_are_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment({})
-    assert [problem.split()[0] for problem in caught.value.problems] == list(FINE)
+    assert [problem.split()[0] for problem in caught.value.problems] == list(COMPLETE)
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_every_missing_variable_is_told_at_once() -> None:
         ("LARDER_MAX_PIXELS", ""),
     ],
 )
-def test_a_malformed_variable_is_told_with_its_value(name: str, value: str) -> None:
+def test_an_invalid_variable_is_reported(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_environment(FINE | {name: value})
+        Settings.from_environment(COMPLETE | {name: value})
     (problem,) = caught.value.problems
     assert problem.startswith(name)
     assert "set it to" in problem
 
 
-def test_the_rollout_reads_its_own() -> None:
+def test_the_rollout_has_its_own_settings() -> None:
     lambdas = {"LARDER_STORE": "s3://bucket", "LARDER_CLASSIFY_FUNCTION": "one", "LARDER_RECOMMEND_FUNCTION": "other"}
     assert RolloutSettings.from_environment(lambdas) == RolloutSettings("s3://bucket", "one", "other")
     with pytest.raises(SettingsError) as caught:

@@ -1,4 +1,4 @@
-"""One contract, which every store keeps. A store joins it in three lines at the end."""
+"""The contract of all stores. To test another store, add a class of three lines at the end."""
 
 import os
 import threading
@@ -55,8 +55,8 @@ class Contract:
         newer = store.put("k", b"new")
         assert store.get_if_changed("k", etag) == Blob(b"new", newer)
 
-    def test_versions_of_one_size_written_at_once_have_etags_of_their_own(self, store: Store) -> None:
-        """GIVEN a file system's clock that ticks more slowly than this loop WHEN sizes are equal THEN ETags differ."""
+    def test_versions_of_the_same_size_written_quickly_have_distinct_etags(self, store: Store) -> None:
+        """The clock of a file system ticks more slowly than this loop writes."""
         etags = [store.put("k", f"{number:03d}".encode()) for number in range(50)]
         assert len(set(etags)) == 50
         assert store.get_if_changed("k", etags[-1]) is None
@@ -86,7 +86,7 @@ class Contract:
         with pytest.raises(Conflict):
             store.put("k", b"1", create=True)
 
-    def test_of_thirty_creators_one_wins(self, store: Store) -> None:
+    def test_one_of_thirty_creators_wins(self, store: Store) -> None:
         winners: list[int] = []
 
         def create(number: int) -> None:
@@ -100,7 +100,7 @@ class Contract:
         assert len(winners) == 1
         assert store.get("race").data == str(winners[0]).encode()
 
-    def test_a_counter_by_compare_and_swap_counts_exactly(self, store: Store) -> None:
+    def test_a_counter_by_compare_and_swap_is_exact(self, store: Store) -> None:
         store.put("counter", b"0")
 
         def count(_: int) -> None:
@@ -128,7 +128,7 @@ class Contract:
         assert list(tmp_path.iterdir()) in ([], [tmp_path / "store"])
 
     @pytest.mark.parametrize("key", HOSTILE_KEYS)
-    def test_a_hostile_key_is_refused_before_anything_happens(self, store: Store, tmp_path: Path, key: str) -> None:
+    def test_an_invalid_key_is_refused_before_any_request(self, store: Store, tmp_path: Path, key: str) -> None:
         (tmp_path / "local").write_bytes(b"1")
         calls: list[Callable[[], object]] = [
             lambda: store.get(key),
@@ -142,11 +142,11 @@ class Contract:
             lambda: store.local_path(key),
         ]
         for call in calls:
-            with pytest.raises(InvalidRequest, match="is no key"):
+            with pytest.raises(InvalidRequest, match="is not a key"):
                 call()
         assert list(store.list()) == []
 
-    def test_ranges_come_back_in_order_however_near_or_far(self, store: Store) -> None:
+    def test_ranges_are_returned_in_order_near_or_far(self, store: Store) -> None:
         data = os.urandom(3 * 2**20)
         store.put("table", data)
         ranges = [(2**21 + 7, 300), (0, 8), (8, 8), (2**20, 0), (len(data) - 5, 5)]
@@ -154,7 +154,7 @@ class Contract:
         assert store.get_ranges("table", []) == []
 
     @pytest.mark.parametrize("start", [5, 10, 100])
-    def test_a_range_past_the_end_is_an_error_and_never_short(self, store: Store, start: int) -> None:
+    def test_a_range_past_the_end_is_an_error(self, store: Store, start: int) -> None:
         store.put("k", b"0123456789")
         with pytest.raises(StoreError, match="k"):
             store.get_ranges("k", [(0, 2), (start, 7)])
@@ -168,7 +168,7 @@ class Contract:
         unsized = StoreReader(store, "k")
         assert (unsized.size, unsized.size, unsized.round_trips) == (10, 10, 1)
 
-    def test_upload_stream_and_download_carry_a_file_of_several_parts(self, store: Store, tmp_path: Path) -> None:
+    def test_upload_stream_and_download_of_a_file_with_several_parts(self, store: Store, tmp_path: Path) -> None:
         data = os.urandom(6 * 2**20 + 11)
         (tmp_path / "source").write_bytes(data)
         store.upload("models/m/table", tmp_path / "source")
@@ -177,8 +177,8 @@ class Contract:
         assert (tmp_path / "new" / "copy").read_bytes() == data
         assert [path.name for path in (tmp_path / "new").iterdir()] == ["copy"]
 
-    def test_upload_of_no_file(self, store: Store, tmp_path: Path) -> None:
-        with pytest.raises(StoreError, match="nothing is no file"):
+    def test_upload_of_a_missing_file(self, store: Store, tmp_path: Path) -> None:
+        with pytest.raises(StoreError, match="nothing is not a file"):
             store.upload("k", tmp_path / "nothing")
 
     def test_listing(self, store: Store) -> None:
@@ -188,13 +188,13 @@ class Contract:
         assert store.folders("models/a/releases/") == ["1", "2"]
         assert store.folders() == ["models"]
         assert store.folders("models/nothing/") == []
-        found = sorted(store.list("models/a"), key=lambda entry: entry.key)
-        assert found == [Entry("models/a/releases/1/x", 3), Entry("models/a/releases/2/x", 3)]
+        entries = sorted(store.list("models/a"), key=lambda entry: entry.key)
+        assert entries == [Entry("models/a/releases/1/x", 3), Entry("models/a/releases/2/x", 3)]
         assert list(store.list("models/nothing")) == []
         assert max(entry.key for entry in store.list()) == "top"
         assert len(list(store.list())) == 5
 
-    def test_a_folder_goes_with_its_last_object_and_deleting_twice_is_no_error(self, store: Store) -> None:
+    def test_a_folder_disappears_with_its_last_object_and_deleting_twice_is_not_an_error(self, store: Store) -> None:
         store.put("models/a/x", b"1")
         for _ in range(2):
             store.delete("models/a/x")

@@ -1,4 +1,4 @@
-"""Where a function that starts from a snapshot has its credentials from."""
+"""The credentials of a function with SnapStart."""
 
 import json
 import threading
@@ -17,24 +17,24 @@ TOKEN = "toy-token"
 
 @contextmanager
 def credentials(expiration: Callable[[], str]) -> Iterator[tuple[str, list[str | None]]]:
-    """The address that gives credentials to whoever knows the token, and the tokens that it was asked with."""
-    asked: list[str | None] = []
+    """The address of an endpoint that returns credentials for the token, and the tokens that it received."""
+    tokens: list[str | None] = []
 
-    class Answers(BaseHTTPRequestHandler):
+    class RequestHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.headers["Authorization"])
+            tokens.append(self.headers["Authorization"])
             keys = {"AccessKeyId": "toy", "SecretAccessKey": "toy", "Token": "toy", "Expiration": expiration()}
-            self.send_response(200 if asked[-1] == TOKEN else 403)
+            self.send_response(200 if tokens[-1] == TOKEN else 403)
             self.end_headers()
             self.wfile.write(json.dumps(keys).encode())
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-            """Says nothing."""
+            """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), RequestHandler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/credentials", asked
+        yield f"http://127.0.0.1:{server.server_address[1]}/credentials", tokens
         server.shutdown()
         thread.join()
 
@@ -51,7 +51,7 @@ def credentials(expiration: Callable[[], str]) -> Iterator[tuple[str, list[str |
         },
     ],
 )
-def test_elsewhere_credentials_come_as_ever(environment: dict[str, str]) -> None:
+def test_elsewhere_credentials_come_from_the_environment(environment: dict[str, str]) -> None:
     assert container_credentials(environment) is None
 
 
@@ -61,36 +61,36 @@ def from_address(monkeypatch: pytest.MonkeyPatch, address: str, token: str) -> N
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", token)
 
 
-def test_credentials_are_asked_for_once_while_they_last(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with credentials(lambda: "2126-01-01T00:00:00Z") as (address, asked):
+def test_credentials_are_requested_once_while_they_are_valid(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with credentials(lambda: "2126-01-01T00:00:00Z") as (address, tokens):
         from_address(monkeypatch, address, TOKEN)
         store = open_store(s3_url)
         store.put("a", b"1")
         assert store.get("a").data == b"1"
-        assert asked == [TOKEN]
+        assert tokens == [TOKEN]
 
         store.reconnect()
         assert store.get("a").data == b"1"
-        assert asked == [TOKEN, TOKEN]
+        assert tokens == [TOKEN, TOKEN]
 
 
-def test_expired_credentials_are_asked_for_again(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with credentials(lambda: "2026-01-01T00:00:00Z") as (address, asked):
+def test_expired_credentials_are_requested_again(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with credentials(lambda: "2026-01-01T00:00:00Z") as (address, tokens):
         from_address(monkeypatch, address, TOKEN)
         store = open_store(s3_url)
         store.put("a", b"1")
         store.get("a")
-        assert asked == [TOKEN, TOKEN]
+        assert tokens == [TOKEN, TOKEN]
 
 
-def test_an_address_that_refuses_is_the_store_s_failure(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_a_store_error(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with credentials(lambda: "2126-01-01T00:00:00Z") as (address, _):
         from_address(monkeypatch, address, "another")
         with pytest.raises(StoreError):
             open_store(s3_url).get("a")
 
 
-def test_what_lies_in_a_folder_or_in_memory_is_there_after_reconnecting(tmp_path: object) -> None:
+def test_a_folder_and_memory_keep_their_objects_after_reconnecting(tmp_path: object) -> None:
     for url in (f"file://{tmp_path}", "memory://"):
         store = open_store(url)
         store.put("a", b"1")

@@ -1,4 +1,4 @@
-"""What is particular to one kind of store: its URLs, its failures, and other processes."""
+"""Properties of single kinds of stores: URLs, failures, and concurrent processes."""
 
 import re
 import subprocess
@@ -47,14 +47,14 @@ def in_processes(count: int, script: str, url: str) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_counter_that_several_processes_write_counts_exactly(kind: str, tmp_path: Path, s3_url: str) -> None:
+def test_a_counter_that_several_processes_increment_is_exact(kind: str, tmp_path: Path, s3_url: str) -> None:
     url = s3_url if kind == "s3" else f"file://{tmp_path}"
     open_store(url).put("models/m/live.json", b"000")
     assert in_processes(4, COUNT, url) == [0] * 4
     assert open_store(url).get("models/m/live.json").data == b"100"
 
 
-def test_of_several_processes_that_create_an_object_one_wins(tmp_path: Path) -> None:
+def test_one_of_several_processes_creates_an_object(tmp_path: Path) -> None:
     codes = in_processes(5, CREATE, f"file://{tmp_path}")
     assert sorted(codes) == [0, 3, 3, 3, 3]
     assert open_store(f"file://{tmp_path}").get("race").data == str(codes.index(0)).encode()
@@ -75,17 +75,17 @@ def test_of_several_processes_that_create_an_object_one_wins(tmp_path: Path) -> 
         "/absolute/folder",
     ],
 )
-def test_a_bad_url_is_refused_with_what_to_write_instead(url: str) -> None:
+def test_an_invalid_url_is_refused_with_the_valid_forms(url: str) -> None:
     with pytest.raises(StoreError, match=re.escape("use s3://bucket, s3://bucket/prefix, file:///folder or memory://")):
         open_store(url)
 
 
-def test_a_prefix_may_not_climb() -> None:
+def test_a_prefix_must_not_contain_dot_dot() -> None:
     with pytest.raises(StoreError, match="cannot be opened"):
         open_store("s3://bucket/../other")
 
 
-def test_a_memory_is_fresh_unless_it_has_a_name() -> None:
+def test_memory_is_empty_unless_it_has_a_name() -> None:
     open_store("memory://").put("k", b"1")
     assert list(open_store("memory://").list()) == []
     open_store("memory://shop").put("k", b"1")
@@ -93,7 +93,7 @@ def test_a_memory_is_fresh_unless_it_has_a_name() -> None:
     assert list(open_store("memory://other").list()) == []
 
 
-def test_a_folder_is_made_and_may_have_any_name(tmp_path: Path) -> None:
+def test_a_folder_is_created_and_may_have_any_name(tmp_path: Path) -> None:
     store = open_store((tmp_path / "my models é").as_uri())
     store.put("models/m/live.json", b"1")
     assert (tmp_path / "my models é" / "models" / "m" / "live.json").read_bytes() == b"1"
@@ -108,14 +108,14 @@ def test_a_folder_that_is_a_file_is_refused_without_its_path(tmp_path: Path) -> 
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_the_lock_of_a_folder_is_no_object(tmp_path: Path) -> None:
+def test_the_lock_of_a_folder_is_not_an_object(tmp_path: Path) -> None:
     store = open_store(f"file://{tmp_path}")
     store.put("k", b"1")
     assert [entry.key for entry in store.list()] == ["k"]
     for call in (store.get, store.delete, store.local_path):
-        with pytest.raises(InvalidRequest, match="the store's own"):
+        with pytest.raises(InvalidRequest, match="reserved for the store"):
             call(".larder.lock")
-    with pytest.raises(InvalidRequest, match="the store's own"):
+    with pytest.raises(InvalidRequest, match="reserved for the store"):
         store.put(".larder.lock", b"1")
 
 
@@ -124,8 +124,8 @@ def test_only_s3_presigns(s3_url: str, tmp_path: Path) -> None:
     store.put("models/m/report.html", b"<p>report</p>")
     url = store.presign("models/m/report.html", 60)
     assert url is not None
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  # our own server
-        assert answer.read() == b"<p>report</p>"
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # our own server
+        assert response.read() == b"<p>report</p>"
     assert open_store("memory://").presign("k", 60) is None
     assert open_store(f"file://{tmp_path}").presign("k", 60) is None
 
@@ -140,7 +140,7 @@ def test_a_prefix_hides_the_rest_of_the_bucket(s3_url: str) -> None:
 def test_s3_403_says_that_it_may_be_missing_or_forbidden(s3_url: str, s3_endpoint: str) -> None:
     store = open_store(s3_url)
 
-    def enforce(after: str) -> None:  # moto's switch: check IAM from the n-th request on
+    def enforce(after: str) -> None:  # moto checks IAM from the n-th request on
         headers = {"content-type": "text/plain"}
         request = urllib.request.Request(f"{s3_endpoint}/moto-api/reset-auth", after.encode(), headers)  # noqa: S310  # our own server
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310  # our own server
@@ -154,30 +154,30 @@ def test_s3_403_says_that_it_may_be_missing_or_forbidden(s3_url: str, s3_endpoin
     assert s3_endpoint not in str(caught.value)
 
 
-def test_an_s3_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
+def test_an_unreachable_s3(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"The store failed at k \(GenericError\): try again"):
         open_store(s3_url).get("k")
 
 
-def test_without_credentials_it_is_told_where_to_put_them(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
+def test_without_credentials_the_error_says_where_to_set_them(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(StoreError, match=r"no credentials.*set AWS_ACCESS_KEY_ID"):
+    with pytest.raises(StoreError, match=r"no credentials are set: set AWS_ACCESS_KEY_ID"):
         open_store(s3_url).get("k")
 
 
-def test_a_bucket_that_does_not_exist_is_no_missing_object(s3_url: str) -> None:
+def test_a_missing_bucket_is_not_a_missing_object(s3_url: str) -> None:
     store = open_store(f"{s3_url}-not")
     for ask in (lambda: store.get("k"), lambda: store.put("k", b""), lambda: list(store.list())):
-        with pytest.raises(StoreError, match="no such bucket: check the store's URL") as caught:
+        with pytest.raises(StoreError, match="the bucket does not exist: check the store's URL") as caught:
             ask()
         assert not isinstance(caught.value, MissingObject)
 
 
-def test_http_is_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
-    """GIVEN an endpoint elsewhere without TLS WHEN the store is asked THEN nothing is sent to it."""
+def test_http_is_only_for_this_machine(monkeypatch: pytest.MonkeyPatch, s3_url: str) -> None:
+    """GIVEN a remote endpoint without TLS WHEN the store is used THEN no request is sent."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost.example.invalid:9")
     with pytest.raises(StoreError) as caught:
         open_store(s3_url).get("k")

@@ -1,4 +1,4 @@
-"""Which release of a model answers, opened and kept: the part of serving that lives as long as its process."""
+"""The live releases of models, loaded and cached for the life of the process."""
 
 from larder.host.disk_cache import DiskCache
 from larder.host.model_host import ModelHost

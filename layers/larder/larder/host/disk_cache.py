@@ -1,11 +1,11 @@
-"""Downloaded releases on the local disk, within a bound, shared by all processes of the machine.
+"""Downloaded releases on the local disk, up to a limit, shared by all processes of the machine.
 
 ::
 
     <root>/<model>/<release>/<files>
-    <root>/<model>/<release>/.hold     locked (shared) by whoever uses the release; its time is that of the latest use
+    <root>/<model>/<release>/.hold     locked (shared) by processes that use the release; its mtime is the latest use
 
-A release that anyone holds is never evicted; the kernel lets go of a lock when its process ends, however it ends.
+A release that is held is never evicted. The kernel releases a lock when its process ends, even if it crashes.
 """
 
 import fcntl
@@ -23,21 +23,25 @@ _HOLD: Final = ".hold"
 
 
 class Hold:
-    """A release in use: its ``folder`` stays until ``close``, or until nothing refers to this any more."""
+    """A release in use: its folder stays until ``close``, or until this object is freed.
+
+    Attributes:
+        folder: The folder of the release.
+    """
 
     def __init__(self, folder: Path, lock: int) -> None:
         self.folder = folder
         self._finalizer = weakref.finalize(self, os.close, lock)
 
     def close(self) -> None:
-        """Lets the release be evicted."""
+        """Allow the release to be evicted."""
         self._finalizer()
 
 
 class DiskCache:
-    """The folder ``root``, kept to ``max_bytes`` by removing whole releases, the least recently used first.
+    """The folder ``root``, limited to ``max_bytes`` by evicting whole releases, least recently used first.
 
-    Releases in use may exceed the bound together: they are needed. Safe for threads and processes.
+    Releases in use may exceed the limit. Safe for threads and processes.
     """
 
     def __init__(self, root: Path, max_bytes: int) -> None:
@@ -46,7 +50,7 @@ class DiskCache:
         self._lock = Lock()
 
     def hold(self, model: str, release: str) -> Hold:
-        """The release's folder, made where absent and marked as used now."""
+        """Hold a release's folder, created if missing, and mark it as just used."""
         folder = self._root / check_model(model) / check_release(release)
         while True:
             try:
@@ -57,15 +61,15 @@ class DiskCache:
             except FileExistsError:
                 if folder.is_file():
                     raise
-                continue  # evicted while mkdir found that it exists and looked whether it is a folder
+                continue  # evicted while mkdir checked whether it is a folder
             fcntl.flock(lock, fcntl.LOCK_SH)
             if _is_same(lock, folder / _HOLD):
                 os.utime(lock)
                 return Hold(folder, lock)
-            os.close(lock)  # evicted while we waited: what we hold is a file without a name
+            os.close(lock)  # evicted while this waited: the lock is of a deleted file
 
     def make_room(self, nbytes: int) -> None:
-        """Evicts until ``nbytes`` more fit the bound, or nothing is left that may be evicted."""
+        """Evict until ``nbytes`` more are within the limit, or no release can be evicted."""
         with self._lock:
             releases = sorted(self._releases())
             excess = sum(size for _, size, _ in releases) + nbytes - self._max_bytes
@@ -76,13 +80,13 @@ class DiskCache:
                     excess -= size
 
     def _releases(self) -> Iterator[tuple[float, int, Path]]:
-        """The time of the latest use, the bytes and the folder of each release."""
+        """The time of the latest use, the size and the folder of each release."""
         for folder in self._root.glob("*/*"):
             try:
                 files = [path.stat() for path in folder.iterdir()]
                 yield (folder / _HOLD).stat().st_mtime, sum(file.st_size for file in files), folder
             except FileNotFoundError:
-                continue  # another process evicts or renames here at this moment
+                continue  # another process is evicting or renaming
 
 
 def _evict(folder: Path) -> bool:
@@ -92,14 +96,14 @@ def _evict(folder: Path) -> bool:
         return True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _is_same(lock, folder / _HOLD):  # evicted by another process, and perhaps held anew
+        if not _is_same(lock, folder / _HOLD):  # evicted by another process, and maybe held again
             return True
-        # Renamed first: whoever holds the release from here on begins with an empty folder of his own.
-        import shutil  # of no use to a cold start
+        # Rename it first: a process that holds the release from now on starts with a new, empty folder.
+        import shutil  # not needed in a cold start
 
-        grave = part_beside(folder)
-        folder.rename(grave)
-        shutil.rmtree(grave, ignore_errors=True)
+        trash = part_beside(folder)
+        folder.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
     except BlockingIOError:
         return False
     finally:

@@ -1,7 +1,7 @@
-"""Opening a model while its function is still being imported.
+"""Load models while the function is still being imported.
 
-A cold start waits twice: for imports, which keep the processor busy, and for the store, which does not. Done side by
-side, the store's part is nearly free.
+A cold start waits for imports, which use the processor, and for the store, which does not. Doing both at the same time
+hides most of the wait for the store.
 """
 
 import logging
@@ -12,42 +12,41 @@ from typing import Final, Protocol
 from larder.errors import LarderError, RequestError
 from larder.runtime.settings import Settings
 
-SECONDS: Final = 5.0  # Lambda allows 10 for loading a function
+SECONDS: Final = 5.0  # Lambda allows 10 s to load a function
 
 _log = logging.getLogger(__name__)
 
 
 class Host(Protocol):
-    """What is needed of a ``ModelHost``, whatever its models are opened as."""
+    """The part of ``ModelHost`` that is needed here."""
 
     def get(self, model: str, /) -> object:
-        """Opens the model's live release."""
+        """Load the model's live release."""
 
     def models(self) -> list[str]:
         """The names of all models in the store."""
 
 
 def preload(environment: Mapping[str, str], host: Callable[[], Host]) -> Callable[[], None]:
-    """Begins to open models in a thread; returns what waits for it, at most ``SECONDS``.
+    """Start to load models in a thread; returns a function that waits for it, at most ``SECONDS``.
 
-    Opens those that ``LARDER_PRELOAD`` names, separated by commas, as far as they are of the host's kind; where it
-    names none, the store's only model, if there is just one. Does nothing outside the Lambda runtime. Never raises:
-    what is wrong is told to the request that needs it.
+    Loads the models in ``LARDER_PRELOAD`` that are of the host's kind; if it is empty, the store's only model, if there
+    is only one. Does nothing outside the Lambda runtime. Never raises: the request that needs the model reports errors.
     """
     if "AWS_LAMBDA_RUNTIME_API" not in environment:
         return lambda: None
-    thread = Thread(target=_open, args=(environment, host), name="preload", daemon=True)
+    thread = Thread(target=_load, args=(environment, host), name="preload", daemon=True)
     thread.start()
     return lambda: thread.join(SECONDS)
 
 
-def _open(environment: Mapping[str, str], host: Callable[[], Host]) -> None:
+def _load(environment: Mapping[str, str], host: Callable[[], Host]) -> None:
     try:
-        opened = host()
-        for name in Settings.from_environment(environment).preload or _only(opened.models()):
-            _try(opened, name)
+        models = host()
+        for name in Settings.from_environment(environment).preload or _only(models.models()):
+            _try(models, name)
     except LarderError as error:
-        _log.warning("nothing is preloaded: %s", error)
+        _log.warning("no model is preloaded: %s", error)
 
 
 def _only(models: Sequence[str]) -> Sequence[str]:
@@ -57,7 +56,7 @@ def _only(models: Sequence[str]) -> Sequence[str]:
 def _try(host: Host, name: str) -> None:
     try:
         host.get(name)
-    except RequestError:  # of another kind, which is another function's, or not there yet
+    except RequestError:  # of the other kind, which another function serves, or not published yet
         return
-    except Exception:  # noqa: BLE001  # ONNX Runtime raises its own: whatever it is, the function starts
+    except Exception:  # noqa: BLE001  # ONNX Runtime has its own errors; the function starts in any case
         _log.warning("%s is not preloaded", name, exc_info=True)

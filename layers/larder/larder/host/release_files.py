@@ -1,4 +1,4 @@
-"""The files of one release, as local files or as range reads, and never other bytes than its manifest states."""
+"""The files of one release, as local files or range reads, checked against the manifest."""
 
 import hashlib
 import time
@@ -15,11 +15,15 @@ from larder.tables import MappedFile, Reader
 
 
 class ReleaseFiles:
-    """What a model is opened from. Thread-safe.
+    """The files that a model is loaded from. Thread-safe.
 
-    A file of a ``file://`` store is read where it lies; one of another store is downloaded into the cache. Either way
-    its length and SHA-256 are checked when this object first hands out its path. The cache keeps the files while this
-    object exists and is not closed; a map or a session that was made from them stays valid after that.
+    A file of a ``file://`` store is read in place; a file of another store is downloaded into the cache. Its length and
+    SHA-256 are checked when its path is first requested. The cache keeps the files until this object is closed or
+    freed; memory maps and sessions stay valid after that.
+
+    Attributes:
+        manifest: The manifest of the release.
+        seconds: The time spent in ``fetch``.
     """
 
     def __init__(self, store: Store, manifest: Manifest, cache: DiskCache) -> None:
@@ -29,19 +33,17 @@ class ReleaseFiles:
         self._cache = cache
         self._hold: Hold | None = None
         self._paths: dict[str, Path] = {}
-        self._lock = Lock()  # of the fields above, held for moments
-        self._locks = {name: Lock() for name in manifest.files}  # of one file's download each
+        self._lock = Lock()  # of the fields above, held briefly
+        self._locks = {name: Lock() for name in manifest.files}  # one per file, held during its download
 
     def fetch(self, names: Collection[str]) -> None:
-        """Makes ``path`` ready for several files: all are downloaded at once, since each one's first byte is a round
-        trip. Raises as ``path``.
-        """
+        """Download several files concurrently, since each needs at least one round trip. Raises as ``path``."""
         begun, failures = time.perf_counter(), list[Exception]()
 
         def download(name: str) -> None:
             try:
                 self.path(name)
-            except Exception as error:  # noqa: BLE001  # raised below, by the thread that asked
+            except Exception as error:  # noqa: BLE001  # raised below, in the calling thread
                 failures.append(error)
 
         threads = [Thread(target=download, args=(name,)) for name in names]
@@ -54,10 +56,10 @@ class ReleaseFiles:
             raise failures[0]
 
     def path(self, name: str) -> Path:
-        """The whole file, on this machine.
+        """The path of the file on this machine, downloaded if necessary.
 
-        Raises ReleaseError where the manifest does not list ``name`` or the bytes are not those that it states,
-        StoreError where they do not arrive.
+        Raises ReleaseError if the manifest does not list ``name`` or states other bytes, StoreError if the download
+        fails.
         """
         entry, key = self._entry(name)
         with self._locks[name]:
@@ -69,10 +71,9 @@ class ReleaseFiles:
             return self._paths[name]
 
     def reader(self, name: str) -> Reader:
-        """Random access: a map where ``path`` has the file or the store is a folder, else range reads of the store.
+        """Random access: a memory map of a local file, else range reads of the store. Raises as ``path``.
 
-        Range reads are not checked against the SHA-256: the rollout did that before the release went live. Raises as
-        ``path``.
+        Range reads are not checked against the SHA-256: the rollout has done that before the release went live.
         """
         entry, key = self._entry(name)
         if name in self._paths or self._store.local_path(key) is not None:
@@ -80,7 +81,7 @@ class ReleaseFiles:
         return StoreReader(self._store, key, entry.bytes)
 
     def close(self) -> None:
-        """Lets the cache evict the files. Maps and sessions that were made from them stay valid."""
+        """Allow the cache to evict the files. Memory maps and sessions stay valid."""
         if self._hold is not None:
             self._hold.close()
 
@@ -88,7 +89,7 @@ class ReleaseFiles:
         entry = self.manifest.files.get(name)
         if entry is None:
             raise ReleaseError(
-                f"Release {self.manifest.release} lists no file {name[:80]!r}: train and publish it again, complete."
+                f"Release {self.manifest.release} has no file {name[:80]!r}: train and publish it again."
             )
         return entry, file_key(self.manifest.model, self.manifest.release, name)
 
@@ -102,7 +103,7 @@ class ReleaseFiles:
             if self._hold is None:
                 self._hold = self._cache.hold(self.manifest.model, self.manifest.release)
             path = self._hold.folder / name
-        if _matches(path, entry):  # by an earlier or another process
+        if _matches(path, entry):  # downloaded by an earlier or another process
             return path
         self._cache.make_room(entry.bytes)
         part = part_beside(path)
@@ -111,13 +112,15 @@ class ReleaseFiles:
                 raise self._differs(name)
             part.replace(path)
         except OSError as error:
-            raise StoreError(f"{key} cannot be kept on this machine ({error.strerror}): give it more disk.") from error
+            raise StoreError(
+                f"{key} cannot be stored on this machine ({error.strerror}): provide more disk space."
+            ) from error
         finally:
             part.unlink(missing_ok=True)
         return path
 
     def _fetch(self, key: str, path: Path, limit: int) -> str:
-        """Writes the object to ``path`` and returns its SHA-256; stops early where it has more than ``limit`` bytes."""
+        """Download the object to ``path`` and return its SHA-256; stops early after more than ``limit`` bytes."""
         digest, length = hashlib.sha256(), 0
         with path.open("xb") as file:
             for chunk in self._store.stream(key):
@@ -130,8 +133,8 @@ class ReleaseFiles:
 
     def _differs(self, name: str) -> ReleaseError:
         return ReleaseError(
-            f"{name} of release {self.manifest.release} is not what its manifest states: its length or SHA-256 "
-            "differs. Train and publish a new release."
+            f"{name} of release {self.manifest.release} differs from its manifest in length or SHA-256: train and "
+            "publish a new release."
         )
 
 

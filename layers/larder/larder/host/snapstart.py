@@ -1,13 +1,13 @@
-"""What makes a function safe to start from a snapshot (AWS Lambda's SnapStart).
+"""Renewal of a process that is restored from a snapshot (AWS Lambda's SnapStart).
 
-Lambda loads the function once, when its version is published, and keeps its memory and disk. Every instance begins as
-that copy, perhaps days later, so before its first request it renews what is stale by then, or the same in all copies:
+Lambda loads the function once, when its version is published, and snapshots its memory and disk. Every instance starts
+from that snapshot, maybe days later. Before its first request it renews what is stale, or identical in all instances:
 
-* the store's client: its connections are dead and its credentials expired;
-* the pointers: another release may be live, and the clock that tells how fresh they are stood still;
-* Python's random numbers: all copies would draw the same ones. (``os.urandom`` is renewed by Lambda.)
+* the store's client: its connections are closed and its credentials expired;
+* the pointers: another release may be live, and the clock of their freshness did not run;
+* Python's random numbers: all instances would draw the same. (Lambda renews ``os.urandom``.)
 
-Opened models stay: they are what the snapshot is for.
+Loaded models stay, since they are the purpose of the snapshot.
 """
 
 import logging
@@ -20,17 +20,17 @@ _log = logging.getLogger(__name__)
 
 
 class Renewable(Protocol):
-    """What is needed of a ``ModelHost``."""
+    """The part of ``ModelHost`` that is needed here."""
 
     def renew(self) -> None:
-        """Connects to the store anew, and looks at every pointer before it is used again."""
+        """Reconnect to the store, and read every pointer again before its next use."""
 
 
 def renew_after_restore(environment: Mapping[str, str], host: Callable[[], Renewable]) -> None:
-    """Has Lambda's runtime client renew ``host`` after each restore; does nothing in a function without SnapStart."""
+    """Let Lambda's runtime client renew ``host`` after each restore; does nothing without SnapStart."""
     if environment.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
-    # It comes with Lambda's runtime client.
+    # part of Lambda's runtime client
     from snapshot_restore_py import register_after_restore  # type: ignore[import-untyped]  # ships no types
 
     register_after_restore(_renew, host)
@@ -42,5 +42,5 @@ def _renew(host: Callable[[], Renewable]) -> None:
     random.seed()
     try:
         host().renew()
-    except LarderError as error:  # the first request meets it again, and tells it to whoever asked
-        _log.warning("nothing is renewed: %s", error)
+    except LarderError as error:  # the first request fails in the same way and reports it
+        _log.warning("the host is not renewed: %s", error)

@@ -1,4 +1,4 @@
-"""A file of a release over HTTP: a presigned URL where the store can sign one, else the bytes, whole or in part."""
+"""Download a file of a release over HTTP: by a presigned URL if the store can sign one, else the bytes or a part."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Final
 from larder.errors import TooLarge
 from larder.store import Store
 
-MAX_SENT: Final = 4_500_000  # Lambda answers with 6 MB at most, and base64 makes 4 bytes of 3
+MAX_SENT: Final = 4_500_000  # a response of Lambda has at most 6 MB, and base64 makes 4 bytes of 3
 PRESIGNED_SECONDS: Final = 300
 _TYPES: Final = {"json": "application/json", "html": "text/html; charset=utf-8"}
-# A report is a page of somebody's making: a browser that opens it runs no script of it and asks nobody for more.
+# Reports are pages that anyone may have written, so the browser must not run scripts or load anything.
 _SAFE: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     "x-content-type-options": "nosniff",
@@ -21,7 +21,14 @@ _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An HTTP answer: 307 with a ``location``, 200 or 206 with bytes, or 416 with none."""
+    """An HTTP response.
+
+    Attributes:
+        status: 307 with a ``location``, 200 or 206 with the bytes, or 416 without.
+        content_type: The media type.
+        headers: Further headers.
+        body: The bytes.
+    """
 
     status: int
     content_type: str
@@ -29,23 +36,23 @@ class Download:
     body: bytes = b""
 
 
-def download(store: Store, key: str, size: int, wanted: str | None) -> Download:
-    """The object under ``key`` of ``size`` bytes; ``wanted`` is the request's Range header.
+def download(store: Store, key: str, size: int, range_header: str | None) -> Download:
+    """The response for the object ``key`` of ``size`` bytes.
 
-    Raises TooLarge where the store cannot sign a URL and more than 4.5 MB are asked for at once.
+    Raises TooLarge if the store cannot sign a URL and more than 4.5 MB are requested.
     """
     content_type = _TYPES.get(key.rpartition(".")[2], "application/octet-stream")
     url = store.presign(key, PRESIGNED_SECONDS)
     if url:
         return Download(307, content_type, {"location": url, "cache-control": "no-store"})
     headers = {**_SAFE, "accept-ranges": "bytes"}
-    found = part(wanted, size)
-    if found is None:
+    span = part(range_header, size)
+    if span is None:
         return Download(416, content_type, {**headers, "content-range": f"bytes */{size}"})
-    start, length = found
+    start, length = span
     if length > MAX_SENT:
-        advice = f"ask for parts of it with a header as: Range: bytes=0-{MAX_SENT - 1}"
-        raise TooLarge(f"{length} bytes are more than one answer can take ({MAX_SENT}): {advice}.")
+        advice = f"request parts of it with a header such as Range: bytes=0-{MAX_SENT - 1}"
+        raise TooLarge(f"{length} bytes are too many for one response; the limit is {MAX_SENT}: {advice}.")
     body = store.get_ranges(key, [(start, length)])[0]
     if length == size:
         return Download(200, content_type, headers, body)
@@ -53,13 +60,13 @@ def download(store: Store, key: str, size: int, wanted: str | None) -> Download:
 
 
 def part(header: str | None, size: int) -> tuple[int, int] | None:
-    """Which ``(start, length)`` of ``size`` bytes a Range header asks for (RFC 9110, section 14).
+    """The ``(start, length)`` of ``size`` bytes that a Range header requests (RFC 9110, section 14).
 
-    All of them where there is no header, or one that cannot be read, or one for several parts: a server may ignore
-    those (section 14.2). None where no byte of the range exists, which is status 416.
+    All bytes without a header, or for one that is invalid or has several parts, which a server may ignore (section
+    14.2). None if no byte of the range exists, which is status 416.
     """
-    found = _RANGE.fullmatch(header.strip()) if header else None
-    first, last = found.groups() if found else ("", "")
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    first, last = match.groups() if match else ("", "")
     if first and last and int(last) < int(first):
         return 0, size
     if first:

@@ -110,7 +110,7 @@ class Registry:
         return manifest
 
     def uploaded_manifest(self, model: str, release: str) -> Manifest:
-        """As ``manifest``, for a release that nobody has verified: checks the size before it reads the bytes."""
+        """As ``manifest``, for an unverified release: checks the size before it reads the bytes."""
         size = self.store.size(file_key(model, release, MANIFEST))
         if size > MAX_BYTES:
             raise InvalidManifest("This manifest cannot be read.", [f"it has {size} bytes; the limit is {MAX_BYTES}"])

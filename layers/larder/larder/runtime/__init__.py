@@ -1,1 +1,1 @@
-"""The process a function runs in: its environment and its cold start."""
+"""The process of a function: its settings and its cold start."""

@@ -1,18 +1,18 @@
-"""A process's way to its first answer: what it spends its time on, for the log line of that answer.
+"""The phases of a cold start and their times, for the log line of a process's first request.
 
 ===========  ==================================================================================
-``imports``  from the first line of the function to its last, waiting for a preloaded model included
-``store``    reading the environment and making the store's client
-``pointer``  reading which release is live, and its manifest
-``files``    downloading files of the release and comparing their SHA-256
-``session``  making a model of them: ONNX Runtime's session, or the heads of tables
-``answer``   the first answer, whatever of the above it had to wait for included
+``imports``  importing the function, including the wait for preloaded models
+``store``    reading the environment and creating the store's client
+``pointer``  reading the pointer and the manifest of the live release
+``files``    downloading the files of the release and checking their SHA-256
+``session``  loading the model: ONNX Runtime's session, or the heads of tables
+``answer``   the first request, including all of the above that it waits for
 ===========  ==================================================================================
 
-Phases may overlap: a preloaded model is opened while the function is still being imported.
+Phases may overlap: a preloaded model loads while the function is still being imported.
 
-A function imports this module before all others: in the Lambda runtime, Python looks for no garbage until everything is
-loaded. Almost nothing that an import makes is garbage, and looking takes a seventh of classify's imports.
+A function imports this module first. In the Lambda runtime, it turns garbage collection off until everything is loaded:
+imports leave hardly any garbage, but looking for it takes a seventh of classify's import time.
 """
 
 import gc
@@ -24,7 +24,7 @@ from typing import Final
 
 
 class ColdStart:
-    """Seconds by phase, from now until the first answer. Thread-safe as far as no two threads share a phase."""
+    """Seconds by phase until the end of the first request. Thread-safe if no two threads share a phase."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._in_lambda = "AWS_LAMBDA_RUNTIME_API" in environment
@@ -35,13 +35,13 @@ class ColdStart:
         self._over = False
 
     def add(self, phase: str, seconds: float) -> None:
-        """Counts ``seconds`` to ``phase``; not any more after the first answer."""
+        """Add ``seconds`` to ``phase``; has no effect after the first request."""
         if not self._over:
             self._seconds[phase] = self._seconds.get(phase, 0.0) + seconds
 
     @contextmanager
     def measured(self, phase: str) -> Iterator[None]:
-        """Counts what the block takes to ``phase``."""
+        """Add the time of the block to ``phase``."""
         begun = time.perf_counter()
         try:
             yield
@@ -49,19 +49,19 @@ class ColdStart:
             self.add(phase, time.perf_counter() - begun)
 
     def imported(self) -> None:
-        """Takes note that the function is loaded. What was made until now is never looked at for garbage again."""
+        """Record that the function is loaded, and turn garbage collection on, except for the objects that exist now."""
         if self._in_lambda:
             gc.freeze()
             gc.enable()
         self.add("imports", time.perf_counter() - self._begun)
 
     def answered(self, seconds: float) -> dict[str, float] | None:
-        """The milliseconds of each phase when it is called for the first answer, None for every later one."""
+        """The milliseconds of each phase after the first request; None after all others."""
         if self._over:
             return None
         self.add("answer", seconds)
         self._over = True
-        return {phase: round(1000 * spent, 1) for phase, spent in self._seconds.items()}
+        return {phase: round(1000 * seconds, 1) for phase, seconds in self._seconds.items()}
 
 
 cold_start: Final = ColdStart(os.environ)

@@ -1,25 +1,25 @@
-"""A function's environment, read once into one frozen object, with every problem reported at once.
+"""The settings of a function, read from its environment, with all problems reported at once.
 
 ========================  ==============================================================================
-``LARDER_STORE``          where models live: ``s3://bucket[/prefix]``, ``file:///folder`` or ``memory://``
+``LARDER_STORE``          the store of the models: ``s3://bucket[/prefix]``, ``file:///folder`` or ``memory://``
 ``LARDER_CACHE_DIR``      a folder for downloaded releases (Lambda: under ``/tmp``)
-``LARDER_CACHE_BYTES``    how many bytes of opened releases to keep before the least recently used goes
-``LARDER_REFRESH_SECONDS``  how long a function may answer without asking whether a newer release is live
-``LARDER_MAX_PIXELS``     the largest image that is decoded, in pixels
-``LARDER_PRELOAD``        names of models, separated by commas, that are opened while the function starts; where
-                          it is empty or missing, the store's only model, if there is just one
+``LARDER_CACHE_BYTES``    the limit for loaded releases, in bytes; the least recently used are evicted
+``LARDER_REFRESH_SECONDS``  how long a function serves a release before it reads the pointer again
+``LARDER_MAX_PIXELS``     the limit for the size of an image, in pixels
+``LARDER_PRELOAD``        names of models, separated by commas, that load while the function starts; if empty
+                          or missing, the store's only model, if it has only one
 ========================  ==============================================================================
 
-The rollout reads ``LARDER_STORE`` and
+The rollout reads ``LARDER_STORE`` and:
 
 =============================  =========================================================================
 ``LARDER_CLASSIFY_FUNCTION``   the name or ARN of the function that serves classifiers
-``LARDER_RECOMMEND_FUNCTION``  that of the one that serves recommenders
+``LARDER_RECOMMEND_FUNCTION``  the name or ARN of the function that serves recommenders
 =============================  =========================================================================
 
-No other has a default: a variable that is missing is a mistake in the template, and says so at the first request.
-Lambda itself sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which decides how many vCPUs a function has: one for each
-1,769 MB, whatever number of processors the machine shows. Where it is missing, all processors count.
+The others have no default: a missing variable is an error in the template, and the first request reports it. Lambda
+sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which determines the number of vCPUs: one per 1,769 MB, however many
+processors are visible. If it is missing, all processors count.
 """
 
 import math
@@ -39,7 +39,17 @@ _MB_A_VCPU: Final = 1769  # AWS Lambda's developer guide, "Configure Lambda func
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment of a serving function; the module's table says what each field means."""
+    """The settings of a serving function; the module's table documents the variables.
+
+    Attributes:
+        store: The URL of the store.
+        cache_dir: The folder for downloaded releases.
+        cache_bytes: The limit for loaded releases, in bytes.
+        refresh_seconds: How long a pointer counts as fresh.
+        max_pixels: The limit for the size of an image, in pixels.
+        preload: The models to load at the start.
+        vcpus: The number of vCPUs.
+    """
 
     store: str
     cache_dir: Path
@@ -51,24 +61,30 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Reads ``LARDER_*``; raises SettingsError naming every variable that is missing or malformed."""
-        given = _Environment(environment)
+        """Read ``LARDER_*``; raises SettingsError with every variable that is missing or invalid."""
+        variables = _Environment(environment)
         settings = cls(
-            store=given.read("LARDER_STORE", _url, _STORE, ""),
-            cache_dir=given.read("LARDER_CACHE_DIR", Path, "a folder that may be written to", Path()),
-            cache_bytes=given.read("LARDER_CACHE_BYTES", _positive, "a number of bytes, 1 or more", 1),
-            refresh_seconds=given.read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
-            max_pixels=given.read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
+            store=variables.read("LARDER_STORE", _url, _STORE, ""),
+            cache_dir=variables.read("LARDER_CACHE_DIR", Path, "a writable folder", Path()),
+            cache_bytes=variables.read("LARDER_CACHE_BYTES", _positive, "a number of bytes, 1 or more", 1),
+            refresh_seconds=variables.read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
+            max_pixels=variables.read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
             preload=tuple(name.strip() for name in environment.get("LARDER_PRELOAD", "").split(",") if name.strip()),
             vcpus=_vcpus(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
         )
-        given.check()
+        variables.check()
         return settings
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutSettings:
-    """The environment of the rollout; the module's table says what each field means."""
+    """The settings of the rollout; the module's table documents the variables.
+
+    Attributes:
+        store: The URL of the store.
+        classify_function: The function that serves classifiers.
+        recommend_function: The function that serves recommenders.
+    """
 
     store: str
     classify_function: str
@@ -76,40 +92,40 @@ class RolloutSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "RolloutSettings":
-        """Reads ``LARDER_*``; raises SettingsError naming every variable that is missing or malformed."""
-        given = _Environment(environment)
+        """Read ``LARDER_*``; raises SettingsError with every variable that is missing or invalid."""
+        variables = _Environment(environment)
         settings = cls(
-            store=given.read("LARDER_STORE", _url, _STORE, ""),
-            classify_function=given.read("LARDER_CLASSIFY_FUNCTION", str, _FUNCTION, ""),
-            recommend_function=given.read("LARDER_RECOMMEND_FUNCTION", str, _FUNCTION, ""),
+            store=variables.read("LARDER_STORE", _url, _STORE, ""),
+            classify_function=variables.read("LARDER_CLASSIFY_FUNCTION", str, _FUNCTION, ""),
+            recommend_function=variables.read("LARDER_RECOMMEND_FUNCTION", str, _FUNCTION, ""),
         )
-        given.check()
+        variables.check()
         return settings
 
 
 class _Environment:
-    """Variables under check; gathers everything that is wrong with them."""
+    """Environment variables, and the problems with them."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self._problems: list[str] = []
 
-    def read(self, name: str, cast: Callable[[str], T], expected: str, stand_in: T) -> T:
-        """The variable, or ``stand_in`` where it is missing or ``cast`` raises ValueError."""
+    def read(self, name: str, cast: Callable[[str], T], expected: str, default: T) -> T:
+        """The variable, or ``default`` after noting that it is missing or that ``cast`` raises ValueError."""
         value = self._variables.get(name)
         if not value:
             self._problems.append(f"{name} is missing: set it to {expected}")
-            return stand_in
+            return default
         try:
             return cast(value)
         except ValueError:
             self._problems.append(f"{name} is {value!r}: set it to {expected}")
-            return stand_in
+            return default
 
     def check(self) -> None:
-        """Raises SettingsError where anything was wrong."""
+        """Raise SettingsError if there was a problem."""
         if self._problems:
-            raise SettingsError("This function's environment is not complete.", self._problems)
+            raise SettingsError("The environment of this function is invalid.", self._problems)
 
 
 def _vcpus(memory: str | None) -> int:

@@ -1,11 +1,11 @@
-"""Objects by key, in S3, in a folder or in memory, with the same promises from each.
+"""Objects by key, in S3, in a folder or in memory, with the same guarantees.
 
-A write is atomic: a reader sees the old bytes or the new ones. ``put`` with an ``etag`` is a compare-and-swap and with
-``create`` a put-if-absent; of any number of writers who hold the same ETag, in any number of threads and processes,
-exactly one wins. S3 promises that itself (conditional writes), and obstore's memory store does; for a folder it is
-kept here, by a lock and a comparison of contents (``larder.store.folder``).
+Writes are atomic: a reader sees the old bytes or the new ones. ``put`` with ``etag`` is a compare-and-swap, with
+``create`` a put-if-absent: of all writers with the same ETag, in any number of threads and processes, exactly one
+succeeds. S3 (conditional writes) and obstore's memory store guarantee that; ``larder.store.folder`` guarantees it for a
+folder by a lock and a comparison of contents.
 
-obstore and not boto3: its client is ready in about 40 ms of a cold start where boto3's needs 500 and more.
+The S3 client is obstore, not boto3: it is ready in about 40 ms of a cold start, while boto3 needs 500 ms and more.
 """
 
 from larder.store.base import Blob, Entry, Store, part_beside
@@ -24,6 +24,6 @@ def open_store(url: str) -> Store:
     Raises:
         StoreError: the URL has another form, or the store cannot be opened.
     """
-    from larder.store.opening import open_url  # loads the S3 client: code that only names the types does not need it
+    from larder.store.opening import open_url  # loads the S3 client: code that needs only the types does not load it
 
     return open_url(url)

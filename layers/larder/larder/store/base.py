@@ -1,4 +1,4 @@
-"""The store itself: what S3 and memory do as obstore does it. ``larder.store.folder`` differs where a folder must."""
+"""The store of S3 and memory, on obstore. ``larder.store.folder`` overrides what is different for a folder."""
 
 import builtins
 import os
@@ -15,7 +15,7 @@ from obstore.store import S3Store
 from larder.errors import StoreError
 from larder.store.errors import check_key, translated
 
-if TYPE_CHECKING:  # names of obstore's stubs, which do not exist at run time
+if TYPE_CHECKING:  # names in obstore's stubs that do not exist at run time
     from obstore import PutMode
     from obstore.store import ObjectStore
 
@@ -24,7 +24,12 @@ CHUNK_BYTES: Final = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """An object's bytes, and the ETag that stands for this version of it in a later conditional call."""
+    """An object.
+
+    Attributes:
+        data: Its bytes.
+        etag: The ETag of this version, for conditional reads and writes.
+    """
 
     data: bytes
     etag: str
@@ -32,18 +37,26 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One object in a listing; ``size`` is in bytes."""
+    """One object in a listing.
+
+    Attributes:
+        key: Its key.
+        size: Its length in bytes.
+    """
 
     key: str
     size: int
 
 
 class Store:
-    """One bucket, folder or memory. Thread-safe.
+    """A bucket, a folder or memory. Thread-safe.
 
-    A key is ``/``-separated, without an empty, ``.`` or ``..`` segment; another raises InvalidRequest. An object that
-    is missing (or that this role may not read: S3 answers both alike) raises MissingObject, any other failure
-    StoreError.
+    Keys are ``/``-separated, without empty, ``.`` or ``..`` segments; any other key raises InvalidRequest. A missing
+    object (or one that this role may not read, which S3 does not distinguish) raises MissingObject, and any other
+    failure StoreError.
+
+    Attributes:
+        url: The URL of the store.
     """
 
     def __init__(self, url: str, backend: "ObjectStore", connect: "Callable[[], ObjectStore] | None" = None) -> None:
@@ -52,7 +65,7 @@ class Store:
         self._connect = connect
 
     def reconnect(self) -> None:
-        """Forgets connections and credentials, for a process that was copied; a folder and memory have none."""
+        """Drop connections and credentials, for a process restored from a snapshot; folder and memory have none."""
         if self._connect is not None:
             self._backend = self._connect()
 
@@ -63,7 +76,7 @@ class Store:
             return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
 
     def get_if_changed(self, key: str, etag: str) -> Blob | None:
-        """The object, or None where its ETag still is ``etag``."""
+        """The object, or None if its ETag is still ``etag``."""
         with translated(key):
             try:
                 result = obstore.get(self._backend, check_key(key), options={"if_none_match": etag})
@@ -72,21 +85,21 @@ class Store:
             return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
 
     def get_ranges(self, key: str, ranges: Sequence[tuple[int, int]]) -> builtins.list[bytes]:
-        """The bytes of each ``(start, length)``, in order and in one round trip: near ones are joined, others are asked
-        for at the same time. Raises StoreError where the object ends before a range does.
+        """The bytes of each ``(start, length)``, in order, in one round trip: near ranges are joined, others are
+        requested concurrently. Raises StoreError if the object ends before a range does.
         """
-        wanted = [(start, length) for start, length in ranges if length]
-        starts, lengths = [start for start, _ in wanted], [length for _, length in wanted]
+        nonempty = [(start, length) for start, length in ranges if length]
+        starts, lengths = [start for start, _ in nonempty], [length for _, length in nonempty]
         with translated(key):
             parts = iter(obstore.get_ranges(self._backend, check_key(key), starts=starts, lengths=lengths))
-        answer = [bytes(next(parts)) if length else b"" for _, length in ranges]
-        for part, (start, length) in zip(answer, ranges, strict=True):
+        result = [bytes(next(parts)) if length else b"" for _, length in ranges]
+        for part, (start, length) in zip(result, ranges, strict=True):
             if len(part) != length:
-                raise StoreError(f"{key} ends before byte {start + length}: check that it was uploaded whole.")
-        return answer
+                raise StoreError(f"{key} ends before byte {start + length}: check that its upload was complete.")
+        return result
 
     def stream(self, key: str) -> Iterator[bytes]:
-        """The object in chunks of about 1 MiB, so that its size does not matter."""
+        """The object in chunks of about 1 MiB, so that memory does not grow with its size."""
         with translated(key):
             yield from obstore.get(self._backend, check_key(key)).stream(min_chunk_size=CHUNK_BYTES)
 
@@ -96,23 +109,23 @@ class Store:
             return obstore.head(self._backend, check_key(key))["size"]
 
     def put(self, key: str, data: bytes, *, etag: str | None = None, create: bool = False) -> str:
-        """Writes the object and returns its new ETag.
+        """Write the object and return its new ETag.
 
-        Raises Conflict where ``etag`` is given and is the object's no more, or ``create`` and the object exists.
+        Raises Conflict if the object no longer has ``etag``, or if it exists already and ``create`` is set.
         """
         mode: PutMode | None = "create" if create else {"e_tag": etag} if etag is not None else None
         with translated(key):
             return obstore.put(self._backend, check_key(key), data, mode=mode)["e_tag"] or ""
 
     def upload(self, key: str, path: Path) -> None:
-        """Writes the file at ``path``, in parts where it is large. For files that never change: nothing is compared."""
+        """Upload the file at ``path``, in parts if it is large; unconditional, for files that never change."""
         if not path.is_file():
-            raise StoreError(f"{path.name} is no file that can be uploaded: give the path of one that exists.")
+            raise StoreError(f"{path.name} is not a file: give the path of an existing file.")
         with translated(key):
             obstore.put(self._backend, check_key(key), path)
 
     def download(self, key: str, path: Path) -> None:
-        """Writes the object to ``path``, which appears whole or not at all; its folder is made where absent."""
+        """Download the object to ``path``, which appears complete or not at all; its folder is created if missing."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = part_beside(path)
         try:
@@ -123,19 +136,19 @@ class Store:
             part.unlink(missing_ok=True)
 
     def folders(self, prefix: str = "") -> builtins.list[str]:
-        """The names of the folders one level below ``prefix``, sorted; none where there is no such folder."""
+        """The names of the folders one level below ``prefix``, sorted; empty if there is no such folder."""
         with translated(prefix):
-            found = obstore.list_with_delimiter(self._backend, _folder(prefix))["common_prefixes"]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+            paths = obstore.list_with_delimiter(self._backend, _folder(prefix))["common_prefixes"]
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """Every object below the folder ``prefix`` (with or without its closing slash), at any depth, in no order."""
+        """All objects below the folder ``prefix`` (with or without a final slash), at any depth, in any order."""
         with translated(prefix):
             for batch in obstore.list(self._backend, _folder(prefix)):
                 yield from (Entry(meta["path"], meta["size"]) for meta in batch)
 
     def delete(self, key: str) -> None:
-        """Removes the object; that it is gone already is no error."""
+        """Delete the object; no error if it does not exist."""
         with translated(key):
             try:
                 obstore.delete(self._backend, check_key(key))
@@ -143,20 +156,20 @@ class Store:
                 return
 
     def presign(self, key: str, seconds: int) -> str | None:
-        """A URL that lets anyone GET the object for this long; None where the store cannot (a folder, memory)."""
+        """A URL with which anyone can GET the object for ``seconds``; None for a folder and memory."""
         if not isinstance(self._backend, S3Store):
             return None
         with translated(key):
             return obstore.sign(self._backend, "GET", check_key(key), timedelta(seconds=seconds))
 
     def local_path(self, key: str) -> Path | None:
-        """Where the object lies as a local file, to be read and never written; None where it is no local file."""
+        """The path of the object as a local file, for reading only; None if it is not a local file."""
         check_key(key)
         return None
 
 
 def part_beside(path: Path) -> Path:
-    """A name in the same folder that no other thread or process takes, for a file that is not whole yet."""
+    """A unique name in the same folder, for a file that is not complete yet."""
     return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
 
 

@@ -17,11 +17,12 @@ LOCK: Final = ".larder.lock"
 
 
 class FolderStore(Store):
-    """A folder. An object's ETag is a digest of its content, as S3's is for a plain put.
+    """A folder. The ETag of an object is a digest of its content.
 
-    obstore's own ETag (inode, time, size) would not do: a file system's clock ticks every few milliseconds and inodes
-    are used again, so two versions can share one. Writers take turns by ``flock`` of a file in the folder (inside it,
-    so that a container which mounts the folder shares the lock); readers need none, since a write ends with a rename.
+    obstore's own ETag (inode, time, size) is not sufficient: the clock of a file system ticks every few milliseconds
+    and inodes are reused, so two versions can have the same. Writers take turns by ``flock`` of a file, which is inside
+    the folder, so that containers that mount the folder share the lock. Readers need no lock, since a write ends with a
+    rename.
     """
 
     def __init__(self, root: Path) -> None:
@@ -29,25 +30,25 @@ class FolderStore(Store):
             backend = LocalStore(root, automatic_cleanup=True, mkdir=True)
         except Exception as error:
             raise StoreError(
-                f"{root.name!r} cannot be opened as a folder: name one that may be made or read."
+                f"{root.name!r} cannot be opened as a folder: give one that exists or can be created."
             ) from error
         super().__init__(root.as_uri(), backend)
         self._root = root
 
     def get(self, key: str) -> Blob:
-        """As Store's, with the content's digest for an ETag."""
+        """See ``Store``; the ETag is a digest of the content."""
         if self._path(key).is_dir():
             raise MissingObject(f"{key} is a folder, not an object: name an object in it.")
         data = super().get(key).data
         return Blob(data, _digest(data))
 
     def get_if_changed(self, key: str, etag: str) -> Blob | None:
-        """As Store's. Reads the file either way."""
+        """See ``Store``; reads the file in any case."""
         blob = self.get(key)
         return None if blob.etag == etag else blob
 
     def put(self, key: str, data: bytes, *, etag: str | None = None, create: bool = False) -> str:
-        """As Store's. Every put takes the lock, so that none falls between another's comparison and its write."""
+        """See ``Store``. Every put takes the lock, so that none is between the comparison and the write of another."""
         self._path(key)
         with self._locked():
             if etag is not None and self._current(key) != etag:
@@ -56,22 +57,22 @@ class FolderStore(Store):
         return _digest(data)
 
     def delete(self, key: str) -> None:
-        """As Store's; a folder that becomes empty goes too."""
+        """See ``Store``; removes folders that become empty."""
         self._path(key)
         with self._locked():
             super().delete(key)
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """As Store's."""
+        """See ``Store``."""
         return (entry for entry in super().list(prefix) if entry.key != LOCK)
 
     def local_path(self, key: str) -> Path | None:
-        """The file itself."""
+        """The path of the file."""
         return self._path(key)
 
     def _path(self, key: str) -> Path:
         if check_key(key) == LOCK:
-            raise InvalidRequest(f"{LOCK} is the store's own: use another name.")
+            raise InvalidRequest(f"{LOCK} is reserved for the store: use another name.")
         return self._root / key
 
     def _current(self, key: str) -> str | None:
@@ -82,14 +83,16 @@ class FolderStore(Store):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        import fcntl  # POSIX alone has it, and only a folder that is written to needs it
+        import fcntl  # only on POSIX, and only needed to write to a folder
 
         try:
             lock = os.open(self._root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise StoreError(f"The store's folder cannot be written to ({error.strerror}): mend its rights.") from error
+            raise StoreError(
+                f"The store's folder is not writable ({error.strerror}): change its permissions."
+            ) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a descriptor of our own: threads exclude one another too
+            fcntl.flock(lock, fcntl.LOCK_EX)  # its own descriptor, so that threads exclude each other too
             yield
         finally:
             os.close(lock)

@@ -1,4 +1,4 @@
-"""From a URL to the store that it names."""
+"""Open the store of a URL."""
 
 import os
 import re
@@ -16,11 +16,11 @@ from larder.store.credentials import container_credentials
 from larder.store.errors import check_key
 from larder.store.folder import FolderStore
 
-if TYPE_CHECKING:  # names of obstore's stubs, which do not exist at run time
+if TYPE_CHECKING:  # names in obstore's stubs that do not exist at run time
     from obstore.store import ClientConfig, RetryConfig
 
-# A Lambda behind an HTTP API has 30 s: fail while there is time to answer. ``timeout`` covers the whole body, so it
-# bounds the longest download (a function's longest life); ``read_timeout`` gives up one that stalls.
+# A Lambda behind an HTTP API has 30 s, so fail while there is time to respond. ``timeout`` is for the whole body, so it
+# must allow the longest download (15 min, the longest run of a function); ``read_timeout`` ends one that stalls.
 _RETRIES: "Final[RetryConfig]" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 _CLIENT: "Final[ClientConfig]" = {"connect_timeout": "3s", "read_timeout": "10s", "timeout": "15m"}
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -32,7 +32,7 @@ _memories_lock: Final = Lock()
 
 
 def open_url(url: str) -> Store:
-    """As ``larder.store.open_store``."""
+    """See ``larder.store.open_store``."""
     scheme, _, rest = url.partition("://")
     if scheme == "s3":
         return _open_bucket(url, rest)
@@ -42,16 +42,16 @@ def open_url(url: str) -> Store:
         with _memories_lock:
             memory = _memories.setdefault(rest, MemoryStore()) if rest else MemoryStore()
         return Store(url, memory)
-    raise StoreError(f"{url[:80]!r} is no store: {_USE}.")
+    raise StoreError(f"{url[:80]!r} is not a store: {_USE}.")
 
 
 def _open_bucket(url: str, rest: str) -> Store:
     bucket, _, prefix = rest.rstrip("/").partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise StoreError(f"{url[:80]!r} names no bucket: {_USE}.")
+        raise StoreError(f"{url[:80]!r} has no valid bucket name: {_USE}.")
     client = _CLIENT.copy()
     if _LOOPBACK.fullmatch(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""):
-        client["allow_http"] = True  # an emulator on this machine; anywhere else the store's traffic stays encrypted
+        client["allow_http"] = True  # an emulator on this machine; all other traffic must be encrypted
 
     def connect() -> S3Store:
         try:

@@ -7,10 +7,12 @@ from larder.store.base import Store
 
 
 class StoreReader:
-    """A ``larder.tables.Reader`` of an object that stays in its store. Thread-safe.
+    """A ``larder.tables.Reader`` of an object in a store. Thread-safe.
 
-    ``round_trips`` counts the requests that had to wait for one another: that, and not the number of bytes, is what a
-    look-up in S3 costs. Without ``size`` (a manifest states it), asking for it is one more round trip.
+    Without ``size``, which the manifest states, one more round trip requests it.
+
+    Attributes:
+        round_trips: The number of sequential requests, which determines the time of a look-up in S3.
     """
 
     def __init__(self, store: Store, key: str, size: int | None = None) -> None:
@@ -22,14 +24,14 @@ class StoreReader:
 
     @property
     def size(self) -> int:
-        """The object's length in bytes."""
+        """The length of the object in bytes."""
         if self._size is None:
             self._count()
             self._size = self._store.size(self._key)
         return self._size
 
     def read(self, start: int, length: int, /) -> bytes:
-        """The ``length`` bytes from ``start`` on; raises StoreError where the object has fewer."""
+        """The ``length`` bytes from ``start``; raises StoreError if the object has fewer."""
         return self.read_many([(start, length)])[0]
 
     def read_many(self, ranges: Sequence[tuple[int, int]], /) -> list[bytes]:

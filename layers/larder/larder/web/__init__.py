@@ -1,1 +1,1 @@
-"""HTTP: from an API Gateway event to a handler's function and back."""
+"""HTTP: requests, routes and responses of handlers, and the services that they use."""

@@ -1,10 +1,10 @@
-"""Powertools' resolver for HTTP APIs, without the rest of powertools.
+"""Powertools' resolver for HTTP APIs, without the rest of Powertools.
 
-``aws_lambda_powertools`` imports its logger and metrics, and botocore where that is installed, as it is in Lambda; its
-``event_handler`` imports the resolver of every other service, and asyncio with them; its ``data_classes`` the events of
-every service. None of it has a part in an answer, and all of it in a cold start. So Python gets to know these packages
-here without running their ``__init__``: modules of powertools are imported by their full names, as
-``aws_lambda_powertools.logging`` still can be, and what the resolver asks ``data_classes`` for is put there.
+``aws_lambda_powertools`` imports its logger and metrics, and botocore if it is installed, as in Lambda; its
+``event_handler`` imports the resolvers of all services, and asyncio; its ``data_classes`` the events of all services.
+No request needs these, but every cold start would load them. So this module registers the packages without running
+their ``__init__``, and adds to ``data_classes`` the names that the resolver imports from it. Other modules of
+Powertools, such as ``aws_lambda_powertools.logging``, can still be imported by their full names.
 """
 
 import sys
@@ -13,7 +13,7 @@ from importlib.util import find_spec, module_from_spec
 from typing import Final
 
 _EVENTS: Final = "aws_lambda_powertools.utilities.data_classes"
-_ASKED_FOR: Final = {
+_IMPORTED: Final = {
     "alb_event": ("ALBEvent",),
     "api_gateway_proxy_event": ("APIGatewayProxyEvent", "APIGatewayProxyEventV2"),
     "bedrock_agent_event": ("BedrockAgentEvent",),
@@ -23,9 +23,9 @@ _ASKED_FOR: Final = {
 
 for _name in ("aws_lambda_powertools", "aws_lambda_powertools.event_handler", _EVENTS):
     _spec = find_spec(_name)
-    if _spec and _name not in sys.modules:  # what somebody imported whole stays whole
+    if _spec and _name not in sys.modules:  # a package that is already imported stays as it is
         sys.modules[_name] = module_from_spec(_spec)
-for _name, _classes in _ASKED_FOR.items():
+for _name, _classes in _IMPORTED.items():
     for _class in _classes:
         setattr(sys.modules[_EVENTS], _class, getattr(import_module(f"{_EVENTS}.{_name}"), _class))
 

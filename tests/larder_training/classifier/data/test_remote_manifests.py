@@ -63,7 +63,7 @@ def test_bad_objects_are_listed_and_the_others_stay(bucket: Store, monkeypatch: 
     reasons = {photo.name: reason for photo, reason in found.bad}
     assert set(reasons) == {"rings/empty.png", "rings/notes.txt", "stripes/huge.png", "checks/003.png"}
     assert "200000 bytes; the limit is 100000" in reasons["stripes/huge.png"]
-    assert "There is no object pets/checks/003.png" in reasons["checks/003.png"]
+    assert "The object pets/checks/003.png does not exist" in reasons["checks/003.png"]
     assert len(found.samples) == 35
 
 
@@ -128,7 +128,7 @@ def test_a_manifest_in_s3_cannot_name_what_is_not_in_s3(s3_url: str, name: str) 
 def test_a_prefix_or_manifest_that_is_not_there_is_told(s3_url: str) -> None:
     with pytest.raises(InvalidRequest, match="holds 0 photos of 0 classes"):
         read_dataset(f"{s3_url}/nothing")
-    with pytest.raises(MissingObject, match=r"There is no object photos.csv"):
+    with pytest.raises(MissingObject, match=r"The object photos.csv does not exist"):
         read_dataset(f"{s3_url}/photos.csv")
 
 
