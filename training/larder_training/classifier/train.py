@@ -26,10 +26,10 @@ from larder_training.classifier.onnx.graph import optimise, structure
 from larder_training.classifier.reports import manifest_sections
 from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.layer_search import choose as choose_layers
+from larder_training.classifier.selection.layer_search import choose_layers
 from larder_training.classifier.selection.learning_curve import learning_curve
-from larder_training.classifier.selection.side_ablation import choose
-from larder_training.classifier.selection.training_set import gather
+from larder_training.classifier.selection.side_ablation import choose_fusion
+from larder_training.classifier.selection.training_set import build_training_set
 from larder_training.release.writer import write_release
 from larder_training.reporting.progress import Progress
 
@@ -84,9 +84,9 @@ def _run(context: TrainingContext) -> TrainingRun:
     features = layers.features
     findings = audit(checked, features, context)
     progress.say(findings.describe())
-    training_set = gather(features, parts, context)
+    training_set = build_training_set(features, parts, context)
     columns = fit_columns(checked.samples, parts.parts["train"], options.side, progress)
-    fusion = choose(features, parts, training_set, columns, partial(_fit, context, parent), context)
+    fusion = choose_fusion(features, parts, training_set, columns, partial(_fit, context, parent), context)
     exported = export(FinalFitInputs(context, features, parts, fusion, parent))
     curve = learning_curve(fusion.training_set.rows, fusion.head.search.chosen, context)
     held_out = estimate(training_set.rows, parts.labels, rate=options.false_alarms, seed=options.seed)

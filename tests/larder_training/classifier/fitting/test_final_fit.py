@@ -14,8 +14,8 @@ from larder_training.classifier.fitting import final_fit as refitting
 from larder_training.classifier.fitting.final_fit import FinalFitInputs, fit_final_head, with_ood_detector
 from larder_training.classifier.fitting.quantize import less_likely
 from larder_training.classifier.heads.head import refit_head
-from larder_training.classifier.selection.side_ablation import choose
-from larder_training.classifier.selection.training_set import gather
+from larder_training.classifier.selection.side_ablation import choose_fusion
+from larder_training.classifier.selection.training_set import build_training_set
 from larder_training.classifier.train import _fit, choose_features
 from larder_training.reporting.progress import Progress
 
@@ -29,8 +29,8 @@ def inputs(options: ClassifierOptions) -> FinalFitInputs:
     context = TrainingContext(asked)
     features = choose_features(context)
     parts = split_dataset(scan_images(read_dataset(asked.data), QUIET), validation=0.15, test=0.15, seed=0)
-    material = gather(features, parts, context)
-    choice = choose(features, parts, material, (), partial(_fit, context, None), context)
+    material = build_training_set(features, parts, context)
+    choice = choose_fusion(features, parts, material, (), partial(_fit, context, None), context)
     return FinalFitInputs(context, features, parts, choice, None)
 
 

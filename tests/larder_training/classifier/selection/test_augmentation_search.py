@@ -20,14 +20,14 @@ from larder_training.classifier.onnx.graph import optimise
 from larder_training.classifier.selection import training_set
 from larder_training.classifier.selection.augmentation_search import (
     AugmentationChoice,
-    Examples,
+    ViewFeatures,
     candidates,
-    choose,
+    choose_augmentation,
     compare,
     jsonl,
     sections,
 )
-from larder_training.classifier.selection.training_set import gather
+from larder_training.classifier.selection.training_set import build_training_set
 from larder_training.reporting.html import render
 from larder_training.reporting.progress import Progress
 
@@ -35,26 +35,28 @@ QUIET = Progress(quiet=True)
 ALL = candidates(("none", "weak", "medium", "strong"), (False, True), 2)
 
 
-def made_up(noise: Mapping[str, float], mirrored: float, photos: int = 240) -> Examples:
-    """Three classes along three axes. A photo hides its class in noise of 1 that all but some of its views redraw."""
+def synthetic(noise: Mapping[str, float], mirrored: float, images: int = 240) -> ViewFeatures:
+    """Three classes along three axes; each image has noise of deviation 1, half of which each view draws again."""
     random = np.random.default_rng(3)
-    labels = np.arange(photos) % 3
-    signal = np.zeros((photos, 24))
-    signal[np.arange(photos), labels] = 2.5
-    own = random.normal(size=(photos, 24))
+    labels = np.arange(images) % 3
+    signal = np.zeros((images, 24))
+    signal[np.arange(images), labels] = 2.5
+    noise_of_image = random.normal(size=(images, 24))
     views = tuple(dict.fromkeys(view for choice in ALL for view in choice.views()))
 
-    def seen(view: View) -> NDArray[np.float64]:
+    def view_of(view: View) -> NDArray[np.float64]:
         if view == View():
-            return signal + own
-        spoilt = noise.get(view.strength, 0.0) + (mirrored if view.mirrored else 0.0)
-        return np.where(random.random(signal.shape) < 0.5, own, random.normal(size=own.shape)) + signal * (1 - spoilt)
+            return signal + noise_of_image
+        damage = noise.get(view.strength, 0.0) + (mirrored if view.mirrored else 0.0)
+        return np.where(
+            random.random(signal.shape) < 0.5, noise_of_image, random.normal(size=signal.shape)
+        ) + signal * (1 - damage)
 
-    feature_graph = np.stack([seen(view) for view in views], axis=1).astype(np.float32)
-    return Examples(feature_graph, labels, np.arange(photos), views)
+    features = np.stack([view_of(view) for view in views], axis=1).astype(np.float32)
+    return ViewFeatures(features, labels, np.arange(images), views)
 
 
-def test_the_choices_are_every_pair_with_the_least_change_first() -> None:
+def test_candidates_are_all_pairs_with_the_weakest_first() -> None:
     assert len(ALL) == 8
     assert ALL[0] == AugmentationChoice("none", 2, flip=False)
     assert [choice.name for choice in ALL[::2]] == ["none", "weak", "medium", "strong"]
@@ -63,87 +65,87 @@ def test_the_choices_are_every_pair_with_the_least_change_first() -> None:
     assert ALL[5].views() == (View(), View(mirrored=True), View("medium", 0), View("medium", 1, mirrored=True))
 
 
-def test_views_that_vary_the_noise_alone_are_chosen() -> None:
-    judged = compare(ALL, made_up({"strong": 2.0}, mirrored=2.0), folds=3, progress=QUIET)
-    chosen = choose(judged).choice
+def test_augmentation_that_varies_only_the_noise_is_chosen() -> None:
+    scores = compare(ALL, synthetic({"strong": 2.0}, mirrored=2.0), folds=3, progress=QUIET)
+    chosen = choose_augmentation(scores).choice
     assert chosen.name in {"weak", "medium"}
     assert not chosen.flip
-    by_choice = {(one.choice.name, one.choice.flip): one.loss for one in judged}
+    by_choice = {(score.choice.name, score.choice.flip): score.loss for score in scores}
     assert by_choice["weak", False] < by_choice["none", False] < by_choice["strong", False]
     assert by_choice["none", False] < by_choice["none", True]
 
 
-def test_nothing_is_changed_where_every_change_hurts() -> None:
-    spoiling = dict.fromkeys(("weak", "medium", "strong"), 2.0)
-    judged = compare(ALL, made_up(spoiling, mirrored=2.0), folds=3, progress=QUIET)
-    assert choose(judged).choice == ALL[0]
+def test_no_augmentation_is_chosen_if_all_harm() -> None:
+    harm = dict.fromkeys(("weak", "medium", "strong"), 2.0)
+    scores = compare(ALL, synthetic(harm, mirrored=2.0), folds=3, progress=QUIET)
+    assert choose_augmentation(scores).choice == ALL[0]
 
 
-def test_a_difference_that_may_be_chance_changes_nothing() -> None:
-    judged = compare(ALL[:2], made_up({}, mirrored=0.0), folds=3, progress=QUIET)
-    best, other = (replace(judged[0], worse=w, standard_error=s) for w, s in ((0.02, 0.03), (0.0, 0.0)))
-    assert choose([best, other]) is best
-    assert choose([replace(best, worse=0.04), other]) is other
+def test_a_difference_within_the_standard_error_counts_as_chance() -> None:
+    scores = compare(ALL[:2], synthetic({}, mirrored=0.0), folds=3, progress=QUIET)
+    best, other = (replace(scores[0], worse=w, standard_error=s) for w, s in ((0.02, 0.03), (0.0, 0.0)))
+    assert choose_augmentation([best, other]) is best
+    assert choose_augmentation([replace(best, worse=0.04), other]) is other
 
 
-def test_the_same_choices_come_again() -> None:
-    examples = made_up({}, mirrored=1.0)
-    assert compare(ALL, examples, folds=3, progress=QUIET) == compare(ALL, examples, folds=3, progress=QUIET)
+def test_a_comparison_is_repeatable() -> None:
+    data = synthetic({}, mirrored=1.0)
+    assert compare(ALL, data, folds=3, progress=QUIET) == compare(ALL, data, folds=3, progress=QUIET)
 
 
-def test_every_choice_is_told() -> None:
-    judged = compare(ALL[:3], made_up({}, mirrored=1.0), folds=3, progress=QUIET)
-    lines = [json.loads(line) for line in jsonl(judged).splitlines()]
+def test_all_candidates_are_listed() -> None:
+    scores = compare(ALL[:3], synthetic({}, mirrored=1.0), folds=3, progress=QUIET)
+    lines = [json.loads(line) for line in jsonl(scores).splitlines()]
     assert [(line["stage"], line["augment"], line["flip"]) for line in lines] == [
         ("augmentation", "none", False),
         ("augmentation", "none", True),
         ("augmentation", "weak", False),
     ]
     assert sum(line["chosen"] for line in lines) == 1
-    (section,) = sections(judged)
+    (section,) = sections(scores)
     assert "(chosen)" in render("t", [section])
     assert jsonl(()) == b""
     assert sections(()) == []
 
 
-def gathered(options: ClassifierOptions) -> training_set.TrainingSet:
+def built(options: ClassifierOptions) -> training_set.TrainingSet:
     parts = split_dataset(scan_images(read_dataset(options.data), QUIET), validation=0.15, test=0.15, seed=0)
     graph = optimise(builtin_graph(64), "basic")
-    return gather(FeatureGraph(graph, image_spec(None, None), {}), parts, TrainingContext(options))
+    return build_training_set(FeatureGraph(graph, image_spec(None, None), {}), parts, TrainingContext(options))
 
 
-def test_auto_compares_and_tells_why(options: ClassifierOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_compares_and_explains(options: ClassifierOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     auto = replace(options, augment="auto", flip="auto")
-    monkeypatch.setattr(training_set, "CHOICE_PHOTOS", 36)
-    material = gathered(auto)
-    told = material.augmentation
-    assert len(material.compared) == 8
-    assert told["photos"] == 36
-    compared = told["compared"]
+    monkeypatch.setattr(training_set, "SEARCH_IMAGES", 36)
+    built_set = built(auto)
+    augmentation = built_set.augmentation
+    assert len(built_set.compared) == 8
+    assert augmentation["photos"] == 36
+    compared = augmentation["compared"]
     assert isinstance(compared, list)
-    assert sum(one["chosen"] for one in compared) == 1
-    each = len(material.rows.augmented) // int((~material.rows.augmented).sum())
-    assert each == len(AugmentationChoice(told["strength"], 1, bool(told["flip"])).views())  # type: ignore[arg-type]  # a name
-    assert len(material.rows.features) == len(material.rows.labels) == len(material.rows.groups)
+    assert sum(row["chosen"] for row in compared) == 1
+    per_image = len(built_set.rows.augmented) // int((~built_set.rows.augmented).sum())
+    assert per_image == len(AugmentationChoice(augmentation["strength"], 1, bool(augmentation["flip"])).views())  # type: ignore[arg-type]  # a name
+    assert len(built_set.rows.features) == len(built_set.rows.labels) == len(built_set.rows.groups)
 
 
-def test_what_the_options_say_is_not_compared(options: ClassifierOptions) -> None:
-    material = gathered(replace(options, augment="weak", flip="yes"))
-    assert material.compared == ()
-    assert material.augmentation["chosen_by"] == "the options"
-    assert material.augmentation["flip"] is True
+def test_a_stated_augmentation_is_not_compared(options: ClassifierOptions) -> None:
+    built_set = built(replace(options, augment="weak", flip="yes"))
+    assert built_set.compared == ()
+    assert built_set.augmentation["chosen_by"] == "the options"
+    assert built_set.augmentation["flip"] is True
 
 
-def test_many_photos_are_left_as_they_are(options: ClassifierOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_not_augmented(options: ClassifierOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_set, "MANY", 10)
-    material = gathered(replace(options, augment="auto", flip="auto"))
-    assert material.augmentation["strength"] == "none"
-    assert not material.rows.augmented.any()
+    built_set = built(replace(options, augment="auto", flip="auto"))
+    assert built_set.augmentation["strength"] == "none"
+    assert not built_set.rows.augmented.any()
 
 
 def test_the_cache_changes_no_number(options: ClassifierOptions, tmp_path: Path) -> None:
-    plain = gathered(replace(options, augment="auto"))
+    uncached = built(replace(options, augment="auto"))
     for _ in range(2):
-        cached = gathered(replace(options, augment="auto", cache=tmp_path))
-        np.testing.assert_array_equal(cached.rows.features, plain.rows.features)
-        assert cached.compared == plain.compared
+        cached = built(replace(options, augment="auto", cache=tmp_path))
+        np.testing.assert_array_equal(cached.rows.features, uncached.rows.features)
+        assert cached.compared == uncached.compared

@@ -29,20 +29,22 @@ Nodes = list[onnx.NodeProto]
 
 
 def staged(path: Path, *, residual: bool, blind: bool = False) -> Path:
-    """Three stages of 8, 12 and 16 channels at 16, 8 and 4 pixels a side; a ``blind`` last layer sees nothing."""
+    """Three stages of 8, 12 and 16 channels at 16, 8 and 4 pixels a side; a ``blind`` last layer is all 0."""
     random = np.random.default_rng(3)
     constants: list[onnx.TensorProto] = []
     nodes: Nodes = []
 
-    def conv(read: str, made: str, channels: tuple[int, int], stride: int) -> str:
+    def conv(source: str, result: str, channels: tuple[int, int], stride: int) -> str:
         inside, outside = channels
         values = random.normal(0, np.sqrt(2 / (9 * inside)), (outside, inside, 3, 3)).astype(np.float32)
-        constants.append(numpy_helper.from_array(values, f"{made}.w"))
+        constants.append(numpy_helper.from_array(values, f"{result}.w"))
         nodes.append(
-            helper.make_node("Conv", [read, f"{made}.w"], [f"{made}.c"], strides=[stride, stride], pads=[1, 1, 1, 1])
+            helper.make_node(
+                "Conv", [source, f"{result}.w"], [f"{result}.c"], strides=[stride, stride], pads=[1, 1, 1, 1]
+            )
         )
-        nodes.append(helper.make_node("Relu", [f"{made}.c"], [made]))
-        return made
+        nodes.append(helper.make_node("Relu", [f"{result}.c"], [result]))
+        return result
 
     last, before = "input", 3
     for number, channels in enumerate((8, 12, 16)):
@@ -68,7 +70,7 @@ def staged(path: Path, *, residual: bool, blind: bool = False) -> Path:
 
 
 def loaded(path: Path, **stated: int | str) -> FeatureGraph:
-    return backbone.load_backbone(path, Preprocessing(**stated), {})  # type: ignore[arg-type]  # each test gives its own
+    return backbone.load_backbone(path, Preprocessing(**stated), {})  # type: ignore[arg-type]  # each test states its own
 
 
 @pytest.mark.parametrize("residual", [True, False])
@@ -86,11 +88,11 @@ def test_the_last_map_of_each_stage_is_read(tmp_path: Path, residual: bool) -> N
     np.testing.assert_allclose(np.concatenate([last, middle], axis=1), expected, atol=1e-5)
 
 
-def test_a_backbone_of_one_stage_has_no_middle(backbone: Path) -> None:
+def test_a_backbone_of_one_stage_has_no_middle_layers(backbone: Path) -> None:
     assert with_intermediate_layers(loaded(backbone)) is None
 
 
-def test_what_somebody_states_is_not_chosen(tmp_path: Path) -> None:
+def test_stated_layers_and_crop_are_not_compared(tmp_path: Path) -> None:
     path = staged(tmp_path / "b.onnx", residual=True)
     assert [one.image_spec.crop for one in layer_search.candidates(loaded(path))] == [0.875, 1.0, 0.875, 1.0]
     assert len(layer_search.candidates(loaded(path, resize_short=40))) == 2
@@ -103,35 +105,37 @@ def parts(photos: Path) -> DatasetSplit:
     return split_dataset(scan_images(read_dataset(photos), QUIET), validation=0.15, test=0.15, seed=0)
 
 
-def test_middle_layers_are_read_where_the_last_one_sees_less(
+def test_middle_layers_are_chosen_if_the_last_one_sees_less(
     options: ClassifierOptions, parts: DatasetSplit, tmp_path: Path
 ) -> None:
-    given = loaded(staged(tmp_path / "b.onnx", residual=True, blind=True))
-    found = layer_search.choose(given, parts, TrainingContext(options))
-    assert found.features.outputs == ("features", "middle")
-    assert len(found.compared) == 4
-    assert found.jsonl().count(b'"chosen": true') == 1
+    features = loaded(staged(tmp_path / "b.onnx", residual=True, blind=True))
+    choice = layer_search.choose_layers(features, parts, TrainingContext(options))
+    assert choice.features.outputs == ("features", "middle")
+    assert len(choice.compared) == 4
+    assert choice.jsonl().count(b'"chosen": true') == 1
 
 
-def test_the_simplest_is_read_where_nothing_more_helps(
+def test_the_last_layer_is_chosen_if_nothing_more_helps(
     options: ClassifierOptions, parts: DatasetSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = loaded(staged(tmp_path / "b.onnx", residual=True))
-    rows = np.eye(3, 36, dtype=np.float32)[label_indices(parts.parts["train"], parts.labels)]  # all in the last layer
+    features = loaded(staged(tmp_path / "b.onnx", residual=True))
+    rows = np.eye(3, 36, dtype=np.float32)[
+        label_indices(parts.parts["train"], parts.labels)
+    ]  # the last layer has all information
     monkeypatch.setattr(layer_search, "_rows", lambda *_: {0.875: rows, 1.0: rows})
-    assert layer_search.choose(given, parts, TrainingContext(options)).features is given
+    assert layer_search.choose_layers(features, parts, TrainingContext(options)).features is features
 
 
 def test_a_release_reads_middle_layers_and_can_be_a_parent(options: ClassifierOptions, tmp_path: Path) -> None:
     path = staged(tmp_path / "b.onnx", residual=True, blind=True)
-    asked = replace(options, backbone=str(path), out=tmp_path / "out", augment="none", max_loss=0.1)
-    made = train(asked)
-    told: Any = parse((made / "manifest.json").read_bytes()).structure
-    assert {output["name"]: output["shape"] for output in told["outputs"]}["embedding"] == ["N", 16]
-    parent = open_parent(replace(options, parent=made))
+    changed = replace(options, backbone=str(path), out=tmp_path / "out", augment="none", max_loss=0.1)
+    release = train(changed)
+    structure: Any = parse((release / "manifest.json").read_bytes()).structure
+    assert {output["name"]: output["shape"] for output in structure["outputs"]}["embedding"] == ["N", 16]
+    parent = open_parent(replace(options, parent=release))
     assert parent.features.outputs == ("features", "middle")
     image = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-    read = np.concatenate(session(to_bytes(parent.features.model)).run(None, {"image": image}), axis=1)
+    features = np.concatenate(session(to_bytes(parent.features.model)).run(None, {"image": image}), axis=1)
     (expected,) = session(parent.model).run(["probabilities"], {"image": image})
-    logits = parent.head.logits(read) / parent.serving.temperature
+    logits = parent.head.logits(features) / parent.serving.temperature
     np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), expected, atol=1e-4)

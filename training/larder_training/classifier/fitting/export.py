@@ -13,8 +13,8 @@ from larder.rollout.onnx_checks import check_graph
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.fitting.assemble import assemble
-from larder_training.classifier.fitting.calibrate import Calibration, calibrate
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, fit_final_head, with_ood_detector
+from larder_training.classifier.fitting.head_calibration import Calibration, calibrate
 from larder_training.classifier.fitting.predictions import Predictions, predict
 from larder_training.classifier.fitting.quantize import QuantizedFit, quantize
 from larder_training.classifier.onnx.graph import to_bytes

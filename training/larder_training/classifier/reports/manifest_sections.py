@@ -58,7 +58,7 @@ def evaluation(run: TrainingRun) -> dict[str, object]:
         "thresholds_at_precision": _at_precision(options, parts, exported),
         "unknown": ood_holdout.told(options, exported, run.held_out_classes),
         "quantisation": exported.comparison,
-        **({"beside_the_image": fusion.told} if fusion.told else {}),
+        **({"beside_the_image": fusion.explanation} if fusion.explanation else {}),
         **({"parent": _parent(run.parent, run)} if run.parent else {}),
     }
 

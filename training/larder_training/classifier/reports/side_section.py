@@ -9,17 +9,17 @@ from larder_training.reporting.html import Section, paragraph, table
 
 def side_section(choice: FusionChoice) -> tuple[Section, ...]:
     """One section, or none where nothing could join the image."""
-    if not choice.told:
+    if not choice.explanation:
         return ()
-    accuracy = cast("Mapping[str, Mapping[str, float]]", choice.told["accuracy"])
-    missing = cast("Mapping[str, Mapping[str, float]]", choice.told["accuracy_where_missing"])
+    accuracy = cast("Mapping[str, Mapping[str, float]]", choice.explanation["accuracy"])
+    missing = cast("Mapping[str, Mapping[str, float]]", choice.explanation["accuracy_where_missing"])
     head = ("Learnt from", "Validation", "Cross-entropy", "Test")
     rows = [
         (name, _percent(row["validation"]), f"{row['validation_cross_entropy']:.4f}", _percent(row["test"]))
         for name, row in accuracy.items()
     ]
     blocks = [
-        paragraph(f"Released with: {choice.told['kept']}. {choice.told['why']}"),
+        paragraph(f"Released with: {choice.explanation['kept']}. {choice.explanation['why']}"),
         table(head, rows),
         paragraph("Accuracies before quantisation. Validation photos chose; test photos are only told."),
     ]

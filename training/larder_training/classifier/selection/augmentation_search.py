@@ -1,8 +1,8 @@
-"""Chooses how far training photos are changed, and whether they are mirrored, by cross-validation.
+"""Chooses the strength of augmentation, and whether images are mirrored, by cross-validation.
 
-Every choice is judged on the training part alone, on photos as they are served and that its fold did not learn from.
-What is fitted is a softmax regression on the strongest principal components, with its L2 strength chosen anew for each
-choice: quick, and near enough to the head to rank choices. The head is then searched for with the choice that won.
+All candidates are compared on the training part, on images as they are served, out of fold. The model is a softmax
+regression on the first principal components, with its own L2 strength for each candidate: fast, and close enough to the
+head to rank candidates. The head is then searched for with the chosen augmentation.
 """
 
 import json
@@ -29,22 +29,29 @@ from larder_training.reporting.progress import Progress
 
 COMPONENTS: Final = 192
 STRENGTHS: Final = (1.0, 0.316, 0.1, 0.0316, 0.01, 0.00316, 0.001)  # of L2, strong first
-PATIENCE: Final = 2  # weaker strengths tried after the best one so far
-LEAST_LIKELIHOOD: Final = 1e-9  # one photo that is wrong beyond doubt must not decide alone
+PATIENCE: Final = 2  # weaker strengths that are tried after the best one so far
+LEAST_LIKELIHOOD: Final = 1e-9  # limits the loss of a single image
 
 Labels = NDArray[np.int64]
+Folds = Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentationChoice:
-    """A strength, the number of its copies, and whether mirrored views are learnt from."""
+    """A kind of augmentation.
+
+    Attributes:
+        name: The strength.
+        copies: Augmented copies of each image; none if ``name`` is "none".
+        flip: Whether the head is also fitted on mirrored images.
+    """
 
     name: AugmentationName
     copies: int
     flip: bool
 
     def views(self) -> tuple[View, ...]:
-        """The views of a photo: as it is served, its mirror image, its copies (every second one mirrored)."""
+        """The views of an image: as it is served, mirrored, and its copies, of which every second is mirrored."""
         plain = (View(), View(mirrored=True)) if self.flip else (View(),)
         if self.name == "none":
             return plain
@@ -53,7 +60,12 @@ class AugmentationChoice:
 
 @dataclass(frozen=True, slots=True)
 class AugmentationScore(CandidateScore):
-    """How a choice stands, with its best L2 strength."""
+    """The score of an augmentation.
+
+    Attributes:
+        choice: The augmentation.
+        l2: The L2 strength with the lowest loss for it.
+    """
 
     choice: AugmentationChoice
     l2: float
@@ -64,8 +76,15 @@ class AugmentationScore(CandidateScore):
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
-    """``features`` ``[P, V, D]`` of P photos and V views, the first as served; ``labels``, ``groups`` ``[P]``."""
+class ViewFeatures:
+    """Features of several views of the same images.
+
+    Attributes:
+        features: ``[N, V, D]`` of N images and V views; the first view is the image as it is served.
+        labels: ``[N]``.
+        groups: ``[N]``; a group stays in one fold.
+        views: The V views.
+    """
 
     features: Floats
     labels: Labels
@@ -74,7 +93,7 @@ class Examples:
 
 
 def candidates(names: Sequence[AugmentationName], flips: Sequence[bool], copies: int) -> list[AugmentationChoice]:
-    """The choices to be compared, the one that changes least first."""
+    """The augmentations to compare, the weakest first."""
     return [
         AugmentationChoice(name, copies, flip)
         for name in AUGMENTATION_NAMES
@@ -85,105 +104,109 @@ def candidates(names: Sequence[AugmentationName], flips: Sequence[bool], copies:
 
 
 def compare(
-    choices: Sequence[AugmentationChoice], examples: Examples, *, folds: int, progress: Progress
+    choices: Sequence[AugmentationChoice], data: ViewFeatures, *, folds: int, progress: Progress
 ) -> list[AugmentationScore]:
-    """Cross-validates every choice on the same folds.
+    """Cross-validates every augmentation on the same folds.
 
     Args:
-        choices: what to compare; ``examples.views`` has the views of each.
-        examples: features of training photos.
-        folds: of the cross-validation, at least 2; no group is in two of them.
-        progress: told of each choice.
+        choices: What to compare; ``data.views`` has the views of each.
+        data: Features of training images.
+        folds: Folds of the cross-validation, at least 2.
+        progress: Advances with each augmentation.
     """
-    with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        reduced = principal(examples)
-        cuts = list(StratifiedGroupKFold(folds).split(reduced.labels, reduced.labels, reduced.groups))
-        found: list[tuple[float, Floats, Floats]] = []
+    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
+        reduced = principal_components(data)
+        splits = list(StratifiedGroupKFold(folds).split(reduced.labels, reduced.labels, reduced.groups))
+        results: list[tuple[float, Floats, Floats]] = []
         with progress.task("Choosing the augmentation", len(choices)) as advance:
             for choice in choices:
-                found.append(cross_validate(choice, reduced, cuts))
+                results.append(cross_validate(choice, reduced, splits))
                 advance(1)
-    scores = compare_to_best([(losses, right) for _, losses, right in found])
+    scores = compare_to_best([(losses, right) for _, losses, right in results])
     return [
-        AugmentationScore(*score, choice, l2) for choice, (l2, _, _), score in zip(choices, found, scores, strict=True)
+        AugmentationScore(*score, choice, l2)
+        for choice, (l2, _, _), score in zip(choices, results, scores, strict=True)
     ]
 
 
-def choose(judged: Sequence[AugmentationScore]) -> AugmentationScore:
-    """The first, so the one that changes least, whose loss is within one standard error of the best's."""
-    return next(one for one in judged if one.worse <= one.standard_error)
+def choose_augmentation(scores: Sequence[AugmentationScore]) -> AugmentationScore:
+    """The weakest augmentation within one standard error of the best."""
+    return next(score for score in scores if score.worse <= score.standard_error)
 
 
-def explain(judged: Sequence[AugmentationScore], chosen: AugmentationScore) -> Mapping[str, object]:
-    """For the manifest: the rule, and every choice that was compared."""
+def explain(scores: Sequence[AugmentationScore], chosen: AugmentationScore) -> Mapping[str, object]:
+    """For the manifest: the rule, and the score of every augmentation."""
     return {
         "rule": "the least change within one standard error of the best",
-        "loss": "cross-validated cross-entropy on training photos, after one temperature",
-        "compared": [{**one.describe(), "chosen": one is chosen} for one in judged],
+        "loss": "cross-validated cross-entropy on training images, after one temperature",
+        "compared": [{**score.describe(), "chosen": score is chosen} for score in scores],
     }
 
 
-def jsonl(judged: Sequence[AugmentationScore]) -> bytes:
-    """The first lines of ``trials.jsonl``: one a choice that was compared, with the ``stage`` "augmentation"."""
-    if not judged:
+def jsonl(scores: Sequence[AugmentationScore]) -> bytes:
+    """Lines of ``trials.jsonl``, one per augmentation, with the ``stage`` "augmentation"."""
+    if not scores:
         return b""
-    chosen = choose(judged)
-    lines = ({"stage": "augmentation", **one.describe(), "chosen": one is chosen} for one in judged)
+    chosen = choose_augmentation(scores)
+    lines = ({"stage": "augmentation", **score.describe(), "chosen": score is chosen} for score in scores)
     return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
 
 
-def sections(judged: Sequence[AugmentationScore]) -> list[Section]:
-    """The report's section, where choices were compared: each with its loss, and which one was taken."""
-    if not judged:
+def sections(scores: Sequence[AugmentationScore]) -> list[Section]:
+    """The report's section with the score of each augmentation; none without a comparison."""
+    if not scores:
         return []
-    chosen = choose(judged)
+    chosen = choose_augmentation(scores)
     rows = [
         (
-            one.choice.name + (" (chosen)" if one is chosen else ""),
-            "yes" if one.choice.flip else "no",
-            *one.cells(),
+            score.choice.name + (" (chosen)" if score is chosen else ""),
+            "yes" if score.choice.flip else "no",
+            *score.cells(),
         )
-        for one in judged
+        for score in scores
     ]
-    told = (
-        "The head also learns from changed copies of the photos (crop, scale, turn, light, colour) where that makes "
-        "training photos that were held out likelier to be labelled right. The least change within one standard error "
-        "of the best was taken."
+    text = (
+        "The head is also fitted on augmented copies of the images (crop, scale, rotation, light, colour) if that "
+        "lowers the loss on held-out training images. The weakest augmentation within one standard error of the best "
+        "was chosen."
     )
-    head = ("Changes", "Mirrored too", "Loss", "Worse than the best", "Held-out photos right")
-    return [Section.of("Augmentation", paragraph(told), table(head, rows))]
+    head = ("Augmentation", "Mirrored too", "Loss", "Difference to the best", "Held-out accuracy")
+    return [Section.of("Augmentation", paragraph(text), table(head, rows))]
 
 
-def principal(examples: Examples) -> Examples:
-    """The features, standardised by the photos as served, along their strongest directions."""
-    served = examples.features[:, 0]
+def principal_components(data: ViewFeatures) -> ViewFeatures:
+    """The features along their first principal components, standardised by the images as they are served."""
+    served = data.features[:, 0]
     deviation = served.std(axis=0)
     scale = 1 / np.maximum(deviation, max(0.1 * float(np.median(deviation)), 1e-6))
     centre = served.mean(axis=0)
     standard = ((served - centre) * scale).astype(np.float32)
     _, vectors = np.linalg.eigh(standard.T @ standard)  # ascending
     axes = np.ascontiguousarray(vectors[:, ::-1][:, :COMPONENTS], np.float32)
-    photos, views, _ = examples.features.shape
-    reduced = np.empty((photos, views, axes.shape[1]), np.float32)
+    images, views, _ = data.features.shape
+    reduced = np.empty((images, views, axes.shape[1]), np.float32)
     for view in range(views):
-        reduced[:, view] = ((examples.features[:, view] - centre) * scale).astype(np.float32) @ axes
-    return Examples(reduced, examples.labels, examples.groups, examples.views)
+        reduced[:, view] = ((data.features[:, view] - centre) * scale).astype(np.float32) @ axes
+    return ViewFeatures(reduced, data.labels, data.groups, data.views)
 
 
-def cross_validate(
-    choice: AugmentationChoice, examples: Examples, cuts: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]
-) -> tuple[float, Floats, Floats]:
-    """The best L2 strength, and with it each photo's loss when held out and whether its label was right.
+def cross_validate(choice: AugmentationChoice, data: ViewFeatures, folds: Folds) -> tuple[float, Floats, Floats]:
+    """Cross-validates one augmentation.
 
-    ``examples`` as ``principal`` makes them; ``cuts`` are the rows to learn from and to judge on, fold by fold.
+    Args:
+        choice: The augmentation.
+        data: As ``principal_components`` returns it.
+        folds: The training and the held-out positions of each fold.
+
+    Returns:
+        The best L2 strength, and with it the loss of each held-out image and whether its label is right.
     """
-    own = [examples.views.index(view) for view in choice.views()]
-    judged = np.concatenate([judge for _, judge in cuts])
-    labels = examples.labels[judged]
+    positions = [data.views.index(view) for view in choice.views()]
+    labels = data.labels[np.concatenate([held_out for _, held_out in folds])]
     best: tuple[float, Floats, Floats] | None = None
     worse = 0
     with ThreadPoolExecutor(cpu_count()) as pool:
-        paths = [_path(examples, own, learn, judge) for learn, judge in cuts]
+        paths = [_path(data, positions, train, held_out) for train, held_out in folds]
         for l2 in STRENGTHS:
             logits = np.concatenate(list(pool.map(next, paths)))
             temperature = calibration.fit_temperature(logits, labels)
@@ -197,14 +220,14 @@ def cross_validate(
     return best
 
 
-def _path(examples: Examples, own: Sequence[int], learn: Labels, judge: Labels) -> Iterator[Floats]:
-    """For each L2 strength in turn, the logits of ``judge``; each fit starts where the last ended."""
-    taught = np.ascontiguousarray(examples.features[learn][:, own]).reshape(-1, examples.features.shape[2])
-    labels = np.repeat(examples.labels[learn], len(own))
-    classes = int(examples.labels.max()) + 1
-    centre = zero_head(taught.shape[1], classes)
+def _path(data: ViewFeatures, positions: Sequence[int], train: Labels, held_out: Labels) -> Iterator[Floats]:
+    """The logits of ``held_out`` for each L2 strength; each fit starts from the previous one."""
+    rows = np.ascontiguousarray(data.features[train][:, positions]).reshape(-1, data.features.shape[2])
+    labels = np.repeat(data.labels[train], len(positions))
+    classes = int(data.labels.max()) + 1
+    centre = zero_head(rows.shape[1], classes)
     model: SoftmaxRegression | None = None
     for l2 in STRENGTHS:
         weights = np.ones(len(labels), np.float32)
-        model = fit_softmax_regression(taught, labels, weights, l2=l2, l1=0.0, centre=centre, start=model, rough=True)
-        yield model.logits(examples.features[judge, 0])
+        model = fit_softmax_regression(rows, labels, weights, l2=l2, l1=0.0, centre=centre, start=model, rough=True)
+        yield model.logits(data.features[held_out, 0])

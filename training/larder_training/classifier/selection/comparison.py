@@ -1,4 +1,4 @@
-"""How candidates stand that were judged by cross-validation on the same held-out photos."""
+"""Paired comparison of candidates that are cross-validated on the same held-out images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,13 @@ from larder_training.numerics.arrays import Floats
 
 @dataclass(frozen=True, slots=True)
 class CandidateScore:
-    """The mean cross-entropy on held-out photos; ``worse`` is by how much it exceeds the best's.
+    """The score of one candidate on the held-out images.
 
-    ``standard_error`` is that of ``worse``, over the photos; ``accuracy`` the share of held-out photos labelled right.
+    Attributes:
+        loss: Mean cross-entropy.
+        accuracy: Share of images with the right label.
+        worse: Difference between ``loss`` and the lowest loss of all candidates.
+        standard_error: Of ``worse``, over the images.
     """
 
     loss: float
@@ -30,7 +34,7 @@ class CandidateScore:
         }
 
     def cells(self) -> tuple[str, str, str]:
-        """For the report: loss, worse than the best, held-out photos right."""
+        """Cells of the report: loss, difference to the best, held-out accuracy."""
         return f"{self.loss:.4f}", f"{self.worse:.4f} ± {self.standard_error:.4f}", f"{100 * self.accuracy:.2f} %"
 
 

@@ -1,6 +1,7 @@
-"""Chooses what is read of a backbone, where nobody stated it: how much of the photo, and which layers.
+"""Chooses the layers of the backbone that the head reads, and the crop of the image, if the options state neither.
 
-Judged as the augmentation is (``strength``): by cross-validation inside the training part, on photos as served.
+Candidates are compared as in ``augmentation_search``: by cross-validation on the training part, on images as they are
+served.
 """
 
 import json
@@ -21,8 +22,9 @@ from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.intermediate_layers import with_intermediate_layers
 from larder_training.classifier.features.views import PLAIN, plain_views
 from larder_training.classifier.selection import augmentation_search
+from larder_training.classifier.selection.augmentation_search import ViewFeatures
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
-from larder_training.classifier.selection.training_set import CHOICE_FOLDS, groups_of, sample_images, smallest_class
+from larder_training.classifier.selection.training_set import SEARCH_FOLDS, groups_of, sample_images, smallest_class
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.html import Section, paragraph, table
 
@@ -32,13 +34,17 @@ _RULE: Final = "the fewest layers within one standard error of the best, and of 
 
 @dataclass(frozen=True, slots=True)
 class LayerScore(CandidateScore):
-    """How features stand."""
+    """The score of one candidate.
+
+    Attributes:
+        features: The feature graph, with its crop and layers.
+    """
 
     features: FeatureGraph
 
     @property
     def layers(self) -> str:
-        """Which layers are read, in words."""
+        """The layers in words."""
         middle = self.features.description.get("middle_layers")
         return f"last, means of {', '.join(map(str, middle))}" if isinstance(middle, list) else "last"
 
@@ -49,7 +55,12 @@ class LayerScore(CandidateScore):
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
-    """The features that were chosen, and what they were compared with (empty: there was no choice)."""
+    """The chosen features.
+
+    Attributes:
+        features: The feature graph that the training uses.
+        compared: The scores of all candidates; empty without a comparison.
+    """
 
     features: FeatureGraph
     compared: tuple[LayerScore, ...] = ()
@@ -58,50 +69,51 @@ class LayerChoice:
         """For the manifest."""
         if not self.compared:
             return {}
-        rows = [{**one.describe(), "chosen": one.features is self.features} for one in self.compared]
-        return {"rule": _RULE, "loss": "cross-entropy of held-out training photos", "compared": rows}
+        rows = [{**score.describe(), "chosen": score.features is self.features} for score in self.compared]
+        return {"rule": _RULE, "loss": "cross-entropy of held-out training images", "compared": rows}
 
     def jsonl(self) -> bytes:
-        """The first lines of ``trials.jsonl``: one a reading that was compared, with the ``stage`` "reading"."""
+        """Lines of ``trials.jsonl``, one per candidate, with the ``stage`` "reading"."""
         lines = (
-            {"stage": "reading", **one.describe(), "chosen": one.features is self.features} for one in self.compared
+            {"stage": "reading", **score.describe(), "chosen": score.features is self.features}
+            for score in self.compared
         )
         return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
 
     def sections(self) -> list[Section]:
-        """The report's section, where readings were compared."""
+        """The report's section with the score of each candidate; none without a comparison."""
         if not self.compared:
             return []
         rows = [
             (
-                one.layers + (" (chosen)" if one.features is self.features else ""),
-                f"{one.features.image_spec.crop:.3g}",
-                *one.cells(),
+                score.layers + (" (chosen)" if score.features is self.features else ""),
+                f"{score.features.image_spec.crop:.3g}",
+                *score.cells(),
             )
-            for one in self.compared
+            for score in self.compared
         ]
-        told = (
-            "Which layers of the backbone the head reads, and how much of a photo's short side the backbone sees, "
-            f"judged on training photos that were held out. Taken was {_RULE}. --output and --resize-short state it."
+        text = (
+            "The layers of the backbone that the head reads, and the share of an image's short side that the backbone "
+            f"sees, compared on held-out training images. Chosen: {_RULE}. Set them with --output and --resize-short."
         )
-        head = ("Layers", "Of the short side", "Loss", "Worse than the best", "Held-out photos right")
-        return [Section.of("What is read of the backbone", paragraph(told), table(head, rows))]
+        head = ("Layers", "Share of the short side", "Loss", "Difference to the best", "Held-out accuracy")
+        return [Section.of("Layers and crop", paragraph(text), table(head, rows))]
 
 
 def candidates(features: FeatureGraph) -> list[FeatureGraph]:
-    """What may be read: the last layer, then middle ones too; as much of the photo as is usual, then all."""
+    """The last layer, then the last and middle layers; each with the usual crop, then with the whole image."""
     wide = with_intermediate_layers(features) if "layers" in features.undecided else None
     crops = [features.image_spec.crop]
     if "crop" in features.undecided and features.image_spec.crop < WHOLE:
         crops.append(WHOLE)
     layers = [features] if wide is None else [features, wide]
-    return [_cropped(one, crop) for one, crop in product(layers, crops)]
+    return [_with_crop(graph, crop) for graph, crop in product(layers, crops)]
 
 
-def _cropped(features: FeatureGraph, crop: float) -> FeatureGraph:
+def _with_crop(features: FeatureGraph, crop: float) -> FeatureGraph:
     if crop == features.image_spec.crop:
         return features
-    assumed = [told for told in features.assumed if told != DEFAULT_CROP_NOTE]
+    assumed = [assumption for assumption in features.assumed if assumption != DEFAULT_CROP_NOTE]
     return replace(
         features,
         image_spec=replace(features.image_spec, crop=crop),
@@ -110,58 +122,59 @@ def _cropped(features: FeatureGraph, crop: float) -> FeatureGraph:
     )
 
 
-def choose(features: FeatureGraph, parts: DatasetSplit, context: TrainingContext) -> LayerChoice:
-    """Compares the candidates on training photos (``learn.CHOICE_PHOTOS`` at most) and takes one by the rule."""
-    possible = candidates(features)
-    photos = parts.parts["train"]
-    some = [photos[position] for position in sample_images(photos, context.seed)]
-    folds = min(CHOICE_FOLDS, smallest_class(some))
-    if len(possible) == 1 or folds < 2:
+def choose_layers(features: FeatureGraph, split: DatasetSplit, context: TrainingContext) -> LayerChoice:
+    """Compares the candidates on a sample of the training images and chooses one by the rule."""
+    options = candidates(features)
+    samples = split.parts["train"]
+    subset = [samples[position] for position in sample_images(samples, context.seed)]
+    folds = min(SEARCH_FOLDS, smallest_class(subset))
+    if len(options) == 1 or folds < 2:
         return LayerChoice(features)
-    judged = _compare(possible, some, label_indices(some, parts.labels), folds, context)
-    as_good = (one for one in judged if one.worse <= one.standard_error)
-    chosen = min(as_good, key=lambda one: (len(one.features.outputs), one.loss))  # of crops, neither is simpler
+    scores = _compare(options, subset, label_indices(subset, split.labels), folds, context)
+    equal = (score for score in scores if score.worse <= score.standard_error)
+    chosen = min(equal, key=lambda score: (len(score.features.outputs), score.loss))  # neither crop is simpler
     context.progress.say(
-        f"Read of the backbone: layers {chosen.layers}; {chosen.features.image_spec.crop:.3g} of the short side: "
-        f"cross-validated loss {chosen.loss:.4f} (the usual: {judged[0].loss:.4f}) on {len(some)} photos"
+        f"Layers: {chosen.layers}; {chosen.features.image_spec.crop:.3g} of the short side: cross-validated loss "
+        f"{chosen.loss:.4f} ({scores[0].loss:.4f} by default) on {len(subset)} images"
     )
-    return LayerChoice(chosen.features, tuple(judged))
+    return LayerChoice(chosen.features, tuple(scores))
 
 
 def _compare(
-    possible: Sequence[FeatureGraph],
-    photos: Sequence[Sample],
+    options: Sequence[FeatureGraph],
+    samples: Sequence[Sample],
     labels: augmentation_search.Labels,
     folds: int,
     context: TrainingContext,
 ) -> list[LayerScore]:
-    groups = groups_of(photos)
-    cuts = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
-    rows = _rows(possible, photos, context)
-    found = []
-    unchanged = augmentation_search.AugmentationChoice("none", 0, flip=False)
+    groups = groups_of(samples)
+    splits = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
+    rows = _rows(options, samples, context)
+    results = []
+    no_augmentation = augmentation_search.AugmentationChoice("none", 0, flip=False)
     with (
         threadpool_limits(1, user_api="blas"),
-        context.progress.task("Choosing what to read", len(possible)) as advance,
+        context.progress.task("Choosing layers and crop", len(options)) as advance,
     ):
-        for features in possible:
+        for features in options:
             width = None if len(features.outputs) > 1 else features.dimensions
-            own = rows[features.image_spec.crop][:, None, :width]
-            examples = augmentation_search.principal(augmentation_search.Examples(own, labels, groups, (PLAIN,)))
-            found.append(augmentation_search.cross_validate(unchanged, examples, cuts))
+            columns = rows[features.image_spec.crop][:, None, :width]
+            data = ViewFeatures(columns, labels, groups, (PLAIN,))
+            reduced = augmentation_search.principal_components(data)
+            results.append(augmentation_search.cross_validate(no_augmentation, reduced, splits))
             advance(1)
-    scores = compare_to_best([(losses, right) for _, losses, right in found])
-    return [LayerScore(*score, features) for features, score in zip(possible, scores, strict=True)]
+    scores = compare_to_best([(losses, right) for _, losses, right in results])
+    return [LayerScore(*score, features) for features, score in zip(options, scores, strict=True)]
 
 
 def _rows(
-    possible: Sequence[FeatureGraph], photos: Sequence[Sample], context: TrainingContext
+    options: Sequence[FeatureGraph], samples: Sequence[Sample], context: TrainingContext
 ) -> Mapping[float, Floats]:
-    """For each crop, the rows of the features that read most: the others' are the first columns of the same run."""
-    widest = {features.image_spec.crop: features for features in possible}
+    """For each crop, the features of the candidate with the most layers; those of the others are its first columns."""
+    widest = {features.image_spec.crop: features for features in options}
     return {
         crop: FeatureExtractor.of(features, context)(
-            plain_views(photos, features.image_spec), f"Features of {crop:.3g} of the short side"
+            plain_views(samples, features.image_spec), f"Features of {crop:.3g} of the short side"
         )
         for crop, features in widest.items()
     }

@@ -1,4 +1,4 @@
-"""What the head learns from: the features of the training photos and of their chosen views, row by row."""
+"""The training set of the head: features of the training images and of their augmented views."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ from larder_training.classifier.features.views import View, Views
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.augmentation_search import AugmentationChoice, AugmentationScore
+from larder_training.classifier.selection.augmentation_search import AugmentationChoice, AugmentationScore, ViewFeatures
 from larder_training.numerics.arrays import Floats
 
-CHOICE_PHOTOS: Final = 1_500  # the augmentation is chosen on about so many training photos at most
-CHOICE_FOLDS: Final = 3
-LEAST_OF_CLASS: Final = 10  # photos of a rare class that are among them, if there are
-MANY: Final = 20_000  # training photos from which on "auto" changes none: extraction would take hours, for little
+SEARCH_IMAGES: Final = 1_500  # about the most training images that the augmentation is chosen on
+SEARCH_FOLDS: Final = 3
+LEAST_OF_CLASS: Final = 10  # images of a rare class among them, if it has as many
+MANY: Final = 20_000  # training images above which "auto" does not augment: hours of extraction for a small gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,81 +46,81 @@ class TrainingSet:
     compared: tuple[AugmentationScore, ...] = ()
 
 
-def gather(features: FeatureGraph, parts: DatasetSplit, context: TrainingContext) -> TrainingSet:
-    """Chooses the augmentation where the options leave it open, and computes the rows or finds them in the cache."""
-    photos = parts.parts["train"]
-    choice, judged, told = _choice(features, parts, context)
+def build_training_set(features: FeatureGraph, split: DatasetSplit, context: TrainingContext) -> TrainingSet:
+    """Chooses the augmentation, unless the options state it, and extracts the features of all views."""
+    samples = split.parts["train"]
+    choice, scores, explanation = _choose_augmentation(features, split, context)
     wanted = choice.views()
-    found = _embed(features, photos, wanted, "Extracting features", context)
+    extracted = _extract(features, samples, wanted, "Extracting features", context)
     rows = TrainingRows(
-        found,
-        np.repeat(label_indices(photos, parts.labels), len(wanted)),
-        np.repeat(groups_of(photos), len(wanted)),
-        np.tile(np.arange(len(wanted)) > 0, len(photos)),
-        layer_widths=LayerWidths(features.dimensions, found.shape[1] - features.dimensions),
+        extracted,
+        np.repeat(label_indices(samples, split.labels), len(wanted)),
+        np.repeat(groups_of(samples), len(wanted)),
+        np.tile(np.arange(len(wanted)) > 0, len(samples)),
+        layer_widths=LayerWidths(features.dimensions, extracted.shape[1] - features.dimensions),
     )
-    described = {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **told}
-    return TrainingSet(rows, Views(photos, features.image_spec, wanted, context.seed), described, tuple(judged))
+    description = {**augmentation.describe(choice.name, choice.copies, flip=choice.flip), **explanation}
+    return TrainingSet(rows, Views(samples, features.image_spec, wanted, context.seed), description, tuple(scores))
 
 
-def _choice(
-    features: FeatureGraph, parts: DatasetSplit, context: TrainingContext
+def _choose_augmentation(
+    features: FeatureGraph, split: DatasetSplit, context: TrainingContext
 ) -> tuple[AugmentationChoice, Sequence[AugmentationScore], Mapping[str, object]]:
-    """What the options say; where they say "auto", what cross-validation on training photos says."""
+    """The augmentation that the options state; for "auto", the result of cross-validation on training images."""
     options = context.options
     names = AUGMENTATION_NAMES if options.augment == "auto" else (cast("AugmentationName", options.augment),)
     flips = {"auto": (False, True), "yes": (True,), "no": (False,)}[options.flip]
     choices = augmentation_search.candidates(names, flips, options.copies)
-    photos = parts.parts["train"]
+    samples = split.parts["train"]
     if len(choices) == 1:
         return choices[0], (), {"chosen_by": "the options"}
-    if len(photos) > MANY:
-        return choices[0], (), {"chosen_by": f"the number of training photos, more than {MANY}"}
-    some = [photos[position] for position in sample_images(photos, options.seed)]
-    folds = min(CHOICE_FOLDS, smallest_class(some))
+    if len(samples) > MANY:
+        return choices[0], (), {"chosen_by": f"the number of training images, more than {MANY}"}
+    subset = [samples[position] for position in sample_images(samples, options.seed)]
+    folds = min(SEARCH_FOLDS, smallest_class(subset))
     if folds < 2:
-        return choices[0], (), {"chosen_by": "a class with one training photo: nothing can be held out"}
+        return choices[0], (), {"chosen_by": "a class with one training image: none can be held out"}
     views = tuple(dict.fromkeys(view for choice in choices for view in choice.views()))
-    found = _embed(features, some, views, "Features of the views to choose from", context)
-    examples = augmentation_search.Examples(
-        found.reshape(len(some), len(views), -1), label_indices(some, parts.labels), groups_of(some), views
+    extracted = _extract(features, subset, views, "Features of all views", context)
+    data = ViewFeatures(
+        extracted.reshape(len(subset), len(views), -1), label_indices(subset, split.labels), groups_of(subset), views
     )
-    judged = augmentation_search.compare(choices, examples, folds=folds, progress=context.progress)
-    chosen = augmentation_search.choose(judged)
+    scores = augmentation_search.compare(choices, data, folds=folds, progress=context.progress)
+    chosen = augmentation_search.choose_augmentation(scores)
     context.progress.say(
-        f"Augmentation {chosen.choice.name}, {'mirrored too' if chosen.choice.flip else 'never mirrored'}: "
-        f"cross-validated loss {chosen.loss:.4f} (nothing changed: {judged[0].loss:.4f}) on {len(some)} photos"
+        f"Augmentation {chosen.choice.name}, {'with' if chosen.choice.flip else 'without'} mirrored images: "
+        f"cross-validated loss {chosen.loss:.4f} ({scores[0].loss:.4f} without augmentation) on {len(subset)} images"
     )
-    return chosen.choice, judged, {"photos": len(some), "folds": folds, **augmentation_search.explain(judged, chosen)}
+    return chosen.choice, scores, {"photos": len(subset), "folds": folds, **augmentation_search.explain(scores, chosen)}
 
 
-def _embed(
-    features: FeatureGraph, photos: Sequence[Sample], wanted: tuple[View, ...], title: str, context: TrainingContext
+def _extract(
+    features: FeatureGraph, samples: Sequence[Sample], wanted: tuple[View, ...], title: str, context: TrainingContext
 ) -> Floats:
-    views = Views(photos, features.image_spec, wanted, context.seed)
+    views = Views(samples, features.image_spec, wanted, context.seed)
     return FeatureExtractor.of(features, context)(views, title)
 
 
-def groups_of(photos: Sequence[Sample]) -> NDArray[np.int64]:
+def groups_of(samples: Sequence[Sample]) -> NDArray[np.int64]:
     """``[N]``: the number that near-duplicates share."""
-    return np.array([checked.group for checked in photos], np.int64)
+    return np.array([sample.group for sample in samples], np.int64)
 
 
-def smallest_class(photos: Sequence[Sample]) -> int:
-    """How many different pictures the rarest class has."""
-    return min(Counter(label for label, _ in {(checked.image.label, checked.group) for checked in photos}).values())
+def smallest_class(samples: Sequence[Sample]) -> int:
+    """The number of distinct images (groups of near-duplicates) of the rarest class."""
+    return min(Counter(label for label, _ in {(sample.image.label, sample.group) for sample in samples}).values())
 
 
-def sample_images(photos: Sequence[Sample], seed: int) -> list[int]:
-    """The positions of all photos, or of each class's share of ``CHOICE_PHOTOS``, drawn by content."""
-    if len(photos) <= CHOICE_PHOTOS:
-        return list(range(len(photos)))
-    sizes = Counter(checked.image.label for checked in photos)
-    left = {label: max(LEAST_OF_CLASS, round(CHOICE_PHOTOS * size / len(photos))) for label, size in sizes.items()}
-    by_content = sorted(range(len(photos)), key=lambda position: photos[position].digest)
+def sample_images(samples: Sequence[Sample], seed: int) -> list[int]:
+    """Positions of all images, or of a stratified sample of about ``SEARCH_IMAGES``, drawn by content."""
+    if len(samples) <= SEARCH_IMAGES:
+        return list(range(len(samples)))
+    sizes = Counter(sample.image.label for sample in samples)
+    left = {label: max(LEAST_OF_CLASS, round(SEARCH_IMAGES * size / len(samples))) for label, size in sizes.items()}
+    by_content = sorted(range(len(samples)), key=lambda position: samples[position].digest)
     taken = []
     for position in np.random.default_rng(seed).permutation(by_content).tolist():
-        label = photos[position].image.label
+        label = samples[position].image.label
         if left[label]:
             left[label] -= 1
             taken.append(position)
