@@ -1,4 +1,4 @@
-"""A store with a classifier and a recommender, and each function in a fresh process, as a cold start is one."""
+"""A store with a classifier and a recommender, and each function in a new process, as in a cold start."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from larder_training.release.writer import write_release
 
 CREATED = datetime(2026, 1, 2, tzinfo=UTC)
 NOTHING: Mapping[str, object] = {}
-# In Lambda the handler is imported as app, and boto3 is there to be imported: here it is too.
+# As in Lambda, the handler is imported as app, and boto3 can be imported.
 PROGRAM = """
 import json, os, sys
 import app
@@ -35,7 +35,7 @@ print(json.dumps({"answer": answer, "before": before, "modules": sorted(sys.modu
 
 @dataclass(frozen=True)
 class Start:
-    """What a function answered, the modules that it had loaded before that and after, and what it wrote."""
+    """The response of a function, the modules loaded before and after it, and the log."""
 
     answer: dict[str, Any]
     before: list[str]
@@ -45,9 +45,9 @@ class Start:
 
     @property
     def cold(self) -> dict[str, float]:
-        """The phases of the cold start, from the line of the first answer."""
-        found: dict[str, float] = next(line["cold"] for line in self.log if "route" in line)
-        return found
+        """The phases of the cold start, from the log line of the first request."""
+        phases: dict[str, float] = next(line["cold"] for line in self.log if "route" in line)
+        return phases
 
 
 ColdStart = Callable[..., Start]
@@ -55,7 +55,7 @@ ColdStart = Callable[..., Start]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """The folder of a store: ``digits`` labels grey pictures, ``shop`` knows a kettle and a mug."""
+    """The folder of a store: ``digits`` classifies grey images, ``shop`` has a kettle and a mug."""
     root = tmp_path / "store"
     publish(root, "digits", "classifier", _CLASSIFIER, {"model.onnx": graph()})
     tables = tmp_path / "tables"
@@ -83,7 +83,7 @@ _CLASSIFIER = ClassifierServing("model.onnx", ImageSpec(4, 4), ("dark", "light")
 
 
 def graph() -> bytes:
-    """The mean of a picture is how light it is."""
+    """The mean of the pixels is the probability of light."""
     floats = TensorProto.FLOAT
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=floats),
@@ -128,8 +128,8 @@ def publish(root: Path, model: str, kind: Any, serving: Any, files: Mapping[str,
 
 @pytest.fixture
 def start(store: Path, tmp_path: Path) -> ColdStart:
-    """Loads a function in its own process and sends it one event; ``environment`` adds to what the template sets. What
-    ``GONE`` names is renamed between the two.
+    """Loads a function in a new process and sends it one event; ``environment`` adds to that of the template.
+    The path in ``GONE`` is renamed between the two steps.
     """
 
     def started(function: str, event: Mapping[str, object], **environment: str) -> Start:
@@ -144,7 +144,7 @@ def start(store: Path, tmp_path: Path) -> ColdStart:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        *log, found = map(json.loads, done.stdout.splitlines())
-        return Start(**found, log=log, errors=done.stderr)
+        *log, result = map(json.loads, done.stdout.splitlines())
+        return Start(**result, log=log, errors=done.stderr)
 
     return started

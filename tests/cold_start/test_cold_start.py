@@ -1,4 +1,4 @@
-"""What a cold start loads, in what order, and what it tells about itself. Budgets are modules, never milliseconds."""
+"""The modules that a cold start loads, and the phases that it logs. Budgets count modules, not milliseconds."""
 
 import base64
 import gc
@@ -15,14 +15,14 @@ from tests.cold_start.conftest import ColdStart
 
 from larder.runtime.cold_start import ColdStart as Phases
 
-RUNTIME = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}  # in the Lambda runtime; nothing here asks it
-# All that a function may load beside Python's own modules and Larder.
+RUNTIME = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}  # as in the Lambda runtime; no request is sent to it
+# All that a function may load in addition to the standard library and Larder.
 ALLOWED = {
     "classify": {"aws_lambda_powertools", "typing_extensions", "obstore", "numpy", "onnxruntime", "PIL"},
     "recommend": {"aws_lambda_powertools", "typing_extensions", "obstore"},
     "models": {"aws_lambda_powertools", "typing_extensions", "obstore"},
 }
-# What powertools' own __init__ modules would bring, or Larder's, and no answer needs.
+# Modules that the __init__ modules of Powertools or Larder could load, but no request needs.
 UNUSED = {
     "aws_lambda_powertools.logging",
     "aws_lambda_powertools.metrics",
@@ -34,8 +34,8 @@ UNUSED = {
     "jmespath",
     "pydantic",
 }
-NEEDED = {"models": {"concurrent.futures"}}  # it reads many pointers at once
-MOST = {"classify": 350, "recommend": 230, "models": 240}  # modules; some 30 are to spare
+NEEDED = {"models": {"concurrent.futures"}}  # it reads many pointers concurrently
+MOST = {"classify": 350, "recommend": 230, "models": 240}  # modules, with a margin of about 30
 
 
 def request(path: str, query: Mapping[str, str] | None = None, body: bytes = b"") -> dict[str, object]:
@@ -54,36 +54,36 @@ def request(path: str, query: Mapping[str, str] | None = None, body: bytes = b""
     }
 
 
-def picture() -> bytes:
+def image() -> bytes:
     file = BytesIO()
     Image.new("RGB", (8, 8), (250, 250, 250)).save(file, "PNG")
     return file.getvalue()
 
 
 EVENTS = {
-    "classify": request("/v1/models/digits/classify", body=picture()),
+    "classify": request("/v1/models/digits/classify", body=image()),
     "recommend": request("/v1/models/shop/recommend", {"session": "kettle", "n": "1"}),
     "models": request("/v1/models/shop", {}),
 }
 
 
 @pytest.mark.parametrize("function", EVENTS)
-def test_an_answer_loads_what_it_needs_and_nothing_else(start: ColdStart, function: str) -> None:
-    found = start(function, EVENTS[function], **RUNTIME, LARDER_PRELOAD="digits,shop")
-    assert found.answer["statusCode"] == 200, found.answer
+def test_a_request_loads_only_what_it_needs(start: ColdStart, function: str) -> None:
+    result = start(function, EVENTS[function], **RUNTIME, LARDER_PRELOAD="digits,shop")
+    assert result.answer["statusCode"] == 200, result.answer
     bare = subprocess.run(
         [sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
-    ).stdout.split()  # what the interpreter loads for itself, an editable install's finders among it
+    ).stdout.split()  # what the interpreter loads itself, including the finders of editable installs
     known = set(sys.stdlib_module_names) | {"larder", "app", "__main__"} | {name.partition(".")[0] for name in bare}
-    loaded = set(found.modules)
+    loaded = set(result.modules)
     assert {name.partition(".")[0] for name in loaded} - known <= ALLOWED[function]
     assert not (UNUSED - NEEDED.get(function, set())) & loaded
 
-    assert len(loaded) <= MOST[function], "a new import: is it needed on the way to an answer?"
+    assert len(loaded) <= MOST[function], "a new import: is it needed on the request path?"
 
 
 @pytest.mark.parametrize("function", EVENTS)
-def test_the_first_answer_tells_its_phases_in_the_log(start: ColdStart, function: str) -> None:
+def test_the_first_request_logs_the_phases(start: ColdStart, function: str) -> None:
     cold = start(function, EVENTS[function]).cold
     opened = {"pointer", "files", "session"} if function != "models" else set()
     assert set(cold) == {"imports", "store", "answer"} | opened
@@ -92,18 +92,18 @@ def test_the_first_answer_tells_its_phases_in_the_log(start: ColdStart, function
 
 
 @pytest.mark.parametrize("function", ["classify", "recommend"])
-def test_a_preloaded_model_answers_the_first_event_without_the_store(
+def test_a_preloaded_model_serves_the_first_event_without_the_store(
     start: ColdStart, store: Path, function: str
 ) -> None:
     gone = {"GONE": str(store), **RUNTIME}
     named = start(function, EVENTS[function], **gone, LARDER_PRELOAD="digits,shop")
     assert named.answer["statusCode"] == 200
-    assert named.errors == "", "the other function's model is no mistake"
+    assert named.errors == "", "a model of the other function is not an error"
     Path(f"{store}.gone").rename(store)
-    assert start(function, EVENTS[function], **gone).answer["statusCode"] == 404, "of two, none was meant"
+    assert start(function, EVENTS[function], **gone).answer["statusCode"] == 404, "with two models, none is preloaded"
 
 
-def test_the_only_model_needs_no_naming(start: ColdStart, store: Path) -> None:
+def test_the_only_model_is_preloaded_by_default(start: ColdStart, store: Path) -> None:
     (store / "models/digits").rename(store / "models.digits")
     assert start("recommend", EVENTS["recommend"], **RUNTIME, GONE=str(store)).answer["statusCode"] == 200
 
@@ -112,19 +112,19 @@ def test_the_only_model_needs_no_naming(start: ColdStart, store: Path) -> None:
     ("damage", "status"),
     [
         ("no pointer", 503),
-        ("cut file", 422),
+        ("truncated file", 422),
         ("unknown name", 200),
         ("no store", 503),
         ("no environment", 500),
     ],
 )
-def test_what_cannot_be_preloaded_is_told_to_the_request_and_the_function_starts(
+def test_if_preloading_fails_the_function_starts_and_the_request_reports_it(
     start: ColdStart, store: Path, damage: str, status: int
 ) -> None:
     changed = {"LARDER_PRELOAD": "shop", **RUNTIME}
     if damage == "no pointer":
         (store / "models/shop/live.json").unlink()
-    elif damage == "cut file":
+    elif damage == "truncated file":
         next((store / "models/shop/releases").glob("*/neighbours.safetensors")).write_bytes(b"cut")
     elif damage == "unknown name":
         changed["LARDER_PRELOAD"] = "no-such-model,Not A Name"
@@ -137,7 +137,7 @@ def test_what_cannot_be_preloaded_is_told_to_the_request_and_the_function_starts
     assert status == 200 or "error" in json.loads(answer["body"])
 
 
-def test_garbage_is_looked_for_again_once_a_function_is_loaded() -> None:
+def test_garbage_collection_is_on_again_after_the_function_is_loaded() -> None:
     try:
         phases = Phases({"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"})
         assert not gc.isenabled()
@@ -149,7 +149,7 @@ def test_garbage_is_looked_for_again_once_a_function_is_loaded() -> None:
         gc.unfreeze()
 
 
-def test_outside_the_lambda_runtime_a_function_leaves_the_process_as_it_is(start: ColdStart) -> None:
+def test_outside_the_lambda_runtime_the_process_is_unchanged(start: ColdStart) -> None:
     Phases({}).imported()
     assert (gc.isenabled(), gc.get_freeze_count()) == (True, 0)
     assert (
@@ -157,7 +157,7 @@ def test_outside_the_lambda_runtime_a_function_leaves_the_process_as_it_is(start
     )  # no store was opened
 
 
-def test_phases_end_with_the_first_answer() -> None:
+def test_phases_end_with_the_first_request() -> None:
     phases = Phases({})
     phases.add("files", 0.25)
     with phases.measured("pointer"):

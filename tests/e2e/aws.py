@@ -1,4 +1,4 @@
-"""AWS on this machine: ministack, an emulator that holds every function to its role, and the stack deployed to it."""
+"""AWS on this machine: ministack, an emulator that enforces the roles of functions, and the stack deployed to it."""
 
 import json
 import os
@@ -24,28 +24,28 @@ from larder_local import interpreter
 REQUIREMENTS = ROOT / "tests/e2e/ministack.txt"
 ENVIRONMENT = ROOT / "build/ministack"
 REGION = "us-east-1"
-SECONDS = 40  # within which an uploaded release answers
+SECONDS = 40  # within which an uploaded release goes live
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """A running emulator. It speaks TLS alone, as the bucket's policy demands: clients must trust ``certificate``."""
+    """A running emulator. It requires TLS, as the bucket's policy does: clients must trust ``certificate``."""
 
     endpoint: str
     certificate: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes AWS's clients, and Larder's, find it, with the rights of the account's root."""
+        """The environment for clients of AWS and Larder, with the rights of the account's root."""
         trust = {name: str(self.certificate) for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")}
         keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": ""}
         regions = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
         return {**trust, **keys, **regions, "AWS_ENDPOINT_URL": self.endpoint, "SAM_CLI_TELEMETRY": "0"}
 
-    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its classes as it runs
-        """boto3's client, with the same rights."""
-        return boto3.client(  # type: ignore[call-overload]  # typed for each service by its name, and this is any
+    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 creates its classes at run time
+        """A client of boto3, with the same rights."""
+        return boto3.client(  # type: ignore[call-overload]  # typed by the names of services
             service,
             endpoint_url=self.endpoint,
             verify=str(self.certificate),
@@ -57,7 +57,7 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -75,29 +75,29 @@ class Stack:
 
     @property
     def store(self) -> str:
-        """The bucket, as `larder` takes it."""
+        """The bucket as a store URL."""
         return f"s3://{self.bucket}"
 
     def ask(self, path: str, body: bytes | None = None) -> Reply:
-        """What the HTTP API answers."""
-        # The emulator has no names of its own: the API's is the first part of the path, the stage the second.
+        """The response of the HTTP API."""
+        # The emulator has no host names: the API is the first part of the path, the stage the second.
         url = f"{self.cloud.endpoint}/_aws/execute-api/{self.api}/$default{path}"
         request = urllib.request.Request(url, body, {"content-type": "application/octet-stream"} if body else {})  # noqa: S310
         trusting = create_default_context(cafile=str(self.cloud.certificate))
         try:
-            with urllib.request.urlopen(request, timeout=60, context=trusting) as answer:  # noqa: S310  our own server
-                return Reply(answer.status, dict(answer.headers), json.load(answer))
+            with urllib.request.urlopen(request, timeout=60, context=trusting) as response:  # noqa: S310  our own server
+                return Reply(response.status, dict(response.headers), json.load(response))
         except urllib.error.HTTPError as error:
             with error:
                 return Reply(error.code, dict(error.headers), json.load(error))
 
     def logged(self, group: str) -> list[dict[str, Any]]:
-        """The JSON lines that functions wrote into a log group."""
-        found = self.cloud.client("logs").filter_log_events(logGroupName=self.physical[group])["events"]
-        return [json.loads(each["message"]) for each in found if each["message"].startswith("{")]
+        """The JSON lines in a log group."""
+        events = self.cloud.client("logs").filter_log_events(logGroupName=self.physical[group])["events"]
+        return [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
 
     def publish(self, release: Path) -> None:
-        """Uploads a release, as a person does who wants it to go live."""
+        """Uploads a release."""
         done = run(
             ROOT / ".venv/bin/larder",
             "publish",
@@ -111,18 +111,18 @@ class Stack:
 
 
 def wait(until: Callable[[], T | None]) -> T:
-    """The first value that is not None; fails where ``SECONDS`` pass without one."""
+    """The first value that is not None; fails after ``SECONDS`` without one."""
     end = time.monotonic() + SECONDS
-    while (found := until()) is None:
-        assert time.monotonic() < end, f"nothing within {SECONDS} s"
+    while (value := until()) is None:
+        assert time.monotonic() < end, f"no value within {SECONDS} s"
         time.sleep(0.25)
-    return found
+    return value
 
 
 def install() -> Path:
-    """The emulator's program, in an environment of its own whose packages are those of ``REQUIREMENTS``."""
-    program, told = ENVIRONMENT / "bin/ministack", ENVIRONMENT / "requirements.txt"
-    if not told.exists() or told.read_bytes() != REQUIREMENTS.read_bytes():
+    """The emulator's program, in its own environment with the packages of ``REQUIREMENTS``."""
+    program, installed = ENVIRONMENT / "bin/ministack", ENVIRONMENT / "requirements.txt"
+    if not installed.exists() or installed.read_bytes() != REQUIREMENTS.read_bytes():
         uv = ROOT / ".venv/bin/uv"
         for command in (
             ("venv", "--quiet", "--clear", "--python", interpreter.find(), ENVIRONMENT),
@@ -132,24 +132,24 @@ def install() -> Path:
             if done.returncode and any(reason in done.stderr for reason in UNREACHABLE):
                 pytest.skip("the package registry cannot be reached, and its packages are not cached")
             assert done.returncode == 0, done.stderr
-        told.write_bytes(REQUIREMENTS.read_bytes())
+        installed.write_bytes(REQUIREMENTS.read_bytes())
     return program
 
 
 @contextmanager
 def running(folder: Path, port: int) -> Iterator[Cloud]:
-    """Starts the emulator, which keeps everything below ``folder``, and stops it."""
+    """Starts the emulator, which stores everything in ``folder``, and stops it."""
     settings = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
-        "IOT_MTLS_ENABLED": "0",  # else it listens to everybody, on a port of its own
+        "IOT_MTLS_ENABLED": "0",  # else it listens on all interfaces on a further port
         "USE_SSL": "1",
         "AUTH": "true",
         "STATE_DIR": str(folder / "state"),
         "TMPDIR": str(folder),  # the code of each function, among others
         "MINISTACK_REGION": REGION,
     }
-    # Functions inherit its environment: what this machine says of certificates and credentials must not be in it.
+    # Functions inherit its environment, which must not have this machine's certificates and credentials.
     settings |= {"PATH": os.environ["PATH"], "HOME": str(folder)}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  our own
@@ -161,24 +161,24 @@ def running(folder: Path, port: int) -> Iterator[Cloud]:
         assert process.poll() is None, (folder / "log").read_text()
         yield cloud
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # with its functions; asked politely, it waits for TLS to be closed
+        os.killpg(process.pid, signal.SIGKILL)  # with its functions; SIGTERM would wait for open TLS connections
         process.wait()
 
 
 def _is_up(cloud: Cloud) -> bool:
     try:
         return bool(cloud.client("sts").get_caller_identity())
-    except Exception:  # noqa: BLE001  whatever a server that has not started makes of it
+    except Exception:  # noqa: BLE001  any error of a server that has not started
         return False
 
 
 def deploy(cloud: Cloud, bundle: Path) -> Stack:
-    """Deploys what was built as `make deploy` does, but for its questions; callers need no signature."""
+    """Deploys the bundle as `make deploy` does, without questions; requests need no signature."""
     options = ("--resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM")
     parameters = ("--parameter-overrides", "Authorization=NONE")
     template = ("--template-file", bundle / "template.yaml", "--stack-name", "larder")
     done = run(ROOT / ".venv/bin/sam", "deploy", *template, *options, *parameters, **cloud.environment)
     assert done.returncode == 0, done.stdout + done.stderr
     resources = cloud.client("cloudformation").describe_stack_resources(StackName="larder")["StackResources"]
-    physical = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+    physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
     return Stack(cloud, physical["Bucket"], physical["Api"], physical)

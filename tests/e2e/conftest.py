@@ -1,6 +1,6 @@
-"""The bundle, built once; the image and the daemon to run it on; and a store with a live release of each kind.
+"""The bundle, built once; Docker and its image; and a store with a live release of each kind.
 
-What is missing on a machine skips the tests that need it, with the reason.
+Tests skip, with the reason, if the machine lacks what they need.
 """
 
 import json
@@ -29,11 +29,11 @@ from larder_local.lambda_container import docker
 from larder_training.release.writer import write_release
 
 FUNCTIONS = {"classify": "ClassifyFunction", "recommend": "RecommendFunction", "models": "ModelsFunction"}
-PETS = "20260102t030405z-0a1b2c3d"  # the release that the events in tests/events/models name
+PETS = "20260102t030405z-0a1b2c3d"  # the release in the events of tests/events/models
 HERE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
 UNREACHABLE = ("Failed to fetch", "network was disabled")
 
-# The handler from the source, in the environment that the tests run in.
+# The handler from the source, in the environment of the tests.
 IN_PROCESS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -45,7 +45,7 @@ print(json.dumps(answers))
 
 
 def run(*command: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a command of this checkout to its end, in its root."""
+    """Runs a command in the root of the repository."""
     return subprocess.run(  # noqa: S603  our own commands
         [str(word) for word in command],
         cwd=ROOT,
@@ -71,7 +71,7 @@ def events(function: str) -> dict[str, dict[str, Any]]:
 
 
 def build(folder: Path, architecture: str) -> Path:
-    """Builds the bundle under ``folder`` as ``make build`` does; gives the folder that holds its template."""
+    """Builds the bundle in ``folder`` as ``make build`` does; returns the folder of its template."""
     try:
         interpreter.find()
     except SettingsError as error:
@@ -85,10 +85,10 @@ def build(folder: Path, architecture: str) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The built bundle for this machine's kind of processor: ``template.yaml``, the functions and the layers."""
+    """The built bundle for this machine's processor: ``template.yaml``, the functions and the layers."""
     folder = tmp_path_factory.mktemp("bundle")
     yield build(folder, HERE)
-    shutil.rmtree(folder)  # pytest would keep 150 MB of each of the last three runs
+    shutil.rmtree(folder)  # pytest would keep 150 MB for each of the last three runs
 
 
 @pytest.fixture(scope="session")
@@ -99,37 +99,37 @@ def functions(bundle: Path) -> Mapping[str, Function]:
 
 @pytest.fixture(scope="session")
 def image() -> None:
-    """Docker, with the image that Lambda's Python 3.13 is."""
+    """Docker, with the image of Lambda's Python 3.13."""
     try:
         docker("info")
     except LarderError as error:
-        pytest.skip(f"no Docker daemon answers: {error}")
+        pytest.skip(f"no Docker daemon is running: {error}")
     if sys.platform != "linux":
-        pytest.skip("the image is made of this machine's Python, and needs Linux")
+        pytest.skip("the image is built from this machine's Python, and needs Linux")
     done = run("scripts/lambda-base-image")
     if "The functions need CPython" in done.stderr:
-        pytest.skip(f"the image cannot be pulled, nor made here: {done.stderr}")
+        pytest.skip(f"the image can neither be pulled nor built here: {done.stderr}")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store's folder: ``digits`` trained on a few of the demo's pictures, a toy ``shop``, ``pets`` to describe.
+    """The folder of a store: ``digits`` trained on a few of the demo's images, the toy ``shop``, and ``pets``.
 
-    The shop is that of tests/recommend, and the release of pets is the one that tests/events/models asks for.
+    The release of pets is that of the events in tests/events/models.
     """
     folder = tmp_path_factory.mktemp("store")
     home = tmp_path_factory.mktemp("home")
     larder("demo", "digits", home / "digits")
     for label in "012":
-        for picture in sorted((home / "digits/train" / label).iterdir())[:30]:
-            (home / "photos" / label).mkdir(parents=True, exist_ok=True)
-            shutil.copy(picture, home / "photos" / label)
-    larder("train", "classifier", home / "photos", "--model", "digits", "--out", home)
+        for image in sorted((home / "digits/train" / label).iterdir())[:30]:
+            (home / "images" / label).mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, home / "images" / label)
+    larder("train", "classifier", home / "images", "--model", "digits", "--out", home)
     (release,) = home.glob("*/manifest.json")
     larder("publish", release.parent, "--store", folder.as_uri())
     (folder / "uploads").mkdir()
-    shutil.copy(min((home / "photos/1").iterdir()), folder / "uploads/1.png")
+    shutil.copy(min((home / "images/1").iterdir()), folder / "uploads/1.png")
     _add_shop(folder, home)
     _add_pets(open_store(folder.as_uri()))
     return folder
@@ -163,7 +163,7 @@ def _add_pets(store: Store) -> None:
 
 @pytest.fixture(scope="session")
 def s3_environment(store: Path, s3_endpoint: str) -> Mapping[str, str]:
-    """What lets a function find the same store in a bucket, which moto serves on this machine."""
+    """The environment for functions that use the same store in a bucket, which moto serves."""
     import boto3
 
     environment = {
@@ -186,10 +186,10 @@ def s3_environment(store: Path, s3_endpoint: str) -> Mapping[str, str]:
     return environment
 
 
-def answers_of_the_source(
-    name: str, function: Function, asked: Sequence[Mapping[str, Any]], environment: Mapping[str, str], cache: Path
+def responses_of_the_source(
+    name: str, function: Function, requests: Sequence[Mapping[str, Any]], environment: Mapping[str, str], cache: Path
 ) -> list[dict[str, Any]]:
-    """What the handler in functions/``name`` answers, in a fresh process of the environment that the tests run in."""
+    """The responses of the handler in functions/``name``, in a new process in the environment of the tests."""
     variables = {
         **os.environ,
         "AWS_REGION": "us-east-1",
@@ -200,7 +200,7 @@ def answers_of_the_source(
     }
     done = subprocess.run(  # noqa: S603  our own code
         [sys.executable, "-c", IN_PROCESS, str(ROOT / "functions" / name)],
-        input=json.dumps(asked),
+        input=json.dumps(requests),
         env=variables,
         capture_output=True,
         text=True,
@@ -208,12 +208,12 @@ def answers_of_the_source(
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    responses: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return responses
 
 
 def document(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer with its JSON body read, and without what differs each time: a signed address."""
+    """A response with its JSON body parsed, and without the signed URL, which differs each time."""
     headers = {name: value for name, value in answer["headers"].items() if name.lower() != "location"}
     is_json = headers.get("Content-Type") == "application/json"
     return {**answer, "headers": headers, "body": json.loads(answer["body"]) if is_json else answer["body"]}

@@ -1,4 +1,4 @@
-"""What ``make build`` made: small enough, complete, and of the processor that was asked for."""
+"""The bundle of ``make build``: small, complete, and for the right processor."""
 
 import shutil
 from collections.abc import Iterable
@@ -30,25 +30,25 @@ def machine(library: Path) -> int:
 
 def check(bundle: Path, architecture: str) -> None:
     for function, (layers, megabytes) in LIMITS.items():
-        folders = [bundle / each for each in (function, *layers)]
-        found = sum(map(size, folders))
-        assert found <= megabytes * 10**6, f"{function} and its layers have {found:,} bytes"
+        folders = [bundle / folder for folder in (function, *layers)]
+        total = sum(map(size, folders))
+        assert total <= megabytes * 10**6, f"{function} and its layers have {total:,} bytes"
     natives = {machine(library) for layer in bundle.glob("*Layer") for library in libraries(layer)}
     assert natives == {MACHINES[architecture]}
     assert list(bundle.glob("VisionLayer/python/onnxruntime/capi/onnxruntime_pybind11_state.*.so"))
 
 
-def test_the_bundle_is_small_and_all_for_this_machine_s_processor(bundle: Path) -> None:
+def test_the_bundle_is_small_and_for_this_machines_processor(bundle: Path) -> None:
     check(bundle, HERE)
 
 
-def test_the_bundle_for_the_other_processor_is_small_too_and_all_for_that(tmp_path: Path) -> None:
+def test_the_bundle_for_the_other_processor_is_small_too(tmp_path: Path) -> None:
     (other,) = set(MACHINES) - {HERE}
     check(build(tmp_path / "other", other), other)
-    shutil.rmtree(tmp_path / "other")  # or pytest would keep 100 MB of each of the last three runs
+    shutil.rmtree(tmp_path / "other")  # pytest would keep 100 MB for each of the last three runs
 
 
-def test_what_the_functions_import_is_there_as_byte_code_and_nothing_else_of_the_checkout_is(bundle: Path) -> None:
+def test_the_bundle_has_byte_code_and_no_other_files_of_the_repository(bundle: Path) -> None:
     layer = bundle / "LarderLayer/python"
     assert (layer / "larder/openapi.json").is_file()
     sources = {path.relative_to(layer).with_suffix("") for path in (layer / "larder").rglob("*.py")}

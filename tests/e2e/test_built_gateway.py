@@ -1,4 +1,4 @@
-"""``larder up --built``: the built functions over HTTP through Larder's own gateway, with pictures as they are sent."""
+"""``larder up --built``: the built functions over HTTP through Larder's gateway, with binary images."""
 
 import io
 import json
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def up(bundle: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """The service over the bundle, with the tests' store for its own."""
+    """The service on the bundle, with the tests' store."""
     home = tmp_path_factory.mktemp("home")
     (home / ".larder").mkdir()
     (home / ".larder/store").symlink_to(store)
@@ -22,33 +22,33 @@ def up(bundle: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         yield service
 
 
-def photo(store: Path, kind: str) -> bytes:
-    """A handwritten 1 that the model knows, as a file of that kind."""
+def image(store: Path, kind: str) -> bytes:
+    """A handwritten 1 of the training images, as a file of that kind."""
     file = io.BytesIO()
     Image.open(store / "uploads/1.png").convert("RGB").save(file, kind)
     return file.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
-def test_a_picture_of_every_format_that_the_trimmed_layer_must_read(up: Up, store: Path, kind: str) -> None:
-    answer = up.ask("/v1/models/digits/classify", photo(store, kind), {"content-type": f"image/{kind.lower()}"})
+def test_the_trimmed_layer_reads_all_supported_formats(up: Up, store: Path, kind: str) -> None:
+    answer = up.ask("/v1/models/digits/classify", image(store, kind), {"content-type": f"image/{kind.lower()}"})
     assert answer.status == 200, answer.body
     assert json.loads(answer.body)["labels"][0]["name"] == "1"
 
 
-def test_a_picture_of_a_format_that_was_cut_away_is_refused_as_ever(up: Up, store: Path) -> None:
-    answer = up.ask("/v1/models/digits/classify", photo(store, "AVIF"), {"content-type": "image/avif"})
+def test_an_unsupported_format_is_refused(up: Up, store: Path) -> None:
+    answer = up.ask("/v1/models/digits/classify", image(store, "AVIF"), {"content-type": "image/avif"})
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (415, "unsupported_media")
 
 
-def test_the_other_functions_answer_too(up: Up) -> None:
+def test_the_other_functions_respond_too(up: Up) -> None:
     items = json.loads(up.ask("/v1/models/shop/recommend?user=ada&n=2").body)["items"]
     assert len(items) == 2
-    assert [each["model"] for each in json.loads(up.ask("/v1/models").body)["models"]] == ["digits", "pets", "shop"]
+    assert [model["model"] for model in json.loads(up.ask("/v1/models").body)["models"]] == ["digits", "pets", "shop"]
     assert up.ask("/health").status == 200
 
 
-def test_workers_run_on_python_3_13_with_the_built_code_and_layers_alone(up: Up, bundle: Path) -> None:
+def test_workers_run_on_python_3_13_with_only_the_bundle(up: Up, bundle: Path) -> None:
     for worker in children(up.process.pid):
         command = Path(f"/proc/{worker}/cmdline").read_bytes().decode().split("\0")
         assert command[0].endswith("python3.13")
@@ -58,7 +58,7 @@ def test_workers_run_on_python_3_13_with_the_built_code_and_layers_alone(up: Up,
         assert str(bundle) in Path(f"/proc/{worker}/environ").read_text()
 
 
-def test_a_folder_that_holds_no_bundle_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_bundle_is_an_error(tmp_path: Path) -> None:
     refused = larder("up", "--no-demo", "--built", str(tmp_path), folder=tmp_path)
     assert refused.returncode == 1
     assert "make build" in refused.stderr

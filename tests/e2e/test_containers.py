@@ -1,11 +1,11 @@
-"""Each built function in a container of Lambda's image with Lambda's limits, over a store in S3."""
+"""Each built function in a container of Lambda's image with Lambda's limits, with a store in S3."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import FUNCTIONS, answers_of_the_source, document, events
+from tests.e2e.conftest import FUNCTIONS, document, events, responses_of_the_source
 
 from larder_local.gateway.template import Function
 from larder_local.lambda_container import VCPU, Container, merge_layers, run_container
@@ -14,17 +14,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("image")]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_built_function_answers_every_event_as_the_source_does(
+def test_a_built_function_has_the_same_responses_as_the_source(
     name: str, functions: Mapping[str, Function], s3_environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     function, cases = functions[FUNCTIONS[name]], events(name)
-    expected = answers_of_the_source(name, function, list(cases.values()), s3_environment, tmp_path / "cache")
+    expected = responses_of_the_source(name, function, list(cases.values()), s3_environment, tmp_path / "cache")
     with run_container(function, merge_layers(function, tmp_path / "opt"), s3_environment) as container:
         for (case, event), answer in zip(cases.items(), expected, strict=True):
-            given = json.loads(container.invoke(json.dumps(event).encode()))
-            assert "statusCode" in given, f"{case}: {given} {container.log()}"
-            assert document(given) == document(answer), case
-    # The comparison would hold for a store that none of them finds, too.
+            response = json.loads(container.invoke(json.dumps(event).encode()))
+            assert "statusCode" in response, f"{case}: {response} {container.log()}"
+            assert document(response) == document(answer), case
+    # The comparison would also be true if neither found the store.
     assert 200 in {answer["statusCode"] for answer in expected}
 
 
@@ -33,29 +33,29 @@ def test_a_container_has_the_limits_and_the_rights_of_lambda(functions: Mapping[
     with run_container(function, merge_layers(function, tmp_path / "opt"), {}) as container:
         assert memory_limit(container) == function.memory * 2**20
         assert processor_share(container) == pytest.approx(function.memory / VCPU, abs=0.001)
-        # A program that is started inside has the rights of all.
+        # A program started inside has the rights of all others.
         status = dict(line.split(":\t") for line in container.read("/proc/self/status").splitlines() if ":\t" in line)
         assert status["Uid"].split() == ["993"] * 4
-        assert {int(status[each], 16) for each in ("CapInh", "CapPrm", "CapEff", "CapBnd")} == {0}
+        assert {int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd")} == {0}
         assert status["NoNewPrivs"] == "1"
         mounts = {line.split()[1]: line.split()[3].split(",") for line in container.read("/proc/mounts").splitlines()}
-        assert [mounts[place][0] for place in ("/", "/var/task", "/opt", "/tmp")] == ["ro", "ro", "ro", "rw"]  # noqa: S108
+        assert [mounts[path][0] for path in ("/", "/var/task", "/opt", "/tmp")] == ["ro", "ro", "ro", "rw"]  # noqa: S108
 
 
-def test_a_handler_is_stopped_at_its_memory_and_its_time_and_the_next_event_is_answered(tmp_path: Path) -> None:
-    # GIVEN a function of 128 MB and 8 s that takes what it is told to, and a whole processor: with the share of 128 MB,
-    # 7 %, a busy machine may need all its time for touching its memory, and no longer tells one limit from the other
+def test_a_handler_is_stopped_at_its_memory_and_timeout_and_the_next_event_succeeds(tmp_path: Path) -> None:
+    # GIVEN a function of 128 MB and 8 s that allocates as requested, with a whole processor: with the share of 128 MB,
+    # 7 %, a busy machine may time out before it runs out of memory
     (tmp_path / "app.py").write_text(GREEDY)
     tmp_path.chmod(0o755)
     function = Function("Greedy", "app.handler", tmp_path, (), {}, timeout=8, memory=128)
     with run_container(function, merge_layers(function, tmp_path / "opt"), {}, cpus=1.0) as container:
 
         def ask(**taken: float) -> dict[str, object]:
-            found: dict[str, object] = json.loads(container.invoke(json.dumps(taken).encode()))
-            return found
+            result: dict[str, object] = json.loads(container.invoke(json.dumps(taken).encode()))
+            return result
 
         assert ask(megabytes=40) == {"done": 40}
-        # WHEN that is too much THEN Lambda's word for it comes, and a new process answers what follows
+        # WHEN that exceeds a limit THEN the error is Lambda's, and a new process handles the next event
         assert ask(megabytes=400)["errorType"] == "Runtime.ExitError"
         assert ask(megabytes=41) == {"done": 41}
         assert b"timed out after 8" in container.invoke(b'{"seconds": 60}')
@@ -73,10 +73,10 @@ def handler(event, context):
 
 
 def memory_limit(container: Container) -> int:
-    """In bytes, by whichever version of control groups this machine has."""
+    """In bytes, by either version of control groups."""
     try:
         return int(container.read("/sys/fs/cgroup/memory.max"))
-    except Exception:  # noqa: BLE001  the older one has another file
+    except Exception:  # noqa: BLE001  the older version has another file
         return int(container.read("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
@@ -85,5 +85,5 @@ def processor_share(container: Container) -> float:
     try:
         quota, period = container.read("/sys/fs/cgroup/cpu.max").split()
     except Exception:  # noqa: BLE001  the older version of control groups has other files
-        quota, period = (container.read(f"/sys/fs/cgroup/cpu/cpu.cfs_{each}_us") for each in ("quota", "period"))
+        quota, period = (container.read(f"/sys/fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
     return int(quota) / int(period)

@@ -1,6 +1,4 @@
-"""The unmodified template, deployed: a release that is uploaded goes live or is refused, and no function may do more
-than its role says.
-"""
+"""The deployed template: an uploaded release goes live or is rejected, and no function exceeds its role."""
 
 import io
 import json
@@ -25,32 +23,32 @@ from larder_training.release.writer import write_release
 pytestmark = pytest.mark.e2e
 
 POPULAR = ["apple", "bread"]  # of the toy shop
-# A function that makes the calls it is told, and tells how each ended.
+# A function that makes the calls of its event, and returns the result of each.
 CALLER = """
 import boto3
 from botocore.exceptions import ClientError
 
 def handler(event, context):
-    told = []
+    results = []
     for service, method, arguments in event:
         try:
             getattr(boto3.client(service), method)(**arguments)
-            told.append("allowed")
+            results.append("allowed")
         except ClientError as error:
-            told.append(error.response["Error"]["Code"])
-    return told
+            results.append(error.response["Error"]["Code"])
+    return results
 """
 
 
 @pytest.fixture(scope="module")
 def stack(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The built bundle in an account of its own."""
+    """The built bundle in its own account."""
     folder = tmp_path_factory.mktemp("aws")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with running(folder, port) as cloud:
         yield deploy(cloud, bundle)
-    shutil.rmtree(folder)  # pytest would keep each function's unpacked layers
+    shutil.rmtree(folder)  # pytest would keep the unpacked layers of each function
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def digits(store: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes a release of the toy shop, under a model's name, as if trained at some hour."""
+    """Writes a release of the toy shop with a model's name and an hour of training."""
     folder = tmp_path_factory.mktemp("shops")
 
     def write(model: str, hour: int, best: str = "egg") -> Path:
@@ -87,7 +85,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="module")
 def replaced(stack: Stack, shop: Callable[..., Path]) -> str:
-    """A release that was uploaded a moment ago, where functions answer from another and know of none newer."""
+    """A release that was just uploaded, while functions serve the previous one and have not read the pointer again."""
     first, second = shop("replaced", 1), shop("replaced", 2)
     stack.publish(first)
     answered(stack, "/v1/models/replaced/recommend", first.name)
@@ -96,7 +94,7 @@ def replaced(stack: Stack, shop: Callable[..., Path]) -> str:
 
 
 def answered(stack: Stack, path: str, release: str, body: bytes | None = None) -> Reply:
-    """The first answer that this release gives."""
+    """The first response of this release."""
 
     def ask() -> Reply | None:
         reply = stack.ask(path, body)
@@ -106,53 +104,53 @@ def answered(stack: Stack, path: str, release: str, body: bytes | None = None) -
 
 
 def state(stack: Stack, model: str, release: str) -> dict[str, Any]:
-    """What GET .../releases says of a release."""
-    found = stack.ask(f"/v1/models/{model}/releases").document["releases"]
-    return next(each for each in found if each["release"] == release)
+    """The entry of a release in GET .../releases."""
+    releases = stack.ask(f"/v1/models/{model}/releases").document["releases"]
+    return next(entry for entry in releases if entry["release"] == release)
 
 
-@pytest.mark.usefixtures("replaced")  # whose time runs while other tests do
-def test_an_uploaded_classifier_answers_over_http(stack: Stack, digits: Path) -> None:
+@pytest.mark.usefixtures("replaced")  # its pointer becomes stale while other tests run
+def test_an_uploaded_classifier_serves_over_http(stack: Stack, digits: Path) -> None:
     stack.publish(digits)
-    picture = (digits.parents[3] / "uploads/1.png").read_bytes()
-    reply = answered(stack, "/v1/models/digits/classify?min_confidence=0", digits.name, picture)
+    image = (digits.parents[3] / "uploads/1.png").read_bytes()
+    reply = answered(stack, "/v1/models/digits/classify?min_confidence=0", digits.name, image)
     serving = parse((digits / "manifest.json").read_bytes()).serving
     assert isinstance(serving, ClassifierServing)
-    here = Classifier(digits / "model.onnx", serving).classify(picture, min_confidence=0)
+    here = Classifier(digits / "model.onnx", serving).classify(image, min_confidence=0)
     assert {label["name"]: label["confidence"] for label in reply.document["labels"]} == pytest.approx(
         {label.name: label.confidence for label in here.labels}, abs=0.02
     )
-    # AND the log line of the rollout is the metric that the alarm looks at
-    (line,) = [each for each in stack.logged("RolloutLogs") if each.get("model") == "digits"]
+    # AND the log line of the rollout is the metric of the alarm
+    (line,) = [line for line in stack.logged("RolloutLogs") if line.get("model") == "digits"]
     assert line["RolloutPromoted"] == [1.0]
 
 
 @pytest.mark.parametrize(("damaged", "model"), [("users.safetensors", "tampered"), ("probes.safetensors", "answers")])
-def test_a_tampered_release_is_refused_with_its_reason_and_the_old_one_answers_on(
+def test_a_damaged_release_is_rejected_and_the_old_one_stays_live(
     stack: Stack, shop: Callable[..., Path], damaged: str, model: str
 ) -> None:
     good, bad = shop(model, 1), shop(model, 2)
     stack.publish(good)
     answered(stack, f"/v1/models/{model}/recommend", good.name)
-    # GIVEN a byte that changed on its way
+    # GIVEN a changed byte
     data = bytearray((bad / damaged).read_bytes())
     data[-1] ^= 1
     (bad / damaged).write_bytes(data)
-    # WHEN the release arrives
+    # WHEN the release is uploaded
     stack.publish(bad)
-    # THEN it is refused, and it says why beside its manifest and over HTTP
+    # THEN it is rejected, with the reason next to its manifest and over HTTP
     reason = wait(lambda: state(stack, model, bad.name).get("reason"))
     assert f"{damaged} is damaged: its SHA-256 is " in reason
     key = f"models/{model}/releases/{bad.name}/rejected.json"
     written = stack.cloud.client("s3").get_object(Bucket=stack.bucket, Key=key)["Body"].read()
     assert json.loads(written)["reason"] == reason
     assert state(stack, model, bad.name)["state"] == "rejected"
-    # AND the old one answers on
+    # AND the old one stays live
     assert state(stack, model, good.name)["state"] == "live"
     assert stack.ask(f"/v1/models/{model}/recommend").document["release"] == good.name
 
 
-def test_the_deployed_function_s_other_answer_refuses_a_release(stack: Stack, shop: Callable[..., Path]) -> None:
+def test_another_response_of_the_deployed_function_rejects_a_release(stack: Stack, shop: Callable[..., Path]) -> None:
     bad = shop("probed", 1, best="fig")
     stack.publish(bad)
     reason = wait(lambda: state(stack, "probed", bad.name).get("reason"))
@@ -167,12 +165,12 @@ def test_the_same_event_twice_changes_nothing(stack: Stack, shop: Callable[..., 
     s3.copy_object(Bucket=stack.bucket, Key=key, CopySource=f"{stack.bucket}/{key}", MetadataDirective="REPLACE")
     lines = wait(
         lambda: (
-            found
-            if len(found := [each for each in stack.logged("RolloutLogs") if each.get("model") == "twice"]) > 1
+            lines
+            if len(lines := [line for line in stack.logged("RolloutLogs") if line.get("model") == "twice"]) > 1
             else None
         )
     )
-    assert [(each["state"], each["revision"]) for each in lines] == [("promoted", 1), ("kept", 1)]
+    assert [(line["state"], line["revision"]) for line in lines] == [("promoted", 1), ("kept", 1)]
     assert len(s3.list_object_versions(Bucket=stack.bucket, Prefix="models/twice/live.json")["Versions"]) == 1
 
 
@@ -197,7 +195,7 @@ HARM = [
     s3(LIST, "private/"),
     s3(LIST, ""),
     invoke("ModelsFunction"),
-    invoke("ClassifyFunction"),  # not by the alias that callers are answered by
+    invoke("ClassifyFunction"),  # not by the alias
     ("iam", "list_roles", {}),
 ]
 WRITES, INVOKES = (
@@ -215,14 +213,14 @@ WRITES, INVOKES = (
         ("RolloutRole", [READS[0], *WRITES, *INVOKES], [READS[1], s3(READ, "uploads/image"), *HARM]),
     ],
 )
-def test_a_function_that_is_made_to_call_what_its_role_lacks_is_denied(
+def test_calls_outside_the_role_of_a_function_are_denied(
     stack: Stack, role: str, allowed: list[Any], denied: list[Any]
 ) -> None:
-    # GIVEN objects that are there, so that nothing is denied for want of one
+    # GIVEN existing objects, so that no call fails because of a missing one
     client = stack.cloud.client("s3")
     for key in (HELD, POINTER, "uploads/image", "private/key"):
         client.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")
-    # AND a function with the very role, made to call whatever it is told
+    # AND a function with that role that makes the calls of its event
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as file:
         file.writestr("caller.py", CALLER)
@@ -237,20 +235,20 @@ def test_a_function_that_is_made_to_call_what_its_role_lacks_is_denied(
         Timeout=60,
     )
     functions.get_waiter("function_active_v2").wait(FunctionName=f"{role}-caller", WaiterConfig={"Delay": 1})
-    # WHEN it calls THEN it may do what its own work needs, and nothing else
+    # WHEN it makes calls THEN only those that the original function needs are allowed
     calls = []
     for service, method, arguments in [*allowed, *denied]:
         bucket = {"Bucket": stack.bucket} if service == "s3" else {}
         name = {"FunctionName": stack.physical[arguments["FunctionName"]]} if service == "lambda" else {}
         calls.append((service, method, {**arguments, **bucket, **name}))
     reply = functions.invoke(FunctionName=f"{role}-caller", Payload=json.dumps(calls))
-    told = json.load(reply["Payload"])
-    assert "FunctionError" not in reply, told
-    ends = {f"{call}": end for call, end in zip(calls, told, strict=True)}
+    results = json.load(reply["Payload"])
+    assert "FunctionError" not in reply, results
+    ends = {f"{call}": end for call, end in zip(calls, results, strict=True)}
     assert [call for call, end in ends.items() if end == "allowed"] == list(ends)[: len(allowed)]
-    assert set(told[len(allowed) :]) <= {"AccessDenied", "AccessDeniedException"}
+    assert set(results[len(allowed) :]) <= {"AccessDenied", "AccessDeniedException"}
 
 
-def test_the_next_release_takes_over_from_one_that_functions_answer_from(stack: Stack, replaced: str) -> None:
+def test_the_next_release_replaces_one_that_functions_serve(stack: Stack, replaced: str) -> None:
     reply = answered(stack, "/v1/models/replaced/recommend?n=2", replaced)
     assert [item["id"] for item in reply.document["items"]] == POPULAR

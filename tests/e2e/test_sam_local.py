@@ -1,7 +1,7 @@
-"""``sam local`` over the built bundle, as docs/how-to/run-locally.md runs it: real containers, AWS's runtime client.
+"""``sam local`` on the built bundle, as in docs/how-to/run-locally.md: real containers, AWS's runtime client.
 
-It hands a binary body to a function as text (aws-sam-cli issue 3110), so pictures come in JSON here; as they are, they
-are tested through Larder's own gateway.
+It passes binary bodies as text (aws-sam-cli issue 3110), so images are sent in JSON here; the tests of Larder's own
+gateway send them as they are.
 """
 
 import base64
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import FUNCTIONS, answers_of_the_source, document, events, run
+from tests.e2e.conftest import FUNCTIONS, document, events, responses_of_the_source, run
 from tests.larder_local.conftest import Answer, Served
 from tests.paths import ROOT
 
@@ -29,37 +29,37 @@ START_SECONDS = 120
 
 @pytest.fixture(scope="module")
 def environment(bundle: Path, store: Path) -> Iterator[dict[str, str]]:
-    """What scripts/sam-local reads; the images that SAM makes of the layers, up to 400 MB each, go at the end."""
+    """The environment of scripts/sam-local; deletes the images that SAM builds of the layers, up to 400 MB each."""
     before = layer_images()
     yield {"BUNDLE": str(bundle.parent), "STORE": str(store)}
-    if made := layer_images() - before:
-        docker("rmi", *made)
+    if built := layer_images() - before:
+        docker("rmi", *built)
 
 
 def layer_images() -> set[str]:
-    """By name: one may be another's parent, and goes with its last child."""
+    """By name: a parent image is deleted with its last child."""
     listed = docker("images", "--filter", "reference=samcli/*", "--format", "{{.Repository}}:{{.Tag}}").split()
     return {name for name in listed if not name.endswith(":<none>")}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_invoke_answers_an_event_as_the_source_does(
+def test_invoke_has_the_same_response_as_the_source(
     name: str, environment: dict[str, str], functions: Mapping[str, Function], store: Path, tmp_path: Path
 ) -> None:
     event = ROOT / "tests/events" / name / f"{CASES[name]}.json"
     done = run("scripts/sam-local", "invoke", FUNCTIONS[name], "--event", event, **environment)
     assert done.returncode == 0, done.stderr
-    given = json.loads(done.stdout)
+    response = json.loads(done.stdout)
     local = {"LARDER_STORE": store.as_uri()}
-    asked = [events(name)[CASES[name]]]
-    (expected,) = answers_of_the_source(name, functions[FUNCTIONS[name]], asked, local, tmp_path / "cache")
-    assert document(given) == document(expected)
-    assert given["statusCode"] == 200
+    requests = [events(name)[CASES[name]]]
+    (expected,) = responses_of_the_source(name, functions[FUNCTIONS[name]], requests, local, tmp_path / "cache")
+    assert document(response) == document(expected)
+    assert response["statusCode"] == 200
 
 
 @pytest.fixture(scope="module")
 def api(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """``sam local start-api``, once it listens."""
+    """``sam local start-api``, listening."""
     folder = tmp_path_factory.mktemp("sam")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -93,19 +93,19 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
 
 def read(answer: Answer) -> dict[str, Any]:
     assert answer.status == 200, answer.body
-    found: dict[str, Any] = json.loads(answer.body)
-    return found
+    document: dict[str, Any] = json.loads(answer.body)
+    return document
 
 
-def post(api: Served, path: str, asked: Mapping[str, object]) -> Answer:
-    return api.call("POST", path, json.dumps(asked).encode(), {"content-type": "application/json"})
+def post(api: Served, path: str, document: Mapping[str, object]) -> Answer:
+    return api.call("POST", path, json.dumps(document).encode(), {"content-type": "application/json"})
 
 
-def test_start_api_classifies_a_picture_in_json(api: Served, store: Path) -> None:
+def test_start_api_classifies_an_image_in_json(api: Served, store: Path) -> None:
     image = base64.b64encode((store / "uploads/1.png").read_bytes()).decode()
     assert read(post(api, "/v1/models/digits/classify", {"image": image}))["labels"][0]["name"] == "1"
     assert read(post(api, "/v1/models/digits/classify", {"object": "uploads/1.png"}))["labels"][0]["name"] == "1"
-    refused = post(api, "/v1/models/digits/classify", {"picture": "misspelt"})
+    refused = post(api, "/v1/models/digits/classify", {"img": "misspelt"})
     assert (refused.status, json.loads(refused.body)["error"]["code"]) == (400, "invalid_request")
 
 
@@ -119,7 +119,7 @@ def test_start_api_recommends_by_query_and_by_body(api: Served) -> None:
 
 def test_start_api_describes_models(api: Served) -> None:
     models = read(api.call("GET", "/v1/models"))["models"]
-    assert [(each["model"], each["live"] is not None) for each in models] == [
+    assert [(model["model"], model["live"] is not None) for model in models] == [
         ("digits", True),
         ("pets", True),
         ("shop", True),

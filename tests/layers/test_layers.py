@@ -1,8 +1,7 @@
-"""What the layers hold is enough for every function, and no more than it says.
+"""The layers are sufficient for every function, and have no more than documented.
 
-Each function runs in a fresh interpreter that sees its own folder and its layers, and nothing else: the environment
-that Lambda gives it. The layers are those that their Makefiles build, trimmed, on CPython 3.13; where there is none,
-their requirements from their hashes on this interpreter, with the layers' code.
+Each function runs in a new interpreter that has only its folder and its layers, as in Lambda. On CPython 3.13, the
+layers are those that their Makefiles build; otherwise their requirements for this interpreter, and the layers' code.
 """
 
 import json
@@ -37,12 +36,12 @@ LAYERS = {
 TARGETS = {"larder": "LarderLayer", "vision": "VisionLayer", "graphs": "GraphsLayer"}
 HEAVY = {"numpy", "PIL", "onnxruntime"}
 NEVER = {"boto3", "botocore", "safetensors", "polars", "scipy", "sklearn", "onnx", "larder_training", "larder_local"}
-AWS = {"boto3", "botocore"}  # of Lambda's own, and for the rollout alone
+AWS = {"boto3", "botocore"}  # part of Lambda, and only for the rollout
 UNREACHABLE = ("Failed to fetch", "network was disabled")
 
 Event = dict[str, Any]
 
-# -S: no site-packages; -I: no PYTHONPATH and no current folder. A handler is imported as Lambda does it.
+# -S: no site-packages; -I: no PYTHONPATH and no current folder. The handler is imported as in Lambda.
 PROGRAM = """
 import json, sys
 *folders, event = sys.argv[1:]
@@ -55,14 +54,14 @@ print(json.dumps({"answer": answer, "modules": sorted({name.partition(".")[0] fo
 
 @dataclass(frozen=True)
 class Layers:
-    """Each layer's folders of modules, and the interpreter that they are for. ``runtime`` is Lambda's own boto3."""
+    """The folders of each layer's modules, and the interpreter that they are for; ``runtime`` is Lambda's boto3."""
 
     python: str
     folders: Mapping[str, Sequence[Path]]
 
 
 def fetch(command: Sequence[str | Path], folder: Path, python: str = sys.executable) -> str:
-    """Runs what fetches packages, in ``folder``, with ``python`` on PATH; skips the test where they cannot be had."""
+    """Runs a command that fetches packages, with ``python`` on PATH; skips the test if they cannot be fetched."""
     path = [str(Path(sys.executable).parent), str(Path(python).parent), os.environ["PATH"]]
     environment = {**os.environ, "PATH": os.pathsep.join(path)}
     words = [str(word) for word in command]
@@ -75,7 +74,7 @@ def fetch(command: Sequence[str | Path], folder: Path, python: str = sys.executa
 
 @pytest.fixture(scope="session")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
-    """All layers, built as `sam build` does it where CPython 3.13 is on this machine."""
+    """All layers, built as by `sam build` if this machine has CPython 3.13."""
     folders = {layer: tmp_path_factory.mktemp(layer) for layer in (*TARGETS, "runtime")}
     try:
         python = str(interpreter.find())
@@ -91,7 +90,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
 
 
 def installed(folders: Mapping[str, Path]) -> Layers:
-    """The layers' requirements, in versions for this interpreter, and the code beside them."""
+    """The layers' requirements for this interpreter, and their code."""
     export = ("uv", "export", "--quiet", "--frozen", "--only-group", "runtime", "--no-emit-project")
     (folders["runtime"] / "requirements.txt").write_text(fetch(export, ROOT))
     strict = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "symlink")
@@ -100,13 +99,13 @@ def installed(folders: Mapping[str, Path]) -> Layers:
         target = ("--target", folder, "--python", sys.executable)
         fetch(["uv", "pip", "install", "--quiet", *target, *strict, "--requirements", listed], ROOT)
     fetch(["make", "trim", f"SITE={folders['graphs']}"], ROOT / "layers/graphs")
-    alone = {layer: [folder] for layer, folder in folders.items()}
-    return Layers(sys.executable, {**alone, "larder": [folders["larder"], ROOT / "layers/larder"]})
+    single = {layer: [folder] for layer, folder in folders.items()}
+    return Layers(sys.executable, {**single, "larder": [folders["larder"], ROOT / "layers/larder"]})
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A store's folder with the smallest shop: two items, each the other's neighbour."""
+    """The folder of a store with a shop of two items, each the other's neighbour."""
     tables = tmp_path / "tables"
     tables.mkdir()
     write_vocabulary(tables / "items.safetensors", ["kettle", "mug"], {"PRICE": ("number", [24.5, 8.0])})
@@ -139,12 +138,12 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def foreign(tmp_path: Path) -> str:
-    """The key of a classifier's manifest in the store; its graph needs an operator that onnxruntime has not."""
+def unsafe(tmp_path: Path) -> str:
+    """The key of a classifier's manifest in the store; its graph needs an operator of an unknown domain."""
     outputs: dict[str, list[str | int]] = {"probabilities": ["N", 2], "embedding": ["N", 3], "novelty": ["N"]}
     graph = helper.make_graph(
         [helper.make_node("Open", ["image"], list(outputs), domain="evil")],
-        "foreign",
+        "unsafe",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", 4, 5, 3])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
     )
@@ -176,9 +175,9 @@ def run(
     store: Path | None = None,
     names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Imports the function in its own interpreter, sends it ``event`` and returns the answer and all modules loaded.
+    """Imports the function in a new interpreter with its layers (or those of ``names``), and sends it ``event``.
 
-    It sees its own layers, or those of ``names``.
+    Returns the response and all loaded modules.
     """
     folders = [folder for name in names or LAYERS[function] for folder in layers.folders[name]]
     seen = [ROOT / "functions" / function, *folders]
@@ -193,54 +192,54 @@ def run(
     command = [layers.python, "-I", "-S", "-c", PROGRAM, *map(str, seen), json.dumps(event)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603  # ours
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
-def test_the_requirements_are_what_the_lock_says() -> None:
+def test_the_requirements_match_the_lock_file() -> None:
     done = subprocess.run([ROOT / "scripts/export-layers", "--check"], capture_output=True, text=True, check=False)  # noqa: S603  # ours
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("function", LAYERS)
-def test_every_function_starts_with_its_layers_alone(layers: Layers, function: str) -> None:
-    found = run(layers, function, None)
-    assert not (NEVER - AWS if function == "rollout" else NEVER) & set(found["modules"])
-    assert "aws_lambda_powertools" in found["modules"]
-    assert (HEAVY & set(found["modules"]) != set()) == (function == "classify")
+def test_every_function_starts_with_only_its_layers(layers: Layers, function: str) -> None:
+    result = run(layers, function, None)
+    assert not (NEVER - AWS if function == "rollout" else NEVER) & set(result["modules"])
+    assert "aws_lambda_powertools" in result["modules"]
+    assert (HEAVY & set(result["modules"]) != set()) == (function == "classify")
 
 
-def test_recommend_answers_without_numpy_and_boto3(layers: Layers, store: Path) -> None:
-    # GIVEN somebody who just looked at the kettle
+def test_recommend_needs_neither_numpy_nor_boto3(layers: Layers, store: Path) -> None:
+    # GIVEN a session with the kettle
     event = request("/v1/models/shop/recommend", {"model": "shop"}, {"session": "kettle", "n": "1", "columns": "PRICE"})
-    # WHEN recommend is asked, with only what its layer holds
-    found = run(layers, "recommend", event, store)
-    # THEN the mug comes, and nothing heavy was loaded on the way
-    items = json.loads(found["answer"]["body"])["items"]
+    # WHEN recommend gets the request, with only its layer
+    result = run(layers, "recommend", event, store)
+    # THEN it recommends the mug, and has loaded no heavy library
+    items = json.loads(result["answer"]["body"])["items"]
     assert [(item["id"], item["columns"], item["because"]["source"]) for item in items] == [
         ("mug", {"PRICE": 8.0}, "session")
     ]
-    assert not (HEAVY | NEVER) & set(found["modules"])
+    assert not (HEAVY | NEVER) & set(result["modules"])
 
 
-def test_models_answers_with_its_layer_alone(layers: Layers, store: Path) -> None:
-    found = run(layers, "models", request("/v1/models", {}), store)
-    (model,) = json.loads(found["answer"]["body"])["models"]
+def test_models_responds_with_only_its_layer(layers: Layers, store: Path) -> None:
+    result = run(layers, "models", request("/v1/models", {}), store)
+    (model,) = json.loads(result["answer"]["body"])["models"]
     assert (model["model"], model["kind"]) == ("shop", "recommender")
     described = run(layers, "models", request("/openapi.json", {}))  # no environment, no store
     assert described["answer"]["statusCode"] == 200
 
 
-def test_rollout_reads_a_graph_with_one_module_of_onnx(layers: Layers, foreign: str, tmp_path: Path) -> None:
-    # GIVEN a classifier's release that must not be loaded
-    event = {"detail-type": "Object Created", "detail": {"object": {"key": foreign}}}
-    # WHEN its manifest arrives THEN it is refused for what stands in the graph, and no array library was loaded for it
-    found = run(layers, "rollout", event, tmp_path / "store")
-    assert found["answer"]["reason"].startswith("model.onnx needs operator 'Open' of 'evil', which onnxruntime has not")
-    assert not {"numpy", "ml_dtypes"} & set(found["modules"])
+def test_rollout_reads_a_graph_with_one_module_of_onnx(layers: Layers, unsafe: str, tmp_path: Path) -> None:
+    # GIVEN a release of a classifier that must not be loaded
+    event = {"detail-type": "Object Created", "detail": {"object": {"key": unsafe}}}
+    # WHEN its manifest is uploaded THEN it is rejected for its graph, without loading an array library
+    result = run(layers, "rollout", event, tmp_path / "store")
+    assert result["answer"]["reason"].startswith("model.onnx needs operator 'Open' of 'evil', unknown to onnxruntime")
+    assert not {"numpy", "ml_dtypes"} & set(result["modules"])
 
 
 def test_a_function_without_its_layers_does_not_start(layers: Layers) -> None:
-    # What the tests above stand on: nothing of this environment leaks into theirs.
+    # The tests above rely on this: nothing of this environment leaks into theirs.
     with pytest.raises(AssertionError, match="No module named 'numpy'"):
         run(layers, "classify", None, names=["larder"])

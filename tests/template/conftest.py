@@ -1,4 +1,4 @@
-"""The stack as CloudFormation will see it: template.yaml, translated in this process as ``sam deploy`` has it done."""
+"""The stack as CloudFormation gets it: template.yaml, translated in this process as ``sam deploy`` does."""
 
 import json
 import warnings
@@ -15,7 +15,7 @@ Tree = dict[str, Any]
 
 
 class Policies:
-    """Stands for the list of managed policies that SAM loads from AWS; the template's own roles name none."""
+    """Replaces the list of managed policies that SAM loads from AWS; the template uses none."""
 
     @staticmethod
     def load() -> dict[str, str]:
@@ -24,25 +24,25 @@ class Policies:
 
 @cache
 def written() -> str:
-    """The template as it is written, with CloudFormation's short forms (``!Ref``) spelt out, as JSON."""
+    """The template as JSON, with CloudFormation's short forms (``!Ref``) expanded."""
     return json.dumps(read_template(ROOT / "template.yaml"))
 
 
 def translated(parameters: dict[str, str] | None = None, larder_layer: str = "s3://packaged/layer") -> Tree:
-    """Plain CloudFormation, as the SAM transform makes it of these parameters; they are its defaults then."""
+    """Plain CloudFormation, as the SAM transform creates it with these parameters as defaults."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # samtranslator's own, about its own code
+        warnings.simplefilter("ignore")  # of samtranslator, about its own code
         from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # ships no types
 
         tree: Tree = json.loads(written())
         for name, value in (parameters or {}).items():
             tree["Parameters"][name]["Default"] = value
         for name, resource in tree["Resources"].items():  # as `sam package` leaves them
-            for place in ("CodeUri", "ContentUri"):
-                if place in resource.get("Properties", {}):
-                    resource["Properties"][place] = larder_layer if name == "LarderLayer" else "s3://packaged/object"
-        made: Tree = transform(tree, parameters or {}, Policies())
-        return made
+            for uri in ("CodeUri", "ContentUri"):
+                if uri in resource.get("Properties", {}):
+                    resource["Properties"][uri] = larder_layer if name == "LarderLayer" else "s3://packaged/object"
+        plain: Tree = transform(tree, parameters or {}, Policies())
+        return plain
 
 
 @pytest.fixture(autouse=True)
@@ -52,31 +52,31 @@ def _region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def template() -> Tree:
-    """The template as it is written."""
+    """The template."""
     tree: Tree = json.loads(written())
     return tree
 
 
 @pytest.fixture
 def resources() -> Tree:
-    """The plain CloudFormation resources, by logical id, with every intrinsic function as it stands."""
-    found: Tree = translated()["Resources"]
-    return found
+    """The plain CloudFormation resources, by logical id, with intrinsic functions unresolved."""
+    resources: Tree = translated()["Resources"]
+    return resources
 
 
 @pytest.fixture
 def stack() -> Callable[..., Tree]:
-    """What a deployment with these parameters makes: resources whose condition holds, all functions resolved."""
+    """Deploys with parameters: returns the resources whose condition is true, with all functions resolved."""
 
     def deploy(*, larder_layer: str = "s3://packaged/layer", **parameters: str) -> Tree:
         tree = translated(parameters, larder_layer)
         resolver = Resolver(tree)
-        made = {
-            name: each
-            for name, each in tree["Resources"].items()
-            if "Condition" not in each or resolver.condition(each["Condition"])
+        deployed = {
+            name: resource
+            for name, resource in tree["Resources"].items()
+            if "Condition" not in resource or resolver.condition(resource["Condition"])
         }
-        resolved = resolver.resolve(made)
+        resolved = resolver.resolve(deployed)
         assert isinstance(resolved, dict)
         return resolved
 

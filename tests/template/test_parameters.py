@@ -1,4 +1,4 @@
-"""Each parameter changes what it says, and nothing besides: the stack is made with every value and compared."""
+"""Each parameter changes what it documents, and nothing else: stacks with both values are compared."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ Stack = Callable[..., Tree]
 
 ALIASED = ("ClassifyFunction", "RecommendFunction")
 TOPIC = "arn:aws:sns:eu-west-1:000000000000:ours"
-# A value other than the default, and the properties that it changes ("*" where a resource comes or goes).
+# A value other than the default, and the properties that it changes ("*" if it adds or removes resources).
 CHANGES: dict[str, tuple[str, set[str]]] = {
     "Architecture": ("arm64", {"Architectures", "CompatibleArchitectures", "Description"}),
     "Authorization": ("NONE", {"AuthorizationType"}),
@@ -31,12 +31,12 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
 
 
 def differences(one: Tree, other: Tree) -> set[str]:
-    """The names of the properties that differ anywhere, and "*" where the resources do."""
-    found = {"*"} if set(one) != set(other) else set()
+    """The names of the properties that differ, and "*" if the resources do."""
+    names = {"*"} if set(one) != set(other) else set()
     for name in set(one) & set(other):
         before, after = one[name].get("Properties", {}), other[name].get("Properties", {})
-        found |= {key for key in {*before, *after} if before.get(key) != after.get(key)}
-    return found
+        names |= {key for key in {*before, *after} if before.get(key) != after.get(key)}
+    return names
 
 
 def test_every_parameter_is_tested_here(template: Tree) -> None:
@@ -44,27 +44,27 @@ def test_every_parameter_is_tested_here(template: Tree) -> None:
 
 
 @pytest.mark.parametrize("parameter", CHANGES)
-def test_a_parameter_changes_what_it_says_and_nothing_else(stack: Stack, parameter: str) -> None:
+def test_a_parameter_changes_only_what_it_documents(stack: Stack, parameter: str) -> None:
     value, expected = CHANGES[parameter]
     assert differences(stack(), stack(**{parameter: value})) == expected
 
 
-def properties(made: Tree, kind: str, name: str) -> dict[str, Any]:
-    """One property of every resource of a type, by logical id, where it is set."""
+def properties(deployed: Tree, kind: str, name: str) -> dict[str, Any]:
+    """One property of all resources of a type that have it, by logical id."""
     return {
-        logical_id: each["Properties"][name]
-        for logical_id, each in made.items()
-        if each["Type"] == kind and name in each["Properties"]
+        logical_id: resource["Properties"][name]
+        for logical_id, resource in deployed.items()
+        if resource["Type"] == kind and name in resource["Properties"]
     }
 
 
 def test_the_architecture_is_that_of_functions_and_layers(stack: Stack) -> None:
-    made = stack(Architecture="arm64")
-    functions = properties(made, "AWS::Lambda::Function", "Architectures")
-    layers = properties(made, "AWS::Lambda::LayerVersion", "CompatibleArchitectures")
+    deployed = stack(Architecture="arm64")
+    functions = properties(deployed, "AWS::Lambda::Function", "Architectures")
+    layers = properties(deployed, "AWS::Lambda::LayerVersion", "CompatibleArchitectures")
     assert len(functions) > 2
     assert len(layers) > 1
-    assert all(each == ["arm64"] for each in [*functions.values(), *layers.values()])
+    assert all(resource == ["arm64"] for resource in [*functions.values(), *layers.values()])
 
 
 def test_snapshots_are_for_the_functions_with_an_alias(stack: Stack) -> None:
@@ -75,22 +75,24 @@ def test_snapshots_are_for_the_functions_with_an_alias(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("function", "other"), [("Classify", "Recommend"), ("Recommend", "Classify")])
-def test_instances_are_kept_warm_for_the_function_that_asks(stack: Stack, function: str, other: str) -> None:
-    made = stack(**{f"{function}Provisioned": "3"})
-    kept = properties(made, "AWS::Lambda::Alias", "ProvisionedConcurrencyConfig")
-    assert kept == {f"{function}FunctionAliaslive": {"ProvisionedConcurrentExecutions": "3"}}
-    assert f"{other}FunctionAliaslive" in made
+def test_instances_are_provisioned_for_one_function(stack: Stack, function: str, other: str) -> None:
+    deployed = stack(**{f"{function}Provisioned": "3"})
+    provisioned = properties(deployed, "AWS::Lambda::Alias", "ProvisionedConcurrencyConfig")
+    assert provisioned == {f"{function}FunctionAliaslive": {"ProvisionedConcurrentExecutions": "3"}}
+    assert f"{other}FunctionAliaslive" in deployed
 
 
 @pytest.mark.parametrize("parameter", CHANGES)
-def test_a_parameter_that_changes_a_function_makes_a_new_version_of_it(stack: Stack, parameter: str) -> None:
-    # A version never changes, and CloudFormation does not look inside the function: a new description is what makes it
-    # publish another version, with which the parameter comes into force.
+def test_a_parameter_that_changes_a_function_creates_a_new_version(stack: Stack, parameter: str) -> None:
+    # Versions are immutable, and CloudFormation does not compare functions: only a new description makes it publish
+    # another version, with which the parameter takes effect.
     before, after = stack(), stack(**{parameter: CHANGES[parameter][0]})
-    changed = differences(*({name: each for name, each in made.items() if name in ALIASED} for made in (before, after)))
-    described = [properties(made, "AWS::Lambda::Version", "Description") for made in (before, after)]
+    changed = differences(
+        *({name: resource for name, resource in deployed.items() if name in ALIASED} for deployed in (before, after))
+    )
+    described = [properties(deployed, "AWS::Lambda::Version", "Description") for deployed in (before, after)]
     assert (described[0] != described[1]) == bool(changed)
-    assert all(len(text) <= 256 for each in described for text in each.values())
+    assert all(len(text) <= 256 for resource in described for text in resource.values())
 
 
 @pytest.mark.parametrize(

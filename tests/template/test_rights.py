@@ -1,4 +1,4 @@
-"""What each function's role allows: single actions, on prefixes that the function needs, and nothing else."""
+"""The rights of each function's role: single actions on the prefixes that it needs, and nothing else."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 Tree = dict[str, Any]
 Stack = Callable[..., Tree]
 
-# Of the functions that only read. A function with more to do states it here, beside the reason.
+# The rights of the functions that only read. Others are listed below, with the reason.
 READS = {"s3:GetObject Bucket.Arn/models/*", "s3:ListBucket Bucket.Arn models/*"}
 GRANTED = {
     "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
     "RecommendRole": READS,
     "ModelsRole": READS,
-    # Moves pointers and leaves reasons, where it can do no other harm; it needs no listing, since it is told the key.
+    # It writes only pointers and reasons; it needs no listing, since the event has the key.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",
         "s3:PutObject Bucket.Arn/models/*/live.json",
@@ -25,12 +25,12 @@ GRANTED = {
 
 def of_type(resources: Tree, kind: str) -> Tree:
     """The properties of the resources of one type."""
-    return {name: each.get("Properties", {}) for name, each in resources.items() if each["Type"] == kind}
+    return {name: resource.get("Properties", {}) for name, resource in resources.items() if resource["Type"] == kind}
 
 
-def statements(made: Tree) -> Iterator[tuple[str, Tree]]:
+def statements(deployed: Tree) -> Iterator[tuple[str, Tree]]:
     """Every statement of every role's policies, with the role's logical id."""
-    for name, role in of_type(made, "AWS::IAM::Role").items():
+    for name, role in of_type(deployed, "AWS::IAM::Role").items():
         for policy in role["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
@@ -41,9 +41,9 @@ def listed(value: str | list[str]) -> list[str]:
 
 
 def test_every_role_allows_what_its_function_needs_and_nothing_else(stack: Stack) -> None:
-    made = stack()
+    deployed = stack()
     granted: dict[str, set[str]] = {}
-    for role, statement in statements(made):
+    for role, statement in statements(deployed):
         assert statement["Effect"] == "Allow"
         conditions = [value for test in statement.get("Condition", {}).values() for value in test.values()]
         for resource in listed(statement["Resource"]):
@@ -65,7 +65,7 @@ def test_no_statement_has_a_wildcard_for_an_action_or_a_whole_resource(stack: St
         assert "NotResource" not in statement
 
 
-def test_tracing_alone_has_to_name_every_resource(stack: Stack) -> None:
+def test_only_tracing_needs_all_resources(stack: Stack) -> None:
     assert not of_type(stack(), "AWS::IAM::Policy")
     (policy,) = of_type(stack(Tracing="true"), "AWS::IAM::Policy").values()
     (statement,) = policy["PolicyDocument"]["Statement"]
@@ -74,12 +74,12 @@ def test_tracing_alone_has_to_name_every_resource(stack: Stack) -> None:
     assert sorted(policy["Roles"]) == sorted(of_type(stack(), "AWS::IAM::Role"))
 
 
-def test_each_function_has_a_role_of_its_own_that_only_lambda_may_take(stack: Stack) -> None:
-    made = stack()
-    roles = of_type(made, "AWS::IAM::Role")
+def test_each_function_has_its_own_role_that_only_lambda_may_assume(stack: Stack) -> None:
+    deployed = stack()
+    roles = of_type(deployed, "AWS::IAM::Role")
     for role in roles.values():
         (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert (trusted["Principal"], trusted["Action"]) == ({"Service": "lambda.amazonaws.com"}, "sts:AssumeRole")
-        assert "ManagedPolicyArns" not in role, "AWS's own policies name every log group of the account"
-    taken = [each["Role"] for each in of_type(made, "AWS::Lambda::Function").values()]
+        assert "ManagedPolicyArns" not in role, "AWS's policies allow every log group of the account"
+    taken = [resource["Role"] for resource in of_type(deployed, "AWS::Lambda::Function").values()]
     assert sorted(taken) == sorted(f"{name}.Arn" for name in roles)
