@@ -25,42 +25,48 @@ def with_head(
     model: onnx.ModelProto,
     weights: Floats,
     bias: Floats,
-    novelty: OODDetector,
+    detector: OODDetector,
     hidden: tuple[Floats, Floats] | None = None,
 ) -> onnx.ModelProto:
-    """Puts the classifier on a graph that makes ``features`` ``[N, D]``, and maybe ``MIDDLE`` ``[N, M]``.
+    """Adds the head and the OOD score to a feature graph.
 
-    ``probabilities = softmax(features @ weights + bias)`` with weights ``[D, C]`` that hold standardisation and
-    temperature; ``embedding`` is the features at length 1; the output ``novelty`` is the score of ``novelty``. With
-    ``hidden``, weights ``[D, H]`` and bias ``[H]``, ``weights`` are ``[H, C]`` and read ``relu(features @ hidden[0] +
-    hidden[1])`` in place of the features. Where the graph makes ``HEAD_INPUTS`` (``beside.Beside.join``), the head
-    reads those, and embedding and novelty still the features, novelty ``MIDDLE`` too where it learnt from it.
+    The outputs are ``probabilities = softmax(inputs @ weights + bias)``, ``embedding`` (the features at length 1) and
+    ``novelty`` (the OOD score). The inputs of the head are ``features``, or ``HEAD_INPUTS`` if the graph makes it
+    (``AdditionalColumns.extend_graph``); with a hidden layer, ``relu(inputs @ hidden[0] + hidden[1])``.
+
+    Args:
+        model: A graph that makes ``features`` ``[N, D]``, and ``MIDDLE`` ``[N, M]`` if the detector reads it.
+        weights: ``[D, C]``, with standardisation and temperature folded in; ``[H, C]`` with a hidden layer.
+        bias: ``[C]``.
+        detector: The OOD detector.
+        hidden: Weights ``[D, H]`` and bias ``[H]`` of the hidden layer, if there is one.
     """
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
-    constants = {"head.weights": weights, "head.bias": bias, **ood_onnx.constants(novelty)}
-    read = HEAD_INPUTS if any(HEAD_INPUTS in node.output for node in made.graph.node) else "features"
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    graph = extended.graph
+    constants = {"head.weights": weights, "head.bias": bias, **ood_onnx.constants(detector)}
+    source = HEAD_INPUTS if any(HEAD_INPUTS in node.output for node in graph.node) else "features"
     if hidden is not None:
         constants |= {"hidden.weights": hidden[0], "hidden.bias": hidden[1]}
-        made.graph.node.extend(_hidden_nodes(read))
-    made.graph.initializer.extend(
+        graph.node.extend(_hidden_nodes(source))
+    graph.initializer.extend(
         numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
     )
-    made.graph.node.extend(_head_nodes(read if hidden is None else "hidden.units"))
-    made.graph.node.extend(ood_onnx.nodes(novelty, opset(made), MIDDLE))
-    del made.graph.output[:]
-    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(novelty.middle)], "novelty": ["N"]}
-    made.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
-    onnx.checker.check_model(made)
-    return made
+    graph.node.extend(_head_nodes(source if hidden is None else "hidden.units"))
+    graph.node.extend(ood_onnx.nodes(detector, opset(extended), MIDDLE))
+    del graph.output[:]
+    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(detector.middle)], "novelty": ["N"]}
+    graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
+    onnx.checker.check_model(extended)
+    return extended
 
 
-def _hidden_nodes(read: str) -> Iterable[onnx.NodeProto]:
-    yield helper.make_node("Gemm", [read, "hidden.weights", "hidden.bias"], ["hidden.sums"])
+def _hidden_nodes(source: str) -> Iterable[onnx.NodeProto]:
+    yield helper.make_node("Gemm", [source, "hidden.weights", "hidden.bias"], ["hidden.sums"])
     yield helper.make_node("Relu", ["hidden.sums"], ["hidden.units"])
 
 
-def _head_nodes(read: str) -> Iterable[onnx.NodeProto]:
-    yield helper.make_node("Gemm", [read, "head.weights", "head.bias"], ["head.logits"])
+def _head_nodes(source: str) -> Iterable[onnx.NodeProto]:
+    yield helper.make_node("Gemm", [source, "head.weights", "head.bias"], ["head.logits"])
     yield helper.make_node("Softmax", ["head.logits"], ["probabilities"], axis=1)
     yield helper.make_node("LpNormalization", ["features"], ["embedding"], axis=1, p=2)

@@ -82,8 +82,8 @@ class FinalFitInputs:
 
     def joined(self, features: Floats, samples: Sequence[Sample]) -> Floats:
         """Features of images as they are served, with the additional columns appended."""
-        beside, views = self.fusion.additional, plain_views(samples, self.features.image_spec)
-        return beside.append(features, beside.values(views, self.context)) if beside else features
+        additional, views = self.fusion.additional, plain_views(samples, self.features.image_spec)
+        return additional.append(features, additional.values(views, self.context)) if additional else features
 
     def view_features(self, model: onnx.ModelProto) -> Floats:
         """Features of all views of all ``samples``; those of the training images are reused for the float graph."""
@@ -96,14 +96,14 @@ class FinalFitInputs:
 
     def training_rows(self, features: Floats) -> TrainingRows:
         """The rows to fit: the features of all views, with the additional columns appended."""
-        beside, samples, views = self.fusion.additional, self.samples, self.fusion.training_set.views
+        additional, samples, views = self.fusion.additional, self.samples, self.fusion.training_set.views
         rows = features
-        if beside:
+        if additional:
             values = [
-                beside.values(replace(views, samples=self.split.parts[part]), self.context, training=True)
+                additional.values(replace(views, samples=self.split.parts[part]), self.context, training=True)
                 for part in ("train", "validation")
             ]
-            rows = beside.append(features, np.concatenate(values))
+            rows = additional.append(features, np.concatenate(values))
         per_image = len(views.per_image)
         return replace(
             self.fusion.training_set.rows,

@@ -1,4 +1,7 @@
-"""The score of ``novelty.Novelty`` as a part of an ONNX graph."""
+"""The score of an ``OODDetector`` as nodes of an ONNX graph.
+
+The tensors have the names of the graph format, which begin with ``novelty.``.
+"""
 
 from collections.abc import Iterable
 
@@ -10,27 +13,27 @@ from larder_training.classifier.ood.detector import LEAST_LENGTH, OODDetector
 from larder_training.numerics.arrays import Floats
 
 
-def constants(novelty: OODDetector) -> dict[str, Floats]:
+def constants(detector: OODDetector) -> dict[str, Floats]:
     """The tensors that ``nodes`` reads."""
-    kinds = novelty.kinds * np.float32(novelty.weight)
-    beside = {
-        "novelty.usual": novelty.usual,
-        "novelty.scale": novelty.scale * np.float32(novelty.weight),
+    kinds = detector.kinds * np.float32(detector.weight)
+    layer_constants = {
+        "novelty.usual": detector.usual,
+        "novelty.scale": detector.scale * np.float32(detector.weight),
         "novelty.kinds": 2 * kinds,
         "novelty.kind_lengths": -(kinds**2).sum(axis=0),
     }
     return {
-        "novelty.middle": novelty.middle,
-        "novelty.directions": novelty.directions,
-        "novelty.axes": novelty.axes,
+        "novelty.middle": detector.middle,
+        "novelty.directions": detector.directions,
+        "novelty.axes": detector.axes,
         "novelty.least": np.array(LEAST_LENGTH**2, np.float32),
         "novelty.one": np.array(1, np.float32),
-        **(beside if novelty.weight else {}),
+        **(layer_constants if detector.weight else {}),
     }
 
 
-def nodes(novelty: OODDetector, opset: int, middle: str) -> Iterable[onnx.NodeProto]:
-    """From ``embedding`` ``[N, D]`` and ``middle`` ``[N, M]`` to ``novelty`` ``[N]``, in standard operators."""
+def nodes(detector: OODDetector, opset: int, middle: str) -> Iterable[onnx.NodeProto]:
+    """Nodes from ``embedding`` ``[N, D]`` and ``middle`` ``[N, M]`` to the output ``novelty`` ``[N]``."""
     yield helper.make_node("Abs", ["embedding"], ["novelty.sizes"])
     yield helper.make_node("Sign", ["embedding"], ["novelty.signs"])
     yield helper.make_node("Sqrt", ["novelty.sizes"], ["novelty.roots"])
@@ -41,21 +44,21 @@ def nodes(novelty: OODDetector, opset: int, middle: str) -> Iterable[onnx.NodePr
     yield from _sum_of_squares("novelty.away", "novelty.whole")
     yield from _sum_of_squares("novelty.along", "novelty.part")
     yield helper.make_node("Sub", ["novelty.whole", "novelty.part"], ["novelty.rest"])
-    yield helper.make_node("Max", ["novelty.rest", "novelty.least"], ["novelty.square"])  # rounding, and u = m
+    yield helper.make_node("Max", ["novelty.rest", "novelty.least"], ["novelty.square"])  # rounding, or u = m
     yield helper.make_node("Sqrt", ["novelty.square"], ["novelty.length"])
     yield helper.make_node("MatMul", ["novelty.away", "novelty.directions"], ["novelty.all"])
     yield from _largest(opset, "novelty.all", "novelty.best")
     yield helper.make_node("Div", ["novelty.best", "novelty.length"], ["novelty.cosine"])
     yield helper.make_node("Sub", ["novelty.one", "novelty.cosine"], ["novelty.signed"])
-    by_class = "novelty.by_class" if novelty.weight else "novelty"
-    yield helper.make_node("Relu", ["novelty.signed"], [by_class])  # rounding may leave it a little below 0
-    if novelty.weight:
-        yield from _beside(opset, middle)
+    by_class = "novelty.by_class" if detector.weight else "novelty"
+    yield helper.make_node("Relu", ["novelty.signed"], [by_class])  # rounding can make it slightly negative
+    if detector.weight:
+        yield from _layer_distance(opset, middle)
         yield helper.make_node("Add", [by_class, "novelty.beside"], ["novelty"])
 
 
-def _beside(opset: int, middle: str) -> Iterable[onnx.NodeProto]:
-    """The second distance, times its weight: ``|scaled|**2 - max(2 scaled . kind - |kind|**2)`` under the root."""
+def _layer_distance(opset: int, middle: str) -> Iterable[onnx.NodeProto]:
+    """The weighted distance of the intermediate layers: ``sqrt(|scaled|**2 - max(2 scaled . kind - |kind|**2))``."""
     yield helper.make_node("Sub", [middle, "novelty.usual"], ["novelty.unusual"])
     yield helper.make_node("Mul", ["novelty.unusual", "novelty.scale"], ["novelty.scaled"])
     yield from _sum_of_squares("novelty.scaled", "novelty.far")
@@ -67,8 +70,8 @@ def _beside(opset: int, middle: str) -> Iterable[onnx.NodeProto]:
 
 
 def _largest(opset: int, name: str, result: str) -> Iterable[onnx.NodeProto]:
-    """Of each row."""
-    if opset < 18:  # from then on the axes are an input
+    """The maximum of each row."""
+    if opset < 18:  # since opset 18 the axes are an input
         yield helper.make_node("ReduceMax", [name], [result], axes=[1], keepdims=0)
     else:
         axis = numpy_helper.from_array(np.array([1], np.int64), "axis")

@@ -1,4 +1,4 @@
-"""Customised training: begins from an earlier release's labels, feature graph, head and settings."""
+"""Warm start: a training that begins with the labels, feature graph, head and hyperparameters of a release."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -26,12 +26,21 @@ from larder_training.classifier.onnx.graph import MIDDLE, canonical, prune
 from larder_training.numerics.arrays import Floats
 from larder_training.reporting.progress import Progress
 
-_DEFAULT = HeadConfig(l2=0.01)  # of a release that does not say how its head was fitted
+_DEFAULT = HeadConfig(l2=0.01)  # for a release without the hyperparameters of its head
 
 
 @dataclass(frozen=True, slots=True)
 class ParentRelease:
-    """A classifier release to start from. ``head`` reads plain features; its temperature is taken out again."""
+    """A classifier release to start from.
+
+    Attributes:
+        manifest: Its manifest.
+        serving: The ``serving`` section of the manifest.
+        model: The bytes of its graph.
+        features: The feature graph, up to the head's inputs.
+        head: The head for features that are not standardised, with the temperature taken out.
+        config: The hyperparameters of the head.
+    """
 
     manifest: Manifest
     serving: ClassifierServing
@@ -40,22 +49,23 @@ class ParentRelease:
     head: FittedHead
     config: HeadConfig
 
-    def ordered(self, parts: DatasetSplit) -> DatasetSplit:
-        """The split with the parent's labels first, in their order, and new ones appended.
+    def ordered(self, split: DatasetSplit) -> DatasetSplit:
+        """The split with the parent's labels first, in their order, then the new ones.
 
-        Raises InvalidRequest where a label of the parent has no photo.
+        Raises:
+            InvalidRequest: A label of the parent has no images.
         """
-        missing = [label for label in self.serving.labels if label not in parts.labels]
+        missing = [label for label in self.serving.labels if label not in split.labels]
         if missing:
             raise InvalidRequest(
-                f"The parent knows {', '.join(missing[:5])}, and the photos show none of it. Add photos of every label "
-                "of the parent, or train without --parent."
+                f"The parent has labels without images in this data: {', '.join(missing[:5])}. Add images of every "
+                "label of the parent, or train without --parent."
             )
-        new = tuple(label for label in parts.labels if label not in self.serving.labels)
-        return replace(parts, labels=(*self.serving.labels, *new))
+        new = tuple(label for label in split.labels if label not in self.serving.labels)
+        return replace(split, labels=(*self.serving.labels, *new))
 
     def parent_head(self, classes: int, dimensions: int) -> ParentHead | None:
-        """The head, with labels that know nothing appended; None where the features are others than the parent's."""
+        """The head, with weights of 0 for new labels; None if the number of features differs from the parent's."""
         head = self.head
         first = head.hidden_weights if isinstance(head, MLP) else head.weights
         if len(first) != dimensions:
@@ -69,43 +79,53 @@ class ParentRelease:
         """For the manifest."""
         return {"model": self.manifest.model, "release": self.manifest.release, "labels": len(self.serving.labels)}
 
-    def compare(self, parts: DatasetSplit, probabilities: Floats, progress: Progress) -> dict[str, object]:
-        """Both releases on the test photos whose label the parent knows, for the manifest's ``evaluation``.
+    def compare(self, split: DatasetSplit, probabilities: Floats, progress: Progress) -> dict[str, object]:
+        """Compares both releases on the test images with a label of the parent, for the manifest's ``evaluation``.
 
-        ``probabilities`` are the new release's on the whole test part. Unless photos, seed and shares are those of the
-        parent's own training, it may have learnt from some of these photos.
+        Unless data, seed and shares are those of the parent's training, the parent may be fitted on some of these
+        images.
+
+        Args:
+            split: The images by part.
+            probabilities: ``[N, C]``, the new release's for the whole test part.
+            progress: Advances with each image.
         """
-        known = [i for i, checked in enumerate(parts.parts["test"]) if checked.image.label in self.serving.labels]
-        photos = [parts.parts["test"][i] for i in known]
-        truth = label_indices(photos, parts.labels)
-        answers = predict(self.model, photos, self.serving, title="Evaluating the parent", progress=progress)
-        theirs, ours = answers.probabilities.argmax(axis=1) == truth, probabilities[known].argmax(axis=1) == truth
+        known = [i for i, sample in enumerate(split.parts["test"]) if sample.image.label in self.serving.labels]
+        samples = [split.parts["test"][i] for i in known]
+        truth = label_indices(samples, split.labels)
+        predictions = predict(self.model, samples, self.serving, title="Evaluating the parent", progress=progress)
+        parent_right = predictions.probabilities.argmax(axis=1) == truth
+        right = probabilities[known].argmax(axis=1) == truth
         return {
             **self.describe(),
-            "photos": len(photos),
-            "parent_accuracy": float(theirs.mean()),
-            "accuracy": float(ours.mean()),
-            "only_parent_right": int((theirs & ~ours).sum()),
-            "only_new_right": int((ours & ~theirs).sum()),
-            "note": "Where the data or the seed differ, the parent may have learnt from some of these photos.",
+            "photos": len(samples),
+            "parent_accuracy": float(parent_right.mean()),
+            "accuracy": float(right.mean()),
+            "only_parent_right": int((parent_right & ~right).sum()),
+            "only_new_right": int((right & ~parent_right).sum()),
+            "note": "If the data or the seed differ, the parent may have been trained on some of these images.",
         }
 
 
 def find_release(named: Path, releases: Path) -> Path:
-    """The release folder that ``named`` is, or the newest under ``releases`` of the model with that name."""
+    """The release folder ``named``, or the newest release under ``releases`` of the model with this name.
+
+    Raises:
+        InvalidRequest: There is neither.
+    """
     if (named / MANIFEST).is_file():
         return named
-    found = []
+    candidates = []
     for path in releases.glob(f"*/{MANIFEST}"):
         manifest = None if path.parent.name.startswith(".") else _read(path)
         if manifest and manifest.model == str(named):
-            found.append((manifest.created, manifest.release, path.parent))
-    if not found:
+            candidates.append((manifest.created, manifest.release, path.parent))
+    if not candidates:
         raise InvalidRequest(
-            f"{str(named)!r} is no release folder and no model with a release beside the new one: name the folder "
-            "that the training wrote."
+            f"{str(named)!r} is neither a release folder nor a model with a release in {str(releases)!r}: give the "
+            "folder that the training wrote."
         )
-    return max(found)[-1]
+    return max(candidates)[-1]
 
 
 def _read(path: Path) -> Manifest | None:
@@ -118,8 +138,9 @@ def _read(path: Path) -> Manifest | None:
 def open_parent(options: ClassifierOptions) -> ParentRelease:
     """Reads the release that ``options.parent`` names.
 
-    Raises InvalidRequest where there is no such classifier, where it cannot be started from, and where preprocessing
-    is stated without a backbone that it could be for.
+    Raises:
+        InvalidRequest: There is no such classifier, a training cannot start from it, or preprocessing is stated without
+            a backbone.
     """
     folder = find_release(options.parent or Path(), options.out)
     manifest = parse((folder / MANIFEST).read_bytes())
@@ -127,7 +148,7 @@ def open_parent(options: ClassifierOptions) -> ParentRelease:
     if not isinstance(serving, ClassifierServing):
         raise InvalidRequest(f"The parent {manifest.release} is a {manifest.kind}. Name a classifier.")
     if serving.side:
-        raise InvalidRequest("The parent uses side information, which cannot be carried on. Train without --parent.")
+        raise InvalidRequest("The parent uses side information, which a parent cannot have. Train without --parent.")
     if options.backbone is None and options.preprocessing != Preprocessing():
         raise InvalidRequest(
             "The preprocessing comes from the parent. Leave out --mean, --std, --resize-short, --input-size, --output "
@@ -141,48 +162,49 @@ def open_parent(options: ClassifierOptions) -> ParentRelease:
     dtype = str(evaluation.get("quantisation", {}).get("dtype", "float32"))
     description = {**training.get("backbone", {}), "from_parent": manifest.release}
     dimensions = head.hidden_weights.shape[0] if isinstance(head, MLP) else head.weights.shape[0]
-    features = FeatureGraph(_cut(graph, source, dimensions), serving.image, description, (), dtype)
-    return ParentRelease(manifest, serving, model, features, head, _recipe(training, head))
+    features = FeatureGraph(_feature_graph(graph, source, dimensions), serving.image, description, (), dtype)
+    return ParentRelease(manifest, serving, model, features, head, _config(training, head))
 
 
 def _head(graph: onnx.ModelProto, temperature: float) -> tuple[FittedHead, str]:
-    """The head, its temperature taken out, and the name of the tensor that it reads."""
-    makers = {name: node for node in graph.graph.node for name in node.output}
+    """The head without its temperature, and the name of the tensor that it reads."""
+    producers = {name: node for node in graph.graph.node for name in node.output}
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
-    node = makers[makers["probabilities"].input[0]]
+    node = producers[producers["probabilities"].input[0]]
     weights, bias = (np.asarray(constants[name] * temperature, np.float32) for name in node.input[1:3])
-    before = makers.get(node.input[0])
+    before = producers.get(node.input[0])
     if before is not None and before.op_type == "Relu":
-        before = makers.get(before.input[0])
+        before = producers.get(before.input[0])
     if before is None or before.op_type not in {"Gemm", "FusedGemm"} or before.input[1] not in constants:
         return SoftmaxRegression(weights, bias), node.input[0]
     hidden_weights, hidden_bias = (np.asarray(constants[name], np.float32) for name in before.input[1:3])
     return MLP(hidden_weights, hidden_bias, weights, bias), before.input[0]
 
 
-def _cut(graph: onnx.ModelProto, source: str, dimensions: int) -> onnx.ModelProto:
-    """The graph from ``image`` to what the head reads, quantised as the parent's is.
+def _feature_graph(graph: onnx.ModelProto, source: str, dimensions: int) -> onnx.ModelProto:
+    """The graph from ``image`` to the head's inputs, quantised as in the parent.
 
-    That is ``features``, which the embedding is made of, and ``middle``, what the head read behind them, if anything.
+    Its outputs are ``features``, which the embedding is made of, and ``MIDDLE``, the further columns of the head, if
+    there are any.
     """
-    made = onnx.ModelProto()
-    made.CopyFrom(graph)
-    makers = {name: node for node in made.graph.node for name in node.output}
-    embedded, joint = str(makers["embedding"].input[0]), makers[source]
+    cut = onnx.ModelProto()
+    cut.CopyFrom(graph)
+    producers = {name: node for node in cut.graph.node for name in node.output}
+    embedded, joint = str(producers["embedding"].input[0]), producers[source]
     widths = {"features": dimensions}
     if joint.op_type == "Concat" and joint.input[0] == embedded:
-        made.graph.node.append(helper.make_node("Concat", joint.input[1:], [MIDDLE], axis=1))
+        cut.graph.node.append(helper.make_node("Concat", joint.input[1:], [MIDDLE], axis=1))
         widths = {"features": _width(graph, "embedding")}
         widths[MIDDLE], source = dimensions - widths["features"], embedded
-    for node in made.graph.node:
+    for node in cut.graph.node:
         node.input[:] = ["features" if name == source else name for name in node.input]
         node.output[:] = ["features" if name == source else name for name in node.output]
-    del made.graph.output[:]
-    made.graph.output.extend(
+    del cut.graph.output[:]
+    cut.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", width]) for name, width in widths.items()
     )
-    prune(made)
-    return canonical(made)
+    prune(cut)
+    return canonical(cut)
 
 
 def _width(graph: onnx.ModelProto, output: str) -> int:
@@ -190,11 +212,12 @@ def _width(graph: onnx.ModelProto, output: str) -> int:
     return int(shapes[output][1].dim_value)
 
 
-def _recipe(training: Mapping[str, Any], head: FittedHead) -> HeadConfig:
-    told = training.get("head", {}).get("recipe")
-    if told is None:
+def _config(training: Mapping[str, Any], head: FittedHead) -> HeadConfig:
+    """The hyperparameters in the manifest's ``training`` section, or the default if they do not fit the head."""
+    stated = training.get("head", {}).get("recipe")
+    if stated is None:
         return _DEFAULT
     known: Sequence[str] = [field.name for field in fields(HeadConfig)]
-    config = HeadConfig(**{name: value for name, value in told.items() if name in known})
+    config = HeadConfig(**{name: value for name, value in stated.items() if name in known})
     units = head.hidden_weights.shape[1] if isinstance(head, MLP) else 0
     return config if config.units == units else _DEFAULT
