@@ -75,6 +75,10 @@ class APIError(ClientError):
         retry_after: The seconds that the service asks to wait (``Retry-After``), or None.
     """
 
+    status: int
+    code: str | None
+    message: str
+    retry_after: float | None
     advice: ClassVar = "see the service's log"
 
     def __init__(self, status: int, code: str | None, message: str, retry_after: float | None = None) -> None:
@@ -158,6 +162,8 @@ class _NoAnswer(ClientError):
         retryable: Whether the same request may succeed a moment later.
     """
 
+    url: str
+    reason: str
     advice: ClassVar[str]
 
     def __init__(self, url: str, reason: str, *, retryable: bool = True) -> None:
@@ -189,6 +195,9 @@ class UnexpectedAnswer(ClientError):
         url: The URL of the request, without its query string.
         reason: What is unexpected about it.
     """
+
+    url: str
+    reason: str
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)

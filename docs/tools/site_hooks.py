@@ -1,9 +1,9 @@
-"""MkDocs hooks: what the site shows beside the Markdown files of docs/.
+"""MkDocs hooks: the parts of the site that are not Markdown files of docs/.
 
-* Each notebook of ``docs/tutorials`` becomes a page, with the outputs that are saved in it.
-* The decisions join the navigation, newest first.
-* The pages outside ``docs/`` (ARCHITECTURE.md, the READMEs of examples and benchmarks ...) become pages too, and links
-  to them are rewritten: in the repository they are relative paths to files, on the site relative paths to pages.
+* Each notebook of ``docs/tutorials`` becomes a page, with its saved outputs.
+* The decisions are added to the navigation, newest first.
+* The pages outside ``docs/`` (ARCHITECTURE.md, the READMEs of examples and benchmarks ...) become pages too. Links to
+  them are rewritten: in the repository they are paths of files, on the site paths of pages.
 """
 
 import json
@@ -43,7 +43,7 @@ def notebooks() -> list[Path]:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Adds to the navigation what mkdocs.yml does not list by name."""
+    """Adds the pages that mkdocs.yml does not list to the navigation."""
     nav: list[Any] = list(config.nav or [])
     _section(nav, "Tutorials").extend(f"tutorials/{path.stem}.md" for path in notebooks())
     decisions = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"), reverse=True)
@@ -61,7 +61,7 @@ def _section(nav: list[Any], title: str) -> list[Any]:
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Adds the pages that are no Markdown files of docs/."""
+    """Adds the pages that are not Markdown files of docs/."""
     for path in notebooks():
         notebook = files.get_file_from_path(f"tutorials/{path.name}")
         if notebook is not None:
@@ -88,7 +88,7 @@ def _add_asset(files: Files, config: MkDocsConfig, asset: str) -> None:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Rewrites the links that lead out of docs/."""
+    """Rewrites the links to files outside docs/."""
     del config, files
     if page.file.generated_by:
         return markdown
@@ -96,7 +96,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def relink(text: str, source: str, page: str) -> str:
-    """The text of ``source`` (a path in the repository) with links as ``page`` (a path on the site) needs them."""
+    """The text of ``source``, a path in the repository, with the links of ``page``, a path on the site."""
 
     def replace(match: re.Match[str]) -> str:
         target = _on_site(_resolve(match[1], source))
@@ -106,7 +106,7 @@ def relink(text: str, source: str, page: str) -> str:
 
 
 def _assets(text: str, source: str) -> Iterator[str]:
-    """The files outside docs/ that are no pages and that ``source`` links to."""
+    """The files outside docs/ that ``source`` links to and that are not pages."""
     for match in LINK.finditer(text):
         path = _resolve(match[1], source)
         if not path.startswith("docs/") and path not in outside():
@@ -125,7 +125,7 @@ def _on_site(path: str) -> str:
 
 
 def from_notebook(text: str) -> str:
-    """A notebook as Markdown: its text, its code, and the outputs that are saved in it."""
+    """A notebook as Markdown: text, code and saved outputs."""
     return "\n\n".join(part for cell in json.loads(text)["cells"] for part in _cell(cell)) + "\n"
 
 
@@ -140,7 +140,7 @@ def _cell(cell: Cell) -> Iterator[str]:
 
 
 def _output(output: Cell) -> Iterator[str]:
-    """The richest form that a page can show: a picture, HTML, else text."""
+    """The best form of an output that a page can show: an image, else HTML, else text."""
     data = output.get("data", {})
     if output["output_type"] == "stream":
         yield f"```text\n{_joined(output['text']).rstrip()}\n```"

@@ -1,6 +1,6 @@
-"""Trains classifiers and recommenders, evaluates them, and answers with them, from Python.
+"""Trains classifiers and recommenders from Python, evaluates them, and answers with them.
 
-Two lines train an image classifier and ask it. ``images/`` holds one sub-folder per class::
+Two lines train an image classifier and ask it. ``images/`` has one sub-folder per class::
 
     release = train_classifier("images/")
     release.predict("cat.jpg")
@@ -11,16 +11,18 @@ Two lines train a recommender and ask it. ``interactions.csv`` has the columns U
     release.recommend("ann")
 
 Data may also be in memory: images as arrays or Pillow images with their labels, interactions as a data frame of polars,
-pandas, PyArrow or another library. ``larder train``, ``evaluate``, ``audit`` and ``publish`` do the same from the
-command line.
+pandas, PyArrow or another library. The commands ``larder train``, ``evaluate``, ``audit`` and ``publish`` do the same.
 
-Importing this package loads no numerical library: each name loads what it needs when it is first used.
+Importing this package is fast: each name imports its module when it is first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from larder.classifier.graph import Label, Labels
+    from larder.recommender import Reason, Recommendation
+    from larder.rollout import Outcome
     from larder_training.api.auditing import AuditFindings, audit
     from larder_training.api.evaluation import evaluate
     from larder_training.api.release import Release
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AuditFindings",
     "ClassifierOptions",
+    "Label",
+    "Labels",
+    "Outcome",
+    "Reason",
+    "Recommendation",
     "RecommenderOptions",
     "Release",
     "Report",
@@ -44,6 +51,11 @@ __all__ = [
 _MODULES: Final = {
     "AuditFindings": "larder_training.api.auditing",
     "ClassifierOptions": "larder_training.classifier.config.options",
+    "Label": "larder.classifier.graph",
+    "Labels": "larder.classifier.graph",
+    "Outcome": "larder.rollout",
+    "Reason": "larder.recommender",
+    "Recommendation": "larder.recommender",
     "RecommenderOptions": "larder_training.recommender.config.options",
     "Release": "larder_training.api.release",
     "Report": "larder_training.api.report",

@@ -154,9 +154,9 @@ def test_wrong_interactions_are_refused(interactions: Any, message: str) -> None
 def test_images_and_interactions_are_audited_apart(recommender: Release, shop: ShopFiles) -> None:
     with pytest.raises(InvalidRequest, match="there is nothing to audit"):
         audit()  # type: ignore[call-overload]  # wrong on purpose
-    with pytest.raises(InvalidRequest, match="omit images, labels and options"):
+    with pytest.raises(InvalidRequest, match="omit images, labels and the options for images"):
         audit("images", interactions=shop.interactions)  # type: ignore[call-overload]  # wrong on purpose
-    with pytest.raises(InvalidRequest, match="items and users go with interactions="):
+    with pytest.raises(InvalidRequest, match="items and users need interactions="):
         audit("images", items=shop.items)  # type: ignore[call-overload]  # wrong on purpose
     with pytest.raises(InvalidRequest, match="the release is a recommender: omit them"):
         evaluate(recommender, [b""], ["a"])

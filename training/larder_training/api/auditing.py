@@ -1,4 +1,4 @@
-"""Audits from Python: the same as ``larder audit``."""
+"""Audits training data, as ``larder audit`` does."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AuditFindings:
-    """What an audit found.
+    """The findings of an audit.
 
     Attributes:
         findings: All findings, as ``larder audit --json`` prints them.
-        summary: The findings in a few lines.
-        report: A page with plots or images.
+        summary: The main findings in a few lines.
+        report: An HTML page with plots or images.
     """
 
     findings: Mapping[str, Any]
@@ -36,7 +36,7 @@ class AuditFindings:
         return self.summary
 
     def _repr_html_(self) -> str:
-        return self.report._repr_html_()  # the method by which notebooks show an object
+        return self.report._repr_html_()  # notebooks show an object by this method
 
 
 @overload
@@ -57,39 +57,40 @@ def audit(
     quiet: bool = False,
     **options: Unpack[ImageKeywords],
 ) -> AuditFindings:
-    """Looks for faults of training data, as ``larder audit`` does; nothing is changed.
+    """Finds errors in training data, as ``larder audit`` does. It changes nothing.
 
-    Of images: files that do not decode, copies, near-duplicates, small classes, and probable label errors. Of
-    interactions: bots, wrong clocks, days without events, and ids that the items or users lack.
+    For images, it finds files that cannot be decoded, copies, near-duplicates, small classes, and probable label
+    errors. For interactions, it finds bots, wrong timestamps, days without events, and ids that the items or users do
+    not have.
 
     Args:
-        images: Labelled images, in the forms that ``train_classifier`` takes.
-        labels: One label for each image of a list.
-        interactions: Interactions, in the forms that ``train_recommender`` takes. Give these or ``images``.
+        images: Labelled images, in the forms of ``train_classifier``.
+        labels: One label per image, for a list of images.
+        interactions: Interactions, in the forms of ``train_recommender``. Give either these or ``images``.
         items: Items, with ``interactions``.
         users: Users, with ``interactions``.
-        quiet: Whether to show no progress.
-        **options: With ``images``: how they become features, as in ``train_classifier`` (``backbone``, ``seed``,
-            ``cache`` and others).
+        quiet: Whether to hide the progress.
+        **options: With ``images``: the options of ``train_classifier`` for reading images and extracting features, such
+            as ``backbone``, ``seed`` and ``cache``.
 
     Raises:
-        InvalidRequest: The data cannot be read, or both kinds are given, or none.
+        InvalidRequest: The data cannot be read, or both kinds of data are given, or none.
         TypeError: An option is unknown, or not of its type; the message says what to give.
     """
     progress = Progress(quiet=quiet)
     if interactions is None:
         if images is None:
-            raise InvalidRequest("there is nothing to audit: give images, or interactions=.")
+            raise InvalidRequest("there is nothing to audit: give images or interactions=.")
         if items is not None or users is not None:
-            raise InvalidRequest("items and users go with interactions=: give it, or omit them.")
+            raise InvalidRequest("items and users need interactions=: give it, or omit them.")
         return _images(images, labels, options, progress)
     if images is not None or labels is not None or options:
-        raise InvalidRequest("interactions are given: omit images, labels and options of images.")
+        raise InvalidRequest("interactions are given: omit images, labels and the options for images.")
     return _interactions(interactions, items, users, progress)
 
 
 def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit":
-    """Audits the images of a training's options, with the features that the training would use."""
+    """Audits the images of ``options``, with the features that a training with these options uses."""
     from larder_training.classifier.audit.audit import audit as audit_scan
     from larder_training.classifier.config.context import TrainingContext
     from larder_training.classifier.data.manifests import read_dataset

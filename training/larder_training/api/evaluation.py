@@ -1,4 +1,4 @@
-"""Evaluation from Python: the same as ``larder evaluate``."""
+"""Evaluates releases, as ``larder evaluate`` does."""
 
 import os
 from collections.abc import Iterable
@@ -20,22 +20,22 @@ def evaluate(
     label_attribute: str | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Evaluates a release on held-out data, through the serving code, as ``larder evaluate`` does.
+    """Evaluates a release on held-out data with the serving code, as ``larder evaluate`` does.
 
     Args:
         release: A release or its folder.
-        data: Labelled images for a classifier, interactions for a recommender, in the forms that ``train_classifier``
-            and ``train_recommender`` take.
-        labels: One label for each image of a list.
-        history: For a recommender: interactions before ``data``.
-        label_attribute: For a classifier: the label attribute of a Ground Truth manifest that has several.
-        quiet: Whether to show no progress.
+        data: Labelled images for a classifier, or interactions for a recommender, in the forms of
+            ``train_classifier`` and ``train_recommender``.
+        labels: One label per image, for a list of images.
+        history: For a recommender: the interactions before ``data``.
+        label_attribute: For a classifier: the label attribute of a Ground Truth manifest with several.
+        quiet: Whether to hide the progress.
 
     Returns:
         The metrics, as ``larder evaluate --json`` prints them.
 
     Raises:
-        InvalidRequest: Nothing is left to evaluate, or an argument is of the other kind of model.
+        InvalidRequest: The data cannot be evaluated, or an argument is for the other kind of model.
     """
     opened = release if isinstance(release, Release) else Release(release)
     if opened.kind == "classifier":

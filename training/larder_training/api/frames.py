@@ -1,4 +1,4 @@
-"""Data frames as inputs: each is written to a Parquet file, which the readers of files read."""
+"""Data frames as inputs: they are written to Parquet files, which the readers of files read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ Table: TypeAlias = InputSource | Frame  # a table of interactions, items or user
 
 @contextmanager
 def as_files(**tables: Table | None) -> Iterator[dict[str, Any]]:
-    """The tables with data frames replaced by paths of Parquet files, which exist until the block ends.
+    """Replaces data frames by the paths of Parquet files, which exist until the block ends.
 
     Raises InvalidRequest if a table is neither a location nor a data frame.
     """
@@ -33,12 +33,12 @@ def is_frame(data: object) -> bool:
 
 
 def to_polars(frame: object) -> pl.DataFrame:
-    """A data frame of any library as polars' own; a lazy one is computed."""
+    """A data frame of any library as one of polars; a lazy frame is computed."""
     native = nw.from_native(cast("Frame", frame))
     eager = native.collect() if isinstance(native, nw.LazyFrame) else native
     try:
         return eager.to_polars()
-    except ImportError:  # polars reads pandas by PyArrow, which pandas does not require
+    except ImportError:  # polars reads pandas through PyArrow, which pandas does not require
         return _by_columns(eager)
 
 

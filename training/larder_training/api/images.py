@@ -1,4 +1,4 @@
-"""Images in memory as inputs: they are written to files with a manifest, which the reader of manifests reads."""
+"""Images in memory as inputs: they are written to files and a manifest, which the reader of manifests reads."""
 
 import csv
 import os
@@ -32,10 +32,10 @@ _FORMS: Final = "give a path, bytes, a Pillow image, or a uint8 array [height, w
 
 
 def encoded(image: ImageLike) -> bytes:
-    """An image as the bytes of an encoded file: arrays and Pillow images as PNG, which loses nothing.
+    """An image as the bytes of an encoded file. Arrays and Pillow images become PNG, which is lossless.
 
     Raises:
-        InvalidRequest: an array of another type or shape, a path without a file, or an object that is not an image.
+        InvalidRequest: The array has another type or shape, the file does not exist, or the object is not an image.
     """
     match image:
         case bytes():
@@ -66,15 +66,15 @@ def named(index: int) -> Iterator[None]:
 
 @contextmanager
 def as_source(images: Images, labels: Iterable[object] | None) -> Iterator[Path | str]:
-    """What the reader of manifests takes: ``images`` itself if it is a location, else a temporary manifest.
+    """The input of the reader of manifests: ``images`` if it is a location, otherwise a temporary manifest.
 
     Args:
-        images: A folder or manifest; or a data frame with the columns of a manifest (``path``, ``label``, maybe
-            ``split``, and side columns); or images, with one of ``labels`` each.
-        labels: The labels of ``images``, for images alone.
+        images: A folder or manifest; a data frame with the columns of a manifest (``path``, ``label``, optionally
+            ``split`` and side columns); or images.
+        labels: One label per image, for images only.
 
     Raises:
-        InvalidRequest: labels are missing, not needed, or not as many as the images; a row has no path or label; or
+        InvalidRequest: Labels are missing, superfluous, or not as many as the images; a row has no path or label; or
             an object is not an image.
     """
     if isinstance(images, str | os.PathLike):
@@ -138,7 +138,7 @@ def _rows(table: pl.DataFrame) -> list[dict[str, object]]:
 
 
 def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folder: Path) -> Iterator[dict[str, object]]:
-    """The rows of a manifest; images in memory become files of ``folder``."""
+    """The rows of a manifest; images in memory are written to ``folder``."""
     if labels is None:
         raise InvalidRequest("the images have no labels: give labels=, one for each image.")
     images, names = list(images), _label_names(labels)
@@ -149,7 +149,7 @@ def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folde
         if isinstance(image, str | Path):
             yield {"path": str(image), "label": label}
             continue
-        name = f"{index:0{digits}}"  # in order of the images: the reader sorts by name
+        name = f"{index:0{digits}}"  # keeps the order: the reader sorts by name
         with named(index):
             (folder / name).write_bytes(encoded(image))
         yield {"path": str(folder / name), "label": label}
@@ -170,20 +170,20 @@ def _is_missing(label: object) -> bool:
 
 
 def _manifest(rows: Sequence[Mapping[str, object]], folder: Path) -> Path:
-    """A manifest of ``rows`` in ``folder``, whose relative paths start at the working directory."""
+    """Writes a manifest of ``rows`` to ``folder``; relative paths start at the working directory."""
     path = folder / _MANIFEST
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else ["path", "label"])
         writer.writeheader()
         for row in rows:
-            writer.writerow({**row, "path": _reachable(str(row["path"]), folder)} if row.get("path") else row)
+            writer.writerow({**row, "path": _manifest_name(str(row["path"]), folder)} if row.get("path") else row)
     return path
 
 
-def _reachable(name: str, folder: Path) -> str:
-    """The name as a manifest in ``folder`` states it.
+def _manifest_name(name: str, folder: Path) -> str:
+    """The name in a manifest in ``folder``.
 
-    A relative name stays, since messages and reports show it: a link leads from ``folder`` to where it starts.
+    A relative name stays as it is, because messages and reports show it; a symbolic link in ``folder`` makes it valid.
     """
     if urlsplit(name).scheme:
         return name

@@ -1,8 +1,8 @@
-"""Keyword arguments of the API: the fields of the options classes, with nested ones beside the others.
+"""Keyword arguments of the API: the fields of the options classes, including those of nested classes.
 
-``train_classifier(..., trials=10)`` sets ``ClassifierOptions.search.trials``, as does ``larder train classifier
---trials 10``. The typed dictionaries are for editors and type checkers; a test holds them equal to the options classes,
-which document each field.
+``train_classifier(..., trials=10)`` sets ``ClassifierOptions.search.trials``, as ``larder train classifier --trials
+10`` does. The typed dictionaries are for editors and type checkers. The options classes document each field; a test
+checks that the dictionaries have the same fields.
 """
 
 import os
@@ -21,7 +21,7 @@ from larder_training.recommender.config.options import Bots, Order, Repeats, Rer
 
 PathLike = str | os.PathLike[str]
 
-CLASSIFIER: Final = "classifier"  # names of the models whose caller names none
+CLASSIFIER: Final = "classifier"  # default names of models
 RECOMMENDER: Final = "recommender"
 # Types of fields that hold a number: the types that a value may have, and what to give.
 _NUMBERS: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
@@ -33,7 +33,7 @@ _NUMBERS: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
 
 
 class ImageKeywords(TypedDict, total=False):
-    """Which images are read and how they become features: ``ClassifierOptions`` and ``Preprocessing``."""
+    """The options for reading images and extracting features: ``ClassifierOptions`` and ``Preprocessing``."""
 
     label_attribute: str | None
     backbone: PathLike | None
@@ -50,7 +50,7 @@ class ImageKeywords(TypedDict, total=False):
 
 
 class ClassifierKeywords(ImageKeywords, total=False):
-    """The options of a classifier's training: ``ClassifierOptions``, and the limits of its search."""
+    """The options of a classifier's training: ``ClassifierOptions`` and the limits of its search."""
 
     model: str
     out: PathLike
@@ -136,7 +136,7 @@ def arguments(
 
 
 def keyword_owners(options: type[object]) -> dict[str, str | None]:
-    """Each field, and the field whose object it belongs to: None for a field of ``options`` itself."""
+    """All field names, also of nested classes. The value is the field of the nested object, or None."""
     owners: dict[str, str | None] = {}
     for field in fields(cast("Any", options)):
         nested: object = field.default_factory
@@ -153,7 +153,7 @@ def _class(options: type[object], owner: str) -> type[Any]:
 
 
 def _convert(options: type[object], name: str, value: object) -> object:
-    """The value as the field has it: a path of any type as the field's own, a list as a tuple."""
+    """The value with the type of the field: paths are converted, and lists become tuples."""
     hint = get_type_hints(options)[name]
     accepted, noun = _NUMBERS.get(hint, ((object,), ""))
     if not isinstance(value, accepted) or (noun and isinstance(value, bool)):

@@ -1,4 +1,4 @@
-"""A release folder as an object: what is in it, its answers, and its way into a store."""
+"""A release folder as an object: its contents, its answers, and its publication."""
 
 import os
 import re
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from larder.errors import InvalidRequest, ReleaseError
 from larder.release.keys import MANIFEST
-from larder.release.manifest import Kind, parse
+from larder.release.manifest import Kind, Manifest, parse
 from larder.release.serving import ClassifierServing, RecommenderServing
 from larder.store import Store, open_store
 from larder_training.api.report import Report
 from larder_training.release.loader import open_tables
 
-if TYPE_CHECKING:  # numpy, Pillow and onnxruntime load where images are asked about
+if TYPE_CHECKING:  # numpy, Pillow and onnxruntime are imported with the first image
     from larder.classifier.graph import Classifier, Labels
     from larder.recommender import Recommendation, Recommender
     from larder.rollout import Outcome
@@ -27,16 +27,19 @@ _REPORT = "report.html"
 class Release(os.PathLike[str]):
     """A release in a folder of this machine, as a training writes it.
 
-    It answers by the serving code, so that it gives what the service gives once the release is published. Wherever a
-    path is expected, such as ``parent=`` and ``compare_with=`` of a training, a release may be given.
+    It answers with the serving code, so the answers are those of the service after publication. A release may be used
+    as a path, for example as ``parent=`` or ``compare_with=`` of a training.
 
     Attributes:
         path: The folder.
         manifest: Its manifest: the model's name and kind, files, evaluation, hyperparameters and versions.
     """
 
+    path: Path
+    manifest: Manifest
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Opens the release in the folder ``path``.
+        """Opens the release in a folder.
 
         Raises:
             InvalidRequest: The folder is not a release.
@@ -47,7 +50,7 @@ class Release(os.PathLike[str]):
             self.manifest = parse((self.path / MANIFEST).read_bytes())
         except OSError as error:
             raise InvalidRequest(
-                f"{self.path.name!r} is not a release folder, it has no {MANIFEST}: give a path that a training wrote."
+                f"{self.path.name!r} is not a release folder, it has no {MANIFEST}: give the path of a trained release."
             ) from error
 
     @property
@@ -57,15 +60,12 @@ class Release(os.PathLike[str]):
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """The evaluation on held-out data, as the manifest states it, with 95 % intervals."""
+        """The evaluation on held-out data with 95 % intervals, from the manifest."""
         return self.manifest.evaluation
 
     @property
     def report(self) -> Report:
-        """The training's report; a notebook shows it.
-
-        Raises InvalidRequest if the folder holds none.
-        """
+        """The report of the training, which a notebook shows. Raises InvalidRequest if the folder has none."""
         try:
             return Report((self.path / _REPORT).read_text(encoding="utf-8"))
         except OSError as error:
@@ -102,12 +102,12 @@ class Release(os.PathLike[str]):
         Args:
             images: A path, an ``s3://`` URL, the bytes of an encoded image, a Pillow image, a uint8 array
                 ``[height, width, 3]``, or a list of these.
-            side: Side information by column; for a list of images, a list with one mapping for each.
-            max_labels: At most so many labels; None for all.
-            min_confidence: Replaces the labels' own thresholds; 0 returns all labels.
+            side: Side information by column; for a list of images, a list with one mapping per image.
+            max_labels: Maximum number of labels; None for all.
+            min_confidence: Minimum confidence of a label, in place of the label's own threshold; 0 returns all labels.
 
         Returns:
-            The labels, best first, and whether the image is out of distribution (``unknown``); for a list, a list.
+            The labels of the image; for a list of images, a list.
 
         Raises:
             InvalidRequest: The release is a recommender, or an argument is invalid.
@@ -148,16 +148,16 @@ class Release(os.PathLike[str]):
         promotions: Sequence[Mapping[str, object]] | None = None,
         columns: Sequence[str] | None = None,
     ) -> "list[Recommendation]":
-        """The best items for a user, a session, an item in view, a profile, any of these together, or for nobody.
+        """The best items for a user, a session, an item in view, a profile, or any of these together.
 
-        Ids may be texts or numbers.
+        Without any of them, the answer is what is popular. Ids may be texts or numbers.
 
         Args:
             user: A user's id. An id that the model does not know is served as a new user.
             session: The items that the user just interacted with, the newest last.
             item: The item in view.
             profile: The user's columns, such as ``{"CITY": "Berlin"}``.
-            n: How many items, 1 to 500; 25 by default.
+            n: Number of items, 1 to 500; 25 by default.
             exclude: Items that must not be returned.
             include_seen: Whether items of the session may be returned; None lets the release decide.
             filter: A filter expression in Amazon Personalize's language.
@@ -165,7 +165,8 @@ class Release(os.PathLike[str]):
             promotions: Items that get a share of the places, each as ``{"name", "percent", "items" or "filter"}``.
             columns: The item columns to return.
 
-        Raises InvalidRequest if the release is a classifier, or for an invalid argument.
+        Raises:
+            InvalidRequest: The release is a classifier, or an argument is invalid.
         """
         from larder.recommender import RECOMMEND, read_query
 
@@ -195,9 +196,11 @@ class Release(os.PathLike[str]):
         filter_values: Mapping[str, object] | None = None,
         columns: Sequence[str] | None = None,
     ) -> "list[Recommendation]":
-        """The items most similar to one; see ``recommend`` for the arguments.
+        """The items that are most similar to ``item``; the other arguments are those of ``recommend``.
 
-        Raises NotFound if the model does not know the item, and InvalidRequest as ``recommend``.
+        Raises:
+            NotFound: The model does not know the item.
+            InvalidRequest: The release is a classifier, or an argument is invalid.
         """
         from larder.recommender import SIMILAR, read_query
 
@@ -215,9 +218,12 @@ class Release(os.PathLike[str]):
         profile: Mapping[str, str | float] | None = None,
         columns: Sequence[str] | None = None,
     ) -> "list[Recommendation]":
-        """Orders ``items`` (1 to 500 ids) for a user, best first; see ``recommend`` for the other arguments.
+        """Orders ``items`` (1 to 500 ids) for a user, best first; the other arguments are those of ``recommend``.
 
-        Items that the model does not know come last, with score None. Raises InvalidRequest as ``recommend``.
+        Items that the model does not know come last, with score None.
+
+        Raises:
+            InvalidRequest: The release is a classifier, or an argument is invalid.
         """
         from larder.recommender import RANK, read_items, read_query
 
@@ -233,18 +239,19 @@ class Release(os.PathLike[str]):
         return list(recommender.rank(read_query(document, RANK), read_items(document)).items)
 
     def publish(self, store: Store | str | os.PathLike[str]) -> "Outcome":
-        """Uploads the release to a store, verifies it with its golden requests, and makes it answer.
+        """Uploads the release to a store, verifies it with its golden requests, and makes it live.
 
-        A running service answers with it within LARDER_REFRESH_SECONDS (30 by default).
+        A running service uses it within LARDER_REFRESH_SECONDS (30 by default). Publishing does not compare quality:
+        any valid release replaces the live one.
 
         Args:
             store: ``s3://bucket[/prefix]``, ``file:///folder``, or the path of a folder.
 
         Returns:
-            What became of it: ``promoted``, or ``kept`` if it answered already.
+            The outcome: ``promoted``, or ``kept`` if the release was live already.
 
         Raises:
-            ReleaseError: The release was rejected, and the model answers as before; the message is the reason.
+            ReleaseError: The release was rejected, with the reason; the live release stays.
             StoreError: The store failed; try again.
         """
         from larder.rollout import prober, roll_out, upload
@@ -289,7 +296,7 @@ def _check_label_limits(max_labels: int | None, min_confidence: float | None) ->
 
 
 def _document(**fields: object) -> dict[str, object]:
-    """A request's JSON document; what is None is left out."""
+    """The JSON document of a request, without fields that are None."""
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
     return {name: value for name, value in lists.items() if value is not None}
 

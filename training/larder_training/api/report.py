@@ -11,9 +11,9 @@ _HEIGHT = 600  # CSS pixels of the frame in a notebook; the report scrolls insid
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report of a training or an audit: one HTML document without scripts and outside references.
+    """The report of a training or an audit: one HTML document without scripts and external references.
 
-    A notebook shows it where a cell ends with it.
+    A notebook shows it if it is the last value of a cell.
 
     Attributes:
         html: The document.
@@ -22,13 +22,13 @@ class Report:
     html: str
 
     def save(self, path: Path | str) -> Path:
-        """Writes the document into a file and returns its path."""
+        """Writes the document to a file and returns its path."""
         target = Path(path)
         target.write_text(self.html, encoding="utf-8")
         return target
 
     def open(self) -> None:
-        """Opens the document in the web browser of this machine."""
+        """Opens the document in the default web browser."""
         with NamedTemporaryFile("w", suffix=".html", encoding="utf-8", delete=False) as file:
             file.write(self.html)
         webbrowser.open(Path(file.name).as_uri())
@@ -37,5 +37,5 @@ class Report:
         return f"Report of {len(self.html):,} characters: save(path) writes it, open() shows it in the browser"
 
     def _repr_html_(self) -> str:
-        # A frame of its own: the document's styles must not reach the notebook around it.
+        # In a frame, so that the styles of the document do not apply to the notebook.
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:{_HEIGHT}px;border:0"></iframe>'

@@ -1,4 +1,4 @@
-"""Training from Python: the same trainings as ``larder train``."""
+"""Trains models, as ``larder train`` does."""
 
 from collections.abc import Iterable
 from typing import Unpack
@@ -27,12 +27,12 @@ def train_classifier(
 
     Args:
         images: A folder with one sub-folder per class, a CSV manifest (``path,label[,split][,more]``) or a Ground Truth
-            manifest, each maybe at ``s3://``; or a data frame with these columns; or a list of images: paths, bytes,
+            manifest, each also at ``s3://``; a data frame with these columns; or a list of images: paths, bytes,
             Pillow images, or uint8 arrays ``[height, width, 3]`` (RGB, 0 to 255).
-        labels: One label for each image of a list; None for anything else.
-        quiet: Whether to show no progress.
-        **options: Fields of ``ClassifierOptions``, and those of its search and preprocessing: ``backbone``,
-            ``trials``, ``minutes``, ``seed``, ``out`` and others. ``model`` is "classifier" by default.
+        labels: One label per image, for a list of images.
+        quiet: Whether to hide the progress.
+        **options: Fields of ``ClassifierOptions``, of its search and of its preprocessing, such as ``backbone``,
+            ``trials``, ``minutes``, ``seed`` and ``out``. ``model`` is "classifier" by default.
 
     Returns:
         The release, in a new folder below ``out`` (``.larder/releases``).
@@ -62,13 +62,14 @@ def train_recommender(
     A terminal or a notebook shows the progress; elsewhere the logger ``larder`` gets it.
 
     Args:
-        interactions: USER_ID, ITEM_ID, TIMESTAMP, and maybe EVENT_TYPE and EVENT_VALUE: a file (CSV, Parquet, JSON
-            lines), a folder or a pattern, maybe at ``s3://``, a list of these, or a data frame.
-        items: ITEM_ID and metadata columns, in the same forms.
-        users: USER_ID and profile columns, in the same forms.
-        quiet: Whether to show no progress.
-        **options: Fields of ``RecommenderOptions``: ``minutes``, ``trials``, ``event_weights``, ``order``, ``seed``,
-            ``out`` and others. ``model`` is "recommender" by default.
+        interactions: Events with the columns USER_ID, ITEM_ID, TIMESTAMP and optionally EVENT_TYPE and EVENT_VALUE: a
+            file (CSV, Parquet, JSON lines), a folder or a pattern, each also at ``s3://``; a list of these; or a data
+            frame.
+        items: Items with the columns ITEM_ID and metadata, in the same forms.
+        users: Users with the columns USER_ID and a profile, in the same forms.
+        quiet: Whether to hide the progress.
+        **options: Fields of ``RecommenderOptions``, such as ``minutes``, ``trials``, ``event_weights``, ``order``,
+            ``seed`` and ``out``. ``model`` is "recommender" by default.
 
     Returns:
         The release, in a new folder below ``out`` (``.larder/releases``).
