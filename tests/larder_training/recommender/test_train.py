@@ -254,11 +254,11 @@ def test_a_log_without_test_users_is_trained_without_metrics(tmp_path: Path) -> 
     ("text", "values", "message"),
     [
         ("u,a,1\nu,b,2\n", {}, "fewer than two users"),
-        ("u,a,1\nv,a,2\n", {}, "fewer than two users or two items"),
+        ("u,a,1\nv,a,2\n", {}, "fewer than two users or fewer than two items"),
         (
             "u,a,1\nv,b,2\n",
             {"event_weights": {"buy": 1.0}},
-            "no event has the type 'buy': the log's types are interaction",
+            "no event has the type 'buy'. Choose from the types of the log: interaction",
         ),
         ("u,a,1\nv,b,2\n", {"event_thresholds": {"buy": 1.0}}, "no event has the type 'buy'"),
         ("u,a,1\nv,b,2\n", {"model": "Shop!"}, "is not a model name"),

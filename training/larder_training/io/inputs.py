@@ -1,4 +1,4 @@
-"""Which files an input is: one or many, here or in S3, named one by one, by folder or by pattern."""
+"""Input files, local or in S3: named one by one, by folder or by pattern."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from larder.errors import InvalidRequest, MissingObject
 from larder_training.io.s3 import SCHEME, is_remote, listed, parse, store_of
 from larder_training.reporting.progress import Progress
 
-Location = Path | str  # a file, a folder or a pattern (*.parquet), here or at s3://
+Location = Path | str  # a file, a folder or a pattern (*.parquet), local or at s3://
 Kind = Literal["csv", "parquet", "jsonl"]
 KINDS: Final[dict[str, Kind]] = {
     ".csv": "csv",
@@ -27,8 +27,8 @@ KINDS: Final[dict[str, Kind]] = {
     ".json.gz": "jsonl",
 }
 _REMEDY: Final = (
-    "give CSV (.csv, .csv.gz), Parquet (.parquet) or JSON lines (.jsonl, .jsonl.gz): a file, a folder, a pattern like "
-    "'logs/*.parquet', or the same at s3://"
+    "give CSV (.csv, .csv.gz), Parquet (.parquet) or JSON lines (.jsonl, .jsonl.gz) as a file, a folder or a pattern "
+    "like 'logs/*.parquet', local or at s3://"
 )
 _T = TypeVar("_T")
 _WILD: Final = frozenset("*?[")
@@ -36,21 +36,26 @@ _WILD: Final = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file on this machine. ``name`` is what messages call it: without the machine's folders."""
+    """A local file.
+
+    Attributes:
+        path: Where it is.
+        name: Its name in messages, without the folders of this machine.
+    """
 
     path: Path
     name: str
 
     @property
     def kind(self) -> Kind:
-        """How it is written, by its name."""
+        """The format, by the suffix. Raises InvalidRequest for other suffixes."""
         kind = kind_of(self.name)
         if kind is None:
-            raise InvalidRequest(f"{self.name} is of no kind that is read: {_REMEDY}.")
+            raise InvalidRequest(f"{self.name} has no supported suffix: {_REMEDY}.")
         return kind
 
     def fingerprint(self) -> dict[str, object]:
-        """What identifies it: its name, bytes and sha256."""
+        """Name, size and sha256."""
         with self.path.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
         return {"file": self.name, "bytes": self.path.stat().st_size, "sha256": digest}
@@ -58,81 +63,83 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class InputFiles:
-    """An input: at least one file, in the order of the locations and, within each, of the names."""
+    """At least one file, in the order of the locations and, within each, of the names."""
 
     files: tuple[InputFile, ...]
 
     @property
     def name(self) -> str:
-        """What messages call the whole input."""
+        """The name of the whole input in messages."""
         first = self.files[0].name
         return first if len(self.files) == 1 else f"{first} and {len(self.files) - 1} more"
 
     def fingerprint(self) -> dict[str, object]:
-        """What identifies the input: its only file's, or the bytes of all and each file's own."""
-        each = [file.fingerprint() for file in self.files]
-        return (
-            each[0]
-            if len(each) == 1
-            else {"bytes": sum(file.path.stat().st_size for file in self.files), "files": each}
-        )
+        """The fingerprint of the only file, or the total size and the fingerprints of all files."""
+        prints = [file.fingerprint() for file in self.files]
+        if len(prints) == 1:
+            return prints[0]
+        return {"bytes": sum(file.path.stat().st_size for file in self.files), "files": prints}
 
 
-InputSource = Location | Sequence[Location] | InputFiles  # what an option or a caller may hold
+InputSource = Location | Sequence[Location] | InputFiles  # what options and functions take
 
 
 def kind_of(name: str) -> Kind | None:
-    """The kind of a file of this name; None where it is none that is read."""
+    """The format of a file of this name; None: not supported."""
     return next((kind for suffix, kind in KINDS.items() if name.lower().endswith(suffix)), None)
 
 
 @contextmanager
 def open_input(given: InputSource, progress: Progress | None = None) -> Iterator[InputFiles]:
-    """The files of an input, those in S3 fetched into a temporary folder, which goes at the end.
+    """Opens an input; objects in S3 are downloaded to a temporary folder, which is deleted at the end.
 
-    Within a folder, files of other kinds and hidden ones (whose names begin with . or _) are passed over. Raises
-    InvalidRequest where a location has no file, and StoreError where S3 does not answer.
+    In a folder, files of other formats and hidden files (names that begin with . or _) are ignored.
+
+    Raises:
+        InvalidRequest: A location has no file.
+        StoreError: S3 does not respond.
     """
     if isinstance(given, InputFiles):
         yield given
         return
     locations = [given] if isinstance(given, Path | str) else list(given)
     if not locations:
-        raise InvalidRequest(f"no file is given: {_REMEDY}.")
+        raise InvalidRequest(f"an input without files: {_REMEDY}.")
     with TemporaryDirectory(prefix="larder-") as folder:
-        found = [file for each in locations for file in _found(each, Path(folder), progress or Progress(quiet=True))]
-        once = {(file.path.resolve()): file for file in reversed(found)}
-        yield InputFiles(tuple(file for file in found if once.pop(file.path.resolve(), None)))
+        progress = progress or Progress(quiet=True)
+        files = [file for location in locations for file in _files_at(location, Path(folder), progress)]
+        unique = {file.path.resolve(): file for file in reversed(files)}
+        yield InputFiles(tuple(file for file in files if unique.pop(file.path.resolve(), None)))
 
 
-def _found(location: Location, folder: Path, progress: Progress) -> list[InputFile]:
+def _files_at(location: Location, folder: Path, progress: Progress) -> list[InputFile]:
     if is_remote(location):
-        return _fetched(str(location), folder, progress)
+        return _download(str(location), folder, progress)
     if "://" in str(location):
         raise InvalidRequest(f"{str(location)[:80]!r} cannot be read: {_REMEDY}.")
     path = Path(location)
     if path.is_file():
         return [InputFile(path, path.name)]
     if path.is_dir():
-        inside = sorted(each for each in path.rglob("*") if each.is_file())
-        names = [each.relative_to(path).as_posix() for each in inside]
+        paths = sorted(file for file in path.rglob("*") if file.is_file())
+        names = [file.relative_to(path).as_posix() for file in paths]
     else:
         if not _WILD & set(str(path)):
-            raise InvalidRequest(f"{path} is no file: {_REMEDY}.")
-        inside = sorted(Path(each) for each in glob(str(path), recursive=True) if Path(each).is_file())  # noqa: PTH207 - a pattern may be absolute, which Path.glob refuses
-        names = [each.name for each in inside]
-    return _some([InputFile(each, name) for each, name in zip(inside, names, strict=True) if _seen(name)], path)
+            raise InvalidRequest(f"{path} does not exist: {_REMEDY}.")
+        paths = sorted(Path(file) for file in glob(str(path), recursive=True) if Path(file).is_file())  # noqa: PTH207 - Path.glob takes no absolute pattern
+        names = [file.name for file in paths]
+    return _not_empty([InputFile(file, name) for file, name in zip(paths, names, strict=True) if _counts(name)], path)
 
 
-def _fetched(url: str, folder: Path, progress: Progress) -> list[InputFile]:
-    """Copies of the objects that a URL means: one, those below a prefix, or those that fit a pattern."""
+def _download(url: str, folder: Path, progress: Progress) -> list[InputFile]:
+    """Downloads the objects of a URL: one object, all below a prefix, or all that match a pattern."""
     bucket = url.removeprefix(SCHEME).partition("/")[0]
     store = store_of(bucket)
-    keys = _some([parse(each)[1] for each in _urls(url)], url)
+    keys = _not_empty([parse(object_url)[1] for object_url in _urls(url)], url)
     try:
         sizes = [store.size(key) for key in keys]
     except MissingObject as error:
-        raise InvalidRequest(f"{url} is not there, or may not be read: {_REMEDY}.") from error
+        raise InvalidRequest(f"{url} does not exist, or access is denied: {_REMEDY}.") from error
     files = []
     with progress.task(f"Fetching {url}", sum(sizes)) as advance:
         for key, size in zip(keys, sizes, strict=True):
@@ -149,15 +156,15 @@ def _urls(url: str) -> list[str]:
     if wild < 0 and kind_of(url) is not None:
         return [url]
     prefix = url if wild < 0 else url[:wild].rpartition("/")[0]
-    return [each for each, inside in listed(prefix) if _seen(inside) and (wild < 0 or fnmatchcase(each, url))]
+    return [found for found, path in listed(prefix) if _counts(path) and (wild < 0 or fnmatchcase(found, url))]
 
 
-def _seen(name: str) -> bool:
-    """Whether a file that nobody named himself is part of the input."""
+def _counts(name: str) -> bool:
+    """Whether a file of a folder or pattern is part of the input."""
     return kind_of(name) is not None and not any(part.startswith((".", "_")) for part in name.split("/"))
 
 
-def _some(found: list[_T], location: Location) -> list[_T]:
-    if not found:
-        raise InvalidRequest(f"{location} holds no file that is read: {_REMEDY}.")
-    return found
+def _not_empty(files: list[_T], location: Location) -> list[_T]:
+    if not files:
+        raise InvalidRequest(f"{location} has no readable file: {_REMEDY}.")
+    return files

@@ -1,4 +1,4 @@
-"""What a training reads from S3: named by a URL, listed below a prefix."""
+"""Inputs in S3: URLs, and the objects below a prefix."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidRequest
 
-if TYPE_CHECKING:  # obstore is loaded where S3 is really asked
+if TYPE_CHECKING:  # obstore is imported only if S3 is used
     from larder.store import Store
 
 SCHEME: Final = "s3://"
@@ -16,27 +16,27 @@ _VARIABLES: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "A
 
 
 def is_remote(source: Path | str) -> bool:
-    """Whether the text names an object or a prefix in S3."""
+    """Whether it is the URL of an object or a prefix in S3."""
     return isinstance(source, str) and source.startswith(SCHEME)
 
 
 def source(text: str) -> Path | str:
-    """What a command is given, as readers take it: an s3:// URL as it is, anything else as a path."""
+    """Converts an argument of a command: an s3:// URL stays as it is, anything else becomes a path."""
     return text if is_remote(text) else Path(text)
 
 
 def parse(url: str) -> tuple[str, str]:
-    """The bucket and the key of ``s3://bucket/key``. Raises InvalidRequest where one is missing."""
+    """The bucket and the key of ``s3://bucket/key``. Raises InvalidRequest if one is missing."""
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
     if not url.startswith(SCHEME) or not bucket or not key.strip("/"):
-        raise InvalidRequest(f"{url[:80]!r} is no s3://bucket/key: write both.")
+        raise InvalidRequest(f"{url[:80]!r} is not of the form s3://bucket/key: give both parts.")
     return bucket, key
 
 
 def listed(url: str) -> Iterator[tuple[str, str]]:
-    """Every object below ``s3://bucket/prefix`` in the order of their names: its URL and its path below the prefix.
+    """The objects below ``s3://bucket/prefix``, sorted by name: URL, and path below the prefix.
 
-    Markers of folders (empty objects that other objects lie under) and hidden names are not seen.
+    Folder markers (objects with other objects below them) and names that begin with a dot are omitted.
     """
     bucket, _, prefix = url.removeprefix(SCHEME).rstrip("/").partition("/")
     start = f"{prefix}/" if prefix else ""
@@ -49,7 +49,7 @@ def listed(url: str) -> Iterator[tuple[str, str]]:
 
 
 def store_of(bucket: str) -> "Store":
-    """The bucket's store, opened once for each setting of the variables that decide where and as whom."""
+    """The store of a bucket, opened once per endpoint, region and credentials in the environment."""
     return _opened(bucket, tuple(os.environ.get(name) for name in _VARIABLES))
 
 

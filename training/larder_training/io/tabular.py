@@ -75,7 +75,7 @@ def check_numbers(scans: Sequence[TabularFile], column: str, remedy: str) -> Non
         if found.height:
             row, value = found.row(0)
             raise InvalidRequest(
-                f"{each.file.name}, column {column}, data row {row}: {value!r:.60} is no number. {remedy}"
+                f"{each.file.name}, column {column}, data row {row}: {value!r:.60} is not a number. {remedy}"
             )
 
 
@@ -87,7 +87,7 @@ def number(column: str) -> pl.Expr:
 def _typed(file: InputFile, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
     """The file as it is written, and its columns."""
     if not file.path.is_file():
-        raise InvalidRequest(f"{file.path} is no file: give the path of one.")
+        raise InvalidRequest(f"{file.path} does not exist: give the path of a file.")
     try:
         match file.kind:
             case "csv":  # quote_char stays the default; a gzip file is recognised by its first bytes
@@ -157,7 +157,7 @@ def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:
         )
         column = pl.when(column.is_not_nan()).then(texts)  # what pandas writes for a missing number
     elif kind.is_nested() or isinstance(kind, pl.Binary | pl.Object | pl.Duration | pl.Time):
-        raise InvalidRequest(f"{file.name}, column {name}: it holds {kind}. Give texts, numbers or times.")
+        raise InvalidRequest(f"{file.name}, column {name}: the type is {kind}. Give texts, numbers or times.")
     stripped = column.cast(pl.String).str.strip_chars()
     return pl.when(stripped.str.len_bytes() > 0).then(stripped)
 

@@ -1,4 +1,4 @@
-"""Everything that a training reads: the log, the catalogue, the profiles, and what is wrong with them."""
+"""All inputs of a training: the event log, and the metadata of items and users."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,18 +26,28 @@ from larder_training.recommender.data.reviews import review_texts
 from larder_training.recommender.models.segment_popularity import Segments, segment_users
 from larder_training.reporting.progress import Progress
 
-REVIEWS: Final = "REVIEWS"  # the column of what was written of an item, for learning alone
+REVIEWS: Final = "REVIEWS"  # a column of review texts: models read it, but the release does not contain it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Everything that was read. ``rows`` int64 ``[users]``: each user's row in ``profiles``, -1 without one;
-    ``columns`` are the catalogue's, in the order of ``log.items``, and ``described`` these and what was written in
-    reviews. ``inputs`` identifies the files.
+    """Inputs of a training, checked and cleaned.
+
+    Attributes:
+        log: The events that are used.
+        counts: Rows read, dropped and used.
+        items: Item metadata as read.
+        users: User metadata as read.
+        profiles: The users' profiles.
+        rows: int64 ``[users]``: row of each user in ``profiles``; -1: none.
+        columns: Columns of the item metadata, in the order of ``log.items``.
+        described: ``columns`` and the review texts.
+        inputs: Names, sizes and digests of the files.
+        summary: Counts over the log.
     """
 
     log: EventLog
-    audit: RowCounts
+    counts: RowCounts
     items: MetadataTable | None
     users: MetadataTable | None
     profiles: Profiles | None
@@ -45,66 +55,76 @@ class Dataset:
     columns: Mapping[str, Column]
     described: Mapping[str, Column]
     inputs: Mapping[str, object]
-    findings: LogSummary
+    summary: LogSummary
 
     def segments(self, history: EventLog) -> Segments:
-        """The segments that ``history`` has enough users for."""
+        """The segments with enough users in ``history``."""
         return segment_users(known_users(history), self.profiles, self.rows)
 
     def segment_of(self, segments: Segments) -> NDArray[np.int64]:
         """``[users]``: each user's most specific segment."""
-        found = np.zeros(len(self.rows), np.int64)
-        has = self.rows >= 0
-        found[has] = segments.of_profile[self.rows[has]]
-        return found
+        segment = np.zeros(len(self.rows), np.int64)
+        has_profile = self.rows >= 0
+        segment[has_profile] = segments.of_profile[self.rows[has_profile]]
+        return segment
 
     def labels(self) -> dict[str, NDArray[np.int32]]:
-        """int32 ``[users]`` by profile column: each user's category or bin, -1 where it is not known."""
+        """int32 ``[users]`` by profile column: each user's category or bin; -1: unknown."""
         if self.profiles is None:
             return {}
         return {
-            name: np.where(self.rows >= 0, each[self.rows], -1).astype(np.int32)
-            for name, each in self.profiles.labels.items()
+            name: np.where(self.rows >= 0, labels[self.rows], -1).astype(np.int32)
+            for name, labels in self.profiles.labels.items()
         }
 
 
 def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
-    """Reads and checks all input; raises InvalidRequest where it cannot be trained on."""
+    """Reads and checks all inputs. Raises InvalidRequest if a training is not possible with them."""
     inputs: dict[str, object] = {}
     items = _table(options.items, "ITEM_ID", "items", inputs, progress)
     users = _table(options.users, "USER_ID", "users", inputs, progress)
     with open_input(options.interactions, progress) as files:
-        log, audit = read_interactions(files, items.ids if items else None, order=options.order, seed=options.seed)
+        log, counts = read_interactions(files, items.ids if items else None, order=options.order, seed=options.seed)
         reviews = review_texts(files, log.items)
         name, inputs["interactions"] = files.name, files.fingerprint()
-    if options.order == "time":  # bots and wrong clocks show in times
-        log, audit, _ = clean(log, audit, bots=options.bots == "drop")
+    if options.order == "time":  # without times, neither bots nor wrong clocks can be recognized
+        log, counts, _ = clean(log, counts, bots=options.bots == "drop")
     log = with_feedback(log, options.feedback)
     check_types(log, (*options.event_weights, *options.event_thresholds))
     usable = counted(log, options.event_weights, options.event_thresholds)
     absent = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
-    audit = replace(
-        audit, not_in_catalogue=absent, below_threshold=len(log) - int(usable.sum()), used=int(usable.sum())
-    )
+    used = int(usable.sum())
+    counts = replace(counts, not_in_catalogue=absent, below_threshold=len(log) - used, used=used)
     log = log.where(usable)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
         raise InvalidRequest(
-            f"{name} has {len(log)} usable events of fewer than two users or two items: "
-            "give a log in which users share items."
+            f"{name} has {len(log)} usable events of fewer than two users or fewer than two items: give a log with "
+            "more users and items."
         )
-    progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {audit.dropped()}")
-    found = user_profiles(users) if users else None
-    place = {user: row for row, user in enumerate(found.users)} if found else {}
-    rows = np.array([place.get(user, -1) for user in log.users], np.int64)
+    progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {counts.dropped()}")
+    profiles = user_profiles(users) if users else None
+    row_of = {user: row for row, user in enumerate(profiles.users)} if profiles else {}
+    rows = np.array([row_of.get(user, -1) for user in log.users], np.int64)
     columns = align(items, log.items)
     described = columns if reviews is None else {**columns, REVIEWS: ("text", reviews)}
-    return Dataset(log, audit, items, users, found, rows, columns, described, inputs, summarize_log(log, items, users))
+    return Dataset(
+        log=log,
+        counts=counts,
+        items=items,
+        users=users,
+        profiles=profiles,
+        rows=rows,
+        columns=columns,
+        described=described,
+        inputs=inputs,
+        summary=summarize_log(log, items, users),
+    )
 
 
 def _table(
     given: InputSource | None, key: str, name: str, inputs: dict[str, object], progress: Progress
 ) -> MetadataTable | None:
-    """A metadata input, and in ``inputs`` what identifies it."""
+    """Reads a metadata input, and adds its fingerprint to ``inputs``."""
     if given is None:
         return None
     with open_input(given, progress) as files:
@@ -113,5 +133,5 @@ def _table(
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:
-    place = {item: number for number, item in enumerate(known)}
-    return np.array([place[item] for item in ids if item in place], np.int64)
+    number = {item: index for index, item in enumerate(known)}
+    return np.array([number[item] for item in ids if item in number], np.int64)

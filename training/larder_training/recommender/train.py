@@ -133,11 +133,11 @@ def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options:
 def _period(data: Dataset, options: RecommenderOptions) -> Document:
     """First and last time of the log, and the audit; without times, only the audit of the rows."""
     if options.order != "time":
-        return {"audit": data.audit.document()}
+        return {"audit": data.counts.document()}
     return {
         "first": int(data.log.time[0]),
         "last": int(data.log.time[-1]),
-        "audit": {**data.audit.document(), **data.findings.document()},
+        "audit": {**data.counts.document(), **data.summary.document()},
     }
 
 

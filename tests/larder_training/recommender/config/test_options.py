@@ -23,13 +23,13 @@ def test_a_wrong_piece_is_named(text: str) -> None:
         ({"half_life_days": 0}, "half_life_days is 0"),
         ({"half_life_days": -1}, "half_life_days is -1"),
         ({"event_weights": {"view": -1.0}}, "ignore every event"),
-        ({"event_weights": {"view": float("nan")}}, "give numbers"),
+        ({"event_weights": {"view": float("nan")}}, "give finite numbers"),
         ({"event_values": {"review": (5.0, 1.0)}}, "event_values of review are 5:1"),
         ({"event_weights": {"view": 0.0}}, "ignore every event"),
         ({"width": 0}, "width is 0"),
     ],
 )
-def test_values_that_cannot_be_meant_are_refused(values: dict[str, object], message: str) -> None:
+def test_invalid_values_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         RecommenderOptions(Path("log.csv"), "shop", **values)  # type: ignore[arg-type]  # wrong on purpose
 

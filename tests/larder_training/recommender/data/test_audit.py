@@ -1,4 +1,4 @@
-"""What an audit of a log finds, on logs made to hold it, and its command."""
+"""The audit of logs with known faults, and its command."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from larder_local.cli import cli
-from larder_training.recommender.data.audit import clean, strays, summarize_log
+from larder_training.recommender.data.audit import clean, stray_times, summarize_log
 from larder_training.recommender.data.bots import AWAKE_HOURS, DAY_MOMENTS, HOUR_MOMENTS, find_bots
 from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.interactions import read_interactions
@@ -19,7 +19,7 @@ HOUR = 3600
 
 
 def log_of(times: dict[str, list[int]], items: int = 7) -> EventLog:
-    rows = sorted((time, user) for user, each in times.items() for time in each)
+    rows = sorted((time, user) for user, moments in times.items() for time in moments)
     users = sorted(times)
     size = len(rows)
     return EventLog(
@@ -34,8 +34,8 @@ def log_of(times: dict[str, list[int]], items: int = 7) -> EventLog:
     )
 
 
-def test_who_acts_faster_or_longer_than_a_person_is_none() -> None:
-    """GIVEN each rule at its limit, which is a person's, and one beyond it."""
+def test_users_who_act_faster_or_longer_than_people_are_bots() -> None:
+    """GIVEN each rule at its limit, which a person may reach, and one beyond it."""
     spread = [second * 17 for second in range(DAY_MOMENTS + 1)]  # below 1200 an hour, within a day
     log = log_of(
         {
@@ -60,39 +60,39 @@ def test_hours_of_two_users_and_of_two_days_do_not_add_up() -> None:
     assert find_bots(log_of({})).tolist() == []
 
 
-def test_bots_and_stray_times_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_bots_and_stray_times_are_dropped_and_counted(tmp_path: Path) -> None:
     rows = [f"u{n % 9},i{n % 5},{1_600_000_000 + n * 900}" for n in range(500)]
     rows += [f"bot,i{n % 5},{1_599_998_400 + n * 2}" for n in range(1500)]
     rows += ["u1,i1,2145916800", "u2,i2,3600"]  # 2038, and 1970
     path = tmp_path / "log.csv"
     path.write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + "\n".join(rows), encoding="utf-8")
     read = read_interactions(path)
-    log, audit, names = clean(*read)
-    assert (audit.stray_times, audit.bots, audit.bot_users, audit.used) == (2, 1500, 1, 500)
-    assert names == ["bot"]
+    log, counts, bots = clean(*read)
+    assert (counts.stray_times, counts.bots, counts.bot_users, counts.used) == (2, 1500, 1, 500)
+    assert bots == ["bot"]
     assert len(log) == 500
-    assert "bot" in log.users  # whom the log knows stays; what he did goes
-    kept, audit, names = clean(*read, bots=False)
-    assert (len(kept), audit.bots, audit.bot_users, names) == (2000, 0, 1, ["bot"])
+    assert "bot" in log.users  # the user stays, without events
+    log, counts, bots = clean(*read, bots=False)
+    assert (len(log), counts.bots, counts.bot_users, bots) == (2000, 0, 1, ["bot"])
 
 
-def test_a_log_that_grows_has_no_strays() -> None:
+def test_a_growing_log_has_no_stray_times() -> None:
     grows = (1e9 + 365 * DAY * np.linspace(0, 1, 5000) ** 0.2).astype(np.int64)
-    assert not strays(grows).any()
-    assert not strays(np.array([5], np.int64)).any()
-    assert not strays(np.array([0, 2**31], np.int64)).any()
+    assert not stray_times(grows).any()
+    assert not stray_times(np.array([5], np.int64)).any()
+    assert not stray_times(np.array([0, 2**31], np.int64)).any()
 
 
-def test_gaps_and_ids_that_do_not_meet(tmp_path: Path, make_log: Callable[..., EventLog]) -> None:
+def test_gaps_and_ids_of_one_file_only_are_counted(tmp_path: Path, make_log: Callable[..., EventLog]) -> None:
     from larder_training.recommender.data.metadata import read_metadata
 
     log = make_log([("ann", "a", 0, "v"), ("bob", "b", DAY + 5, "v"), ("ann", "b", 5 * DAY, "v")], more_items=("z",))
     (tmp_path / "items.csv").write_text("ITEM_ID\na\nz\ny\n", encoding="utf-8")
     (tmp_path / "users.csv").write_text("USER_ID\nann\ncid\n", encoding="utf-8")
-    found = summarize_log(
+    summary = summarize_log(
         log, read_metadata(tmp_path / "items.csv", "ITEM_ID"), read_metadata(tmp_path / "users.csv", "USER_ID")
     )
-    assert found.document() == {
+    assert summary.document() == {
         "days": 6,
         "days_without_events": 3,
         "longest_gap_days": round((4 * DAY - 5) / DAY, 3),
@@ -116,14 +116,14 @@ def files(tmp_path: Path) -> list[str]:
     return ["audit", "recommender", "--interactions", str(tmp_path / "log.csv"), "--items", str(tmp_path / "items.csv")]
 
 
-def test_the_command_says_it_in_words_and_on_a_page(files: list[str], tmp_path: Path) -> None:
+def test_the_command_prints_sentences_and_writes_a_page(files: list[str], tmp_path: Path) -> None:
     page = tmp_path / "audit.html"
     result = CliRunner().invoke(cli, [*files, "--report", str(page)])
     assert result.exit_code == 0, result.output
     assert "300 events of 9 users with 5 items in 32 days" in result.output
-    assert "1 users act as no person can (<b>, ...)" in result.output
+    assert "1 users act faster than people can (<b>, ...)" in result.output
     assert "1 events have an EVENT_VALUE below 0" in result.output
-    assert "4 items of the log are not in the catalogue, 1 of the catalogue have no event." in result.output
+    assert "4 items of the log have no metadata, 1 items with metadata have no event." in result.output
     text = page.read_text(encoding="utf-8")
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
@@ -133,23 +133,23 @@ def test_the_command_says_it_in_words_and_on_a_page(files: list[str], tmp_path: 
     assert again.read_bytes() == page.read_bytes()
 
 
-def test_the_command_gives_json(files: list[str]) -> None:
+def test_the_command_prints_json(files: list[str]) -> None:
     found = json.loads(CliRunner().invoke(cli, [*files, "--json"]).stdout)
     assert (found["bots"], found["bot_users"], found["bot_ids"]) == (1500, 1, ["<b>"])
     assert found["event_types"] == {"pay": 300, "view": 0}
     assert found["future"] == 0
 
 
-def test_what_cannot_be_audited_is_one_line(tmp_path: Path) -> None:
+def test_an_error_of_the_command_is_one_line(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + "\n".join(f"bot,i,{n}" for n in range(1500)), encoding="utf-8")
     result = CliRunner().invoke(cli, ["audit", "recommender", "--interactions", str(log)])
     assert result.exit_code == 1
-    assert "no event is left of users who act as persons do" in result.output
+    assert "all users of the log act faster than people can" in result.output
     assert "Traceback" not in result.output
 
 
-def test_a_clock_that_runs_ahead_is_told(tmp_path: Path) -> None:
+def test_events_in_the_future_are_reported(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     ahead = int(datetime.now(UTC).timestamp()) + DAY
     log.write_text(f"USER_ID,ITEM_ID,TIMESTAMP\nu,i,{ahead}\nv,i,{ahead - 5 * DAY}\n", encoding="utf-8")

@@ -9,23 +9,23 @@ from larder_training.recommender.data.interaction_matrix import presence_matrix
 
 
 @pytest.mark.parametrize("events", [1, 7, 50, 10_000])
-def test_blocks_hold_every_event_once_and_each_user_whole(events: int) -> None:
+def test_blocks_have_every_event_once_and_whole_users(events: int) -> None:
     log = toy()
     blocks = list(log.blocks(events))
     assert sorted(np.concatenate(blocks).tolist()) == list(range(len(log)))
     owners = [set(log.user[rows].tolist()) for rows in blocks]
-    assert sum(len(each) for each in owners) == len(set(log.user.tolist()))
+    assert sum(map(len, owners)) == len(set(log.user.tolist()))
     for rows, users in zip(blocks, owners, strict=True):
         assert len(users) <= 1 or len(rows) <= events
         assert (np.diff(rows) > 0).all()
 
 
-def test_what_is_made_in_blocks_is_what_is_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_give_the_result_of_the_whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
     log = toy()
     strengths = np.random.default_rng(0).normal(size=len(log))
     whole, dwell = presence_matrix(log, strengths), dwell_seconds(log)
-    small = EventLog.blocks
-    monkeypatch.setattr(module.EventLog, "blocks", lambda self: small(self, 9))
+    blocks = EventLog.blocks
+    monkeypatch.setattr(module.EventLog, "blocks", lambda self: blocks(self, 9))
     assert presence_matrix(log, strengths).toarray().tolist() == whole.toarray().tolist()
     assert dwell_seconds(log).tobytes() == dwell.tobytes()
 

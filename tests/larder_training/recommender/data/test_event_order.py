@@ -1,4 +1,4 @@
-"""Interactions without times: their order in the file or none, the split by user, and a training with either."""
+"""Interactions without times: order of the file or random order, the split, and a training with each."""
 
 import json
 from dataclasses import replace
@@ -24,14 +24,14 @@ def write(path: Path, rows: list[tuple[str, str]]) -> Path:
 
 
 def tastes(users: int = 120, items: int = 24) -> list[tuple[str, str]]:
-    """Users of four groups, each with most items of the group's own 30."""
+    """Users of four groups, each with most of the group's 30 items."""
     random = np.random.default_rng(0)
     return [
         (f"u{user}", f"i{user % 4 * 30 + item}") for user in range(users) for item in random.permutation(30)[:items]
     ]
 
 
-def test_the_order_of_the_file_becomes_a_share_of_each_history(tmp_path: Path) -> None:
+def test_the_order_of_the_file_becomes_times(tmp_path: Path) -> None:
     rows = [("b", "x"), ("a", "z"), ("b", "y"), ("a", "y"), ("a", "x"), ("a", "w")]
     log, _ = read_interactions(write(tmp_path / "log.csv", rows), order="file")
     events = {
@@ -75,8 +75,8 @@ def test_pairs_without_times_train_a_blend(tmp_path: Path, order: Literal["file"
     assert not list(tmp_path.glob(".training-*"))
 
 
-def test_settings_of_times_are_refused_without_times(tmp_path: Path) -> None:
+def test_options_of_times_are_errors_without_times(tmp_path: Path) -> None:
     options = RecommenderOptions(tmp_path / "log.csv", "pairs", order="file")
-    for wrong in ({"half_life_days": 3.0}, {"dwell": ("view",)}, {"compare_with": tmp_path}):
+    for invalid in ({"half_life_days": 3.0}, {"dwell": ("view",)}, {"compare_with": tmp_path}):
         with pytest.raises(InvalidRequest, match="events have no time"):
-            replace(options, **wrong)
+            replace(options, **invalid)

@@ -1,4 +1,4 @@
-"""Returns, ratings and dwell time against numbers worked out by hand."""
+"""Returns, ratings and dwell time against values computed by hand."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,20 +42,20 @@ def strengths(log: EventLog) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]
     return event_strengths(log, {}, 100, None)
 
 
-def test_a_return_takes_the_purchase_back_and_no_more(shop_log: EventLog) -> None:
+def test_a_return_cancels_one_purchase(shop_log: EventLog) -> None:
     log = with_feedback(shop_log, Feedback(returns=("return",)))
     found = interaction_matrix(log, strengths(log)).toarray()
     assert found == pytest.approx(np.array([[LOG2, 0, 0], [LOG2, 0, LOG2], [0, LOG2, 0]]))
     assert presence_matrix(log, strengths(log)).toarray().tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
 
 
-def test_an_event_value_below_0_is_a_return_without_any_option(shop_log: EventLog) -> None:
+def test_an_event_value_below_0_is_a_return_without_options(shop_log: EventLog) -> None:
     log = with_feedback(replace(shop_log, value=np.where(shop_log.event == 1, np.float32(-1), np.nan)), Feedback())
     assert log.factor is not None
     assert log.factor.tolist() == [1, 1, -1, 1, 1, 1, 1, -1]
 
 
-def test_ratings_count_from_minus_1_to_1_by_their_scale(shop_log: EventLog) -> None:
+def test_ratings_are_scaled_to_minus_1_to_1(shop_log: EventLog) -> None:
     feedback = Feedback(scales={"review": (1.0, 5.0)})
     assert event_factors(shop_log, feedback).tolist() == [1, 1, 1, 1, -0.5, 1, 1, 1]
     beyond = replace(shop_log, value=np.array([np.nan, np.nan, np.nan, 9, np.nan, 1, 1, 1], np.float32))
@@ -64,7 +64,7 @@ def test_ratings_count_from_minus_1_to_1_by_their_scale(shop_log: EventLog) -> N
     assert interaction_matrix(log, strengths(log)).toarray()[1] == pytest.approx([LOG2, 0, 0])
 
 
-def test_a_return_is_nothing_that_somebody_should_have_been_recommended(shop_log: EventLog) -> None:
+def test_a_return_is_not_a_relevant_item(shop_log: EventLog) -> None:
     log = with_feedback(shop_log, Feedback(returns=("return",)))
     task = next_items(log.between(0, 6), log.between(6, 8))
     assert task.truth.toarray().astype(int).tolist() == [[0, 1, 0]]
@@ -78,49 +78,51 @@ def test_dwell_is_the_time_to_the_user_s_next_event_in_the_session(make_log: Mak
             ("ann", "a", 0, "view"),
             ("bob", "a", 10, "view"),
             ("ann", "b", 30, "view"),
-            ("ann", "c", 30, "view"),  # with the one before: both last until the next second with an event
+            ("ann", "c", 30, "view"),  # as the event before it, until the next second with an event
             ("ann", "a", 90, "view"),
             ("ann", "b", 90 + 1800, "view"),
-            ("ann", "c", 90 + 1800 + 1801, "view"),  # the pause before is longer than a session's
+            ("ann", "c", 90 + 1800 + 1801, "view"),  # after a pause that ends the session
         ]
     )
     expected = [30, np.nan, 60, 60, 1800, np.nan, np.nan]
     assert dwell_seconds(log) == pytest.approx(np.array(expected), nan_ok=True)
 
 
-def test_half_a_minute_is_one_view() -> None:
+def test_half_a_minute_has_factor_1() -> None:
     seconds = np.array([0, 30, 90, 1800, np.nan], np.float32)
     assert dwell_factors(seconds) == pytest.approx([0, 1, 2, np.log2(61), 1])
 
 
-def test_only_named_types_dwell_and_nothing_that_ends_later_is_known(make_log: MakeLog) -> None:
-    """GIVEN a view whose next event lies behind the cut-off THEN it counts as if nothing followed."""
+def test_only_named_types_have_a_duration_known_before_the_cutoff(make_log: MakeLog) -> None:
+    """GIVEN a view whose next event is after the cutoff THEN its duration is unknown."""
     log = make_log(
         [("ann", "a", 0, "view"), ("ann", "b", 90, "pay"), ("ann", "c", 120, "view"), ("ann", "a", 150, "pay")]
     )
-    told = with_feedback(log, Feedback(dwell=("view",)))
-    assert event_strengths(told, {}, 1000, None).tolist() == [2, 1, 1, 1]
-    before = told.between(0, 125)
+    timed = with_feedback(log, Feedback(dwell=("view",)))
+    assert event_strengths(timed, {}, 1000, None).tolist() == [2, 1, 1, 1]
+    before = timed.between(0, 125)
     assert event_strengths(before, {"view": 2.0}, 125, None).tolist() == [4, 1, 2]
-    assert event_strengths(told.between(0, 50), {}, 50, None).tolist() == [1]
+    assert event_strengths(timed.between(0, 50), {}, 50, None).tolist() == [1]
 
 
-def test_plain_logs_stay_as_they_are(small_log: EventLog) -> None:
-    told = with_feedback(small_log, Feedback())
-    assert told.factor is None
-    assert told.dwell is None
-    assert told.wanted() is told
+def test_a_log_without_feedback_does_not_change(small_log: EventLog) -> None:
+    log = with_feedback(small_log, Feedback())
+    assert log.factor is None
+    assert log.dwell is None
+    assert log.wanted() is log
 
 
 @pytest.mark.parametrize(
     "feedback", [Feedback(returns=("back",)), Feedback(scales={"back": (1, 5)}), Feedback(dwell=("back",))]
 )
-def test_types_that_the_log_lacks_are_named(small_log: EventLog, feedback: Feedback) -> None:
-    with pytest.raises(InvalidRequest, match="no event has the type 'back': the log's types are pay, view"):
+def test_a_type_without_an_event_is_an_error(small_log: EventLog, feedback: Feedback) -> None:
+    with pytest.raises(
+        InvalidRequest, match=r"no event has the type 'back'\. Choose from the types of the log: pay, view"
+    ):
         with_feedback(small_log, feedback)
 
 
-def test_a_weight_below_0_is_a_return_of_that_weight() -> None:
+def test_a_negative_weight_makes_a_type_a_return() -> None:
     options = RecommenderOptions("log.csv", "shop", event_weights={"pay": 2.0, "back": -3.0}, returns=("refund",))
     assert options.feedback.returns == ("back", "refund")
     assert options.strengths == {"pay": 2.0, "back": 3.0}
@@ -130,9 +132,7 @@ def test_a_weight_below_0_is_a_return_of_that_weight() -> None:
     rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 9), st.booleans()), min_size=1),
     half_life=st.sampled_from([None, 1.0, 30.0]),
 )
-def test_no_interaction_and_no_presence_is_below_0(
-    rows: list[tuple[int, int, int, bool]], half_life: float | None
-) -> None:
+def test_the_matrices_have_no_negative_entry(rows: list[tuple[int, int, int, bool]], half_life: float | None) -> None:
     rows = sorted(rows, key=lambda row: row[2])
     user, item, day, back = (np.array(column) for column in zip(*rows, strict=True))
     log = EventLog(

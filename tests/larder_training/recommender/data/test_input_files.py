@@ -1,4 +1,4 @@
-"""Every way to name an input, and every format: the same rows as the same log in one CSV file."""
+"""Every way to name an input and every format give the rows of the same log in one CSV file."""
 
 import gzip
 import json
@@ -37,17 +37,17 @@ WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_every_format_holds_the_same_log(tmp_path: Path, suffix: str) -> None:
+def test_every_format_gives_the_same_log(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"log{suffix}"
     WRITERS[suffix](TABLE, path)
-    log, audit = read_interactions(path)
+    log, counts = read_interactions(path)
     assert rows_of(log) == EXPECTED
     assert log.value[1] == 2.5
-    assert audit.used == audit.rows == 3
+    assert counts.used == counts.rows == 3
 
 
-def test_what_parquet_holds_typed_becomes_the_text_that_a_person_would_write(tmp_path: Path) -> None:
-    """GIVEN ids as numbers, as pandas writes them beside missing ones, and times as datetimes."""
+def test_typed_columns_of_parquet_become_plain_text(tmp_path: Path) -> None:
+    """GIVEN ids as floats, as pandas writes integers with missing values, and times as datetimes."""
     moment = datetime(2011, 12, 1, 8, 26, tzinfo=UTC)
     pl.DataFrame(
         {
@@ -58,16 +58,16 @@ def test_what_parquet_holds_typed_becomes_the_text_that_a_person_would_write(tmp
             "EVENT_VALUE": pl.Series([1.5, None, float("nan")], dtype=pl.Float32),
         }
     ).write_parquet(tmp_path / "log.parquet")
-    log, audit = read_interactions(tmp_path / "log.parquet")
+    log, counts = read_interactions(tmp_path / "log.parquet")
     assert rows_of(log) == [
         ("17", "9007199254740993", 1322727960, "view"),
         ("18", "6", 1322727960, "interaction"),
     ]
-    assert audit.without_user == 1
+    assert counts.without_user == 1
     assert log.value[0] == 1.5
 
 
-def test_typed_columns_of_a_catalogue(tmp_path: Path) -> None:
+def test_typed_columns_of_item_metadata(tmp_path: Path) -> None:
     pl.DataFrame(
         {
             "ITEM_ID": [2, 1],
@@ -85,7 +85,7 @@ def test_typed_columns_of_a_catalogue(tmp_path: Path) -> None:
     assert table.columns["SINCE"] == ("number", [None, 86400.0])
 
 
-def test_a_line_of_json_may_lack_a_key_and_hold_any_type(tmp_path: Path) -> None:
+def test_lines_of_json_may_lack_keys_and_mix_types(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
     path.write_bytes(as_lines([{"ITEM_ID": 1}, {"ITEM_ID": "x", "BRAND": "b"}, {"ITEM_ID": "y", "BRAND": "b"}]))
     assert read_metadata(path, "ITEM_ID").columns["BRAND"] == ("category", [None, "b", "b"])
@@ -99,15 +99,15 @@ def test_a_line_of_json_may_lack_a_key_and_hold_any_type(tmp_path: Path) -> None
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Path:
-    """A folder with the log in three formats, and what is no part of it."""
+    """A folder with the log in three formats, and files that are not part of it."""
     folder = tmp_path / "parts"
     (folder / "later").mkdir(parents=True)
     TABLE[:1].write_csv(folder / "a.csv")
     TABLE[1:2].write_parquet(folder / "b.parquet")
     WRITERS[".jsonl"](TABLE[2:], folder / "later" / "c.jsonl")
-    write(folder / "_SUCCESS.csv", "no log")
-    write(folder / ".hidden.csv", "no log")
-    write(folder / "notes.txt", "no log")
+    write(folder / "_SUCCESS.csv", "not a log")
+    write(folder / ".hidden.csv", "not a log")
+    write(folder / "notes.txt", "not a log")
     return folder
 
 
@@ -118,13 +118,13 @@ def parts(tmp_path: Path) -> Path:
         str,
         lambda folder: (folder / "a.csv", folder / "b.parquet", folder / "later"),
         lambda folder: [folder / "?.*", str(folder / "**" / "*.jsonl")],
-        lambda folder: [folder, folder / "a.csv"],  # once is enough
+        lambda folder: [folder, folder / "a.csv"],  # each file is read once
     ],
 )
 def test_many_files_are_one_log(parts: Path, given: Callable[[Path], InputSource]) -> None:
-    log, audit = read_interactions(given(parts))
+    log, counts = read_interactions(given(parts))
     assert rows_of(log) == EXPECTED
-    assert audit.rows == 3
+    assert counts.rows == 3
 
 
 def test_the_fingerprint_covers_every_file(parts: Path) -> None:
@@ -132,13 +132,13 @@ def test_the_fingerprint_covers_every_file(parts: Path) -> None:
         one = files.fingerprint()
     assert one["file"] == "a.csv"
     with open_input(parts) as files:
-        told = files.fingerprint()
+        whole = files.fingerprint()
         assert files.name == "a.csv and 2 more"
-    each = told["files"]
-    assert isinstance(each, list)
-    assert [file["file"] for file in each] == ["a.csv", "b.parquet", "later/c.jsonl"]
-    assert each[0] == one
-    assert told["bytes"] == sum(file["bytes"] for file in each)
+    prints = whole["files"]
+    assert isinstance(prints, list)
+    assert [file["file"] for file in prints] == ["a.csv", "b.parquet", "later/c.jsonl"]
+    assert prints[0] == one
+    assert whole["bytes"] == sum(file["bytes"] for file in prints)
 
 
 @pytest.mark.parametrize(
@@ -146,11 +146,11 @@ def test_the_fingerprint_covers_every_file(parts: Path) -> None:
     [
         ("USER_ID,ITEM_ID,TIMESTAMP\nu,i,5\n", "b.csv and a.csv differ in the column EVENT_TYPE"),
         ("USER_ID,ITEM_ID\nu,i\n", "b.csv has no column TIMESTAMP"),
-        (HEAD + "u,i,1,view,\nu,i,soon,view,\n", "b.csv, column TIMESTAMP, data row 2: 'soon' is no number"),
+        (HEAD + "u,i,1,view,\nu,i,soon,view,\n", "b.csv, column TIMESTAMP, data row 2: 'soon' is not a number"),
         (HEAD + "u,i,1,view,1,2,3\n", "b.csv cannot be read as CSV"),
     ],
 )
-def test_of_many_files_the_wrong_one_is_named(tmp_path: Path, second: str, message: str) -> None:
+def test_an_error_names_the_file_among_many(tmp_path: Path, second: str, message: str) -> None:
     write(tmp_path / "a.csv", HEAD + "u,i,5,view,\n")
     write(tmp_path / "b.csv", second)
     with pytest.raises(InvalidRequest, match=message):
@@ -171,7 +171,7 @@ def test_metadata_of_many_files_must_have_the_same_columns(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("log.txt", b"", "log.txt is of no kind that is read: give CSV"),
+        ("log.txt", b"", "log.txt has no supported suffix: give CSV"),
         ("log.parquet", b"PAR0", "log.parquet cannot be read as Parquet"),
         (
             "log.jsonl",
@@ -181,16 +181,16 @@ def test_metadata_of_many_files_must_have_the_same_columns(tmp_path: Path) -> No
         ("log.csv.gz", gzip.compress(b"x" * 1000)[:-30], "log.csv.gz cannot be read as CSV"),
     ],
 )
-def test_files_of_another_kind_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_files_of_the_wrong_format_are_errors(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InvalidRequest, match=message):
         read_interactions(tmp_path / name)
 
 
-def test_nested_values_are_refused(tmp_path: Path) -> None:
+def test_nested_values_are_errors(tmp_path: Path) -> None:
     pl.DataFrame({"ITEM_ID": ["a"], "SIZE": [{"w": 1}]}).write_parquet(tmp_path / "items.parquet")
     with pytest.raises(
-        InvalidRequest, match=r"items.parquet, column SIZE: it holds Struct.*Give texts, numbers or times"
+        InvalidRequest, match=r"items.parquet, column SIZE: the type is Struct.*Give texts, numbers or times"
     ):
         read_metadata(tmp_path / "items.parquet", "ITEM_ID")
 
@@ -198,20 +198,20 @@ def test_nested_values_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        ("none.csv", "none.csv is no file: give CSV"),
-        ("none-*.csv", r"none-\*.csv holds no file that is read"),
-        ("empty", "empty holds no file that is read"),
+        ("none.csv", "none.csv does not exist: give CSV"),
+        ("none-*.csv", r"none-\*.csv has no readable file"),
+        ("empty", "empty has no readable file"),
         ("gs://bucket/log.csv", "'gs:/.*cannot be read"),
     ],
 )
-def test_what_is_not_there_is_named(
+def test_missing_inputs_are_errors(
     tmp_path: Path, location: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidRequest, match=message):
         read_interactions(location)
-    with pytest.raises(InvalidRequest, match="no file is given"):
+    with pytest.raises(InvalidRequest, match="an input without files"):
         read_interactions([])
 
 
@@ -233,17 +233,17 @@ def in_s3(parts: Path, s3: S3, s3_url: str) -> str:
         (("/*/b.*", "/2026/a.csv"), EXPECTED[1:]),
     ],
 )
-def test_s3_is_read_as_files_here_are(in_s3: str, places: tuple[str, ...], rows: list[object]) -> None:
+def test_s3_is_read_like_local_files(in_s3: str, places: tuple[str, ...], rows: list[object]) -> None:
     given = tuple(in_s3 + place for place in places)
     assert rows_of(read_interactions(given)[0]) == rows
     with open_input(given) as files:
-        kept = [file.path for file in files.files]
-        assert all(path.is_file() for path in kept)
-    assert not any(path.exists() for path in kept)
+        copies = [file.path for file in files.files]
+        assert all(path.is_file() for path in copies)
+    assert not any(path.exists() for path in copies)
 
 
-def test_what_is_not_in_s3_is_named(in_s3: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"none\.csv is not there, or may not be read"):
+def test_missing_objects_in_s3_are_errors(in_s3: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"none\.csv does not exist, or access is denied"):
         read_interactions(f"{in_s3}/none.csv")
-    with pytest.raises(InvalidRequest, match="holds no file that is read"):
+    with pytest.raises(InvalidRequest, match="has no readable file"):
         read_interactions(f"{in_s3}/none")

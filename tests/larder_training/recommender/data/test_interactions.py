@@ -27,16 +27,16 @@ def rows_of(log: EventLog) -> list[tuple[str, str, int, str]]:
     ]
 
 
-def test_reads_ids_as_texts_in_the_order_of_time(tmp_path: Path) -> None:
+def test_ids_are_texts_and_events_are_sorted_by_time(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", HEAD + 'u1,007,30,view,\n"a, b",é,20.0,pay,2.5\nu1,7,10,view,\n')
-    log, audit = read_interactions(path)
+    log, counts = read_interactions(path)
     assert rows_of(log) == [("u1", "7", 10, "view"), ("a, b", "é", 20, "pay"), ("u1", "007", 30, "view")]
     assert log.value[1] == 2.5
     assert np.isnan(log.value[[0, 2]]).all()
-    assert audit.used == audit.rows == 3
+    assert counts.used == counts.rows == 3
 
 
-def test_columns_may_be_fewer_more_and_in_any_order(tmp_path: Path) -> None:
+def test_columns_may_be_missing_additional_and_in_any_order(tmp_path: Path) -> None:
     log, _ = read_interactions(write(tmp_path / "log.csv", "X,TIMESTAMP,ITEM_ID,USER_ID\n1,5,i,u\n"))
     assert rows_of(log) == [("u", "i", 5, "interaction")]
 
@@ -66,8 +66,8 @@ def test_unusable_rows_are_dropped_and_counted(tmp_path: Path) -> None:
         "w,i,9,view,1",
         "x,i,10,view,1",
     ]
-    log, audit = read_interactions(write(tmp_path / "log.csv", HEAD + "\n".join(lines)))
-    assert audit.document() == {
+    log, counts = read_interactions(write(tmp_path / "log.csv", HEAD + "\n".join(lines)))
+    assert counts.document() == {
         "rows": 16,
         "without_user": 2,
         "without_item": 1,
@@ -85,20 +85,20 @@ def test_unusable_rows_are_dropped_and_counted(tmp_path: Path) -> None:
     assert ("u", "i", 7, "interaction") in rows_of(log)
 
 
-def test_the_order_of_the_file_leaves_no_trace(tmp_path: Path) -> None:
-    toss = random.Random(4)
+def test_the_order_of_the_file_does_not_matter(tmp_path: Path) -> None:
+    draw = random.Random(4)
     lines = [
-        f"u{toss.randrange(9)},i{toss.randrange(9)},{toss.randrange(5)},e{toss.randrange(3)},1" for _ in range(500)
+        f"u{draw.randrange(9)},i{draw.randrange(9)},{draw.randrange(5)},e{draw.randrange(3)},1" for _ in range(500)
     ]
     first, _ = read_interactions(write(tmp_path / "a.csv", HEAD + "\n".join(lines)))
-    toss.shuffle(lines)
+    draw.shuffle(lines)
     second, _ = read_interactions(write(tmp_path / "b.csv", HEAD + "\n".join(lines)))
     for name in ("user", "item", "event", "time", "value"):
         assert getattr(first, name).tobytes() == getattr(second, name).tobytes()
     assert (first.users, first.items, first.events) == (second.users, second.items, second.events)
 
 
-def test_the_catalogue_s_items_are_there_without_events(tmp_path: Path) -> None:
+def test_items_of_the_metadata_may_have_no_events(tmp_path: Path) -> None:
     log, _ = read_interactions(write(tmp_path / "log.csv", HEAD + "u,b,1,view,\n"), ["a", "c"])
     assert log.items == ["a", "b", "c"]
     assert log.item.tolist() == [1]
@@ -110,27 +110,30 @@ def test_the_catalogue_s_items_are_there_without_events(tmp_path: Path) -> None:
         ("USER_ID,ITEM_ID\nu,i\n", r"log.csv has no column TIMESTAMP \(it has USER_ID, ITEM_ID\)"),
         (
             HEAD + "u,i,1,view,\nu,i,2011-01-01,view,\n",
-            r"log.csv, column TIMESTAMP, data row 2: '2011-01-01' is no number",
+            r"log.csv, column TIMESTAMP, data row 2: '2011-01-01' is not a number",
         ),
-        (HEAD + "u,i,1,view,much\n", r"log.csv, column EVENT_VALUE, data row 1: 'much' is no number"),
-        (HEAD + "u,i,1291190400000,view,\n", "1 of 1 rows hold no time between 1970 and 2100.*divided by 1000"),
-        (HEAD + ",i,1,view,\n", "log.csv holds no usable row of 1: without_user 1"),
-        (HEAD, "log.csv holds no usable row of 0"),
+        (HEAD + "u,i,1,view,much\n", r"log.csv, column EVENT_VALUE, data row 1: 'much' is not a number"),
+        (
+            HEAD + "u,i,1291190400000,view,\n",
+            "1 of 1 rows have no time between 1970 and 2100.*Divide milliseconds by 1000",
+        ),
+        (HEAD + ",i,1,view,\n", "log.csv: none of the 1 rows is usable: without_user 1"),
+        (HEAD, "log.csv: none of the 0 rows is usable"),
         ("", "log.csv cannot be read as CSV"),
         (HEAD + "u,i,1,view,1,2,3\n", "log.csv cannot be read as CSV"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_name_file_column_and_row(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         read_interactions(write(tmp_path / "log.csv", text))
 
 
-def test_bytes_that_are_no_text_and_files_that_are_not_there(tmp_path: Path) -> None:
+def test_invalid_utf8_and_missing_files_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(HEAD.encode() + b"u\xff\xfe,i,1,view,\n")
     with pytest.raises(InvalidRequest, match=r"log.csv cannot be read as CSV.*UTF-8"):
         read_interactions(path)
-    with pytest.raises(InvalidRequest, match="is no file"):
+    with pytest.raises(InvalidRequest, match="does not exist"):
         read_interactions(tmp_path / "none.csv")
 
 
@@ -140,27 +143,27 @@ VALUES = st.sampled_from(["", "-0.0", "0", "1.5", "-2", "inf", "nan", "1e13"])
 
 
 @given(rows=st.lists(st.tuples(IDS, IDS, TIMES, st.sampled_from(["", "view", "pay"]), VALUES), max_size=30))
-def test_what_is_used_is_what_a_plain_reading_uses(rows: list[tuple[str, str, str, str, str]]) -> None:
-    """THEN the events and the counts are those of a row by row reading in Python."""
+def test_the_events_are_those_of_a_plain_reader(rows: list[tuple[str, str, str, str, str]]) -> None:
+    """THEN events and counts equal those of reading row by row in Python."""
     expected, dropped = set(), 0
     for user, item, time, event, value in rows:
         moment, number = float(time or "nan"), float(value or "0")
-        usable = all(0 < len(each.strip()) <= 256 for each in (user, item)) and 0 <= moment < 4_102_444_800
+        usable = all(0 < len(text.strip()) <= 256 for text in (user, item)) and 0 <= moment < 4_102_444_800
         if usable and abs(number) <= 1e12:
-            text = None if not value else number + 0.0
-            expected.add((user.strip(), item.strip(), int(moment), event or "interaction", text))
+            given_value = None if not value else number + 0.0
+            expected.add((user.strip(), item.strip(), int(moment), event or "interaction", given_value))
         else:
             dropped += 1
-    usual = [("u", "i", "5", "view", "1")] * (len(rows) + 1)  # so that most times are times
+    valid = [("u", "i", "5", "view", "1")] * (len(rows) + 1)  # so that most times are valid
     expected.add(("u", "i", 5, "view", 1.0))
     with TemporaryDirectory() as folder:
-        lines = (",".join(f'"{cell}"' for cell in row) for row in [*rows, *usual])
-        log, audit = read_interactions(write(Path(folder) / "log.csv", HEAD + "\n".join(lines)))
-    found = [
+        lines = (",".join(f'"{cell}"' for cell in row) for row in [*rows, *valid])
+        log, counts = read_interactions(write(Path(folder) / "log.csv", HEAD + "\n".join(lines)))
+    events = [
         (*row, None if np.isnan(value) else float(value)) for row, value in zip(rows_of(log), log.value, strict=True)
     ]
-    assert len(found) == len(set(found)) == audit.used
-    assert set(found) == expected
-    assert audit.rows - audit.used - audit.duplicates == dropped
-    assert log.users == sorted({row[0] for row in found})
-    assert log.items == sorted({row[1] for row in found})
+    assert len(events) == len(set(events)) == counts.used
+    assert set(events) == expected
+    assert counts.rows - counts.used - counts.duplicates == dropped
+    assert log.users == sorted({row[0] for row in events})
+    assert log.items == sorted({row[1] for row in events})

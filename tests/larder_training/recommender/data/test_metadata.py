@@ -21,7 +21,7 @@ def items(tmp_path: Path) -> Path:
         "p2,Second thing,Bolt,NaN,,\n"
         "p4,Fourth thing,Bolt,4,1400000000,\n"
         "p1,again,Bolt,1,1,\n"
-        ",nobody,Bolt,1,1,\n",
+        ",without id,Bolt,1,1,\n",
     )
 
 
@@ -39,13 +39,13 @@ def test_types_are_inferred(items: Path) -> None:
     assert (found.rows, found.dropped, found.duplicates) == (6, 1, 1)
 
 
-def test_alignment_follows_the_ids_asked_for(items: Path) -> None:
+def test_columns_follow_the_given_ids(items: Path) -> None:
     aligned = align(read_metadata(items, "ITEM_ID"), ["p2", "unknown", "p1"])
     assert aligned["TITLE"] == ("text", ["Second thing", None, "First thing"])
     assert align(None, ["p2"]) == {}
 
 
-def test_profiles_are_cut_into_bins(tmp_path: Path) -> None:
+def test_ages_are_binned(tmp_path: Path) -> None:
     path = table(
         tmp_path / "users.csv", "USER_ID,AGE,CITY\n" + "".join(f"u{n},{n * 10},{'AB'[n % 2]}\n" for n in range(1, 9))
     )
@@ -56,7 +56,7 @@ def test_profiles_are_cut_into_bins(tmp_path: Path) -> None:
     assert found.profile(0) == {"AGE": 10.0, "CITY": "B"}
 
 
-def test_other_numbers_are_cut_into_quarters(tmp_path: Path) -> None:
+def test_other_numbers_have_quantile_bins(tmp_path: Path) -> None:
     path = table(tmp_path / "users.csv", "USER_ID,INCOME\n" + "".join(f"u{n:03},{n}\n" for n in range(100)))
     found = user_profiles(read_metadata(path, "USER_ID"))
     edges = found.specification["INCOME"].edges
@@ -68,10 +68,10 @@ def test_other_numbers_are_cut_into_quarters(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("ID,TITLE\na,b\n", "items.csv has no column ITEM_ID"),
-        ("ITEM_ID,TITLE\n,b\n", "items.csv holds no row with a ITEM_ID"),
-        ("ITEM_ID,CREATION_TIMESTAMP\na,yesterday\n", "column CREATION_TIMESTAMP: 'yesterday' is no number"),
+        ("ITEM_ID,TITLE\n,b\n", "items.csv has no row with a ITEM_ID"),
+        ("ITEM_ID,CREATION_TIMESTAMP\na,yesterday\n", "column CREATION_TIMESTAMP: 'yesterday' is not a number"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_name_file_and_column(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         read_metadata(table(tmp_path / "items.csv", text), "ITEM_ID")

@@ -14,7 +14,7 @@ def test_an_item_has_its_latest_reviews_newest_first(tmp_path: Path) -> None:
     assert review_texts(path, ["a", "b", "c", "d"]) == ["new\nold, and fine", None, "one\ntwo", None]
 
 
-def test_there_are_only_so_many_words_of_an_item(tmp_path: Path) -> None:
+def test_the_number_and_length_of_reviews_are_limited(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text(HEAD + "\n".join(f"u,a,{n},r{n} {'x' * 600}" for n in range(50)), encoding="utf-8")
     (text,) = review_texts(path, ["a"]) or [None]
@@ -24,7 +24,7 @@ def test_there_are_only_so_many_words_of_an_item(tmp_path: Path) -> None:
     assert {len(line) for line in lines} == {MAX_CHARACTERS}
 
 
-def test_a_log_without_reviews_has_no_column_of_them(tmp_path: Path) -> None:
+def test_a_log_without_review_texts_gives_none(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("USER_ID,ITEM_ID,TIMESTAMP\nu,a,1\n", encoding="utf-8")
     assert review_texts(path, ["a"]) is None

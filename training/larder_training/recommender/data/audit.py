@@ -1,4 +1,4 @@
-"""What stands out in a log: robots, stray clocks, days without events, ids that do not meet between the files."""
+"""Audit of an event log: bots, wrong clocks, days without events, ids that are in one file but not in another."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,18 +16,25 @@ from larder_training.recommender.data.interactions import RowCounts, read_intera
 from larder_training.recommender.data.metadata import MetadataTable, read_metadata
 from larder_training.reporting.progress import Progress
 
-NAMED: Final = 50  # ids of a list; counts are always whole
-_STRAY: Final = 0.01  # of the events on each side may be strays
-_ENOUGH: Final = 100  # events, below which there is no middle to be far from
+MAX_BOT_IDS: Final = 50  # ids in the list; the count has all
+_STRAY: Final = 0.01  # share of the events, on each side, that may have a wrong time
+_MIN_EVENTS: Final = 100  # with fewer, no event has a wrong time
 
 
 @dataclass(frozen=True, slots=True)
 class LogSummary:
-    """Counts of what stands out. Days are UTC; ``longest_gap_days`` is the longest time between two events that follow.
+    """Counts over a log. Counts of ids are 0 if the metadata file is not given.
 
-    ``negative_values`` are events with an EVENT_VALUE below 0, ``unknown_items`` the ids that the log has and the
-    catalogue has not, ``items_never_seen`` the other way round; the last two are of users. Where a file is not given,
-    its counts are 0.
+    Attributes:
+        days: Days (UTC) from the first event to the last.
+        days_without_events: Those without an event.
+        longest_gap_days: Longest time between two consecutive events.
+        longest_gap_from: When that gap begins.
+        negative_values: Events with an EVENT_VALUE below 0.
+        unknown_items: Items of the log without item metadata.
+        items_never_seen: Items of the metadata without an event.
+        users_without_profile: Users of the log without a profile.
+        profiles_without_events: Profiles of users without an event.
     """
 
     days: int
@@ -45,35 +52,44 @@ class LogSummary:
         return asdict(self)
 
 
-def clean(log: EventLog, audit: RowCounts, *, bots: bool = True) -> tuple[EventLog, RowCounts, list[str]]:
-    """The log without events at stray times and, where ``bots``, without users who are no persons; their counts; their
-    ids, whether they are left out or not.
+def clean(log: EventLog, counts: RowCounts, *, bots: bool = True) -> tuple[EventLog, RowCounts, list[str]]:
+    """Drops events with stray times and, if ``bots``, the events of bots.
+
+    Returns:
+        The log, the counts, and the ids of the bots, dropped or not.
     """
-    kept = log.where(~strays(log.time))
-    found = find_bots(kept)
-    of_bots = found[kept.user]
-    audit = replace(
-        audit, stray_times=len(log) - len(kept), bots=int(of_bots.sum()) if bots else 0, bot_users=int(found.sum())
+    timely = log.where(~stray_times(log.time))
+    is_bot = find_bots(timely)
+    of_bots = is_bot[timely.user]
+    cleaned = timely.where(~of_bots) if bots else timely
+    counts = replace(
+        counts,
+        stray_times=len(log) - len(timely),
+        bots=int(of_bots.sum()) if bots else 0,
+        bot_users=int(is_bot.sum()),
+        used=len(cleaned),
     )
-    kept = kept.where(~of_bots) if bots else kept
-    return kept, replace(audit, used=len(kept)), [log.users[user] for user in np.flatnonzero(found).tolist()]
+    return cleaned, counts, [log.users[user] for user in np.flatnonzero(is_bot).tolist()]
 
 
-def strays(time: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Bool ``[events]`` for ascending ``time``: which lie farther from the middle 98 % of the events than these span.
+def stray_times(time: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Bool ``[events]``: whether a time lies farther from the middle 98 % of the events than these span.
 
-    A wrong clock in 2037 would make the whole log one old day. Of fewer than 100 events none is one.
+    A wrong clock, in 2037 for example, would make all other events look old. With fewer than 100 events none is stray.
+
+    Args:
+        time: Epoch seconds ``[events]``, ascending.
     """
-    if len(time) < _ENOUGH:
+    if len(time) < _MIN_EVENTS:
         return np.zeros(len(time), bool)
-    aside = int(len(time) * _STRAY)
-    low, high = int(time[aside]), int(time[-1 - aside])
+    tail = int(len(time) * _STRAY)
+    low, high = int(time[tail]), int(time[-1 - tail])
     reach = max(high - low, DAY)
     return (time < low - reach) | (time > high + reach)
 
 
 def summarize_log(log: EventLog, items: MetadataTable | None = None, users: MetadataTable | None = None) -> LogSummary:
-    """Looks through a log with at least one event, and through what the catalogue and the profiles know of its ids."""
+    """Counts over a log of at least one event, and over its ids in the metadata of items and users."""
     gaps = np.diff(log.time)
     widest = int(gaps.argmax()) if gaps.size else 0
     per_day = events_by_day(log)
@@ -95,28 +111,37 @@ def summarize_log(log: EventLog, items: MetadataTable | None = None, users: Meta
 
 
 def events_by_day(log: EventLog) -> NDArray[np.int64]:
-    """``[days]``: the events of each day UTC from the first to the last."""
+    """``[days]``: the events of each day (UTC) from the first to the last."""
     days = log.time // DAY
     edges = np.arange(int(days[0]), int(days[-1]) + 2)
     return np.diff(np.searchsorted(days, edges)).astype(np.int64)
 
 
 def future(log: EventLog, now: datetime) -> int:
-    """How many events are later than ``now``. It depends on the clock, so no training does."""
+    """Number of events later than ``now``. A training does not call it, since it must not read the clock."""
     return len(log) - int(np.searchsorted(log.time, now.timestamp(), side="right"))
 
 
 @dataclass(frozen=True, slots=True)
 class LogAudit:
-    """An audit: what became of the rows, what stands out, and what a page shows.
+    """Result of ``larder audit recommender``.
 
-    ``users`` and ``items`` are those with an event; ``bots`` names at most fifty; ``by_day`` are the events of each day
-    UTC from ``first_day`` (days since 1970) on; ``future`` are the events later than the clock; ``has_items`` and
-    ``has_users`` whether these files were given.
+    Attributes:
+        counts: Rows read, dropped and used.
+        summary: Counts over the log.
+        users: Users with an event.
+        items: Items with an event.
+        types: Events per event type.
+        bots: Ids of bots, at most fifty.
+        by_day: Events of each day (UTC).
+        first_day: The first of them, in days since 1970.
+        future: Events later than this machine's clock.
+        has_items: Whether item metadata was given.
+        has_users: Whether user metadata was given.
     """
 
-    audit: RowCounts
-    findings: LogSummary
+    counts: RowCounts
+    summary: LogSummary
     users: int
     items: int
     types: Mapping[str, int]
@@ -130,8 +155,8 @@ class LogAudit:
     def document(self) -> dict[str, object]:
         """As a JSON object."""
         return {
-            **self.audit.document(),
-            **self.findings.document(),
+            **self.counts.document(),
+            **self.summary.document(),
             "future": self.future,
             "users": self.users,
             "items": self.items,
@@ -140,36 +165,35 @@ class LogAudit:
         }
 
     def words(self) -> list[str]:
-        """What a person should know, a sentence each."""
-        audit, found = self.audit, self.findings
-        told = [
-            f"{audit.used} events of {self.users} users with {self.items} items in {found.days} days; {audit.dropped()}"
-        ]
-        if found.days_without_events:
-            told.append(
-                f"{found.days_without_events} days without any event; the longest gap is {found.longest_gap_days:.1f} "
-                f"days from {found.longest_gap_from} on. Check that no file is missing."
+        """The audit in sentences."""
+        counts, summary = self.counts, self.summary
+        size = f"{counts.used} events of {self.users} users with {self.items} items in {summary.days} days"
+        lines = [f"{size}; {counts.dropped()}"]
+        if summary.days_without_events:
+            lines.append(
+                f"{summary.days_without_events} days without events; the longest gap is "
+                f"{summary.longest_gap_days:.1f} days from {summary.longest_gap_from}. Check that no file is missing."
             )
-        if audit.bot_users:
-            told.append(
-                f"{audit.bot_users} users act as no person can ({', '.join(self.bots[:3])}, ...): a training leaves "
-                "them out, unless --bots keep."
+        if counts.bot_users:
+            lines.append(
+                f"{counts.bot_users} users act faster than people can ({', '.join(self.bots[:3])}, ...): a training "
+                "drops them, unless --bots keep."
             )
         if self.future:
-            told.append(f"{self.future} events are later than this machine's clock. Check the clocks that wrote them.")
-        if found.negative_values:
-            told.append(f"{found.negative_values} events have an EVENT_VALUE below 0 and count as returns.")
+            lines.append(f"{self.future} events are later than this machine's clock. Check the clocks that wrote them.")
+        if summary.negative_values:
+            lines.append(f"{summary.negative_values} events have an EVENT_VALUE below 0 and count as returns.")
         if self.has_items:
-            told.append(
-                f"{found.unknown_items} items of the log are not in the catalogue, {found.items_never_seen} of the "
-                "catalogue have no event."
+            lines.append(
+                f"{summary.unknown_items} items of the log have no metadata, {summary.items_never_seen} items with "
+                "metadata have no event."
             )
         if self.has_users:
-            told.append(
-                f"{found.users_without_profile} users of the log have no profile, {found.profiles_without_events} "
-                "profiles no event."
+            lines.append(
+                f"{summary.users_without_profile} users of the log have no profile, {summary.profiles_without_events} "
+                "users with a profile have no event."
             )
-        return told
+        return lines
 
 
 def audit_interactions(
@@ -180,26 +204,34 @@ def audit_interactions(
     now: datetime,
     progress: Progress,
 ) -> LogAudit:
-    """Reads all files and looks through them, as a training does before it begins.
+    """Reads all files and audits them as a training does.
 
-    Raises InvalidRequest where a file cannot be read.
+    Args:
+        interactions: The event log.
+        items: Item metadata.
+        users: User metadata.
+        now: The time after which events are in the future.
+        progress: Where to report progress.
+
+    Raises:
+        InvalidRequest: A file cannot be read, or the log has only events of bots.
     """
-    catalogue = read_metadata(items, "ITEM_ID", progress) if items is not None else None
-    profiles = read_metadata(users, "USER_ID", progress) if users is not None else None
-    read, audit = read_interactions(interactions, progress=progress)
-    log, audit, bots = clean(read, audit)
+    item_metadata = read_metadata(items, "ITEM_ID", progress) if items is not None else None
+    user_metadata = read_metadata(users, "USER_ID", progress) if users is not None else None
+    read, counts = read_interactions(interactions, progress=progress)
+    log, counts, bots = clean(read, counts)
     if not len(log):
-        raise InvalidRequest("no event is left of users who act as persons do: give a log of persons.")
+        raise InvalidRequest("all users of the log act faster than people can: give a log with events of people.")
     return LogAudit(
-        audit,
-        summarize_log(log, catalogue, profiles),
+        counts,
+        summarize_log(log, item_metadata, user_metadata),
         users=int(np.count_nonzero(np.bincount(log.user))),
         items=int(np.count_nonzero(np.bincount(log.item))),
         types=dict(zip(log.events, np.bincount(log.event, minlength=len(log.events)).tolist(), strict=True)),
-        bots=tuple(bots[:NAMED]),
+        bots=tuple(bots[:MAX_BOT_IDS]),
         by_day=tuple(events_by_day(log).tolist()),
         first_day=int(log.time[0]) // DAY,
         future=future(read, now),
-        has_items=catalogue is not None,
-        has_users=profiles is not None,
+        has_items=item_metadata is not None,
+        has_users=user_metadata is not None,
     )

@@ -1,8 +1,7 @@
-"""Who is no person: users who act faster, or longer without sleep, than anybody can.
+"""Bot detection: users who act faster, or longer without a pause, than people can.
 
-The rules are absolute, so that a small log does not make its keenest customer a robot. What is counted are moments, the
-different seconds at which somebody acts: the two hundred lines of a wholesaler's invoice, or a page that logs ten items
-at once, are one.
+The limits are absolute, so that the most active customer of a small log is not taken for a bot. They count moments, the
+distinct seconds with an event: an invoice of two hundred lines, or a page that logs ten items at once, is one moment.
 """
 
 from typing import Final
@@ -12,16 +11,16 @@ from numpy.typing import NDArray
 
 from larder_training.recommender.data.event_log import EventLog
 
-HOUR_MOMENTS: Final = 1200  # more in one clock hour: one each three seconds, without looking at anything
-DAY_MOMENTS: Final = 5000  # more in one day UTC: one each ten seconds, for fourteen hours
-AWAKE_HOURS: Final = 72  # clock hours in a row, each with an event
+HOUR_MOMENTS: Final = 1200  # per clock hour: one every three seconds
+DAY_MOMENTS: Final = 5000  # per day (UTC): one every ten seconds for fourteen hours
+AWAKE_HOURS: Final = 72  # consecutive clock hours with an event
 _HOUR: Final = 3600
 
 
 def find_bots(log: EventLog) -> NDArray[np.bool_]:
-    """Bool ``[users]``: who has more than 1200 moments in an hour or 5000 in a day, or 72 hours in a row with one.
+    """Bool ``[users]``: more than 1200 moments in an hour or 5000 in a day, or 72 consecutive hours with one.
 
-    Memory: 1 byte an event, and 24 more for each event of users who have at least 72 moments.
+    Memory: 1 byte per event, and 24 more per event of users with at least 72 moments.
     """
     moments = np.ones(len(log), bool)
     if len(log):
@@ -33,7 +32,7 @@ def find_bots(log: EventLog) -> NDArray[np.bool_]:
         return bots
     hours = log.time[moments] // _HOUR
     hours -= hours.min() // 24 * 24
-    stride = (int(hours.max()) // 24 + 2) * 24  # a free day between users
+    stride = (int(hours.max()) // 24 + 2) * 24  # one empty day between users
     hours += log.user[moments] * np.int64(stride)
     hour, counts = np.unique(hours, return_counts=True)
     days = np.flatnonzero(np.insert(hour[1:] // 24 != hour[:-1] // 24, 0, True))

@@ -1,4 +1,4 @@
-"""The event log in memory: numbers in place of ids, in the order of time, 26 bytes an event."""
+"""The event log in memory: ids as integers, sorted by time, 26 bytes per event."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,18 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY: Final = 86_400
-BLOCK: Final = 4_000_000  # events that are sorted at a time
-PAUSE: Final = 1800  # seconds without an event that end a session
+BLOCK: Final = 4_000_000  # events that are sorted at once
+PAUSE: Final = 1800  # seconds without an event after which a session ends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventLog:
-    """Events, ascending by time (then user, item, type): ``user``, ``item`` and ``event`` are numbers of ``users``,
-    ``items`` and ``events`` (each sorted by text), ``time`` is epoch seconds, ``value`` float32 with NaN where no
-    EVENT_VALUE was given. All arrays are ``[events]``.
+    """Events sorted by time, then user, item and type. All arrays are ``[events]``.
 
-    ``factor`` multiplies each event's strength (below 0: it speaks against its item; None: 1 each), and ``dwell`` is
-    how many seconds it lasted, NaN where nobody knows (``larder_training.recommender.data.feedback``).
+    Attributes:
+        users: Ids of users, sorted.
+        items: Ids of items, sorted; some may have no event.
+        events: Event types, sorted.
+        user: Index in ``users``.
+        item: Index in ``items``.
+        event: Index in ``events``.
+        time: Epoch seconds.
+        value: EVENT_VALUE; NaN: none.
+        factor: Factor of the event's strength, negative for negative feedback; None: 1 for each event.
+        dwell: Duration in seconds; NaN: unknown. See ``larder_training.recommender.data.feedback``.
     """
 
     users: Sequence[str]
@@ -38,25 +45,26 @@ class EventLog:
 
     @property
     def end(self) -> int:
-        """One second after the last event: the moment at which a model of the whole log knows everything."""
+        """One second after the last event: the cutoff of a model that is fitted to the whole log."""
         return int(self.time[-1]) + 1
 
     def between(self, start: int, end: int) -> "EventLog":
-        """The events with ``start <= time < end``, without copying them."""
+        """The events with ``start <= time < end``, as views."""
         low, high = np.searchsorted(self.time, [start, end])
         return self._rows(slice(int(low), int(high)))
 
     def where(self, mask: NDArray[np.bool_]) -> "EventLog":
-        """The events that ``mask`` picks; this very log where it picks all."""
+        """The events that ``mask`` selects; this object if it selects all."""
         return self if mask.all() else self._rows(mask)
 
     def wanted(self) -> "EventLog":
-        """The events that speak for their item: without returns and poor ratings, which nobody is recommended for."""
+        """The events with positive feedback: no returns and no poor ratings."""
         return self if self.factor is None else self.where(self.factor > 0)
 
     def blocks(self, events: int = BLOCK) -> Iterator[NDArray[np.int64]]:
-        """The places of the events of some users after others', each user's all in one block and in their order: blocks
-        of ``events`` or, where one user has more, of his. What sorts pairs needs memory for a block at a time.
+        """Row numbers of the log in blocks of whole users, so that sorting pairs needs memory for one block only.
+
+        A block has at most ``events`` events, or one user with more. Rows stay in the order of time.
         """
         if len(self) <= events:
             yield np.arange(len(self))
@@ -70,7 +78,7 @@ class EventLog:
             user = stop
 
     def take(self, order: NDArray[np.int64]) -> "EventLog":
-        """The events at these places, in their order, which must be ascending by time."""
+        """The events at these row numbers, which must keep the log's order."""
         return self._rows(order)
 
     def _rows(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "EventLog":

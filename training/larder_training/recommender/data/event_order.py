@@ -1,4 +1,4 @@
-"""Times for interactions without TIMESTAMP: each event's place in its user's history.
+"""Times for interactions without TIMESTAMP: each event's position in its user's history.
 
 The k-th of a user's n events happens at the share ``(k + 1/2) / n`` of ``SPAN``. One cutoff for everybody then divides
 each user's history in the same proportion, so that the splits, tasks and metrics of logs with times apply unchanged.
@@ -17,7 +17,7 @@ SPAN: Final = 1_000_000  # seconds; below the month from which a log is cut at m
 
 
 def place_in_histories(log: EventLog, order: Literal["file", "random"], seed: int) -> EventLog:
-    """The log with a time for each event.
+    """Sets the time of each event.
 
     Args:
         log: Events in the order of the file.

@@ -1,7 +1,7 @@
-"""What a single event says beyond its type: that something was sent back, how it was rated, how long it was looked at.
+"""Feedback that events express beyond their types: returns, ratings and dwell time.
 
-Reading turns these into two columns of the log, so that all that follows stays as it is: ``factor`` multiplies an
-event's strength, and is below 0 where the event speaks against its item; ``dwell`` is seconds.
+It becomes two columns of the log: ``factor``, which multiplies an event's strength and is negative for negative
+feedback, and ``dwell``, in seconds.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ from larder.errors import InvalidRequest
 from larder_training.recommender.config.options import Feedback
 from larder_training.recommender.data.event_log import PAUSE, EventLog
 
-USUAL_DWELL: Final = 30.0  # seconds of a view that count as one
+USUAL_DWELL: Final = 30.0  # seconds of a view with factor 1
 
 
 def with_feedback(log: EventLog, feedback: Feedback) -> EventLog:
-    """The log with its ``factor`` and ``dwell``; raises InvalidRequest where no event has a type that is named."""
+    """Sets ``factor`` and ``dwell`` of the log. Raises InvalidRequest if the log has no event of a named type."""
     check_types(log, (*feedback.returns, *feedback.scales, *feedback.dwell))
     factor = event_factors(log, feedback)
     timed = np.isin(log.event, [log.events.index(name) for name in feedback.dwell])
@@ -28,31 +28,32 @@ def with_feedback(log: EventLog, feedback: Feedback) -> EventLog:
 
 
 def check_types(log: EventLog, names: Iterable[str]) -> None:
-    """Raises InvalidRequest where no event has a type that is named."""
+    """Raises InvalidRequest if the log has no event of one of these types."""
     for name in names:
         if name not in log.events:
             known = ", ".join(log.events)
-            raise InvalidRequest(
-                f"no event has the type {name!r}: the log's types are {known[:500]}. Name one of them."
-            )
+            raise InvalidRequest(f"no event has the type {name!r}. Choose from the types of the log: {known[:500]}.")
 
 
 def counted(log: EventLog, weights: Mapping[str, float], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
-    """``[events]``: which events count: those of a type whose weight is not 0, from their type's threshold of
-    EVENT_VALUE up. Types that the log does not have are passed over.
+    """Bool ``[events]``: whether the type's weight is not 0 and EVENT_VALUE reaches the type's threshold.
+
+    Types that the log does not have are ignored.
     """
-    found = np.ones(len(log), bool)
+    mask = np.ones(len(log), bool)
     for code, name in enumerate(log.events):
         if weights.get(name, 1.0) == 0:
-            found &= log.event != code
+            mask &= log.event != code
         if name in thresholds:
-            found &= (log.event != code) | (log.value >= thresholds[name])
-    return found
+            mask &= (log.event != code) | (log.value >= thresholds[name])
+    return mask
 
 
 def event_factors(log: EventLog, feedback: Feedback) -> NDArray[np.float32]:
-    """``[events]``: -1 for a return (by its type, or by an EVENT_VALUE below 0), a rating's place between the worst
-    (-1) and the best (1) of its scale, 0 for a rating without a value; else 1.
+    """Float32 ``[events]``: -1 for returns, from -1 to 1 for ratings, otherwise 1.
+
+    A return has a type of ``feedback.returns`` or an EVENT_VALUE below 0. A rating is scaled from its worst value (-1)
+    to its best (1); a rating without a value has 0.
     """
     factor = np.where(log.value < 0, np.float32(-1), np.float32(1))  # NaN is not below 0
     for name in feedback.returns:
@@ -65,13 +66,14 @@ def event_factors(log: EventLog, feedback: Feedback) -> NDArray[np.float32]:
 
 
 def dwell_seconds(log: EventLog) -> NDArray[np.float32]:
-    """``[events]``: from each event to its user's next one at a later second; NaN where none follows within a session's
-    pause of 30 minutes, since nobody knows how long he stayed then.
+    """Float32 ``[events]``: seconds from each event to the user's next event at a later second.
+
+    NaN if none follows within 30 minutes: the duration is unknown then.
     """
-    found = np.empty(len(log), np.float32)
+    seconds = np.empty(len(log), np.float32)
     for rows in log.blocks():
-        found[rows] = _dwell(log.take(rows))
-    return found
+        seconds[rows] = _dwell(log.take(rows))
+    return seconds
 
 
 def _dwell(log: EventLog) -> NDArray[np.float32]:
@@ -83,14 +85,15 @@ def _dwell(log: EventLog) -> NDArray[np.float32]:
     follows = owners[1:] == owners[:-1]
     gaps[:-1][follows] = np.diff(moments)[follows]
     gaps[gaps > PAUSE] = np.nan
-    found = np.empty(len(log), np.float32)
-    found[order] = np.repeat(gaps, np.diff(np.append(starts, len(log))))
-    return found
+    seconds = np.empty(len(log), np.float32)
+    seconds[order] = np.repeat(gaps, np.diff(np.append(starts, len(log))))
+    return seconds
 
 
 def dwell_factors(seconds: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What a duration multiplies: ``log2(1 + seconds / 30)``, so half a minute 1, two seconds 0.09, half an hour 5.9; 1
-    where it is not known.
+    """Factor of an event's strength by its duration: ``log2(1 + seconds / 30)``, 1 if unknown.
+
+    Half a minute has factor 1, two seconds 0.09, half an hour 5.9.
     """
     factors = np.log2(1 + seconds.astype(np.float64) / USUAL_DWELL)
     return np.where(np.isnan(factors), 1.0, factors)

@@ -1,4 +1,4 @@
-"""How much each user has to do with each item: a sparse matrix out of events, their types and their age."""
+"""The interaction matrix: how strongly users and items are related, by the types, feedback and age of events."""
 
 from collections.abc import Mapping
 
@@ -13,9 +13,13 @@ from larder_training.recommender.data.feedback import dwell_factors
 def event_strengths(
     log: EventLog, weights: Mapping[str, float], now: int, half_life_days: float | None
 ) -> NDArray[np.float64]:
-    """``[events]``: the weight of each event's type (1 without one), times what its rating or its being a return makes
-    of it and how long it lasted, halved for each half-life of age. A duration that ended at ``now`` or later is not
-    known yet, and counts as 1.
+    """Float64 ``[events]``: type weight, times the factors of feedback and dwell time, times the decay by age.
+
+    Args:
+        log: The events.
+        weights: Weight per event type; 1 for other types.
+        now: Cutoff, in epoch seconds. A duration that ends at it or later is unknown, and has factor 1.
+        half_life_days: Age at which an event has half its strength; None: no decay.
     """
     by_type = np.array([weights.get(name, 1.0) for name in log.events])
     strength = by_type[log.event]
@@ -30,8 +34,9 @@ def event_strengths(
 
 
 def interaction_matrix(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_array:
-    """Float64 ``[users, items]``: ``log(1 + sum of the strengths of a pair's events)``, where the sum is above 0: what
-    is taken back leaves nothing. No pair with 0 is stored.
+    """Float64 ``[users, items]``: ``log(1 + sum of the strengths of a pair's events)``.
+
+    Pairs whose sum is 0 or less, such as returned purchases, are not stored.
     """
     matrix = _sum(log, strengths)
     matrix.data = np.log1p(np.maximum(matrix.data, 0))
@@ -40,8 +45,9 @@ def interaction_matrix(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_
 
 
 def presence_matrix(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_array:
-    """float64 ``[users, items]``: the strongest of a pair's events, so that nobody makes an item popular alone; nothing
-    for a pair whose strengths add up to 0 or less.
+    """Float64 ``[users, items]``: the largest strength of a pair's events, so that one user counts once.
+
+    Pairs whose strengths add up to 0 or less are not stored.
     """
     parts = [_strongest(log.take(rows), strengths[rows]) for rows in log.blocks()]
     user, item, strongest = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -52,7 +58,7 @@ def presence_matrix(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_arr
 def _strongest(
     log: EventLog, strengths: NDArray[np.float64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Users, items and the largest strength of the log's pairs, ascending."""
+    """Users, items and the largest strength of each pair, sorted by user and item."""
     pair = log.user.astype(np.int64) * len(log.items) + log.item
     order = np.argsort(pair, kind="stable")
     pair, strengths = pair[order], strengths[order]
@@ -66,13 +72,13 @@ def _strongest(
 
 
 def seen_pairs(log: EventLog) -> sp.csr_array:
-    """Bool ``[users, items]``: the pairs that have an event."""
+    """Bool ``[users, items]``: the pairs with an event."""
     matrix = _sum(log, np.ones(len(log)))
     return sp.csr_array((matrix.data > 0, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _sum(log: EventLog, strengths: NDArray[np.float64]) -> sp.csr_array:
-    # The log is sorted, so equal pairs are added in one order: the same sums each time.
+    # The log is sorted, so that the events of a pair are always added in the same order.
     shape = (len(log.users), len(log.items))
     matrix = sp.coo_array((strengths, (log.user, log.item)), shape=shape).tocsr()
     matrix.sum_duplicates()

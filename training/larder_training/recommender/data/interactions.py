@@ -1,7 +1,7 @@
-"""Reads the interactions: Amazon Personalize's columns, unusable rows dropped and counted, in one pass over the files.
+"""Reads interactions with Amazon Personalize's columns in one pass over the files; drops and counts unusable rows.
 
-Ids become numbers while the rows stream by, so no more than 25 bytes a row and each id once are held; sorting them by
-time takes another 16 bytes a row.
+Ids become integers while the rows stream. Memory: 25 bytes per row and each id once; sorting by time takes another 16
+bytes per row.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,32 @@ from larder_training.reporting.progress import Progress
 
 REQUIRED: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
 OPTIONAL: Final = ("EVENT_TYPE", "EVENT_VALUE")
-NO_TYPE: Final = "interaction"  # the type of an event where the log has no EVENT_TYPE
-LATEST: Final = 4_102_444_800  # 2100-01-01: what lies beyond is in milliseconds, or a mistake
-LARGEST: Final = 1e12  # of an EVENT_VALUE without its sign: no price, rating or duration is larger
+NO_TYPE: Final = "interaction"  # type of events without EVENT_TYPE
+LATEST: Final = 4_102_444_800  # 2100-01-01; later times are milliseconds or errors
+LARGEST: Final = 1e12  # absolute EVENT_VALUE; prices, ratings and durations are smaller
 _SECONDS: Final = "Give epoch seconds, like 1291190400."
 _NO_NUMBER: Final = "no_number"
 
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """What was read and what became of it, in rows of the interactions; ``bot_users`` alone counts users."""
+    """Rows that were read, dropped and used.
+
+    Attributes:
+        rows: Rows read.
+        without_user: Dropped: no USER_ID.
+        without_item: Dropped: no ITEM_ID.
+        ids_too_long: Dropped: an id of more than 256 characters.
+        bad_timestamps: Dropped: no time between 1970 and 2100.
+        bad_values: Dropped: EVENT_VALUE is NaN, infinite or beyond 10^12.
+        duplicates: Dropped: exact repetition of another row.
+        below_threshold: Dropped: EVENT_VALUE below the type's threshold, or weight 0.
+        not_in_catalogue: Items without metadata; not dropped.
+        stray_times: Dropped: far from the times of all other events.
+        bots: Dropped: of bots.
+        bot_users: Users who are bots.
+        used: Rows used.
+    """
 
     rows: int
     without_user: int
@@ -51,9 +67,9 @@ class RowCounts:
         return asdict(self)
 
     def dropped(self) -> str:
-        """What was left out and why, in words."""
-        left = {name: count for name, count in asdict(self).items() if count and name not in ("rows", "used")}
-        return ", ".join(f"{name} {count}" for name, count in left.items()) or "every row was usable"
+        """The counts above 0 as text."""
+        counts = {name: count for name, count in asdict(self).items() if count and name not in ("rows", "used")}
+        return ", ".join(f"{name} {count}" for name, count in counts.items()) or "every row was usable"
 
 
 def read_interactions(
@@ -63,49 +79,58 @@ def read_interactions(
     order: Order = "time",
     seed: int = 0,
 ) -> tuple[EventLog, RowCounts]:
-    """Reads a log from one or many files. ``known_items`` (the catalogue's ids) become items too, without an event.
+    """Reads an event log from one or many files. Unusable rows are dropped and counted (see ``RowCounts``).
 
-    Rows without user or item, with ids of more than 256 characters, with a TIMESTAMP that is missing, negative or after
-    2100, or with an EVENT_VALUE that is NaN, infinite or beyond 10^12 are dropped and counted, as are exact repetitions
-    of a row. Neither the order of rows and files nor threads leave a trace. Raises InvalidRequest, naming file, column
-    and row, where a cell that must be a number is a text.
+    The result does not depend on the order of rows and files, except with ``order="file"``.
+
+    Args:
+        given: The files.
+        known_items: Further items, which have no event: the ids of the item metadata.
+        progress: Where to report progress.
+        order: Order of events, as in ``RecommenderOptions``.
+        seed: Seed of a random order.
+
+    Raises:
+        InvalidRequest: A number cell is not a number, or no row is usable. Names the file, the column and the row.
     """
     with open_input(given, progress) as files:
         scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL)
         rows = _read(scans)
         problems = rows.drop_in_place("problems").to_numpy()
-        audit = _count(problems)
-        if audit.pop(_NO_NUMBER):
+        dropped = _count(problems)
+        if dropped.pop(_NO_NUMBER):
             check_numbers(scans, "TIMESTAMP", _SECONDS)
             check_numbers(scans, "EVENT_VALUE", "Give a number, or leave the cell empty.")
-    found = RowCounts(**audit, duplicates=0)
-    if found.bad_timestamps * 2 > found.rows:
+    counts = RowCounts(**dropped, duplicates=0)
+    if counts.bad_timestamps * 2 > counts.rows:
         raise InvalidRequest(
-            f"{files.name}, column TIMESTAMP: {found.bad_timestamps} of {found.rows} rows hold no time between 1970 "
-            f"and 2100. {_SECONDS} Milliseconds must be divided by 1000."
+            f"{files.name}, column TIMESTAMP: {counts.bad_timestamps} of {counts.rows} rows have no time between 1970 "
+            f"and 2100. {_SECONDS} Divide milliseconds by 1000."
         )
     if not (problems == 0).any():
-        raise InvalidRequest(f"{files.name} holds no usable row of {found.rows}: {found.dropped()}. Mend these rows.")
+        raise InvalidRequest(
+            f"{files.name}: none of the {counts.rows} rows is usable: {counts.dropped()}. Correct these rows."
+        )
     log = _encode(rows, problems == 0, known_items or ())
     log = _sorted(log if order == "time" else place_in_histories(log, order, seed))
     if len(log.events) > np.iinfo(np.int16).max:
         raise InvalidRequest(
-            f"{files.name}, column EVENT_TYPE: {len(log.events)} different types; give kinds of events."
+            f"{files.name}, column EVENT_TYPE: {len(log.events)} different values. Give types of events, not ids."
         )
     unique = log.where(~_repeated(log))
-    return unique, replace(found, duplicates=len(log) - len(unique), used=len(unique))
+    return unique, replace(counts, duplicates=len(log) - len(unique), used=len(unique))
 
 
 def _read(scans: Sequence[TabularFile]) -> pl.DataFrame:
-    """All rows, ids and types as categories, and a bit for each of ``_problems`` in ``problems``."""
+    """All rows: ids and types as categories; ``problems`` has one bit per entry of ``_problems``."""
     absent = [pl.lit(None, pl.String).alias(name) for name in OPTIONAL if name not in scans[0].names]
     if "TIMESTAMP" not in scans[0].names:
-        absent.append(pl.lit("0").alias("TIMESTAMP"))  # replaced by event_order.place_in_histories
+        absent.append(pl.lit("0").alias("TIMESTAMP"))  # event_order.place_in_histories replaces it
     frame = (
         whole(scans).with_columns(absent).with_columns(time=number("TIMESTAMP").floor(), value=number("EVENT_VALUE"))
     )
-    bits = [each.cast(pl.UInt8) * (1 << place) for place, each in enumerate(_problems().values())]
-    inside = pl.col("time").is_between(0, LATEST)  # what is not is dropped, but must be a number before that
+    bits = [problem.cast(pl.UInt8) * (1 << bit) for bit, problem in enumerate(_problems().values())]
+    inside = pl.col("time").is_between(0, LATEST)  # other rows are dropped later, but the cast needs a small number
     ids = {name: pl.Categorical(pl.Categories.random()) for name in ("USER_ID", "ITEM_ID", "EVENT_TYPE")}
     query = frame.select(
         pl.col("USER_ID").cast(ids["USER_ID"]),
@@ -141,7 +166,7 @@ def _count(problems: NDArray[np.uint8]) -> dict[str, int]:
 
 
 def _encode(rows: pl.DataFrame, usable: NDArray[np.bool_], known_items: Sequence[str]) -> EventLog:
-    """The usable rows in their order; each column of ``rows`` is let go of once it is encoded."""
+    """The usable rows in their order. Each column of ``rows`` is freed once it is encoded."""
     users, user = _numbered(rows.drop_in_place("USER_ID"), usable)
     items, item = _numbered(rows.drop_in_place("ITEM_ID"), usable, known_items)
     events, event = _numbered(rows.drop_in_place("EVENT_TYPE"), usable)
@@ -154,7 +179,7 @@ def _encode(rows: pl.DataFrame, usable: NDArray[np.bool_], known_items: Sequence
 def _numbered(
     column: pl.Series, usable: NDArray[np.bool_], more: Sequence[str] = ()
 ) -> tuple[list[str], NDArray[np.int32]]:
-    """The texts of a column's usable rows and of ``more``, sorted; and each usable row's number among them."""
+    """The distinct texts of a column's usable rows and of ``more``, sorted; and the index of each usable row."""
     codes = column.to_physical().fill_null(0).to_numpy()[usable]
     known = column.unique().drop_nulls()
     texts = pl.DataFrame({"text": known.cast(pl.String), "code": known.to_physical().cast(pl.Int64)})
@@ -162,15 +187,15 @@ def _numbered(
     texts = texts.filter(pl.Series(used[texts["code"].to_numpy()] > 0))
     others = pl.DataFrame({"text": pl.Series(more, dtype=pl.String).unique()}).join(texts, "text", how="anti")
     texts = pl.concat([texts, others.with_columns(code=pl.lit(-1, pl.Int64))]).sort("text")
-    places = np.zeros(len(used) + 1, np.int32)  # the last takes what has no code
+    places = np.zeros(len(used) + 1, np.int32)  # the last is for texts of ``more``, whose code is -1
     places[texts["code"].to_numpy()] = np.arange(texts.height)
     return texts["text"].to_list(), places[codes]
 
 
 def _sorted(log: EventLog) -> EventLog:
-    """By time, then user, item, type and value: a total order, so that the input's order leaves no trace.
+    """Sorted by time, user, item, type and value: a total order, so that the input's order does not matter.
 
-    Most rows differ in time and user, which fit one number of 64 bits; only those that do not are compared further.
+    Most rows differ in time and user, which fit one 64-bit number. Only rows with equal numbers are compared further.
     """
     first = (log.time << 31) | log.user  # time < 2^32
     order = np.argsort(first)
@@ -183,7 +208,7 @@ def _sorted(log: EventLog) -> EventLog:
 
 
 def _repeated(log: EventLog) -> NDArray[np.bool_]:
-    """Which events of a sorted log are all that the one before is."""
+    """Bool ``[events]``: whether an event of the sorted log equals the event before it."""
     same = np.ones(len(log) - 1, bool)
     for column in (log.time, log.user, log.item, log.event):
         same &= column[1:] == column[:-1]

@@ -1,4 +1,4 @@
-"""Metadata of items and profiles of users: each column's type is inferred, and said in the manifest."""
+"""Metadata of items and profiles of users. The type of each column is inferred and written to the manifest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,20 @@ Column = tuple[ColumnType, Sequence[object]]
 CREATED: Final = "CREATION_TIMESTAMP"
 MAX_CATEGORIES: Final = 1000
 _AGE_EDGES: Final = (18.0, 25.0, 35.0, 45.0, 55.0, 65.0)
-_BINS: Final = 4  # of a number column of users other than AGE: quarters
+_BINS: Final = 4  # quantile bins of number columns other than AGE
 MAX_PROFILE_CATEGORIES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataTable:
-    """A metadata file: ids in ascending order, one row an id, and its typed columns; ``dropped`` counts rows without
-    an id or with one that is too long, ``duplicates`` later rows of an id that was there already (the first stays).
+    """Metadata with one row per id.
+
+    Attributes:
+        ids: Sorted.
+        columns: Type and values of each column, in the order of ``ids``.
+        rows: Rows read.
+        dropped: Rows without an id, or with one of more than 256 characters.
+        duplicates: Rows with the id of an earlier row; they are dropped.
     """
 
     ids: list[str]
@@ -36,14 +42,18 @@ class MetadataTable:
 
 
 def read_metadata(given: InputSource, key: str, progress: Progress | None = None) -> MetadataTable:
-    """Reads items (``key`` ITEM_ID) or users (USER_ID); raises InvalidRequest where a file or a column is wrong."""
+    """Reads the metadata of items (``key`` ITEM_ID) or users (USER_ID).
+
+    Raises:
+        InvalidRequest: A file or a column is invalid, or no row has an id.
+    """
     with open_input(given, progress) as files:
         scans = scan(files, (key,))
         data = collect(scans, whole(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
     unique = usable.unique(key, keep="first", maintain_order=True).sort(key)
     if not unique.height:
-        raise InvalidRequest(f"{files.name} holds no row with a {key}: give one row for each.")
+        raise InvalidRequest(f"{files.name} has no row with a {key}. Give one row for each.")
     columns = {name: _column(unique, files.name, name) for name in data.columns if name != key}
     return MetadataTable(
         unique[key].to_list(), columns, data.height, data.height - usable.height, usable.height - unique.height
@@ -51,26 +61,26 @@ def read_metadata(given: InputSource, key: str, progress: Progress | None = None
 
 
 def _column(data: pl.DataFrame, file: str, name: str) -> Column:
-    """A number where every value is one; a category where values recur; a text otherwise."""
+    """Infers the type: number if every value is one, category if values recur, otherwise text."""
     values = data[name]
     numbers = data.select(number(name))[name]
-    given = values.drop_nulls()
-    if given.len() and numbers.null_count() == values.null_count():
+    present = values.drop_nulls()
+    if present.len() and numbers.null_count() == values.null_count():
         return "number", numbers.fill_nan(None).set(numbers.is_infinite().fill_null(value=False), None).to_list()
-    if name == CREATED and given.len():
+    if name == CREATED and present.len():
         bad = data[name].filter(numbers.is_null() & values.is_not_null())[0]
-        raise InvalidRequest(f"{file}, column {name}: {bad!r:.60} is no number. Give epoch seconds.")
-    different = given.n_unique()
-    recurs = different <= MAX_CATEGORIES and different * 2 <= max(given.len(), 2)
+        raise InvalidRequest(f"{file}, column {name}: {bad!r:.60} is not a number. Give epoch seconds.")
+    distinct = present.n_unique()
+    recurs = distinct <= MAX_CATEGORIES and distinct * 2 <= max(present.len(), 2)
     return "category" if recurs else "text", values.to_list()
 
 
 def align(table: MetadataTable | None, ids: Sequence[str]) -> dict[str, Column]:
-    """The table's columns for ``ids``, None where the table has no such id."""
+    """The columns in the order of ``ids``; None for ids that the table does not have."""
     if table is None:
         return {}
-    place = {key: row for row, key in enumerate(table.ids)}
-    rows = [place.get(key) for key in ids]
+    row_of = {key: row for row, key in enumerate(table.ids)}
+    rows = [row_of.get(key) for key in ids]
     return {
         name: (kind, [None if row is None else values[row] for row in rows])
         for name, (kind, values) in table.columns.items()
@@ -79,8 +89,13 @@ def align(table: MetadataTable | None, ids: Sequence[str]) -> dict[str, Column]:
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """Users' profiles: ``users`` ascending by id; ``specification`` says how serving reads each column, ``labels``
-    holds the bin or category of each user, an int32 array ``[users]`` with -1 where it is missing.
+    """Profiles of users.
+
+    Attributes:
+        users: Ids, sorted.
+        values: Values of each column, in the order of ``users``.
+        specification: How serving reads each column.
+        labels: int32 ``[users]`` per column: bin or category; -1: missing.
     """
 
     users: Sequence[str]
@@ -89,15 +104,15 @@ class Profiles:
     labels: Mapping[str, NDArray[np.int32]]
 
     def profile(self, row: int) -> dict[str, str | float]:
-        """The profile of one user, as a request would send it."""
-        found = {name: values[row] for name, values in self.values.items()}
-        return {name: value for name, value in found.items() if isinstance(value, str | float)}
+        """The profile of one user, as in a request."""
+        values = {name: column[row] for name, column in self.values.items()}
+        return {name: value for name, value in values.items() if isinstance(value, str | float)}
 
 
 def user_profiles(table: MetadataTable) -> Profiles:
-    """Which columns of the users make segments: categories of at most 200 values, and numbers, cut into bins.
+    """Profiles of the columns that define segments: categories of at most 200 values, and binned numbers.
 
-    AGE is cut at 18, 25, 35, 45, 55 and 65; other numbers into quarters. Texts make no segments.
+    The bins of AGE begin at 18, 25, 35, 45, 55 and 65. Other numbers have four quantile bins. Texts define no segments.
     """
     specification: dict[str, ProfileColumn] = {}
     labels = {}
@@ -114,8 +129,8 @@ def user_profiles(table: MetadataTable) -> Profiles:
             labels[name] = np.array(
                 [codes.get(value, -1) if isinstance(value, str) else -1 for value in values], np.int32
             )
-    kept = {name: table.columns[name][1] for name in specification}
-    return Profiles(table.ids, kept, specification, labels)
+    values_of = {name: table.columns[name][1] for name in specification}
+    return Profiles(table.ids, values_of, specification, labels)
 
 
 def _edges(name: str, numbers: NDArray[np.float64]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Each user's events in the order of time, side by side, and the newest of them: what sequence models read."""
+"""Events by user in the order of time, and the newest events of each user, for sequence models."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from larder_training.numerics.sparse import place_within
 from larder_training.recommender.data.event_log import EventLog
 
-LONGEST = 20  # events back that a history reaches by default: 0.5**20 is a millionth
+LONGEST = 20  # newest events that count by default; 0.5**20 is a millionth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserSequences:
-    """Places of the log, user after user, each in the order of time: u's are ``order[starts[u]:starts[u + 1]]``.
+    """The log's rows by user: those of user u are ``order[starts[u]:starts[u + 1]]``, in the order of time.
 
-    ``order`` int64 ``[events]``, ``starts`` int64 ``[users + 1]``.
+    Attributes:
+        order: int64 ``[events]``: row numbers of the log.
+        starts: int64 ``[users + 1]``.
     """
 
     order: NDArray[np.int64]
@@ -25,16 +27,16 @@ class UserSequences:
 
     @classmethod
     def of(cls, log: EventLog) -> "UserSequences":
-        """Sorts by user; the log's own order of time stays within each."""
+        """Sorts by user, stably."""
         ends = np.cumsum(np.bincount(log.user, minlength=len(log.users)))
         return cls(np.argsort(log.user, kind="stable"), np.concatenate(([0], ends)).astype(np.int64))
 
     def chunks(self, events: int) -> Iterator[slice]:
-        """Slices of ``order`` of about ``events`` events, none cutting a user in two (who may be longer alone)."""
+        """Slices of ``order`` of about ``events`` events of whole users; one user may have more."""
         start, end = 0, int(self.starts[-1])
         while start < end:
-            place = int(np.searchsorted(self.starts, start + events, side="right")) - 1
-            stop = int(self.starts[place])
+            user = int(np.searchsorted(self.starts, start + events, side="right")) - 1
+            stop = int(self.starts[user])
             if stop <= start:
                 stop = int(self.starts[np.searchsorted(self.starts, start, side="right")])
             yield slice(start, stop)
@@ -42,8 +44,9 @@ class UserSequences:
 
 
 def weigh_histories(log: EventLog, decay: float, longest: int = LONGEST) -> sp.csr_array:
-    """float64 ``[users, items]``: ``decay**k`` for a user's k-th newest event, summed where an item comes again; events
-    from the ``longest``-th on count nothing.
+    """Float64 ``[users, items]``: the sum of ``decay**k`` over the user's events with the item, the k-th newest.
+
+    Only the ``longest`` newest events of a user count.
     """
     histories = UserSequences.of(log)
     item, starts = log.item[histories.order], histories.starts
@@ -51,21 +54,27 @@ def weigh_histories(log: EventLog, decay: float, longest: int = LONGEST) -> sp.c
 
 
 def recent_items(log: EventLog, slots: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Each user's latest ``slots`` different items: user, item and place (0 the newest), three arrays of one length."""
+    """The latest ``slots`` distinct items of each user: arrays of user, item and position (0: newest)."""
     pair = log.user[::-1].astype(np.int64) * len(log.items) + log.item[::-1]
-    kept, newest = np.unique(pair, return_index=True)  # the first in reversed time is the latest
-    user, item = kept // len(log.items), kept % len(log.items)
+    pairs, newest = np.unique(pair, return_index=True)  # the first in reversed time is the latest
+    user, item = pairs // len(log.items), pairs % len(log.items)
     order = np.lexsort((newest, user))
     user, item = user[order], item[order]
-    place = place_within(user)
-    keep = place < slots
-    return user[keep], item[keep], place[keep]
+    position = place_within(user)
+    keep = position < slots
+    return user[keep], item[keep], position[keep]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecentEvents:
-    """The newest events of several sequences, flat: ``sequence``, ``place`` (in what was given), ``item`` and
-    ``weight``, all ``[found]``; ``sequences`` is how many there are, empty ones too.
+    """The newest events of several sequences, as flat arrays ``[n]``.
+
+    Attributes:
+        sequences: Number of sequences, including empty ones.
+        sequence: Index of the event's sequence.
+        place: Index of the event in the given array.
+        item: The event's item.
+        weight: The event's weight.
     """
 
     sequences: int
@@ -75,7 +84,7 @@ class RecentEvents:
     weight: NDArray[np.float64]
 
     def weigh(self, items: int, strengths: NDArray[np.float64] | None = None) -> sp.csr_array:
-        """float64 ``[sequences, items]``; ``strengths`` ``[found]`` multiply the weights."""
+        """Float64 ``[sequences, items]``: sums of the weights, multiplied by ``strengths`` ``[n]`` if given."""
         weights = self.weight if strengths is None else self.weight * strengths
         shape = (self.sequences, items)
         matrix = sp.coo_array((weights, (self.sequence, self.item)), shape=shape).tocsr()
@@ -86,7 +95,7 @@ class RecentEvents:
 def newest_first(
     item: NDArray[np.integer], starts: NDArray[np.int64], ends: NDArray[np.int64], decay: float, longest: int
 ) -> RecentEvents:
-    """The last ``longest`` events of each sequence ``item[start:end]``, the k-th newest weighing ``decay**k``."""
+    """The last ``longest`` events of each sequence ``item[start:end]``; the k-th newest has the weight ``decay**k``."""
     count = np.minimum(ends - starts, longest)
     sequence = np.repeat(np.arange(len(starts)), count)
     k = place_within(sequence)

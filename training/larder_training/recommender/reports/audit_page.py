@@ -29,12 +29,12 @@ def page(audit: LogAudit) -> bytes:
 
 def _overview(audit: LogAudit) -> Section:
     tiles = {
-        "Events": audit.audit.used,
+        "Events": audit.counts.used,
         "Users": audit.users,
         "Items": audit.items,
-        "Days": audit.findings.days,
-        "Bots": audit.audit.bot_users,
-        "Duplicate rows": audit.audit.duplicates,
+        "Days": audit.summary.days,
+        "Bots": audit.counts.bot_users,
+        "Duplicate rows": audit.counts.duplicates,
         "Events in the future": audit.future,
     }
     return Section.of("Audit", facts(tiles), *(paragraph(line) for line in audit.words()))
@@ -55,13 +55,13 @@ def _days(audit: LogAudit) -> Section:
 
 
 def _rows(audit: LogAudit) -> Section:
-    counts = audit.audit.document()
+    counts = audit.counts.document()
     rows = [(title, counts[name]) for name, title in _NAMES.items()]
     return Section.of("Rows", table(("Rows", "Count"), rows), table(("Event type", "Events"), audit.types.items()))
 
 
 def _ids(audit: LogAudit) -> Section:
-    findings = audit.findings
+    findings = audit.summary
     rows = [
         ("Items of the log without metadata", findings.unknown_items),
         ("Items without an event", findings.items_never_seen),
