@@ -1,11 +1,11 @@
-"""Users and items without history, or with 1, 2, 5 or 10 known events, against popularity.
+"""Compares models for users and items with 0, 1, 2, 5 or 10 known events with popularity.
 
     python examples/complete_journey/convert.py ../shared/data/completejourney /tmp/complete-journey
     python benchmarks/recommender/cold_start.py /tmp/complete-journey
 
-Takes a folder with the interactions.csv, items.csv and users.csv that an example's converter writes. What comes before
-the test period (temporal_split) is fitted to; settings are chosen on the validation period before it. Markdown tables:
-means, 95 % intervals bootstrapped over users, and differences paired by user.
+Takes a folder with the interactions.csv, items.csv and users.csv that an example's converter writes. Models are fitted
+to the events before the test period (temporal_split), and settings are tuned on the validation period before it. Prints
+Markdown tables: means, 95 % intervals by bootstrap over users, and differences paired by user.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from larder_training.reporting.progress import Progress
 
 
 def main() -> None:
-    """Chooses on the validation period, measures on the test period, prints."""
+    """Tunes on the validation period and prints metrics of the test period."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--part", choices=("users", "items", "both"), default="both")
     parser.add_argument("--period", choices=("test", "validation"), default="test")
-    parser.add_argument("--gamma", type=float, help="fill_cold's [default: chosen on the validation period]")
-    parser.add_argument("--width", type=int, default=200, help="items that each item's regression looks at [200]")
+    parser.add_argument("--gamma", type=float, help="gamma of fill_cold [default: tuned on the validation period]")
+    parser.add_argument("--width", type=int, default=200, help="co-occurring items per regression [default: 200]")
     options = parser.parse_args()
     folder = options.folder
     files = {name: folder / f"{name}.csv" for name in ("items", "users")}

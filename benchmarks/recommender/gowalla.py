@@ -1,7 +1,7 @@
-"""Trains on Gowalla's pairs as ``larder train recommender --order random`` does, and evaluates on the published test.
+"""Trains on Gowalla's pairs like ``larder train recommender --order random``, and evaluates on the published test set.
 
-Files are in LightGCN's format, one line a user: ``user item item ...``. All items are ranked for every user; those of
-the user's training line are left out. The lists are what the release answers. Run from the repository's root:
+Files are in LightGCN's format, one line per user: ``user item item ...``. All items are ranked for every user, except
+those of the user's training line, by the serving code. Run from the repository's root:
 
     python benchmarks/recommender/gowalla.py
     python benchmarks/recommender/gowalla.py --train yelp2018/train.txt --test yelp2018/test.txt
@@ -32,11 +32,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, default=SHARED / "train.txt.gz", help=".txt or .txt.gz")
     parser.add_argument("--test", type=Path, default=SHARED / "test.txt.gz")
-    parser.add_argument("--order", choices=("file", "random"), default="random", help="as of larder train recommender")
+    parser.add_argument("--order", choices=("file", "random"), default="random", help="as in larder train recommender")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     pairs, test = read(arguments.train), read(arguments.test)
-    print(f"items' shares in the test vary {dispersion(pairs, test):.2f} times as in a random draw", flush=True)
+    print(
+        f"variance of items' shares in the test: {dispersion(pairs, test):.2f} times that of a random split", flush=True
+    )
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_interactions(folder / "train.csv", pairs)
@@ -50,9 +52,9 @@ def main() -> None:
             minutes=None,
             seed=arguments.seed,
         )
-        started = time.perf_counter()
+        start = time.perf_counter()
         release = train(options, Progress())
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - start
         evaluation = evaluate(release, folder / "test.csv")
     for name, metrics in {"larder": evaluation["metrics"], **evaluation["baselines"]}.items():
         print(f"{name:12}", *(f"{metric} {interval(metrics[metric])}" for metric in METRICS))

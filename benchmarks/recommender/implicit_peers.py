@@ -1,4 +1,4 @@
-"""implicit's ALS, BPR and BM25 item-item as its users run them, each tuned by trials on the validation period."""
+"""implicit's ALS, BPR and BM25 item-item as its documentation uses them, tuned on the validation period."""
 
 import time
 import warnings
@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
-from implicit.cpu.als import AlternatingLeastSquares  # type: ignore[import-untyped]  # it ships no types
-from implicit.cpu.bpr import BayesianPersonalizedRanking  # type: ignore[import-untyped]  # it ships no types
-from implicit.nearest_neighbours import BM25Recommender, bm25_weight  # type: ignore[import-untyped]  # nor here
-from implicit.recommender_base import ModelFitError  # type: ignore[import-untyped]  # nor here
-from implicit.utils import ParameterWarning  # type: ignore[import-untyped]  # nor here
+from implicit.cpu.als import AlternatingLeastSquares  # type: ignore[import-untyped]  # has no types
+from implicit.cpu.bpr import BayesianPersonalizedRanking  # type: ignore[import-untyped]  # has no types
+from implicit.nearest_neighbours import BM25Recommender, bm25_weight  # type: ignore[import-untyped]  # has no types
+from implicit.recommender_base import ModelFitError  # type: ignore[import-untyped]  # has no types
+from implicit.utils import ParameterWarning  # type: ignore[import-untyped]  # has no types
 from numpy.typing import NDArray
 
 from larder_training.numerics.blas import single_threaded_blas
@@ -23,10 +23,10 @@ from larder_training.recommender.metrics.ranking import DEPTH, by_user, hits
 from larder_training.recommender.splits.tasks import Task
 from larder_training.recommender.tuning.trials import METRIC
 
-Setting = dict[str, Any]  # a value for each name of a model's space
+Setting = dict[str, Any]  # a value for each name in the model's search space
 Lists = NDArray[np.int64]
 
-# What may be chosen about every model's input and output.
+# Settings of every model's input and output.
 _SHARED: Final[Mapping[str, tuple[Any, ...]]] = {
     "values": ("binary", "log", "counts", "bm25"),
     "events": ("alike", "rare count more"),
@@ -59,8 +59,15 @@ SPACES: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
-    """The best setting of a model, its validation metric, and what finding it took."""
+class TuningResult:
+    """Result of a search.
+
+    Attributes:
+        setting: Best setting.
+        metric: Its NDCG@20 on the validation task.
+        trials: Number of trials.
+        seconds: Duration of the search.
+    """
 
     setting: Setting
     metric: float
@@ -68,13 +75,15 @@ class Tuned:
     seconds: float
 
 
-def tune(model: str, history: EventLog, now: int, task: Task, trials: int, seed: int) -> Tuned:
-    """The library's defaults first, half of the trials drawn anywhere in the space, the others one step (one or two
-    names drawn anew) from the best so far; by NDCG@20 on ``task``.
+def tune(model: str, history: EventLog, now: int, task: Task, trials: int, seed: int) -> TuningResult:
+    """Tunes a model by NDCG@20 on ``task``.
+
+    The first trial has the library's defaults. Up to half of the trials are random; the others change one or two
+    settings of the best so far.
     """
     random = np.random.default_rng([seed, sorted(SPACES).index(model)])
     space = SPACES[model]
-    began = time.perf_counter()
+    start = time.perf_counter()
     best: tuple[float, Setting] = (-1.0, {})
     seen: set[tuple[Any, ...]] = set()
     while len(seen) < trials:
@@ -88,18 +97,19 @@ def tune(model: str, history: EventLog, now: int, task: Task, trials: int, seed:
         if tuple(setting.values()) not in seen:
             seen.add(tuple(setting.values()))
             try:
-                found = hits(recommend(model, setting, history, now, task, seed), task.truth)
-            except ModelFitError:  # its factors are not finite: a trial that was in vain
+                lists = recommend(model, setting, history, now, task, seed)
+            except ModelFitError:  # its factors are not finite
                 continue
-            best = max(best, (float(by_user(found, task.relevant)[METRIC].mean()), setting), key=lambda each: each[0])
-    return Tuned(best[1], best[0], trials, time.perf_counter() - began)
+            metric = float(by_user(hits(lists, task.truth), task.relevant)[METRIC].mean())
+            best = max(best, (metric, setting), key=lambda result: result[0])
+    return TuningResult(best[1], best[0], trials, time.perf_counter() - start)
 
 
 def recommend(model: str, setting: Setting, history: EventLog, now: int, task: Task, seed: int) -> Lists:
-    """int64 ``[task's users, 25]``: what the library's ``recommend`` gives each user; -1 where it has no more."""
+    """int64 ``[users of the task, 25]``, by the library's ``recommend``; -1 at the end of shorter lists."""
     matrix = _matrix(history, now, setting)
     with single_threaded_blas(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ParameterWarning)  # BM25 warns about the form of its own intermediate matrix
+        warnings.simplefilter("ignore", ParameterWarning)  # BM25 warns about its own intermediate matrix
         fitted = _MODELS[model](setting, seed)
         fitted.fit(matrix, show_progress=False)
         users = task.users.astype(np.int32)
@@ -110,19 +120,19 @@ def recommend(model: str, setting: Setting, history: EventLog, now: int, task: T
 
 
 _MODELS: Final[Mapping[str, Callable[[Setting, int], Any]]] = {
-    "ALS": lambda given, seed: AlternatingLeastSquares(
-        **_only(given, "factors", "iterations", "regularization", "alpha"), random_state=seed
+    "ALS": lambda setting, seed: AlternatingLeastSquares(
+        **_select(setting, "factors", "iterations", "regularization", "alpha"), random_state=seed
     ),
-    "BPR": lambda given, seed: BayesianPersonalizedRanking(
-        **_only(given, "factors", "iterations", "learning_rate", "regularization", "verify_negative_samples"),
-        num_threads=1,  # or the same seed would give other factors each time
+    "BPR": lambda setting, seed: BayesianPersonalizedRanking(
+        **_select(setting, "factors", "iterations", "learning_rate", "regularization", "verify_negative_samples"),
+        num_threads=1,  # with more, factors differ from run to run
         random_state=seed,
     ),
-    "BM25 item-item": lambda given, _: BM25Recommender(**_only(given, "K", "K1", "B")),
+    "BM25 item-item": lambda setting, _: BM25Recommender(**_select(setting, "K", "K1", "B")),
 }
 
 
-def _only(setting: Setting, *names: str) -> Setting:
+def _select(setting: Setting, *names: str) -> Setting:
     return {name: setting[name] for name in names}
 
 
@@ -131,7 +141,7 @@ def _draw(values: tuple[Any, ...], random: np.random.Generator) -> Any:  # noqa:
 
 
 def _matrix(history: EventLog, now: int, setting: Setting) -> sp.csr_matrix:
-    """float32 ``[users, items]`` as the library's guides make it."""
+    """float32 ``[users, items]``, as in the library's guides."""
     weights = rarity(history) if setting["events"] != "alike" else {}
     strengths = event_strengths(history, weights, now, setting["half_life_days"])
     shape = (len(history.users), len(history.items))
@@ -141,5 +151,5 @@ def _matrix(history: EventLog, now: int, setting: Setting) -> sp.csr_matrix:
     elif setting["values"] == "log":
         matrix.data = np.log1p(matrix.data)
     elif setting["values"] == "bm25":
-        matrix = bm25_weight(matrix, K1=100, B=0.8).tocsr()  # as implicit's tutorial weighs plays of artists
+        matrix = bm25_weight(matrix, K1=100, B=0.8).tocsr()  # as in implicit's tutorial
     return sp.csr_matrix(matrix, dtype=np.float32)

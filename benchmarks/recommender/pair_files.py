@@ -1,4 +1,4 @@
-"""Files in LightGCN's format, one line a user, ``user item item ...``, and their conversion to interactions."""
+"""Files in LightGCN's format, one line per user, ``user item item ...``, and their conversion to interactions."""
 
 import gzip
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-_COMMON: Final = 5  # pairs of an item for it to count in ``dispersion``
+_COMMON: Final = 5  # least number of pairs of an item that counts in ``dispersion``
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def read(path: Path) -> Pairs:
-    """Users and items of all pairs, in the order of the file; a user without items has none."""
+    """Users and items of all pairs, in the order of the file."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         rows = [np.array(line.split(), np.int64) for line in lines]
     users = np.concatenate([np.repeat(row[:1], len(row) - 1) for row in rows])
@@ -34,9 +34,7 @@ def write_interactions(path: Path, pairs: Pairs) -> None:
 
 
 def dispersion(train: Pairs, test: Pairs) -> float:
-    """Variance of items' shares in the test over that of a random draw (Pearson's chi-squared per item): about 1 for a
-    random split.
-    """
+    """Variance of items' shares in the test, divided by that of a random split (Pearson's chi-squared per item)."""
     items = int(max(pairs[1].max() for pairs in (train, test))) + 1
     trained, tested = (np.bincount(pairs[1], minlength=items) for pairs in (train, test))
     both = trained + tested

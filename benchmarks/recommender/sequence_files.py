@@ -1,4 +1,4 @@
-"""Files of sequences, and the three ways to split them (next_item.py)."""
+"""Files of sequences and three ways to split them. Part of next_item.py."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,14 @@ from larder_training.recommender.data.event_log import DAY, EventLog
 
 @dataclass(frozen=True)
 class Split:
-    """``fit`` and ``validation`` are for choosing, ``refit`` and ``test`` for measuring."""
+    """A split of sequences.
+
+    Attributes:
+        fit: Events to fit to while tuning.
+        validation: Cases to tune on.
+        refit: Events to fit to for the evaluation.
+        test: Cases to evaluate on.
+    """
 
     fit: EventLog
     validation: Cases
@@ -21,7 +28,7 @@ class Split:
 
 
 def read(path: Path, columns: str | None) -> pl.DataFrame:
-    """user, item, time (epoch seconds; the number of the line where there is none) and event, as the file has them."""
+    """Columns user, item, time (epoch seconds; the line number if the file has no times) and event."""
     if path.name.endswith((".csv", ".csv.gz")):
         frame = pl.read_csv(path, has_header=columns is None, infer_schema=False)
         names = columns.split(",") if columns else [_short(name) for name in frame.columns]
@@ -46,7 +53,7 @@ def _short(name: str) -> str:
 
 
 def to_log(frame: pl.DataFrame) -> EventLog:
-    """Numbers in place of texts; events at one moment stay in the file's order."""
+    """The log of a table; events at the same time keep the order of the file."""
     frame = frame.sort("time", maintain_order=True)
     coded = {
         name: np.unique(frame[name].to_numpy().astype(str), return_inverse=True) for name in ("user", "item", "event")
@@ -65,30 +72,30 @@ def to_log(frame: pl.DataFrame) -> EventLog:
 
 
 def split_leave_one_out(log: EventLog) -> Split:
-    """What is measured is fitted without the validation items, as published numbers are."""
+    """Models are not fitted again with the validation items, as in published results."""
     parts = leave_one_out(log)
     return Split(parts.train, parts.validation, parts.train, parts.test)
 
 
 def split_sessions(train: pl.DataFrame, test: pl.DataFrame) -> Split:
-    """Items that training has not seen leave the test, as the published splits have it."""
+    """Removes items from the test that the training does not have, as published splits do."""
     test = test.filter(pl.col("item").is_in(train["item"].unique().implode()))
     marked = pl.concat(
         [train, test.with_columns(pl.col("user") + " of the test", pl.col("time") + train["time"].max() + 1)]
     )
     log = to_log(marked)
     tested = np.char.endswith(np.array(log.users), " of the test")[log.user]
-    begins = np.full(len(log.users), log.end)
-    np.minimum.at(begins, log.user, log.time)
-    of_train = np.sort(begins[np.unique(log.user[~tested])])
-    late = begins[log.user] >= of_train[int(0.9 * len(of_train))]
+    starts = np.full(len(log.users), log.end)
+    np.minimum.at(starts, log.user, log.time)
+    training_starts = np.sort(starts[np.unique(log.user[~tested])])
+    late = starts[log.user] >= training_starts[int(0.9 * len(training_starts))]
     return Split(
         log.where(~late), every_next(log.where(late & ~tested)), log.where(~tested), every_next(log.where(tested))
     )
 
 
 def split_days(log: EventLog, days: int) -> Split:
-    """By two moments, the same for everybody, at midnight UTC."""
+    """Splits at two cutoffs for all users, at midnight UTC."""
     last = -(-log.end // DAY) * DAY - days * DAY
     before = log.between(0, last)
     return Split(

@@ -1,4 +1,4 @@
-"""Three real shops, or any other, as the files that ``larder train recommender`` reads."""
+"""Three real shops, or a folder of another one, as input files of ``larder train recommender``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +11,18 @@ from larder_training.recommender.config.options import RecommenderOptions
 
 SHARED: Final = Path(__file__).parents[3] / "shared" / "data"
 _EXAMPLES: Final = Path(__file__).parents[2] / "examples"
-_TAOBAO_DAYS: Final = (1_511_481_600, 1_512_345_600)  # 24 November to 3 December 2017: all but a few stray times
+_TAOBAO_DAYS: Final = (1_511_481_600, 1_512_345_600)  # 24 November to 3 December 2017: without outliers
 
 
 def online_retail(out: Path) -> RecommenderOptions:
-    """A year of purchases, with titles, prices and countries, by the example's own converter."""
-    example = run_path(str(_EXAMPLES / "online_retail" / "convert.py"))  # a script, no module of a package
+    """A year of purchases, with titles, prices and countries, by the example's converter."""
+    example = run_path(str(_EXAMPLES / "online_retail" / "convert.py"))  # a script, not a module of a package
     example["convert"](SHARED / "online-retail" / "online_retail.csv.gz", out)
     return _options(out, "online-retail", "items", "users")
 
 
 def complete_journey(out: Path) -> RecommenderOptions:
-    """A year of supermarket purchases (the 75,000 of the sample), with departments, brands and households."""
+    """A year of supermarket purchases (the sample of 75,000), with departments, brands and households."""
     source = SHARED / "completejourney"
     lines = pl.read_csv(source / "transactions_sample.csv.gz", infer_schema=False)
     time = pl.col("transaction_timestamp").str.to_datetime("%Y-%m-%d %H:%M:%S").dt.epoch("s")
@@ -32,8 +32,8 @@ def complete_journey(out: Path) -> RecommenderOptions:
     products = pl.read_csv(source / "products.csv.gz", infer_schema=False)
     bought = products.join(lines.select("product_id").unique(), "product_id", "semi", maintain_order="left")
     _renamed(bought, "product_id", "ITEM_ID").write_csv(out / "items.csv")
-    people = pl.read_csv(source / "demographics.csv.gz", infer_schema=False)
-    _renamed(people, "household_id", "USER_ID").write_csv(out / "users.csv")
+    households = pl.read_csv(source / "demographics.csv.gz", infer_schema=False)
+    _renamed(households, "household_id", "USER_ID").write_csv(out / "users.csv")
     return _options(out, "complete-journey", "items", "users")
 
 
@@ -44,7 +44,7 @@ def taobao(out: Path) -> RecommenderOptions:
     lines = pl.read_csv(source, has_header=False, new_columns=names, infer_schema=False)
     lines = lines.filter(pl.col("TIMESTAMP").cast(pl.Int64).is_between(*_TAOBAO_DAYS, closed="left"))
     lines.drop("CATEGORY").write_csv(out / "interactions.csv")
-    category = "c" + pl.col("CATEGORY")  # a number would be taken for an amount
+    category = "c" + pl.col("CATEGORY")  # a text: it would be read as a number
     lines.select("ITEM_ID", CATEGORY=category).unique("ITEM_ID", keep="first", maintain_order=True).write_csv(
         out / "items.csv"
     )
@@ -52,12 +52,12 @@ def taobao(out: Path) -> RecommenderOptions:
 
 
 def folder(path: Path) -> RecommenderOptions:
-    """A shop's interactions.csv, and its items.csv and users.csv where they are, as the examples' converters write."""
+    """interactions.csv of a folder, and items.csv and users.csv if they exist, as the examples' converters write."""
     return _options(path, path.name, *(name for name in ("items", "users") if (path / f"{name}.csv").exists()))
 
 
 def _renamed(table: pl.DataFrame, key: str, name: str) -> pl.DataFrame:
-    """Columns in capitals, the key by its name."""
+    """Upper-case columns; ``key`` becomes ``name``."""
     return table.rename({column: name if column == key else column.upper() for column in table.columns})
 
 

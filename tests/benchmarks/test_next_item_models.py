@@ -1,4 +1,4 @@
-"""The models that next_item.py compares keep the contract of the released ones."""
+"""The models of next_item.py follow the contract of the released models."""
 
 import pytest
 from next_item_models.hidden_markov import HiddenMarkov

@@ -1,13 +1,13 @@
-"""Markov chains over items, smoothed: what follows the last item, or the last two.
+"""Smoothed Markov chains over items, of first and second order.
 
 Smoothing is Kneser and Ney's ("Improved backing-off for m-gram language modeling", ICASSP 1995), interpolated (Chen and
-Goodman, 1999). With c(h, j) how often j followed h, and N the numbers of distinct ones,
+Goodman, 1999). With c(h, j) the number of times that j follows h, and N(h, .) the number of distinct items after h,
 
     P(j | h) = max(c(h, j) - D, 0) / c(h) + D N(h, .) / c(h) * P(j | h without its oldest item)
     P(j) = N(., j) / N(., .),    D = n1 / (n1 + 2 n2)
 
-where n1 and n2 count what was seen once and twice. Immediate repeats are one event: coming back to the very same item
-is ``revisit``'s. Chains in recommendation: Rendle et al., "Factorizing Personalized Markov Chains", WWW 2010.
+where n1 and n2 are the numbers of pairs seen once and twice. Immediate repeats count as one event: they are covered by
+revisits. Markov chains for recommendation: Rendle et al., "Factorizing Personalized Markov Chains", WWW 2010.
 """
 
 from collections.abc import Callable
@@ -25,15 +25,18 @@ from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 @dataclass(frozen=True, slots=True)
 class Markov:
-    """First order, as a table: ``max(c(i, j) - D, 0) / c(i)``. The back-off, the same order of items for everybody, is
-    left out; popularity says it. ``history_decay`` 0 looks at the last item alone.
+    """First order, as a table: ``max(c(i, j) - D, 0) / c(i)``, without the back-off, which popularity covers.
+
+    Attributes:
+        width: Entries per row of the table.
+        history_decay: Weight of a user's k-th newest event is this to the power k; 0: only the last item counts.
     """
 
     width: int = 100
     history_decay: float = 0.0
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
-        """Counts; ``advance`` is told items."""
+        """Fits to all sequences; ``advance`` receives the number of items done."""
         table, _ = first_order(*_collapsed(data.log), len(data.log.items))
         advance(len(data.log.items))
         history = weigh_histories(data.log, self.history_decay, longest=20 if self.history_decay else 1)
@@ -45,7 +48,7 @@ class SecondOrderMarkov:
     """Order 2, interpolated with order 1 and with popularity by distinct predecessors."""
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> "Chain":
-        """Counts; ``advance`` is told items."""
+        """Fits to all sequences; ``advance`` receives the number of items done."""
         log = data.log
         items = len(log.items)
         user, item = _collapsed(log)
@@ -63,13 +66,16 @@ class SecondOrderMarkov:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """What order 2 has found.
+    """A fitted second-order chain.
 
-    last: int64 ``[users, 2]``, each user's last two items, -1 where he has none.
-    contexts: int64 ``[contexts]``, ascending: ``before * items + item``; ``pairs`` ``[contexts, items]`` are their
-        discounted shares, and ``left`` ``[contexts]`` is what each leaves to order 1.
-    table, backed_off: the same of order 1, by item.
-    popularity: ``[items]``, order 0; sums to 1.
+    Attributes:
+        last: int64 ``[users, 2]``: last two items of each user; -1 if there is none.
+        contexts: int64 ``[contexts]``, ascending: ``older item * items + newer item``.
+        pairs: ``[contexts, items]``: discounted shares after each context.
+        left: ``[contexts]``: probability that each context leaves to order 1.
+        table: ``[items, items]``: discounted shares of order 1.
+        backed_off: ``[items]``: probability that each item leaves to order 0.
+        popularity: ``[items]``: order 0; sums to 1.
     """
 
     last: NDArray[np.int64]
@@ -81,7 +87,7 @@ class Chain:
     popularity: NDArray[np.float64]
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """P(next item | the last two)."""
+        """float32 ``[len(users), items]``: P(next item | last two items)."""
         return self.after(self.last[users])
 
     def after(self, last: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -90,20 +96,21 @@ class Chain:
         known = np.where(newer >= 0, newer, 0)
         first = np.where(newer >= 0, self.backed_off[known], 1.0)
         has_row = sp.diags_array((newer >= 0).astype(np.float64))
-        found = (has_row @ self.table[known]).toarray() + first[:, None] * self.popularity
+        scores = (has_row @ self.table[known]).toarray() + first[:, None] * self.popularity
         key = np.where((older >= 0) & (newer >= 0), older * len(self.popularity) + newer, -1)
-        place = np.minimum(np.searchsorted(self.contexts, key), len(self.contexts) - 1)
+        index = np.minimum(np.searchsorted(self.contexts, key), len(self.contexts) - 1)
         if len(self.contexts):
-            (seen,) = np.nonzero(self.contexts[place] == key)
-            found[seen] = self.pairs[place[seen]].toarray() + self.left[place[seen], None] * found[seen]
-        return np.asarray(found, np.float32)
+            (seen,) = np.nonzero(self.contexts[index] == key)
+            scores[seen] = self.pairs[index[seen]].toarray() + self.left[index[seen], None] * scores[seen]
+        return np.asarray(scores, np.float32)
 
 
 def first_order(
     user: NDArray[np.int64], item: NDArray[np.int64], items: int
 ) -> tuple[sp.csr_array, NDArray[np.float64]]:
-    """float64 ``[items, items]`` of discounted shares, and ``[items]``, what each row leaves to the back-off (1 where
-    nothing followed). ``user`` and ``item`` are events, user after user in the order of time.
+    """float64 ``[items, items]`` of discounted shares, and ``[items]``: probability that each row leaves to order 0.
+
+    ``user`` and ``item`` are events, sorted by user and time.
     """
     same = user[1:] == user[:-1]
     return _discounted(_count(item[:-1][same], item[1:][same], items, items))
@@ -128,9 +135,9 @@ def _continuations(user: NDArray[np.int64], item: NDArray[np.int64], items: int)
 def _collapsed(log: EventLog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     order = UserSequences.of(log).order
     user, item = log.user[order].astype(np.int64), log.item[order].astype(np.int64)
-    fresh = np.ones(len(user), bool)
-    fresh[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
-    return user[fresh], item[fresh]
+    distinct = np.ones(len(user), bool)
+    distinct[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+    return user[distinct], item[distinct]
 
 
 def _count(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, width: int) -> sp.csr_array:
@@ -141,7 +148,7 @@ def _count(rows: NDArray[np.int64], columns: NDArray[np.int64], height: int, wid
 
 def _discounted(counts: sp.csr_array) -> tuple[sp.csr_array, NDArray[np.float64]]:
     once, twice = (int((counts.data == times).sum()) for times in (1, 2))
-    discount = once / (once + 2 * twice) if twice else 0.5  # without pairs seen twice the estimate would take all
+    discount = once / (once + 2 * twice) if twice else 0.5  # without pairs seen twice, the estimate is 1
     total = np.asarray(counts.sum(axis=1)).ravel()
     distinct = np.diff(counts.indptr)
     shares = counts.copy()

@@ -1,4 +1,4 @@
-"""Many item-to-item methods, one served table; and the score of a session that is served with it."""
+"""Several item-item models in one served table, and the scores of sessions by the serving formula."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,9 @@ from larder_training.numerics.sparse import strongest
 
 
 def blend_tables(tables: Sequence[tuple[float, sp.csr_array]], width: int) -> sp.csr_array:
-    """float64 ``[items, items]``: the weighted sum of matrices, each divided by its ``typical_best``, its ``width``
-    strongest entries a row; entries that are not above 0 are left out, as the served table has none.
+    """float64 ``[items, items]``: the weighted sum of matrices, each divided by its ``typical_best``.
+
+    Each row has its ``width`` largest entries above 0, as in the served table.
     """
     shape = tables[0][1].shape
     total = sp.csr_array(shape, dtype=np.float64)
@@ -24,7 +25,7 @@ def blend_tables(tables: Sequence[tuple[float, sp.csr_array]], width: int) -> sp
 
 
 def typical_best(table: sp.csr_array) -> float:
-    """The mean over rows that are not empty of their largest entry; 1 for a table without entries above 0."""
+    """Mean of the rows' largest entries, without empty rows; 1 for a table without entries above 0."""
     best = np.asarray(table.max(axis=1).todense(), np.float64).ravel()
     best = best[best > 0]
     return float(best.mean()) if best.size else 1.0
@@ -32,7 +33,7 @@ def typical_best(table: sp.csr_array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SessionFormula:
-    """What serving adds up over a session's items i_0, i_1, ..., newest first (ARCHITECTURE.md, "Answers").
+    """Serving formula of a session with items i_0, i_1, ..., newest first (ARCHITECTURE.md, "Answers").
 
     score(item) = sum over k of session * session_decay**k * neighbours[i_k, item]
                 + transition * transition_decay**k * transitions[i_k, item] + revisit * revisit_decay**k * [item == i_k]
@@ -51,24 +52,26 @@ class SessionFormula:
         neighbours: sp.csr_array | None,
         transitions: sp.csr_array | None,
     ) -> sp.csr_array:
-        """float64 ``[sessions, items]`` for many sessions at once; ``recent(decay)`` is ``[sessions, items]``, the k-th
-        newest item of a session weighing ``decay**k``. A table that a release does not have is None.
+        """float64 ``[sessions, items]`` for many sessions at once.
+
+        ``recent(decay)`` returns ``[sessions, items]``, with ``decay**k`` for the k-th newest item of a session. Tables
+        may be None.
         """
         total = self.revisit * recent(self.revisit_decay)
         if neighbours is not None and self.session:
             total = total + self.session * (recent(self.session_decay) @ neighbours)
         if transitions is not None and self.transition:
             total = total + self.transition * (recent(self.transition_decay) @ transitions)
-        found: sp.csr_array = total.tocsr()
-        return found
+        scores: sp.csr_array = total.tocsr()
+        return scores
 
     def score_one(
         self, newest: Sequence[int], neighbours: NDArray[np.floating], transitions: NDArray[np.floating]
     ) -> NDArray[np.float64]:
-        """``[items]`` for one session and dense tables, written as the formula stands: the oracle of ``scores``."""
-        found = np.zeros(neighbours.shape[1])
+        """``[items]`` for one session and dense tables, by the formula as written; tests compare it with ``scores``."""
+        scores = np.zeros(neighbours.shape[1])
         for k, item in enumerate(newest):
-            found += self.session * self.session_decay**k * neighbours[item]
-            found += self.transition * self.transition_decay**k * transitions[item]
-            found[item] += self.revisit * self.revisit_decay**k
-        return found
+            scores += self.session * self.session_decay**k * neighbours[item]
+            scores += self.transition * self.transition_decay**k * transitions[item]
+            scores[item] += self.revisit * self.revisit_decay**k
+        return scores

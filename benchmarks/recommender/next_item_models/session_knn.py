@@ -1,8 +1,8 @@
-"""Session neighbours: who had what this user just had, and what else they had.
+"""Session kNN: items of the users who had the same recent items.
 
 The kNN by vector multiplication of Ludewig and Jannach ("Evaluation of session-based recommendation algorithms", User
-Modeling and User-Adapted Interaction 28, 2018), with users as the sessions: a user's newest items weigh most, rare
-items say more, and the nearest others vote with their likeness. For users' rows only: it is no item-to-item table.
+Modeling and User-Adapted Interaction 28, 2018), with users as sessions: newer and rarer items have more weight, and the
+nearest users vote with their similarity. It cannot be served as an item-item table.
 """
 
 from collections.abc import Callable
@@ -20,44 +20,54 @@ from larder_training.recommender.models.base import TrainingData
 
 @dataclass(frozen=True, slots=True)
 class SessionKNN:
-    """``history_decay``: the k-th newest event of a user weighs this to the power k when others are compared to him."""
+    """Settings.
+
+    Attributes:
+        neighbours: Number of users who vote.
+        history_decay: Weight of a user's k-th newest event is this to the power k.
+    """
 
     neighbours: int = 200
     history_decay: float = 0.7
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> "Neighbourhoods":
-        """Nothing is learnt but how rare items are; ``advance`` is told items."""
-        had = seen_pairs(data.log).astype(np.float64)
-        users, items = had.shape
-        owners = np.bincount(had.indices, minlength=items)
+        """Fits to all events; ``advance`` receives the number of items done."""
+        seen = seen_pairs(data.log).astype(np.float64)
+        users, items = seen.shape
+        owners = np.bincount(seen.indices, minlength=items)
         rarity = np.log((users + 1) / (owners + 1))
-        lengths = np.maximum(np.diff(had.indptr), 1)
-        compared = (sp.diags_array(lengths**-0.5) @ had @ sp.diags_array(rarity)).T.tocsr()
+        lengths = np.maximum(np.diff(seen.indptr), 1)
+        similarity = (sp.diags_array(lengths**-0.5) @ seen @ sp.diags_array(rarity)).T.tocsr()
         advance(items)
-        return Neighbourhoods(had, compared, weigh_histories(data.log, self.history_decay), self.neighbours)
+        return Neighbourhoods(seen, similarity, weigh_histories(data.log, self.history_decay), self.neighbours)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbourhoods:
-    """``had`` float64 ``[users, items]`` of zeros and ones, ``recent`` ``[users, items]``; ``compared``
-    ``[items, users]`` is what sharing an item adds to the likeness of a user.
+    """A fitted session kNN.
+
+    Attributes:
+        seen: float64 ``[users, items]``: 1 for pairs with an event.
+        similarity: ``[items, users]``: similarity to a user that one shared item adds.
+        recent: ``[users, items]``: weights of each user's recent items.
+        neighbours: Number of users who vote.
     """
 
-    had: sp.csr_array
-    compared: sp.csr_array
+    seen: sp.csr_array
+    similarity: sp.csr_array
     recent: sp.csr_array
     neighbours: int
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """What the nearest others had, by likeness."""
+        """float32 ``[len(users), items]``: votes of the nearest other users."""
         return np.asarray(self.votes(self.recent[users], users).toarray(), np.float32)
 
     def votes(self, recent: sp.csr_array, oneself: NDArray[np.int64] | None = None) -> sp.csr_array:
-        """float64 ``[n, items]`` for weighted items ``recent`` ``[n, items]``; ``oneself`` ``[n]`` has no vote."""
-        likeness = (recent @ self.compared).tocsr()
+        """float64 ``[n, items]`` for weighted items ``recent`` ``[n, items]``; ``oneself`` ``[n]`` does not vote."""
+        similarity = (recent @ self.similarity).tocsr()
         if oneself is not None:
-            rows = np.repeat(np.arange(likeness.shape[0]), np.diff(likeness.indptr))
-            likeness.data[likeness.indices == oneself[rows]] = 0
-            likeness.eliminate_zeros()
-        votes: sp.csr_array = (strongest(likeness, self.neighbours) @ self.had).tocsr()
+            rows = np.repeat(np.arange(similarity.shape[0]), np.diff(similarity.indptr))
+            similarity.data[similarity.indices == oneself[rows]] = 0
+            similarity.eliminate_zeros()
+        votes: sp.csr_array = (strongest(similarity, self.neighbours) @ self.seen).tocsr()
         return votes

@@ -84,7 +84,7 @@ def _summary(evaluation: Document, training: Document) -> list[Block]:
     if not metrics:
         return [
             facts(tiles),
-            paragraph("No user with earlier events returned in the test period, so there are no metrics."),
+            paragraph("No user with earlier events returned in the test period, so metrics cannot be computed."),
         ]
     tiles |= {"recall@20": _cell(metrics["recall@20"]), "NDCG@20": _cell(metrics["ndcg@20"])}
     tiles["coverage"] = f"{evaluation['coverage']['larder']:.1%}"

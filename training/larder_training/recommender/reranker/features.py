@@ -80,7 +80,7 @@ class _Visits:
         keys, time = keys[order], time[order]
         new = np.append(True, np.diff(keys) != 0)[: len(keys)]
         starts = np.flatnonzero(new)
-        ends = np.append(starts[1:], len(keys))  # one too many if there are no events
+        ends = np.append(starts[1:], len(keys))  # one too many without events
         new_day = new | np.append(True, np.diff(time // DAY) != 0)[: len(keys)]
         days = np.add.reduceat(new_day.astype(np.float64), starts) if len(keys) else np.zeros(0)
         return cls(

@@ -260,7 +260,7 @@ class Tuner(CoordinateSearch):
         return (self.caches[-1].fold.now - int(history.time[0])) / DAY
 
     def _ages(self, grid: Iterable[float | None], shortest: float) -> list[float | None]:
-        """Half-lives of the grid that are no shorter than ``shortest`` and no longer than the history."""
+        """Half-lives of the grid from ``shortest`` to the length of the history."""
         return [age for age in grid if age is None or shortest <= age <= self._span]
 
 
