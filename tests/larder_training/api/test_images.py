@@ -31,11 +31,11 @@ def paths(tmp_path: Path) -> list[Path]:
 def read(images: Any, labels: Iterable[object] | None = None) -> list[tuple[str, int]]:  # noqa: ANN401  any form
     """Each image's label and shade, in the reader's order."""
     with as_source(images, labels) as source:
-        return [(photo.label, shade(photo)) for photo in read_dataset(source)]
+        return [(entry.label, shade(entry)) for entry in read_dataset(source)]
 
 
-def shade(photo: LabelledImage) -> int:
-    with Image.open(photo.path) as image:
+def shade(entry: LabelledImage) -> int:
+    with Image.open(entry.path) as image:
         return int(np.asarray(image)[0, 0, 0])
 
 
@@ -79,19 +79,19 @@ def test_a_data_frame_is_a_manifest(library: Callable[[dict[str, list[object]]],
     }
     # WHEN
     with as_source(library(columns), None) as source:
-        photos = read_dataset(source)
+        entries = read_dataset(source)
     # THEN a missing cell is left out
-    assert [photo.part for photo in photos] == ["train", "test", None]
-    assert [dict(photo.side) for photo in photos] == [{"price": "1.5"}, {}, {"price": "3.0"}]
+    assert [entry.part for entry in entries] == ["train", "test", None]
+    assert [dict(entry.side) for entry in entries] == [{"price": "1.5"}, {}, {"price": "3.0"}]
 
 
 def test_relative_paths_start_at_the_working_directory(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(paths[0].parent.parent)
     relative = [str(path.relative_to(paths[0].parent.parent)) for path in paths]
     with as_source(relative, LABELS) as source:
-        photos = read_dataset(source)
-        assert [photo.name for photo in photos] == relative  # as messages and reports show it
-        assert [shade(photo) for photo in photos] == [10, 20, 30]
+        entries = read_dataset(source)
+        assert [entry.name for entry in entries] == relative  # as messages and reports show it
+        assert [shade(entry) for entry in entries] == [10, 20, 30]
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:
