@@ -141,7 +141,7 @@ def test_the_manifest_tells_what_is_needed_to_do_it_again(int8_release: Path) ->
     assert training["backbone"]["assumed"][0] == "features are the tensor features"
     assert len(training["backbone"]["sha256"]) == 64
     assert training["parent"] is None
-    assert evaluation["split"].endswith("photos, split at random by class, near-duplicates together")
+    assert evaluation["split"].endswith("images, split at random by class, near-duplicates together")
     assert evaluation["quantisation"]["dtype"] == "int8"
     low, high = evaluation["test"]["accuracy_interval_95"]
     assert low <= evaluation["test"]["accuracy"] <= high
@@ -300,7 +300,7 @@ def test_the_command_prints_json_alone_when_asked(photos: Path, tmp_path: Path) 
         (["--model", "a", "--test", "0.9"], "test 0.9"),
         (["--model", "a", "--folds", "1"], "folds is 1"),
         (["--model", "a", "--cache-bytes", "-1"], "cache_bytes is -1: give 0 or more, or --no-cache."),
-        (["--model", "a", "--mean", "x"], "'x' is no number"),
+        (["--model", "a", "--mean", "x"], "'x' is not a number"),
         (["--model", "a", "--backbone", "missing.onnx"], "no backbone 'missing.onnx'"),
         (["--model", "a", "--backbone", "ftp://host/a.onnx"], "cannot be fetched by ftp"),
     ],

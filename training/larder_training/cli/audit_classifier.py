@@ -1,4 +1,4 @@
-"""``larder audit classifier``: looks through labelled photos before anything is learnt from them."""
+"""The command ``larder audit classifier``: checks labelled images before a training."""
 
 import json
 from pathlib import Path
@@ -8,52 +8,54 @@ import click
 
 from larder.errors import LarderError
 from larder_training.classifier.config.options import ClassifierOptions
-from larder_training.cli.image_options import reads_photos, stated
+from larder_training.cli.image_options import image_options, to_options
 from larder_training.reporting.progress import Progress
 
 if TYPE_CHECKING:
     from larder_training.classifier.audit.audit import ImageAudit
 
-LINES: Final = 50  # suspects told on a terminal
+LINES: Final = 50  # files and label errors printed on a terminal
 
 
-@click.command("classifier", short_help="Find bad, double, rare and wrongly labelled photos.")
-@reads_photos
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides who judges whom.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with the pictures.")
-@click.option("--json", "as_json", is_flag=True, help="Print all findings as JSON, and no progress.")
-def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - click hands over what it parsed
-    """Look through labelled photos: files that do not open, copies, near-duplicates, tiny classes, wrong labels.
+@click.command("classifier", short_help="Find bad files, copies, small classes and label errors.")
+@image_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the cross-validation folds.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="File to write an HTML report with images to."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all findings as JSON and hide progress.")
+def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - click passes what it parsed
+    """Audit labelled images: bad files, copies, near-duplicates, small classes and label errors.
 
-    DATA is as `larder train classifier` takes it. Nothing is changed. A backbone finds wrong labels much better than
-    the built-in features do.
+    DATA has the forms that `larder train classifier` reads. Nothing is changed. With a backbone, the audit finds label
+    errors much better than with the built-in features.
     """
     from larder_training.api.auditing import audit_images
     from larder_training.classifier.reports.audit_page import page
 
     try:
-        found = audit_images(ClassifierOptions(data, "audit", **stated(flags)), Progress(quiet=as_json))
+        audit = audit_images(ClassifierOptions(data, "audit", **to_options(flags)), Progress(quiet=as_json))
     except LarderError as error:
         raise click.ClickException(str(error)) from error
     if report is not None:
-        report.write_bytes(page(found))
+        report.write_bytes(page(audit))
     if as_json:
-        click.echo(json.dumps(found.document(), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(audit.document(), ensure_ascii=False, indent=2))
     else:
-        _tell(found)
+        _print_findings(audit)
 
 
-def _tell(found: "ImageAudit") -> None:
-    scan = found.scan
-    click.echo(found.describe())
+def _print_findings(audit: "ImageAudit") -> None:
+    scan = audit.scan
+    click.echo(audit.describe())
     click.echo(
         f"{len(scan.bad)} bad files, {len(scan.copies)} copies, {len(scan.conflicts)} copies with conflicting labels, "
         f"{scan.near_duplicates} near-duplicates"
     )
-    for photo, reason in scan.bad[:LINES]:
-        click.echo(f"{photo.name}: {reason}")
-    for one in found.label_errors[:LINES]:
-        photo = one.sample.image
-        click.echo(f"{photo.name}: {photo.label} ({one.confidence:.1%}), rather {one.proposed}")
-    if len(found.label_errors) > LINES:
-        click.echo(f"... and {len(found.label_errors) - LINES} more: --report or --json tells them.")
+    for image, reason in scan.bad[:LINES]:
+        click.echo(f"{image.name}: {reason}")
+    for error in audit.label_errors[:LINES]:
+        image = error.sample.image
+        click.echo(f"{image.name}: {image.label} ({error.confidence:.1%}), rather {error.proposed}")
+    if len(audit.label_errors) > LINES:
+        click.echo(f"... and {len(audit.label_errors) - LINES} more: use --report or --json to list them all.")

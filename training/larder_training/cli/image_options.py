@@ -1,4 +1,4 @@
-"""The command-line flags that say which photos are read and how they become features: training and audit share them."""
+"""Options that training and audit share: which images to read, and how to turn them into features."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from larder_training.io import s3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_STATED: Final = ("mean", "std", "resize_short", "input_size", "output")
+_PREPROCESSING: Final = ("mean", "std", "resize_short", "input_size", "output")
 
 
 def _numbers(_context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
@@ -22,39 +22,53 @@ def _numbers(_context: click.Context, parameter: click.Parameter, value: str | N
     try:
         return tuple(float(part) for part in value.split(","))
     except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no number or list like 123.7,116.3,103.5.", param=parameter) from error
+        raise click.BadParameter(
+            f"{value!r} is not a number or a list such as 123.7,116.3,103.5.", param=parameter
+        ) from error
 
 
 _FLAGS: Final = (
     click.argument("data", type=s3.source),
-    click.option("--backbone", help="ONNX file or URL (maybe with #sha256=HEX). Without: built-in HOG and colour."),
-    click.option("--backbone-spec", type=click.Path(path_type=Path), help="JSON with the backbone's preprocessing."),
-    click.option("--mean", callback=_numbers, help="What is subtracted from 0..255 pixels: one number, or R,G,B."),
-    click.option("--std", callback=_numbers, help="What pixels are then divided by: one number, or R,G,B."),
-    click.option("--resize-short", type=int, help="The short side that photos are scaled to before the central crop."),
-    click.option("--input-size", type=int, help="The side of the square that the network sees, in pixels."),
-    click.option("--output", help="The backbone's tensor of features, or several: A,B."),
-    click.option("--resampling", type=click.Choice(RESAMPLINGS), help="How photos are scaled."),
-    click.option("--label-attribute", help="The label attribute of a Ground Truth manifest that has several."),
     click.option(
-        "--cache", type=click.Path(path_type=Path), default=CACHE_FOLDER, show_default=True, help="Features are kept."
+        "--backbone", help="ONNX file or URL, which may end in #sha256=HEX [default: built-in HOG and colour features]."
     ),
-    click.option("--no-cache", is_flag=True, help="Neither look features up nor keep them."),
-    click.option("--cache-bytes", type=int, default=CACHE_BYTES, show_default=True, help="Limit of the cache."),
+    click.option(
+        "--backbone-spec", type=click.Path(path_type=Path), help="JSON file with the backbone's preprocessing."
+    ),
+    click.option("--mean", callback=_numbers, help="Mean to subtract from pixels of 0..255: one number, or R,G,B."),
+    click.option("--std", callback=_numbers, help="Standard deviation to divide pixels by: one number, or R,G,B."),
+    click.option("--resize-short", type=int, help="Short side, in pixels, that images are scaled to before the crop."),
+    click.option("--input-size", type=int, help="Side of the backbone's square input, in pixels."),
+    click.option("--output", help="Tensor of the backbone to use as features, or several: A,B."),
+    click.option("--resampling", type=click.Choice(RESAMPLINGS), help="Filter for scaling images."),
+    click.option(
+        "--label-attribute", help="Label attribute of a Ground Truth manifest, needed if the manifest has several."
+    ),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path),
+        default=CACHE_FOLDER,
+        show_default=True,
+        help="Cache directory for features.",
+    ),
+    click.option("--no-cache", is_flag=True, help="Disable the feature cache."),
+    click.option(
+        "--cache-bytes", type=int, default=CACHE_BYTES, show_default=True, help="Maximum size of the cache, in bytes."
+    ),
 )
 
 
-def reads_photos(command: F) -> F:
-    """Gives a command the argument DATA and the flags; ``stated`` makes options of them."""
+def image_options(command: F) -> F:
+    """Decorator that adds the argument DATA and the options of ``_FLAGS``; ``to_options`` converts their values."""
     for flag in reversed(_FLAGS):
         command = flag(command)
     return command
 
 
-def stated(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags with those of ``reads_photos`` as ``ClassifierOptions`` takes them."""
-    taken = dict(flags)
-    named = {name: taken.pop(name) for name in _STATED}
-    resampling = cast("Resampling | None", taken.pop("resampling"))
-    taken["cache"] = None if taken.pop("no_cache") else taken["cache"]
-    return {**taken, "preprocessing": Preprocessing(**named, resampling=resampling)}
+def to_options(flags: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of ``ClassifierOptions`` from the parsed flags of a command with ``image_options``."""
+    keywords = dict(flags)
+    preprocessing = {name: keywords.pop(name) for name in _PREPROCESSING}
+    resampling = cast("Resampling | None", keywords.pop("resampling"))
+    keywords["cache"] = None if keywords.pop("no_cache") else keywords["cache"]
+    return {**keywords, "preprocessing": Preprocessing(**preprocessing, resampling=resampling)}

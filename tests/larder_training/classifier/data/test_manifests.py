@@ -22,16 +22,16 @@ def ground_truth(source: str, label: str, attribute: str = "animal") -> dict[str
     return {"source-ref": source, attribute: 0, f"{attribute}-metadata": metadata}
 
 
-def test_folders_are_classes_and_hidden_files_are_not_seen(tmp_path: Path) -> None:
+def test_folders_are_classes_and_hidden_files_are_ignored(tmp_path: Path) -> None:
     for name in ("cat/a.png", "cat/more/b.png", "dog/c.png", ".git/x.png", "dog/.DS_Store", "loose.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found = [(photo.name, photo.label) for photo in read_dataset(tmp_path)]
-    assert found == [("cat/a.png", "cat"), ("cat/more/b.png", "cat"), ("dog/c.png", "dog")]
+    images = [(image.name, image.label) for image in read_dataset(tmp_path)]
+    assert images == [("cat/a.png", "cat"), ("cat/more/b.png", "cat"), ("dog/c.png", "dog")]
 
 
-def test_csv_paths_start_at_the_file_and_the_split_is_read(tmp_path: Path) -> None:
-    source = write(tmp_path / "photos.csv", "path,label,split", "a.png,cat,train", "b/c.png,dog,TEST", "d.png,dog,")
+def test_csv_paths_are_relative_to_the_file_and_the_split_is_read(tmp_path: Path) -> None:
+    source = write(tmp_path / "images.csv", "path,label,split", "a.png,cat,train", "b/c.png,dog,TEST", "d.png,dog,")
     assert read_dataset(source) == [
         LabelledImage(tmp_path / "a.png", "a.png", "cat", "train"),
         LabelledImage(tmp_path / "b/c.png", "b/c.png", "dog", "test"),
@@ -42,7 +42,7 @@ def test_csv_paths_start_at_the_file_and_the_split_is_read(tmp_path: Path) -> No
 def test_ground_truth_manifest_is_read(tmp_path: Path) -> None:
     lines = [ground_truth("a.png", "cat"), ground_truth((tmp_path / "b b.png").as_uri(), "dog")]
     source = write(tmp_path / "output.manifest", *map(json.dumps, lines))
-    assert {(photo.path, photo.label) for photo in read_dataset(source)} == {
+    assert {(image.path, image.label) for image in read_dataset(source)} == {
         (tmp_path / "a.png", "cat"),
         (tmp_path / "b b.png", "dog"),
     }
@@ -53,29 +53,29 @@ def test_label_attribute_chooses_between_several(tmp_path: Path) -> None:
     source = write(tmp_path / "output.manifest", *map(json.dumps, lines))
     with pytest.raises(InvalidRequest, match=r"line 1 has 2 label attributes \(animal, colour\).*--label-attribute"):
         read_dataset(source)
-    assert [photo.label for photo in read_dataset(source, "colour")] == ["colour0", "colour1"]
+    assert [image.label for image in read_dataset(source, "colour")] == ["colour0", "colour1"]
 
 
 @pytest.mark.parametrize(
     ("name", "lines", "message"),
     [
         ("a.csv", ["file,class", "a,b"], "has the columns class, file"),
-        ("a.csv", ["path,label", "a.png,"], "line 2 has no label"),
+        ("a.csv", ["path,label", "a.png,"], "line 2: label is empty"),
         ("a.csv", ["path,label,split", "a.png,b,later"], "line 2: split is 'later'"),
-        ("a.csv", ["path,label", "a.png,b"], "1 photos of 1 classes"),
+        ("a.csv", ["path,label", "a.png,b"], "1 images of 1 classes"),
         ("a.manifest", ["{"], "line 1 is not JSON"),
-        ("a.manifest", ["[]"], "no text source-ref"),
-        ("a.manifest", [json.dumps(ground_truth("gs://bucket/a.png", "cat"))], "local files and s3:// are read"),
+        ("a.manifest", ["[]"], "no string source-ref"),
+        ("a.manifest", [json.dumps(ground_truth("gs://bucket/a.png", "cat"))], "only local files and s3:// URLs"),
         ("a.manifest", ['{"source-ref": "a", "boxes": {}, "boxes-metadata": {"class-map": {}}}'], "has no class-name"),
-        ("a.txt", ["hello"], "is no folder, .csv"),
+        ("a.txt", ["hello"], "is not a folder or a .csv"),
     ],
 )
-def test_what_cannot_be_meant_is_told_with_its_line(tmp_path: Path, name: str, lines: list[str], message: str) -> None:
+def test_an_error_names_the_line(tmp_path: Path, name: str, lines: list[str], message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         read_dataset(write(tmp_path / name, *lines))
 
 
-def test_a_missing_folder_is_told_without_its_path(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_folder_does_not_show_its_path(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_dataset(tmp_path / "nothing")
     assert "'nothing'" in str(caught.value)

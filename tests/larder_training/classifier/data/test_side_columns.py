@@ -1,4 +1,4 @@
-"""Side information in a training: which columns join, whether they help, and that serving answers as training did."""
+"""Side information: which columns are used, whether they help, and that serving agrees with training."""
 
 import base64
 import json
@@ -50,11 +50,11 @@ TOWNS = {"north": "Oslo", "south": "Rome"}
 WORDS = {"north": "snow and fir", "south": "Sun, sand"}
 
 
-def described(number: int, label: str) -> dict[str, str | float]:
-    """What is known beside one photo: right nine times of ten, with gaps."""
+def side_values(number: int, label: str) -> dict[str, str | float]:
+    """Side information of one image: it agrees with the label nine times out of ten, and some values are missing."""
     drawn = random.Random(number)
-    told = label if drawn.random() < 0.9 else next(other for other in TOWNS if other != label)
-    row: dict[str, str | float] = {"town": TOWNS[told], "note": f"{WORDS[told]} {number}"}
+    hint = label if drawn.random() < 0.9 else next(other for other in TOWNS if other != label)
+    row: dict[str, str | float] = {"town": TOWNS[hint], "note": f"{WORDS[hint]} {number}"}
     if drawn.random() < 0.8:
         row["degrees"] = round(drawn.gauss(25 if label == "south" else 5, 6), 1)
     row["dice"] = drawn.choice("abcdef")
@@ -62,25 +62,25 @@ def described(number: int, label: str) -> dict[str, str | float]:
 
 
 @pytest.fixture(scope="session")
-def told_photos(tmp_path_factory: pytest.TempPathFactory, draw: Draw, save: Save) -> Path:
-    """120 photos of one pattern, whose label no picture tells: a CSV with a town, a note, degrees and a dice."""
-    root = tmp_path_factory.mktemp("told")
+def side_images(tmp_path_factory: pytest.TempPathFactory, draw: Draw, save: Save) -> Path:
+    """A CSV with a town, a note, degrees and a dice for 120 images of one pattern, which do not show the label."""
+    root = tmp_path_factory.mktemp("side")
     lines = ["path,label,town,note,degrees,dice"]
     for number in range(120):
         label = ("north", "south")[number % 2]
         save(root / f"{number}.png", draw("stripes", number))
-        row = described(number, label)
+        row = side_values(number, label)
         lines.append(f'{number}.png,{label},{row["town"]},"{row["note"]}",{row.get("degrees", "")},{row["dice"]}')
-    (root / "photos.csv").write_text("\n".join(lines))
-    return root / "photos.csv"
+    (root / "images.csv").write_text("\n".join(lines))
+    return root / "images.csv"
 
 
 @pytest.fixture(scope="session")
-def told_options(options: ClassifierOptions, told_photos: Path, backbone: Path) -> ClassifierOptions:
+def side_options(options: ClassifierOptions, side_images: Path, backbone: Path) -> ClassifierOptions:
     return replace(
         options,
-        data=told_photos,
-        model="told",
+        data=side_images,
+        model="side",
         backbone=str(backbone),
         dtype="float32",
         augment="none",
@@ -89,8 +89,8 @@ def told_options(options: ClassifierOptions, told_photos: Path, backbone: Path) 
 
 
 @pytest.fixture(scope="session")
-def told_release(told_options: ClassifierOptions) -> Path:
-    return train(told_options)
+def side_release(side_options: ClassifierOptions) -> Path:
+    return train(side_options)
 
 
 def manifest(release: Path) -> Manifest:
@@ -106,7 +106,7 @@ def serving(release: Path) -> ClassifierServing:
 # -------------------------------------------------------------------------------------------------------- Columns
 
 
-def photo(number: int, label: str, **side: str | float) -> Sample:
+def sample(number: int, label: str, **side: str | float) -> Sample:
     return Sample(
         LabelledImage(Path("x"), f"{number}.jpg", label, None, side),
         sha256(bytes([number % 256, number // 256])).hexdigest(),
@@ -114,45 +114,45 @@ def photo(number: int, label: str, **side: str | float) -> Sample:
     )
 
 
-def photos(**columns: list[str | float | None]) -> list[Sample]:
-    """Photos of the labels a and b by turns, with what each column says of them."""
+def samples(**columns: list[str | float | None]) -> list[Sample]:
+    """Samples with the labels a and b in turn, and their values in each column."""
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return [
-        photo(number, "ab"[number % 2], **{name: value for name, value in row.items() if value is not None})
+        sample(number, "ab"[number % 2], **{name: value for name, value in row.items() if value is not None})
         for number, row in enumerate(rows)
     ]
 
 
-def test_types_are_told_from_the_training_photos_alone() -> None:
-    training = photos(
+def test_types_are_inferred_from_the_training_images_only() -> None:
+    training = samples(
         town=["Oslo", "Oslo", "Rome", "Rome", "Paris", "Oslo"],
         price=["1", "2.5", None, "-3", "1e1", "4"],
         note=["one two", "three", "four", "five", "six", None],
         same=["x"] * 6,
         empty=[None] * 6,
     )
-    later = photo(9, "a", town="Bern", colour="red")
+    later = sample(9, "a", town="Bern", colour="red")
     columns = {column.name: column for column in fit_columns([*training, later], training, None, QUIET)}
     assert columns == {
-        "town": CategoryColumn("town", ("Oslo", "Rome")),  # one photo of Paris teaches nothing
+        "town": CategoryColumn("town", ("Oslo", "Rome")),  # Paris occurs once only
         "price": NumberColumn("price", 2.9, 4.24735211631906),
         "note": TextColumn("note", 256),
     }
 
 
-def test_a_type_may_be_stated_and_a_column_chosen() -> None:
-    training = photos(code=["1", "2", "1", "2", "2", "1"], town=["x", "y", "y", "x", "x", "y"])
-    stated: Any = fit_columns(training, training, {"code": "category"}, QUIET)
-    assert stated == (CategoryColumn("code", ("1", "2")),)
+def test_columns_and_their_types_can_be_requested() -> None:
+    training = samples(code=["1", "2", "1", "2", "2", "1"], town=["x", "y", "y", "x", "x", "y"])
+    columns: Any = fit_columns(training, training, {"code": "category"}, QUIET)
+    assert columns == (CategoryColumn("code", ("1", "2")),)
     assert fit_columns(training, training, {"code": "text"}, QUIET) == (TextColumn("code", 256),)
     assert fit_columns(training, training, {}, QUIET) == ()
     with pytest.raises(InvalidRequest, match="no column 'place': give --side one of code, town"):
         fit_columns(training, training, {"place": None}, QUIET)
     (column,) = fit_columns(training, training, {"code": "number"}, QUIET)
     with pytest.raises(
-        InvalidRequest, match=r"7.jpg: code is 'many', no number. Mend it, or give --side code:category"
+        InvalidRequest, match=r"7.jpg: code is 'many', not a number. Correct it, or give --side code:category"
     ):
-        values_of([column], photo(7, "a", code="many"))
+        values_of([column], sample(7, "a", code="many"))
 
 
 @pytest.mark.parametrize(
@@ -163,26 +163,26 @@ def test_a_type_may_be_stated_and_a_column_chosen() -> None:
         [number % 2 * 100 + number for number in range(12)],  # a line number in a list that is sorted by label
     ],
 )
-def test_a_column_that_tells_the_label_by_itself_joins_only_by_name(values: list[str | float | None]) -> None:
-    training = photos(copy=values)
+def test_a_column_that_determines_the_label_is_used_only_if_requested(values: list[str | float | None]) -> None:
+    training = samples(copy=values)
     assert fit_columns(training, training, None, QUIET) == ()
     assert [column.name for column in fit_columns(training, training, {"copy": None}, QUIET)] == ["copy"]
 
 
-def test_flags_are_read_and_wrong_ones_named() -> None:
+def test_side_flags_are_parsed() -> None:
     assert parse_side_columns(["town", "price:number", "a:b:text"]) == {"town": None, "price": "number", "a:b": "text"}
     for flags in (["town:colour"], [":text"], ["town", "town:text"], [""]):
-        with pytest.raises(InvalidRequest, match="is not understood"):
+        with pytest.raises(InvalidRequest, match="is invalid"):
             parse_side_columns(flags)
 
 
-def test_rows_to_learn_from_lack_values_by_chance_and_always_the_same() -> None:
-    training = photos(town=["Oslo", "Rome"] * 200, price=[float(n % 7) for n in range(400)])
+def test_training_rows_leave_out_columns_at_random_and_reproducibly() -> None:
+    training = samples(town=["Oslo", "Rome"] * 200, price=[float(n % 7) for n in range(400)])
     columns = fit_columns(training, training, {"town": None, "price": None}, QUIET)
     rows = encode_training(columns, training, 3, seed=1).reshape(400, 3, -1)
     assert np.array_equal(rows[:, 0], encode(columns, training))
-    lacking = (rows[:, 1:, -1] == 1).mean()  # the town's last number: unknown
-    assert 0.2 < lacking < 0.3
+    missing = (rows[:, 1:, -1] == 1).mean()  # the town's last number: unknown
+    assert 0.2 < missing < 0.3
     assert np.array_equal(rows.reshape(1200, -1), encode_training(columns, training, 3, seed=1))
     assert (encode_training(columns, training, 1, seed=1)[:, -1] == 1).mean() == pytest.approx(0.25, abs=0.07)
     assert (encode(columns, training, ["town"])[:, -1] == 1).all()
@@ -191,7 +191,7 @@ def test_rows_to_learn_from_lack_values_by_chance_and_always_the_same() -> None:
 # ---------------------------------------------------------------------------------------------- Colour statistics
 
 
-def test_colour_statistics_are_what_numpy_says(draw: Draw) -> None:
+def test_colour_statistics_agree_with_numpy(draw: Draw) -> None:
     spec = ImageSpec(70, 65)
     image = np.zeros((2, 65, 70, 3), np.uint8)
     image[0, :, :40] = draw("rings", 3)[:, :40].repeat(2, 0)[:65]
@@ -210,23 +210,23 @@ def test_colour_statistics_are_what_numpy_says(draw: Draw) -> None:
 # ------------------------------------------------------------------------------------------------------- Trainings
 
 
-def test_side_information_that_helps_is_released(told_release: Path) -> None:
-    found: Any = manifest(told_release)
-    assert [column.name for column in serving(told_release).side] == ["degrees", "dice", "note", "town"]
+def test_side_information_that_helps_is_used(side_release: Path) -> None:
+    found: Any = manifest(side_release)
+    assert [column.name for column in serving(side_release).side] == ["degrees", "dice", "note", "town"]
     told = found.evaluation["beside_the_image"]
     assert told["kept"].startswith("side information")
-    assert told["accuracy"]["image alone"]["test"] < 0.8  # a coin's
+    assert told["accuracy"]["image alone"]["test"] < 0.8  # no better than chance
     assert told["accuracy"]["side information"]["test"] > 0.8
     assert told["accuracy_where_missing"]["every column"]["test"] < 0.8
     assert found.evaluation["test"]["accuracy"] > 0.8
     assert found.training["beside_the_image"]["columns"]["degrees"] == "number"
     assert [tensor["name"] for tensor in found.structure["inputs"]] == ["image", "side"]
-    check_graph((told_release / "model.onnx").read_bytes(), serving(told_release))
-    assert "<h2>Beside the image</h2>" in (told_release / "report.html").read_text()
+    check_graph((side_release / "model.onnx").read_bytes(), serving(side_release))
+    assert "<h2>Beside the image</h2>" in (side_release / "report.html").read_text()
 
 
-def test_a_dice_alone_is_left_out_unless_it_is_asked_for(told_options: ClassifierOptions, tmp_path: Path) -> None:
-    dice = replace(told_options, side={"dice": None}, out=tmp_path)
+def test_useless_side_information_is_left_out_unless_requested(side_options: ClassifierOptions, tmp_path: Path) -> None:
+    dice = replace(side_options, side={"dice": None}, out=tmp_path)
     release = train(dice)
     assert serving(release).side == ()
     told: Any = manifest(release).evaluation["beside_the_image"]
@@ -237,80 +237,82 @@ def test_a_dice_alone_is_left_out_unless_it_is_asked_for(told_options: Classifie
     assert serving(kept).side[0].width == 7
 
 
-def test_the_rollout_s_probe_answers_the_golden_requests(told_release: Path, tmp_path: Path) -> None:
-    probes = load_file(told_release / "probes.safetensors")
+def test_the_rollout_reproduces_the_golden_requests(side_release: Path, tmp_path: Path) -> None:
+    probes = load_file(side_release / "probes.safetensors")
     offsets, data = probes["request.offsets"], probes["request.bytes"].tobytes()
     documents = [json.loads(data[int(a) : int(b)]) for a, b in pairwise(offsets)]
     assert all(base64.b64decode(document["image"]).startswith(b"\x89PNG") for document in documents)
     assert documents[-1]["side"] == {}
     assert documents[0]["side"]["town"] in TOWNS.values()
-    # GIVEN the release in a store, WHEN the rollout probes it, THEN nothing is refused
-    place = tmp_path / "models/told/releases" / told_release.name
+    # GIVEN the release in a store, WHEN the rollout probes it, THEN it passes
+    place = tmp_path / "models/side/releases" / side_release.name
     place.mkdir(parents=True)
-    for path in told_release.iterdir():
+    for path in side_release.iterdir():
         (place / path.name).write_bytes(path.read_bytes())
     store = open_store(f"file://{tmp_path}")
     with request_sender(store) as ask:
-        golden_requests.probe(store, ask, manifest(told_release))
+        golden_requests.probe(store, ask, manifest(side_release))
 
 
-def test_serving_answers_as_the_training_measured(told_release: Path, told_photos: Path) -> None:
-    classifier = Classifier(told_release / "model.onnx", serving(told_release))
-    image = (told_photos.parent / "0.png").read_bytes()
+def test_serving_agrees_with_training(side_release: Path, side_images: Path) -> None:
+    classifier = Classifier(side_release / "model.onnx", serving(side_release))
+    image = (side_images.parent / "0.png").read_bytes()
     towns = {
         town: classifier.classify(image, side={"town": town, "note": note}, min_confidence=0).labels[0].name
         for town, note in (("Oslo", "fir, SNOW"), ("Rome", "sand and sun"))
     }
     assert towns == {"Oslo": "north", "Rome": "south"}
-    # A batch of decoded pictures gives what one request gives.
+    # A batch of decoded images gives the same as one request.
     request = ClassificationRequest.from_json({"image": base64.b64encode(image).decode(), "side": {"degrees": 31}}, {})
     alone = classifier.classify(request.sent or b"", side=request.side, min_confidence=0)
-    row = encode(serving(told_release).side, [photo(0, "north", degrees="31")])
-    pixels = decode(image, serving(told_release).image)[None]
+    row = encode(serving(side_release).side, [sample(0, "north", degrees="31")])
+    pixels = decode(image, serving(side_release).image)[None]
     best = classifier.run(pixels, row)[0][0].max()
     assert alone.labels[0].confidence == pytest.approx(float(best), abs=1e-5)
 
 
-def test_an_exported_folder_takes_it_as_json(told_release: Path, told_photos: Path, tmp_path: Path) -> None:
-    folder = export_folder(told_release, "saved-onnx", tmp_path / "out")
-    service = Classifier(told_release / "model.onnx", serving(told_release))
+def test_an_exported_folder_reads_side_information_as_json(
+    side_release: Path, side_images: Path, tmp_path: Path
+) -> None:
+    folder = export_folder(side_release, "saved-onnx", tmp_path / "out")
+    service = Classifier(side_release / "model.onnx", serving(side_release))
     for number in (0, 7, 14):
-        picture, told = told_photos.parent / f"{number}.png", described(number, ("south", "north")[number % 2])
-        told.pop("dice")  # which did not join
-        program = [sys.executable, str(folder / "classify.py"), str(picture)]
-        environment = {**os.environ, "SIDE": json.dumps(told)}
+        image, values = side_images.parent / f"{number}.png", side_values(number, ("south", "north")[number % 2])
+        values.pop("dice")  # not a column of the release
+        program = [sys.executable, str(folder / "classify.py"), str(image)]
+        environment = {**os.environ, "SIDE": json.dumps(values)}
         run = subprocess.run(program, check=True, capture_output=True, env=environment, timeout=60)  # noqa: S603 - the exported program
-        wanted = service.classify(picture.read_bytes(), side=told)
-        labels = [{"name": label.name, "confidence": label.confidence} for label in wanted.labels]
-        assert json.loads(run.stdout) == {"file": str(picture), "labels": labels, "unknown": wanted.unknown}
+        expected = service.classify(image.read_bytes(), side=values)
+        labels = [{"name": label.name, "confidence": label.confidence} for label in expected.labels]
+        assert json.loads(run.stdout) == {"file": str(image), "labels": labels, "unknown": expected.unknown}
     assert "`side`, float32" in (folder / "README.md").read_text()
 
 
-def test_evaluate_takes_the_columns_of_a_manifest_and_does_without(told_release: Path, told_photos: Path) -> None:
-    measured: Any = evaluate(told_release, told_photos)
+def test_evaluate_uses_the_columns_of_a_manifest_if_there_are_any(side_release: Path, side_images: Path) -> None:
+    measured: Any = evaluate(side_release, side_images)
     assert measured["accuracy"] > 0.85
     assert measured["side"]["town"] == 1.0
     assert 0.6 < measured["side"]["degrees"] < 0.95
-    bare = told_photos.parent / "bare.csv"
-    bare.write_text("\n".join(",".join(line.split(",")[:2]) for line in told_photos.read_text().splitlines()))
-    without: Any = evaluate(told_release, bare)
+    bare = side_images.parent / "bare.csv"
+    bare.write_text("\n".join(",".join(line.split(",")[:2]) for line in side_images.read_text().splitlines()))
+    without: Any = evaluate(side_release, bare)
     assert without["side"] == {"degrees": 0, "dice": 0, "note": 0, "town": 0}
     assert without["accuracy"] < measured["accuracy"]
 
 
 def test_the_same_training_with_side_information_writes_the_same_bytes(
-    told_options: ClassifierOptions, told_release: Path, tmp_path: Path
+    side_options: ClassifierOptions, side_release: Path, tmp_path: Path
 ) -> None:
-    again = train(replace(told_options, out=tmp_path, cache=None))
-    assert again.name == told_release.name
+    again = train(replace(side_options, out=tmp_path, cache=None))
+    assert again.name == side_release.name
 
 
-def test_colour_statistics_join_a_backbone_in_the_graph(
-    options: ClassifierOptions, backbone: Path, photos_by_colour: Path, tmp_path: Path
+def test_colour_statistics_are_part_of_the_graph(
+    options: ClassifierOptions, backbone: Path, images_by_colour: Path, tmp_path: Path
 ) -> None:
     chosen = replace(
         options,
-        data=photos_by_colour,
+        data=images_by_colour,
         backbone=str(backbone),
         colour_statistics=True,
         augment="none",
@@ -320,21 +322,21 @@ def test_colour_statistics_join_a_backbone_in_the_graph(
     )
     release = train(chosen)
     found: Any = manifest(release)
-    assert serving(release).side == ()  # a request needs nothing but the picture
+    assert serving(release).side == ()  # a request needs only the image
     assert [tensor["name"] for tensor in found.structure["inputs"]] == ["image"]
     accuracy = found.evaluation["beside_the_image"]["accuracy"]
     assert set(accuracy) == {"image alone", "colour statistics", "colour statistics, emphasised"}
     assert found.evaluation["quantisation"]["dtype"] == "int8"
     kept = train(replace(chosen, keep_side=True))
     assert manifest(kept).evaluation["beside_the_image"]["kept"].startswith("colour statistics")  # type: ignore[index]  # JSON
-    assert evaluate(kept, photos_by_colour)["accuracy"] > 0.9  # type: ignore[operator]  # JSON
-    with pytest.raises(InvalidRequest, match="built-in features hold colour statistics"):
+    assert evaluate(kept, images_by_colour)["accuracy"] > 0.9  # type: ignore[operator]  # JSON
+    with pytest.raises(InvalidRequest, match="built-in features contain colour statistics"):
         replace(chosen, backbone=None)
 
 
 @pytest.fixture(scope="session")
-def photos_by_colour(tmp_path_factory: pytest.TempPathFactory, draw: Draw, save: Save) -> Path:
-    """One pattern, lit in two colours."""
+def images_by_colour(tmp_path_factory: pytest.TempPathFactory, draw: Draw, save: Save) -> Path:
+    """Two classes of one pattern that differ in colour only."""
     root = tmp_path_factory.mktemp("colours")
     for label, light in (("warm", (1.0, 0.85, 0.7)), ("cold", (0.7, 0.85, 1.0))):
         for number in range(24):
@@ -344,13 +346,13 @@ def photos_by_colour(tmp_path_factory: pytest.TempPathFactory, draw: Draw, save:
     return root
 
 
-def test_the_command_takes_columns_and_refuses_wrong_ones(told_photos: Path, tmp_path: Path) -> None:
-    arguments = [str(told_photos), "--model", "told", "--out", str(tmp_path), "--augment", "none", "--trials", "1"]
+def test_the_command_accepts_columns_and_refuses_invalid_ones(side_images: Path, tmp_path: Path) -> None:
+    arguments = [str(side_images), "--model", "side", "--out", str(tmp_path), "--augment", "none", "--trials", "1"]
     result = CliRunner().invoke(command, [*arguments, "--side", "town:category", "--no-hidden"])
     assert result.exit_code == 0, result.output
     (column,) = serving(Path(result.output.strip().splitlines()[-1])).side
     assert column == CategoryColumn("town", ("Oslo", "Rome"))
-    for flags, message in ((["--side", "place"], "no column 'place'"), (["--side", "town:x"], "is not understood")):
+    for flags, message in ((["--side", "place"], "no column 'place'"), (["--side", "town:x"], "is invalid")):
         refused = CliRunner().invoke(command, [*arguments, *flags])
         assert refused.exit_code != 0
         assert message in refused.output

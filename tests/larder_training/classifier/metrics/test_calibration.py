@@ -116,7 +116,7 @@ def test_separation_is_the_chance_that_a_stranger_is_the_stranger_one() -> None:
     [
         ({"false_alarms": 0.0}, "false_alarms is 0.0: give a share from 0.0001 to 0.5"),
         ({"false_alarms": 0.9}, "false_alarms is 0.9"),
-        ({"precision": 95.0}, "precision is 95.0: give a share from 0.5 to 1, or leave it out"),
+        ({"precision": 95.0}, "precision is 95.0: give a share from 0.5 to 1, or omit it"),
     ],
 )
 def test_shares_that_make_no_sense_are_refused(stated: dict[str, float], message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a training can be told, checked before anything is read."""
+"""Options of a classifier's training, checked before any data is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,17 @@ CACHE_BYTES: Final = 4 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class SearchLimits:
-    """What a search may try: ``trials`` and ``minutes`` at most, a hidden layer or none, and which class weights."""
+    """Limits of the hyperparameter search.
+
+    Attributes:
+        trials: Maximum number of trials.
+        minutes: Time limit in minutes; None for no limit. The first trial always runs.
+        hidden: Whether to try heads with a hidden layer.
+        class_weights: Weights of the classes in the loss: "none", "balanced", or "auto" to try both.
+
+    Raises:
+        InvalidRequest: A value is out of range.
+    """
 
     trials: int = 24
     minutes: float | None = None
@@ -37,31 +47,54 @@ class SearchLimits:
         if not 1 <= self.trials <= 1000:
             raise InvalidRequest(f"trials is {self.trials}: give a number from 1 to 1000.")
         if self.minutes is not None and not 0 < self.minutes <= 10_000:
-            raise InvalidRequest(f"minutes is {self.minutes}: give a number over 0, or leave it out.")
+            raise InvalidRequest(f"minutes is {self.minutes}: give a number above 0, or omit it.")
         if self.class_weights not in CLASS_WEIGHTS:
             raise InvalidRequest(f"class_weights is {self.class_weights!r}: give one of {', '.join(CLASS_WEIGHTS)}.")
 
     def describe(self) -> dict[str, object]:
-        """For the manifest. The minutes are left out: what they stopped is told by the number of trials."""
+        """For the manifest. ``minutes`` is omitted: the number of trials shows where it stopped the search."""
         return {"most_trials": self.trials, "hidden": self.hidden, "class_weights": self.class_weights}
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierOptions:
-    """Everything that decides what a training makes; with the data and the package versions, it decides each byte.
+    """Options of a classifier's training.
 
-    ``data`` is a folder of class folders or a manifest file, here or in S3 (``dataset``). ``backbone`` is a path or
-    URL of an ONNX file; None takes the built-in features. ``augment`` is how far the ``copies`` of each training
-    photo may differ from it (a name of ``augment.STRENGTHS``, "none", or "auto": chosen by cross-validation),
-    ``flip`` whether mirrored views are learnt from ("yes", "no" or "auto"). ``cache`` is the folder of the feature
-    cache (None: none), of at most ``cache_bytes``; it changes no byte of the release. ``validation`` and ``test``
-    are shares of the photos. ``search`` bounds the search for the head. ``parent`` is a release folder, or the name
-    of a model with a release in ``out``, whose labels, features, head and settings the training begins from.
-    ``side`` names the columns of a manifest that join the pictures, each with its type or None (None: all of them,
-    ``{}``: none); ``colour_statistics`` also join them; ``keep_side`` takes both even where they do not help.
-    ``max_loss`` is the share of validation photos that int8 may lose against float32; one may always be lost.
-    ``false_alarms`` is the share of photos of taught classes that may be called unknown. ``precision`` is what the
-    labels' thresholds must reach (None: they give the best F1). ``created`` is the release's time (None: now).
+    The options, the data and the package versions determine every byte of ``model.onnx``.
+
+    Attributes:
+        data: A folder of class folders or a manifest file, on disk or in S3 (``manifests.read_dataset``).
+        model: Name of the model.
+        out: Folder that the release is written to.
+        backbone: Path or URL of an ONNX file. None: the built-in features.
+        backbone_spec: JSON file with the backbone's preprocessing.
+        preprocessing: Preprocessing that takes precedence over ``backbone_spec``.
+        label_attribute: Label attribute of a Ground Truth manifest that has several.
+        dtype: Data type of the exported model.
+        augment: Strength of the augmentation, a name of ``augmentation.STRENGTHS``, "none", or "auto" to choose it by
+            cross-validation.
+        copies: Number of augmented copies of each training image.
+        flip: Whether to train on mirrored images too: "yes", "no", or "auto" to choose by cross-validation.
+        validation: Share of the images for validation.
+        test: Share of the images for testing.
+        folds: Number of cross-validation folds.
+        parent: A release folder, or the name of a model with a release in ``out``. The training starts from its labels,
+            features, head and settings.
+        search: Limits of the search for the head.
+        side: Columns of the manifest to use as side information, each with its type or None to infer it. None: all
+            columns; ``{}``: no columns.
+        colour_statistics: Whether to add colour statistics to the features.
+        keep_side: Whether to use side information and colour statistics even if they do not improve validation.
+        max_loss: Share of validation images that int8 may lose against float32; one image may always be lost.
+        false_alarms: Target share of in-distribution images that are flagged unknown.
+        precision: Precision that each label's threshold must reach. None: the thresholds with the best F1.
+        seed: Random seed.
+        cache: Folder of the feature cache; None for no cache. It changes no byte of the release.
+        cache_bytes: Maximum size of the feature cache.
+        created: Time of the release. None: now.
+
+    Raises:
+        InvalidRequest: A value is out of range, or two options contradict each other.
     """
 
     data: Path | str
@@ -107,19 +140,19 @@ class ClassifierOptions:
             )
         if self.colour_statistics and self.backbone is None:
             raise InvalidRequest(
-                "The built-in features hold colour statistics: leave --colour-statistics out, or give --backbone."
+                "The built-in features contain colour statistics: omit --colour-statistics, or give --backbone."
             )
         if self.cache_bytes < 0:
             raise InvalidRequest(f"cache_bytes is {self.cache_bytes}: give 0 or more, or --no-cache.")
-        _check_answers(self.false_alarms, self.precision)
+        _check_thresholds(self.false_alarms, self.precision)
         if not 2 <= self.folds <= 20:
             raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")
         if not 0 <= self.seed < 2**63:
             raise InvalidRequest(f"seed is {self.seed}: give a whole number from 0 to 2^63 - 1.")
 
 
-def _check_answers(false_alarms: float, precision: float | None) -> None:
+def _check_thresholds(false_alarms: float, precision: float | None) -> None:
     if not 0.0001 <= false_alarms <= 0.5:
         raise InvalidRequest(f"false_alarms is {false_alarms}: give a share from 0.0001 to 0.5.")
     if precision is not None and not 0.5 <= precision <= 1:
-        raise InvalidRequest(f"precision is {precision}: give a share from 0.5 to 1, or leave it out.")
+        raise InvalidRequest(f"precision is {precision}: give a share from 0.5 to 1, or omit it.")

@@ -1,4 +1,4 @@
-"""How a backbone wants its input, as flags or a small JSON file state it."""
+"""Preprocessing of a backbone's input, from options or a JSON file."""
 
 import json
 from dataclasses import dataclass
@@ -12,12 +12,18 @@ from larder.release.serving import RESAMPLINGS, Resampling
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a backbone wants its input; None means not stated here.
+    """Preprocessing of a backbone's input: ``(x - mean) / std`` for 8-bit pixel values x. None: not specified.
 
-    ``mean`` and ``std`` (one number, or one a channel) are in units of 8-bit pixel values: x becomes
-    ``(x - mean) / std`` with x in 0..255. ``resize_short`` is the short side, in pixels, that a photo is scaled to
-    before the central ``input_size`` square is cut. ``output`` names the tensor that holds the features,
-    or several with commas between, which are laid one behind the other.
+    Attributes:
+        mean: One number, or one per channel, in units of 0..255.
+        std: One number, or one per channel, in units of 0..255.
+        resize_short: Short side, in pixels, that an image is scaled to before the central square is cropped.
+        input_size: Side of that square, in pixels.
+        output: Name of the tensor to use as features, or several names with commas; these are concatenated.
+        resampling: Filter for scaling.
+
+    Raises:
+        InvalidRequest: A value is out of range; the message says what to give.
     """
 
     mean: tuple[float, ...] | None = None
@@ -35,8 +41,8 @@ class Preprocessing:
             raise InvalidRequest(f"std is {min(self.std)}: give positive numbers.")
         if self.mean and self.std and 0 < max(self.mean) <= 1 and max(self.std) <= 1:
             raise InvalidRequest(
-                f"mean {max(self.mean)} and std {max(self.std)} look as if meant for pixels of 0..1; here pixels are "
-                "0..255: multiply both by 255."
+                f"mean {max(self.mean)} and std {max(self.std)} look like values for pixels of 0..1, but pixels "
+                "are 0..255 here: multiply both by 255."
             )
         for name, size in (("resize_short", self.resize_short), ("input_size", self.input_size)):
             if size is not None and not 8 <= size <= 4096:
@@ -45,7 +51,7 @@ class Preprocessing:
             raise InvalidRequest(f"resampling is {self.resampling!r}: give one of {', '.join(RESAMPLINGS)}.")
 
     def over(self, other: "Preprocessing") -> "Preprocessing":
-        """This, with what is not stated here taken from ``other``."""
+        """These values, completed by those of ``other``."""
         return Preprocessing(
             mean=self.mean or other.mean,
             std=self.std or other.std,
@@ -57,14 +63,17 @@ class Preprocessing:
 
 
 def read_spec(path: Path) -> Preprocessing:
-    """Reads preprocessing as JSON: ``mean``, ``std``, ``resize_short``, ``input_size``, ``output``, ``resampling``.
+    """Reads preprocessing from JSON: ``mean``, ``std``, ``resize_short``, ``input_size``, ``output``, ``resampling``.
 
-    Raises InvalidRequest with every problem.
+    Raises:
+        InvalidRequest: The file is missing or invalid; the message lists every problem.
     """
     try:
         fields = FieldReader(json.loads(path.read_bytes()))
     except (OSError, ValueError) as error:
-        raise InvalidRequest(f"The backbone's specification {path.name} cannot be read: {error}. Mend it.") from error
+        raise InvalidRequest(
+            f"The backbone's specification {path.name} cannot be read: {error}. Correct it."
+        ) from error
     values = {
         "mean": fields.numbers("mean") if fields.has("mean") else None,
         "std": fields.numbers("std") if fields.has("std") else None,
@@ -76,6 +85,6 @@ def read_spec(path: Path) -> Preprocessing:
     fields.finish()
     if fields.problems:
         raise InvalidRequest(
-            f"The backbone's specification {path.name} is wrong: {'; '.join(fields.problems)}. Mend it."
+            f"The backbone's specification {path.name} is invalid: {'; '.join(fields.problems)}. Correct it."
         )
     return Preprocessing(**cast("dict[str, Any]", values))

@@ -1,4 +1,4 @@
-"""Which photos there are and what they show: class folders, CSV, or Ground Truth's JSON lines, here or in S3."""
+"""Reads the images of a data set with their labels: class folders, CSV or Ground Truth, on disk or in S3."""
 
 import csv
 import json
@@ -23,15 +23,20 @@ _PART_NAMES: Final[Mapping[str, Part]] = {
 _METADATA: Final = "-metadata"
 _JSON_LINES: Final = frozenset({".manifest", ".jsonl", ".json", ".ndjson"})
 _MANIFEST_BYTES: Final = 2**29  # of a manifest in S3
-_OWN: Final = ("path", "label", "split", "")  # the columns of a CSV that are no side information
+_RESERVED: Final = ("path", "label", "split", "")  # the columns of a CSV that are not side information
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """One file and its label. ``name`` is its path as the data state it; ``part`` where they choose one.
+    """An image file and its label, as a data set lists them.
 
-    ``side`` is what a manifest says beside that: texts and numbers by column, empty ones left out.
-    ``origin`` is the s3:// URL of a photo that lies there; ``scan`` fetches it and sets ``path`` to the copy.
+    Attributes:
+        path: The file. For an image in S3, ``scan`` sets it to the local copy.
+        name: The path as the data set writes it.
+        label: The class.
+        part: The part of the split, if the data set specifies it.
+        side: Side information: strings and numbers by column; empty values are omitted.
+        origin: The ``s3://`` URL of an image in S3, else None.
     """
 
     path: Path
@@ -44,7 +49,7 @@ class LabelledImage:
 
 @dataclass(frozen=True, slots=True)
 class _Manifest:
-    """A manifest's file, what messages call it, and its URL where it lies in S3."""
+    """A manifest: its file, its name in messages, and its URL if it is in S3."""
 
     file: Path
     name: str
@@ -52,44 +57,44 @@ class _Manifest:
 
 
 def read_dataset(source: Path | str, label_attribute: str | None = None) -> list[LabelledImage]:
-    """Lists the photos of ``source`` in the order of their names; nothing is opened yet.
+    """Lists the images of a data set, sorted by name. Image files are not opened.
 
     Args:
-        source: a folder whose sub-folders are classes; a CSV file with the columns ``path``, ``label`` and, if
-            wanted, ``split`` (train, validation or test); or a Ground Truth manifest (``.manifest``, ``.jsonl``,
-            ``.json``). Relative paths start at the manifest. Further columns of a CSV, and further fields of a
-            line that are texts or numbers, are side information. All may lie in S3: ``s3://bucket/prefix`` is a
-            folder, and a manifest, wherever it lies, may name ``s3://`` photos.
-        label_attribute: which label attribute of a Ground Truth manifest counts, where it has several.
+        source: A folder with one sub-folder per class; a CSV file with the columns ``path``, ``label`` and optionally
+            ``split`` (train, validation or test); or a Ground Truth manifest (``.manifest``, ``.jsonl``, ``.json``).
+            Paths are relative to the manifest. Other columns of a CSV, and other string or number fields of a JSON
+            line, are side information. All of these may be in S3: ``s3://bucket/prefix`` is a folder, and any manifest
+            may list ``s3://`` images.
+        label_attribute: The label attribute to use, if a Ground Truth manifest has several.
 
     Raises:
-        InvalidRequest: it is none of these; the message names the line that is wrong.
-        StoreError: S3 has no such bucket or manifest, or refuses to tell.
+        InvalidRequest: The source has another form, or is invalid; the message names the line.
+        StoreError: The bucket or manifest does not exist in S3, or access is denied.
     """
     if s3.is_remote(source):
         name, images = str(source), list(_in_bucket(str(source), label_attribute))
     else:
-        name, images = Path(source).name, list(_here(Path(source), label_attribute))
+        name, images = Path(source).name, list(_on_disk(Path(source), label_attribute))
     labels = {image.label for image in images}
     if len(labels) < 2:
         raise InvalidRequest(
-            f"{name!r} holds {len(images)} photos of {len(labels)} classes; a classifier needs at least two. "
-            "Give a folder with one sub-folder a class, or a manifest that names two labels."
+            f"{name!r} has {len(images)} images of {len(labels)} classes; a classifier needs at least two classes. "
+            "Give a folder with one sub-folder per class, or a manifest with two labels."
         )
     return sorted(images, key=lambda image: (image.name, image.label))
 
 
-def _here(source: Path, label_attribute: str | None) -> Iterator[LabelledImage]:
+def _on_disk(source: Path, label_attribute: str | None) -> Iterator[LabelledImage]:
     manifest = _Manifest(source, source.name)
     if source.is_dir():
         return _folders(source)
     if not source.is_file():
-        raise InvalidRequest(f"There is no folder or file {source.name!r}. Check the path.")
+        raise InvalidRequest(f"The folder or file {source.name!r} does not exist. Check the path.")
     if source.suffix.lower() == ".csv":
         return _csv(manifest)
     if source.suffix.lower() in _JSON_LINES:
         return _ground_truth(manifest, label_attribute)
-    raise InvalidRequest(f"{source.name!r} is no folder, .csv, .manifest or .jsonl file. Rename or convert it.")
+    raise InvalidRequest(f"{source.name!r} is not a folder or a .csv, .manifest or .jsonl file. Rename or convert it.")
 
 
 def _in_bucket(url: str, label_attribute: str | None) -> Iterator[LabelledImage]:
@@ -119,20 +124,20 @@ def _csv(source: _Manifest) -> Iterator[LabelledImage]:
         columns = set(rows.fieldnames or ())
         if not {"path", "label"} <= columns:
             raise InvalidRequest(
-                f"{source.name} has the columns {', '.join(sorted(columns)) or 'none'}: its first line must name "
-                "path and label (and may name split)."
+                f"{source.name} has the columns {', '.join(sorted(columns)) or 'none'}: its header must have "
+                "path and label, and may have split."
             )
         for row in rows:
             where = f"{source.name} line {rows.line_num}"
             name, label, part = (str(row.get(column) or "").strip() for column in ("path", "label", "split"))
             if not name or not label:
-                raise InvalidRequest(f"{where} has no {'path' if not name else 'label'}. Fill it in.")
+                raise InvalidRequest(f"{where}: {'path' if not name else 'label'} is empty. Fill it in.")
             if part and part.lower() not in _PART_NAMES:
                 raise InvalidRequest(f"{where}: split is {part!r}; write train, validation, test or nothing.")
             side = {
                 column: value.strip()
                 for column, value in row.items()
-                if isinstance(column, str) and column not in _OWN and isinstance(value, str) and value.strip()
+                if isinstance(column, str) and column not in _RESERVED and isinstance(value, str) and value.strip()
             }
             yield replace(_labelled_image(source, name, label, where), part=_PART_NAMES.get(part.lower()), side=side)
 
@@ -148,23 +153,23 @@ def _entry(source: _Manifest, line: str, label_attribute: str | None, where: str
     try:
         entry = json.loads(line)
     except ValueError as error:
-        raise InvalidRequest(f"{where} is not JSON ({error}). Write one JSON object a line.") from error
+        raise InvalidRequest(f"{where} is not JSON ({error}). Write one JSON object per line.") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("source-ref"), str):
-        raise InvalidRequest(f"{where} has no text source-ref. Name the image there.")
+        raise InvalidRequest(f"{where} has no string source-ref. Give the path or URL of the image there.")
     attribute = label_attribute or _only_attribute(entry, where)
     metadata = entry.get(attribute + _METADATA)
     label = metadata.get("class-name") if isinstance(metadata, dict) else None
     if not isinstance(label, str) or not label.strip():
         raise InvalidRequest(
-            f"{where}: {attribute}{_METADATA} has no class-name. Larder reads Ground Truth's image classification "
-            "with one label; label the image so, or choose another attribute with --label-attribute."
+            f"{where}: {attribute}{_METADATA} has no class-name. Larder reads Ground Truth's single-label image "
+            "classification; use that task type, or choose another attribute with --label-attribute."
         )
-    found = _labelled_image(source, cast("str", entry["source-ref"]), label.strip(), where)
-    return replace(found, side=_plain_fields(entry))
+    image = _labelled_image(source, cast("str", entry["source-ref"]), label.strip(), where)
+    return replace(image, side=_side_fields(entry))
 
 
-def _plain_fields(entry: Mapping[str, object]) -> dict[str, str | float]:
-    """Texts and numbers of a line but the image and the label attributes (each beside its metadata)."""
+def _side_fields(entry: Mapping[str, object]) -> dict[str, str | float]:
+    """The strings and numbers of a line, without the image and the label attributes (those with metadata)."""
     return {
         name: value
         for name, value in entry.items()
@@ -181,8 +186,8 @@ def _only_attribute(entry: Mapping[str, object], where: str) -> str:
     ]
     if len(names) != 1:
         raise InvalidRequest(
-            f"{where} has {len(names)} label attributes ({', '.join(sorted(names)) or 'none'}); one is needed. "
-            "Choose it with --label-attribute."
+            f"{where} has {len(names)} label attributes ({', '.join(sorted(names)) or 'none'}); exactly one is needed. "
+            "Choose one with --label-attribute."
         )
     return names[0]
 
@@ -195,7 +200,7 @@ def _labelled_image(source: _Manifest, name: str, label: str, where: str) -> Lab
         return LabelledImage(Path(unquote(url.path)), name, label)
     if len(url.scheme) > 1:
         raise InvalidRequest(
-            f"{where} names {name[:80]!r}: local files and s3:// are read. Copy the images beside the manifest and "
-            "write paths relative to it."
+            f"{where} lists {name[:80]!r}, but only local files and s3:// URLs can be read. Copy the images next to "
+            "the manifest and write paths relative to it."
         )
     return LabelledImage(source.file.parent / name, name, label)

@@ -1,7 +1,7 @@
-"""Side information: which of a manifest's columns join the pictures, of which type, and as which numbers.
+"""Side information: chooses and fits the columns of a manifest that the head reads in addition to the image.
 
-What a value means is decided by the training photos alone: the values of a category, the mean and deviation of a
-number. ``larder.release.side_columns`` then encodes, here and in serving.
+Only training images determine the encoding: the values of a category, the mean and standard deviation of a number.
+``larder.release.side_columns`` encodes the values, in training and in serving.
 """
 
 import math
@@ -20,55 +20,61 @@ from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import room
 from larder_training.reporting.progress import Progress
 
-TEXT_BUCKETS: Final = 256  # of a text column
-MAX_CATEGORIES: Final = 100  # of a category; the rarest of more count as unknown
-MIN_CATEGORY_COUNT: Final = 2  # a value that fewer training photos have counts as unknown
+TEXT_BUCKETS: Final = 256  # hash buckets of a text column
+MAX_CATEGORIES: Final = 100  # of a column; rarer values count as unknown
+MIN_CATEGORY_COUNT: Final = 2  # training images with a value; rarer values count as unknown
 COLUMN_DROPOUT: Final = 0.25  # share of the training rows in which a column is left out at random
 
 Value = str | float
-Wanted = Mapping[str, ColumnType | None]
 
 
 def fit_columns(
-    samples: Sequence[Sample], training: Sequence[Sample], wanted: Wanted | None, progress: Progress
+    samples: Sequence[Sample],
+    training: Sequence[Sample],
+    requested: Mapping[str, ColumnType | None] | None,
+    progress: Progress,
 ) -> tuple[SideColumn, ...]:
-    """Decides the columns, sorted by name, from what the training photos say.
+    """Chooses the columns and fits their encoding to the training images.
 
     Args:
-        samples: all images; their columns are those that can be wanted.
-        training: those that types, values, means and deviations are taken from.
-        wanted: the columns to take, with types or None; None takes every column that the manifest has, but leaves one
-            out that by itself tells the label, as a copy of it would.
-        progress: told what became of each column.
+        samples: All images; their columns are the available ones.
+        training: The images that types, categories, means and standard deviations are fitted to.
+        requested: The columns to use, each with its type or None to infer it. None uses every column except those that
+            determine the label, such as a copy of it.
+        progress: Reports each column.
+
+    Returns:
+        The columns, sorted by name.
 
     Raises:
-        InvalidRequest: a wanted column that is not there, or a value that is no number where one must be.
+        InvalidRequest: A requested column does not exist.
     """
     names = sorted({name for sample in samples for name in sample.image.side})
-    unknown = [name for name in wanted or () if name not in names]
+    unknown = [name for name in requested or () if name not in names]
     if unknown:
-        known = f"give --side one of {', '.join(names)}." if names else "it has none beside path and label."
-        raise InvalidRequest(f"The manifest has no column {unknown[0]!r}: {known}")
-    found = []
-    for name in names if wanted is None else sorted(wanted):
-        column = _column(name, training, None if wanted is None else wanted[name])
+        remedy = f"give --side one of {', '.join(names)}." if names else "it has only path and label."
+        raise InvalidRequest(f"The manifest has no column {unknown[0]!r}: {remedy}")
+    columns = []
+    for name in names if requested is None else sorted(requested):
+        column = _fit_column(name, training, None if requested is None else requested[name])
         if isinstance(column, str):
             progress.say(f"Side column {name} is left out: {column}")
-        elif wanted is None and _tells_label(name, training):
+        elif requested is None and _determines_label(name, training):
             progress.say(
-                f"Side column {name} is left out: it tells the label by itself. If requests will have it all the same, "
-                f"say --side {name}"
+                f"Side column {name} is left out: it determines the label by itself. If requests will have it too, use "
+                f"--side {name}"
             )
         else:
-            progress.say(f"Side column {name}: {_described(column)}")
-            found.append(column)
-    return tuple(found)
+            progress.say(f"Side column {name}: {_describe(column)}")
+            columns.append(column)
+    return tuple(columns)
 
 
 def values_of(columns: Sequence[SideColumn], sample: Sample) -> dict[str, Value]:
-    """What a photo's manifest says in these columns, as a request would: numbers for numbers, texts for the rest.
+    """The values of an image in these columns, as a request sends them: numbers, or strings for other types.
 
-    Raises InvalidRequest, naming the photo, where a number is none.
+    Raises:
+        InvalidRequest: The value of a number column is not a number; the message names the image.
     """
     values: dict[str, Value] = {}
     for column in columns:
@@ -79,7 +85,7 @@ def values_of(columns: Sequence[SideColumn], sample: Sample) -> dict[str, Value]
             number = _as_number(value)
             if number is None:
                 raise InvalidRequest(
-                    f"{sample.image.name}: {column.name} is {str(value)[:40]!r}, no number. Mend it, or give "
+                    f"{sample.image.name}: {column.name} is {str(value)[:40]!r}, not a number. Correct it, or give "
                     f"--side {column.name}:category."
                 )
             values[column.name] = number
@@ -89,21 +95,25 @@ def values_of(columns: Sequence[SideColumn], sample: Sample) -> dict[str, Value]
 
 
 def encode(columns: Sequence[SideColumn], samples: Sequence[Sample], without: Collection[str] = ()) -> Floats:
-    """The graph's ``side`` input for photos, ``[N, S]``, as if the columns ``without`` had no value.
+    """The graph's ``side`` input, ``[N, S]``; the columns ``without`` are encoded as missing.
 
-    Raises as ``values_of`` and ``larder.release.side_columns.encode``.
+    Raises:
+        InvalidRequest: A value does not fit its column; the message names the image.
     """
     rows = room(len(samples), side_columns.width(columns))
     for position, sample in enumerate(samples):
-        rows[position] = _row(columns, sample, _left(values_of(columns, sample), without))
+        rows[position] = _encode_row(columns, sample, _omit(values_of(columns, sample), without))
     return rows
 
 
 def encode_training(columns: Sequence[SideColumn], samples: Sequence[Sample], views: int, seed: int) -> Floats:
-    """Training rows, ``[N * views, S]``; columns are left out at random (``COLUMN_DROPOUT``), as in requests.
+    """Training rows, ``[N * views, S]``; columns are left out at random, since requests may omit them.
 
-    Of several views of a photo the first has all its values. What is left out follows from the seed, the view's
-    number and the file's digest. Raises as ``encode``.
+    If there are several views of an image, the first has all its values. The choice depends on the seed, the view's
+    number and the file's digest.
+
+    Raises:
+        InvalidRequest: A value does not fit its column; the message names the image.
     """
     rows = room(len(samples) * views, side_columns.width(columns))
     for position, sample in enumerate(samples):
@@ -111,57 +121,58 @@ def encode_training(columns: Sequence[SideColumn], samples: Sequence[Sample], vi
         for view in range(views):
             drawn = np.random.default_rng([seed, view, int(sample.digest[:16], 16)]).random(len(columns))
             dropped = [column.name for column, chance in zip(columns, drawn, strict=True) if chance < COLUMN_DROPOUT]
-            left = _left(values, dropped if view or views == 1 else ())
-            rows[position * views + view] = _row(columns, sample, left)
+            remaining = _omit(values, dropped if view or views == 1 else ())
+            rows[position * views + view] = _encode_row(columns, sample, remaining)
     return rows
 
 
-def _left(values: Mapping[str, Value], without: Collection[str]) -> dict[str, Value]:
-    return {name: value for name, value in values.items() if name not in without}
+def _omit(values: Mapping[str, Value], names: Collection[str]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
-def _row(columns: Sequence[SideColumn], sample: Sample, values: Mapping[str, Value]) -> list[float]:
+def _encode_row(columns: Sequence[SideColumn], sample: Sample, values: Mapping[str, Value]) -> list[float]:
     try:
         return side_columns.encode(columns, values)
     except InvalidRequest as error:
         raise InvalidRequest(f"{sample.image.name}: {error}") from error
 
 
-def _column(name: str, training: Sequence[Sample], kind: ColumnType | None) -> SideColumn | str:
-    """The column, or why it is of no use."""
-    filled = [sample.image.side[name] for sample in training if name in sample.image.side]
-    if not filled:
-        return "no training photo has a value."
-    if len(filled) == len(training) and len(set(filled)) == 1:
-        return "every training photo has the same value."
-    kind = kind or _guess(filled)
-    if kind == "text":
+def _fit_column(name: str, training: Sequence[Sample], column_type: ColumnType | None) -> SideColumn | str:
+    """The fitted column, or the reason why it is useless."""
+    values = [sample.image.side[name] for sample in training if name in sample.image.side]
+    if not values:
+        return "no training image has a value."
+    if len(values) == len(training) and len(set(values)) == 1:
+        return "all training images have the same value."
+    column_type = column_type or _infer_type(values)
+    if column_type == "text":
         return TextColumn(name, TEXT_BUCKETS)
-    return _number_column(name, filled) if kind == "number" else _category_column(name, filled)
+    return _number_column(name, values) if column_type == "number" else _category_column(name, values)
 
 
-def _number_column(name: str, filled: Sequence[Value]) -> SideColumn | str:
-    numbers = [number for number in map(_as_number, filled) if number is not None]
+def _number_column(name: str, values: Sequence[Value]) -> SideColumn | str:
+    numbers = [number for number in map(_as_number, values) if number is not None]
     if not numbers or np.ptp(numbers) == 0:
-        return "its values are one number, or none."
+        return "its values are all the same number, or not numbers."
     return NumberColumn(name, float(np.mean(numbers)), float(np.std(numbers)))
 
 
-def _category_column(name: str, filled: Sequence[Value]) -> SideColumn | str:
-    seen = Counter(side_columns.plain(str(value)) for value in filled)
-    common = sorted((-count, value) for value, count in seen.items() if count >= MIN_CATEGORY_COUNT and value)[
-        :MAX_CATEGORIES
-    ]
-    if not common:
-        return f"no value occurs in {MIN_CATEGORY_COUNT} training images. Use --side {name}:text to read it as words."
-    return CategoryColumn(name, tuple(sorted(value for _, value in common)))
+def _category_column(name: str, values: Sequence[Value]) -> SideColumn | str:
+    counts = Counter(side_columns.plain(str(value)) for value in values)
+    frequent = sorted((-count, value) for value, count in counts.items() if count >= MIN_CATEGORY_COUNT and value)
+    if not frequent:
+        return (
+            f"no value occurs in {MIN_CATEGORY_COUNT} training images or more. To read it as words, use --side "
+            f"{name}:text."
+        )
+    return CategoryColumn(name, tuple(sorted(value for _, value in frequent[:MAX_CATEGORIES])))
 
 
-def _guess(filled: Sequence[Value]) -> ColumnType:
-    if all(_as_number(value) is not None for value in filled):
+def _infer_type(values: Sequence[Value]) -> ColumnType:
+    if all(_as_number(value) is not None for value in values):
         return "number"
-    distinct = len({str(value) for value in filled})
-    return "category" if distinct <= min(MAX_CATEGORIES, len(filled) / 2) else "text"
+    distinct = len({str(value) for value in values})
+    return "category" if distinct <= min(MAX_CATEGORIES, len(values) / 2) else "text"
 
 
 def _as_number(value: Value) -> float | None:
@@ -172,8 +183,8 @@ def _as_number(value: Value) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _tells_label(name: str, training: Sequence[Sample]) -> bool:
-    """Whether values that repeat go with one label each, or numbers in their order part the labels cleanly."""
+def _determines_label(name: str, training: Sequence[Sample]) -> bool:
+    """Whether each repeated value occurs with one label only, or sorted numbers separate the labels completely."""
     labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for sample in training:
         if name in sample.image.side:
@@ -186,13 +197,13 @@ def _tells_label(name: str, training: Sequence[Sample]) -> bool:
         for sample in training
         if (number := _as_number(sample.image.side.get(name, "none"))) is not None
     )
-    changes = sum(one[1] != other[1] for one, other in pairwise(numbers))
+    changes = sum(current[1] != following[1] for current, following in pairwise(numbers))
     return len(numbers) == len(training) and changes < len({sample.image.label for sample in training})
 
 
-def _described(column: SideColumn) -> str:
+def _describe(column: SideColumn) -> str:
     if isinstance(column, CategoryColumn):
-        return f"a category of {len(column.values)} values (--side {column.name}:text or :number would change that)"
+        return f"a category of {len(column.values)} values (--side {column.name}:text or :number changes that)"
     if isinstance(column, NumberColumn):
-        return f"a number, {column.mean:g} on average (--side {column.name}:category would change that)"
-    return f"text (--side {column.name}:category would change that)"
+        return f"a number, {column.mean:g} on average (--side {column.name}:category changes that)"
+    return f"text (--side {column.name}:category changes that)"

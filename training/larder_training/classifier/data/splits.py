@@ -1,4 +1,4 @@
-"""Cuts the photos into train, validation and test, by class and never through a group of near-duplicates."""
+"""Splits a data set into train, validation and test, stratified by class; near-duplicates stay together."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,20 @@ from larder.errors import InvalidRequest
 from larder_training.classifier.data.manifests import PARTS, Part
 from larder_training.classifier.data.scan import DatasetScan, Sample
 
-MIN_GROUPS: Final = 5  # different pictures a class: three to learn from, one to calibrate on, one to test
-FEW_GROUPS: Final = 20  # different pictures a class, under which learning needs each more than judging does
+MIN_GROUPS: Final = 5  # of near-duplicates per class: three for training, one for validation, one for testing
+FEW_GROUPS: Final = 20  # per class; classes with fewer give validation and test less than their shares
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSplit:
-    """The photos of each part, the labels in their order, and what was left out because another part shows it."""
+    """The samples of each part.
+
+    Attributes:
+        labels: The classes, in the order of the model's outputs.
+        parts: The samples by part.
+        straddling: Samples left out because a near-duplicate is in a part that is evaluated.
+        stated: Whether the split is that of the manifest.
+    """
 
     labels: tuple[str, ...]
     parts: Mapping[Part, tuple[Sample, ...]]
@@ -25,27 +32,36 @@ class DatasetSplit:
     stated: bool
 
     def describe(self) -> str:
-        """The split in one sentence, to stand beside every number that comes from it."""
+        """The split in one sentence, to report with every number that depends on it."""
         sizes = ", ".join(f"{len(self.parts[part])} {part}" for part in PARTS)
-        how = "as the manifest states it" if self.stated else "at random by class, near-duplicates together"
-        return f"{sizes} photos, split {how}"
+        how = "as in the manifest" if self.stated else "at random by class, near-duplicates together"
+        return f"{sizes} images, split {how}"
 
 
 def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: int) -> DatasetSplit:
-    """Splits by the manifest's own column where every photo has it, else at random.
+    """Splits by the manifest's split column if every image has one, else at random.
 
-    A manifest's split is kept, but where near-duplicates straddle it only those of the part that is judged on stay
-    (test before validation before train). Raises InvalidRequest where a class keeps too few different photos.
+    If near-duplicates are in different parts of a manifest's split, those of one part stay: of test before validation
+    before train.
+
+    Args:
+        scan: The samples.
+        validation: Share of the validation part in a random split.
+        test: Share of the test part in a random split.
+        seed: Random seed.
+
+    Raises:
+        InvalidRequest: A class has too few different images, or only some images have a split.
     """
     stated = {sample.image.part is not None for sample in scan.samples}
     if stated == {True, False}:
         raise InvalidRequest(
-            "Some photos have a split and some have none. Fill in the split column, or leave it empty."
+            "Some images have a split and others do not. Fill in the whole split column, or leave it empty."
         )
     _check_classes(scan)
     labels = tuple(sorted({sample.image.label for sample in scan.samples}))
     if stated == {True}:
-        parts, straddling = _as_stated(scan.samples)
+        parts, straddling = _by_manifest(scan.samples)
     else:
         parts, straddling = _at_random(scan.samples, {"validation": validation, "test": test}, seed), []
     result = DatasetSplit(labels, {part: tuple(parts[part]) for part in PARTS}, tuple(straddling), stated == {True})
@@ -54,17 +70,17 @@ def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: in
 
 
 def _check_classes(scan: DatasetScan) -> None:
-    bad = Counter(photo.label for photo, _ in scan.bad)
+    bad = Counter(image.label for image, _ in scan.bad)
     groups: defaultdict[str, set[int]] = defaultdict(set)
     for sample in scan.samples:
         groups[sample.image.label].add(sample.group)
-    left_out = Counter(photo.label for photo in (*scan.copies, *scan.conflicts))
+    left_out = Counter(image.label for image in (*scan.copies, *scan.conflicts))
     for label in sorted({*groups, *bad, *left_out}):
         if len(groups[label]) < MIN_GROUPS:
             raise InvalidRequest(
-                f"Class {label!r} has {len(groups[label])} different photos that can be used ({bad[label]} files are "
-                f"bad, {left_out[label]} are copies or have conflicting labels); at least {MIN_GROUPS} are needed. "
-                "Add photos, or take the class out."
+                f"Class {label!r} has {len(groups[label])} different usable images ({bad[label]} files are bad, "
+                f"{left_out[label]} are copies or have conflicting labels); at least {MIN_GROUPS} are needed. "
+                "Add images, or remove the class."
             )
 
 
@@ -74,21 +90,21 @@ def _check_parts(split: DatasetSplit) -> None:
         missing = [label for label in split.labels if label not in present]
         if missing:
             raise InvalidRequest(
-                f"The {part} part has no photo of {', '.join(missing[:5])}. Add photos of it, or leave the split "
-                "column empty so that Larder splits."
+                f"The {part} part has no image of {', '.join(missing[:5])}. Add images, or leave the split column "
+                "empty to split at random."
             )
 
 
-def _as_stated(samples: Sequence[Sample]) -> tuple[Mapping[Part, list[Sample]], list[Sample]]:
+def _by_manifest(samples: Sequence[Sample]) -> tuple[Mapping[Part, list[Sample]], list[Sample]]:
     rank = {part: position for position, part in enumerate(PARTS)}
-    judged: dict[int, int] = {}
+    latest: dict[int, int] = {}  # the last part that each group is in
     for sample in samples:
-        judged[sample.group] = max(judged.get(sample.group, 0), rank[sample.image.part or "train"])
+        latest[sample.group] = max(latest.get(sample.group, 0), rank[sample.image.part or "train"])
     parts: Mapping[Part, list[Sample]] = {part: [] for part in PARTS}
     straddling = []
     for sample in samples:
         part = sample.image.part or "train"
-        if rank[part] < judged[sample.group]:
+        if rank[part] < latest[sample.group]:
             straddling.append(sample)
         else:
             parts[part].append(sample)
@@ -100,34 +116,34 @@ def _at_random(samples: Sequence[Sample], shares: Mapping[Part, float], seed: in
     for sample in samples:
         groups[sample.group].append(sample)
     classes: defaultdict[str, list[list[Sample]]] = defaultdict(list)
-    # Sorted by content, so that renaming files changes nothing.
+    # Sorted by content, so that the split does not depend on file names.
     for members in sorted(groups.values(), key=lambda members: min(sample.digest for sample in members)):
         counts = Counter(sample.image.label for sample in members)
         classes[min(counts, key=lambda label: (-counts[label], label))].append(members)
     parts: Mapping[Part, list[Sample]] = {part: [] for part in PARTS}
     random = np.random.default_rng(seed)
-    wanted = {"train": 1 - sum(shares.values()), **shares}
+    all_shares = {"train": 1 - sum(shares.values()), **shares}
     for label in sorted(classes):
         shuffled = [classes[label][position] for position in random.permutation(len(classes[label]))]
-        _deal(shuffled, {part: wanted[part] for part in PARTS}, parts)
+        _assign(shuffled, {part: all_shares[part] for part in PARTS}, parts)
     return {part: sorted(parts[part], key=lambda sample: sample.image.name) for part in PARTS}
 
 
-def _deal(groups: list[list[Sample]], shares: Mapping[Part, float], parts: Mapping[Part, list[Sample]]) -> None:
-    """Gives each group, large ones first, to the part that still lacks most; the last ones fill what is empty.
+def _assign(groups: list[list[Sample]], shares: Mapping[Part, float], parts: Mapping[Part, list[Sample]]) -> None:
+    """Assigns each group, large ones first, to the part that lacks most; the last ones fill empty parts.
 
-    The judged parts of a class of few groups get their share rounded down, but one photo at least.
+    In a class of few groups, validation and test get their share rounded down, but at least one image.
     """
     total = sum(len(group) for group in groups)
-    wanted = {part: shares[part] * total for part in PARTS}
+    target = {part: shares[part] * total for part in PARTS}
     if len(groups) < FEW_GROUPS:
-        wanted |= {part: max(1.0, float(int(wanted[part]))) for part in PARTS[1:]}
-        wanted["train"] = total - sum(wanted[part] for part in PARTS[1:])
-    need = dict(wanted)
+        target |= {part: max(1.0, float(int(target[part]))) for part in PARTS[1:]}
+        target["train"] = total - sum(target[part] for part in PARTS[1:])
+    need = dict(target)
     groups.sort(key=len, reverse=True)
     for position, group in enumerate(groups):
-        lacking = len(groups) - position
-        empty: list[Part] = [part for part in PARTS if need[part] == wanted[part]]
-        choice = empty[0] if lacking <= len(empty) else max(PARTS, key=lambda part: need[part])
+        remaining = len(groups) - position
+        empty: list[Part] = [part for part in PARTS if need[part] == target[part]]
+        choice = empty[0] if remaining <= len(empty) else max(PARTS, key=lambda part: need[part])
         need[choice] -= len(group)
         parts[choice].extend(group)
