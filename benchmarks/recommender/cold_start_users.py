@@ -201,7 +201,7 @@ def by_profile(fold: Fold, setting: Setting) -> Scores:
     return scorer.scores_of_profiles(data.rows[fold.users]).astype(np.float64)
 
 
-def by_profile_beside_trend(fold: Fold, setting: Setting) -> Scores:
+def by_profile_plus_trend(fold: Fold, setting: Setting) -> Scores:
     """The difference of a profile from all users over a long time, plus the recent mean of all users."""
     trend, long = average_user(fold, setting), average_user(fold, setting._replace(days=HALF_LIFE))
     difference = by_profile(fold, setting._replace(days=HALF_LIFE)) * fold.known - long
@@ -211,7 +211,7 @@ def by_profile_beside_trend(fold: Fold, setting: Setting) -> Scores:
 
 SOURCES: Final[Mapping[str, tuple[Sequence[str], Callable[[Fold, Setting], Scores]]]] = {
     "profile model": (("days", "prior", "clicks"), by_profile),
-    "profile model beside the trend": (("days", "prior", "clicks"), by_profile_beside_trend),
+    "profile model plus trend": (("days", "prior", "clicks"), by_profile_plus_trend),
     "segments of the linear model": (("days", "prior", "clicks"), by_segment_and_model),
     "segments": (("days", "prior", "clicks"), by_segment),
     "all users by the linear model": (("days", "clicks"), average_user),

@@ -34,7 +34,7 @@ class ProfileModel:
         """Fits to the users of ``data`` who have events. Memory is 24 bytes per pair of an item and a column's value.
 
         Args:
-            data: Its ``interactions`` are regressed if there is no ``model``.
+            data: Its ``interactions`` are regressed without a ``model``.
             profiles: Profiles of users.
             rows: int64 ``[users]``: row of each user in ``profiles``; -1 without one, which changes only the mean.
             model: Item model with the histories of the same users; ``history @ matrix`` is regressed.
