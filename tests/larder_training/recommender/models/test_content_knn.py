@@ -10,7 +10,7 @@ from larder_training.recommender.models.content_knn import (
     ContentKNN,
     combine,
     content_blocks,
-    learn_weights,
+    fit_block_weights,
     nearest_known,
 )
 
@@ -62,13 +62,13 @@ def test_weights_go_to_the_column_that_tells_who_likes_what() -> None:
     taste: Column = ("category", [*["low"] * 6, *["high"] * 6, None])
     chance: Column = ("category", [*["odd", "even"] * 6, None])
     blocks = [_one_hot(column) for column in (taste, chance)]
-    weights = learn_weights(blocks, interaction_matrix(log, np.ones(len(log))), ridge=0.01, seed=0)
+    weights = fit_block_weights(blocks, interaction_matrix(log, np.ones(len(log))), ridge=0.01, seed=0)
     assert weights[0] > 10 * weights[1] >= 0
 
 
 def test_without_pairs_to_learn_from_all_columns_weigh_the_same() -> None:
     blocks = [sp.csr_array(np.eye(3)), sp.csr_array(np.eye(3))]
-    assert learn_weights(blocks, sp.csr_array((2, 3)), ridge=0.01, seed=0).tolist() == [0.5, 0.5]
+    assert fit_block_weights(blocks, sp.csr_array((2, 3)), ridge=0.01, seed=0).tolist() == [0.5, 0.5]
 
 
 def test_a_cosine_of_two_columns_is_the_weighted_mean() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from larder_training.recommender.models.base import Estimator, ItemToItem, Scorer, TrainingData
 from larder_training.recommender.models.co_visitation import CoVisitation
 from larder_training.recommender.models.ease import EASE, EASEConfig
-from larder_training.recommender.models.item_item import CO_OCCURRENCE, REGRESSION
+from larder_training.recommender.models.item_item import EASE_NAME, ITEM_KNN_NAME
 from larder_training.recommender.models.item_knn import ItemKNN
 from larder_training.recommender.models.matrix_factorization import AlternatingLeastSquares, BayesianPersonalizedRanking
 from larder_training.recommender.models.pure_svd import PureSVD
@@ -49,8 +49,8 @@ WITHOUT_TIMES: Final = ComponentSettings(
 DEFAULT_SETTINGS: Final = ComponentSettings()
 # In the order of the search: simple ones first.
 COMPONENTS: Final[Mapping[str, Callable[[ComponentSettings], Estimator]]] = {
-    CO_OCCURRENCE: lambda _: ItemKNN(),
-    REGRESSION: lambda _: EASE(),
+    ITEM_KNN_NAME: lambda _: ItemKNN(),
+    EASE_NAME: lambda _: EASE(),
     CO_VISITATION: lambda _: CoVisitation(),
     PURE_SVD: lambda settings: settings.pure_svd,
     ALS: lambda _: AlternatingLeastSquares(regularization=0.1, alpha=10.0),

@@ -1,1 +1,1 @@
-"""Recommender models behind one interface: one module a model, each with its paper."""
+"""Recommender models behind one interface, one module per model."""

@@ -1,8 +1,8 @@
-"""The one interface of every method: what it is given, and what it must give.
+"""The interface of all models: an estimator is fitted to training data and gives a scorer.
 
-A learner is a frozen dataclass of its settings, with one method, ``fit``. What comes out is a scorer, which says how
-much each user is drawn to each item. Scorers are blended, cut and written as tables; nothing of them reaches serving.
-Each learner stands in one file, cites its paper, and joins the contract suite
+An estimator is a frozen dataclass of its hyperparameters with one method, ``fit``. Its scorer scores items for users.
+The scores are combined, cut and written as tables; serving uses neither estimators nor scorers. Each estimator has its
+own module, cites its paper, and joins the contract suite
 (``tests/larder_training/recommender/models/test_models.py``) by one line.
 """
 
@@ -26,11 +26,14 @@ _NONE: Final[Mapping[str, Column]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """All that a learner may look at; every event of ``log`` lies before ``now`` (epoch seconds).
+    """What an estimator is fitted to.
 
-    ``interactions`` float64 ``[users, items]``, none below 0, is how much each user has to do with each item by events,
-    their types and their age (``data.interaction_matrix``); a user or an item without events has an empty
-    row or column. ``columns`` are the catalogue's, aligned with ``log.items``; empty where there is no catalogue.
+    Attributes:
+        log: Events before ``now``.
+        now: Cutoff, in epoch seconds.
+        interactions: Float64 ``[users, items]``, entries above 0: the interaction matrix (``data.interaction_matrix``).
+        columns: Item metadata, in the order of ``log.items``; empty without metadata.
+        seed: Of all random draws.
     """
 
     log: EventLog
@@ -41,27 +44,36 @@ class TrainingData:
 
 
 class Scorer(Protocol):
-    """What a learner found."""
+    """A fitted model."""
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """``[len(users), items]``: the larger, the more the user is drawn to the item. Finite; 0 where nothing is
-        known of the pair. What a user had already is scored as any other item: whoever hides it does so himself.
+        """Float32 ``[len(users), items]``: the larger, the better the item fits the user.
+
+        Scores are finite, and 0 if nothing is known about the pair. Items that the user interacted with are scored too.
         """
         ...
 
 
 class Estimator(Protocol):
-    """A method with its settings. The same settings, data and versions give the same bits."""
+    """A model with its hyperparameters. The same hyperparameters, data and library versions give the same bits."""
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> Scorer:
-        """Learns; ``advance`` is told the number of items (or steps) done since its last call."""
+        """Fits the model.
+
+        Args:
+            data: What to fit to.
+            advance: Receives the number of items (or steps) done since its last call.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemToItem:
-    """A scorer that is a matrix: ``matrix`` ``[items, items]``, what having item i says for item j, and ``history``
-    ``[users, items]``, what multiplies it. Such a matrix can be served to sessions too: its rows are neighbours.
+    """A scorer that is an item-item matrix. Its rows are neighbours, which serve sessions too.
+
+    Attributes:
+        matrix: ``[items, items]``: score of item j for a user of item i.
+        history: ``[users, items]``: weights of the rows.
     """
 
     matrix: sp.csr_array

@@ -1,9 +1,9 @@
-"""Co-visitation with direction: what people come to next, within a few steps, the nearer the more.
+"""Directed co-visitation: items that follow an item within a few steps, weighted by their distance.
 
-For two events of one user, g steps apart, the earlier item's row gains ``decay**(g - 1)`` for the later item, and the
-later item's row a part of it, ``backward``, for the earlier one. This is the co-visitation of Davidson et al. ("The
-YouTube Video Recommendation System", RecSys 2010) with the order of events and their distance in it: one pass over the
-log, and nothing to optimise.
+For two events of one user that are g steps apart, the earlier item's row gains ``decay**(g - 1)`` for the later item,
+and the later item's row gains ``backward`` times that for the earlier item. It is the co-visitation of Davidson et al.
+("The YouTube Video Recommendation System", RecSys 2010) with the order and the distance of events, in one pass over the
+log.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,25 +20,25 @@ from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.user_sequences import UserSequences, weigh_histories
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 
-PAIRS: Final = 2**26  # pairs of items held while counting: 8 bytes each
-CHUNK: Final = 2**19  # events a piece, of which each gives ``gaps`` pairs
+PAIRS: Final = 2**26  # pairs of items in memory while counting, 8 bytes each
+CHUNK: Final = 2**19  # events per chunk; each gives ``gaps`` pairs
 _HOUR: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class CoVisitation:
-    """Settings.
+    """The estimator.
 
-    gaps: how many steps apart two events may be.
-    decay: what is left of a pair's weight with each step more.
-    backward: the part of it that the later item's row gains for the earlier item.
-    half_life_days: the age of the later event at which a pair counts half (None: never).
-    gap_half_life_hours: the time between both events at which it does, so that sessions part (None: never).
-    pair_weights: by types of event, (the earlier's, the later's); 1 for a pair that is not named.
-    row_exponent: a row is divided by its sum to this power; 0 leaves counts (a popular item's row speaks louder),
-        1 makes shares.
-    width: entries that a row keeps.
-    history_decay: the k-th newest event of a user weighs this to the power k.
+    Attributes:
+        gaps: Most steps between two events of a pair.
+        decay: Factor of the weight per further step.
+        backward: Factor of the weight from the later item to the earlier one.
+        half_life_days: Age of the later event at which a pair counts half; None: no decay.
+        gap_half_life_hours: Time between both events at which a pair counts half; None: no decay.
+        pair_weights: Weight by event types (of the earlier event, of the later one); 1 for other pairs.
+        row_exponent: A row is divided by its sum to this power: 0 keeps counts, 1 gives shares.
+        width: Largest entries of a row that are kept.
+        history_decay: The k-th newest event of a user has the weight ``history_decay**k``.
     """
 
     gaps: int = 10
@@ -52,7 +52,7 @@ class CoVisitation:
     history_decay: float = 0.5
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
-        """Counts; ``advance`` is told events."""
+        """Counts pairs; ``advance`` receives numbers of events."""
         counts = count_pairs(data.log, data.now, self, advance)
         rows = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), np.finfo(np.float32).tiny)
         counts.data *= np.repeat(rows**-self.row_exponent, np.diff(counts.indptr)).astype(counts.dtype)
@@ -62,10 +62,12 @@ class CoVisitation:
 def count_pairs(
     log: EventLog, now: int, settings: CoVisitation, advance: Callable[[int], None] = lambda _: None, pairs: int = PAIRS
 ) -> sp.csr_array:
-    """float32 ``[items, items]`` with a zero diagonal: the weights of all pairs, both directions.
+    """Float32 ``[items, items]`` with a zero diagonal: the weights of all pairs in both directions.
 
-    Memory: 8 bytes an event for the order, about ``24 * pairs`` bytes for what is counted, and 16 bytes for each of a
-    piece's ``CHUNK * gaps`` pairs, whatever the log's length. Beyond ``pairs`` distinct pairs the weakest of a row go.
+    With more than ``pairs`` distinct pairs, the smallest of each row are dropped.
+
+    Memory: 8 bytes per event, about ``24 * pairs`` bytes for the sums, and 16 bytes per pair of a chunk
+    (``CHUNK * gaps`` pairs).
     """
     items = len(log.items)
     histories = UserSequences.of(log)
@@ -81,9 +83,9 @@ def count_pairs(
                 continue
             weights = weigh(earlier, later, settings.decay ** (gap - 1))
             shape = (items, items)
-            found = sp.coo_array((weights, (log.item[earlier], log.item[later])), shape=shape).tocsr()
-            found.sum_duplicates()
-            forward.add(found)
+            counts = sp.coo_array((weights, (log.item[earlier], log.item[later])), shape=shape).tocsr()
+            counts.sum_duplicates()
+            forward.add(counts)
         advance(len(places))
     counted = forward.total()
     both: sp.csr_array = (

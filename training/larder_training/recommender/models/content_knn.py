@@ -1,10 +1,10 @@
-"""Content neighbours: items that are alike by the catalogue's columns, whether anybody has had them or not.
+"""Content kNN: items with similar metadata, whether they have events or not.
 
-Each column becomes blocks of features of unit length: a category is one feature of its value; a number lies between two
-of the column's quantiles and shares itself among them; a text is its words, and its runs of three to five letters, so
-that ``mugs`` is near ``mug``. Rare values say more (the inverse document frequency of Spärck Jones, 1972). How much
-each block says is learnt from the items that have a history: where a block's likeness goes along with being had by the
-same users, it gets weight, and none where it does not (non-negative least squares).
+Each column becomes blocks of features of unit length. A category is one feature per value; a number is interpolated
+between two quantiles of the column; a text is its words, and its character n-grams of three to five letters, so that
+``mugs`` is near ``mug``. Features are weighted by inverse document frequency (Spärck Jones, 1972). The weights of the
+blocks are fitted to the items with events: non-negative least squares of the items' similarity by users on the
+similarities by block.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,36 +20,39 @@ from larder_training.recommender.data.metadata import CREATED, Column
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 Matrix = sp.csr_array
-_WORD: Final = r"(?u)\b\w+\b"  # of one letter too: a size may be one
+_WORD: Final = r"(?u)\b\w+\b"  # words of one letter too, such as a size
 _BINS: Final = 10  # quantiles of a number column
-_MAX_SHARE: Final = 0.2  # a value that more items have tells nobody apart, and would make all items neighbours
-_MAX_ITEMS: Final = 1000  # so many may have a value however few there are
-_MAX_TERMS: Final = 200_000  # words, or runs of letters, of one column: the commonest are kept
-_ANCHORS: Final = 1000  # items whose pairs the weights are learnt from
+_MAX_SHARE: Final = 0.2  # a more frequent value does not distinguish items, and would make all items neighbours
+_MAX_ITEMS: Final = 1000  # a value of at most so many items is kept in any case
+_MAX_TERMS: Final = 200_000  # most frequent words or n-grams of a column
+_ANCHORS: Final = 1000  # items whose pairs the weights are fitted to
 _PAIRS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class ContentKNN:
-    """``width``: the nearest items with a history that each item keeps; ``ridge``: of the learning of weights, in
-    units of the blocks' mean square.
+    """The estimator.
+
+    Attributes:
+        width: Nearest items with events that each item keeps.
+        ridge: Of the fit of the blocks' weights, in units of their mean variance.
     """
 
     width: int = 50
     ridge: float = 0.01
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
-        """Neighbours times what users have to do with items; no neighbours where there is no catalogue.
+        """Fits the weights of the blocks and finds neighbours; the matrix is empty without item metadata.
 
-        The matrix is symmetric, with a zero diagonal and entries from 0 to 1: the cosine of i and j where either is
-        among the ``width`` nearest known items of the other.
+        It is symmetric, with a zero diagonal and entries from 0 to 1: the cosine of i and j if one is among the
+        ``width`` nearest items with events of the other.
         """
         blocks = content_blocks(data.columns)
         items = data.interactions.shape[1]
         if not blocks:
             advance(items)
             return ItemToItem(sp.csr_array((items, items), dtype=np.float64), data.interactions)
-        weights = learn_weights(list(blocks.values()), data.interactions, self.ridge, data.seed)
+        weights = fit_block_weights(list(blocks.values()), data.interactions, self.ridge, data.seed)
         vectors = combine(list(blocks.values()), weights)
         counts = np.bincount(data.log.item, minlength=items)
         near = nearest_known(vectors, counts, self.width)
@@ -58,24 +61,25 @@ class ContentKNN:
 
 
 def content_blocks(columns: Mapping[str, Column]) -> dict[str, Matrix]:
-    """Float64 ``[items, features]`` for each block, rows of length 1 (or empty, where an item has no value); named by
-    column and kind, ``TITLE words``. Columns without a feature that tells items apart are left out, and so is the
-    time of creation.
+    """Float64 ``[items, features]`` per block, named by column and kind (``TITLE words``).
+
+    Rows have length 1, or are empty if an item has no value. Columns without a feature that distinguishes items are
+    omitted, and so is the time of creation.
     """
-    found: dict[str, Matrix] = {}
+    blocks: dict[str, Matrix] = {}
     for name, (kind, values) in sorted(columns.items()):
         if name == CREATED:
             continue
         if kind == "number":
-            found[f"{name} bins"] = _bins(values)
-            found[f"{name} values"] = _values(values)
+            blocks[f"{name} bins"] = _bins(values)
+            blocks[f"{name} values"] = _values(values)
         elif kind == "category":
-            found[f"{name} values"] = _values(values)
+            blocks[f"{name} values"] = _values(values)
         if kind != "number":
-            found[f"{name} words"] = _terms(values, token_pattern=_WORD)
+            blocks[f"{name} words"] = _terms(values, token_pattern=_WORD)
         if kind == "text":
-            found[f"{name} letters"] = _terms(values, analyzer="char_wb", ngram_range=(3, 5))
-    return {name: block for name, block in found.items() if block.nnz}
+            blocks[f"{name} letters"] = _terms(values, analyzer="char_wb", ngram_range=(3, 5))
+    return {name: block for name, block in blocks.items() if block.nnz}
 
 
 def combine(blocks: list[Matrix], weights: NDArray[np.float64]) -> Matrix:
@@ -84,11 +88,11 @@ def combine(blocks: list[Matrix], weights: NDArray[np.float64]) -> Matrix:
     return _unit_rows(sp.hstack(used or blocks, format="csr"))
 
 
-def learn_weights(blocks: list[Matrix], interactions: Matrix, ridge: float, seed: int) -> NDArray[np.float64]:
-    """``[blocks]``, none below 0: how much of two known items' co-occurrence each block's cosine tells.
+def fit_block_weights(blocks: list[Matrix], interactions: Matrix, ridge: float, seed: int) -> NDArray[np.float64]:
+    """``[blocks]``, none below 0: weights of the blocks' cosines in a regression on the items' similarity by users.
 
     The target of a pair is the cosine of its columns of ``interactions``; ``ridge`` is in units of the blocks' mean
-    variance. Equal weights where no two items share a user, or where no block tells anything.
+    variance. The weights are equal if no two items share a user, or if no block has a positive weight.
     """
     from scipy.optimize import nnls
 
@@ -107,10 +111,9 @@ def learn_weights(blocks: list[Matrix], interactions: Matrix, ridge: float, seed
 
 
 def nearest_known(vectors: Matrix, counts: NDArray[np.int64], width: int) -> Matrix:
-    """``[items, items]``: row i holds its cosines with the ``width`` nearest items that have a count, itself left out.
+    """``[items, items]``: row i has its cosines with the ``width`` nearest other items with events.
 
-    Of equally near ones those with more events come first: where a catalogue says no more than a category, all of its
-    items are equally near, and the commonest are the best known. Memory: 100 MB a core, and 12 bytes an entry.
+    Equally near items are ordered by their number of events. Memory: 100 MB per core, and 12 bytes per entry.
     """
     items = vectors.shape[0]
     places = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
@@ -131,21 +134,21 @@ def nearest_known(vectors: Matrix, counts: NDArray[np.int64], width: int) -> Mat
 
 
 def _bins(values: Sequence[object]) -> Matrix:
-    """Each number's share of the two quantiles that it lies between."""
+    """Linear interpolation of each number between the two nearest quantiles."""
     numbers = np.array([np.nan if value is None else value for value in values], np.float64)
-    (given,) = np.nonzero(~np.isnan(numbers))
-    knots = np.unique(np.quantile(numbers[given], np.linspace(0, 1, _BINS))) if given.size else np.zeros(1)
-    place = np.clip(np.searchsorted(knots, numbers[given], side="right") - 1, 0, max(knots.size - 2, 0))
+    (present,) = np.nonzero(~np.isnan(numbers))
+    knots = np.unique(np.quantile(numbers[present], np.linspace(0, 1, _BINS))) if present.size else np.zeros(1)
+    place = np.clip(np.searchsorted(knots, numbers[present], side="right") - 1, 0, max(knots.size - 2, 0))
     if knots.size < 2:
         return sp.csr_array((len(values), 1), dtype=np.float64)
-    share = (numbers[given] - knots[place]) / (knots[place + 1] - knots[place])
-    rows, columns = np.concatenate((given, given)), np.concatenate((place, place + 1))
+    share = (numbers[present] - knots[place]) / (knots[place + 1] - knots[place])
+    rows, columns = np.concatenate((present, present)), np.concatenate((place, place + 1))
     matrix = sp.csr_array((np.concatenate((1 - share, share)), (rows, columns)), shape=(len(values), knots.size))
     return _unit_rows(matrix)
 
 
 def _values(values: Sequence[object]) -> Matrix:
-    """One feature for each value that recurs."""
+    """One feature per value."""
     codes = {
         value: code for code, value in enumerate(sorted({value for value in values if value is not None}, key=str))
     }
@@ -154,12 +157,12 @@ def _values(values: Sequence[object]) -> Matrix:
     return _weighted(sp.csr_array((np.ones(rows.size), (rows, columns)), shape=(len(values), len(codes))))
 
 
-def _terms(values: Sequence[object], **how: Any) -> Matrix:  # noqa: ANN401  # scikit-learn's, which has no types
-    """Words or runs of letters of a text, each once however often the text has it."""
+def _terms(values: Sequence[object], **options: Any) -> Matrix:  # noqa: ANN401  # options of scikit-learn, which has no types
+    """Words or n-grams of the texts; repetitions within a text do not count."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     texts = [value if isinstance(value, str) else "" for value in values]
-    counts = CountVectorizer(binary=True, max_features=_MAX_TERMS, dtype=np.float64, **how)
+    counts = CountVectorizer(binary=True, max_features=_MAX_TERMS, dtype=np.float64, **options)
     try:
         return _weighted(sp.csr_array(counts.fit_transform(texts)))
     except ValueError:  # "empty vocabulary": no text has a word
@@ -167,7 +170,7 @@ def _terms(values: Sequence[object], **how: Any) -> Matrix:  # noqa: ANN401  # s
 
 
 def _weighted(matrix: Matrix) -> Matrix:
-    """By the logarithm of how rare a feature is, without those that nobody shares or that too many do; unit rows."""
+    """Weights features by inverse document frequency and drops those of one item or of too many; unit rows."""
     having = np.bincount(matrix.indices, minlength=matrix.shape[1])
     items = matrix.shape[0]
     keep = (having > 1) & (having < items) & (having <= max(_MAX_SHARE * items, _MAX_ITEMS))
@@ -182,7 +185,7 @@ def _unit_rows(matrix: Matrix) -> Matrix:
 
 
 def _pairs(columns: Matrix, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of known items: those that share a user, and as many that chance put together. Ascending in the first."""
+    """Pairs of items with events: pairs that share a user, and as many random pairs."""
     random = np.random.default_rng(seed)
     (known,) = np.nonzero(np.diff(columns.indptr))
     anchors = random.permutation(known)[:_ANCHORS]
@@ -190,10 +193,10 @@ def _pairs(columns: Matrix, seed: int) -> tuple[NDArray[np.int64], NDArray[np.in
     drawn = random.choice(rows.size, min(rows.size, _PAIRS // 2), replace=False)
     left = np.concatenate((anchors[rows[drawn]], random.choice(anchors, drawn.size)))
     right = np.concatenate((others[drawn], random.choice(known, drawn.size)))
-    apart = left != right
-    return left[apart], right[apart]
+    different = left != right
+    return left[different], right[different]
 
 
 def _cosines(units: Matrix, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``[pairs]``, of rows of length 1."""
+    """``[pairs]``: cosines of pairs of unit rows."""
     return np.asarray(units[left].multiply(units[right]).sum(axis=1), np.float64).ravel()

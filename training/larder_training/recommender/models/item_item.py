@@ -1,6 +1,4 @@
-"""The item-item matrix that a model rests on, by whichever learner was chosen for it: what leads from item to item, and
-from an item to itself.
-"""
+"""The item-item matrix of an ensemble, by EASE or item kNN: weights between items, and of an item for itself."""
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -13,30 +11,31 @@ from larder_training.recommender.models.ease import EASEConfig, fit_ease
 from larder_training.recommender.models.item_knn import ItemKNN, fit_item_knn, own_entries
 
 ItemItemConfig: TypeAlias = ItemKNN | EASEConfig
-CO_OCCURRENCE: Final = "item_knn"
-REGRESSION: Final = "ease"
+ITEM_KNN_NAME: Final = "item_knn"
+EASE_NAME: Final = "ease"
 
 
-def name_of(learner: ItemItemConfig) -> str:
-    """As the manifest and ``--without`` call it."""
-    return CO_OCCURRENCE if isinstance(learner, ItemKNN) else REGRESSION
+def name_of(config: ItemItemConfig) -> str:
+    """The name in the manifest and of ``--without``."""
+    return ITEM_KNN_NAME if isinstance(config, ItemKNN) else EASE_NAME
 
 
 def fit_matrix(
-    interactions: sp.csr_array, learner: ItemItemConfig, advance: Callable[[int], None] = lambda _: None
+    interactions: sp.csr_array, config: ItemItemConfig, advance: Callable[[int], None] = lambda _: None
 ) -> sp.csr_array:
-    """B, float64 ``[items, items]`` with a zero diagonal: ``B[i, j]`` is what item i says for item j."""
-    if isinstance(learner, EASEConfig):
-        return fit_ease(interactions, learner, advance)
-    found = fit_item_knn(interactions, learner)
+    """B, float64 ``[items, items]`` with a zero diagonal: ``B[i, j]`` is the weight of item i for item j."""
+    if isinstance(config, EASEConfig):
+        return fit_ease(interactions, config, advance)
+    matrix = fit_item_knn(interactions, config)
     advance(interactions.shape[1])
-    return found
+    return matrix
 
 
-def diagonal_of(interactions: sp.csr_array, learner: ItemItemConfig) -> NDArray[np.float64]:
-    """``[items]``: what an item says for itself, where it may be had again, in units of how much repeats count: the
-    same for all by regression, which knows no diagonal.
+def diagonal_of(interactions: sp.csr_array, config: ItemItemConfig) -> NDArray[np.float64]:
+    """``[items]``: the weight of an item for itself, if items may repeat, in units of the weight of repeats.
+
+    It is 1 for all items with EASE, whose diagonal is zero.
     """
-    if isinstance(learner, EASEConfig):
+    if isinstance(config, EASEConfig):
         return np.ones(interactions.shape[1])
-    return own_entries(interactions, learner)
+    return own_entries(interactions, config)

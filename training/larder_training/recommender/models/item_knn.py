@@ -1,10 +1,9 @@
-"""Item neighbours by co-occurrence: what the users who had an item had too.
+"""Item kNN: items that the users of an item interacted with too.
 
-With G = X'DX as in ``linear.py`` (X: users x items; D weighs a user of n items by ``n**-b``), having item i says
-``G_ij / G_ii**a`` for item j: with a = 0 how often both were had, with a = 1 in what share of i's users j was too, and
-in between what item-based collaborative filtering has found to rank best (Deshpande and Karypis, "Item-based top-N
-recommendation algorithms", TOIS 2004, who raise the neighbour's frequency to such a power). Nothing is regressed away,
-so it needs few events: where a log is thin it beats the regression, which wins where there is more to tell apart.
+With G = X'DX as in ``ease.py``, the weight of item i for item j is ``G_ij / G_ii**a``: the number of common users for
+a = 0, the share of i's users for a = 1. Item-based collaborative filtering ranks best in between (Deshpande and
+Karypis, "Item-based top-N recommendation algorithms", TOIS 2004, who raise the neighbour's frequency to such a power).
+It needs fewer events than EASE, and is better on sparse logs.
 """
 
 from collections.abc import Callable
@@ -27,14 +26,20 @@ _ROWS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ItemKNN:
-    """``item_exponent`` is a, ``user_exponent`` b; ``width``: the entries of a row that are kept, the largest."""
+    """The estimator.
+
+    Attributes:
+        item_exponent: a.
+        user_exponent: b.
+        width: Largest entries of a row that are kept.
+    """
 
     item_exponent: float = 0.5
     user_exponent: float = USER_EXPONENT
     width: int = WIDTH
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
-        """The matrix with its diagonal, by which an item speaks for itself, times what users have to do with items."""
+        """Fits the matrix with its diagonal, the weight of an item for itself."""
         interactions = data.interactions
         others, own = fit_item_knn(interactions, self), own_entries(interactions, self)
         advance(interactions.shape[1])
@@ -42,28 +47,28 @@ class ItemKNN:
 
 
 def fit_item_knn(interactions: sp.csr_array, settings: ItemKNN) -> sp.csr_array:
-    """Float64 ``[items, items]`` with a zero diagonal: entry ``[i, j]`` is what item i says for item j.
+    """Float64 ``[items, items]`` with a zero diagonal: entry ``[i, j]`` is the weight of item i for item j.
 
-    Memory: 24 bytes for each entry that is kept, and the rows of 256 items a core before they are cut.
+    Memory: 24 bytes per entry that is kept, and per core the rows of 256 items before they are cut.
     """
     left, right = gram_factors(interactions, settings.user_exponent)
     scale = _scale(gram_diagonal(interactions, settings.user_exponent), -settings.item_exponent)
-    found: dict[int, sp.csr_array] = {}
+    blocks: dict[int, sp.csr_array] = {}
 
     def fill(start: int, end: int) -> None:
         product = (left[start:end] @ right).astype(np.float32)
         itself = product.indices == np.repeat(np.arange(start, end), np.diff(product.indptr))
         product.data[itself] = 0
         product.eliminate_zeros()
-        found[start] = strongest(product, settings.width).astype(np.float64)
+        blocks[start] = strongest(product, settings.width).astype(np.float64)
 
     in_blocks(interactions.shape[1], _ROWS, fill)
-    rows = sp.vstack([found[start] for start in sorted(found)], format="csr")
+    rows = sp.vstack([blocks[start] for start in sorted(blocks)], format="csr")
     return sp.csr_array(sp.diags_array(scale) @ rows)
 
 
 def own_entries(interactions: sp.csr_array, settings: ItemKNN) -> NDArray[np.float64]:
-    """``[items]``: the diagonal that ``fit_item_knn`` leaves out, what each item says for itself."""
+    """``[items]``: the diagonal that ``fit_item_knn`` omits, the weight of each item for itself."""
     diagonal = gram_diagonal(interactions, settings.user_exponent)
     return diagonal * _scale(diagonal, -settings.item_exponent)
 

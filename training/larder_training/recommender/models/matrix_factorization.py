@@ -1,9 +1,9 @@
-"""Matrix factorisation: each user and each item is a short vector, and their product says how well they fit.
+"""Matrix factorization: users and items are vectors, and a score is their inner product.
 
-Two classics, both computed by the ``implicit`` library: weighted least squares by alternating between users and items
-(Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008), and the order of pairs by
-stochastic gradients (Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from
-Implicit Feedback", UAI 2009).
+Two models, both fitted by the ``implicit`` library: ALS, weighted least squares that alternate between users and items
+(Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008), and BPR, stochastic
+gradient descent on the order of pairs (Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian Personalized
+Ranking from Implicit Feedback", UAI 2009).
 """
 
 from collections.abc import Callable
@@ -19,14 +19,20 @@ from larder_training.recommender.models.base import LatentFactors, TrainingData
 
 @dataclass(frozen=True, slots=True)
 class AlternatingLeastSquares:
-    """Least squares on 1 for each pair with an event and 0 for all others, weighed by the pair's confidence.
+    """Least squares on 1 for each pair with an event and 0 for all others, weighted by the pair's confidence.
 
     The confidence is 1 plus ``alpha`` times the entry of the interaction matrix, as in the paper. implicit's own
     ``alpha`` omits the 1: with weights that decay, an old interaction would count less than none.
 
-    Each iteration solves for all users and then for all items; ``cg_steps`` of conjugate gradients from the previous
-    solution cost a tenth of solving exactly (``cg_steps`` 0) and rank as well. The bits do not depend on the number of
-    cores: rows are solved one by one, and BLAS runs on one thread.
+    The result does not depend on the number of cores: rows are solved one by one, and BLAS runs on one thread.
+
+    Attributes:
+        factors: Length of the vectors.
+        iterations: Each solves for all users, then for all items.
+        regularization: Ridge.
+        alpha: Weight of the interaction matrix in the confidence.
+        cg_steps: Conjugate gradient steps from the previous solution: a tenth of the time of solving exactly
+            (0 steps), with the same ranking quality.
     """
 
     factors: int = 64
@@ -36,14 +42,15 @@ class AlternatingLeastSquares:
     cg_steps: int = 3
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> LatentFactors:
-        """Fits; ``advance`` is told 1 after each iteration. Memory: 4 bytes a factor of each user and item, and the
-        affinities twice.
+        """Fits; ``advance`` receives 1 after each iteration.
+
+        Memory: 4 bytes per factor of each user and item, and two copies of the interaction matrix.
         """
         from implicit.cpu.als import AlternatingLeastSquares as Als  # type: ignore[import-untyped]  # it ships no types
 
         confidence = _float32(data.interactions)
         confidence.data = 1 + self.alpha * confidence.data
-        with single_threaded_blas():  # also what implicit warns about, and rightly: ten times slower otherwise
+        with single_threaded_blas():  # implicit is ten times slower otherwise, and warns
             model = Als(
                 factors=self.factors,
                 iterations=self.iterations,
@@ -58,12 +65,18 @@ class AlternatingLeastSquares:
 
 @dataclass(frozen=True, slots=True)
 class BayesianPersonalizedRanking:
-    """Gradient steps that push an item of a user above one that is not his.
+    """Gradient steps that rank an item of a user above an item without an event of the user.
 
-    A pass draws as many pairs as there are in the data, each against **one** other item, drawn by its popularity.
-    implicit has no number of negatives a positive: k times the ``iterations`` meet each pair k times as often, each
-    time with another. ``verify_negatives`` skips a drawn item that is the user's own. How often a user did what he did
-    does not count here, only whether. One thread: several would race, and the bits would change.
+    An iteration draws as many pairs as the data has, each with **one** negative item, drawn by popularity. More
+    negatives per pair need more iterations. Only whether a pair has an event counts, not the interaction matrix's
+    value. It runs on one thread, since several would race and change the bits.
+
+    Attributes:
+        factors: Length of the vectors.
+        iterations: Passes over the data.
+        learning_rate: Of the gradient steps.
+        regularization: Of the factors.
+        verify_negatives: Whether to skip a negative item that the user has an event with.
     """
 
     factors: int = 64
@@ -73,8 +86,10 @@ class BayesianPersonalizedRanking:
     verify_negatives: bool = True
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> LatentFactors:
-        """Fits; ``advance`` is told 1 after each pass. The last factor is the item's bias, 1 on the users' side.
-        Where the steps were too large to end anywhere (a high learning rate), all scores are 0.
+        """Fits; ``advance`` receives 1 after each iteration.
+
+        The last factor is the item's bias, and 1 for users. If the fit diverges (a learning rate that is too high), all
+        scores are 0.
         """
         from implicit.cpu.bpr import BayesianPersonalizedRanking as Bpr  # type: ignore[import-untyped]  # no types
         from implicit.recommender_base import ModelFitError  # type: ignore[import-untyped]  # no types
@@ -94,21 +109,21 @@ class BayesianPersonalizedRanking:
             try:
                 model.fit(_float32(data.interactions), show_progress=False, callback=lambda *_: advance(1))
             except ModelFitError:
-                # A step that was too large: the factors are not finite, and say nothing.
+                # The fit diverged: the factors are not finite.
                 return _zeros(data.interactions, self.factors)
         return _known(model, data.interactions)
 
 
 def _float32(interactions: sp.csr_array) -> sp.csr_matrix:
-    """The one form that implicit takes without a warning: a float32 csr_matrix with sorted 32-bit indices."""
+    """The form that implicit takes without a warning: a float32 csr_matrix with sorted 32-bit indices."""
     matrix = sp.csr_matrix(interactions, dtype=np.float32)
     matrix.sort_indices()
     return matrix
 
 
 def _known(model: Any, interactions: sp.csr_array) -> LatentFactors:  # noqa: ANN401  # implicit's models have no types
-    """The factors, with zeros for who and what has no event: implicit leaves a bias, or what it began with."""
-    user, item = (np.array(each, np.float32) for each in (model.user_factors, model.item_factors))
+    """The factors, with zeros for users and items without events: implicit leaves their bias or initial values."""
+    user, item = (np.array(factors, np.float32) for factors in (model.user_factors, model.item_factors))
     user[np.diff(interactions.indptr) == 0] = 0
     item[np.bincount(interactions.indices, minlength=interactions.shape[1]) == 0] = 0
     return LatentFactors(user, item)

@@ -1,4 +1,4 @@
-"""Popularity: the same scores for everybody, by different users, lately or ever."""
+"""Popularity: the number of users of an item, of all times or recently; the same scores for every user."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +12,16 @@ from larder_training.recommender.models.base import TrainingData
 
 @dataclass(frozen=True, slots=True)
 class Popularity:
-    """Counts users, each by his latest event with an item, halved for each half-life of its age (None: never)."""
+    """The estimator.
+
+    Attributes:
+        half_life_days: Age of a user's latest event with the item at which the user counts half; None: no decay.
+    """
 
     half_life_days: float | None = None
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> "PopularityScorer":
-        """Counts."""
+        """Counts the users of each item."""
         log = data.log
         present = presence_matrix(log, event_strengths(log, {}, data.now, self.half_life_days))
         counts = np.asarray(present.sum(axis=0), np.float64).ravel()
@@ -27,10 +31,14 @@ class Popularity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PopularityScorer:
-    """``values`` float32 ``[items]``, the most popular item's being 1."""
+    """The same scores for every user.
+
+    Attributes:
+        values: Float32 ``[items]``; 1 for the most popular item.
+    """
 
     values: NDArray[np.float32]
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The same row for each user."""
+        """Float32 ``[len(users), items]``: the same row for each user."""
         return np.repeat(self.values[None], len(users), axis=0)

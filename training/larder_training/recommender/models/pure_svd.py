@@ -1,13 +1,14 @@
-"""The low-rank model: what the strongest directions of the users-items matrix say, and nothing of the rest.
+"""PureSVD: users are projected onto the leading singular vectors of the normalized interaction matrix.
 
-With N = D_u**-a X D_i**-b (X: users x items; D_u, D_i: the sums of its rows and columns) and V its ``rank``
-strongest right singular vectors, a user's scores are his row of ``N V V' D_i**c``: PureSVD (Cremonesi et al.,
-"Performance of recommender algorithms on top-N recommendation tasks", RecSys 2010) on the normalised matrix, which is
+With N = D_u**-a X D_i**-b (X: users x items; D_u, D_i: the sums of its rows and columns) and V the ``rank`` leading
+right singular vectors of N, a user's scores are the user's row of ``N V V' D_i**c``. It is PureSVD (Cremonesi et al.,
+"Performance of recommender algorithms on top-N recommendation tasks", RecSys 2010) of the normalized matrix, which is
 the ideal low-pass filter of GF-CF (Shen et al., "How powerful is graph convolution for recommendation?", CIKM 2021)
 and ChebyCF (Kim et al., SIGIR 2025), with smaller exponents than their one half.
 
-V comes from subspace iteration on a random start (Halko, Martinsson and Tropp, "Finding structure with randomness",
-SIAM Review 2011): a few products with sparse matrices, in blocks of rows on all cores, the same bits for any number.
+V is computed by subspace iteration from a random start (Halko, Martinsson and Tropp, "Finding structure with
+randomness", SIAM Review 2011): a few products with sparse matrices, in blocks of rows on all cores. The result does not
+depend on the number of cores.
 """
 
 from collections.abc import Callable
@@ -24,17 +25,26 @@ from numpy.typing import NDArray
 from larder_training.numerics.blas import single_threaded_blas
 from larder_training.recommender.models.base import LatentFactors, TrainingData
 
-_ROWS: Final = 2048  # of a block: the unit of work, and of the order in which sums are taken
-_MISSING: Final = 1e-12  # of the strongest direction, squared: what float32 leaves of one that the matrix does not have
+_ROWS: Final = 2048  # of a block; sums over blocks are always taken in the same order
+_MISSING: Final = 1e-12  # share of the largest eigenvalue below which a direction is a rounding error of float32
 
 Dense = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class PureSVD:
-    """``user_exponent`` is a, ``item_exponent`` b and ``rescale`` c; all three are what did best on pairs that were
-    drawn from Gowalla's training data. Of what comes later there, a lower rank and a higher c foretell more
-    (benchmarks/recommender): .45 and .5 at 640. A matrix with fewer rows or columns than ``rank`` is taken whole.
+    """The estimator.
+
+    The defaults were best on pairs drawn from Gowalla's training data. For its later interactions, rank 640, b = 0.45
+    and c = 0.5 are better (benchmarks/recommender).
+
+    Attributes:
+        rank: Singular vectors; all, if the matrix has fewer.
+        user_exponent: a.
+        item_exponent: b.
+        rescale: c.
+        iterations: Of the subspace iteration.
+        oversampling: Further vectors while iterating, which make the last of ``rank`` more exact.
     """
 
     rank: int = 1024
@@ -45,9 +55,9 @@ class PureSVD:
     oversampling: int = 64
 
     def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> LatentFactors:
-        """Projects the users of the data onto the strongest directions of its affinities.
+        """Fits the vectors and projects the users onto them; ``advance`` receives 1 after each iteration.
 
-        Memory: float32 ``[users + 2 * items, rank + oversampling]`` and two sparse copies of the affinities.
+        Memory: float32 ``[users + 2 * items, rank + oversampling]`` and two copies of the interaction matrix.
         """
         interactions = data.interactions
         users, items = interactions.shape
@@ -67,44 +77,44 @@ class PureSVD:
 def right_vectors(
     matrix: sp.csr_array, width: int, iterations: int, seed: int, advance: Callable[[int], None] = lambda _: None
 ) -> Dense:
-    """``[columns, width]``: approximations of the strongest right singular vectors, the strongest first.
+    """``[columns, width]``: approximations of the leading right singular vectors, the first one first.
 
     Args:
-        matrix: float32 ``[rows, columns]``.
-        width: how many; the last few are less exact, so ask for more than are used.
-        iterations: of the subspace, after the first; each is two sparse products and one orthonormalisation.
-        seed: of the random start.
-        advance: told 1 after each step.
+        matrix: Float32 ``[rows, columns]``.
+        width: Number of vectors. The last ones are less exact, so take more than you use.
+        iterations: After the first; each is two sparse products and one orthonormalization.
+        seed: Of the random start.
+        advance: Receives 1 after each iteration.
     """
-    turned = matrix.T.tocsr()
-    found = np.random.default_rng(seed).standard_normal((matrix.shape[1], width), np.float32)
+    transposed = matrix.T.tocsr()
+    vectors = np.random.default_rng(seed).standard_normal((matrix.shape[1], width), np.float32)
     for _ in range(iterations + 1):
-        found = _orthonormal(_multiply(turned, _multiply(matrix, found)))
+        vectors = _orthonormal(_multiply(transposed, _multiply(matrix, vectors)))
         advance(1)
-    found = _orthonormal(found)  # once more: float32 leaves the first about 1e-4 from orthogonal
-    _, rotation = la.eigh(_gram(_multiply(matrix, found)))
-    return _times(found, rotation[:, ::-1])
+    vectors = _orthonormal(vectors)  # a second time: in float32, the first leaves errors of about 1e-4
+    _, rotation = la.eigh(_gram(_multiply(matrix, vectors)))
+    return _times(vectors, rotation[:, ::-1])
 
 
 def _orthonormal(matrix: Dense) -> Dense:
-    """The same columns' span with orthonormal columns; a direction that is missing becomes a column of zeros."""
+    """Orthonormal columns with the same span; a missing direction becomes a column of zeros."""
     values, vectors = la.eigh(_gram(matrix))
     present = values > _MISSING * max(values[-1], np.finfo(np.float32).tiny)
     return _times(matrix, vectors * np.where(present, np.abs(values), np.inf) ** -0.5)
 
 
 def _gram(matrix: Dense) -> NDArray[np.float64]:
-    """``matrix.T @ matrix`` in float64, its blocks added in one order."""
+    """``matrix.T @ matrix`` in float64; blocks are added in a fixed order."""
 
     def part(rows: slice) -> NDArray[np.float64]:
         block = matrix[rows].astype(np.float64)
-        found: NDArray[np.float64] = block.T @ block
-        return found
+        product: NDArray[np.float64] = block.T @ block
+        return product
 
     total = np.zeros((matrix.shape[1], matrix.shape[1]))
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        for each in pool.map(part, _slices(len(matrix))):
-            total += each
+        for product in pool.map(part, _slices(len(matrix))):
+            total += product
     return total
 
 
@@ -118,7 +128,7 @@ def _times(left: Dense, right: NDArray[np.float64]) -> Dense:
 
 
 def _in_rows(rows: int, columns: int, work: Callable[[slice], Dense]) -> Dense:
-    """``[rows, columns]``, made by ``work`` block after block on all cores."""
+    """``[rows, columns]``: ``work`` fills it block by block on all cores."""
     result = np.empty((rows, columns), np.float32)
 
     def fill(block: slice) -> None:

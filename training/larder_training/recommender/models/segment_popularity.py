@@ -1,4 +1,4 @@
-"""Popularity by segment: sets of profile columns, the users of each, and the items they like, smoothed."""
+"""Popularity by segment: sets of profile columns, the users of each segment, and their popular items, smoothed."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,15 +12,20 @@ from larder.recommender import EVERYONE, segment_text
 from larder_training.numerics.topk import TopK, best, blocks
 from larder_training.recommender.data.metadata import Profiles
 
-MIN_USERS: Final = 20  # with events, for a segment to stand
+MIN_USERS: Final = 20  # with events, per segment
 MAX_COLUMNS: Final = 5
-SEGMENT_SLOTS: Final = 600  # more than the longest answer (500), so that there is always something to show
+SEGMENT_SLOTS: Final = 600  # more than the longest response (500)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """``texts`` name the segments (the first is all users), ``sets`` their columns, most specific first; ``members``
-    is 0/1 ``[segments, users]``, and ``of_profile`` int64 ``[profiles]`` each profile's most specific segment.
+    """Segments of users.
+
+    Attributes:
+        texts: Names of the segments; the first is all users.
+        sets: Sets of columns that define segments, the most specific first.
+        members: 0/1 ``[segments, users]``.
+        of_profile: int64 ``[profiles]``: the most specific segment of each profile.
     """
 
     texts: list[str]
@@ -30,20 +35,20 @@ class Segments:
 
     @property
     def sizes(self) -> NDArray[np.float64]:
-        """``[segments]``: users in each."""
+        """``[segments]``: number of users."""
         return np.asarray(self.members.sum(axis=1), np.float64).ravel()
 
 
 def segment_users(known: NDArray[np.bool_], profiles: Profiles | None, rows: NDArray[np.int64] | None) -> Segments:
-    """Finds the segments with at least ``MIN_USERS`` known users.
+    """Finds the segments with at least ``MIN_USERS`` users with events.
+
+    Segments are defined by one or two columns, and by all three if there are three. Of more than five columns, the five
+    that most users have are taken.
 
     Args:
-        known: bool ``[users]``: who has events.
-        profiles: of users, or None.
-        rows: int64 ``[users]``: each user's row in ``profiles``, -1 without one.
-
-    All sets of one and two columns, and of three where there are three; of more than five columns, those that most
-    users have.
+        known: Bool ``[users]``: whether the user has events.
+        profiles: Of users; None: no segments but all users.
+        rows: int64 ``[users]``: row of each user in ``profiles``; -1: none.
     """
     everyone = np.flatnonzero(known)
     texts, parts = [EVERYONE], [everyone]
@@ -54,12 +59,12 @@ def segment_users(known: NDArray[np.bool_], profiles: Profiles | None, rows: NDA
         chosen = _columns(profiles, rows[profiled])
         for size in range(1, min(len(chosen), 3 if len(chosen) <= 3 else 2) + 1):
             for columns in combinations(chosen, size):
-                found = _combinations(profiles, columns, profiled, rows[profiled])
-                for text, users, like in found:
-                    of_profile[like] = len(texts)  # larger sets come later, so the most specific stays
+                segments = _combinations(profiles, columns, profiled, rows[profiled])
+                for text, users, members_of in segments:
+                    of_profile[members_of] = len(texts)  # larger sets come later, so that the most specific remains
                     texts.append(text)
                     parts.append(users)
-                sets += [columns] if found else []
+                sets += [columns] if segments else []
     ends = np.concatenate(([0], np.cumsum([len(part) for part in parts])))
     columns_of = np.concatenate(parts)
     members = sp.csr_array((np.ones(len(columns_of)), columns_of, ends), shape=(len(texts), len(known)))
@@ -73,16 +78,14 @@ def segment_rows(
     width: int = SEGMENT_SLOTS,
     model: sp.csr_array | None = None,
 ) -> TopK:
-    """Each segment's favourite items, the first with score 1.
+    """Each segment's most popular items, the first with score 1.
 
     Args:
-        present: ``[users, items]``, what users had: an item's score is its mean over the segment's users.
-        segments: whose rows are made.
-        prior_users: users of everybody's taste that are added to each segment's own, so that a segment of twenty users
-            is not ruled by what three of them did.
-        width: items a segment, at most.
-        model: ``[items, items]``; in place of what users had stands what such a model foretells them, ``present @
-            model``, which averages out much of what single users did by chance.
+        present: ``[users, items]``: the presence matrix. An item's score is its mean over the segment's users.
+        segments: The segments.
+        prior_users: Users with the mean of all users that are added to each segment, which smooths small segments.
+        width: Most items per segment.
+        model: ``[items, items]``: scores are means of ``present @ model`` instead, which smooths single events.
     """
     items = present.shape[1]
     width = min(width, items)
@@ -107,26 +110,25 @@ def _times(sums: sp.csr_array, model: sp.csr_array | None) -> NDArray[np.float64
 
 
 def _columns(profiles: Profiles, rows: NDArray[np.int64]) -> list[str]:
-    given = {name: int((labels[rows] >= 0).sum()) for name, labels in profiles.labels.items()}
-    usual = sorted(profiles.labels, key=lambda name: (-given[name], name))[:MAX_COLUMNS]
-    return sorted(usual)
+    counts = {name: int((labels[rows] >= 0).sum()) for name, labels in profiles.labels.items()}
+    return sorted(sorted(profiles.labels, key=lambda name: (-counts[name], name))[:MAX_COLUMNS])
 
 
 def _combinations(
     profiles: Profiles, columns: tuple[str, ...], users: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> list[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
-    """The segments of one set of columns: text, its users with events, and the rows of ``profiles`` that are in it."""
+    """The segments of one set of columns: name, users with events, and rows of ``profiles``."""
     labels = np.stack([profiles.labels[name] for name in columns], axis=1).astype(np.int64)
     code = np.zeros(len(labels), np.int64)
     for column in labels.T:
         code = code * (column.max(initial=0) + 1) + column
     code[(labels < 0).any(axis=1)] = -1
-    found = []
+    segments = []
     for value, size in zip(*np.unique(code[rows], return_counts=True), strict=True):
         if value < 0 or size < MIN_USERS:
             continue
-        like = np.flatnonzero(code == value)
-        text = segment_text(columns, profiles.profile(int(like[0])), profiles.specification)
+        members = np.flatnonzero(code == value)
+        text = segment_text(columns, profiles.profile(int(members[0])), profiles.specification)
         if text is not None:
-            found.append((text, users[code[rows] == value], like))
-    return found
+            segments.append((text, users[code[rows] == value], members))
+    return segments
