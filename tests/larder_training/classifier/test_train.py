@@ -55,8 +55,8 @@ def test_a_release_holds_its_files_and_a_graph_that_the_rollout_accepts(release:
     assert serving(release).labels == ("checks", "rings", "stripes")
 
 
-def test_it_labels_photos_that_it_has_not_seen(release: Path, unseen: Path) -> None:
-    measured = evaluate(release, unseen)
+def test_it_labels_photos_that_it_has_not_seen(release: Path, new_images: Path) -> None:
+    measured = evaluate(release, new_images)
     assert measured["photos"] == 36
     assert isinstance(measured["accuracy"], float)
     assert measured["accuracy"] >= 0.85
@@ -125,11 +125,11 @@ def test_how_long_a_photo_takes_stands_in_the_manifest_alone(builtin_release: Pa
 
 
 @pytest.mark.parametrize(
-    ("max_loss", "photos", "allowed"),
+    ("max_loss", "images", "allowed"),
     [(0.003, 212, 1 / 212), (0.003, 5000, 0.003), (0.0, 100, 0.01), (-1.0, 100, -1.0)],
 )
-def test_int8_may_always_lose_one_photo(max_loss: float, photos: int, allowed: float) -> None:
-    assert allowed_loss(max_loss, photos) == allowed
+def test_int8_may_always_lose_one_photo(max_loss: float, images: int, allowed: float) -> None:
+    assert allowed_loss(max_loss, images) == allowed
 
 
 def test_the_manifest_tells_what_is_needed_to_do_it_again(int8_release: Path) -> None:
@@ -186,10 +186,10 @@ def test_the_report_is_one_file_with_pictures(release: Path) -> None:
 
 
 def test_bad_files_and_copies_are_told_and_the_training_goes_on(
-    options: ClassifierOptions, photos: Path, tmp_path: Path
+    options: ClassifierOptions, images: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "photos"
-    shutil.copytree(photos, data)
+    shutil.copytree(images, data)
     (data / "rings/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing else")
     (data / "rings/<script>.txt").write_text("no photo")
     shutil.copy(data / "stripes/001.png", data / "stripes/again.png")
@@ -226,10 +226,10 @@ def test_ctrl_c_leaves_nothing_behind(options: ClassifierOptions, tmp_path: Path
 
 
 def test_evaluate_tells_foreign_and_bad_photos_apart(
-    builtin_release: Path, unseen: Path, save: Save, tmp_path: Path
+    builtin_release: Path, new_images: Path, save: Save, tmp_path: Path
 ) -> None:
     data = tmp_path / "photos"
-    shutil.copytree(unseen, data)
+    shutil.copytree(new_images, data)
     for number in range(6):
         save(data / "blue" / f"{number}.png", np.full((40, 40, 3), (0, 0, 200 + 5 * number), np.uint8))
     (data / "rings/bad.png").write_bytes(b"bad")
@@ -251,8 +251,8 @@ def test_evaluate_refuses_what_it_cannot_measure(builtin_release: Path, draw: Dr
         evaluate(tmp_path, tmp_path)
 
 
-def test_the_command_trains_and_prints_the_folder(photos: Path, backbone: Path, tmp_path: Path) -> None:
-    arguments = [str(photos), "--model", "patterns", "--out", str(tmp_path), "--backbone", str(backbone)]
+def test_the_command_trains_and_prints_the_folder(images: Path, backbone: Path, tmp_path: Path) -> None:
+    arguments = [str(images), "--model", "patterns", "--out", str(tmp_path), "--backbone", str(backbone)]
     flags = [
         "--mean",
         "120,120,120",
@@ -274,9 +274,9 @@ def test_the_command_trains_and_prints_the_folder(photos: Path, backbone: Path, 
     assert told["assumed"] == ["features are the tensor features", "bilinear resampling"]
 
 
-def test_the_command_prints_json_alone_when_asked(photos: Path, tmp_path: Path) -> None:
+def test_the_command_prints_json_alone_when_asked(images: Path, tmp_path: Path) -> None:
     arguments = [
-        str(photos),
+        str(images),
         "--model",
         "patterns",
         "--out",
@@ -305,8 +305,8 @@ def test_the_command_prints_json_alone_when_asked(photos: Path, tmp_path: Path) 
         (["--model", "a", "--backbone", "ftp://host/a.onnx"], "cannot be fetched by ftp"),
     ],
 )
-def test_the_command_refuses_with_what_to_do(photos: Path, tmp_path: Path, flags: list[str], message: str) -> None:
-    result = CliRunner().invoke(command, [str(photos), "--out", str(tmp_path / "out"), *flags])
+def test_the_command_refuses_with_what_to_do(images: Path, tmp_path: Path, flags: list[str], message: str) -> None:
+    result = CliRunner().invoke(command, [str(images), "--out", str(tmp_path / "out"), *flags])
     assert result.exit_code != 0
     assert message in result.output
     assert not (tmp_path / "out").exists()

@@ -74,7 +74,7 @@ def turned(orientation: int) -> Image.Exif:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def images_by_format(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Every way that a picture can come, by name."""
     folder = tmp_path_factory.mktemp("pictures")
     plain, alpha = Image.fromarray(drawing()), Image.fromarray(drawing(channels=4), "RGBA")
@@ -183,11 +183,11 @@ def test_requirements_are_pinned_and_all_that_is_imported(builtin_release: Path,
 
 @pytest.mark.parametrize("which", ["builtin_release", "int8_release"])
 def test_the_example_answers_what_the_service_answers(
-    which: str, request: pytest.FixtureRequest, pictures: dict[str, Path], unseen: Path, tmp_path: Path
+    which: str, request: pytest.FixtureRequest, images_by_format: dict[str, Path], new_images: Path, tmp_path: Path
 ) -> None:
     release = request.getfixturevalue(which)
     folder = export_folder(release, "saved-onnx", tmp_path / "out")
-    files = [*pictures.values(), *sorted(unseen.rglob("*.png"))[::6]]
+    files = [*images_by_format.values(), *sorted(new_images.rglob("*.png"))[::6]]
     found, wanted = run(folder, *files), expected(release, files)
     assert len({json.dumps(answer["labels"]) for answer in wanted}) > len(wanted) // 2
     assert found == wanted
@@ -203,7 +203,7 @@ def test_the_example_answers_what_the_service_answers(
     ],
 )
 def test_its_pixels_are_the_services_for_any_specification(
-    spec: ImageSpec, builtin_release: Path, pictures: dict[str, Path], tmp_path: Path
+    spec: ImageSpec, builtin_release: Path, images_by_format: dict[str, Path], tmp_path: Path
 ) -> None:
     from larder.classifier.image_decoding import decode
 
@@ -214,16 +214,16 @@ def test_its_pixels_are_the_services_for_any_specification(
     (folder / "preprocessing.json").write_text(json.dumps(told))
     code = "import sys, numpy; sys.path.insert(0, sys.argv[1]); import classify\n"
     code += "numpy.save(sys.argv[2], numpy.concatenate([classify.pixels(name) for name in sys.argv[3:]]))"
-    files = [str(path) for path in pictures.values()]
+    files = [str(path) for path in images_by_format.values()]
     program = [sys.executable, "-I", "-c", code, str(folder), str(tmp_path / "found.npy"), *files]
     subprocess.run(program, check=True, timeout=60)  # noqa: S603 - the exported program
     found = np.load(tmp_path / "found.npy")
-    for name, pixels in zip(pictures, found, strict=True):
-        np.testing.assert_array_equal(pixels, decode(pictures[name].read_bytes(), spec), err_msg=name)
+    for name, pixels in zip(images_by_format, found, strict=True):
+        np.testing.assert_array_equal(pixels, decode(images_by_format[name].read_bytes(), spec), err_msg=name)
 
 
 def test_the_dockerfile_copies_what_exists_and_starts_what_answers(
-    int8_release: Path, pictures: dict[str, Path], tmp_path: Path
+    int8_release: Path, images_by_format: dict[str, Path], tmp_path: Path
 ) -> None:
     folder = export_folder(int8_release, "docker", tmp_path / "out")
     lines = [line.split(maxsplit=1) for line in (folder / "Dockerfile").read_text().splitlines()]
@@ -243,7 +243,7 @@ def test_the_dockerfile_copies_what_exists_and_starts_what_answers(
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
-        files = list(pictures.values())
+        files = list(images_by_format.values())
         for file, wanted in zip(files, expected(int8_release, files), strict=True):
             assert ask("POST", "/", file.read_bytes()) == (200, {k: v for k, v in wanted.items() if k != "file"})
         as_text = base64.b64encode(files[1].read_bytes()).decode()
@@ -393,9 +393,9 @@ def running(image: str) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.slow
 def test_the_image_builds_and_answers_what_the_service_answers(
-    image: str, int8_release: Path, pictures: dict[str, Path]
+    image: str, int8_release: Path, images_by_format: dict[str, Path]
 ) -> None:
-    files = list(pictures.values())
+    files = list(images_by_format.values())
     with running(image) as (container, port), closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         for file, wanted in zip(files, expected(int8_release, files), strict=True):
             connection.request("POST", "/", file.read_bytes())

@@ -26,10 +26,10 @@ SWAPPED = ("rings/003.png", "stripes/005.png")
 
 
 @pytest.fixture
-def flawed(photos: Path, save: Save, tmp_path: Path) -> Path:
+def flawed(images: Path, save: Save, tmp_path: Path) -> Path:
     """Photos with one of everything that an audit finds, and two that lie in each other's folder."""
     data = tmp_path / "flawed"
-    shutil.copytree(photos, data)
+    shutil.copytree(images, data)
     (data / "rings/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing else")
     shutil.copy(data / "stripes/001.png", data / "stripes/again.png")
     shutil.copy(data / "stripes/002.png", data / "checks/conflict.png")
@@ -65,27 +65,27 @@ def test_every_flaw_is_told(flawed: Path) -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-def test_near_duplicates_of_two_labels_stand_out(own_photos: Path, save: Save) -> None:
-    save(own_photos / "checks/other.jpg", np.asarray(Image.open(own_photos / "rings/002.png")), quality=85)
-    found = look(own_photos)
+def test_near_duplicates_of_two_labels_stand_out(own_images: Path, save: Save) -> None:
+    save(own_images / "checks/other.jpg", np.asarray(Image.open(own_images / "rings/002.png")), quality=85)
+    found = look(own_images)
     (torn,) = found.conflicting_groups
     assert {member.image.name for member in torn} == {"checks/other.jpg", "rings/002.png"}
     assert "1 groups of near-duplicates have several labels" in found.describe()
     assert "1 of the groups have several labels" in page(found).decode()
 
 
-def test_a_class_of_one_picture_is_told_and_not_judged(own_photos: Path, draw: Draw, save: Save) -> None:
-    save(own_photos / "slope/0.png", draw("slope", 0))
-    found = look(own_photos)
+def test_a_class_of_one_picture_is_told_and_not_judged(own_images: Path, draw: Draw, save: Save) -> None:
+    save(own_images / "slope/0.png", draw("slope", 0))
+    found = look(own_images)
     assert found.checked_labels == 36
     assert {one.label: one.different for one in found.classes}["slope"] == 1
     assert "Too few to train on (at least 5 different photos): slope." in page(found).decode()
 
 
-def test_a_class_that_lost_all_its_photos_is_still_told(own_photos: Path) -> None:
-    for path in (own_photos / "rings").iterdir():
+def test_a_class_that_lost_all_its_photos_is_still_told(own_images: Path) -> None:
+    for path in (own_images / "rings").iterdir():
         path.write_bytes(b"nothing")
-    found = look(own_photos)
+    found = look(own_images)
     assert {one.label: one.images for one in found.classes}["rings"] == 0
     assert found.imbalance is None
 

@@ -24,11 +24,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def bucket(s3_url: str, own_photos: Path) -> Store:
+def bucket(s3_url: str, own_images: Path) -> Store:
     """A store with the images of the folder under ``pets/``."""
     store = open_store(s3_url)
-    for path in sorted(own_photos.glob("*/*.png")):
-        store.upload(f"pets/{path.relative_to(own_photos).as_posix()}", path)
+    for path in sorted(own_images.glob("*/*.png")):
+        store.upload(f"pets/{path.relative_to(own_images).as_posix()}", path)
     return store
 
 
@@ -36,8 +36,8 @@ def identity(scan: DatasetScan) -> set[tuple[str, str, str]]:
     return {(sample.image.name, sample.image.label, sample.digest) for sample in scan.samples}
 
 
-def test_a_prefix_is_read_like_a_local_folder(bucket: Store, own_photos: Path) -> None:
-    local = scan_images(read_dataset(own_photos), QUIET)
+def test_a_prefix_is_read_like_a_local_folder(bucket: Store, own_images: Path) -> None:
+    local = scan_images(read_dataset(own_images), QUIET)
     remote = scan_images(read_dataset(f"{bucket.url}/pets"), QUIET)
     assert identity(remote) == identity(local)
     assert remote.fingerprint() == local.fingerprint()
@@ -130,9 +130,9 @@ def test_a_missing_prefix_or_manifest_is_an_error(s3_url: str) -> None:
         read_dataset(f"{s3_url}/images.csv")
 
 
-def test_local_images_have_no_origin(own_photos: Path) -> None:
-    first = read_dataset(str(own_photos))[0]
-    assert first == LabelledImage(own_photos / first.name, first.name, "checks")
+def test_local_images_have_no_origin(own_images: Path) -> None:
+    first = read_dataset(str(own_images))[0]
+    assert first == LabelledImage(own_images / first.name, first.name, "checks")
 
 
 def test_commands_take_a_prefix_in_s3(bucket: Store) -> None:

@@ -41,12 +41,12 @@ def synthetic(groups: list[tuple[str, int]]) -> DatasetScan:
     return DatasetScan(tuple(samples), (), (), ())
 
 
-def test_bad_files_are_reported_with_the_reason_and_the_others_stay(own_photos: Path) -> None:
-    whole = (own_photos / "rings/000.png").read_bytes()
-    (own_photos / "rings/000.png").write_bytes(whole[: len(whole) // 2])
-    (own_photos / "rings/001.png").write_bytes(b"")
-    (own_photos / "stripes/notes.txt").write_text("hello")
-    scan = scan_images(read_dataset(own_photos), QUIET)
+def test_bad_files_are_reported_with_the_reason_and_the_others_stay(own_images: Path) -> None:
+    whole = (own_images / "rings/000.png").read_bytes()
+    (own_images / "rings/000.png").write_bytes(whole[: len(whole) // 2])
+    (own_images / "rings/001.png").write_bytes(b"")
+    (own_images / "stripes/notes.txt").write_text("hello")
+    scan = scan_images(read_dataset(own_images), QUIET)
     reasons = {image.name: reason for image, reason in scan.bad}
     assert set(reasons) == {"rings/000.png", "rings/001.png", "stripes/notes.txt"}
     assert "truncated or damaged" in reasons["rings/000.png"]
@@ -54,9 +54,9 @@ def test_bad_files_are_reported_with_the_reason_and_the_others_stay(own_photos: 
     assert len(scan.samples) == 34
 
 
-def test_a_missing_file_of_a_manifest_is_a_bad_file(own_photos: Path) -> None:
-    source = own_photos / "images.csv"
-    rows = [f"{path.relative_to(own_photos)},{path.parent.name}" for path in sorted(own_photos.glob("*/*.png"))]
+def test_a_missing_file_of_a_manifest_is_a_bad_file(own_images: Path) -> None:
+    source = own_images / "images.csv"
+    rows = [f"{path.relative_to(own_images)},{path.parent.name}" for path in sorted(own_images.glob("*/*.png"))]
     source.write_text("\n".join(["path,label", "missing.png,rings", *rows]))
     scan = scan_images(read_dataset(source), QUIET)
     assert [(image.name, reason) for image, reason in scan.bad] == [
@@ -64,10 +64,10 @@ def test_a_missing_file_of_a_manifest_is_a_bad_file(own_photos: Path) -> None:
     ]
 
 
-def test_exact_copies_count_once_and_conflicting_copies_are_left_out(own_photos: Path) -> None:
-    shutil.copy(own_photos / "rings/003.png", own_photos / "rings/copy.png")
-    shutil.copy(own_photos / "rings/004.png", own_photos / "stripes/wrong.png")
-    scan = scan_images(read_dataset(own_photos), QUIET)
+def test_exact_copies_count_once_and_conflicting_copies_are_left_out(own_images: Path) -> None:
+    shutil.copy(own_images / "rings/003.png", own_images / "rings/copy.png")
+    shutil.copy(own_images / "rings/004.png", own_images / "stripes/wrong.png")
+    scan = scan_images(read_dataset(own_images), QUIET)
     assert [image.name for image in scan.copies] == ["rings/copy.png"]
     assert [image.name for image in scan.conflicts] == ["rings/004.png", "stripes/wrong.png"]
     assert len(scan.samples) == 35
@@ -117,12 +117,12 @@ def test_groups_agree_with_comparing_all_pairs(tile: int, pairs: int, monkeypatc
     assert group_near_duplicates(hashes, np.zeros((len(hashes), 864), np.uint8)).tolist() == expected
 
 
-def test_near_duplicates_stay_in_one_part(own_photos: Path, save: Save) -> None:
+def test_near_duplicates_stay_in_one_part(own_images: Path, save: Save) -> None:
     for label in ("rings", "stripes", "checks"):
-        for path in sorted((own_photos / label).glob("*.png"))[:8]:
+        for path in sorted((own_images / label).glob("*.png"))[:8]:
             pixels = np.asarray(Image.open(path))
             save(path.with_suffix(".jpg"), pixels, quality=85)
-    scan = scan_images(read_dataset(own_photos), QUIET)
+    scan = scan_images(read_dataset(own_images), QUIET)
     assert scan.near_duplicates == 24
     for seed in range(5):
         dataset = split(scan, seed)
@@ -163,32 +163,32 @@ def test_every_part_has_every_class_whatever_the_groups(sizes: list[int]) -> Non
         assert {sample.image.label for sample in samples} == {"a", "b"}
 
 
-def test_the_split_does_not_depend_on_file_names(own_photos: Path) -> None:
-    before = part_of(split(scan_images(read_dataset(own_photos), QUIET)))
-    for number, path in enumerate(sorted(own_photos.glob("*/*.png"), reverse=True)):
+def test_the_split_does_not_depend_on_file_names(own_images: Path) -> None:
+    before = part_of(split(scan_images(read_dataset(own_images), QUIET)))
+    for number, path in enumerate(sorted(own_images.glob("*/*.png"), reverse=True)):
         path.rename(path.with_name(f"renamed-{number}.png"))
-    assert part_of(split(scan_images(read_dataset(own_photos), QUIET))) == before
+    assert part_of(split(scan_images(read_dataset(own_images), QUIET))) == before
 
 
-def test_a_class_with_too_few_images_is_an_error(own_photos: Path) -> None:
-    for path in sorted((own_photos / "rings").glob("*.png"))[4:]:
+def test_a_class_with_too_few_images_is_an_error(own_images: Path) -> None:
+    for path in sorted((own_images / "rings").glob("*.png"))[4:]:
         path.write_bytes(b"nothing")
     with pytest.raises(InvalidRequest, match=r"Class 'rings' has 4 different usable images .*\(8 files are bad"):
-        split(scan_images(read_dataset(own_photos), QUIET))
+        split(scan_images(read_dataset(own_images), QUIET))
 
 
 def test_a_split_of_the_manifest_is_kept_except_for_near_duplicates_of_test_images(
-    own_photos: Path, save: Save
+    own_images: Path, save: Save
 ) -> None:
-    shutil.move(own_photos / "rings/000.png", own_photos / "kept.png")
-    pixels = np.asarray(Image.open(own_photos / "kept.png"))
-    save(own_photos / "rings/000.jpg", pixels, quality=90)
+    shutil.move(own_images / "rings/000.png", own_images / "kept.png")
+    pixels = np.asarray(Image.open(own_images / "kept.png"))
+    save(own_images / "rings/000.jpg", pixels, quality=90)
     rows = ["path,label,split", "kept.png,rings,train", "rings/000.jpg,rings,test"]
-    for path in sorted(own_photos.glob("*/*.png")):
+    for path in sorted(own_images.glob("*/*.png")):
         part = ("train", "validation", "test")[int(path.stem) % 3]
-        rows.append(f"{path.relative_to(own_photos).as_posix()},{path.parent.name},{part}")
-    (own_photos / "images.csv").write_text("\n".join(rows))
-    dataset = split(scan_images(read_dataset(own_photos / "images.csv"), QUIET))
+        rows.append(f"{path.relative_to(own_images).as_posix()},{path.parent.name},{part}")
+    (own_images / "images.csv").write_text("\n".join(rows))
+    dataset = split(scan_images(read_dataset(own_images / "images.csv"), QUIET))
     assert [sample.image.name for sample in dataset.straddling] == ["kept.png"]
     assert "rings/000.jpg" in {sample.image.name for sample in dataset.parts["test"]}
     assert {part: len(samples) for part, samples in dataset.parts.items()} == {
@@ -207,9 +207,9 @@ def test_a_split_of_some_images_only_is_an_error() -> None:
         split(DatasetScan(mixed, (), (), ()))
 
 
-def test_the_fingerprint_depends_on_contents_and_labels_not_on_names(own_photos: Path) -> None:
-    before = scan_images(read_dataset(own_photos), QUIET).fingerprint()
-    (own_photos / "rings/000.png").rename(own_photos / "rings/zzz.png")
-    assert scan_images(read_dataset(own_photos), QUIET).fingerprint() == before
-    (own_photos / "rings/zzz.png").rename(own_photos / "stripes/zzz.png")
-    assert scan_images(read_dataset(own_photos), QUIET).fingerprint() != before
+def test_the_fingerprint_depends_on_contents_and_labels_not_on_names(own_images: Path) -> None:
+    before = scan_images(read_dataset(own_images), QUIET).fingerprint()
+    (own_images / "rings/000.png").rename(own_images / "rings/zzz.png")
+    assert scan_images(read_dataset(own_images), QUIET).fingerprint() == before
+    (own_images / "rings/zzz.png").rename(own_images / "stripes/zzz.png")
+    assert scan_images(read_dataset(own_images), QUIET).fingerprint() != before

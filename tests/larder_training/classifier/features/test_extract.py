@@ -29,10 +29,10 @@ QUIET = Progress(quiet=True)
 
 
 @pytest.fixture
-def checked(photos: Path) -> list[Sample]:
+def checked(images: Path) -> list[Sample]:
     return [
         Sample(LabelledImage(path, path.name, path.parent.name), sha256(path.read_bytes()).hexdigest(), number)
-        for number, path in enumerate(sorted(photos.rglob("*.png"))[:20])
+        for number, path in enumerate(sorted(images.rglob("*.png"))[:20])
     ]
 
 

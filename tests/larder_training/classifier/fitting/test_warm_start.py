@@ -61,7 +61,7 @@ def test_the_parts_of_a_parent_with_a_hidden_layer_give_its_predictions(
 
 
 def test_a_training_starts_from_its_parent(
-    options: ClassifierOptions, int8_release: Path, unseen: Path, tmp_path: Path
+    options: ClassifierOptions, int8_release: Path, new_images: Path, tmp_path: Path
 ) -> None:
     child = train(replace(options, parent=int8_release, out=tmp_path, search=SearchLimits(3)))
     ours, parent = manifest(child), manifest(int8_release)
@@ -76,7 +76,7 @@ def test_a_training_starts_from_its_parent(
     assert ours["evaluation"]["quantisation"]["dtype"] == "int8"
     operators = [node.op_type for node in onnx.load(child / "model.onnx").graph.node]
     assert operators.count("QLinearConv") == 3
-    evaluation: Any = evaluate(child, unseen)
+    evaluation: Any = evaluate(child, new_images)
     assert evaluation["accuracy"] >= 0.85
 
 

@@ -26,7 +26,7 @@ def load(model: onnx.ModelProto, folder: Path, stated: Preprocessing | None = No
     return backbone.load_backbone(folder / "given.onnx", stated or Preprocessing(), {"file": "given.onnx"})
 
 
-def pictures(count: int = 3, size: int = 32) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def random_images(count: int = 3, size: int = 32) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.random.default_rng(1).integers(0, 256, (count, size, size, 3)).astype(np.uint8)
 
 
@@ -36,7 +36,7 @@ def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
     known = detector.fit_detector(random.uniform(0, 2, (80, 24)).astype(np.float32), np.arange(80) % 4)
     features = load(make_backbone(), tmp_path).model
     graph = optimise(with_head(features, weights, bias, known), "extended")
-    images = pictures()
+    images = random_images()
     probabilities, embedding, novel = session(to_bytes(graph)).run(None, {"image": images})
     (raw,) = session(to_bytes(features)).run(None, {"image": images})
     logits = (raw @ weights + bias).astype(np.float64)
@@ -53,14 +53,14 @@ def test_the_head_fits_any_opset(make_backbone: Make, tmp_path: Path, opset: int
     zeros = np.zeros((24, 2), np.float32)
     known = OODDetector(zeros[:, 0], zeros, zeros)
     graph = optimise(with_head(features, zeros, zeros[0], known), "extended")
-    probabilities, _, novel = session(to_bytes(graph)).run(None, {"image": pictures()})
+    probabilities, _, novel = session(to_bytes(graph)).run(None, {"image": random_images()})
     np.testing.assert_allclose(probabilities, 0.5)
     np.testing.assert_allclose(novel, 1, atol=1e-6)  # across what was taught
     assert structure(graph)["opset"] == opset
 
 
 def test_preprocessing_is_inside_and_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
-    model, images = make_backbone(), pictures()
+    model, images = make_backbone(), random_images()
     stated = Preprocessing(mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57.4), resize_short=40)
     features = load(model, tmp_path, stated)
     inside = session(to_bytes(features.model)).run(["features"], {"image": images})[0]
@@ -121,7 +121,7 @@ def test_features_are_found_before_the_last_layer_of_a_plain_classifier(make_bac
 
 def test_several_tensors_stand_one_behind_the_other(make_backbone: Make, tmp_path: Path) -> None:
     models = [load(make_backbone(), tmp_path, Preprocessing(output=name)) for name in ("features,r2", "features", "r2")]
-    images = pictures()
+    images = random_images()
     together, *parts = (session(to_bytes(f.model)).run(["features"], {"image": images})[0] for f in models)
     assert together.shape == (len(images), 24 + 16)
     np.testing.assert_allclose(together, np.concatenate(parts, axis=1), rtol=1e-5)
@@ -132,7 +132,7 @@ def test_several_tensors_stand_one_behind_the_other(make_backbone: Make, tmp_pat
 def test_a_map_is_averaged_and_a_fixed_batch_is_freed(make_backbone: Make, tmp_path: Path) -> None:
     features = load(make_backbone(batch=1), tmp_path, Preprocessing(output="r3"))
     pooled = load(make_backbone(), tmp_path)
-    images = pictures()
+    images = random_images()
     first, second = (session(to_bytes(f.model)).run(["features"], {"image": images})[0] for f in (features, pooled))
     np.testing.assert_allclose(first, second, rtol=1e-5)
 

@@ -101,8 +101,8 @@ def test_stated_layers_and_crop_are_not_compared(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def parts(photos: Path) -> DatasetSplit:
-    return split_dataset(scan_images(read_dataset(photos), QUIET), validation=0.15, test=0.15, seed=0)
+def parts(images: Path) -> DatasetSplit:
+    return split_dataset(scan_images(read_dataset(images), QUIET), validation=0.15, test=0.15, seed=0)
 
 
 def test_middle_layers_are_chosen_if_the_last_one_sees_less(

@@ -1,28 +1,22 @@
-"""Generated photos of three classes that differ in pattern and colour, and a small backbone with known weights."""
+"""Generated images of three classes that differ in pattern and colour, and a small backbone with random weights."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnx
-import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from larder_training.classifier.config.options import ClassifierOptions
-from larder_training.classifier.train import train
-
-CLASSES = ("checks", "rings", "stripes")
-
-Draw = Callable[..., NDArray[np.uint8]]
-Save = Callable[..., Path]
+CLASSES: Final = ("checks", "rings", "stripes")
 
 
-def draw_photo(label: str, number: int, size: int = 40) -> NDArray[np.uint8]:
-    """One photo of a class: its pattern at a place, width and colour of its own, and noise."""
+def draw_image(label: str, number: int, size: int = 40) -> NDArray[np.uint8]:
+    """One image of a class: its pattern with a random position, width and colour, and noise.
+
+    A label other than ``CLASSES`` draws a plain slope.
+    """
     random = np.random.default_rng([CLASSES.index(label) if label in CLASSES else 9, number])
     y, x = np.mgrid[:size, :size] + random.uniform(0, 20, (2, 1, 1))
     width = random.uniform(3, 6)
@@ -37,7 +31,7 @@ def draw_photo(label: str, number: int, size: int = 40) -> NDArray[np.uint8]:
     return drawn
 
 
-def save_photo(path: Path, pixels: NDArray[np.uint8], quality: int = 90) -> Path:
+def save_image(path: Path, pixels: NDArray[np.uint8], quality: int = 90) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, quality=quality)
     return path
@@ -46,38 +40,8 @@ def save_photo(path: Path, pixels: NDArray[np.uint8], quality: int = 90) -> Path
 def fill_classes(root: Path, count: int, start: int = 0) -> Path:
     for label in CLASSES:
         for number in range(start, start + count):
-            save_photo(root / label / f"{number:03d}.png", draw_photo(label, number))
+            save_image(root / label / f"{number:03d}.png", draw_image(label, number))
     return root
-
-
-@pytest.fixture(scope="session")
-def draw() -> Draw:
-    """``draw(label, number)``: pixels; another label than the three draws a plain slope."""
-    return draw_photo
-
-
-@pytest.fixture(scope="session")
-def save() -> Save:
-    """``save(path, pixels, quality=90)``: the path; quality counts for JPEG alone."""
-    return save_photo
-
-
-@pytest.fixture
-def own_photos(tmp_path: Path) -> Path:
-    """12 photos of each class, to be changed by the test."""
-    return fill_classes(tmp_path / "photos", 12)
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """30 photos of each class in class folders; not to be changed."""
-    return fill_classes(tmp_path_factory.mktemp("photos"), 30)
-
-
-@pytest.fixture(scope="session")
-def unseen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 other photos of each class."""
-    return fill_classes(tmp_path_factory.mktemp("unseen"), 12, start=1000)
 
 
 def small_backbone(*, opset: int = 17, batch: int | str = "N", logits: bool = True) -> onnx.ModelProto:
@@ -118,34 +82,3 @@ def small_backbone(*, opset: int = 17, batch: int | str = "N", logits: bool = Tr
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model)
     return model
-
-
-@pytest.fixture(scope="session")
-def make_backbone() -> Callable[..., onnx.ModelProto]:
-    return small_backbone
-
-
-@pytest.fixture(scope="session")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("backbone") / "small.onnx"
-    onnx.save(small_backbone(), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def options(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> ClassifierOptions:
-    out = tmp_path_factory.mktemp("releases")
-    created = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    return ClassifierOptions(
-        photos, "patterns", out=out, augment="medium", copies=1, flip="no", cache=None, created=created
-    )
-
-
-@pytest.fixture(scope="session")
-def builtin_release(options: ClassifierOptions) -> Path:
-    return train(options)
-
-
-@pytest.fixture(scope="session")
-def int8_release(options: ClassifierOptions, backbone: Path) -> Path:
-    return train(replace(options, model="small", backbone=str(backbone), max_loss=0.1))
