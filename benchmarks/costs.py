@@ -1,8 +1,8 @@
-"""What the stack costs on AWS: docs/explanation/costs.md's tables, from docs/prices.toml and template.yaml.
+"""The costs of the stack on AWS: the tables of docs/explanation/costs.md, from docs/prices.toml and template.yaml.
 
 python benchmarks/costs.py [--write]
 
-Prints the tables; --write puts them where the page has them. A test fails when the page says anything else.
+Prints the tables; --write updates the page. A test fails if the page is out of date.
 """
 
 import argparse
@@ -25,7 +25,15 @@ FREE_ALARMS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Dollars by what causes them. ``gigabytes`` is the memory of each function, ``alarms`` how many the stack has."""
+    """Costs in dollars.
+
+    Attributes:
+        prices: The prices of docs/prices.toml.
+        measured: Measured durations.
+        assumed: Assumed sizes and shares.
+        gigabytes: The memory of each function.
+        alarms: The number of alarms in the stack.
+    """
 
     prices: Mapping[str, float]
     measured: Mapping[str, float]
@@ -34,7 +42,7 @@ class Costs:
     alarms: int
 
     def calls(self, function: str) -> list[float]:
-        """A million calls: Lambda's time, its requests, the API, the logs, and all of it."""
+        """A million calls: Lambda's time, its requests, the API, the logs, and the total."""
         seconds = self.measured[f"{function}_ms"] * 1e-3 * 1e6
         parts = [
             seconds * self.gigabytes[function] * self.prices["lambda_x86"],
@@ -45,15 +53,15 @@ class Costs:
         return [*parts, sum(parts)]
 
     def hundred_milliseconds(self, function: str) -> float:
-        """What a million calls cost more for each 100 ms that they take longer."""
+        """The additional cost of a million calls that take 100 ms longer."""
         return 1e5 * self.gigabytes[function] * self.prices["lambda_x86"]
 
     def cold_starts(self, function: str) -> float:
-        """A thousand of them."""
+        """A thousand cold starts."""
         return self.measured[f"{function}_cold_ms"] * self.gigabytes[function] * self.prices["lambda_x86"]
 
     def restores(self, function: str) -> float:
-        """A thousand starts from a snapshot, beside their time."""
+        """A thousand starts from a snapshot, in addition to their time."""
         return 1e3 * self.gigabytes[function] * self.prices["snapstart_restore"]
 
     def snapshot(self, function: str) -> float:
@@ -61,12 +69,12 @@ class Costs:
         return SECONDS * self.gigabytes[function] * self.prices["snapstart_cache"]
 
     def provisioned(self, function: str) -> float:
-        """A month of one instance that is kept warm."""
+        """A month of one provisioned instance."""
         return SECONDS * self.gigabytes[function] * self.prices["provisioned"]
 
 
 def read() -> Costs:
-    """The prices of docs/prices.toml, and what template.yaml makes."""
+    """The prices of docs/prices.toml, and the sizes of template.yaml."""
     document: dict[str, Any] = tomllib.loads((ROOT / "docs/prices.toml").read_text(encoding="utf-8"))
     functions = load(ROOT / "template.yaml").functions
     return Costs(
@@ -97,18 +105,18 @@ def _idle(costs: Costs) -> str:
         (
             "the dashboard",
             "`Monitoring=true`",
-            f"0.00; {costs.prices['dashboard']:.2f} in an account that has three already",
+            f"0.00; {costs.prices['dashboard']:.2f} in an account with three others",
         ),
         ("snapshot of classify", "`SnapStart=true`", f"{costs.snapshot('classify'):.2f}"),
         ("snapshot of recommend", "`SnapStart=true`", f"{costs.snapshot('recommend'):.2f}"),
         ("an instance of classify", "`ClassifyProvisioned=1`", f"{costs.provisioned('classify'):.2f}"),
         ("an instance of recommend", "`RecommendProvisioned=1`", f"{costs.provisioned('recommend'):.2f}"),
     ]
-    return _table(("a month in which nobody calls", "when", "dollars"), rows)
+    return _table(("a month without calls", "when", "dollars"), rows)
 
 
 def _calls(costs: Costs) -> str:
-    heads = ("a million calls", "Lambda time", "Lambda requests", "HTTP API", "logs", "together", "each 100 ms more")
+    heads = ("a million calls", "Lambda time", "Lambda requests", "HTTP API", "logs", "total", "each 100 ms more")
     rows = [
         (
             f"{name}, {costs.measured[f'{name}_ms']:.0f} ms",
@@ -125,7 +133,7 @@ def _calls(costs: Costs) -> str:
         )
         for name in costs.gigabytes
     ]
-    more_heads = ("a thousand cold starts", "dollars", "each restored from a snapshot, more")
+    more_heads = ("a thousand cold starts", "dollars", "additional for restoring snapshots")
     return f"{_table(heads, rows)}\n{_table(more_heads, more)}"
 
 
@@ -133,30 +141,30 @@ def _others(costs: Costs) -> str:
     traces, gets = costs.prices["traces"] * costs.assumed["traced"], costs.prices["s3_get"]
     logs = costs.assumed["log_bytes"] * 1e-3 * costs.prices["logs_kept"]
     rows = [
-        ("traces of a million calls, one in twenty", "`Tracing=true`", f"{traces:.2f}"),
-        ("the log of a million calls, for each month that it is kept", "always", f"{logs:.3f} at most"),
+        ("traces of a million calls, 5 % sampled", "`Tracing=true`", f"{traces:.2f}"),
+        ("storage of the logs of a million calls, per month", "always", f"{logs:.3f} at most"),
         (
-            "two range reads a call for a million users whose rows are not cached",
+            "two range reads per call, a million calls without cached rows",
             "recommend from S3",
             f"{2 * gets:.2f}",
         ),
         (
-            "asking twice a minute for one model's pointer, an instance and day",
+            "reading one model's pointer twice a minute, per instance and day",
             "while it runs",
             f"{2880e-6 * gets:.4f}",
         ),
         (
             "Rekognition Custom Labels, one inference unit, a month",
-            "asked or not",
+            "with or without calls",
             f"{HOURS * costs.prices['custom_labels']:,.0f}",
         ),
         (
             "Personalize, one campaign of one request a second, a month",
-            "asked or not",
+            "with or without calls",
             f"{SECONDS * 1e-3 * costs.prices['personalize']:.0f}",
         ),
     ]
-    return _table(("more, and others", "when", "dollars"), rows)
+    return _table(("further costs, and other services", "when", "dollars"), rows)
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -164,21 +172,21 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def written(page: str, made: str) -> str:
-    """The page with the tables in their place."""
+def updated(page: str, markdown: str) -> str:
+    """The page with the tables updated."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{made}\n{END}{after}"
+    return f"{before}{BEGIN}\n{markdown}\n{END}{after}"
 
 
 def main() -> None:
-    """As the module's text says."""
+    """Prints the tables, and writes them with ``--write``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/explanation/costs.md")
-    made = tables(read())
-    print(made)
+    parser.add_argument("--write", action="store_true", help="update docs/explanation/costs.md")
+    markdown = tables(read())
+    print(markdown)
     if parser.parse_args().write:
-        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
+        PAGE.write_text(updated(PAGE.read_text(encoding="utf-8"), markdown), encoding="utf-8")
 
 
 if __name__ == "__main__":

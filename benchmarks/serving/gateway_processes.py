@@ -1,5 +1,6 @@
-"""The processes of a `larder up` on this machine, from outside: which workers there are, what they hold, and one's end.
-Part of soak.py; Linux alone, since it reads /proc.
+"""The processes of a running `larder up`: list its workers, read their memory, and kill one.
+
+For soak.py; Linux only, since it reads /proc.
 """
 
 import os
@@ -12,8 +13,8 @@ MIB = 2**20
 
 
 def workers(gateway: int) -> dict[int, str]:
-    """The gateway's worker processes, each with its function's name (Linux)."""
-    found = {}
+    """The gateway's worker processes, with the name of the function of each."""
+    names = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
@@ -22,30 +23,30 @@ def workers(gateway: int) -> dict[int, str]:
             continue
         for variable in variables:
             if variable.startswith(b"AWS_LAMBDA_FUNCTION_NAME="):
-                found[int(path.name)] = variable.partition(b"=")[2].decode()
-    return found
+                names[int(path.name)] = variable.partition(b"=")[2].decode()
+    return names
 
 
 def kill(gateway: int, draw: random.Random) -> str:
-    """Ends a worker that answers models' requests, whatever it does; returns its function's name."""
-    pid, name = draw.choice([each for each in workers(gateway).items() if each[1] != "ModelsFunction"])
+    """Kills a random worker that serves models; returns its function's name."""
+    pid, name = draw.choice([worker for worker in workers(gateway).items() if worker[1] != "ModelsFunction"])
     os.kill(pid, signal.SIGKILL)
     return name
 
 
 def memory(gateway: int) -> dict[str, int]:
-    """Bytes that the gateway holds for itself, and those of the largest worker of each function."""
-    found = {"gateway": resident(gateway)}
+    """The memory of the gateway, and of the largest worker of each function, in bytes."""
+    sizes = {"gateway": resident(gateway)}
     for pid, name in workers(gateway).items():
-        found[name] = max(found.get(name, 0), resident(pid))
-    return found
+        sizes[name] = max(sizes.get(name, 0), resident(pid))
+    return sizes
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory of a process that are not a file's (Linux)."""
+    """The anonymous memory of a process in bytes."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return 0
-    found = re.search(r"RssAnon:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 if found else 0
+    match = re.search(r"RssAnon:\s+(\d+) kB", status)
+    return int(match[1]) * 1024 if match else 0

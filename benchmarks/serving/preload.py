@@ -1,9 +1,9 @@
-"""What opening a model while its function is imported saves of a cold start, by how far away the object store is.
+"""The time that preloading a model saves in a cold start, by the latency of the object store.
 
-Each start is a fresh process on one processor: it imports the function, and answers one event. S3 is moto's server on
-loopback, which waits ``--delay`` before each answer. A start takes what its own line in the log says: imports, and the
-first answer. Run from the repository's root: ``.venv/bin/python benchmarks/serving/preload.py RELEASE``, with
-``--photo PHOTO`` for a classifier's release, with ``--user USER`` for a recommender's.
+Each start is a new process on one processor: it imports the function, and handles one event. S3 is moto's server on
+loopback, which waits ``--delay`` before each response. The time of a start is taken from its log line: imports and the
+first request. Run from the repository's root: ``.venv/bin/python benchmarks/serving/preload.py RELEASE``, with
+``--image IMAGE`` for a classifier, or with ``--user USER`` for a recommender.
 """
 
 import argparse
@@ -31,43 +31,43 @@ from larder.store import open_store
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 NAMES = {"classifier": "classify", "recommender": "recommend"}
 PROGRAM = "import json, sys, app; app.handler(json.load(sys.stdin), None)"
-NONE = "-"  # no model's name: nothing is preloaded
+NONE = "-"  # not a model's name, so nothing is preloaded
 
 
 def main() -> None:
-    """Prints the median and the best, with a preloaded model and without."""
+    """Prints the median and the best time, with and without a preloaded model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("release", type=Path, help="a release folder")
-    parser.add_argument("--photo", type=Path, help="what to ask a classifier about")
-    parser.add_argument("--user", help="whom to ask a recommender about")
-    parser.add_argument("--delay", type=float, default=20.0, help="milliseconds before each answer of S3")
+    parser.add_argument("--image", type=Path, help="image to classify")
+    parser.add_argument("--user", help="user to recommend for")
+    parser.add_argument("--delay", type=float, default=20.0, help="milliseconds before each response of S3")
     parser.add_argument("--rounds", type=int, default=9)
-    given = parser.parse_args()
-    manifest = parse((given.release / "manifest.json").read_bytes())
-    event = json.dumps(asked(manifest, given.photo, given.user))
+    options = parser.parse_args()
+    manifest = parse((options.release / "manifest.json").read_bytes())
+    event = json.dumps(request_event(manifest, options.image, options.user))
     with tempfile.TemporaryDirectory() as folder:
-        serve(given.delay / 1000, given.release, manifest)
-        taken: dict[str, list[float]] = {manifest.model: [], NONE: []}
-        for number in range(given.rounds):
-            for preloaded, times in taken.items():
+        serve(options.delay / 1000, options.release, manifest)
+        seconds: dict[str, list[float]] = {manifest.model: [], NONE: []}
+        for number in range(options.rounds):
+            for preloaded, times in seconds.items():
                 times.append(start(NAMES[manifest.kind], event, preloaded, Path(folder) / f"{number}{preloaded}"))
-    for preloaded, times in taken.items():
-        told = "not preloaded" if preloaded == NONE else "preloaded"
-        print(f"{told:14} {statistics.median(times):7.0f} ms median, {min(times):.0f} ms best of {given.rounds}")
+    for preloaded, times in seconds.items():
+        label = "not preloaded" if preloaded == NONE else "preloaded"
+        print(f"{label:14} {statistics.median(times):7.0f} ms median, {min(times):.0f} ms best of {options.rounds}")
 
 
-def asked(manifest: Manifest, photo: Path | None, user: str | None) -> dict[str, Any]:
+def request_event(manifest: Manifest, image: Path | None, user: str | None) -> dict[str, Any]:
     """The event of one request."""
     path = f"/v1/models/{manifest.model}/{NAMES[manifest.kind]}"
-    context = {"http": {"method": "POST" if photo else "GET", "path": path}, "stage": "$default"}
+    context = {"http": {"method": "POST" if image else "GET", "path": path}, "stage": "$default"}
     event = {"version": "2.0", "rawPath": path, "headers": {}, "requestContext": context, "isBase64Encoded": True}
-    body = base64.b64encode(photo.read_bytes()).decode() if photo else ""
+    body = base64.b64encode(image.read_bytes()).decode() if image else ""
     query = {"user": user} if user else {}
     return {**event, "pathParameters": {"model": manifest.model}, "queryStringParameters": query, "body": body}
 
 
 def serve(delay: float, release: Path, manifest: Manifest) -> None:
-    """Starts S3 and puts the release there, live."""
+    """Starts S3 with the release live in it."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -80,17 +80,19 @@ def serve(delay: float, release: Path, manifest: Manifest) -> None:
     for name in [*manifest.files, "manifest.json"]:
         store.upload(file_key(manifest.model, manifest.release, name), release / name)
     store.put(pointer_key(manifest.model), dump_pointer(Pointer(manifest.release)))
-    answer = DomainDispatcherApplication.__call__
+    respond = DomainDispatcherApplication.__call__
 
-    def late(application: DomainDispatcherApplication, environ: dict[str, Any], start_response: object) -> object:
+    def respond_late(
+        application: DomainDispatcherApplication, environ: dict[str, Any], start_response: object
+    ) -> object:
         time.sleep(delay)
-        return answer(application, environ, start_response)
+        return respond(application, environ, start_response)
 
-    setattr(DomainDispatcherApplication, "__call__", late)  # noqa: B010  # mypy takes no other assignment to a method
+    setattr(DomainDispatcherApplication, "__call__", respond_late)  # noqa: B010  # mypy takes no other assignment to a method
 
 
 def start(function: str, event: str, preloaded: str, cache: Path) -> float:
-    """Milliseconds from the function's first line to its first answer, in a process of its own."""
+    """Milliseconds from the start of the import to the first response, in a new process."""
     settings = {"STORE": "s3://bucket", "CACHE_DIR": str(cache), "CACHE_BYTES": "400000000", "REFRESH_SECONDS": "30"}
     settings |= {"MAX_PIXELS": "50000000", "PRELOAD": preloaded}
     environment = {**os.environ, **{f"LARDER_{name}": value for name, value in settings.items()}}
@@ -106,7 +108,7 @@ def start(function: str, event: str, preloaded: str, cache: Path) -> float:
     )
     line = json.loads(done.stdout.splitlines()[-1])
     if line["status"] != 200:
-        sys.exit(f"The function answered {line['status']}: {done.stdout}{done.stderr}")
+        sys.exit(f"The function returned {line['status']}: {done.stdout}{done.stderr}")
     return float(line["cold"]["imports"] + line["cold"]["answer"])
 
 

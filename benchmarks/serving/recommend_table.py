@@ -1,10 +1,10 @@
-"""What an answer of the recommend function costs with a million users in a local table, and what memory it leaves held.
+"""The time and memory of a request to the recommend function with a million users in a local table.
 
-The function's own handler answers the event that API Gateway sends for ``GET /v1/models/shop/recommend?user=...&n=20``,
-each time for another user: routing, checks, the user's row, the rows that explain it, JSON, the line in the log; then
-for sessions of 20 items. Run from the repository's root: ``.venv/bin/python benchmarks/serving/recommend_table.py``.
-Needs 2 GB of temporary disk. ``--slots 100 --recent 50 --neighbours 100`` are the widths that training writes;
-``--transitions`` adds a table of them, and weights for them and for revisits.
+The handler gets the event of API Gateway for ``GET /v1/models/shop/recommend?user=...&n=20``, each time for another
+user: routing, checks, the user's row, the rows for the reasons, JSON and the log line; then the events of sessions with
+20 items. Run from the repository's root: ``.venv/bin/python benchmarks/serving/recommend_table.py``. Needs 2 GB of
+temporary disk. ``--slots 100 --recent 50 --neighbours 100`` are the widths that training writes; ``--transitions`` adds
+co-visitation and repeat consumption.
 """
 
 import argparse
@@ -36,15 +36,15 @@ SESSION = 20
 
 
 def main() -> None:
-    """Writes a release, and measures."""
+    """Writes a release and measures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--slots", type=int, default=50, help="recommendations of a user's row")
-    parser.add_argument("--recent", type=int, default=10, help="recent items of a user's row")
-    parser.add_argument("--neighbours", type=int, default=50, help="slots of an item's row, and of everybody's")
-    parser.add_argument("--transitions", action="store_true", help="a table of transitions, and revisits")
+    parser.add_argument("--slots", type=int, default=50, help="recommendations per user")
+    parser.add_argument("--recent", type=int, default=10, help="recent items per user")
+    parser.add_argument("--neighbours", type=int, default=50, help="slots of the rows of items and segments")
+    parser.add_argument("--transitions", action="store_true", help="add co-visitation and repeat consumption")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         write(Path(folder), options)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def write(folder: Path, options: argparse.Namespace) -> None:
-    """A live release of random rows; the arrays of the users' table lie on disk."""
+    """Writes a live release of random rows; the arrays of the users' table are on disk."""
     rng = np.random.default_rng(0)
     items, width = options.items, options.neighbours
     tables = folder / "tables"
@@ -90,13 +90,13 @@ def write(folder: Path, options: argparse.Namespace) -> None:
             transition_decay=0.5,
             revisit_decay=0.8,
         )
-    written = {path.name: path for path in tables.glob("*.safetensors")}
+    files = {path.name: path for path in tables.glob("*.safetensors")}
     release = write_release(
         folder / "store/models/shop/releases",
         model="shop",
         kind="recommender",
         serving=serving,
-        files=written,
+        files=files,
         evaluation={},
         training={},
         structure={},
@@ -123,43 +123,41 @@ def _descending(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[
 
 
 def measure(users: int, items: int, requests: int) -> None:
-    """Prints the latency of answers to known users, unknown ones and sessions, and the growth of memory over the
-    first.
-    """
+    """Prints the latency for known users, unknown users and sessions, and the growth of memory over the first."""
     from recommend import app
 
     event = json.loads(EVENT.read_text())
-    draw = random.Random(2)  # noqa: S311 - which user is drawn is no secret
+    draw = random.Random(2)  # noqa: S311  # not a secret
     with Path(os.devnull).open("w") as log, contextlib.redirect_stdout(log):
         for number in range(1_000):
-            answer(app.handler, event, user=f"user-{number}")
+            timed_request(app.handler, event, user=f"user-{number}")
         gc.collect()
         before = resident()
-        known = [answer(app.handler, event, user=f"user-{draw.randrange(users)}") for _ in range(requests)]
+        known = [timed_request(app.handler, event, user=f"user-{draw.randrange(users)}") for _ in range(requests)]
         after = resident()
-        unknown = [answer(app.handler, event, user=f"nobody-{number}") for number in range(requests // 10)]
-        clicked = [",".join(f"item-{draw.randrange(items)}" for _ in range(SESSION)) for _ in range(requests // 10)]
-        sessions = [answer(app.handler, event, session=each) for each in clicked]
+        unknown = [timed_request(app.handler, event, user=f"unknown-{number}") for number in range(requests // 10)]
+        item_lists = [",".join(f"item-{draw.randrange(items)}" for _ in range(SESSION)) for _ in range(requests // 10)]
+        sessions = [timed_request(app.handler, event, session=items) for items in item_lists]
     for name, seconds in (("known user", known), ("unknown user", unknown), ("session", sessions)):
-        for clock, taken in zip(("wall", "thread"), zip(*seconds, strict=True), strict=True):
-            cuts = statistics.quantiles(taken, n=100)
+        for clock, times in zip(("wall", "thread"), zip(*seconds, strict=True), strict=True):
+            cuts = statistics.quantiles(times, n=100)
             print(f"{name:14} {clock:6} {1e3 * cuts[49]:7.3f} ms p50, {1e3 * cuts[98]:7.3f} ms p99")
     for kind in before:
-        print(f"{kind:14} {before[kind] / MIB:7.1f} MiB, {(after[kind] - before[kind]) / MIB:+7.1f} MiB in the end")
+        print(f"{kind:14} {before[kind] / MIB:7.1f} MiB, {(after[kind] - before[kind]) / MIB:+7.1f} MiB growth")
 
 
-def answer(handler: Any, event: dict[str, Any], **query: str) -> tuple[float, float]:  # noqa: ANN401  # whichever function's
-    """Seconds that the handler took for this query, and those of its thread alone, whatever else the machine does."""
+def timed_request(handler: Any, event: dict[str, Any], **query: str) -> tuple[float, float]:  # noqa: ANN401  # the handler of any function
+    """The wall time and the thread time of the handler for a query, in seconds."""
     path = "/v1/models/shop/recommend"
     context = {**event["requestContext"], "http": {**event["requestContext"]["http"], "path": path, "method": "GET"}}
-    asked = {**event, "rawPath": path, "requestContext": context, "queryStringParameters": {**query, "n": "20"}}
-    asked["pathParameters"] = {"model": "shop"}
+    request = {**event, "rawPath": path, "requestContext": context, "queryStringParameters": {**query, "n": "20"}}
+    request["pathParameters"] = {"model": "shop"}
     begun, worked = time.perf_counter(), time.thread_time()
-    given = handler(asked, None)
-    taken = time.perf_counter() - begun, time.thread_time() - worked
-    if given["statusCode"] != 200:
-        sys.exit(f"The handler answered {given}")
-    return taken
+    response = handler(request, None)
+    seconds = time.perf_counter() - begun, time.thread_time() - worked
+    if response["statusCode"] != 200:
+        sys.exit(f"The handler returned {response}")
+    return seconds
 
 
 def resident() -> dict[str, int]:

@@ -1,10 +1,10 @@
-"""Larder beside the naive handler, FastAPI, BentoML, MLServer, Redis, SQLite and implicit: one run, one machine.
+"""Compare Larder with a naive handler, FastAPI, BentoML, MLServer, Redis, SQLite and implicit in one run.
 
     python benchmarks/serving/run.py --classifier RELEASE --float32 RELEASE --recommender RELEASE --interactions CSV
-        --photos FOLDER [--built .aws-sam/build] [--rounds 3] [--seconds 5] [--cold 10] [--plot FILE.svg]
+        --images FOLDER [--built .aws-sam/build] [--rounds 3] [--seconds 5] [--cold 10] [--plot FILE.svg]
 
-README.md beside this file says what is measured, and what it gave. It needs Linux with two cores, Docker, wrk and
-redis-server. Everything that it starts listens on 127.0.0.1, and ends with it.
+README.md in this folder describes the measurements and results. This needs Linux with two cores, Docker, wrk and
+redis-server. All servers that it starts listen on 127.0.0.1 and end with it.
 """
 
 import argparse
@@ -25,72 +25,76 @@ from side_by_side.report import plot, table, targets
 
 
 def main() -> None:
-    """Prints the tables, and writes every round's numbers beside the environments."""
-    given = arguments()
+    """Prints the tables, and writes the numbers of all rounds."""
+    options = arguments()
     ensure_image()
     os.sched_setaffinity(0, {LOAD_CORE})
-    folder = given.work.resolve()
+    folder = options.work.resolve()
     material = prepare(
         folder / "material",
-        classifier=given.classifier,
-        float32=given.float32,
-        recommender=given.recommender,
-        photos=given.photos,
-        interactions=given.interactions,
+        classifier=options.classifier,
+        float32=options.float32,
+        recommender=options.recommender,
+        images=options.images,
+        interactions=options.interactions,
     )
     with object_store.serving(folder) as s3:
         object_store.fill(s3, material)
-        bundles, services = line_up(LineUp(material, given.built, folder, s3), material)
-        bundles = [bundle for bundle in bundles if chosen(bundle.name, given.only)]
-        services = [service for service in services if chosen(service.name, given.only)]
+        bundles, services = line_up(LineUp(material, options.built, folder, s3), material)
+        bundles = [bundle for bundle in bundles if is_selected(bundle.name, options.only)]
+        services = [service for service in services if is_selected(service.name, options.only)]
         entries: list[Bundle | Service] = [*bundles, *services]
         results = {(entry.task, entry.name): Result(entry.name, entry.task, entry.size) for entry in entries}
-        for number in range(given.cold):
+        for number in range(options.cold):
             for bundle in bundles:
-                tell(f"cold start {number + 1}: {bundle.name}, {bundle.task}")
-                results[bundle.task, bundle.name].cold.append(started(bundle))
-        for number in range(given.rounds):
+                progress(f"cold start {number + 1}: {bundle.name}, {bundle.task}")
+                results[bundle.task, bundle.name].cold.append(measure_cold_start(bundle))
+        for number in range(options.rounds):
             for entry in entries:
-                tell(f"round {number + 1}: {entry.name}, {entry.task}")
-                warm(entry, given.seconds, folder, results[entry.task, entry.name])
-    measured = list(results.values())
-    (folder / "results.json").write_text(json.dumps([asdict(result) for result in measured], indent=1))
-    print(table(measured))
-    print(targets(measured))
-    if given.plot:
-        plot(measured, given.plot)
+                progress(f"round {number + 1}: {entry.name}, {entry.task}")
+                warm(entry, options.seconds, folder, results[entry.task, entry.name])
+    all_results = list(results.values())
+    (folder / "results.json").write_text(json.dumps([asdict(result) for result in all_results], indent=1))
+    print(table(all_results))
+    print(targets(all_results))
+    if options.plot:
+        plot(all_results, options.plot)
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--classifier", type=Path, required=True, help="a classifier's release folder, int8")
+    parser.add_argument("--classifier", type=Path, required=True, help="release folder of a classifier in int8")
     parser.add_argument(
-        "--float32", type=Path, required=True, help="the same in float32: `larder train --dtype float32`"
+        "--float32", type=Path, required=True, help="the same in float32: `larder train classifier --dtype float32`"
     )
-    parser.add_argument("--recommender", type=Path, required=True, help="a recommender's release folder")
-    parser.add_argument("--interactions", type=Path, required=True, help="the CSV that the recommender was trained on")
-    parser.add_argument("--photos", type=Path, required=True, help="a folder of JPEGs, at any depth")
+    parser.add_argument("--recommender", type=Path, required=True, help="release folder of a recommender")
     parser.add_argument(
-        "--built", type=Path, default=Path(".aws-sam/build"), help="where `make build` left the template"
+        "--interactions", type=Path, required=True, help="CSV of interactions that the recommender was trained on"
     )
-    parser.add_argument("--work", type=Path, default=Path("build/serving"), help="for environments, logs and numbers")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is started and measured warm")
-    parser.add_argument("--seconds", type=int, default=5, help="of each of a round's two measurements")
-    parser.add_argument("--cold", type=int, default=10, help="cold starts of each function")
-    parser.add_argument("--only", nargs="+", default=[""], help="beginnings of the names of those who take part")
-    parser.add_argument("--plot", type=Path, help="an SVG or PNG file to draw")
+    parser.add_argument("--images", type=Path, required=True, help="folder with JPEG files, at any depth")
+    parser.add_argument(
+        "--built", type=Path, default=Path(".aws-sam/build"), help="folder of the built template of `make build`"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/serving"), help="folder for environments, logs and results"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="number of warm measurements of each contender")
+    parser.add_argument("--seconds", type=int, default=5, help="seconds of each of the two measurements of a round")
+    parser.add_argument("--cold", type=int, default=10, help="number of cold starts of each function")
+    parser.add_argument("--only", nargs="+", default=[""], help="prefixes of the names of the contenders to measure")
+    parser.add_argument("--plot", type=Path, help="SVG or PNG file to plot to")
     return parser.parse_args()
 
 
 def line_up(line: LineUp, material: Material) -> tuple[Sequence[Bundle], Sequence[Service]]:
-    """Who takes part."""
+    """All contenders."""
     classify, recommend = line.larder("classify"), line.larder("recommend")
     bundles = (
         classify,
         line.floor(classify),
-        line.naive_photos(classify, byte_code=False),
-        line.naive_photos(classify, byte_code=True),
+        line.naive_images(classify, byte_code=False),
+        line.naive_images(classify, byte_code=True),
         recommend,
         line.naive_lists(recommend),
         line.empty(recommend),
@@ -108,16 +112,16 @@ def line_up(line: LineUp, material: Material) -> tuple[Sequence[Bundle], Sequenc
     return bundles, services
 
 
-def chosen(name: str, beginnings: Sequence[str]) -> bool:
-    """Whether ``--only`` lets this one take part."""
-    return name.startswith(tuple(beginnings))
+def is_selected(name: str, prefixes: Sequence[str]) -> bool:
+    """Whether ``--only`` selects this contender."""
+    return name.startswith(tuple(prefixes))
 
 
-def started(bundle: Bundle) -> float:
-    """Seconds of one cold start; raises RuntimeError where the answer is no success."""
-    seconds, answer = cold_start(bundle, bundle.events[0])
-    if b'"statusCode": 200' not in answer or bundle.expected not in answer:
-        raise RuntimeError(f"{bundle.name} answers {answer[:500]!r}: look at its code and its environment.")
+def measure_cold_start(bundle: Bundle) -> float:
+    """Seconds of one cold start; raises RuntimeError if the response is not a success."""
+    seconds, response = cold_start(bundle, bundle.events[0])
+    if b'"statusCode": 200' not in response or bundle.expected not in response:
+        raise RuntimeError(f"{bundle.name} returned {response[:500]!r}: check its code and its environment.")
     return seconds
 
 
@@ -129,8 +133,8 @@ def warm(entry: Bundle | Service, seconds: int, folder: Path, result: Result) ->
         asyncio.run(runtime_load.measure(entry, seconds, result))
 
 
-def tell(what: str) -> None:
-    """A line of progress."""
+def progress(what: str) -> None:
+    """Prints a line of progress."""
     print(what, flush=True)
 
 

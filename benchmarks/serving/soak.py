@@ -1,9 +1,9 @@
-"""Half an hour's load in five minutes, on this machine alone, while workers are killed and a release goes live.
+"""The load of half an hour in five minutes, while workers are killed and a release goes live.
 
-``larder up`` serves the demo; clients ask classify and recommend in turn, each request at its own appointed time. At
-random moments a worker is killed; half-way, a new release of both models is published. In the end every request must
-have had an answer: 200, or 502 where its worker was killed under it; nothing may have grown. Run from the repository's
-root: ``.venv/bin/python benchmarks/serving/soak.py``; the first time it trains the demo, which takes a minute.
+``larder up`` serves the demo; clients send requests to classify and recommend in turn, each at its scheduled time. At
+random times a worker is killed; at half-time, new releases of both models are published. Every request must get a
+response: 200, or 502 if its worker was killed; and memory must not grow. Run from the repository's root:
+``.venv/bin/python benchmarks/serving/soak.py``; without ``--home``, it trains the demo first, which takes a minute.
 """
 
 import argparse
@@ -35,15 +35,22 @@ from larder_training.release.writer import write_release
 
 HALF_HOUR = 30 * 60
 CLIENTS = 8
-WARM = 0.2  # of the time: caches fill and every worker has answered; growth counts from there
-GROWTH = 20 * MIB  # of one process; Python's allocator gives back late, a leak does not stop
-PATIENCE = 40.0  # s after the load, for a worker to look which release is live: it does each 30 s
+WARM = 0.2  # of the time: until then caches fill; growth counts from there
+GROWTH = 20 * MIB  # per process; Python's allocator releases memory late, but a leak does not end
+PATIENCE = 40.0  # s after the load, since workers read the pointer every 30 s
 MODELS = ("digits", "shop")
 
 
 @dataclass
-class Seen:
-    """What came back, request by request."""
+class Results:
+    """The results of all requests.
+
+    Attributes:
+        statuses: The number of responses by status; 0 for a connection error.
+        releases: The releases that answered.
+        failures: Status and text of each failure.
+        seconds: The latency of each request.
+    """
 
     statuses: Counter[int] = field(default_factory=Counter)
     releases: set[str] = field(default_factory=set)
@@ -52,34 +59,34 @@ class Seen:
 
 
 def main() -> None:
-    """Runs the load and tells what came of it; exit status 1 where something was lost or grew."""
+    """Runs the load and prints the results; exit status 1 if a request was lost or memory grew."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long; the load per second stays the same")
-    parser.add_argument("--per-second", type=float, default=10.0, help="requests a second of the half hour")
-    parser.add_argument("--kills", type=int, default=5, help="how many workers are killed")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments and the workers")
-    parser.add_argument("--home", type=Path, help="a folder with the demo in .larder; by default a new one")
-    parser.add_argument("--gateway", type=int, help="the process of a `larder up` that runs in --home already")
-    given = parser.parse_args()
-    with home(given.home) as folder, service(folder, given.gateway) as (address, gateway):
-        rate = given.per_second * HALF_HOUR / 300
-        draw = random.Random(given.seed)  # noqa: S311  # which worker dies is no secret
-        sys.exit(soak(Workspace(folder / ".larder"), address, gateway, given.minutes * 60, rate, given.kills, draw))
+    parser.add_argument("--minutes", type=float, default=5.0, help="duration; the rate stays the same")
+    parser.add_argument("--per-second", type=float, default=10.0, help="requests per second of the half hour")
+    parser.add_argument("--kills", type=int, default=5, help="number of workers to kill")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the times and workers")
+    parser.add_argument("--home", type=Path, help="folder with the demo in .larder; default: a new one")
+    parser.add_argument("--gateway", type=int, help="process id of a `larder up` that runs in --home")
+    options = parser.parse_args()
+    with home(options.home) as folder, service(folder, options.gateway) as (address, gateway):
+        rate = options.per_second * HALF_HOUR / 300
+        draw = random.Random(options.seed)  # noqa: S311  # not a secret
+        sys.exit(soak(Workspace(folder / ".larder"), address, gateway, options.minutes * 60, rate, options.kills, draw))
 
 
 @contextmanager
-def home(given: Path | None) -> Iterator[Path]:
+def home(folder: Path | None) -> Iterator[Path]:
     """The folder to serve from."""
-    if given:
-        yield given.resolve()
+    if folder:
+        yield folder.resolve()
         return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
 
 
 @contextmanager
 def service(folder: Path, gateway: int | None) -> Iterator[tuple[str, int]]:
-    """Address and process of a running ``larder up``."""
+    """The address and the process id of a running ``larder up``."""
     address = folder / ".larder" / "address"
     if gateway is not None:
         yield address.read_text().strip(), gateway
@@ -99,40 +106,40 @@ def service(folder: Path, gateway: int | None) -> Iterator[tuple[str, int]]:
 def soak(
     folder: Workspace, address: str, gateway: int, seconds: float, rate: float, kills: int, draw: random.Random
 ) -> int:
-    """Sends ``rate`` requests a second for so long; 0 where nothing was lost that need not be, and nothing grew."""
-    seen, requests = Seen(), round(seconds * rate)
-    ask = asking(folder, address, seen)
+    """Sends ``rate`` requests per second; returns 0 if only killed workers lost requests and memory did not grow."""
+    results, requests = Results(), round(seconds * rate)
+    ask = sender(folder, address, results)
     for number in range(2 * CLIENTS):
         ask(number)
     began = time.monotonic()
     killed: list[str] = []
     warm: dict[str, int] = {}
-    further: set[str] = set()
+    new_releases: set[str] = set()
     plan: list[tuple[float, Callable[[], object]]] = [
         (seconds * WARM, lambda: warm.update(memory(gateway))),
-        (seconds / 2, lambda: further.update(publish(folder, address, model) for model in MODELS)),
+        (seconds / 2, lambda: new_releases.update(publish(folder, address, model) for model in MODELS)),
     ]
-    moments = [draw.uniform(seconds * WARM, seconds * 0.9) for _ in range(kills)]
-    plan += [(moment, lambda: killed.append(kill(gateway, draw))) for moment in moments]
+    times = [draw.uniform(seconds * WARM, seconds * 0.9) for _ in range(kills)]
+    plan += [(kill_time, lambda: killed.append(kill(gateway, draw))) for kill_time in times]
     numbers = itertools.count()
     clients = [threading.Thread(target=client, args=(numbers, requests, rate, began, ask)) for _ in range(CLIENTS)]
     for thread in clients:
         thread.start()
-    for moment, act in sorted(plan, key=lambda each: each[0]):
-        time.sleep(max(0.0, began + moment - time.monotonic()))
+    for action_time, act in sorted(plan, key=lambda action: action[0]):
+        time.sleep(max(0.0, began + action_time - time.monotonic()))
         act()
     for thread in clients:
         thread.join()
     took, last = time.monotonic() - began, memory(gateway)
-    while not further <= seen.releases and time.monotonic() < began + took + PATIENCE:
+    while not new_releases <= results.releases and time.monotonic() < began + took + PATIENCE:
         time.sleep(0.5)
         for number in range(2 * CLIENTS):
             ask(number)
-    return report(seen, requests, took, killed, further, warm, last)
+    return report(results, requests, took, killed, new_releases, warm, last)
 
 
 def client(numbers: Iterator[int], requests: int, rate: float, began: float, ask: Callable[[int], None]) -> None:
-    """Sends one request after the other, none before its time, until all have been sent."""
+    """Sends requests in turn, each not before its time, until all are sent."""
     for number in numbers:
         if number >= requests:
             return
@@ -140,9 +147,9 @@ def client(numbers: Iterator[int], requests: int, rate: float, began: float, ask
         ask(number)
 
 
-def asking(folder: Workspace, address: str, seen: Seen) -> Callable[[int], None]:
-    """What sends request ``number``, on a connection that each client keeps, and notes what comes."""
-    pictures = [path.read_bytes() for path in sorted((folder.demo / "digits/test").rglob("*.png"))[:200]]
+def sender(folder: Workspace, address: str, results: Results) -> Callable[[int], None]:
+    """A function that sends request ``number`` on the connection of its thread, and records the result."""
+    images = [path.read_bytes() for path in sorted((folder.demo / "digits/test").rglob("*.png"))[:200]]
     users = sorted(set(re.findall(r"\bu\d{4}\b", (folder.demo / "shop/interactions.csv").read_text())))
     local, lock, host = threading.local(), threading.Lock(), urlsplit(address).netloc
 
@@ -155,26 +162,26 @@ def asking(folder: Workspace, address: str, seen: Seen) -> Callable[[int], None]
                 user = users[number % len(users)]
                 local.connection.request("GET", f"/v1/models/shop/recommend?user={user}&n=10")
             else:
-                picture = pictures[number % len(pictures)]
-                local.connection.request("POST", "/v1/models/digits/classify", picture, {"content-type": "image/png"})
+                image = images[number % len(images)]
+                local.connection.request("POST", "/v1/models/digits/classify", image, {"content-type": "image/png"})
             answer = local.connection.getresponse()
             status, body = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             status, body = 0, repr(error).encode()
             local.connection.close()
         with lock:
-            seen.seconds.append(time.perf_counter() - begun)
-            seen.statuses[status] += 1
+            results.seconds.append(time.perf_counter() - begun)
+            results.statuses[status] += 1
             if status == 200:
-                seen.releases.add(json.loads(body)["release"])
+                results.releases.add(json.loads(body)["release"])
             else:
-                seen.failures.append(f"{status} {body.decode(errors='replace')[:200]}")
+                results.failures.append(f"{status} {body.decode(errors='replace')[:200]}")
 
     return ask
 
 
 def publish(folder: Workspace, address: str, model: str) -> str:
-    """A further release of ``model``, the same under a later name, published as one would; returns that name."""
+    """Publishes the release of ``model`` again under a new name; returns the name."""
     old = folder.releases_of(model)[-1]
     manifest = parse((old / "manifest.json").read_bytes())
     release = write_release(
@@ -195,32 +202,32 @@ def publish(folder: Workspace, address: str, model: str) -> str:
 
 
 def report(
-    seen: Seen,
+    results: Results,
     requests: int,
     seconds: float,
     killed: list[str],
-    further: set[str],
+    new_releases: set[str],
     warm: dict[str, int],
     last: dict[str, int],
 ) -> int:
-    """Prints what came of it; 0 where all is as it should be."""
-    cuts = statistics.quantiles(seen.seconds, n=100)
-    print(f"{requests} requests in {seconds:.0f} s: {dict(seen.statuses)}")
-    print(f"{1e3 * statistics.median(seen.seconds):.1f} ms p50, {1e3 * cuts[98]:.1f} ms p99")
+    """Prints the results; returns 0 if there was no problem."""
+    cuts = statistics.quantiles(results.seconds, n=100)
+    print(f"{requests} requests in {seconds:.0f} s: {dict(results.statuses)}")
+    print(f"{1e3 * statistics.median(results.seconds):.1f} ms p50, {1e3 * cuts[98]:.1f} ms p99")
     print(f"{len(killed)} workers killed: {', '.join(killed)}")
-    for failure in seen.failures:
+    for failure in results.failures:
         print(f"  {failure}")
-    wrong = [f"{status} came back" for status in seen.statuses if status not in (200, 502)]
-    if seen.statuses[502] > len(killed):
-        wrong.append("more requests were lost than workers were killed")
-    if not further <= seen.releases:
-        wrong.append("a new release never answered")
-    for name, held in last.items():
-        grown = held - warm.get(name, held)
-        print(f"{name:18} {held / MIB:6.1f} MiB of its own, {grown / MIB:+6.1f}")
-        wrong += [f"{name} grew by {grown / MIB:.1f} MiB"] if grown > GROWTH else []
-    print("; ".join(wrong) or "nothing was lost but what a killed worker was at, and nothing grew")
-    return bool(wrong)
+    problems = [f"status {status}" for status in results.statuses if status not in (200, 502)]
+    if results.statuses[502] > len(killed):
+        problems.append("more requests lost than workers killed")
+    if not new_releases <= results.releases:
+        problems.append("a new release has not answered")
+    for name, size in last.items():
+        growth = size - warm.get(name, size)
+        print(f"{name:18} {size / MIB:6.1f} MiB, {growth / MIB:+6.1f}")
+        problems += [f"{name} grew by {growth / MIB:.1f} MiB"] if growth > GROWTH else []
+    print("; ".join(problems) or "only killed workers lost requests, and memory did not grow")
+    return bool(problems)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ MIB = 2**20
 
 
 def main() -> None:
-    """Writes the table, and measures."""
+    """Writes the table and measures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=60)
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def write(path: Path, users: int, width: int) -> TableSpec:
-    """A table of random rows; its arrays lie on disk, as those of a table beyond the memory would."""
+    """Writes a table of random rows; its arrays are on disk, as for a table that is larger than memory."""
     rng = np.random.default_rng(0)
     items = np.memmap(path.with_name("items"), np.uint32, "w+", shape=(users, width))
     scores = np.memmap(path.with_name("scores"), np.float16, "w+", shape=(users, width))
@@ -51,8 +51,8 @@ def write(path: Path, users: int, width: int) -> TableSpec:
 
 
 def measure(path: Path, spec: TableSpec, lookups: int) -> None:
-    """Prints how long look-ups of known and of unknown users take, and what memory they leave held."""
-    draw = random.Random(1)  # noqa: S311 - which user is drawn is no secret
+    """Prints the latency of look-ups of known and unknown users, and the growth of memory."""
+    draw = random.Random(1)  # noqa: S311  # not a secret
     known = [f"user-{draw.randrange(spec.rows)}" for _ in range(lookups)]
     with MappedFile(path) as reader:
         started = time.perf_counter()
@@ -61,7 +61,7 @@ def measure(path: Path, spec: TableSpec, lookups: int) -> None:
         before = resident()
         report("known user", [timed(table, user) for user in known])
         after = resident()
-        report("unknown user", [timed(table, f"nobody-{number}") for number in range(lookups)])
+        report("unknown user", [timed(table, f"unknown-{number}") for number in range(lookups)])
     for kind, name in (("RssAnon", "own memory"), ("RssFile", "mapped pages (page cache)")):
         print(f"{name + ', growth':32} {(after[kind] - before[kind]) / MIB:10.1f} MiB over {lookups:,} users")
 

@@ -1,6 +1,6 @@
-"""FastAPI in front of implicit, which computes each list when it is asked for.
+"""FastAPI with implicit, which computes each list at the request.
 
-Run as a program it fits the model: ``python implicit_lists.py INTERACTIONS.csv FOLDER``.
+Run as a program, it fits the model: ``python implicit_lists.py INTERACTIONS.csv FOLDER``.
 """
 
 import csv
@@ -47,6 +47,6 @@ else:
 async def recommend(user: str) -> dict[str, object]:
     """The user's best items."""
     number = numbers[user]
-    found, scores = model.recommend(number, bought[number], N=N, filter_already_liked_items=False)
-    pairs = zip(found.tolist(), scores.tolist(), strict=True)
+    best, scores = model.recommend(number, bought[number], N=N, filter_already_liked_items=False)
+    pairs = zip(best.tolist(), scores.tolist(), strict=True)
     return {"items": [{"id": items[item], "score": score} for item, score in pairs]}

@@ -1,7 +1,7 @@
-"""FastAPI in front of Redis, in two ways.
+"""FastAPI with Redis, in two ways.
 
-``/recommend``: each user's answer lies there as the bytes that are sent. ``/best``: his items lie there as a sorted
-set, as Redis's own guides keep ranked items, and become JSON when they are asked for.
+``/recommend``: Redis has each user's response as bytes. ``/best``: Redis has each user's items as a sorted set, as its
+guides recommend for rankings, and each request converts them to JSON.
 """
 
 import os
@@ -17,7 +17,7 @@ redis = Redis(host="127.0.0.1", port=int(os.environ["REDIS_PORT"]))
 
 @app.get("/recommend")
 async def recommend(user: str) -> Response:
-    """The user's list, ready since it was stored."""
+    """The user's list, as stored."""
     body = await redis.get(user)
     if body is None:
         raise HTTPException(404)
@@ -26,6 +26,6 @@ async def recommend(user: str) -> Response:
 
 @app.get("/best")
 async def best(user: str) -> dict[str, object]:
-    """The user's list, made of his sorted set."""
-    found = await redis.zrange(f"best:{user}", 0, N - 1, desc=True, withscores=True)
-    return {"items": [{"id": item.decode(), "score": score} for item, score in found]}
+    """The user's list, from the sorted set."""
+    pairs = await redis.zrange(f"best:{user}", 0, N - 1, desc=True, withscores=True)
+    return {"items": [{"id": item.decode(), "score": score} for item, score in pairs]}

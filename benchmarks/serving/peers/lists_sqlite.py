@@ -1,4 +1,4 @@
-"""FastAPI in front of SQLite: one look-up by primary key in a file that never changes, in the event loop."""
+"""FastAPI with SQLite: one look-up by primary key in a read-only file, in the event loop."""
 
 import os
 import sqlite3

@@ -1,1 +1,1 @@
-"""Larder beside other ways to serve the same model and the same lists: one run, one machine, one core each."""
+"""Larder compared with other ways to serve the same model and lists: one run, one machine, one core each."""

@@ -1,4 +1,4 @@
-"""Who takes part: functions under Lambda's runtime client in a container, and services that listen for HTTP."""
+"""The contenders: functions under Lambda's runtime client in a container, and HTTP services."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,20 @@ Task = Literal["classify", "recommend"]
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A Lambda function: its code, what lies at ``/opt``, and the events that it is asked with.
+    """A Lambda function.
 
-    ``memory`` is the container's limit in MiB, ``expected`` is in the answer to the first event, ``size`` is of
-    code and layers unpacked in bytes. ``warm`` is False where
-    only the cold start matters; ``tells``: an answer's body is the milliseconds of its work alone.
+    Attributes:
+        name: The contender's name.
+        task: The task.
+        code: The folder of its code.
+        opt: The folder of its layers, at ``/opt``, or None.
+        memory: The memory limit of the container in MiB.
+        environment: Environment variables.
+        events: The events that it gets in turn.
+        expected: A part of the response to the first event.
+        size: The unpacked size of code and layers in bytes.
+        warm: False if only its cold start is measured.
+        returns_time: Whether the body of a response is the time of its work in milliseconds.
     """
 
     name: str
@@ -27,12 +36,19 @@ class Bundle:
     expected: bytes
     size: int
     warm: bool = True
-    tells: bool = False
+    returns_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, as the load generator sends it."""
+    """One HTTP request of the load generator.
+
+    Attributes:
+        method: The method.
+        path: The path, with the query string.
+        content_type: The content type of the body, or empty.
+        body: The body.
+    """
 
     method: str
     path: str
@@ -42,10 +58,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A server on ``port`` of 127.0.0.1: how it is started, what it needs beside it, and what it is asked.
+    """An HTTP server on 127.0.0.1.
 
-    ``expected`` is in the answer to the first request. ``beside`` are further commands on the same core, whose work and
-    memory count as the service's; ``fill`` is run once they are up. ``size`` is of its packages in bytes.
+    Attributes:
+        name: The contender's name.
+        task: The task.
+        port: The port.
+        command: The command that starts it.
+        environment: Environment variables.
+        requests: The requests that it gets in turn.
+        expected: A part of the response to the first request.
+        size: The size of its packages in bytes.
+        companions: Commands of further servers on the same core; their work and memory count as the service's.
+        fill: A command that fills the companions when they are running.
     """
 
     name: str
@@ -56,17 +81,25 @@ class Service:
     requests: Sequence[Request]
     expected: bytes
     size: int
-    beside: Sequence[Sequence[str | Path]] = ()
+    companions: Sequence[Sequence[str | Path]] = ()
     fill: Sequence[str | Path] = ()
 
 
 @dataclass(slots=True)
 class Result:
-    """What was measured of one contender: a value for each round.
+    """The measurements of one contender, one value per round.
 
-    Seconds to the first answer; seconds at the median and at the 99th percentile with one request at a time; answers a
-    second and processor seconds an answer at full load; bytes of memory after that; and the median seconds of the
-    work alone, where a function tells them.
+    Attributes:
+        name: The contender's name.
+        task: The task.
+        size: The unpacked size in bytes.
+        cold: Seconds to the first response.
+        p50: The median in seconds, with one request at a time.
+        p99: The 99th percentile in seconds, with one request at a time.
+        rate: Responses per second at full load.
+        cpu: Processor seconds per response at full load.
+        memory: Memory after that, in bytes.
+        inner: The median of the work alone in seconds, if the function returns it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The peers' environments: each its own, of pinned packages, made by uv on the functions' version of Python."""
+"""The environments of the peers, with pinned packages, created by uv with the functions' version of Python."""
 
 import subprocess
 import sys
@@ -12,38 +12,38 @@ _UV: Final = Path(sys.executable).with_name("uv")
 
 
 def environment(name: str, folder: Path) -> Path:
-    """The virtual environment of ``peers/requirements/<name>.txt``, made where absent, with byte code."""
-    place, wanted = folder / name, (PEERS / "requirements" / f"{name}.txt").read_text()
-    if not _stands(place, wanted):
-        _uv("venv", "--clear", "--python", interpreter.find(), place)
-        _install(name, "--python", place / "bin/python", "--compile-bytecode")
-        (place / "made-from.txt").write_text(wanted)
-    return place
+    """The virtual environment of ``peers/requirements/<name>.txt``, created if missing, with byte code."""
+    path, requirements = folder / name, (PEERS / "requirements" / f"{name}.txt").read_text()
+    if not _is_current(path, requirements):
+        _uv("venv", "--clear", "--python", interpreter.find(), path)
+        _install(name, "--python", path / "bin/python", "--compile-bytecode")
+        (path / "requirements-installed.txt").write_text(requirements)
+    return path
 
 
-def packages(place: Path) -> Path:
+def packages(path: Path) -> Path:
     """The folder of an environment's packages."""
-    return place / "lib" / f"python{interpreter.VERSION}" / "site-packages"
+    return path / "lib" / f"python{interpreter.VERSION}" / "site-packages"
 
 
 def bundle(name: str, code: str, folder: Path, *, byte_code: bool) -> Path:
-    """A function's folder with its packages in it, as ``sam build`` makes it: byte code is not its way."""
-    place = folder / (f"{code}-compiled" if byte_code else code)
-    wanted = (PEERS / "requirements" / f"{name}.txt").read_text() + (PEERS / code / "app.py").read_text()
-    if not _stands(place, wanted):
-        _install(name, "--python", interpreter.find(), "--target", place, "--link-mode", "copy")
-        (place / "app.py").write_text((PEERS / code / "app.py").read_text())
+    """The folder of a function with its packages, as ``sam build`` creates it (without byte code)."""
+    path = folder / (f"{code}-compiled" if byte_code else code)
+    requirements = (PEERS / "requirements" / f"{name}.txt").read_text() + (PEERS / code / "app.py").read_text()
+    if not _is_current(path, requirements):
+        _install(name, "--python", interpreter.find(), "--target", path, "--link-mode", "copy")
+        (path / "app.py").write_text((PEERS / code / "app.py").read_text())
         if byte_code:
-            compiler = (interpreter.find(), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", place)
+            compiler = (interpreter.find(), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", path)
             subprocess.run(list(map(str, compiler)), check=True)  # noqa: S603  our own command
-        place.chmod(0o755)
-        (place / "made-from.txt").write_text(wanted)
-    return place
+        path.chmod(0o755)
+        (path / "requirements-installed.txt").write_text(requirements)
+    return path
 
 
-def _stands(place: Path, wanted: str) -> bool:
-    made = place / "made-from.txt"
-    return made.is_file() and made.read_text() == wanted
+def _is_current(path: Path, requirements: str) -> bool:
+    installed = path / "requirements-installed.txt"
+    return installed.is_file() and installed.read_text() == requirements
 
 
 def _install(name: str, *options: str | Path) -> None:

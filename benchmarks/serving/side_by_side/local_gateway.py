@@ -1,5 +1,5 @@
-"""Larder's local gateway with one worker a function, as ``larder up --built`` starts it, on the store that
-the environment names.
+"""Larder's local gateway with one worker per function, as ``larder up --built`` starts it, on the store in
+``LARDER_STORE``.
 
 ``python local_gateway.py BUILT FOLDER PORT``
 """
@@ -16,11 +16,11 @@ from larder_local.sam_build import load_build
 
 
 async def serve(built: Path, folder: Path, port: int) -> None:
-    """Listens until it is ended."""
+    """Serves until the process is ended."""
 
     def local(function: Function) -> Function:
-        places = {"LARDER_STORE": os.environ["LARDER_STORE"], "LARDER_CACHE_DIR": str(folder / "cache")}
-        return replace(function, environment={**function.environment, **places})
+        store = {"LARDER_STORE": os.environ["LARDER_STORE"], "LARDER_CACHE_DIR": str(folder / "cache")}
+        return replace(function, environment={**function.environment, **store})
 
     served = load_build(built)
     local_functions = {name: local(function) for name, function in served.functions.items()}

@@ -1,4 +1,4 @@
-"""What all are given: one classifier in int8 and in float32, one recommender, photos, and every user's list."""
+"""The material of all contenders: a classifier in int8 and float32, a recommender, images, and the lists of users."""
 
 import contextlib
 import csv
@@ -23,87 +23,100 @@ from larder_local.gateway.routes import Route
 from larder_local.gateway.template import load
 
 _TEMPLATE: Final = Path(__file__).parents[3] / "template.yaml"
-USERS: Final = 2000  # who ask, drawn from all
-PHOTOS: Final = 200
+USERS: Final = 2000  # sampled from all
+IMAGES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Everything that a contender may need, under ``folder``.
+    """Everything that contenders need, in ``folder``.
 
-    ``answers`` are the bodies that Larder's own handler gives, by user; ``asking`` the users in the order in which they
-    ask. ``scale`` and ``offset`` are a channel's normalisation, which the graph at ``naive`` does not do itself.
+    Attributes:
+        folder: The folder of the files.
+        classifier: The manifest of the classifier.
+        recommender: The manifest of the recommender.
+        labels: The classifier's labels.
+        images: Encoded images.
+        best: The best label of the first image.
+        int8: The ONNX file in int8.
+        float32: The ONNX file in float32.
+        naive: The ONNX file in float32 without normalisation.
+        scale: The factor of each channel's normalisation.
+        offset: The offset of each channel's normalisation.
+        responses: The bodies of the responses of Larder's handler, by user.
+        users: The users in the order of the requests.
+        interactions: The CSV of the recommender's training.
     """
 
     folder: Path
     classifier: Manifest
     recommender: Manifest
     labels: Sequence[str]
-    photos: Sequence[bytes]
+    images: Sequence[bytes]
     best: str
     int8: Path
     float32: Path
     naive: Path
     scale: Sequence[float]
     offset: Sequence[float]
-    answers: Mapping[str, bytes]
-    asking: Sequence[str]
+    responses: Mapping[str, bytes]
+    users: Sequence[str]
     interactions: Path
 
     @property
     def best_item(self) -> str:
-        """The first item of the first user who asks."""
-        document = json.loads(self.answers[self.asking[0]])
+        """The first item of the first user."""
+        document = json.loads(self.responses[self.users[0]])
         return str(document["items"][0]["id"])
 
     @property
     def lists(self) -> dict[str, object]:
-        """The items of every user, as JSON has them."""
-        return {user: json.loads(body)["items"] for user, body in self.answers.items()}
+        """The items of each user, as in the JSON."""
+        return {user: json.loads(body)["items"] for user, body in self.responses.items()}
 
 
 def prepare(
-    folder: Path, *, classifier: Path, float32: Path, recommender: Path, photos: Path, interactions: Path
+    folder: Path, *, classifier: Path, float32: Path, recommender: Path, images: Path, interactions: Path
 ) -> Material:
-    """Reads the release folders of two classifiers and a recommender, and what they are asked; fills ``folder``."""
+    """Reads the release folders of two classifiers and a recommender, and their requests; fills ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    labelled, listed = _manifest(classifier), _manifest(recommender)
+    classifier_manifest, recommender_manifest = _manifest(classifier), _manifest(recommender)
     with interactions.open(encoding="utf-8", newline="") as file:
         users = sorted({row["USER_ID"] for row in csv.DictReader(file)})
-    paths = random.Random(0).sample(sorted(photos.rglob("*.jpg")), PHOTOS)  # noqa: S311  a sample, no secret
-    pictures = [path.read_bytes() for path in paths]
+    paths = random.Random(0).sample(sorted(images.rglob("*.jpg")), IMAGES)  # noqa: S311  not a secret
+    encoded = [path.read_bytes() for path in paths]
     scale, offset = _without_normalisation(float32 / "model.onnx", folder / "naive.onnx")
-    store = _store(folder / "store", {labelled.model: classifier, listed.model: recommender})
+    store = _store(folder / "store", {classifier_manifest.model: classifier, recommender_manifest.model: recommender})
     _environment(store, folder)
-    answers = dict(_answers(listed.model, users))
-    document = json.loads(_classified(labelled.model, pictures[0]))
-    labels = cast("ClassifierServing", labelled.serving).labels
+    responses = dict(_recommend(recommender_manifest.model, users))
+    document = json.loads(_classify(classifier_manifest.model, encoded[0]))
+    labels = cast("ClassifierServing", classifier_manifest.serving).labels
     (folder / "labels.txt").write_text("\n".join(labels) + "\n")
-    _write_lists(folder, answers)
+    _write_lists(folder, responses)
     return Material(
         folder=folder,
-        classifier=labelled,
-        recommender=listed,
+        classifier=classifier_manifest,
+        recommender=recommender_manifest,
         labels=labels,
-        photos=pictures,
+        images=encoded,
         best=document["labels"][0]["name"],
         int8=classifier / "model.onnx",
         float32=float32 / "model.onnx",
         naive=folder / "naive.onnx",
         scale=scale,
         offset=offset,
-        answers=answers,
-        asking=random.Random(0).sample(users, min(USERS, len(users))),  # noqa: S311  a sample, no secret
+        responses=responses,
+        users=random.Random(0).sample(users, min(USERS, len(users))),  # noqa: S311  not a secret
         interactions=interactions,
     )
 
 
-def photo_event(model: str, photo: bytes) -> bytes:
-    """The event that API Gateway makes of a photo."""
+def image_event(model: str, image: bytes) -> bytes:
+    """The event of API Gateway for an image."""
     route = Route("POST", "/v1/models/{model}/classify", "")
     headers = [("content-type", "image/jpeg"), ("host", "127.0.0.1")]
     return encode(
-        HttpRequest("POST", f"/v1/models/{model}/classify", "", headers, photo, "127.0.0.1"),
+        HttpRequest("POST", f"/v1/models/{model}/classify", "", headers, image, "127.0.0.1"),
         route,
         {"model": model},
         "id",
@@ -111,7 +124,7 @@ def photo_event(model: str, photo: bytes) -> bytes:
 
 
 def user_event(model: str, user: str) -> bytes:
-    """The event that API Gateway makes of a user's request."""
+    """The event of API Gateway for a user's request."""
     route, path = Route("GET", "/v1/models/{model}/recommend", ""), f"/v1/models/{model}/recommend"
     call = HttpRequest("GET", path, f"user={user}", [("host", "127.0.0.1")], b"", "127.0.0.1")
     return encode(call, route, {"model": model}, "id")
@@ -123,49 +136,49 @@ def _manifest(release: Path) -> Manifest:
 
 def _store(folder: Path, releases: Mapping[str, Path]) -> Path:
     for model, release in releases.items():
-        place = folder / "models" / model / "releases"
-        place.mkdir(parents=True, exist_ok=True)
+        target = folder / "models" / model / "releases"
+        target.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            (place / release.name).symlink_to(release.resolve())
-        (place.parent / "live.json").write_bytes(dump_pointer(Pointer(release.name)))
+            (target / release.name).symlink_to(release.resolve())
+        (target.parent / "live.json").write_bytes(dump_pointer(Pointer(release.name)))
     return folder
 
 
 def _environment(store: Path, folder: Path) -> None:
-    places = {"LARDER_STORE": store.resolve().as_uri(), "LARDER_CACHE_DIR": str(folder / "cache")}
-    os.environ |= {**load(_TEMPLATE).functions["RecommendFunction"].environment, **places}
+    own = {"LARDER_STORE": store.resolve().as_uri(), "LARDER_CACHE_DIR": str(folder / "cache")}
+    os.environ |= {**load(_TEMPLATE).functions["RecommendFunction"].environment, **own}
 
 
-def _answers(model: str, users: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _recommend(model: str, users: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     from recommend import app
 
     for user in users:
         yield user, _body(app.handler, user_event(model, user))
 
 
-def _classified(model: str, photo: bytes) -> bytes:
+def _classify(model: str, image: bytes) -> bytes:
     from classify import app
 
-    return _body(app.handler, photo_event(model, photo))
+    return _body(app.handler, image_event(model, image))
 
 
-def _body(handler: Any, event: bytes) -> bytes:  # noqa: ANN401  the handlers' own type is no wider
+def _body(handler: Any, event: bytes) -> bytes:  # noqa: ANN401  the type of a handler
     with Path(os.devnull).open("w") as log, contextlib.redirect_stdout(log):
-        answer = handler(json.loads(event), None)
-    if answer["statusCode"] != 200:
-        raise RuntimeError(f"Larder itself answers {answer}: look at the releases.")
-    return cast("bytes", answer["body"].encode())
+        response = handler(json.loads(event), None)
+    if response["statusCode"] != 200:
+        raise RuntimeError(f"Larder returned {response}: check the releases.")
+    return cast("bytes", response["body"].encode())
 
 
-def _write_lists(folder: Path, answers: Mapping[str, bytes]) -> None:
-    """The answers as a SQLite file, and as what ``redis-cli --pipe`` takes."""
-    place = folder / "lists.sqlite"
-    place.unlink(missing_ok=True)
-    with contextlib.closing(sqlite3.connect(place)) as database, database:
+def _write_lists(folder: Path, responses: Mapping[str, bytes]) -> None:
+    """Writes the responses as a SQLite file, and as input of ``redis-cli --pipe``."""
+    path = folder / "lists.sqlite"
+    path.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE lists (user TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID")
-        database.executemany("INSERT INTO lists VALUES (?, ?)", answers.items())
+        database.executemany("INSERT INTO lists VALUES (?, ?)", responses.items())
     with (folder / "lists.resp").open("wb") as file:
-        for user, body in answers.items():
+        for user, body in responses.items():
             file.write(_command(b"SET", user.encode(), body))
             for item in json.loads(body)["items"]:
                 score, name = repr(item["score"]).encode(), item["id"].encode()
@@ -178,13 +191,13 @@ def _command(*words: bytes) -> bytes:
 
 
 def _without_normalisation(source: Path, target: Path) -> tuple[list[float], list[float]]:
-    """Writes the graph without its first nodes, its input being ``pixels``; gives what Mul and Add hold."""
+    """Writes the graph without its normalisation, with the input ``pixels``; returns scale and offset."""
     model = onnx.load(source)
     first = list(islice(model.graph.node, 4))
     if [node.op_type for node in first] != ["Cast", "Transpose", "Mul", "Add"]:
-        raise ValueError(f"{source} does not begin by normalising: adapt this benchmark to it.")
-    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    scale, offset = (held[node.input[1]].ravel().tolist() for node in first[2:])
+        raise ValueError(f"{source} does not start with a normalisation: adapt this benchmark to it.")
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    scale, offset = (constants[node.input[1]].ravel().tolist() for node in first[2:])
     for node in first:
         model.graph.node.remove(node)
     for node in model.graph.node:

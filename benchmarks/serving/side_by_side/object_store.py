@@ -1,4 +1,4 @@
-"""An S3 on this machine (moto's server) with the releases and what the naive handlers fetch."""
+"""An S3 on this machine (moto's server) with the releases and the files of the naive handlers."""
 
 import json
 import os
@@ -19,7 +19,7 @@ _REGION: Final = "us-east-1"
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Mapping[str, str]]:
-    """Runs it until the block ends; gives the environment that leads a client there."""
+    """Runs until the block ends; yields the environment for its clients."""
     port = free_port()
     command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
     with started(command, log=folder / "moto.log", core=LOAD_CORE):
@@ -34,7 +34,7 @@ def serving(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 def fill(s3: Mapping[str, str], material: Material) -> None:
-    """Puts everything into the bucket."""
+    """Uploads everything to the bucket."""
     import boto3
 
     os.environ |= s3

@@ -1,4 +1,4 @@
-"""This benchmark's processes: each on the core it belongs to, counted in processor seconds and in bytes."""
+"""The processes of this benchmark: their cores, processor seconds and memory."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 LOAD_CORE: Final = 0  # the load, the object store and this program
-SERVING_CORE: Final = 1  # what is measured, alone there
+SERVING_CORE: Final = 1  # the measured processes alone
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _STOP_SECONDS: Final = 20.0
 _ENDED: Final = (FileNotFoundError, ProcessLookupError)  # how /proc reports a process that has ended
@@ -37,7 +37,7 @@ def started(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends the process and its children, which have a group of their own."""
+    """Ends the process and its children, which have their own process group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -92,6 +92,6 @@ def _all(roots: Sequence[int]) -> list[int]:
     return [process for root in roots for process in tree(root)]
 
 
-def size(*places: Path) -> int:
-    """Bytes of the files in these folders, as they lie unpacked; a link counts as what it is."""
-    return sum(path.lstat().st_size for place in places for path in place.rglob("*") if not path.is_dir())
+def size(*folders: Path) -> int:
+    """Bytes of the files in these folders; a link counts as a link."""
+    return sum(path.lstat().st_size for folder in folders for path in folder.rglob("*") if not path.is_dir())

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 
 from side_by_side.contenders import Result, Task
 
-_TITLES: Final[Mapping[Task, str]] = {"classify": "Labels for a photo", "recommend": "25 items for a user"}
+_TITLES: Final[Mapping[Task, str]] = {"classify": "Labels of an image", "recommend": "25 items for a user"}
 _COLUMNS: Final = (
     "cold start, ms",
     "p50, ms",
     "p99, ms",
-    "answers/s, one core",
-    "CPU ms an answer",
+    "responses/s, one core",
+    "CPU ms per response",
     "memory, MB",
     "unpacked, MB",
 )
@@ -26,24 +26,24 @@ _OURS, _THEIRS = "#1b7f5c", "#9aa5b1"
 
 
 def cells(result: Result) -> tuple[float | None, ...]:
-    """A contender's numbers, in the order of the columns; None where it has none. Medians of the rounds."""
+    """The medians of a contender's rounds, in the order of the columns; None if not measured."""
 
-    def middle(values: Sequence[float], factor: float) -> float | None:
+    def scaled_median(values: Sequence[float], factor: float) -> float | None:
         return factor * median(values) if values else None
 
     return (
-        middle(result.cold, 1e3),
-        middle(result.p50, 1e3),
-        middle(result.p99, 1e3),
-        middle(result.rate, 1),
-        middle(result.cpu, 1e3),
-        middle(result.memory, 1e-6),
+        scaled_median(result.cold, 1e3),
+        scaled_median(result.p50, 1e3),
+        scaled_median(result.p99, 1e3),
+        scaled_median(result.rate, 1),
+        scaled_median(result.cpu, 1e3),
+        scaled_median(result.memory, 1e-6),
         result.size / 1e6 if result.size else None,
     )
 
 
 def table(results: Iterable[Result]) -> str:
-    """Markdown, one table a task."""
+    """Markdown, one table per task."""
     lines = []
     for task, title in _TITLES.items():
         lines += ["", f"| {title} | {' | '.join(_COLUMNS)} |", "| --- " * (len(_COLUMNS) + 1) + "|"]
@@ -60,16 +60,16 @@ def _text(value: float | None) -> str:
 
 
 def targets(results: Sequence[Result]) -> str:
-    """Markdown: what was promised, what was measured in this run."""
-    found = {(result.task, result.name): result for result in results}
-    if not {("classify", "Larder"), ("recommend", "Larder"), ("classify", "naive handler")} <= found.keys():
+    """Markdown: the targets, and the measurements of this run."""
+    by_name = {(result.task, result.name): result for result in results}
+    if not {("classify", "Larder"), ("recommend", "Larder"), ("classify", "naive handler")} <= by_name.keys():
         return ""
-    ours, ours_lists = found["classify", "Larder"], found["recommend", "Larder"]
-    naive = found["classify", "naive handler"]
+    ours, ours_lists = by_name["classify", "Larder"], by_name["recommend", "Larder"]
+    naive = by_name["classify", "naive handler"]
     rows: list[tuple[str, float | None, str, float, Callable[[float, float], bool]]] = []
 
     def ratio(task: Task, name: str, column: str) -> float | None:
-        mine, theirs = getattr(found[task, "Larder"], column), getattr(found.get((task, name)), column, ())
+        mine, theirs = getattr(by_name[task, "Larder"], column), getattr(by_name.get((task, name)), column, ())
         return median(mine) / median(theirs) if mine and theirs else None
 
     below, above = float.__le__, float.__ge__
@@ -81,31 +81,31 @@ def targets(results: Sequence[Result]) -> str:
     cold = median(ours_lists.cold) / median(naive.cold) if ours_lists.cold and naive.cold else None
     rows.append(("cold start, recommend / naive handler", cold, "<=", 1 / 3, below))
     rows.append(("warm lap, classify / floor", ratio("classify", "the floor", "p50"), "<=", 1.15, below))
-    floor = found.get(("classify", "the floor"))
+    floor = by_name.get(("classify", "the floor"))
     inner = median(ours.p50) / median(floor.inner) if floor and floor.inner and ours.p50 else None
     rows.append(("warm lap, classify / floor without its runtime client", inner, "<=", 1.15, below))
-    for task, name, least in (
+    for task, name, target in (
         ("classify", "FastAPI, float32", 2.0),
         ("classify", "BentoML, int8", 1.5),
         ("recommend", "FastAPI + Redis", 3.0),
     ):
-        title = f"answers/s on one core, {task} / {name}"
-        rows.append((title, ratio(task, name, "rate"), ">=", least, above))  # type: ignore[arg-type]  # literals above
-    empty, redis = found.get(("recommend", "empty handler")), found.get(("recommend", "FastAPI + Redis"))
+        title = f"responses/s on one core, {task} / {name}"
+        rows.append((title, ratio(task, name, "rate"), ">=", target, above))  # type: ignore[arg-type]  # literals above
+    empty, redis = by_name.get(("recommend", "empty handler")), by_name.get(("recommend", "FastAPI + Redis"))
     if empty and redis and empty.cpu and redis.cpu and ours_lists.cpu:
-        alone = median(redis.cpu) / (median(ours_lists.cpu) - median(empty.cpu))
-        rows.append(("... by processor time, without the empty handler's", alone, ">=", 3.0, above))
-    lines = ["", "| | measured | wanted | |", "| --- " * 4 + "|"]
-    for title, value, sign, wanted, good in rows:
+        ratio_by_cpu = median(redis.cpu) / (median(ours_lists.cpu) - median(empty.cpu))
+        rows.append(("... by processor time, without the empty handler's", ratio_by_cpu, ">=", 3.0, above))
+    lines = ["", "| | measured | target | |", "| --- " * 4 + "|"]
+    for title, value, sign, target, is_met in rows:
         if value is not None:
             lines.append(
-                f"| {title} | {value:.2f} | {sign} {wanted:.2f} | {'met' if good(value, wanted) else 'missed'} |"
+                f"| {title} | {value:.2f} | {sign} {target:.2f} | {'met' if is_met(value, target) else 'missed'} |"
             )
     return "\n".join(lines)
 
 
 def plot(results: Sequence[Result], path: Path) -> None:
-    """Bars, one row a task, one column a measure; Larder's are green. SVG, PNG or PDF by the name."""
+    """Bars, one row per task, one column per measure; Larder's are green. SVG, PNG or PDF by the suffix."""
     figure = Figure(figsize=(17, 6), layout="constrained")
     grid = figure.subplots(len(_TITLES), len(_PLOTTED))
     for row, (task, title) in zip(grid, _TITLES.items(), strict=True):
@@ -113,7 +113,7 @@ def plot(results: Sequence[Result], path: Path) -> None:
         for axes, column in zip(row, _PLOTTED, strict=True):
             _bars(axes, chosen, column)
         row[0].set_ylabel(title)
-    # Text stays text, and no date: the same numbers give a small file with the same bytes.
+    # Text stays text, without a date: the file is small, and the same numbers give the same bytes.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "larder"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 

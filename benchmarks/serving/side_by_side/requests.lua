@@ -1,5 +1,5 @@
--- For wrk: sends the requests of the file that is named after "--" in turn, and prints one line of JSON at the end.
--- A line of the file: method, path, content type and the file that holds the body, separated by tabs.
+-- For wrk: sends the requests of the file after "--" in turn, and prints one line of JSON at the end.
+-- A line of the file has the method, path, content type and the file of the body, separated by tabs.
 
 local requests, position = {}, 0
 

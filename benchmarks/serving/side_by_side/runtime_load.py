@@ -1,7 +1,7 @@
 """Load on functions: a Runtime API that always has a next event, so that the function never waits for a caller.
 
-A lap runs from the moment an event is handed over to the moment its answer has arrived: AWS's runtime client, the
-handler, and two HTTP requests between them and this process, which runs on another core.
+A lap is from sending an event to receiving its response: AWS's runtime client, the handler, and two HTTP requests
+between them and this process, which runs on another core.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ _PATIENCE: Final = 60.0
 
 
 class Source:
-    """One worker's events, one after another; ``laps`` in seconds, and the answers where they are to be kept."""
+    """The events of one worker, in turn; records ``laps`` in seconds, and the responses if ``keep``."""
 
     def __init__(self, events: Sequence[bytes], *, keep: bool) -> None:
         self.laps: list[float] = []
-        self.answers: list[bytes] = []
+        self.responses: list[bytes] = []
         self._keep = keep
         self._events = itertools.cycle(events)
         self._open, self._idle = asyncio.Event(), asyncio.Event()
@@ -37,7 +37,7 @@ class Source:
         self._failure: str | None = None
 
     async def next(self) -> Invocation:
-        """For the Runtime API: the next event, at once while the lap counter runs."""
+        """For the Runtime API: the next event, without delay while laps are measured."""
         self._idle.set()
         await self._open.wait()
         self._idle.clear()
@@ -45,13 +45,13 @@ class Source:
         self._begun = time.perf_counter()
         return Invocation(str(uuid4()), next(self._events), _ARN, "Root=1-0-0", deadline)
 
-    def done(self, request_id: str, payload: bytes | None) -> bool:  # noqa: ARG002  there is one at a time
-        """For the Runtime API: takes the answer."""
+    def done(self, request_id: str, payload: bytes | None) -> bool:  # noqa: ARG002  one at a time
+        """For the Runtime API: records the response."""
         self.laps.append(time.perf_counter() - self._begun)
         if payload is None or b'"statusCode": 200' not in payload:
             self._failure = repr(payload)
         elif self._keep:
-            self.answers.append(payload)
+            self.responses.append(payload)
         return True
 
     def init_failed(self, reason: str) -> None:
@@ -60,7 +60,7 @@ class Source:
         self._idle.set()
 
     async def run(self, seconds: float) -> list[float]:
-        """Lets the worker run for so long; its laps. Raises RuntimeError where an answer is no success."""
+        """Lets the worker run for ``seconds``; returns its laps. Raises RuntimeError if a response is not a success."""
         await self.wait()
         self.laps.clear()
         self._open.set()
@@ -70,7 +70,7 @@ class Source:
         return list(self.laps)
 
     async def wait(self) -> None:
-        """Waits until the worker has nothing to do."""
+        """Waits until the worker is idle."""
         async with asyncio.timeout(_PATIENCE):
             await asyncio.sleep(0)
             await self._idle.wait()
@@ -79,12 +79,12 @@ class Source:
 
 
 async def measure(bundle: Bundle, seconds: float, result: Result) -> None:
-    """Adds one round to ``result``: one worker, as a Lambda environment has its share of a processor to itself."""
-    source = Source(bundle.events, keep=bundle.tells)
+    """Adds one round to ``result``, with one worker, as a Lambda environment has its own share of a processor."""
+    source = Source(bundle.events, keep=bundle.returns_time)
     async with RuntimeApi(source) as port:
         with worker(bundle, port) as process:
             await source.run(_WARM_UP_SECONDS)
-            source.answers.clear()
+            source.responses.clear()
             before, begun = cpu_seconds([process]), time.perf_counter()
             laps = await source.run(seconds)
             result.rate.append(len(laps) / (time.perf_counter() - begun))
@@ -92,5 +92,7 @@ async def measure(bundle: Bundle, seconds: float, result: Result) -> None:
             result.p50.append(percentile(laps, 0.50))
             result.p99.append(percentile(laps, 0.99))
             result.memory.append(memory([process]))
-    if bundle.tells:
-        result.inner.append(statistics.median(float(json.loads(told)["body"]) / 1e3 for told in source.answers))
+    if bundle.returns_time:
+        result.inner.append(
+            statistics.median(float(json.loads(response)["body"]) / 1e3 for response in source.responses)
+        )

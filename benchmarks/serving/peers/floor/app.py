@@ -1,6 +1,6 @@
-"""The least that labelling a photo takes under Lambda's runtime client: decode, resize, ``session.run``.
+"""The minimum for classifying an image under Lambda's runtime client: decode, resize, ``session.run``.
 
-It runs the same graph on the same layer as Larder and tells how long those three took.
+It runs the same graph on the same layer as Larder, and returns the time of these three steps.
 """
 
 import base64
@@ -17,14 +17,14 @@ CROP = 0.875
 options = ort.SessionOptions()
 options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 options.intra_op_num_threads = options.inter_op_num_threads = 1
-session = ort.InferenceSession(os.environ["PHOTO_MODEL"], options, providers=["CPUExecutionProvider"])
+session = ort.InferenceSession(os.environ["MODEL_PATH"], options, providers=["CPUExecutionProvider"])
 
 
-def handler(event: dict, context: object) -> dict:  # noqa: ARG001  Lambda gives two
-    """Runs the graph on the photo in the body; the answer is the time in milliseconds."""
-    photo = base64.b64decode(event["body"])
+def handler(event: dict, context: object) -> dict:  # noqa: ARG001  Lambda passes two
+    """Runs the graph on the image in the body; the response is the time in milliseconds."""
+    data = base64.b64decode(event["body"])
     begun = time.perf_counter()
-    image = Image.open(BytesIO(photo)).convert("RGB")
+    image = Image.open(BytesIO(data)).convert("RGB")
     side = CROP * min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)

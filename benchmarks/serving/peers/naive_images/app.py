@@ -1,4 +1,4 @@
-"""The handler that most tutorials show: boto3 fetches a float32 graph, numpy normalises, onnxruntime runs it."""
+"""The handler of most tutorials: boto3 downloads a float32 graph, numpy normalises, onnxruntime runs it."""
 
 import base64
 import json
@@ -10,9 +10,9 @@ import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
-MODEL = "/tmp/model.onnx"  # noqa: S108  the one place that a Lambda may write to
-SCALE, OFFSET = (np.array(json.loads(os.environ[name]), np.float32) for name in ("PHOTO_SCALE", "PHOTO_OFFSET"))
-LABELS = os.environ["PHOTO_LABELS"].split(",")
+MODEL = "/tmp/model.onnx"  # noqa: S108  the only writable folder of a Lambda
+SCALE, OFFSET = (np.array(json.loads(os.environ[name]), np.float32) for name in ("IMAGE_SCALE", "IMAGE_OFFSET"))
+LABELS = os.environ["IMAGE_LABELS"].split(",")
 
 s3 = boto3.client("s3")
 s3.download_file(os.environ["BUCKET"], os.environ["MODEL_KEY"], MODEL)
@@ -20,7 +20,7 @@ session = ort.InferenceSession(MODEL, providers=["CPUExecutionProvider"])
 
 
 def preprocess(image: Image.Image) -> np.ndarray:
-    """The short side becomes 256, the central 224 x 224 are kept, normalised, channels first."""
+    """Resizes the short side to 256 and crops the central 224 x 224; normalised, channels first."""
     width, height = image.size
     scale = 256 / min(width, height)
     image = image.resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
@@ -29,8 +29,8 @@ def preprocess(image: Image.Image) -> np.ndarray:
     return (pixels * SCALE + OFFSET).transpose(2, 0, 1)[None].astype(np.float32)
 
 
-def handler(event: dict, context: object) -> dict:  # noqa: ARG001  Lambda gives two
-    """Labels the photo in the body."""
+def handler(event: dict, context: object) -> dict:  # noqa: ARG001  Lambda passes two
+    """Classifies the image in the body."""
     image = Image.open(BytesIO(base64.b64decode(event["body"]))).convert("RGB")
     probabilities = session.run(["probabilities"], {"pixels": preprocess(image)})[0][0]
     best = int(np.argmax(probabilities))
