@@ -245,7 +245,7 @@ def test_if_neither_loads_the_error_is_that_of_the_live_release(bundle: Bundle) 
 def test_an_unknown_model(bundle: Bundle) -> None:
     bundle.publish("pets", OLD, b"old")
     host = bundle.host()
-    with pytest.raises(NotFound, match="There is no model 'pet': GET /v1/models lists"):
+    with pytest.raises(NotFound, match="Model 'pet' does not exist: GET /v1/models lists"):
         host.get("pet")
     with pytest.raises(NotFound):
         host.get("pet", release=OLD)

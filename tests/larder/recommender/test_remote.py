@@ -75,7 +75,7 @@ def test_large_tables_are_read_in_few_round_trips(
 
     unknown = Query(user="unknown", session=["egg"])
     assert remote.recommend(unknown) == shop.recommend(unknown)
-    assert trips(tables._users) - before[0] == 3  # one block of keys shows that there is no such user
+    assert trips(tables._users) - before[0] == 3  # one block of keys shows that the user is unknown
     assert trips(tables.neighbours) - before[1] == 2
     assert trips(tables._transitions) - transitions == 2
 

@@ -67,7 +67,7 @@ def test_a_route_takes_only_its_query_parameters() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "code", "message"),
     [
-        (NotFound("There is no model 'x'."), 404, "not_found", "There is no model 'x'."),
+        (NotFound("Model 'x' does not exist."), 404, "not_found", "Model 'x' does not exist."),
         (StoreError("The store did not answer: try again."), 503, "store_unavailable", "try again"),
         (SettingsError("Bad.", ["LARDER_STORE is missing"]), 500, "invalid_settings", "its log says why"),
         (LarderError("/secret/path"), 500, "internal", "its log says why"),

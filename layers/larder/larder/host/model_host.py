@@ -73,7 +73,7 @@ class ModelHost(Generic[T]):
             InvalidRequest: a name is invalid.
             NotFound: the model or release does not exist, or is of the other kind.
             NotReady: the model exists, but no release is live.
-            ReleaseError, StoreError: the release does not load, and there is no older one to serve.
+            ReleaseError, StoreError: the release does not load, and no older one is loaded.
         """
         check_model(model)
         if release is None:
@@ -184,7 +184,7 @@ class ModelHost(Generic[T]):
             exists = False
         if exists:
             raise NotReady(f"No release of model {model} is live yet: publish one, or wait for its rollout to finish.")
-        raise NotFound(f"There is no model {model!r}: GET /v1/models lists those that exist.")
+        raise NotFound(f"Model {model!r} does not exist: GET /v1/models lists all models.")
 
 
 def _is_fault_of_release(error: Exception) -> bool:

@@ -123,7 +123,9 @@ class ModelDocuments:
         """Each complete release, and whether it is rejected."""
         releases = self._registry.releases(model)
         if not releases:
-            raise NotFound(f"There is no model {model!r}: publish a release, or use a name that GET /v1/models lists.")
+            raise NotFound(
+                f"Model {model!r} does not exist: publish a release, or use a name that GET /v1/models lists."
+            )
         return releases
 
     def _summary(self, model: str) -> Document | None:

@@ -80,7 +80,7 @@ def plain(text: str) -> str:
 
 
 def hashed(text: str, buckets: int) -> list[float]:
-    """Word counts in ``buckets`` hashed buckets, L2-normalised; all zeros if there are no words."""
+    """Word counts in ``buckets`` hashed buckets, L2-normalised; all zeros without words."""
     counts = [0.0] * buckets
     for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
         digest = blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()

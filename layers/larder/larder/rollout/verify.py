@@ -26,7 +26,7 @@ def verify(store: Store, model: str, release: str) -> Manifest:
 
     Raises:
         InvalidRequest: a name is invalid.
-        MissingObject: there is no manifest.
+        MissingObject: the manifest does not exist.
         ReleaseError: the release fails a check.
         StoreError: the store failed; this does not depend on the release.
     """

@@ -136,7 +136,7 @@ class Store:
             part.unlink(missing_ok=True)
 
     def folders(self, prefix: str = "") -> builtins.list[str]:
-        """The names of the folders one level below ``prefix``, sorted; empty if there is no such folder."""
+        """The names of the folders one level below ``prefix``, sorted; empty if the folder does not exist."""
         with translated(prefix):
             paths = obstore.list_with_delimiter(self._backend, _folder(prefix))["common_prefixes"]
         return sorted(path.rstrip("/").rpartition("/")[2] for path in paths)

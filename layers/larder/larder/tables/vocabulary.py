@@ -112,7 +112,7 @@ class Vocabulary:
         return number if self._ids[number] == item.encode(errors="surrogatepass") else None
 
     def id(self, number: int) -> str:
-        """The id of item ``number``; raises IndexError if there is no such item."""
+        """The id of item ``number``; raises IndexError if it does not exist."""
         return self._ids.text(number)
 
     def value(self, column: str, number: int) -> str | float | None:
