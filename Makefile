@@ -76,7 +76,7 @@ survey: $(SYNCED) ## Count modules per folder, old names and words that must not
 
 docs: $(SYNCED) ## Build the documentation site into build/site, strictly; check links, commands and generated pages
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	@$(BIN)/pytest tests/docs
+	@$(BIN)/pytest tests/docs -m "not slow"
 
 clean: ## Remove all build output; models in .larder stay
 	rm -rf $(VENV) build .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

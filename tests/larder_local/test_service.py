@@ -205,11 +205,11 @@ def test_a_release_that_fails_its_golden_requests_is_rejected(up: Up, home: Path
     refused = larder("publish", str(release), folder=home)
 
     assert refused.returncode == 1
-    assert "Probe 0" in refused.stderr
+    assert "Golden request 0" in refused.stderr
     assert f"{before} keeps answering" in refused.stderr
     states = {entry["release"]: entry for entry in json.loads(up.ask(f"/v1/models/{model}/releases").body)["releases"]}
     assert states[release.name]["state"] == "rejected"
-    assert "Probe 0" in states[release.name]["reason"]
+    assert "Golden request 0" in states[release.name]["reason"]
 
 
 @LINUX

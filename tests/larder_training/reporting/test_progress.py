@@ -1,6 +1,8 @@
 """Progress goes to the log where there is no terminal, and nowhere when quiet."""
 
 import logging
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,3 +23,17 @@ def test_quiet_says_nothing(caplog: pytest.LogCaptureFixture, capsys: pytest.Cap
     progress.say("done")
     assert caplog.messages == []
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_shows_lines(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a process that is the kernel of a notebook
+    shell = SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    # WHEN
+    with caplog.at_level(logging.INFO, "larder"), Progress().task("Reading", 10) as advance:
+        advance(10)
+    # THEN
+    assert capsys.readouterr().out == "Reading: 10 of 10\n"
+    assert caplog.messages == []
