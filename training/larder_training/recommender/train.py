@@ -54,33 +54,40 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     fitted = pipeline.fit(data.log.end, params, "Fitting to all events")
     options.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".training-", dir=options.out) as scratch:
-        folder = Path(scratch)
-        segments = data.segments(data.log)
-        serving = _write_tables(folder, data, fitted, segments, options)
-        training = _training(data, params, trials, options)
-        report = RecommenderReport(
-            options.model,
-            evaluation,
-            training,
-            examples(folder, serving, data.log),
-            popular_by_segment(folder, serving, segments),
-            trials,
-        )
-        (folder / REPORT).write_bytes(report.html())
-        (folder / METRICS).write_bytes(metrics_json(evaluation))
-        (folder / TRIALS).write_bytes(trials.jsonl())
-        training["seconds"] = round(time.monotonic() - start, 1)
-        return write_release(
-            options.out,
-            model=options.model,
-            kind="recommender",
-            serving=serving,
-            files={name: folder / name for name in (*serving.files, PROBES, REPORT, METRICS, TRIALS)},
-            evaluation=evaluation,
-            training=training,
-            structure=_structure(serving, fitted),
-            created=options.created,
-        )
+        return _write_release(Path(scratch), pipeline, fitted, evaluation, trials, start)
+
+
+def _write_release(
+    folder: Path, pipeline: Pipeline, fitted: FittedEnsemble, evaluation: Document, trials: TrialLog, start: float
+) -> Path:
+    """Writes all files into ``folder`` and the release into ``options.out``; ``start`` is the training's start time."""
+    data, options = pipeline.data, pipeline.context.options
+    segments = data.segments(data.log)
+    serving = _write_tables(folder, data, fitted, segments, options)
+    training = _training(data, fitted.hyperparameters, trials, options)
+    report = RecommenderReport(
+        options.model,
+        evaluation,
+        training,
+        examples(folder, serving, data.log),
+        popular_by_segment(folder, serving, segments),
+        trials,
+    )
+    (folder / REPORT).write_bytes(report.html())
+    (folder / METRICS).write_bytes(metrics_json(evaluation))
+    (folder / TRIALS).write_bytes(trials.jsonl())
+    training["seconds"] = round(time.monotonic() - start, 1)
+    return write_release(
+        options.out,
+        model=options.model,
+        kind="recommender",
+        serving=serving,
+        files={name: folder / name for name in (*serving.files, PROBES, REPORT, METRICS, TRIALS)},
+        evaluation=evaluation,
+        training=training,
+        structure=_structure(serving, fitted),
+        created=options.created,
+    )
 
 
 def _write_tables(

@@ -81,7 +81,7 @@ def test_the_report_lists_which_components_were_added_and_plots_every_trial() ->
     assert "Too few" in explain(trial_log())[0]
 
 
-def test_the_report_names_the_learner_of_the_matrix_if_there_was_a_choice() -> None:
+def test_the_report_names_the_estimator_of_the_matrix_if_there_was_a_choice() -> None:
     trials = trial_log()
     trials.add("matrix", "ease", "known", np.array([0.2, 0.3]))
     assert not any("Item-item model" in line for line in explain(trials))

@@ -79,15 +79,15 @@ def test_a_model_is_chosen_if_tastes_differ(make_log: MakeLog) -> None:
     assert params.user_weight == 1
 
 
-def test_one_learner_fits_the_matrix_and_the_other_may_be_added(make_log: MakeLog) -> None:
+def test_one_estimator_fits_the_matrix_and_the_other_may_be_added(make_log: MakeLog) -> None:
     tastes = [shares(seed) for seed in range(4)]
     params, trials = tune(visits(make_log, lambda user: tastes[user % 4]))
-    learners = {trial.value: trial.kept for trial in trials.trials if trial.hyperparameter == "matrix"}
-    assert set(learners) == {"ease", "item_knn"}
+    estimators = {trial.value: trial.kept for trial in trials.trials if trial.hyperparameter == "matrix"}
+    assert set(estimators) == {"ease", "item_knn"}
     chosen = name_of(params.matrix)
-    assert [name for name, kept in learners.items() if kept] == [chosen]
+    assert [name for name, kept in estimators.items() if kept] == [chosen]
     components = {trial.hyperparameter for trial in trials.trials if trial.hyperparameter.startswith("components.")}
-    assert components == {"components.co_visitation"} | {f"components.{name}" for name in learners if name != chosen}
+    assert components == {"components.co_visitation"} | {f"components.{name}" for name in estimators if name != chosen}
 
 
 def test_repeats_are_tuned_first_and_follow_the_users(make_log: MakeLog) -> None:

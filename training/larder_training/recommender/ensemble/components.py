@@ -1,4 +1,4 @@
-"""Components that the ensemble adds to the item-item matrix: their learners, and the unit of their scores."""
+"""Components that the ensemble adds to the item-item matrix: their estimators, and the unit of their scores."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

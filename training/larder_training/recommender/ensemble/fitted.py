@@ -118,9 +118,11 @@ class FittedEnsemble:
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """float32 ``[len(users), items]``: the weighted sum of all components; no item is hidden."""
-        return WeightedEnsemble(self.weighted(), {MATRIX: 1.0, **self.hyperparameters.components}).scores(users)
+        return WeightedEnsemble(self.weighted_components(), {MATRIX: 1.0, **self.hyperparameters.components}).scores(
+            users
+        )
 
-    def weighted(self) -> dict[str, Component]:
+    def weighted_components(self) -> dict[str, Component]:
         """Components that have a weight; the item-item matrix is named ``MATRIX``."""
         matrix = Component(_MatrixScorer(self.interactions, self.matrix_with_diagonal), 1.0)
         return {MATRIX: matrix, **{name: self.components[name] for name in self.hyperparameters.components}}

@@ -1,4 +1,4 @@
-"""Weights of a blend by coordinate ascent over pools of candidates.
+"""Component weights by coordinate ascent over pools of candidates.
 
 A *pool* is, for each user of a validation task, the union of the best items of every component. Within pools a trial
 is a sum of a few small arrays, so hundreds of trials cost less than one ranking of all items.

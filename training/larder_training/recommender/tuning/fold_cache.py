@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -37,6 +37,7 @@ from larder_training.recommender.splits.tasks import Task
 from larder_training.recommender.tuning.component_weights import Pools
 from larder_training.recommender.tuning.trials import METRIC
 
+TaskName: TypeAlias = Literal["known", "session", "visit"]
 Cached = TypeVar("Cached")
 _DEPTH: Final = 20
 
@@ -56,16 +57,23 @@ class FoldCache:
     seed: int
     _cache: dict[str, tuple[Hashable, object]] = field(default_factory=dict)
 
-    def values(self, params: Hyperparameters, task_name: str, reranker: Reranker | None = None) -> NDArray[np.float64]:
+    def values(
+        self, params: Hyperparameters, task_name: TaskName, reranker: Reranker | None = None
+    ) -> NDArray[np.float64]:
         """NDCG@20 of each user of the task, ``[users]``, by the serving formula on rows as the tables store them."""
         task = self.task(task_name)
         return ndcg(recommendations(self._formula(params, task_name, reranker), params, task, _DEPTH), task)
 
-    def task(self, name: str) -> Task:
-        """The task ``known``, ``session`` or ``visit``."""
-        return {"known": self.fold.known, "session": self.fold.sessions, "visit": self.fold.visits}[name]
+    def task(self, name: TaskName) -> Task:
+        """The fold's task of this name."""
+        tasks: dict[TaskName, Task] = {
+            "known": self.fold.known,
+            "session": self.fold.sessions,
+            "visit": self.fold.visits,
+        }
+        return tasks[name]
 
-    def _formula(self, params: Hyperparameters, task_name: str, reranker: Reranker | None) -> ServingFormula:
+    def _formula(self, params: Hyperparameters, task_name: TaskName, reranker: Reranker | None) -> ServingFormula:
         """The table rows that the task needs, and no others, since each takes time."""
         components = tuple(sorted(params.components.items()))
         key = (
@@ -95,12 +103,12 @@ class FoldCache:
         """Pools of the components' candidates for the users of the task ``known``."""
         task, fitted = self.fold.known, self._fitted(replace(params, transition_weight=0.0), None)
         hidden = None if fitted.hidden is None else fitted.hidden[task.users]
-        return Pools.of(fitted.weighted(), task.users, task.truth, hidden)
+        return Pools.of(fitted.weighted_components(), task.users, task.truth, hidden)
 
     def _popularity(self, params: Hyperparameters) -> NDArray[np.float64]:
         key = params.trend_half_life_days, tuple(sorted(params.event_weights.items()))
         history, now = self.fold.history, self.fold.now
-        return self._cached("popular", key, lambda: segment_row(popularity(history, now, params)))
+        return self._cached("popularity", key, lambda: segment_row(popularity(history, now, params)))
 
     def _fitted(self, params: Hyperparameters, reranker: Reranker | None) -> FittedEnsemble:
         history, now = self.fold.history, self.fold.now
@@ -110,7 +118,7 @@ class FoldCache:
         return replace(fitted, reranker=reranker)
 
     def _matrix(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
-        """Affinity ``[users, items]`` and the item-item matrix B ``[items, items]``."""
+        """Interactions ``[users, items]`` and the item-item matrix B ``[items, items]``."""
 
         def compute() -> tuple[sp.csr_array, sp.csr_array]:
             interactions = interactions_of(self.fold.history, self.fold.now, params)

@@ -51,6 +51,6 @@ class RerankerTrainer:
             model = fit(history, cutoff, params, self._metadata, seed=self._seed)
             following = self._log.between(cutoff, cutoff + self._period)
             task = next_items(history, following).sample(self._seed, USERS)
-            learner = LambdaMART(seed=self._seed)
-            self._groups[cutoff] = learner.ranking_groups(model.scorers(), model.context, task, model.hidden)
+            settings = LambdaMART(seed=self._seed)
+            self._groups[cutoff] = settings.ranking_groups(model.scorers(), model.context, task, model.hidden)
         return self._groups[cutoff]

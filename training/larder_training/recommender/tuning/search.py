@@ -5,18 +5,17 @@ Every candidate that is evaluated becomes a line of ``trials.jsonl``.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
-from larder_training.recommender.tuning.fold_cache import FoldCache
+from larder_training.recommender.tuning.fold_cache import FoldCache, TaskName
 from larder_training.recommender.tuning.trials import TrialLog, within_noise
 
 Values: TypeAlias = NDArray[np.float64]
-TaskName: TypeAlias = Literal["known", "session", "visit"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def explain(log: TrialLog) -> list[str]:
 
 
 def _matrix(trials: Sequence[RecommenderTrial]) -> list[str]:
-    """Which learner of the item-item matrix was chosen, if there was a choice."""
+    """Which estimator of the item-item matrix was chosen, if there was a choice."""
     if len(trials) < 2:
         return []
     accepted_first = sorted(trials, key=lambda trial: not trial.kept)

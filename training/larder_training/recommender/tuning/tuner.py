@@ -97,20 +97,20 @@ class Tuner(CoordinateSearch):
             self.accept(result)
 
     def _choose_matrix(self) -> None:
-        """Chooses the learner of the item-item matrix, each with its default settings: item kNN unless EASE is
-        significantly better. The other one may still be added as a component.
+        """Chooses the estimator of the item-item matrix, with default settings: item kNN unless EASE is significantly
+        better. The other one may still be added as a component.
         """
         default = self.current.matrix  # last: its fit is reused if it is chosen
         results: list[Result] = []
-        learners = [learner for learner in (ItemKNN(), default) if name_of(learner) not in self.options.without]
-        for learner in learners:
+        estimators = [estimator for estimator in (ItemKNN(), default) if name_of(estimator) not in self.options.without]
+        for estimator in estimators:
             if self.trials.spent():
                 return
-            candidate = Candidate(name_of(learner), replace(self.current, matrix=_quick(learner)))
+            candidate = Candidate(name_of(estimator), replace(self.current, matrix=_quick(estimator)))
             results.append(self.evaluate("matrix", candidate))
         choice = simplest(results)
         self.accept(choice)
-        self.current = replace(self.current, matrix=learners[results.index(choice)])
+        self.current = replace(self.current, matrix=estimators[results.index(choice)])
 
     def _tune_matrix(self) -> None:
         matrix = self.current.matrix
