@@ -1,1 +1,1 @@
-"""Numerical kernels without knowledge of models: sparse products, top-k, memory maps, threads."""
+"""Numerical kernels independent of the models: sparse and dense products, top-k, memory maps, threads."""

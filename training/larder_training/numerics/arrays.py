@@ -1,4 +1,4 @@
-"""Names of the array types that many modules share."""
+"""Array types that many modules share."""
 
 import numpy as np
 from numpy.typing import NDArray

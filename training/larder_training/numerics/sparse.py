@@ -1,4 +1,4 @@
-"""Sparse matrices: rows cut to their largest entries, places within rows, sums within a bound of memory, diagonals."""
+"""Sparse matrices: largest entries of rows, positions within rows, sums in bounded memory, diagonals."""
 
 from typing import Final
 
@@ -6,16 +6,16 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-MAX_HISTORY: Final = 1000  # items a user: what a robot clicked beyond would cost the square of it, and say nothing
+MAX_HISTORY: Final = 1000  # items per user; time and memory grow with the square of a history
 
 
 def with_diagonal(matrix: sp.csr_array, diagonal: NDArray[np.float64]) -> sp.csr_array:
-    """``matrix``, which has none, with a diagonal; nothing is stored for zeros."""
+    """Adds a diagonal to a matrix without one; zeros are not stored."""
     return (matrix + sp.diags_array(diagonal)).tocsr() if diagonal.any() else matrix
 
 
 def strongest(matrix: sp.csr_array, width: int) -> sp.csr_array:
-    """Keeps each row's ``width`` largest entries, equal ones by column. Within a row, columns stay ascending."""
+    """Keeps the ``width`` largest entries of each row; of equal entries, those of the first columns."""
     matrix.sort_indices()
     counts = np.diff(matrix.indptr)
     long = np.flatnonzero(counts > width)
@@ -38,7 +38,7 @@ def _largest(values: NDArray[np.floating], width: int) -> NDArray[np.bool_]:
 
 
 def cut_histories(matrix: sp.csr_array, longest: int = MAX_HISTORY) -> sp.csr_array:
-    """Keeps each row's ``longest`` strongest entries."""
+    """Keeps the ``longest`` largest entries of each row."""
     long = np.flatnonzero(np.diff(matrix.indptr) > longest)
     if not long.size:
         return matrix
@@ -52,20 +52,21 @@ def cut_histories(matrix: sp.csr_array, longest: int = MAX_HISTORY) -> sp.csr_ar
 
 
 def place_within(rows: NDArray[np.integer]) -> NDArray[np.int64]:
-    """int64 ``[entries]``: each entry's place in its row, 0 the first.
+    """int64 ``[entries]``: position of each entry in its row, from 0.
 
-    ``rows`` ``[entries]`` are the numbers of the entries' rows, none below 0; those of one row stand together.
+    Args:
+        rows: ``[entries]``: row numbers from 0; the entries of a row must be adjacent.
     """
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     return np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
 
 
 class Accumulator:
-    """Sums sparse matrices ``[rows, columns]`` that come one by one, holding about ``entries`` entries at most.
+    """Sums sparse matrices ``[rows, columns]`` with at most about ``entries`` entries in memory.
 
-    Like sizes are merged with like, so n matrices cost log(n) passes in place of n. Where the sum outgrows ``entries``,
-    each row keeps its strongest ``entries / rows`` (``floor`` at least): what was rare by then starts again at 0, as in
-    lossy counting (Manku and Motwani, VLDB 2002). The same matrices in the same order give the same bits.
+    Matrices of similar size are merged, so that n matrices need log(n) passes. If the sum exceeds ``entries``, each row
+    keeps its largest ``entries / rows`` entries (at least ``floor``), and dropped entries start again at 0, as in lossy
+    counting (Manku and Motwani, VLDB 2002). The same matrices in the same order give the same bits.
     """
 
     def __init__(self, rows: int, columns: int, entries: int, floor: int) -> None:
@@ -75,7 +76,7 @@ class Accumulator:
         self._levels: list[sp.csr_array] = []
 
     def add(self, matrix: sp.csr_array) -> None:
-        """Adds one more."""
+        """Adds a matrix to the sum."""
         self._levels.append(matrix)
         while len(self._levels) > 1 and self._levels[-2].nnz < 2 * self._levels[-1].nnz:
             self._merge()

@@ -1,8 +1,7 @@
-"""Products of sparse matrices, by whichever way is the quicker one: both give the same bits.
+"""Products of sparse matrices by the faster of two ways, which give the same bits.
 
-scipy multiplies two sparse matrices with a list of the columns that each row has met, which costs the most where rows
-meet nearly all of them, as those of users do who had hundreds of popular items. Such a row is sooner summed into a
-dense one: a third of the time a multiplication.
+scipy's product keeps a list of the columns of each row of the result. It is slow if the rows are almost full, as those
+of users with hundreds of popular items. Such rows are summed into dense rows, in a third of the time.
 """
 
 from typing import Final
@@ -11,12 +10,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-_STEPS: Final = 2**12  # multiplications a row that make up for the call it takes
-_SHARE: Final = 4  # a dense row of more than this many times its multiplications is mostly zeros, and costs more
+_STEPS: Final = 2**12  # multiplications per row from which on a call per row pays
+_SHARE: Final = 4  # with more columns per multiplication, dense rows are mostly zeros, and slower
 
 
 def is_long(left: sp.csr_array, right: sp.csr_array) -> bool:
-    """Whether the rows of ``left @ right`` are sooner made one by one, as dense ones."""
+    """Whether it is faster to compute the rows of ``left @ right`` one by one as dense rows."""
     rows, columns = left.shape[0], right.shape[1]
     steps = int(np.diff(right.indptr)[left.indices].sum(dtype=np.int64))
     return steps > rows * max(_STEPS, columns / _SHARE)
@@ -25,19 +24,19 @@ def is_long(left: sp.csr_array, right: sp.csr_array) -> bool:
 def dense_product(left: sp.csr_array, right: sp.csr_array) -> NDArray[np.floating]:
     """``left @ right``, dense ``[left's rows, right's columns]``."""
     if not is_long(left, right):
-        found: NDArray[np.floating] = (left @ right).toarray()
-        return found
-    found = np.empty((left.shape[0], right.shape[1]), np.result_type(left.dtype, right.dtype))
+        product: NDArray[np.floating] = (left @ right).toarray()
+        return product
+    product = np.empty((left.shape[0], right.shape[1]), np.result_type(left.dtype, right.dtype))
     for row, (start, end) in enumerate(zip(left.indptr[:-1], left.indptr[1:], strict=True)):
-        found[row] = left.data[start:end] @ right[left.indices[start:end]]
-    return found
+        product[row] = left.data[start:end] @ right[left.indices[start:end]]
+    return product
 
 
 def row_maxima(left: sp.csr_array, right: sp.csr_array) -> NDArray[np.floating]:
-    """``[left's rows]``: the largest entry of each row of ``left @ right``, 0 where all are below."""
+    """``[left's rows]``: the largest entry of each row of ``left @ right``, 0 if all are below."""
     if is_long(left, right):
-        found: NDArray[np.floating] = dense_product(left, right).max(axis=1)
+        maxima: NDArray[np.floating] = dense_product(left, right).max(axis=1)
     else:
-        found = (left @ right).max(axis=1).toarray().ravel()
-    np.maximum(found, 0, out=found)
-    return found
+        maxima = (left @ right).max(axis=1).toarray().ravel()
+    np.maximum(maxima, 0, out=maxima)
+    return maxima

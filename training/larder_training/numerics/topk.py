@@ -1,4 +1,4 @@
-"""From scores to lists: the best items of a row, equal scores by item number, as the serving side orders them."""
+"""Top-k: the items with the best scores of each row; equal scores by item number, as serving orders them."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,25 +14,30 @@ from larder.tables import EMPTY
 from larder_training.numerics.sparse import place_within
 from larder_training.numerics.sparse_products import dense_product, is_long
 
-NOTHING: Final = -1  # an item number in a list that is shorter than asked for
-CELLS: Final = 2**23  # of a dense block of scores: 64 MiB
-_TOGETHER: Final = 64  # rows of a dense block that are cut at once: what lies in the cache while it is needed
+NOTHING: Final = -1  # fills lists with fewer items than requested
+CELLS: Final = 2**23  # scores per dense block, 64 MiB
+_TOGETHER: Final = 64  # rows of a dense block that are cut at once: they fit the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TopK:
-    """The rows of a table in memory: item numbers uint32 ``[rows, width]`` (0xFFFFFFFF: unused) and scores float16."""
+    """The best items of each row, as tables store them.
+
+    Attributes:
+        items: Item numbers, uint32 ``[rows, width]``; 0xFFFFFFFF: unused slot.
+        scores: Float16 ``[rows, width]``.
+    """
 
     items: NDArray[np.uint32]
     scores: NDArray[np.float16]
 
     @classmethod
     def empty(cls, rows: int, width: int) -> "TopK":
-        """All slots unused."""
+        """Rows whose slots are all unused."""
         return cls(np.full((rows, width), EMPTY, np.uint32), np.zeros((rows, width), np.float16))
 
     def matrix(self, items: int) -> sp.csr_array:
-        """float64 ``[rows, items]``: what serving reads, as a sparse matrix."""
+        """Float64 ``[rows, items]``: the values that serving reads."""
         used = self.items != EMPTY
         ends = np.concatenate(([0], np.cumsum(used.sum(axis=1))))
         parts = (self.scores[used].astype(np.float64), self.items[used].astype(np.int64), ends)
@@ -40,16 +45,16 @@ class TopK:
 
 
 def best(scores: NDArray[np.floating], n: int) -> NDArray[np.intp]:
-    """The places of the ``n`` largest scores above 0 of one row, best first, equal ones by place.
+    """Indices of the ``n`` largest scores above 0 of one row, best first; equal scores by index.
 
-    Rows are mostly zeros and ties, on which argpartition alone is slow and leaves the choice among ties open.
+    argpartition alone is slow on rows of mostly zeros and ties, and leaves the choice among ties open.
     """
     places = _among_best(scores, n)
     return places[np.argsort(-scores[places], kind="stable")[:n]]
 
 
 def _among_best(scores: NDArray[np.number], n: int) -> NDArray[np.intp]:
-    """The places of the ``n`` largest scores above 0, ascending, and of all that equal the last of them."""
+    """Indices of the ``n`` largest scores above 0, and of all scores that equal the last of them; ascending."""
     (places,) = np.nonzero(scores > 0)
     if places.size <= n:
         return places
@@ -59,12 +64,13 @@ def _among_best(scores: NDArray[np.number], n: int) -> NDArray[np.intp]:
 
 
 def top_rows(matrix: sp.csr_array, width: int) -> TopK:
-    """Each row's ``width`` largest entries above 0, best first: ordered by the float16 that is stored, then by item
-    number, so that what is served is what was measured. Columns may stand in any order within a row.
+    """The ``width`` largest entries above 0 of each row, by the stored float16, then by item number.
+
+    Columns within a row may have any order.
     """
     rows = TopK.empty(matrix.shape[0], width)
     halves = matrix.data.astype(np.float16)
-    # Above 0, halves are ordered as their bits are, and whole numbers are compared twenty times as fast.
+    # Positive float16 are ordered as their bits, and integers compare twenty times as fast.
     bits = halves.view(np.int16)
     for row, (start, end) in enumerate(zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True)):
         places = start + _among_best(bits[start:end], width)
@@ -75,11 +81,11 @@ def top_rows(matrix: sp.csr_array, width: int) -> TopK:
 
 
 def top(scores: NDArray[np.float32], n: int) -> NDArray[np.int64]:
-    """int64 ``[rows, n]``: the places of each row's ``n`` largest scores, best first, equal ones by place; those of
-    minus infinity never: -1 stands where a row has no more.
+    """int64 ``[rows, n]``: indices of the ``n`` largest scores of each row, best first; equal scores by index.
 
-    All rows at once and on all cores. A partition of values (numpy does it with vector instructions) gives each row's
-    n-th largest; ``argpartition`` would move as many places too, and leave the choice among ties open.
+    Scores of minus infinity are omitted; rows with fewer items end with -1. It runs on all cores. A partition of values
+    (which numpy does with vector instructions) finds the n-th largest; ``argpartition`` is slower and leaves the choice
+    among ties open.
     """
     rows, items = scores.shape
     lists = np.full((rows, n), NOTHING, np.int64)
@@ -100,14 +106,12 @@ def _fill(scores: NDArray[np.float32], lists: NDArray[np.int64]) -> None:
     places = np.flatnonzero(reach).reshape(rows, n) % scores.shape[1]
     values = np.take_along_axis(scores, places, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
-    found = np.take_along_axis(places, order, axis=1)
-    lists[:] = np.where(np.take_along_axis(values, order, axis=1) == -np.inf, NOTHING, found)
+    ordered = np.take_along_axis(places, order, axis=1)
+    lists[:] = np.where(np.take_along_axis(values, order, axis=1) == -np.inf, NOTHING, ordered)
 
 
 def dense_rows(scores: NDArray[np.floating], width: int) -> TopK:
-    """``top_rows`` of a dense block, on all cores: each row's ``width`` largest scores above 0, best first, ordered by
-    the float16 that is stored, then by item number.
-    """
+    """``top_rows`` of a dense block, on all cores."""
     rows = TopK.empty(len(scores), width)
     kept = min(width, scores.shape[1])
 
@@ -123,7 +127,7 @@ def _fill_rows(scores: NDArray[np.floating], items: NDArray[np.uint32], halves: 
     width = items.shape[1]
     place = scores.shape[1] - width
     bound = np.partition(scores, place, axis=1)[:, place, None].astype(np.float16)
-    # Whatever rounds to the bound or above it lies above the next float16 below; only these few are rounded.
+    # Scores above the next smaller float16 may round to the bound or more; only these few are rounded.
     reach = (scores > np.nextafter(bound, np.float16(-np.inf)).astype(np.float32)) & (scores > 0)
     row, column = np.nonzero(reach)
     stored = scores[reach].astype(np.float16)
@@ -135,14 +139,18 @@ def _fill_rows(scores: NDArray[np.floating], items: NDArray[np.uint32], halves: 
 
 
 def hide(scores: NDArray[np.floating], hidden: sp.csr_array) -> None:
-    """Sets the scores at ``hidden``'s places ``[rows, items]`` to minus infinity."""
+    """Sets the scores of the entries of ``hidden`` ``[rows, items]`` to minus infinity."""
     scores[np.repeat(np.arange(hidden.shape[0]), np.diff(hidden.indptr)), hidden.indices] = -np.inf
 
 
 def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp.csr_array | None = None) -> TopK:
-    """``top_rows(left @ right)`` without ever holding the product: in blocks of rows, on all cores.
+    """``top_rows(left @ right)`` in blocks of rows on all cores, without the whole product in memory.
 
-    ``hidden``: entries of the product that must not be in the result.
+    Args:
+        left: ``[rows, k]``.
+        right: ``[k, items]``.
+        width: Items per row.
+        hidden: Bool ``[rows, items]``: entries that are omitted.
     """
     rows = TopK.empty(left.shape[0], width)
     kept = min(width, right.shape[1])
@@ -168,28 +176,33 @@ def multiply_top(left: sp.csr_array, right: sp.csr_array, width: int, hidden: sp
 
 
 def without(matrix: sp.csr_array, hidden: sp.csr_array) -> sp.csr_array:
-    """``matrix`` with its entries at ``hidden``'s places set to 0."""
+    """``matrix`` without the entries of ``hidden``."""
     shown: sp.csr_array = (matrix - matrix.multiply(hidden)).tocsr()
     return shown
 
 
 def in_blocks(rows: int, size: int, work: Callable[[int, int], None]) -> None:
-    """Runs ``work(start, end)`` over all rows, on all cores; blocks must not touch each other's output."""
+    """Runs ``work(start, end)`` for blocks of all rows on all cores; blocks must not share output."""
     starts = range(0, rows, size)
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
         list(pool.map(lambda start: work(start, min(start + size, rows)), starts))
 
 
 def blocks(rows: int, items: int) -> Iterator[slice]:
-    """Slices of rows whose dense scores fit ``CELLS``."""
+    """Slices of rows with at most ``CELLS`` scores."""
     size = max(1, CELLS // max(items, 1))
     for start in range(0, rows, size):
         yield slice(start, min(start + size, rows))
 
 
 def rank(scores: Callable[[slice], NDArray[np.float64]], rows: int, items: int, n: int) -> NDArray[np.int64]:
-    """int64 ``[rows, n]``: the best items of each row of scores, which ``scores`` gives block by block; -1 where a row
-    has fewer items with a score above 0.
+    """int64 ``[rows, n]``: the best items with a score above 0 of each row; -1: none left.
+
+    Args:
+        scores: Computes the scores of a block of rows, ``[block, items]``.
+        rows: Number of rows.
+        items: Number of items.
+        n: Items per row.
     """
     lists = np.full((rows, n), NOTHING, np.int64)
     for block in blocks(rows, items):

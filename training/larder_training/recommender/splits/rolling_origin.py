@@ -1,4 +1,4 @@
-"""Rolling-origin validation: the same moments for everybody, each with what came before it and what came after it."""
+"""Rolling-origin validation: consecutive cutoffs for all users, each with the events before and after it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,17 +10,22 @@ from larder_training.recommender.splits.tasks import Task, next_items, rest_of_s
 from larder_training.recommender.splits.time_split import TimeSplit
 
 FOLDS: Final = 2
-MIN_USERS: Final = 20  # with fewer to ask, a fold says nothing
-MAX_EVENTS: Final = 2_000_000  # of the users that choices are made with; the model is fitted to everybody's
-_LEAST_HISTORY: Final = 0.3  # of the events before the last cut-off that an earlier one must leave
+MIN_USERS: Final = 20  # of a fold
+MAX_EVENTS: Final = 2_000_000  # for tuning; the released model is fitted to all events
+_LEAST_HISTORY: Final = 0.3  # share of the events before the last cutoff that an earlier cutoff needs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """``history`` ends before ``now``, and ``period`` begins there.
+    """A cutoff with its tasks.
 
-    ``known`` asks for all items of the period, of users with history; ``sessions`` for the rest of a session that is
-    not in its first half; ``visits`` for all the rest, what was there before included.
+    Attributes:
+        history: Events before ``now``.
+        now: The cutoff, in epoch seconds.
+        period: Events from ``now`` on.
+        known: Task: all items of the period, for users with history.
+        sessions: Task: items of the second half of a session that are not in its first half.
+        visits: Task: items of the second half of a session.
     """
 
     history: EventLog
@@ -32,14 +37,14 @@ class Fold:
 
 
 def make_folds(log: EventLog, split: TimeSplit, session_length: int, seed: int, folds: int = FOLDS) -> list[Fold]:
-    """The validation periods before ``split.test``, latest last: each as long as the last one, each right before the
-    next (Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting, 2000).
+    """Consecutive validation periods of equal length before ``split.test``, in the order of time.
 
-    An earlier period is left out where it leaves too little history, or has too few users with some.
+    See Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting, 2000. An earlier
+    period is omitted if it has too little history, or too few users with history.
     """
     length = split.test - split.validation
     whole = len(log.between(split.start, split.validation))
-    made: list[Fold] = []
+    latest_first: list[Fold] = []
     for back in range(folds):
         now, end = split.validation - back * length, split.test - back * length
         history = log.between(split.start, now)
@@ -47,8 +52,8 @@ def make_folds(log: EventLog, split: TimeSplit, session_length: int, seed: int, 
             break
         fold = _fold(history, now, log.between(now, end), session_length, seed)
         if not back or len(fold.known.users) >= MIN_USERS:
-            made.append(fold)
-    return made[::-1]
+            latest_first.append(fold)
+    return latest_first[::-1]
 
 
 def _fold(history: EventLog, now: int, period: EventLog, session_length: int, seed: int) -> Fold:
@@ -59,7 +64,7 @@ def _fold(history: EventLog, now: int, period: EventLog, session_length: int, se
 
 
 def thin(log: EventLog, seed: int, events: int = MAX_EVENTS) -> EventLog:
-    """The events of some users, drawn by ``seed``, so that there are about ``events`` of them; few logs need it."""
+    """Draws users by ``seed`` so that about ``events`` events remain; a smaller log stays as it is."""
     if len(log) <= events:
         return log
     users = len(log.users)

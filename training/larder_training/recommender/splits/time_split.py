@@ -1,4 +1,4 @@
-"""The split: one moment for everybody. What comes later is never used to say what comes before."""
+"""The split by time: one cutoff for all users, so that no model sees events after those it is evaluated on."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,12 +8,19 @@ from larder_training.recommender.data.event_log import DAY, EventLog
 
 VALIDATION: Final = 0.1  # share of the events
 TEST: Final = 0.1
-_WHOLE_DAYS_FROM: Final = 30 * DAY  # a log of this length is cut at midnight UTC, so that no session is
+_WHOLE_DAYS_FROM: Final = 30 * DAY  # length from which on cutoffs are at midnight UTC, between sessions
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSplit:
-    """Epoch seconds: training is ``[start, validation)``, validation ``[validation, test)``, test ``[test, end)``."""
+    """Cutoffs in epoch seconds.
+
+    Attributes:
+        start: Begin of training.
+        validation: End of training, begin of validation.
+        test: End of validation, begin of test.
+        end: End of test.
+    """
 
     start: int
     validation: int
@@ -21,7 +28,7 @@ class TimeSplit:
     end: int
 
     def document(self) -> dict[str, object]:
-        """As it stands in the manifest and the report."""
+        """The section of the manifest and the report."""
         return {
             "method": "one global cut-off in time; full ranking of the catalogue",
             "train": [_iso(self.start), _iso(self.validation)],
@@ -31,7 +38,7 @@ class TimeSplit:
 
 
 def temporal_split(log: EventLog) -> TimeSplit:
-    """Cuts after 80 and 90 percent of the events, at midnight UTC where the log has a month or more."""
+    """Splits after 80 and 90 percent of the events; at midnight UTC if the log has a month or more."""
     start, end = int(log.time[0]), log.end
     validation, test = (
         int(log.time[min(int(len(log) * share), len(log) - 1)]) for share in (1 - VALIDATION - TEST, 1 - TEST)
