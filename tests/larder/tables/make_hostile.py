@@ -235,12 +235,12 @@ def table_cases() -> Iterator[Case]:
 
 
 def vocabulary_cases() -> Iterator[Case]:
-    """A vocabulary whose parts do not fit."""
+    """A vocabulary whose parts do not match."""
 
     def case(name: str, message: str, act: str = "look-up", **tensors: tuple[str, list[int], bytes]) -> Case:
         return Case(name, changed(vocabulary(), **tensors), message, "vocabulary", act)
 
-    def said(name: str, columns: str, message: str) -> Case:
+    def with_columns(name: str, columns: str, message: str) -> Case:
         metadata = {"larder_format": "1", "table": "vocabulary", "columns": columns}
         return Case(name, replace(vocabulary(), metadata=metadata), message, "vocabulary")
 
@@ -261,10 +261,10 @@ def vocabulary_cases() -> Iterator[Case]:
         "code-beyond-all", "item 1 has code 1 in 'C', but there are 1 values", column__C__codes=array("U32", [0, 1])
     )
     yield case("number-infinite", "item 0 is infinite in 'P'", column__P__numbers=array("F64", [float("inf"), 0.0]))
-    yield said("columns-not-json", "{", "its columns are not JSON")
-    yield said("columns-a-list", "[]", "its columns are not an object")
-    yield said("column-of-no-type", '{"C": "colour"}', "its columns are not an object")
-    yield said("column-not-there", '{"D": "text"}', "it has no tensor 'column.D.codes'")
+    yield with_columns("columns-not-json", "{", "its columns are not JSON")
+    yield with_columns("columns-a-list", "[]", "its columns are not an object")
+    yield with_columns("column-of-no-type", '{"C": "colour"}', "its columns are not an object")
+    yield with_columns("column-not-there", '{"D": "text"}', "it has no tensor 'column.D.codes'")
 
 
 def cases() -> list[Case]:

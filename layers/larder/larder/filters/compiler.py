@@ -102,7 +102,7 @@ def _condition(rule: Filter, condition: Condition, items: Items, values: Mapping
     return _comparison(condition, items, _number(rule, condition, values))
 
 
-def _membership(condition: Membership, items: Items, wanted: frozenset[str], limit: int) -> Predicate:
+def _membership(condition: Membership, items: Items, listed: frozenset[str], limit: int) -> Predicate:
     """Split and compare each distinct value once: a column has far fewer values than items."""
     column, read, positive = condition.column, items.value, not condition.negated
     results: dict[object, bool] = {None: not positive}
@@ -114,7 +114,7 @@ def _membership(condition: Membership, items: Items, wanted: frozenset[str], lim
             if len(results) > limit:
                 results.clear()
                 results[None] = not positive
-            result = results[value] = (not wanted.isdisjoint(str(value).split(_SEPARATOR))) is positive
+            result = results[value] = (not listed.isdisjoint(str(value).split(_SEPARATOR))) is positive
         return result
 
     return holds
@@ -171,7 +171,7 @@ def _parameter_value(rule: Filter, parameter: Parameter, condition: Condition, v
 
 
 def _texts(rule: Filter, condition: Membership, values: Mapping[str, Value]) -> frozenset[str]:
-    wanted: set[str] = set()
+    listed: set[str] = set()
     for value in condition.values:
         texts = _parameter_value(rule, value, condition, values) if isinstance(value, Parameter) else value
         texts = (texts,) if isinstance(texts, str) else texts
@@ -182,10 +182,10 @@ def _texts(rule: Filter, condition: Membership, values: Mapping[str, Value]) -> 
                 f"a value of {condition.column} is not a text",
                 "send texts, even if they look like numbers",
             )
-        wanted.update(texts)
-    if len(wanted) > MAX_VALUES:
-        refuse(rule.text, condition.position, f"{len(wanted)} values are compared", f"send at most {MAX_VALUES}")
-    return frozenset(wanted)
+        listed.update(texts)
+    if len(listed) > MAX_VALUES:
+        refuse(rule.text, condition.position, f"{len(listed)} values are compared", f"send at most {MAX_VALUES}")
+    return frozenset(listed)
 
 
 def _number(rule: Filter, condition: Comparison, values: Mapping[str, Value]) -> float:

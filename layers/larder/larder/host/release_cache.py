@@ -79,21 +79,21 @@ class ReleaseCache(Generic[T]):
 
         Raises NotFound if it is of the other kind, ReleaseError or StoreError if it does not load.
         """
-        served = self._find(model, release)
-        if served is not None:
-            return served
+        loaded = self._find(model, release)
+        if loaded is not None:
+            return loaded
         with self._opening:
-            served = self._find(model, release)  # another thread may have loaded it meanwhile
-            if served is None:
-                served = self._open(self._manifest(model, release))
-                self._keep(served)
-            return served
+            loaded = self._find(model, release)  # another thread may have loaded it meanwhile
+            if loaded is None:
+                loaded = self._open(self._manifest(model, release))
+                self._keep(loaded)
+            return loaded
 
     def get_named(self, model: str, release: str) -> LoadedRelease[T]:
         """A release that a request names. Raises NotFound if it does not exist or is rejected, else as ``get``."""
-        served = self._find(model, release)
-        if served is not None:
-            return served
+        loaded = self._find(model, release)
+        if loaded is not None:
+            return loaded
         listing = f"GET /v1/models/{model}/releases"
         if not self._registry.has_release(model, release):
             raise NotFound(f"Model {model!r} has no release {release!r}: {listing} lists them.")
@@ -104,18 +104,18 @@ class ReleaseCache(Generic[T]):
     def close(self) -> None:
         """Close every loaded release. No request may use one afterwards."""
         with self._lock:
-            kept = list(self._loaded.values())
+            releases = list(self._loaded.values())
             self._loaded.clear()
-        for served in kept:
-            served.value.close()
-            served.files.close()
+        for release in releases:
+            release.value.close()
+            release.files.close()
 
     def _find(self, model: str, release: str) -> LoadedRelease[T] | None:
         with self._lock:
-            served = self._loaded.get((model, release))
-            if served is not None:
+            loaded = self._loaded.get((model, release))
+            if loaded is not None:
                 self._loaded.move_to_end((model, release))
-            return served
+            return loaded
 
     def _manifest(self, model: str, release: str) -> Manifest:
         with cold_start.measured("pointer"):
@@ -137,10 +137,10 @@ class ReleaseCache(Generic[T]):
             cold_start.add("files", files.seconds)
             cold_start.add("session", time.perf_counter() - begun - files.seconds)
 
-    def _keep(self, served: LoadedRelease[T]) -> None:
+    def _keep(self, loaded: LoadedRelease[T]) -> None:
         with self._lock:
-            self._loaded[served.manifest.model, served.manifest.release] = served
-            excess = sum(kept.value.nbytes for kept in self._loaded.values()) - self._max_bytes
+            self._loaded[loaded.manifest.model, loaded.manifest.release] = loaded
+            excess = sum(other.value.nbytes for other in self._loaded.values()) - self._max_bytes
             while excess > 0 and len(self._loaded) > 1:
                 _, evicted = self._loaded.popitem(last=False)
                 excess -= evicted.value.nbytes
