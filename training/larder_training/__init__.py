@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from larder_training.api.release import Release
     from larder_training.api.report import Report
     from larder_training.api.training import train_classifier, train_recommender
-    from larder_training.classifier.config.options import ClassifierOptions
+    from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
+    from larder_training.classifier.config.preprocessing import Preprocessing
     from larder_training.recommender.config.options import RecommenderOptions
 
 __all__ = [
@@ -37,11 +38,13 @@ __all__ = [
     "Label",
     "Labels",
     "Outcome",
+    "Preprocessing",
     "Reason",
     "Recommendation",
     "RecommenderOptions",
     "Release",
     "Report",
+    "SearchLimits",
     "audit",
     "evaluate",
     "train_classifier",
@@ -54,11 +57,13 @@ _MODULES: Final = {
     "Label": "larder.classifier.graph",
     "Labels": "larder.classifier.graph",
     "Outcome": "larder.rollout",
+    "Preprocessing": "larder_training.classifier.config.preprocessing",
     "Reason": "larder.recommender",
     "Recommendation": "larder.recommender",
     "RecommenderOptions": "larder_training.recommender.config.options",
     "Release": "larder_training.api.release",
     "Report": "larder_training.api.report",
+    "SearchLimits": "larder_training.classifier.config.options",
     "audit": "larder_training.api.auditing",
     "evaluate": "larder_training.api.evaluation",
     "train_classifier": "larder_training.api.training",

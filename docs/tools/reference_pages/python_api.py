@@ -78,7 +78,7 @@ def _docstring(member: griffe.Object) -> Iterator[str]:
             case griffe.DocstringSectionKind.parameters:
                 yield table(["parameter", "type", "meaning"], [_row(element) for element in section.value])
             case griffe.DocstringSectionKind.attributes:
-                yield table(["attribute", "type", "meaning"], [*map(_row, section.value), *properties])
+                yield _attributes(member, [*map(_row, section.value), *properties])
                 properties = []
             case griffe.DocstringSectionKind.returns:
                 yield f"**Returns** {' '.join(from_rst(element.description) for element in section.value)}"
@@ -88,7 +88,31 @@ def _docstring(member: griffe.Object) -> Iterator[str]:
             case _:
                 raise ValueError(f"{member.path}: add the docstring section {section.kind} to this generator")
     if properties:
-        yield table(["attribute", "type", "meaning"], properties)
+        yield _attributes(member, properties)
+
+
+def _attributes(member: griffe.Object, rows: list[list[str]]) -> str:
+    """The table of attributes, with a column of defaults if the class has any."""
+    defaults = [_default(member, name.strip("`")) for name, *_ in rows]
+    if not any(defaults):
+        return table(["attribute", "type", "meaning"], rows)
+    rows = [[name, kind, default, text] for (name, kind, text), default in zip(rows, defaults, strict=True)]
+    return table(["attribute", "type", "default", "meaning"], rows)
+
+
+def _default(member: griffe.Object, name: str) -> str:
+    """The default of a field of a dataclass or named tuple; empty if it has none, or one that a factory makes."""
+    has_fields = isinstance(member, griffe.Class) and (
+        "dataclass" in member.labels or "NamedTuple" in map(str, member.bases)
+    )
+    attribute = member.members.get(name) if has_fields else None
+    value = attribute.value if isinstance(attribute, griffe.Attribute) else None
+    if value is None or str(value).startswith("field("):
+        return ""
+    constant = member.module.members.get(str(value))
+    if isinstance(constant, griffe.Attribute) and constant.value is not None:
+        value = constant.value
+    return f"`{value}`"
 
 
 def _properties(member: griffe.Object) -> list[list[str]]:
@@ -106,4 +130,12 @@ def _row(element: Any) -> list[str]:  # noqa: ANN401  griffe's elements share no
 
 
 def _type(element: Any) -> str:  # noqa: ANN401  as above
-    return f"`{element.annotation}`" if element.annotation is not None else ""
+    """The annotation; an alias in the same module is replaced by its literals."""
+    annotation = element.annotation
+    if annotation is None:
+        return ""
+    if isinstance(annotation, griffe.ExprName) and isinstance(annotation.parent, griffe.Class):
+        alias = annotation.parent.module.members.get(annotation.name)
+        if isinstance(alias, griffe.Attribute) and str(alias.value).startswith("Literal["):
+            return f"`{alias.value}`"
+    return f"`{annotation}`"

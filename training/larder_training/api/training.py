@@ -31,8 +31,8 @@ def train_classifier(
             Pillow images, or uint8 arrays ``[height, width, 3]`` (RGB, 0 to 255).
         labels: One label per image, for a list of images.
         quiet: Whether to hide the progress.
-        **options: Fields of ``ClassifierOptions``, of its search and of its preprocessing, such as ``backbone``,
-            ``trials``, ``minutes``, ``seed`` and ``out``. ``model`` is "classifier" by default.
+        **options: Fields of ``ClassifierOptions``, ``SearchLimits`` and ``Preprocessing``, such as ``backbone``,
+            ``trials``, ``resize_short`` and ``seed``. ``model`` is "classifier" by default.
 
     Returns:
         The release, in a new folder below ``out`` (``.larder/releases``).
