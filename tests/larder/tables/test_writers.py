@@ -91,7 +91,7 @@ def test_the_largest_score_and_item_are_stored(tmp_path: Path) -> None:
 
 
 def test_a_duplicate_key_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidTable, match="'b' is there twice; keep one row of it"):
+    with pytest.raises(InvalidTable, match="'b' is duplicated; keep one row"):
         write_keyed(tmp_path / "t.safetensors", ["b", "a", "b"], np.repeat(ONE, 3, 0), np.repeat(SCORES, 3, 0))
 
 
@@ -103,21 +103,21 @@ def test_two_keys_with_the_same_hash_are_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_keys_must_be_valid_text_and_one_per_row(tmp_path: Path) -> None:
-    with pytest.raises(InvalidTable, match="2 keys for 1 rows; give one key a row"):
+    with pytest.raises(InvalidTable, match="2 keys for 1 rows; give one key per row"):
         write_keyed(tmp_path / "t.safetensors", ["a", "b"], ONE, SCORES)
-    with pytest.raises(InvalidTable, match=r"'\\ud800' is no valid Unicode; read your data as UTF-8"):
+    with pytest.raises(InvalidTable, match=r"'\\ud800' is not valid Unicode; read your data as UTF-8"):
         write_keyed(tmp_path / "t.safetensors", ["\ud800"], ONE, SCORES)
 
 
 @pytest.mark.parametrize(
     ("ids", "columns", "message"),
     [
-        (["a", "a"], {}, "'a' is there twice"),
+        (["a", "a"], {}, "'a' is duplicated"),
         (["a", ""], {}, "an id is empty"),
         (["a"], {"C": ("text", ["x", "y"])}, "column 'C' has 2 values for 1 items"),
-        (["a"], {"C": ("text", [3])}, "3 in column 'C' is no text"),
-        (["a"], {"C": ("category", ["\udfff"])}, "is no valid Unicode"),
-        (["a"], {"P": ("number", ["cheap"])}, "a value of column 'P' is no number"),
+        (["a"], {"C": ("text", [3])}, "3 in column 'C' is not text"),
+        (["a"], {"C": ("category", ["\udfff"])}, "is not valid Unicode"),
+        (["a"], {"P": ("number", ["cheap"])}, "a value of column 'P' is not a number"),
         (["a"], {"P": ("number", [np.inf])}, "a value of column 'P' is infinite"),
         (["a"], {"C" * 2**19: ("number", [1.0])}, "use fewer or shorter column names"),
     ],

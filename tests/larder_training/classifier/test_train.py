@@ -247,7 +247,7 @@ def test_evaluate_refuses_what_it_cannot_measure(builtin_release: Path, draw: Dr
         save(tmp_path / label / "0.png", draw(label, 0))
     with pytest.raises(InvalidRequest, match="None of the 0 images has a label of this release"):
         evaluate(builtin_release, tmp_path)  # the two are one picture with two labels
-    with pytest.raises(InvalidRequest, match="is no release folder"):
+    with pytest.raises(InvalidRequest, match="is not a release folder"):
         evaluate(tmp_path, tmp_path)
 
 

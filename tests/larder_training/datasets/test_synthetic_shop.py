@@ -16,7 +16,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
         assert getattr(first, name).read_bytes() != getattr(other, name).read_bytes()
 
 
-def test_the_files_have_amazon_personalize_s_columns(shop: ShopFiles) -> None:
+def test_the_files_have_the_columns_of_amazon_personalize(shop: ShopFiles) -> None:
     log, items, users = (pl.read_csv(path) for path in (shop.interactions, shop.items, shop.users))
     assert log.columns == ["USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE", "EVENT_VALUE"]
     assert items.columns == ["ITEM_ID", "TITLE", "CATEGORY", "BRAND", "PRICE", "CREATION_TIMESTAMP"]
@@ -28,7 +28,7 @@ def test_the_files_have_amazon_personalize_s_columns(shop: ShopFiles) -> None:
     assert log["TIMESTAMP"].is_sorted()
 
 
-def test_events_follow_one_another_and_only_reviews_have_stars(shop: ShopFiles) -> None:
+def test_events_follow_one_another_and_only_reviews_have_values(shop: ShopFiles) -> None:
     log = pl.read_csv(shop.interactions)
     counts = dict(log["EVENT_TYPE"].value_counts().iter_rows())
     assert counts["view"] > counts["click"] > counts["cart"] > counts["pay"] > counts["review"] > 0
@@ -36,20 +36,20 @@ def test_events_follow_one_another_and_only_reviews_have_stars(shop: ShopFiles) 
     assert log.filter(pl.col("EVENT_TYPE") != "review")["EVENT_VALUE"].null_count() == log.height - counts["review"]
 
 
-def test_nothing_is_seen_before_it_came(shop: ShopFiles) -> None:
+def test_items_have_no_events_before_their_creation(shop: ShopFiles) -> None:
     log, items = pl.read_csv(shop.interactions), pl.read_csv(shop.items)
     joined = log.join(items, on="ITEM_ID")
     assert (joined["TIMESTAMP"] >= joined["CREATION_TIMESTAMP"]).all()
 
 
-def test_taste_depends_on_the_profile(shop: ShopFiles) -> None:
+def test_preferences_depend_on_the_profile(shop: ShopFiles) -> None:
     log, items, users = (pl.read_csv(path) for path in (shop.interactions, shop.items, shop.users))
     joined = log.join(items, on="ITEM_ID").join(users, on="USER_ID")
     share = {gender: (joined.filter(pl.col("GENDER") == gender)["CATEGORY"] == "soap").mean() for gender in ("F", "M")}
     assert share["F"] > 1.5 * share["M"]  # type: ignore[operator]  # means of booleans
 
 
-@pytest.mark.parametrize("wrong", [{"users": 1}, {"items": 10}, {"days": 0}])
-def test_a_shop_too_small_is_refused(tmp_path: Path, wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("small", [{"users": 1}, {"items": 10}, {"days": 0}])
+def test_a_shop_that_is_too_small_is_an_error(tmp_path: Path, small: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="give at least"):
-        generate(tmp_path, **wrong)
+        generate(tmp_path, **small)

@@ -1,4 +1,4 @@
-"""A release folder appears whole, under a name that its content decides, or not at all."""
+"""A release folder is complete or absent, and its content decides the name."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,12 +16,12 @@ from larder_training.release.writer import provenance, write_release
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def write(parent: Path, told: Manifest, content: bytes, files: dict[str, Path | bytes] | None = None) -> Path:
+def write(parent: Path, manifest: Manifest, content: bytes, files: dict[str, Path | bytes] | None = None) -> Path:
     return write_release(
         parent,
-        model=told.model,
-        kind=told.kind,
-        serving=told.serving,
+        model=manifest.model,
+        kind=manifest.kind,
+        serving=manifest.serving,
         files={"model.onnx": content} if files is None else files,
         evaluation={"accuracy": 0.5},
         training=provenance(7),
@@ -43,21 +43,27 @@ def test_the_manifest_describes_the_files(tmp_path: Path, classifier_manifest: M
     assert (folder / "report.html").read_bytes() == b"12345"
 
 
-def test_the_name_follows_the_content(tmp_path: Path, classifier_manifest: Manifest) -> None:
+def test_the_name_depends_on_the_content(tmp_path: Path, classifier_manifest: Manifest) -> None:
     one, same, other = (
         write(tmp_path / str(n), classifier_manifest, data) for n, data in enumerate((b"a", b"a", b"b"))
     )
     assert one.name == same.name != other.name
 
 
-def test_the_name_follows_what_serving_needs_too(tmp_path: Path, classifier_manifest: Manifest) -> None:
+def test_the_same_content_in_the_same_second_is_one_release(tmp_path: Path, classifier_manifest: Manifest) -> None:
+    first, second = (write(tmp_path, classifier_manifest, b"a") for _ in range(2))
+    assert first == second
+    assert list(tmp_path.iterdir()) == [first]
+
+
+def test_the_name_depends_on_the_serving_section_too(tmp_path: Path, classifier_manifest: Manifest) -> None:
     serving = classifier_manifest.serving
     assert isinstance(serving, ClassifierServing)
     stricter = replace(classifier_manifest, serving=replace(serving, thresholds=(0.9, 0.9)))
     assert write(tmp_path, classifier_manifest, b"a").name != write(tmp_path, stricter, b"a").name
 
 
-def test_nothing_is_left_of_a_release_that_is_not_valid(tmp_path: Path, classifier_manifest: Manifest) -> None:
+def test_an_invalid_release_leaves_no_files(tmp_path: Path, classifier_manifest: Manifest) -> None:
     with pytest.raises(InvalidManifest):
         write(tmp_path, replace(classifier_manifest, model="../x"), b"a")
     with pytest.raises(FileNotFoundError):

@@ -1,14 +1,12 @@
-"""A shop's log that nobody has to collect: made up, the same for the same seed, and with something to learn in it.
+"""A synthetic shop: a reproducible event log with patterns that models can find.
 
-What is in it, so that a model's finding can be judged:
-
-- Items belong to a category, and lie in a small space of styles; each has a brand, a price and a day on which it came.
-- Users have a taste for categories, which depends on gender, age and city, and a style of their own, which does not.
-- A session is one category, chosen by taste; its items are drawn by style, price, popularity and newness, and lie near
-  each other: what follows a click depends on the click. View, click, cart, pay and review follow one another, each less
-  likely than the one before, and the likelier the better the item fits.
-- What is used up (coffee, tea, soap) is bought again.
-- Some users never did anything, some profiles have gaps, activity and popularity have long tails.
+- Items have a category, a vector of style, a brand, a price and a creation time.
+- Users have preferences for categories, which depend on gender, age and city, and a preferred style, which does not.
+- A session has one category, drawn by preference. Its items are drawn by style, price, popularity and age, and are
+  similar to each other, so that the next item depends on the last. View, click, cart, pay and review follow one
+  another, each less likely than the one before, and more likely if the item fits the user.
+- Consumables (coffee, tea, soap) are bought again.
+- Some users have no event, some profiles have missing values; activity and popularity have long tails.
 """
 
 from collections.abc import Iterator
@@ -25,10 +23,10 @@ Floats = NDArray[np.float64]
 START: Final = 1_735_689_600  # 2025-01-01T00:00:00Z
 DAY: Final = 86_400
 _STYLES: Final = 6
-_IDLE: Final = 0.03  # users without any event
-_GAP: Final = 0.03  # profile cells that are empty
+_IDLE: Final = 0.03  # share of users without events
+_GAP: Final = 0.03  # share of empty profile cells
 
-# Category: nouns, usual price, whether it is bought again, and how much women, the young and the north like it more.
+# Category: nouns, typical price, whether it is consumed, and preference of women, young users and northern cities.
 _CATEGORIES: Final[dict[str, tuple[tuple[str, ...], float, bool, tuple[float, float, float]]]] = {
     "coffee": (("espresso", "filter roast", "decaf", "capsules"), 9, True, (0.0, 0.3, 0.4)),
     "tea": (("green tea", "assam", "herbal tea", "chai"), 7, True, (0.6, -0.5, 0.5)),
@@ -41,7 +39,7 @@ _CATEGORIES: Final[dict[str, tuple[tuple[str, ...], float, bool, tuple[float, fl
 }
 _ADJECTIVES: Final = ("small", "classic", "organic", "black", "light", "large", "dark", "everyday", "fine", "blue")
 _BRANDS: Final = ("Alder", "Birk", "Corvo", "Dune", "Elm & Oak", "Fjord", "Gale", "Hazel", "Iris", "Juno")
-# City: share of users, and how far north it is.
+# City: share of users, and latitude (arbitrary unit).
 _CITIES: Final = {
     "Berlin": (0.3, 0.4),
     "Hamburg": (0.2, 1.0),
@@ -49,13 +47,20 @@ _CITIES: Final = {
     "München": (0.18, -1.0),
     "Leipzig": (0.14, 0.2),
 }
-# How an event follows the one before: its name, its base rate, and the seconds until it comes.
+# Events that may follow a view: type, base rate after the event before, mean delay in seconds.
 _FUNNEL: Final = (("click", 0.5, 20), ("cart", 0.3, 60), ("pay", 0.5, 300), ("review", 0.25, 5 * DAY))
 
 
 @dataclass(frozen=True, slots=True)
 class ShopFiles:
-    """Where the files lie, and how much is in them."""
+    """The written files.
+
+    Attributes:
+        interactions: Path of interactions.csv.
+        items: Path of items.csv.
+        users: Path of users.csv.
+        events: Rows of the interactions.
+    """
 
     interactions: Path
     items: Path
@@ -67,13 +72,13 @@ class ShopFiles:
 class _Catalogue:
     category: NDArray[np.int64]  # [items]
     style: Floats  # [items, styles]
-    appeal: Floats  # [items]: how popular
+    appeal: Floats  # [items]: popularity
     price: Floats
     created: NDArray[np.int64]
-    again: NDArray[np.bool_]  # is bought again
+    again: NDArray[np.bool_]  # [items]: consumed and bought again
 
     def of(self, category: int) -> NDArray[np.int64]:
-        """The numbers of a category's items."""
+        """Item numbers of a category."""
         return np.flatnonzero(self.category == category)
 
 
@@ -81,19 +86,28 @@ class _Catalogue:
 class _People:
     taste: Floats  # [users, categories], probabilities
     style: Floats  # [users, styles]
-    thrift: Floats  # [users]: how much a high price puts off
+    thrift: Floats  # [users]: aversion to high prices
     sessions: NDArray[np.int64]  # [users]
 
 
 def generate(folder: Path, *, users: int = 2000, items: int = 600, days: int = 90, seed: int = 0) -> ShopFiles:
-    """Writes ``interactions.csv``, ``items.csv`` and ``users.csv``, with Amazon Personalize's columns, into ``folder``.
+    """Writes ``interactions.csv``, ``items.csv`` and ``users.csv`` with Amazon Personalize's columns.
 
-    Interactions have EVENT_TYPE view, click, cart, pay and review, and a review's stars (1 to 5) as EVENT_VALUE; about
-    40 events a user come out. ``items`` must be at least 80 and ``users`` at least 10. The same arguments give the same
-    bytes.
+    Interactions have EVENT_TYPE view, click, cart, pay and review; EVENT_VALUE has the stars (1 to 5) of reviews. The
+    same arguments give the same bytes.
+
+    Args:
+        folder: Where to write; it is created.
+        users: Number of users, at least 10; each has about 40 events.
+        items: Number of items, at least 80.
+        days: Length of the log, at least 7.
+        seed: Of all random draws.
+
+    Raises:
+        ValueError: An argument is too small.
     """
     if users < 10 or items < 80 or days < 7:
-        raise ValueError(f"users={users}, items={items}, days={days}: give at least 10, 80 and 7.")
+        raise ValueError(f"users={users}, items={items}, days={days}: give at least 10 users, 80 items and 7 days.")
     random = np.random.default_rng(seed)
     catalogue, item_table = _make_items(random, items, days)
     people, user_table = _make_users(random, users)
@@ -109,15 +123,15 @@ def generate(folder: Path, *, users: int = 2000, items: int = 600, days: int = 9
 def _make_items(random: np.random.Generator, items: int, days: int) -> tuple[_Catalogue, pl.DataFrame]:
     names = list(_CATEGORIES)
     category = np.sort(random.integers(0, len(names), items))
-    nouns = [_CATEGORIES[names[each]][0][random.integers(4)] for each in category]
+    nouns = [_CATEGORIES[names[code]][0][random.integers(4)] for code in category]
     brand = random.zipf(1.6, items) % len(_BRANDS)
-    usual = np.array([_CATEGORIES[names[each]][1] for each in category])
-    price = np.round(usual * random.lognormal(0, 0.4, items), 2)
-    # Two thirds were there before the log begins; the others come one by one.
+    typical = np.array([_CATEGORIES[names[code]][1] for code in category])
+    price = np.round(typical * random.lognormal(0, 0.4, items), 2)
+    # Two thirds exist before the log begins; the others are added over time.
     created = START + (random.uniform(-2.0, 0.9, items) * days * DAY).astype(np.int64)
-    # A brand has a style of its own, and each of its items keeps near it.
+    # Items have a style near that of their brand.
     style = random.normal(0, 1, (len(_BRANDS), _STYLES))[brand] * 0.6 + random.normal(0, 0.9, (items, _STYLES))
-    again = np.array([_CATEGORIES[names[each]][2] for each in category])
+    again = np.array([_CATEGORIES[names[code]][2] for code in category])
     adjective = random.integers(0, len(_ADJECTIVES), items)
     table = pl.DataFrame(
         {
@@ -125,13 +139,13 @@ def _make_items(random: np.random.Generator, items: int, days: int) -> tuple[_Ca
             "TITLE": [
                 f"{_BRANDS[b]} {_ADJECTIVES[a]} {noun}" for b, a, noun in zip(brand, adjective, nouns, strict=True)
             ],
-            "CATEGORY": [names[each] for each in category],
-            "BRAND": [_BRANDS[each] for each in brand],
+            "CATEGORY": [names[code] for code in category],
+            "BRAND": [_BRANDS[code] for code in brand],
             "PRICE": price,
             "CREATION_TIMESTAMP": created,
         }
     )
-    return _Catalogue(category, style, random.gumbel(0, 0.8, items), price / usual, created, again), table
+    return _Catalogue(category, style, random.gumbel(0, 0.8, items), price / typical, created, again), table
 
 
 def _make_users(random: np.random.Generator, users: int) -> tuple[_People, pl.DataFrame]:
@@ -155,9 +169,11 @@ def _make_users(random: np.random.Generator, users: int) -> tuple[_People, pl.Da
     table = pl.DataFrame(
         {
             "USER_ID": [f"u{number:04d}" for number in range(users)],
-            "CITY": [None if gap else cities[each] for each, gap in zip(city, gaps[:, 0], strict=True)],
-            "GENDER": [None if gap else ("F" if each else "M") for each, gap in zip(woman, gaps[:, 1], strict=True)],
-            "AGE": [None if gap else int(each) for each, gap in zip(age, gaps[:, 2], strict=True)],
+            "CITY": [None if gap else cities[code] for code, gap in zip(city, gaps[:, 0], strict=True)],
+            "GENDER": [
+                None if gap else ("F" if female else "M") for female, gap in zip(woman, gaps[:, 1], strict=True)
+            ],
+            "AGE": [None if gap else int(years) for years, gap in zip(age, gaps[:, 2], strict=True)],
         }
     )
     return people, table
@@ -169,14 +185,14 @@ def _make_events(random: np.random.Generator, catalogue: _Catalogue, people: _Pe
         rows += list(_user_events(random, catalogue, people, user, days))
     schema = {"USER_ID": pl.String, "ITEM_ID": pl.String, "TIMESTAMP": pl.Int64, "EVENT_TYPE": pl.String}
     table = pl.DataFrame(rows, schema={**schema, "EVENT_VALUE": pl.Int64}, orient="row")
-    end = START + days * DAY  # reviews that would come later are still unwritten
+    end = START + days * DAY  # reviews may come after the end of the log
     return table.filter(pl.col("TIMESTAMP") < end).sort("TIMESTAMP", "USER_ID", "ITEM_ID", "EVENT_TYPE")
 
 
 def _user_events(
     random: np.random.Generator, catalogue: _Catalogue, people: _People, user: int, days: int
 ) -> Iterator[tuple[str, str, int, str, int | None]]:
-    """One user's sessions, in the order of time."""
+    """The events of one user's sessions, in the order of time."""
     day = np.sort(random.uniform(0, days, people.sessions[user]))
     bought: list[int] = []
     for moment in day:
@@ -196,7 +212,7 @@ def _user_events(
 def _session(
     random: np.random.Generator, catalogue: _Catalogue, people: _People, user: int, now: int, bought: list[int]
 ) -> list[tuple[int, float]]:
-    """The items that are looked at, and how well each fits the user."""
+    """The viewed items, and how well each fits the user."""
     category = int(random.choice(people.taste.shape[1], p=people.taste[user]))
     there = catalogue.of(category)
     there = there[catalogue.created[there] <= now]
@@ -218,10 +234,10 @@ def _session(
 
 
 def _follow(random: np.random.Generator, fit: float, now: int) -> Iterator[tuple[str, int, int | None]]:
-    """The view of an item and what comes of it."""
+    """The view of an item and the events that follow it: type, time, stars."""
     yield "view", now, None
     for event, rate, wait in _FUNNEL:
-        # A logistic in the fit around the base rate.
+        # Logistic in the fit, around the base rate.
         odds = rate / (1 - rate) * np.exp(0.35 * fit)
         if random.random() > odds / (1 + odds):
             return

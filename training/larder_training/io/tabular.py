@@ -1,8 +1,8 @@
-"""Reading CSV, Parquet and JSON lines as text, lazily, with errors that name the file, the column and the row.
+"""Reads CSV, Parquet and JSON lines lazily as text. Errors name the file, the column and the row.
 
-Everything is read as text first: an id like 00123 stays what it is, and a number that is none is found by its row. What
-Parquet holds typed becomes the text that a person would write: whole numbers without ``.0``, times as epoch seconds,
-lists joined by ``|``, as Amazon Personalize does.
+All cells are read as text: an id like 00123 does not change, and an invalid number can be reported with its row. Typed
+columns of Parquet become plain text: whole numbers without ``.0``, times as epoch seconds, lists joined by ``|`` as in
+Amazon Personalize.
 """
 
 from collections.abc import Sequence
@@ -14,27 +14,33 @@ import polars as pl
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import InputFile, InputFiles, Kind
 
-MAX_ID: Final = 256  # what a request may ask for (larder.recommender.query)
+MAX_ID: Final = 256  # characters, as in requests (larder.recommender.query)
 _ROW: Final = "row number"
-_WHOLE: Final = 2.0**53  # up to here a float is a whole number exactly
-_INFERRED: Final = 1000  # lines of JSON that tell the columns of a log
+_WHOLE: Final = 2.0**53  # floats represent integers exactly up to here
+_INFERRED: Final = 1000  # lines of JSON from which the columns of a log are inferred
 _KINDS: Final[dict[Kind, tuple[str, str]]] = {
-    "csv": ("CSV", "Write it as UTF-8 with one header line, commas, and quotes around cells that hold commas."),
-    "parquet": ("Parquet", "Write it again."),
-    "jsonl": ("JSON lines", "Write one object a line, with column names as keys."),
+    "csv": ("CSV", "Use UTF-8, one header line, commas, and quotes around cells with commas."),
+    "parquet": ("Parquet", "Write the file again."),
+    "jsonl": ("JSON lines", "Write one object per line, with column names as keys."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TabularFile:
-    """One file as a lazy frame of stripped texts, empty cells null."""
+    """A file as a lazy frame of stripped texts.
+
+    Attributes:
+        file: The file.
+        frame: Its columns; empty cells are null.
+        names: Names of the columns.
+    """
 
     file: InputFile
     frame: pl.LazyFrame
     names: tuple[str, ...]
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
-        """Runs a query on this file's frame; raises InvalidRequest where the file turns out to be of another kind."""
+        """Runs a query on ``frame``. Raises InvalidRequest if the file does not have the format of its suffix."""
         try:
             return query.collect(engine="streaming")
         except pl.exceptions.PolarsError as error:
@@ -42,55 +48,60 @@ class TabularFile:
 
 
 def scan(files: InputFiles, required: Sequence[str], optional: Sequence[str] | None = None) -> list[TabularFile]:
-    """The files with their ``required`` and ``optional`` columns (None: all that there are), the same for each file.
+    """Opens the files with the same columns each. A missing key of a JSON line is null.
 
-    A key that a line of JSON lacks is null there. Raises InvalidRequest where a file cannot be read, lacks a required
-    column, or has other columns than the first.
+    Args:
+        files: The files.
+        required: Columns that every file must have.
+        optional: Further columns to read; None: all.
+
+    Raises:
+        InvalidRequest: A file cannot be read, has no required column, or has other columns than the first file.
     """
-    found = [(file, _typed(file, whole=optional is None)) for file in files.files]
-    names = _agreed(found, required, optional)
-    return [TabularFile(file, _texts(file, frame, schema, names), tuple(names)) for file, (frame, schema) in found]
+    typed = [(file, _typed(file, whole=optional is None)) for file in files.files]
+    names = _common_columns(typed, required, optional)
+    return [TabularFile(file, _texts(file, frame, schema, names), tuple(names)) for file, (frame, schema) in typed]
 
 
 def whole(scans: Sequence[TabularFile]) -> pl.LazyFrame:
-    """All files, one below the other."""
-    return pl.concat([each.frame for each in scans])
+    """The rows of all files."""
+    return pl.concat([file.frame for file in scans])
 
 
 def collect(scans: Sequence[TabularFile], query: pl.LazyFrame) -> pl.DataFrame:
-    """Runs a query on the whole input in polars' streaming engine; what cannot be read is told by its file."""
+    """Runs a query on all files in polars' streaming engine. Errors name the file that cannot be read."""
     try:
         return query.collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
-        for each in scans:
-            each.collect(each.frame.select(pl.len(), pl.all().null_count().name.suffix(" null")))
+        for file in scans:
+            file.collect(file.frame.select(pl.len(), pl.all().null_count().name.suffix(" null")))
         raise _unreadable(scans[0].file, error) from error
 
 
 def check_numbers(scans: Sequence[TabularFile], column: str, remedy: str) -> None:
-    """Raises InvalidRequest, naming the first row whose ``column`` holds a text that is no number."""
+    """Raises InvalidRequest for the first row whose ``column`` is not a number."""
     wrong = pl.col(column).is_not_null() & number(column).is_null()
-    for each in scans:
-        found = each.collect(each.frame.with_row_index(_ROW, 1).filter(wrong).select(_ROW, column).head(1))
-        if found.height:
-            row, value = found.row(0)
+    for scanned in scans:
+        first = scanned.collect(scanned.frame.with_row_index(_ROW, 1).filter(wrong).select(_ROW, column).head(1))
+        if first.height:
+            row, value = first.row(0)
             raise InvalidRequest(
-                f"{each.file.name}, column {column}, data row {row}: {value!r:.60} is not a number. {remedy}"
+                f"{scanned.file.name}, column {column}, data row {row}: {value!r:.60} is not a number. {remedy}"
             )
 
 
 def number(column: str) -> pl.Expr:
-    """The column as float64; null where it is no number."""
+    """The column as float64; null if it is not a number."""
     return pl.col(column).cast(pl.Float64, strict=False)
 
 
 def _typed(file: InputFile, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
-    """The file as it is written, and its columns."""
+    """The file with its own types, and its schema."""
     if not file.path.is_file():
         raise InvalidRequest(f"{file.path} does not exist: give the path of a file.")
     try:
         match file.kind:
-            case "csv":  # quote_char stays the default; a gzip file is recognised by its first bytes
+            case "csv":  # polars recognizes gzip by the first bytes
                 frame = pl.scan_csv(file.path, infer_schema=False)
             case "parquet":
                 frame = pl.scan_parquet(file.path, hive_partitioning=False)
@@ -101,40 +112,40 @@ def _typed(file: InputFile, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
         raise _unreadable(file, error) from error
 
 
-def _agreed(
-    found: Sequence[tuple[InputFile, tuple[pl.LazyFrame, pl.Schema]]],
+def _common_columns(
+    typed: Sequence[tuple[InputFile, tuple[pl.LazyFrame, pl.Schema]]],
     required: Sequence[str],
     optional: Sequence[str] | None,
 ) -> list[str]:
-    """The columns that are read, of every file the same."""
-    agreed: tuple[InputFile, list[str]] | None = None
+    """The columns to read, the same of every file."""
+    first: tuple[InputFile, list[str]] | None = None
     lines: list[str] = []
-    for file, (_, schema) in found:
+    for file, (_, schema) in typed:
         missing = [name for name in required if name not in schema]
         if missing:
             raise InvalidRequest(
                 f"{file.name} has no column {', '.join(missing)} (it has {', '.join(schema)[:200]}): "
-                f"name the columns as Amazon Personalize does, {', '.join(required)}."
+                f"name the columns as in Amazon Personalize: {', '.join(required)}."
             )
         names = [name for name in schema if optional is None or name in (*required, *optional)]
         if file.kind == "jsonl":
             lines += [name for name in names if name not in lines]
             continue
-        if agreed is None:
-            agreed = (file, names)
-        other = sorted(set(names) ^ set(agreed[1]))
+        if first is None:
+            first = (file, names)
+        other = sorted(set(names) ^ set(first[1]))
         if other:
             raise InvalidRequest(
-                f"{file.name} and {agreed[0].name} differ in the column {other[0]}: give all files of one input the "
+                f"{file.name} and {first[0].name} differ in the column {other[0]}: give all files of one input the "
                 "same columns."
             )
-    if agreed is None:
+    if first is None:
         return lines if optional is None else [*required, *optional]
-    return [*agreed[1], *(name for name in lines if name not in agreed[1] and optional is None)]
+    return [*first[1], *(name for name in lines if name not in first[1] and optional is None)]
 
 
 def _texts(file: InputFile, frame: pl.LazyFrame, schema: pl.Schema, names: Sequence[str]) -> pl.LazyFrame:
-    if file.kind == "jsonl":  # whatever a value is in the first lines, it may be of another type in the next
+    if file.kind == "jsonl":  # later lines may have other types than the first
         simple = {name: kind if isinstance(kind, pl.List | pl.Struct) else pl.String() for name, kind in schema.items()}
         schema = pl.Schema({name: simple.get(name, pl.String()) for name in names})
         frame = pl.scan_ndjson(file.path, schema=schema)
@@ -142,7 +153,7 @@ def _texts(file: InputFile, frame: pl.LazyFrame, schema: pl.Schema, names: Seque
 
 
 def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:
-    """A column of any type as stripped text, null where there is nothing."""
+    """A column of any type as stripped text, null if empty."""
     column = pl.col(name)
     if kind is None or isinstance(kind, pl.Null):
         return pl.lit(None, pl.String)
@@ -155,7 +166,7 @@ def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:
         texts = (
             pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
         )
-        column = pl.when(column.is_not_nan()).then(texts)  # what pandas writes for a missing number
+        column = pl.when(column.is_not_nan()).then(texts)  # pandas writes NaN for a missing number
     elif kind.is_nested() or isinstance(kind, pl.Binary | pl.Object | pl.Duration | pl.Time):
         raise InvalidRequest(f"{file.name}, column {name}: the type is {kind}. Give texts, numbers or times.")
     stripped = column.cast(pl.String).str.strip_chars()

@@ -1,4 +1,4 @@
-"""Reads release folders of this machine."""
+"""Reads local release folders."""
 
 from __future__ import annotations
 
@@ -17,27 +17,34 @@ if TYPE_CHECKING:
 
 
 def read_classifier(folder: Path, otherwise: str) -> tuple[Manifest, ClassifierServing]:
-    """The manifest of a classifier's release folder, and its serving section.
+    """Reads the manifest of a classifier's release folder, and its serving section.
 
-    Raises InvalidRequest where ``folder`` is no release, or one of another kind (``otherwise`` says what to do then),
-    and InvalidManifest where its manifest is broken.
+    Args:
+        folder: The release folder.
+        otherwise: What to do if it is a recommender, for the error message.
+
+    Raises:
+        InvalidRequest: The folder is not a release, or not of a classifier.
+        InvalidManifest: The manifest is invalid.
     """
     try:
         manifest = parse((folder / MANIFEST).read_bytes())
     except OSError as error:
-        raise InvalidRequest(f"{folder.name!r} is no release folder: it has no {MANIFEST}. Check the path.") from error
+        raise InvalidRequest(
+            f"{folder.name!r} is not a release folder: it has no {MANIFEST}. Check the path."
+        ) from error
     if not isinstance(manifest.serving, ClassifierServing):
         raise InvalidRequest(f"{folder.name!r} is a {manifest.kind}: {otherwise}")
     return manifest, manifest.serving
 
 
 def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
-    """The serving code over the tables in a folder of this machine; raises InvalidTable where a file is wrong."""
+    """Opens the tables of a folder with the serving code. Raises InvalidTable if a file is invalid."""
     from larder.recommender import Recommender  # opens stores: too slow for a command that only reads a manifest
 
     return Recommender.of(serving, lambda file: MappedFile(folder / file))
 
 
 def open_vocabulary(folder: Path, serving: RecommenderServing) -> Vocabulary:
-    """The items of the tables in a folder of this machine."""
+    """Opens the items of the tables in a folder."""
     return Vocabulary.open(MappedFile(folder / serving.items_file))

@@ -1,9 +1,8 @@
-"""Writing the files that ``larder.tables`` reads: safetensors, the same bytes each time.
+"""Writes the files that ``larder.tables`` reads: safetensors, reproducible byte for byte.
 
-Every writer fills a temporary file beside its destination and renames it, so that a file that stands is whole. Numbers
-may come as arrays on disk (``numpy.memmap``): rows are packed in blocks into a scratch file of the table's size and
-copied from there, so beside its keys a table needs 24 bytes of memory a row, whatever its width, and its own size in
-scratch space.
+Every writer fills a temporary file next to the destination and renames it, so that a file is complete if it exists.
+Arrays may be on disk (``numpy.memmap``): rows are packed in blocks into a scratch file of the table's size. Memory: the
+keys, and 24 bytes per row.
 """
 
 import json
@@ -21,7 +20,7 @@ from larder.release.serving import ColumnType, TableSpec
 from larder.tables import BLOCK, EMPTY, MAX_HEADER_BYTES, hash_key
 
 FORMAT: Final = "1"
-_BLOCK_SLOTS: Final = 2**18  # of rows that are packed at a time: some 10 MB
+_BLOCK_SLOTS: Final = 2**18  # slots that are packed at once, about 10 MB
 _SLOT_BYTES: Final = 6
 _LARGEST_SCORE: Final = 65_504.0  # of float16
 
@@ -32,13 +31,13 @@ def write_dense(path: Path, items: ArrayLike, scores: ArrayLike) -> TableSpec:
     """Writes a table whose row ``number`` belongs to item ``number``.
 
     Args:
-        path: where; an existing file is replaced.
-        items: uint32 ``[rows, width]`` (any integers from 0 to 0xFFFFFFFF); 0xFFFFFFFF is an unused slot, and stands
-            after the used ones of its row.
-        scores: float ``[rows, width]``, stored as float16; those of unused slots are written as 0.
+        path: The file; an existing one is replaced.
+        items: Integers ``[rows, width]`` from 0 to 0xFFFFFFFF. 0xFFFFFFFF is an unused slot, after the used ones of the
+            row.
+        scores: Floats ``[rows, width]``, stored as float16; 0 in unused slots.
 
     Raises:
-        InvalidTable: shapes differ, an item is no uint32, a score is not finite or beyond float16's 65504, or a used
+        InvalidTable: Shapes differ, an item is not a uint32, a score is not finite or beyond float16's 65504, or a used
             slot follows an unused one.
     """
     items, scores = np.asanyarray(items), np.asanyarray(scores)
@@ -51,15 +50,16 @@ def write_dense(path: Path, items: ArrayLike, scores: ArrayLike) -> TableSpec:
 
 
 def write_keyed(path: Path, keys: Sequence[str], items: ArrayLike, scores: ArrayLike) -> TableSpec:
-    """Writes a table that is looked up by text; ``keys[i]`` finds row i. Otherwise as ``write_dense``.
+    """Writes a table with text keys: ``keys[i]`` is the key of row i. Otherwise like ``write_dense``.
 
     Raises:
-        InvalidTable: also where a key is there twice, is no valid Unicode, or shares its 64-bit hash with another.
+        InvalidTable: As ``write_dense``, or a key is duplicated, is not valid Unicode, or has the 64-bit hash of
+            another key.
     """
     items, scores = np.asanyarray(items), np.asanyarray(scores)
     _check_slots(path.name, items, scores)
     if len(keys) != len(items):
-        raise InvalidTable(f"{path.name}: {len(keys)} keys for {len(items)} rows; give one key a row.")
+        raise InvalidTable(f"{path.name}: {len(keys)} keys for {len(items)} rows; give one key per row.")
     hashes, order = _sorted_keys(path.name, keys)
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
         rows = _pack(Path(scratch) / "rows", path.name, items, scores, lambda start, end: order[start:end])
@@ -72,18 +72,18 @@ def write_keyed(path: Path, keys: Sequence[str], items: ArrayLike, scores: Array
 def write_vocabulary(
     path: Path, ids: Sequence[str], columns: Mapping[str, tuple[ColumnType, Sequence[object]]] | None = None
 ) -> None:
-    """Writes the items: ``ids[number]``, and for each column its type and one value an item.
+    """Writes the items: ``ids[number]``, and the type and the values of each column.
 
-    A value of a category or text column is a str, or None where it is missing; of a number column a real number, or
-    None or NaN where it is missing. Everything is held in memory.
+    Values of category and text columns are str or None (missing), of number columns a real number, None or NaN. All is
+    held in memory.
 
     Raises:
-        InvalidTable: an id is there twice or is empty, a column has another length, or a value is of the wrong type.
+        InvalidTable: An id is duplicated or empty, a column has another length, or a value has the wrong type.
     """
     columns = columns or {}
     hashes, order = _sorted_keys(path.name, ids)
     if not all(ids):
-        raise InvalidTable(f"{path.name}: an id is empty; remove that item or name it.")
+        raise InvalidTable(f"{path.name}: an id is empty; remove the item or give it an id.")
     tensors: Arrays = {**pack_strings("id", ids), "key.hashes": hashes, "key.numbers": order.astype(np.uint32)}
     for name, (kind, values) in columns.items():
         if len(values) != len(ids):
@@ -100,10 +100,10 @@ def write_vocabulary(
 def write_probes(
     path: Path, requests: Sequence[bytes], **expected: NDArray[np.generic] | Sequence[str] | Sequence[bytes]
 ) -> None:
-    """Writes golden requests and what must come back: an array ``[len(requests), ...]``, or a string for each.
+    """Writes golden requests and the expected responses: arrays ``[len(requests), ...]``, or one string per request.
 
     Raises:
-        InvalidTable: something expected has another length than ``requests``.
+        InvalidTable: An expected value has another length than ``requests``.
     """
     tensors: Arrays = {**pack_strings("request", requests)}
     for name, values in expected.items():
@@ -120,7 +120,7 @@ def pack_strings(name: str, values: Sequence[str] | Sequence[bytes]) -> Arrays:
     """The tensors of a column of strings: ``<name>.offsets`` uint64 ``[n + 1]`` and ``<name>.bytes`` uint8.
 
     Raises:
-        InvalidTable: a value is no valid Unicode.
+        InvalidTable: A value is not valid Unicode.
     """
     encoded = [value if isinstance(value, bytes) else _encode(name, value) for value in values]
     offsets = np.zeros(len(encoded) + 1, np.uint64)
@@ -132,11 +132,11 @@ def _encode(file: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise InvalidTable(f"{file}: {text!r:.80} is no valid Unicode; read your data as UTF-8.") from error
+        raise InvalidTable(f"{file}: {text!r:.80} is not valid Unicode; read your data as UTF-8.") from error
 
 
 def _sorted_keys(file: str, keys: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """The hashes of ``keys``, ascending, and whose each is."""
+    """The hashes of ``keys``, ascending, and the index of each key."""
     for key in keys:
         _encode(file, key)
     hashes = np.fromiter((hash_key(key) for key in keys), np.uint64, count=len(keys))
@@ -146,7 +146,7 @@ def _sorted_keys(file: str, keys: Sequence[str]) -> tuple[NDArray[np.uint64], ND
     if equal.size:
         first, second = keys[order[equal[0]]], keys[order[equal[0] + 1]]
         if first == second:
-            raise InvalidTable(f"{file}: {first!r:.80} is there twice; keep one row of it.")
+            raise InvalidTable(f"{file}: {first!r:.80} is duplicated; keep one row.")
         raise InvalidTable(f"{file}: {first!r:.80} and {second!r:.80} have the same 64-bit hash; rename one of them.")
     return hashes, order
 
@@ -168,7 +168,7 @@ def _pack(
     scores: NDArray[np.generic],
     of: Callable[[int, int], slice | NDArray[np.intp]],
 ) -> NDArray[np.uint8]:
-    """Rows as bytes, ``[rows, 6 * width]``, in a scratch file; ``of`` says which of the input's rows come next."""
+    """Rows as bytes, ``[rows, 6 * width]``, in a scratch file; ``of(start, end)`` indexes the input's rows."""
     rows, width = items.shape
     if not rows:
         return np.empty((0, _SLOT_BYTES * width), np.uint8)
@@ -189,7 +189,7 @@ def _pack(
 
 def _unused(file: str, items: NDArray[np.generic]) -> NDArray[np.bool_]:
     if items.size and (items.min() < 0 or items.max() > EMPTY):
-        raise InvalidTable(f"{file}: an item number is not from 0 to {EMPTY}; number the items from 0 up.")
+        raise InvalidTable(f"{file}: an item number is not from 0 to {EMPTY}; number the items from 0.")
     unused: NDArray[np.bool_] = np.equal(items, EMPTY)
     if (unused[:, :-1] & ~unused[:, 1:]).any():
         raise InvalidTable(f"{file}: a used slot follows an unused one; put the used slots of a row first.")
@@ -204,7 +204,7 @@ def _pack_texts(file: str, column: str, values: Sequence[object]) -> Arrays:
             continue
         if not isinstance(value, str):
             raise InvalidTable(
-                f"{file}: {value!r:.80} in column {column!r} is no text; give strings and None, or type 'number'."
+                f"{file}: {value!r:.80} in column {column!r} is not text; give strings and None, or type 'number'."
             )
         codes[item] = numbers.setdefault(value, len(numbers))
     return {f"column.{column}.codes": codes, **pack_strings(f"column.{column}.values", list(numbers))}
@@ -215,10 +215,10 @@ def _pack_numbers(file: str, column: str, values: Sequence[object]) -> Arrays:
         numbers = np.array([np.nan if value is None else value for value in values], np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidTable(
-            f"{file}: a value of column {column!r} is no number ({error}); use type 'category'."
+            f"{file}: a value of column {column!r} is not a number ({error}); use type 'category'."
         ) from error
     if np.isinf(numbers).any():
-        raise InvalidTable(f"{file}: a value of column {column!r} is infinite; leave it out.")
+        raise InvalidTable(f"{file}: a value of column {column!r} is infinite; use None.")
     return {f"column.{column}.numbers": numbers}
 
 
@@ -227,7 +227,7 @@ def _write(path: Path, scratch: Path, tensors: Arrays, metadata: Mapping[str, st
     save_file(tensors, scratch, {"larder_format": FORMAT, **metadata})
     with scratch.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
-        # The library writes __metadata__ in the order of a hash map, which differs from run to run: sort it.
+        # The library writes __metadata__ in the random order of a hash map: sort it.
         header = json.loads(file.read(length))
         header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()

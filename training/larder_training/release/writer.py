@@ -1,4 +1,4 @@
-"""Writing a release folder: whole or not at all, named by its time and its content."""
+"""Writes a release folder, completely or not at all, named by time and content."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ _PACKAGES: Final = (
 
 
 def provenance(seed: int) -> dict[str, object]:
-    """What must be the same for a training to give the same bytes again: the seed and every version."""
+    """The seed and all versions: with the same, a training gives the same bytes."""
     return {"seed": seed, "versions": {"python": python_version(), **{name: version(name) for name in _PACKAGES}}}
 
 
@@ -49,8 +49,10 @@ def write_release(
 ) -> Path:
     """Writes ``<parent>/<release>/`` with ``files`` (a path is copied) and the manifest, and returns that folder.
 
-    The folder appears under its name only when it is complete: everything is written beside it first. Raises
-    InvalidManifest where the sections do not make a valid manifest.
+    A temporary folder next to it is renamed when it is complete. A release of the same content and second is kept.
+
+    Raises:
+        InvalidManifest: The sections do not make a valid manifest.
     """
     created = (created or datetime.now(UTC)).astimezone(UTC)
     parent.mkdir(parents=True, exist_ok=True)
@@ -71,8 +73,12 @@ def write_release(
         document = dump(manifest)
         parse(document)
         (scratch / MANIFEST).write_bytes(document)
+        folder = parent / manifest.release
+        if folder.exists():  # the same second and content
+            shutil.rmtree(scratch)
+            return folder
         scratch.chmod(0o755)
-        return scratch.rename(parent / manifest.release)
+        return scratch.rename(folder)
     except BaseException:
         shutil.rmtree(scratch)
         raise
