@@ -178,7 +178,7 @@ def test_metrics_follow_rekognition_and_ours_stand_beside(release: Path) -> None
 def test_the_report_is_one_file_with_pictures(release: Path) -> None:
     text = (release / "report.html").read_text()
     assert text.count("<svg") >= 3
-    titles = ("Worst mistakes", "Would more photos help?", "Labels", "Which labels are confused", "Reliability")
+    titles = ("Errors", "Would more images help?", "Labels", "Confusion matrix", "Reliability")
     for title in (*titles, "Size and speed", "Trials", "Data", "Features"):
         assert f"<h2>{title}</h2>" in text
     assert "http-equiv" not in text

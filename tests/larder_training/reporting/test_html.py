@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from matplotlib.figure import Figure
 
-from larder_training.reporting.html import Section, facts, figure, paragraph, pictures, render, table
+from larder_training.reporting.html import Section, facts, figure, image_grid, paragraph, render, table
 
 HOSTILE = "<script>alert('x')</script>&\""
 
@@ -37,14 +37,19 @@ def drawing() -> Figure:
 
 
 def test_everything_from_data_is_escaped() -> None:
-    blocks = (paragraph(HOSTILE), facts({HOSTILE: HOSTILE}), table([HOSTILE], [[HOSTILE]]), pictures([(b"", HOSTILE)]))
+    blocks = (
+        paragraph(HOSTILE),
+        facts({HOSTILE: HOSTILE}),
+        table([HOSTILE], [[HOSTILE]]),
+        image_grid([(b"", HOSTILE)]),
+    )
     found = outline(render(HOSTILE, [Section.of(HOSTILE, *blocks)]))
     assert "script" not in found.tags
     assert {"table", "dl", "img", "h1", "h2"} <= set(found.tags)
 
 
 def test_a_report_refers_to_nothing_outside() -> None:
-    page = render("T", [Section.of("Plot", figure(drawing(), "A line"), pictures([(b"jpeg", "one")]))])
+    page = render("T", [Section.of("Plot", figure(drawing(), "A line"), image_grid([(b"jpeg", "one")]))])
     assert all(reference.startswith(("data:", "#")) for reference in outline(page).references)
 
 

@@ -24,6 +24,7 @@ from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import TRIALS
 from larder_training.classifier.onnx.graph import optimise, structure
 from larder_training.classifier.reports import manifest_sections
+from larder_training.classifier.reports.golden_requests import golden_requests
 from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.layer_search import choose_layers
@@ -37,11 +38,15 @@ from larder_training.reporting.progress import Progress
 def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     """Trains a classifier and returns its release folder ``<out>/<release>``.
 
-    The release is written at the end, whole: a training that is stopped leaves nothing behind.
+    The release is written as a whole at the end; a training that is stopped leaves nothing behind.
+
+    Args:
+        options: All settings.
+        progress: Reports each step; quiet by default.
 
     Raises:
-        InvalidRequest: the data, the backbone or an option cannot be used; the message says what to do.
-        InvalidModel: the backbone does not run.
+        InvalidRequest: The data, the backbone or an option cannot be used; the message says what to do.
+        InvalidModel: The backbone does not run.
     """
     from larder_training.classifier.reports.page import page
 
@@ -57,7 +62,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
         serving=run.exported.serving,
         files={
             MODEL: run.exported.model,
-            PROBES: manifest_sections.probes(run),
+            PROBES: golden_requests(run),
             "metrics.json": manifest_sections.metrics(run),
             TRIALS: run.layers.jsonl() + augmentations + run.fusion.head.search.jsonl(),
             "report.html": page(run),
@@ -74,41 +79,46 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
 def _run(context: TrainingContext) -> TrainingRun:
     """All steps up to the graph, in their order."""
     options, progress = context.options, context.progress
-    checked = scan_images(read_dataset(options.data, options.label_attribute), progress)
-    parts = split_dataset(checked, validation=options.validation, test=options.test, seed=options.seed)
-    _log_data(checked, parts, progress)
+    scan = scan_images(read_dataset(options.data, options.label_attribute), progress)
+    split = split_dataset(scan, validation=options.validation, test=options.test, seed=options.seed)
+    _log_data(scan, split, progress)
     parent = open_parent(options) if options.parent is not None else None
-    parts = parent.ordered(parts) if parent else parts
+    split = parent.ordered(split) if parent else split
     features = parent.features if parent and options.backbone is None else choose_features(context)
-    layers = choose_layers(features, parts, context)
+    layers = choose_layers(features, split, context)
     features = layers.features
-    findings = audit(checked, features, context)
+    findings = audit(scan, features, context)
     progress.say(findings.describe())
-    training_set = build_training_set(features, parts, context)
-    columns = fit_columns(checked.samples, parts.parts["train"], options.side, progress)
-    fusion = choose_fusion(features, parts, training_set, columns, partial(_fit, context, parent), context)
-    exported = export(FinalFitInputs(context, features, parts, fusion, parent))
+    training_set = build_training_set(features, split, context)
+    columns = fit_columns(scan.samples, split.parts["train"], options.side, progress)
+    fusion = choose_fusion(features, split, training_set, columns, partial(_fit, context, parent), context)
+    exported = export(FinalFitInputs(context, features, split, fusion, parent))
     curve = learning_curve(fusion.training_set.rows, fusion.head.search.chosen, context)
-    held_out = estimate(training_set.rows, parts.labels, rate=options.false_alarms, seed=options.seed)
-    return TrainingRun(context, findings, parts, layers, fusion, exported, curve, held_out, parent)
+    held_out = estimate(training_set.rows, split.labels, rate=options.false_alarms, seed=options.seed)
+    return TrainingRun(context, findings, split, layers, fusion, exported, curve, held_out, parent)
 
 
 def _fit(context: TrainingContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
     return fit_head(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
 
 
-def _log_data(checked: DatasetScan, parts: DatasetSplit, progress: Progress) -> None:
-    for photo, reason in checked.bad[:20]:
-        progress.say(f"Bad file {photo.name}: {reason}")
+def _log_data(scan: DatasetScan, split: DatasetSplit, progress: Progress) -> None:
+    for image, reason in scan.bad[:20]:
+        progress.say(f"Bad file {image.name}: {reason}")
     progress.say(
-        f"{len(checked.bad)} bad files, {len(checked.copies)} copies, {len(checked.conflicts)} copies with conflicting "
-        f"labels, {checked.near_duplicates} near-duplicates"
+        f"{len(scan.bad)} bad files, {len(scan.copies)} copies, {len(scan.conflicts)} copies with conflicting labels, "
+        f"{scan.near_duplicates} near-duplicates"
     )
-    progress.say(f"{len(parts.labels)} labels; {parts.describe()}")
+    progress.say(f"{len(split.labels)} labels; {split.describe()}")
 
 
 def choose_features(context: TrainingContext) -> FeatureGraph:
-    """The backbone's graph, or the built-in features where the options name none."""
+    """The feature graph of the backbone, or of the built-in features without one.
+
+    Raises:
+        InvalidRequest: The backbone cannot be found or used.
+        InvalidModel: The backbone does not run.
+    """
     options, progress = context.options, context.progress
     stated = options.preprocessing
     if options.backbone is None:

@@ -30,9 +30,9 @@ dl div{background:var(--soft);border-radius:.4rem;padding:.5rem .7rem}dt{font-si
 dd{margin:0;font-size:1.15rem;overflow-wrap:anywhere}
 figure{margin:1rem 0}figure svg{max-width:100%;height:auto;background:#fff;border-radius:.4rem}
 figcaption{font-size:.85rem;opacity:.8}
-.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:.6rem}
-.pictures figure{margin:0}.pictures img{width:100%;height:8rem;object-fit:contain;background:var(--soft)}
-.pictures figcaption{overflow-wrap:anywhere}
+.images{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:.6rem}
+.images figure{margin:0}.images img{width:100%;height:8rem;object-fit:contain;background:var(--soft)}
+.images figcaption{overflow-wrap:anywhere}
 @media(max-width:36rem){table{font-size:.8rem}th,td{padding:.25rem}dd{font-size:1rem}}
 """
 
@@ -102,11 +102,11 @@ def figure(drawing: "Figure", caption: str) -> Block:
     return f"<figure>{svg[svg.index('<svg') :]}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def pictures(shown: Iterable[tuple[bytes, str]]) -> Block:
-    """A grid of JPEG pictures, each over its caption."""
+def image_grid(images: Iterable[tuple[bytes, str]]) -> Block:
+    """A grid of JPEG images, each above its caption."""
     tiles = (
         f'<figure><img alt="{escape(caption)}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
-        for jpeg, caption in shown
+        for jpeg, caption in images
     )
-    return f'<div class="pictures">{"".join(tiles)}</div>'
+    return f'<div class="images">{"".join(tiles)}</div>'

@@ -79,7 +79,7 @@ def test_a_class_of_one_picture_is_told_and_not_judged(own_images: Path, draw: D
     found = look(own_images)
     assert found.checked_labels == 36
     assert {one.label: one.different for one in found.classes}["slope"] == 1
-    assert "Too few to train on (at least 5 different photos): slope." in page(found).decode()
+    assert "Too few to train on (at least 5 distinct images): slope." in page(found).decode()
 
 
 def test_a_class_that_lost_all_its_photos_is_still_told(own_images: Path) -> None:
@@ -136,5 +136,5 @@ def test_a_training_audits_first_and_tells_it_in_all_its_files(
     told = json.loads((release / "manifest.json").read_bytes())["training"]["data"]
     assert told["labels_that_look_wrong"] == found["suspects"]["count"]
     report = (release / "report.html").read_text()
-    assert "<h2>Labels that look wrong</h2>" in report
+    assert "<h2>Likely label errors</h2>" in report
     assert "stripes/003-swapped.png: stripes" in report

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.config.preprocessing import Preprocessing
-from larder_training.classifier.evaluation.ood_holdout import estimate, leave_out
+from larder_training.classifier.evaluation.ood_holdout import estimate, hold_out
 from larder_training.classifier.features import backbone
 from larder_training.classifier.fitting.assemble import with_head
 from larder_training.classifier.heads.training_rows import TrainingRows
@@ -216,7 +216,7 @@ def test_each_class_is_left_out_in_turn() -> None:
     found = estimate(rows_of(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
     assert found is not None
     assert list(found.auroc) == ["a", "b", "c"]
-    assert len(found.novelty) == 300
+    assert len(found.ood_scores) == 300
     told: Any = found.describe()
     assert told["auroc"] == pytest.approx(np.mean(list(found.auroc.values())))
     assert told["worst_auroc"] == min(found.auroc.values()) > 0.9
@@ -227,7 +227,7 @@ def test_strangers_that_look_like_a_class_are_not_told_from_it() -> None:
     features, labels = clouds(400, 4, 40)
     features[labels == 3] = features[labels == 2]  # the same pictures by another name
     held_out = np.arange(400) % 20 < 4
-    familiar, strange = leave_out(features, labels, held_out, [3])
+    familiar, strange = hold_out(features, labels, held_out, [3])
     assert (len(familiar), len(strange)) == (60, 100)
     assert ood_auroc(familiar, strange) < 0.6  # most of them were even taught, as label 2
 
@@ -258,7 +258,7 @@ def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:
     assert unknown["known_flagged"]["validation"] < 0.2  # of 14 photos
     report = (int8_release / "report.html").read_text()
     assert "<h2>Unknown</h2>" in report
-    assert "Class left out of the training" in report
+    assert "Class held out of the training" in report
 
 
 def test_what_is_asked_for_is_served(options: ClassifierOptions, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Measures any classifier release on photos that it has not seen, through its own graph and decoding."""
+"""Evaluates a classifier release on labelled images, through its own graph and decoding."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,66 +19,66 @@ from larder_training.reporting.progress import Progress
 def evaluate(
     release: Path, images: Path | str, *, label_attribute: str | None = None, progress: Progress | None = None
 ) -> dict[str, object]:
-    """Measures the release in a folder on labelled photos.
+    """Evaluates the release in a folder on labelled images.
 
     Args:
-        release: the folder that a training wrote.
-        images: a folder of class folders or a manifest, as ``dataset.read_dataset`` reads.
-        label_attribute: as there.
-        progress: told of each step; None is quiet.
+        release: The folder that a training wrote.
+        images: A folder of class folders or a manifest, as ``manifests.read_dataset`` takes it.
+        label_attribute: The label attribute of a Ground Truth manifest that has several.
+        progress: Reports each step; quiet by default.
 
     Returns:
-        JSON-ready: ``metrics.summary`` over the photos whose label the release knows, with the model's and the
-        release's names, ``bad_files``, ``unknown`` (how often known and foreign photos are flagged as unknown, and
-        how well novelty tells them apart), and ``foreign_labels``, the photos by label that the release was never
-        taught.
+        JSON-ready: ``classification_summary`` over the images whose label the release knows, the names of model and
+        release, ``bad_files``, ``unknown`` (the share of images flagged as unknown, with known and with other labels,
+        and how well the OOD score separates them), and ``foreign_labels``, the number of images of each other label.
 
     Raises:
-        InvalidRequest: nothing to measure, or no such release.
-        InvalidManifest: the release's manifest is broken.
+        InvalidRequest: There is nothing to evaluate, or no such release.
+        InvalidManifest: The manifest of the release is invalid.
     """
     progress = progress or Progress(quiet=True)
     manifest, serving = read_classifier(release, "give --interactions in place of --images.")
-    checked = scan_images(read_dataset(images, label_attribute), progress)
-    known = [photo for photo in checked.samples if photo.image.label in serving.labels]
-    foreign = [photo for photo in checked.samples if photo.image.label not in serving.labels]
+    scan = scan_images(read_dataset(images, label_attribute), progress)
+    known = [sample for sample in scan.samples if sample.image.label in serving.labels]
+    other = [sample for sample in scan.samples if sample.image.label not in serving.labels]
     if not known:
         raise InvalidRequest(
-            f"None of the {len(checked.samples)} images has a label of this release "
-            f"({', '.join(serving.labels[:10])}). Give images labelled with them."
+            f"None of the {len(scan.samples)} images has a label of this release ({', '.join(serving.labels[:10])}). "
+            "Give images with these labels."
         )
     model = (release / serving.file).read_bytes()
-    answers = predict(model, known, serving, title="Evaluating", progress=progress)
-    held_out_classes = predict(model, foreign, serving, title="Evaluating foreign photos", progress=progress)
+    predictions = predict(model, known, serving, title="Evaluating", progress=progress)
+    other_predictions = predict(model, other, serving, title="Evaluating images of other labels", progress=progress)
     return {
         "model": manifest.model,
         "release": manifest.release,
-        **classification_summary(answers.probabilities, label_indices(known, serving.labels), serving.labels),
+        **classification_summary(predictions.probabilities, label_indices(known, serving.labels), serving.labels),
         "unknown": {
             "threshold": serving.novelty_threshold,
-            "known_flagged": _flagged(answers.ood_scores, serving),
-            "foreign_flagged": _flagged(held_out_classes.ood_scores, serving),
-            "auroc": ood_auroc(answers.ood_scores, held_out_classes.ood_scores) if foreign else None,
+            "known_flagged": _flagged(predictions.ood_scores, serving),
+            "foreign_flagged": _flagged(other_predictions.ood_scores, serving),
+            "auroc": ood_auroc(predictions.ood_scores, other_predictions.ood_scores) if other else None,
         },
-        "foreign_labels": dict(sorted(Counter(photo.image.label for photo in foreign).items())),
-        **_side_told(serving, known),
-        "bad_files": [{"file": photo.name, "reason": reason} for photo, reason in checked.bad],
-        "copies": len(checked.copies),
-        "conflicting": [photo.name for photo in checked.conflicts],
-        "data_fingerprint": checked.fingerprint(),
+        "foreign_labels": dict(sorted(Counter(sample.image.label for sample in other).items())),
+        **_side_coverage(serving, known),
+        "bad_files": [{"file": image.name, "reason": reason} for image, reason in scan.bad],
+        "copies": len(scan.copies),
+        "conflicting": [image.name for image in scan.conflicts],
+        "data_fingerprint": scan.fingerprint(),
     }
 
 
-def _side_told(serving: ClassifierServing, photos: Sequence[Sample]) -> dict[str, object]:
-    """For a release with side information: the share of the photos that say something in each of its columns."""
-    told = {
-        column.name: sum(column.name in checked.image.side for checked in photos) / len(photos)
+def _side_coverage(serving: ClassifierServing, samples: Sequence[Sample]) -> dict[str, object]:
+    """For a release with side information: the share of the images with a value in each column."""
+    shares = {
+        column.name: sum(column.name in sample.image.side for sample in samples) / len(samples)
         for column in serving.side
     }
-    return {"side": told} if told else {}
+    return {"side": shares} if shares else {}
 
 
-def _flagged(novelty: Floats, serving: ClassifierServing) -> float | None:
-    if serving.novelty_threshold is None or not len(novelty):
+def _flagged(ood_scores: Floats, serving: ClassifierServing) -> float | None:
+    """The share of images above the OOD threshold; None without images or a threshold."""
+    if serving.novelty_threshold is None or not len(ood_scores):
         return None
-    return float((novelty > serving.novelty_threshold).mean())
+    return float((ood_scores > serving.novelty_threshold).mean())

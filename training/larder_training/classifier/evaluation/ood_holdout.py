@@ -1,4 +1,4 @@
-"""What a release would make of classes that it was never taught: each class left out in turn plays the stranger."""
+"""Estimates how well OOD scores detect classes that are not in the training data: each class is held out in turn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,26 +20,30 @@ from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import loaded
 from larder_training.reporting.html import Section, figure, paragraph, table
 
-CLASSES: Final = 20  # left out at most; of more, these are drawn by the seed
-LEAST_CLASSES: Final = 3  # one to leave out, two to be taught
-FOLDS: Final = 5  # one of them is held out as the familiar photos
-MAX_ROWS: Final = 5_000  # training photos that the estimate is made with
+CLASSES: Final = 20  # held out at most; of more, the seed draws these
+LEAST_CLASSES: Final = 3  # one to hold out, two to fit
+FOLDS: Final = 5  # one of them has the in-distribution images
+MAX_ROWS: Final = 5_000  # training images that the estimate uses
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOutClasses:
-    """``auroc``: how well novelty ranks a left-out label's photos above held-out photos of the others, by label;
-    ``flagged``: the share of them above a threshold set at the same rate of false alarms; ``novelty`` ``[N]`` theirs.
+    """OOD detection of held-out classes, by label.
+
+    Attributes:
+        auroc: How well the OOD score separates the held-out class from held-out images of the other classes.
+        flagged: Share of the held-out class above a threshold with the false alarms of the release.
+        ood_scores: ``[N]``, of all images of held-out classes.
     """
 
     auroc: Mapping[str, float]
     flagged: Mapping[str, float]
-    novelty: Floats
+    ood_scores: Floats
 
     def describe(self) -> dict[str, object]:
         """For the manifest's ``evaluation``."""
         return {
-            "how": "each class left out in turn; familiar photos held out; training photos, plain features",
+            "how": "each class held out in turn; in-distribution images out of fold; training images as served",
             "auroc": float(np.mean(list(self.auroc.values()))),
             "worst_auroc": min(self.auroc.values()),
             "flagged": float(np.mean(list(self.flagged.values()))),
@@ -48,13 +52,16 @@ class HeldOutClasses:
 
 
 def estimate(rows: TrainingRows, labels: Sequence[str], *, rate: float, seed: int) -> HeldOutClasses | None:
-    """Leaves each class out in turn. None where there are fewer than three classes, or photos to hold out.
+    """Holds each class out in turn.
 
     Args:
-        rows: what the head is fitted on; augmented views are not used.
-        labels: the names of ``rows.labels``.
-        rate: of false alarms, as ``calibrate.novelty_threshold`` takes it.
-        seed: decides which classes and photos are taken where there are too many.
+        rows: What the head is fitted on; augmented views are not used.
+        labels: The names of ``rows.labels``.
+        rate: The rate of false alarms, as in ``calibration.ood_threshold``.
+        seed: Draws classes and images if there are too many.
+
+    Returns:
+        None with fewer than three classes, or if a class is too small to hold images out.
     """
     plain = np.flatnonzero(~rows.augmented)
     plain = np.sort(np.random.default_rng(seed).permutation(plain)[:MAX_ROWS])
@@ -63,44 +70,51 @@ def estimate(rows: TrainingRows, labels: Sequence[str], *, rate: float, seed: in
     folds = min(FOLDS, *sizes)
     if len(labels) < LEAST_CLASSES or folds < 2:
         return None
-    # Unshuffled: the folds then follow from the groups alone.
-    _, held = next(iter(StratifiedGroupKFold(folds).split(features, truth, groups)))
-    held_out = np.isin(np.arange(len(truth)), held)
+    # Unshuffled, so that the folds follow from the groups alone.
+    _, fold = next(iter(StratifiedGroupKFold(folds).split(features, truth, groups)))
+    held_out = np.isin(np.arange(len(truth)), fold)
     auroc, flagged, scores = {}, {}, []
     for label in sorted(np.random.default_rng(seed).permutation(len(labels))[:CLASSES].tolist()):
-        known, strange = leave_out(features, truth, held_out, [label], rows.layer_widths)
-        auroc[labels[label]] = ood_auroc(known, strange)
-        flagged[labels[label]] = float((strange > ood_threshold(known, rate)).mean())
-        scores.append(strange)
+        known, unknown = hold_out(features, truth, held_out, [label], rows.layer_widths)
+        auroc[labels[label]] = ood_auroc(known, unknown)
+        flagged[labels[label]] = float((unknown > ood_threshold(known, rate)).mean())
+        scores.append(unknown)
     return HeldOutClasses(auroc, flagged, np.concatenate(scores))
 
 
-def leave_out(
+def hold_out(
     features: Floats,
     labels: NDArray[np.int64],
     held_out: NDArray[np.bool_],
     held_out_classes: Sequence[int],
     layer_widths: LayerWidths | None = None,
 ) -> tuple[Floats, Floats]:
-    """OOD scores by a detector that is fitted without the held-out rows and without ``held_out_classes``.
+    """OOD scores by a detector that is fitted without the held-out rows and without the held-out classes.
 
-    Returns the scores of the held-out rows of the other classes, and of all rows of ``held_out_classes``.
-    ``layer_widths`` is as in ``detector.fit_detector``. The held-out rows set the weight of the second distance.
+    Args:
+        features: ``[N, D]``.
+        labels: ``[N]``.
+        held_out: ``[N]``, true for held-out rows; they set the weight of the distance of the intermediate layers.
+        held_out_classes: The labels to hold out.
+        layer_widths: As in ``detector.fit_detector``.
+
+    Returns:
+        The scores of the held-out rows of the other classes, and of all rows of the held-out classes.
     """
-    strange = np.isin(labels, held_out_classes)
-    _, renumbered = np.unique(np.where(strange, -1, labels), return_inverse=True)
-    made = detector.fit_detector(
-        features, renumbered - 1, layer_widths=layer_widths, rows=np.flatnonzero(~strange & ~held_out)
+    unknown = np.isin(labels, held_out_classes)
+    _, renumbered = np.unique(np.where(unknown, -1, labels), return_inverse=True)
+    fitted = detector.fit_detector(
+        features, renumbered - 1, layer_widths=layer_widths, rows=np.flatnonzero(~unknown & ~held_out)
     )
-    known = made.distances(features, np.flatnonzero(~strange & held_out))
-    made = replace(made, weight=detector.layer_distance_weight(*known))
-    return made.joined(*known), made.joined(*made.distances(features, np.flatnonzero(strange)))
+    known = fitted.distances(features, np.flatnonzero(~unknown & held_out))
+    fitted = replace(fitted, weight=detector.layer_distance_weight(*known))
+    return fitted.joined(*known), fitted.joined(*fitted.distances(features, np.flatnonzero(unknown)))
 
 
-def told(
+def ood_summary(
     options: ClassifierOptions, exported: ExportedClassifier, held_out_classes: HeldOutClasses | None
 ) -> dict[str, object]:
-    """For the manifest's ``evaluation``: how often photos of taught classes are called unknown, and others."""
+    """For the manifest's ``evaluation``: the share of images flagged as unknown, of known and of held-out classes."""
     limit = exported.serving.novelty_threshold
     flagged = (
         {part: float((exported.predictions[part].ood_scores > limit).mean()) for part in EVALUATED} if limit else None
@@ -112,30 +126,28 @@ def told(
 def unknown_section(
     options: ClassifierOptions, exported: ExportedClassifier, held_out_classes: HeldOutClasses | None
 ) -> Section:
-    """The report's section: novelty of photos that were held out and of left-out classes, and the line between them."""
+    """The report's section: OOD scores of held-out images and of held-out classes, with the threshold."""
     known, threshold = exported.predictions["validation"].ood_scores, exported.serving.novelty_threshold
     drawing = Figure(figsize=(6, 3.5))
     axes = drawing.add_subplot()
-    strange = np.empty(0, np.float32) if held_out_classes is None else held_out_classes.novelty
-    top = float(np.concatenate([known, strange, [1e-3 if threshold is None else threshold]]).max())
+    unknown = np.empty(0, np.float32) if held_out_classes is None else held_out_classes.ood_scores
+    top = float(np.concatenate([known, unknown, [1e-3 if threshold is None else threshold]]).max())
     bins = np.linspace(0, top, 41).tolist()
-    for scores, name in ((known, "photos held out"), (strange, "classes left out")):
+    for scores, name in ((known, "held-out images"), (unknown, "held-out classes")):
         if len(scores):
             shares = np.full(len(scores), 1 / len(scores))
             axes.hist(scores, bins, weights=shares, alpha=0.6, label=name)
     if threshold is not None:
-        axes.axvline(threshold, color="black", linewidth=1, label="unknown from here on")
-    axes.set(xlabel="novelty", ylabel="share of photos")
+        axes.axvline(threshold, color="black", linewidth=1, label="threshold")
+    axes.set(xlabel="OOD score", ylabel="share of images")
     axes.legend(loc="upper right")
-    sure = (
-        f"The threshold is set so that {100 * options.false_alarms:g} % of photos of taught classes are called unknown."
-    )
-    shown = figure(drawing, "Left of the line: an answer with labels. Right of it: unknown.")
+    text = f"The threshold flags {100 * options.false_alarms:g} % of images of known classes as unknown."
+    chart = figure(drawing, "Left of the threshold the response has labels; right of it, the image is unknown.")
     if held_out_classes is None:
-        return Section.of("Unknown", paragraph(f"{sure} Too few classes to leave one out."), shown)
+        return Section.of("Unknown", paragraph(f"{text} There are too few classes to hold one out."), chart)
     rows = [
         (label, f"{auroc:.3f}", f"{100 * held_out_classes.flagged[label]:.0f} %")
         for label, auroc in held_out_classes.auroc.items()
     ]
-    head = ("Class left out of the training", "AUROC", "Called unknown")
-    return Section.of("Unknown", paragraph(sure), shown, table(head, rows))
+    head = ("Class held out of the training", "AUROC", "Flagged as unknown")
+    return Section.of("Unknown", paragraph(text), chart, table(head, rows))

@@ -1,4 +1,4 @@
-"""The audit's part of ``report.html``, and the audit's own page."""
+"""The audit's sections of ``report.html``, and the page of ``larder audit``."""
 
 import io
 from collections.abc import Iterable
@@ -8,100 +8,103 @@ from PIL import Image
 
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
-from larder_training.classifier.audit.audit import ImageAudit, untrainable_classes
+from larder_training.classifier.audit.audit import ImageAudit, LabelError, untrainable_classes
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import MIN_GROUPS
-from larder_training.reporting.html import Block, Section, facts, paragraph, pictures, render, table
+from larder_training.reporting.html import Block, Section, facts, image_grid, paragraph, render, table
 
-PICTURES: Final = 48  # suspects shown; the table below names more
+SHOWN: Final = 48  # likely label errors with their image; the table below lists more
 NAMED: Final = 500  # rows of a table
-GROUPS: Final = 12  # groups of near-duplicates shown
+GROUPS: Final = 12  # groups of near-duplicates with their images
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
-def sections(found: ImageAudit) -> list[Section]:
-    """What the report says of the photos, before any number of the model."""
-    return [_overview(found), _suspects(found), _doubles(found)]
+def sections(audit: ImageAudit) -> list[Section]:
+    """The sections about the data."""
+    return [_overview(audit), _label_errors(audit), _near_duplicates(audit)]
 
 
-def page(found: ImageAudit) -> bytes:
-    """The whole document of ``larder audit``. It holds no time and no path."""
-    return render("Audit of labelled photos", [*sections(found), _unusable(found)]).encode()
+def page(audit: ImageAudit) -> bytes:
+    """The page of ``larder audit``, HTML. It has no time and no path, so the same data gives the same bytes."""
+    return render("Audit of labelled images", [*sections(audit), _left_out(audit)]).encode()
 
 
-def _overview(found: ImageAudit) -> Section:
-    scan, uneven = found.scan, found.imbalance
+def _overview(audit: ImageAudit) -> Section:
+    scan, imbalance = audit.scan, audit.imbalance
     tiles = {
-        "Photos": len(scan.samples),
-        "Labels that look wrong": len(found.label_errors),
+        "Images": len(scan.samples),
+        "Likely label errors": len(audit.label_errors),
         "Bad files": len(scan.bad),
         "Exact copies": len(scan.copies),
         "Conflicting labels": len(scan.conflicts),
         "Near-duplicates": scan.near_duplicates,
-        "Largest class over smallest": "-" if uneven is None else f"{uneven:.1f}",
+        "Largest class / smallest": "-" if imbalance is None else f"{imbalance:.1f}",
     }
-    rows = [(one.label, one.images, one.different, one.label_errors) for one in found.classes]
-    blocks = [facts(tiles), table(("Class", "Photos", "Different pictures", "Labels that look wrong"), rows)]
-    if refused := untrainable_classes(found):
-        names = ", ".join(one.label for one in refused)
-        blocks.append(paragraph(f"Too few to train on (at least {MIN_GROUPS} different photos): {names}. Add photos."))
-    if tiny := [one.label for one in found.small_classes if one not in refused]:
-        blocks.append(paragraph(f"Few photos, so that results for them say little: {', '.join(tiny)}. Add photos."))
+    rows = [(one.label, one.images, one.different, one.label_errors) for one in audit.classes]
+    blocks = [facts(tiles), table(("Class", "Images", "Distinct images", "Likely label errors"), rows)]
+    if untrainable := untrainable_classes(audit):
+        names = ", ".join(one.label for one in untrainable)
+        blocks.append(paragraph(f"Too few to train on (at least {MIN_GROUPS} distinct images): {names}. Add images."))
+    if small := [one.label for one in audit.small_classes if one not in untrainable]:
+        blocks.append(paragraph(f"Few images, so the results for these classes vary: {', '.join(small)}. Add images."))
     return Section.of("Audit", *blocks)
 
 
-def _suspects(found: ImageAudit) -> Section:
-    told = (
-        f"{len(found.label_errors)} of {found.checked_labels} images. Models that were not fitted on the image give "
+def _label_errors(audit: ImageAudit) -> Section:
+    text = (
+        f"{len(audit.label_errors)} of {audit.checked_labels} images. Models that were not fitted on the image give "
         "its label less than a quarter of the confidence that images of this label usually get, and prefer another "
         "label. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. None of "
         "them was left out."
     )
-    shown = [
-        (
-            _jpeg(one.sample),
-            f"{one.sample.image.name}: {one.sample.image.label} {one.confidence:.1%}, rather {one.proposed}",
-        )
-        for one in found.label_errors[:PICTURES]
-    ]
-    blocks: list[Block] = [paragraph(told), pictures(shown)]
-    if rest := found.label_errors[PICTURES : PICTURES + NAMED]:
-        rows = [(one.sample.image.name, one.sample.image.label, f"{one.confidence:.1%}", one.proposed) for one in rest]
-        blocks.append(table(("File", "Label", "Confidence", "Rather"), rows))
-    blocks += _more(len(found.label_errors) - PICTURES - NAMED)
-    return Section.of("Labels that look wrong", *blocks)
+    shown = [(_jpeg(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
+    blocks: list[Block] = [paragraph(text), image_grid(shown)]
+    if rest := audit.label_errors[SHOWN : SHOWN + NAMED]:
+        rows = [
+            (error.sample.image.name, error.sample.image.label, f"{error.confidence:.1%}", error.proposed)
+            for error in rest
+        ]
+        blocks.append(table(("File", "Label", "Confidence", "More likely"), rows))
+    blocks += _more(len(audit.label_errors) - SHOWN - NAMED)
+    return Section.of("Likely label errors", *blocks)
 
 
-def _doubles(found: ImageAudit) -> Section:
-    """Groups with several labels first: one of the labels must be wrong."""
-    torn = set(found.conflicting_groups)
-    ordered = [*found.conflicting_groups, *(members for members in found.near_duplicate_groups if members not in torn)]
-    told = "These stay together in one part of the split, so that nothing is tested on what was learnt."
-    if torn:
-        told = f"{len(torn)} of the groups have several labels, shown first: decide which is right. {told}"
-    blocks = [paragraph(f"{len(ordered)} groups of photos that show nearly the same. {told}")]
-    for members in ordered[:GROUPS]:
-        blocks.append(pictures((_jpeg(one), f"{one.image.name}: {one.image.label}") for one in members[:6]))
-        blocks += _more(len(members) - 6)
+def _caption(error: LabelError) -> str:
+    image = error.sample.image
+    return f"{image.name}: {image.label} {error.confidence:.1%}, more likely {error.proposed}"
+
+
+def _near_duplicates(audit: ImageAudit) -> Section:
+    """Groups with several labels first, because one of the labels must be wrong."""
+    conflicting = audit.conflicting_groups
+    first = set(conflicting)
+    ordered = [*conflicting, *(group for group in audit.near_duplicate_groups if group not in first)]
+    text = "Each group stays in one part of the split, so that no test image has a near-duplicate in the training part."
+    if conflicting:
+        text = f"{len(conflicting)} of the groups have several labels, shown first: decide which is right. {text}"
+    blocks = [paragraph(f"{len(ordered)} groups of nearly identical images. {text}")]
+    for group in ordered[:GROUPS]:
+        blocks.append(image_grid((_jpeg(one), f"{one.image.name}: {one.image.label}") for one in group[:6]))
+        blocks += _more(len(group) - 6)
     blocks += _more(len(ordered) - GROUPS)
     return Section.of("Near-duplicates", *blocks)
 
 
-def _unusable(found: ImageAudit) -> Section:
-    scan = found.scan
+def _left_out(audit: ImageAudit) -> Section:
+    scan = audit.scan
     rows = [
-        *((photo.name, reason) for photo, reason in scan.bad),
-        *((photo.name, "A copy of this file has another label. Decide which is right.") for photo in scan.conflicts),
-        *((photo.name, "A copy of another file of this class.") for photo in scan.copies),
+        *((image.name, reason) for image, reason in scan.bad),
+        *((image.name, "A copy of this file has another label. Decide which is right.") for image in scan.conflicts),
+        *((image.name, "A copy of another file of this class.") for image in scan.copies),
     ]
-    return Section.of("Left out", table(("File", "Why"), rows[:NAMED]), *_more(len(rows) - NAMED))
+    return Section.of("Left out", table(("File", "Reason"), rows[:NAMED]), *_more(len(rows) - NAMED))
 
 
 def _more(count: int) -> Iterable[Block]:
     return [paragraph(f"... and {count} more.")] if count > 0 else []
 
 
-def _jpeg(checked: Sample) -> bytes:
+def _jpeg(sample: Sample) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(decode(checked.image.path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    Image.fromarray(decode(sample.image.path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""``report.html`` of a classifier: what a person needs to see before the release goes live."""
+"""``report.html`` of a classifier: what to look at before the release goes live."""
 
 import io
 from collections import Counter
@@ -28,39 +28,39 @@ from larder_training.classifier.reports.side_section import side_section
 from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.learning_curve import curve_section
-from larder_training.reporting.html import Section, facts, figure, paragraph, pictures, render, table
+from larder_training.reporting.html import Section, facts, figure, image_grid, paragraph, render, table
 
-ERRORS: Final = 24  # pictures of errors, the most confident first
-FILES: Final = 200  # bad files listed by name
-CONFUSED: Final = 12  # pairs of labels listed
-_NUMBERED: Final = 20  # labels up to which the confusion matrix has numbers in its cells
-_NAMED: Final = 60  # labels up to which it is drawn
-_LONG: Final = 24  # letters of a label beside it
+ERRORS: Final = 24  # misclassified images, the most confident first
+FILES: Final = 200  # files that are left out, by name
+CONFUSED: Final = 12  # pairs of confused labels
+_NUMBERED: Final = 20  # labels up to which the cells of the confusion matrix have numbers
+_DRAWN: Final = 60  # labels up to which it is drawn
+_LONG: Final = 24  # letters of a label on its axes
 _PARTS: Final = {"validation": "held out", "test": "test"}
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
 def page(run: TrainingRun) -> bytes:
-    """The whole document. It holds no time and no path, so that the same training writes the same bytes."""
-    parts, exported = run.split, run.exported
+    """The report, HTML. It has no time and no path, so the same training gives the same bytes."""
+    split, exported = run.split, run.exported
     test = cast(
         "dict[str, Any]",
-        classification_summary(exported.predictions["test"].probabilities, exported.truth["test"], parts.labels),
+        classification_summary(exported.predictions["test"].probabilities, exported.truth["test"], split.labels),
     )
     sections = [
-        _headline(parts, exported, test),
-        _errors(parts, exported),
+        _headline(split, exported, test),
+        _errors(split, exported),
         curve_section(run.curve),
         _labels(test["labels"], exported),
-        _confusion(test["confusion"], parts.labels),
+        _confusion(test["confusion"], split.labels),
         _reliability(exported, test),
         unknown_section(run.options, exported, run.held_out_classes),
-        _precision(exported),
+        _quantization(exported),
         *side_section(run.fusion),
         *run.layers.sections(),
         *augmentation_search.sections(run.fusion.training_set.compared),
         trials_section(run.fusion.head.search),
-        _data(run.audit.scan, parts),
+        _data(run.audit.scan, split),
         *audit_page.sections(run.audit),
         _features(run.layers.features),
     ]
@@ -71,46 +71,46 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
-def _headline(parts: DatasetSplit, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
+def _headline(split: DatasetSplit, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
     low, high = test["accuracy_interval_95"]
     return Section.of(
-        f"{_percent(test['accuracy'])} of {test['photos']} test photos are labelled right",
+        f"{_percent(test['accuracy'])} of {test['photos']} test images are labelled correctly",
         facts(
             {
                 "95 % interval": f"{_percent(low)} to {_percent(high)}",
                 "Macro F1": f"{test['macro_f1']:.3f}",
                 "Calibration error": f"{test['expected_calibration_error']:.3f}",
-                "Labels": len(parts.labels),
+                "Labels": len(split.labels),
                 "Graph": f"{len(exported.model) / 2**20:.2f} MiB, {exported.comparison['dtype']}",
                 "Temperature": f"{exported.serving.temperature:.2f}",
             }
         ),
-        paragraph(f"{parts.describe()}. Nothing was chosen by the test photos."),
+        paragraph(f"{split.describe()}. No choice was made with the test images."),
     )
 
 
 def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Section:
     matrix = np.array(counts)
-    told = "Test photos by class (rows) and label given (columns); shades are shares of the class."
+    caption = "Test images by class (rows) and predicted label (columns); shades are shares of the class."
     blocks = []
-    if len(labels) <= _NAMED:
+    if len(labels) <= _DRAWN:
         named = all(map(_drawable, labels))
         ticks = [_short(label) if named else str(number) for number, label in enumerate(labels, 1)]
-        blocks.append(figure(_matrix(matrix, ticks), told))
+        blocks.append(figure(_matrix(matrix, ticks), caption))
         if not named:
             numbered = ", ".join(f"{number} {label}" for number, label in enumerate(labels, 1))
-            blocks.append(paragraph(f"Classes are numbered, for not all letters can be drawn: {numbered}."))
+            blocks.append(paragraph(f"Classes are numbered, because some letters cannot be drawn: {numbered}."))
     wrong = matrix - np.diag(matrix.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
     pairs = [np.unravel_index(position, wrong.shape) for position in order]
     rows = [(labels[a], labels[b], wrong[a, b], matrix[a].sum()) for a, b in pairs if wrong[a, b]]
     if rows:
-        blocks.append(table(("Class", "Taken for", "Photos", "Of"), rows))
-    return Section.of("Which labels are confused", *blocks)
+        blocks.append(table(("Class", "Predicted", "Images", "Of"), rows))
+    return Section.of("Confusion matrix", *blocks)
 
 
 def _drawable(text: str) -> bool:
-    """Whether matplotlib's own font has every letter, and writes them in the right order: it knows left to right."""
+    """Whether matplotlib's font has every letter. Its text runs from left to right only."""
     font = get_font(findfont("DejaVu Sans"))
     return all(font.get_char_index(ord(letter)) and bidirectional(letter) not in {"R", "AL"} for letter in text)
 
@@ -125,7 +125,7 @@ def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
     drawing = Figure(figsize=(side, side))
     axes = drawing.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("label given")
+    axes.set_xlabel("predicted label")
     axes.set_ylabel("class")
     axes.set_xticks(range(len(labels)), labels, rotation=90, parse_math=False)
     axes.set_yticks(range(len(labels)), labels, parse_math=False)
@@ -137,7 +137,7 @@ def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
 
 
 def _labels(rows: Sequence[Mapping[str, Any]], exported: ExportedClassifier) -> Section:
-    head = ("Label", "Photos", "Precision", "Recall", "F1", "Threshold")
+    head = ("Label", "Images", "Precision", "Recall", "F1", "Threshold")
     lines = [
         (
             row["label"],
@@ -147,23 +147,23 @@ def _labels(rows: Sequence[Mapping[str, Any]], exported: ExportedClassifier) -> 
         )
         for row, threshold in zip(rows, exported.serving.thresholds, strict=True)
     ]
-    told = "Thresholds were chosen on photos that were held out: those of the best F1, or of the precision asked for."
-    return Section.of("Labels", table(head, lines), paragraph(told))
+    text = "The thresholds are chosen on held-out images: for the best F1, or for the precision of --precision."
+    return Section.of("Labels", table(head, lines), paragraph(text))
 
 
-def _errors(parts: DatasetSplit, exported: ExportedClassifier) -> Section:
+def _errors(split: DatasetSplit, exported: ExportedClassifier) -> Section:
     probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
-    found = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(found != truth)
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != truth)
     wrong = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
-    photos = parts.parts["test"]
+    samples = split.parts["test"]
     shown = []
     for i in wrong[:ERRORS]:
-        photo, sure = photos[i].image, _percent(probabilities[i].max())
-        caption = f"{photo.name}: {photo.label}, labelled {parts.labels[found[i]]} with {sure}"
-        shown.append((_jpeg(photo.path.read_bytes()), caption))
-    told = f"{len(wrong)} of {len(truth)} test photos; the most confident first."
-    return Section.of("Worst mistakes", paragraph(told), pictures(shown))
+        image, confidence = samples[i].image, _percent(probabilities[i].max())
+        caption = f"{image.name}: {image.label}, predicted {split.labels[predicted[i]]} with {confidence}"
+        shown.append((_jpeg(image.path.read_bytes()), caption))
+    text = f"{len(wrong)} of {len(truth)} test images; the most confident first."
+    return Section.of("Errors", paragraph(text), image_grid(shown))
 
 
 def _jpeg(data: bytes) -> bytes:
@@ -180,50 +180,52 @@ def _reliability(exported: ExportedClassifier, test: Mapping[str, Any]) -> Secti
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     axes.bar([b[0] for b in bins], [b[2] for b in bins], width=1 / 16, alpha=0.6, label="accuracy")
     axes.plot([b[1] for b in bins], [b[2] for b in bins], "o", color="black", label="at mean confidence")
-    axes.set(xlabel="confidence of the best label", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlabel="confidence of the best label", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     axes.legend(loc="lower left")
-    told = f"Expected calibration error {test['expected_calibration_error']:.3f} over 15 bins."
-    return Section.of("Reliability", figure(drawing, told))
+    caption = f"Expected calibration error {test['expected_calibration_error']:.3f} over 15 bins."
+    return Section.of("Reliability", figure(drawing, caption))
 
 
-def _precision(exported: ExportedClassifier) -> Section:
-    compared = cast("Mapping[str, Any]", exported.comparison)
+def _quantization(exported: ExportedClassifier) -> Section:
+    comparison = cast("Mapping[str, Any]", exported.comparison)
     rows = [
         (
-            f"Right, {_PARTS[part]}",
-            *(_percent(compared[part][name]) for name in ("float32_accuracy", "release_accuracy")),
+            f"Accuracy, {_PARTS[part]}",
+            *(_percent(comparison[part][name]) for name in ("float32_accuracy", "release_accuracy")),
         )
         for part in EVALUATED
     ]
-    exact = exported.model if exported.float_model is None else exported.float_model
-    rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (exact, exported.model))))
-    rows += [(f"Same label, {_PARTS[part]}", "", _percent(compared[part]["agreement"])) for part in EVALUATED]
-    told = f"The release is in {compared['dtype']}" + (f": {compared['reason']}." if "reason" in compared else ".")
-    left = compared.get("float_nodes", ())
-    more = f" {len(left)} sensitive operators stay in float." if left and compared["dtype"] == "int8" else ""
-    where = " How long a photo takes in both stands in the manifest: training, quantisation, milliseconds_a_photo."
-    return Section.of("Size and speed", paragraph(told + more + where), table(("", "Float", "Release"), rows))
+    float_model = exported.model if exported.float_model is None else exported.float_model
+    rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (float_model, exported.model))))
+    rows += [(f"Same label, {_PARTS[part]}", "", _percent(comparison[part]["agreement"])) for part in EVALUATED]
+    text = f"The release is in {comparison['dtype']}" + (f": {comparison['reason']}" if "reason" in comparison else "")
+    float_nodes = comparison.get("float_nodes", ())
+    more = ""
+    if float_nodes and comparison["dtype"] == "int8":
+        more = f" {len(float_nodes)} sensitive operators stay in float32."
+    where = " The time per image of both is in the manifest: training, quantisation, milliseconds_a_photo."
+    return Section.of("Size and speed", paragraph(f"{text}.{more}{where}"), table(("", "float32", "Release"), rows))
 
 
-def _data(checked: DatasetScan, parts: DatasetSplit) -> Section:
-    counts = {part: Counter(photo.image.label for photo in parts.parts[part]) for part in PARTS}
-    rows = [(label, *(counts[part][label] for part in PARTS)) for label in parts.labels]
-    rows.append(("all", *(len(parts.parts[part]) for part in PARTS)))
+def _data(scan: DatasetScan, split: DatasetSplit) -> Section:
+    counts = {part: Counter(sample.image.label for sample in split.parts[part]) for part in PARTS}
+    rows = [(label, *(counts[part][label] for part in PARTS)) for label in split.labels]
+    rows.append(("all", *(len(split.parts[part]) for part in PARTS)))
     left_out = [
-        *((photo.name, reason) for photo, reason in checked.bad),
-        *((photo.name, "A copy of this file has another label. Decide which is right.") for photo in checked.conflicts),
-        *((photo.image.name, "Nearly the same as a photo that is judged on.") for photo in parts.straddling),
+        *((image.name, reason) for image, reason in scan.bad),
+        *((image.name, "A copy of this file has another label. Decide which is right.") for image in scan.conflicts),
+        *((sample.image.name, "A near-duplicate of a validation or test image.") for sample in split.straddling),
     ]
-    found = {
-        "Bad files": len(checked.bad),
-        "Exact copies": len(checked.copies),
-        "Conflicting labels": len(checked.conflicts),
-        "Near-duplicates": checked.near_duplicates,
+    counts_of_files = {
+        "Bad files": len(scan.bad),
+        "Exact copies": len(scan.copies),
+        "Conflicting labels": len(scan.conflicts),
+        "Near-duplicates": scan.near_duplicates,
     }
-    blocks = [table(("Class", *PARTS), rows), facts(found)]
-    blocks.append(paragraph("Near-duplicates stay together in one part. Exact copies count once."))
+    blocks = [table(("Class", *PARTS), rows), facts(counts_of_files)]
+    blocks.append(paragraph("Near-duplicates are in the same part of the split. Exact copies count once."))
     if left_out:
-        blocks.append(table(("Left out", "Why"), left_out[:FILES]))
+        blocks.append(table(("Left out", "Reason"), left_out[:FILES]))
     if len(left_out) > FILES:
         blocks.append(paragraph(f"... and {len(left_out) - FILES} more."))
     return Section.of("Data", *blocks)
@@ -231,4 +233,4 @@ def _data(checked: DatasetScan, parts: DatasetSplit) -> Section:
 
 def _features(features: FeatureGraph) -> Section:
     rows = [(name, value) for name, value in features.description.items()]
-    return Section.of("Features", table(("What", "Value"), rows))
+    return Section.of("Features", table(("Property", "Value"), rows))

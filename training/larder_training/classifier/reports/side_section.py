@@ -1,4 +1,4 @@
-"""What the report says of side information and colour statistics: what they are worth, and what their lack costs."""
+"""The report's section on side information and colour statistics."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -7,26 +7,26 @@ from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.reporting.html import Section, paragraph, table
 
 
-def side_section(choice: FusionChoice) -> tuple[Section, ...]:
-    """One section, or none where nothing could join the image."""
-    if not choice.explanation:
+def side_section(fusion: FusionChoice) -> tuple[Section, ...]:
+    """The gain of additional columns, and the cost of missing values; no section without additional columns."""
+    if not fusion.explanation:
         return ()
-    accuracy = cast("Mapping[str, Mapping[str, float]]", choice.explanation["accuracy"])
-    missing = cast("Mapping[str, Mapping[str, float]]", choice.explanation["accuracy_where_missing"])
-    head = ("Learnt from", "Validation", "Cross-entropy", "Test")
+    accuracy = cast("Mapping[str, Mapping[str, float]]", fusion.explanation["accuracy"])
+    missing = cast("Mapping[str, Mapping[str, float]]", fusion.explanation["accuracy_where_missing"])
+    head = ("Inputs", "Validation accuracy", "Validation cross-entropy", "Test accuracy")
     rows = [
         (name, _percent(row["validation"]), f"{row['validation_cross_entropy']:.4f}", _percent(row["test"]))
         for name, row in accuracy.items()
     ]
     blocks = [
-        paragraph(f"Released with: {choice.explanation['kept']}. {choice.explanation['why']}"),
+        paragraph(f"Released with: {fusion.explanation['kept']}. {fusion.explanation['why']}"),
         table(head, rows),
-        paragraph("Accuracies before quantisation. Validation photos chose; test photos are only told."),
+        paragraph("Accuracies before quantization. The choice uses the validation images, never the test images."),
     ]
     if missing:
-        lacking = [(name, _percent(row["validation"]), _percent(row["test"])) for name, row in missing.items()]
-        blocks.append(table(("Where a request lacks", "Validation", "Test"), lacking))
-    return (Section.of("Beside the image", *blocks),)
+        rows_missing = [(name, _percent(row["validation"]), _percent(row["test"])) for name, row in missing.items()]
+        blocks.append(table(("If a request lacks", "Validation accuracy", "Test accuracy"), rows_missing))
+    return (Section.of("Side information", *blocks),)
 
 
 def _percent(value: float) -> str:
