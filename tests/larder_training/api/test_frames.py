@@ -36,6 +36,11 @@ def test_pandas_needs_no_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table.to_dict(as_series=False) == COLUMNS
 
 
+def test_a_column_with_several_types_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"cannot be read \(.*'x'.*: give each column one type"):
+        to_polars(pd.DataFrame({"CODE": [1, "x"]}))
+
+
 @pytest.mark.parametrize("table", ["log.csv", Path("log.csv"), ["a.csv", "b.csv"], None])
 def test_locations_pass_unchanged(table: Table | None) -> None:
     with as_files(interactions=table) as files:

@@ -33,13 +33,20 @@ def is_frame(data: object) -> bool:
 
 
 def to_polars(frame: object) -> pl.DataFrame:
-    """A data frame of any library as one of polars; a lazy frame is computed."""
+    """A data frame of any library as one of polars; a lazy frame is computed.
+
+    Raises InvalidRequest if a column has values of several types.
+    """
     native = nw.from_native(cast("Frame", frame))
     eager = native.collect() if isinstance(native, nw.LazyFrame) else native
     try:
         return eager.to_polars()
     except ImportError:  # polars reads pandas through PyArrow, which pandas does not require
         return _by_columns(eager)
+    except (ValueError, TypeError) as error:  # PyArrow's errors for a column with several types
+        raise InvalidRequest(
+            f"the data frame cannot be read ({error}): give each column one type, such as text."
+        ) from error
 
 
 def _by_columns(frame: "nw.DataFrame[IntoDataFrame]") -> pl.DataFrame:
