@@ -26,7 +26,7 @@ from larder_training.classifier.features import backbone, hog
 from larder_training.classifier.heads.config import FittedHead, HeadConfig, LabelledFeatures, fit_config
 from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.onnx.graph import session, to_bytes
-from larder_training.numerics.parallel import in_order
+from larder_training.numerics.parallel import map_in_order
 
 PIECE = 2_000
 BATCH = 8
@@ -121,7 +121,7 @@ def _compute(
         found = open_session.run(outputs, {"image": pixels})
         return np.concatenate([part.reshape(len(pixels), -1) for part in found], axis=1)
 
-    found = np.concatenate(list(in_order(run, range(0, len(photos), BATCH))))
+    found = np.concatenate(list(map_in_order(run, range(0, len(photos), BATCH))))
     scratch = target.with_name("unfinished.npz")
     np.savez(scratch, x=found.astype(np.float16), y=np.array([label for _, label in photos]))
     scratch.rename(target)

@@ -1,7 +1,7 @@
-"""Large arrays of rows: where they lie, and how they are gone through without being held whole.
+"""Arrays of rows that may be larger than the memory.
 
-What is large lies in a temporary file that is mapped into memory: its pages are the file's, so the system writes them
-out and drops them where it needs room. It is read in order, in pieces, and what was read is let go of.
+A large array is a temporary file mapped into memory: the system writes its pages out and drops them when it needs
+memory. Such an array is processed in chunks, in order, and the pages of each chunk are released after use.
 """
 
 import mmap
@@ -15,30 +15,31 @@ from numpy.typing import DTypeLike, NDArray
 
 from larder.errors import InvalidRequest
 
-PIECE: Final = 1024  # rows
-IN_MEMORY: Final = 64 * 2**20  # bytes; larger arrays lie in a file
+CHUNK_ROWS: Final = 1024  # rows
+MAX_IN_MEMORY: Final = 64 * 2**20  # bytes; larger arrays are mapped from a file
 
 S = TypeVar("S", bound=np.generic)
 
 
-def pieces(rows: int) -> Iterator[slice]:
-    """Cuts so many rows up, for work on them that must not copy them all at once."""
-    for start in range(0, rows, PIECE):
-        yield slice(start, min(start + PIECE, rows))
+def chunks(rows: int) -> Iterator[slice]:
+    """Slices of ``CHUNK_ROWS`` rows, for work that must not copy all rows at once."""
+    for start in range(0, rows, CHUNK_ROWS):
+        yield slice(start, min(start + CHUNK_ROWS, rows))
 
 
-def fits(rows: int, width: int) -> bool:
-    """Whether so many rows of float32 may be held in memory."""
-    return 4 * rows * width <= IN_MEMORY
+def fits_in_memory(rows: int, width: int) -> bool:
+    """Whether float32 rows of this shape may be held in memory."""
+    return 4 * rows * width <= MAX_IN_MEMORY
 
 
-def room(rows: int, width: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """An array ``[rows, width]`` to be filled; a large one lies in a temporary file that goes with it.
+def allocate(rows: int, width: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """An uninitialised array ``[rows, width]``; a large one is mapped from a temporary file, deleted with the array.
 
-    Raises InvalidRequest where the disk has no room for the file.
+    Raises:
+        InvalidRequest: The disk has no space for the file.
     """
     size = rows * width * np.dtype(dtype).itemsize
-    if size <= IN_MEMORY:
+    if size <= MAX_IN_MEMORY:
         return np.empty((rows, width), dtype)
     with tempfile.TemporaryFile(prefix="larder-") as file:
         _reserve(file.fileno(), size)
@@ -47,23 +48,23 @@ def room(rows: int, width: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Takes the blocks now: a full disk met while a mapped page is written would kill the process."""
+    """Reserves the blocks now: if the disk were full when a mapped page is written, the process would be killed."""
     try:
         os.truncate(descriptor, size)
-        if hasattr(os, "posix_fallocate"):  # macOS has none
+        if hasattr(os, "posix_fallocate"):  # missing on macOS
             os.posix_fallocate(descriptor, 0, size)
     except OSError as error:
         raise InvalidRequest(
-            f"{tempfile.gettempdir()} has no room for {size / 2**20:.0f} MiB of features ({error.strerror}). Make "
-            "room, or let TMPDIR name a folder on a larger disk."
+            f"{tempfile.gettempdir()} has no space for {size / 2**20:.0f} MiB of features ({error.strerror}). Free "
+            "some, or set TMPDIR to a folder on a larger disk."
         ) from error
 
 
-def let_go(array: NDArray[Any]) -> None:
-    """Takes the pages of a mapped array out of this process; they come back from the file when they are read."""
+def release_pages(array: NDArray[Any]) -> None:
+    """Drops the pages of a mapped array from memory; they are read from the file again when needed."""
     mapped = _mapping(array)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)  # a shared mapping of a file: nothing written is lost
+        mapped.madvise(mmap.MADV_DONTNEED)  # a shared mapping of a file, so no data is lost
 
 
 def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
@@ -74,19 +75,19 @@ def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
     return owner if isinstance(owner, mmap.mmap) else None
 
 
-def loaded(array: NDArray[S], rows: NDArray[np.int64]) -> NDArray[S]:
-    """A copy ``[len(rows), D]`` of these few rows, in memory."""
-    return _copied(array, rows, np.empty((len(rows), array.shape[1]), array.dtype))
+def load_rows(array: NDArray[S], rows: NDArray[np.int64]) -> NDArray[S]:
+    """A copy ``[len(rows), D]`` of a few rows, in memory."""
+    return _copy(array, rows, np.empty((len(rows), array.shape[1]), array.dtype))
 
 
-def gathered(array: NDArray[S], rows: NDArray[np.int64]) -> NDArray[S]:
-    """A copy ``[len(rows), D]`` of these rows, which lies in a file where it is large."""
-    return _copied(array, rows, room(len(rows), array.shape[1], array.dtype))
+def gather_rows(array: NDArray[S], rows: NDArray[np.int64]) -> NDArray[S]:
+    """A copy ``[len(rows), D]`` of rows; a large one is mapped from a file."""
+    return _copy(array, rows, allocate(len(rows), array.shape[1], array.dtype))
 
 
-def _copied(array: NDArray[S], rows: NDArray[np.int64], copy: NDArray[S]) -> NDArray[S]:
-    for piece in pieces(len(rows)):
-        copy[piece] = array[rows[piece]]
-        let_go(array)
-        let_go(copy)
+def _copy(array: NDArray[S], rows: NDArray[np.int64], copy: NDArray[S]) -> NDArray[S]:
+    for chunk in chunks(len(rows)):
+        copy[chunk] = array[rows[chunk]]
+        release_pages(array)
+        release_pages(copy)
     return copy

@@ -1,4 +1,4 @@
-"""Work that runs on every core, comes back in order, and never holds more than a few results."""
+"""A parallel map that returns results in order and holds only a few of them."""
 
 import os
 from collections import deque
@@ -10,21 +10,26 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(work: Callable[[T], R], inputs: Iterable[T], workers: int | None = None) -> Iterator[R]:
-    """``map`` on one thread a core, or on ``workers``; decoding and inference release Python's lock.
+def map_in_order(function: Callable[[T], R], inputs: Iterable[T], workers: int | None = None) -> Iterator[R]:
+    """Like ``map``, on threads: for functions that release the interpreter's lock, such as decoding and inference.
 
-    At most three results a thread wait to be taken. Whatever ends the loop (an error, Ctrl-C) drops what has not begun
-    and waits for what has.
+    At most three results per thread wait to be consumed. If the loop ends early (an error, Ctrl-C), queued calls are
+    cancelled and running ones are waited for.
+
+    Args:
+        function: Called with each input.
+        inputs: Consumed as threads become free.
+        workers: Number of threads. None: one per core.
     """
     workers = workers or os.cpu_count() or 1
     pool = ThreadPoolExecutor(workers, thread_name_prefix="larder")
-    waiting: deque[Future[R]] = deque()
+    pending: deque[Future[R]] = deque()
     try:
-        for entry in inputs:
-            waiting.append(pool.submit(work, entry))
-            if len(waiting) >= 3 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for item in inputs:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= 3 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -11,7 +11,7 @@ from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
 from larder_training.classifier.features.augmentation import STRENGTHS, augment, describe, with_margin
-from larder_training.numerics.parallel import in_order
+from larder_training.numerics.parallel import map_in_order
 
 Draw = Callable[..., NDArray[np.uint8]]
 DIGEST = "0123456789abcdef" * 4
@@ -97,7 +97,7 @@ def test_results_come_in_order_and_few_wait() -> None:
             begun.append(number)
         return number * number
 
-    results = in_order(work, range(1000))
+    results = map_in_order(work, range(1000))
     assert [next(results) for _ in range(5)] == [0, 1, 4, 9, 16]
     assert len(begun) < 500
     assert list(results) == [n * n for n in range(5, 1000)]
@@ -116,5 +116,5 @@ def test_an_error_ends_the_loop_and_the_threads() -> None:
             number += 1
 
     with pytest.raises(ValueError, match="three"):
-        list(in_order(work, endless()))
+        list(map_in_order(work, endless()))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("larder")]

@@ -21,7 +21,7 @@ from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.classifier.selection.augmentation_search import AugmentationChoice
 from larder_training.numerics import memmap as rows_module
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import let_go, pieces, room
+from larder_training.numerics.memmap import allocate, chunks, release_pages
 from larder_training.reporting.progress import Progress
 
 IMAGE = ImageSpec(32, 32, crop=0.9)
@@ -95,24 +95,24 @@ def test_views_share_the_cache_between_sets_of_them(
 
 
 def test_a_large_result_lies_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "IN_MEMORY", 1000)
-    small, large = room(5, 5), room(50, 50)
+    monkeypatch.setattr(rows_module, "MAX_IN_MEMORY", 1000)
+    small, large = allocate(5, 5), allocate(50, 50)
     assert rows_module._mapping(small) is None
     assert rows_module._mapping(large[3:]) is not None
     large[:] = 3
-    let_go(large)
+    release_pages(large)
     assert large.sum() == 7500
 
 
 def test_a_disk_without_room_is_told_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "IN_MEMORY", 1000)
-    with pytest.raises(InvalidRequest, match=r"has no room for \d+ MiB of features .* TMPDIR name a folder"):
-        room(2**40, 2**18)
+    monkeypatch.setattr(rows_module, "MAX_IN_MEMORY", 1000)
+    with pytest.raises(InvalidRequest, match=r"has no space for \d+ MiB of features .* TMPDIR to a folder"):
+        allocate(2**40, 2**18)
 
 
 def test_pieces_are_all_rows_once() -> None:
     for count in (0, 1, 4096, 10_000):
-        assert [row for piece in pieces(count) for row in range(count)[piece]] == list(range(count))
+        assert [row for piece in chunks(count) for row in range(count)[piece]] == list(range(count))
 
 
 def test_grey_photos_have_the_features_of_their_rgb_twins(graph: bytes, tmp_path: Path) -> None:

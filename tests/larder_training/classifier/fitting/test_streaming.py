@@ -22,7 +22,7 @@ from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.train import train
 from larder_training.numerics import memmap
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import gathered, let_go, room
+from larder_training.numerics.memmap import allocate, gather_rows, release_pages
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -39,8 +39,8 @@ def clouds(count: int, classes: int = 3, dimensions: int = 12, spread: float = 2
 
 @pytest.fixture
 def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
-    monkeypatch.setattr(memmap, "PIECE", 64)
+    monkeypatch.setattr(memmap, "MAX_IN_MEMORY", 1000)
+    monkeypatch.setattr(memmap, "CHUNK_ROWS", 64)
 
 
 def resident_kib(name: str) -> int:
@@ -49,12 +49,12 @@ def resident_kib(name: str) -> int:
 
 
 def test_released_pages_stay_in_the_file_and_can_be_read_again() -> None:
-    mapped = room(40_000, 1000)  # 156,250 KiB
+    mapped = allocate(40_000, 1000)  # 156,250 KiB
     before = resident_kib("RssFile")  # of programs and of earlier tests
     mapped[:] = 7
     full = resident_kib("RssFile")
     assert full - before > 120_000
-    let_go(mapped)
+    release_pages(mapped)
     assert full - resident_kib("RssFile") > 120_000
     assert (mapped[::1000] == 7).all()
 
@@ -63,8 +63,8 @@ def test_released_pages_stay_in_the_file_and_can_be_read_again() -> None:
 def test_gathered_rows_equal_indexed_rows() -> None:
     features, _ = clouds(500)
     wanted = np.flatnonzero(np.arange(500) % 3)
-    np.testing.assert_array_equal(gathered(features, wanted), features[wanted])
-    assert memmap._mapping(gathered(features, wanted)) is not None
+    np.testing.assert_array_equal(gather_rows(features, wanted), features[wanted])
+    assert memmap._mapping(gather_rows(features, wanted)) is not None
 
 
 @pytest.mark.usefixtures("small_memory")
@@ -134,8 +134,8 @@ def test_a_streamed_training_gives_the_head_of_one_in_memory(monkeypatch: pytest
         return fit_head(TrainingRows(features, labels, np.arange(900) // 2, augmented), TrainingContext(options))
 
     whole = head()
-    monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
-    monkeypatch.setattr(memmap, "PIECE", 64)
+    monkeypatch.setattr(memmap, "MAX_IN_MEMORY", 1000)
+    monkeypatch.setattr(memmap, "CHUNK_ROWS", 64)
     streamed = head()
     assert [trial.config for trial in streamed.search.trials] == [trial.config for trial in whole.search.trials]
     np.testing.assert_allclose(
@@ -158,8 +158,8 @@ def test_a_whole_streamed_training_equals_one_in_memory(
         return made, json.loads((made / "manifest.json").read_bytes())["evaluation"]
 
     _, whole = trained("whole")
-    monkeypatch.setattr(memmap, "IN_MEMORY", 1000)
-    monkeypatch.setattr(memmap, "PIECE", 16)
+    monkeypatch.setattr(memmap, "MAX_IN_MEMORY", 1000)
+    monkeypatch.setattr(memmap, "CHUNK_ROWS", 16)
     (first, streamed), (second, _) = trained("first"), trained("second")
     assert first.name == second.name
     for part in ("validation", "test"):

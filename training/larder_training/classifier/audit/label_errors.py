@@ -23,8 +23,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from larder_training.classifier.metrics.calibration import fit_temperature
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import let_go, loaded, pieces
-from larder_training.numerics.parallel import in_order
+from larder_training.numerics.memmap import chunks, load_rows, release_pages
+from larder_training.numerics.parallel import map_in_order
 from larder_training.reporting.progress import Progress
 
 Labels = NDArray[np.int64]
@@ -70,7 +70,7 @@ def find_label_errors(
     some = _some(np.arange(len(labels)), labels, seed)
     scale = np.float32(fit_temperature(logits[some], labels[some]))
     probabilities = logits  # in their place: what grows with the photos is 4 bytes a class
-    for piece in pieces(len(labels)):
+    for piece in chunks(len(labels)):
         probabilities[piece] = softmax(logits[piece] / scale, axis=1)
     own = probabilities[np.arange(len(labels)), labels]
     means = np.array([own[labels == label].mean() for label in range(logits.shape[1])], np.float32)
@@ -104,7 +104,7 @@ def _out_of_fold(features: Floats, labels: Labels, folds: NDArray[np.int64], see
 
     with warnings.catch_warnings(), progress.task("Looking for wrong labels", len(used)) as advance:
         warnings.simplefilter("ignore", ConvergenceWarning)  # a fit that is nearly done judges as well
-        for fold, answers in zip(used, in_order(ask, used), strict=True):
+        for fold, answers in zip(used, map_in_order(ask, used), strict=True):
             logits[folds == fold] = answers
             advance(1)
     return logits
@@ -121,7 +121,7 @@ def _some(rows: NDArray[np.int64], labels: Labels, seed: int) -> NDArray[np.int6
 
 def _judged(features: Floats, labels: Labels, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> Floats:
     """Logits of the rows ``judge`` from a model of the rows ``learn``."""
-    rows = loaded(features, learn)
+    rows = load_rows(features, learn)
     centre, spread = rows.mean(axis=0), rows.std(axis=0)
     scale = 1 / np.maximum(spread, max(0.1 * float(np.median(spread)), 1e-6))
     rows -= centre
@@ -129,9 +129,9 @@ def _judged(features: Floats, labels: Labels, learn: NDArray[np.int64], judge: N
     model = LogisticRegression(C=1 / (PENALTY * len(learn)), max_iter=MAX_ITERATIONS, tol=1e-4)
     model.fit(rows, labels[learn])
     logits = np.full((len(judge), int(labels.max()) + 1), _NEVER_SEEN, np.float32)
-    for piece in pieces(len(judge)):
+    for piece in chunks(len(judge)):
         some = (features[judge[piece]] - centre) * scale
-        let_go(features)
+        release_pages(features)
         scores = model.decision_function(some)
         if scores.ndim == 1:  # two classes: scikit-learn models the second against the first
             scores = np.stack([-scores / 2, scores / 2], axis=1)

@@ -13,8 +13,8 @@ from larder.errors import MissingObject, RequestError
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.classifier.data.near_duplicates import COLOURS, THUMBNAIL, dhash, downscale, group_near_duplicates
 from larder_training.io import image_files
-from larder_training.numerics.memmap import PIECE, gathered, let_go, room
-from larder_training.numerics.parallel import in_order
+from larder_training.numerics.memmap import CHUNK_ROWS, allocate, gather_rows, release_pages
+from larder_training.numerics.parallel import map_in_order
 from larder_training.reporting.progress import Progress
 
 DOWNLOAD_THREADS: Final = 16  # downloads wait for the network, not for a core
@@ -84,19 +84,19 @@ def scan_images(images: Sequence[LabelledImage], progress: Progress) -> DatasetS
     images, missing = _download_all(images, progress)
     bad: list[tuple[LabelledImage, str]] = list(missing)
     decoded: list[ImageDigest] = []
-    hashes, thumbnails = np.empty(len(images), np.uint64), room(len(images), COLOURS, np.uint8)
+    hashes, thumbnails = np.empty(len(images), np.uint64), allocate(len(images), COLOURS, np.uint8)
     with progress.task("Checking images", len(images)) as advance:
-        for image, result in zip(images, in_order(_hash, images), strict=True):
+        for image, result in zip(images, map_in_order(_hash, images), strict=True):
             if isinstance(result, str):
                 bad.append((image, result))
             else:
                 hashes[len(decoded)], thumbnails[len(decoded)] = result.dhash, result.colours
                 decoded.append((image, result.digest))
-                if len(decoded) % PIECE == 0:
-                    let_go(thumbnails)
+                if len(decoded) % CHUNK_ROWS == 0:
+                    release_pages(thumbnails)
             advance(1)
     kept, copies, conflicts = _exact_copies(decoded)
-    groups = group_near_duplicates(hashes[kept], gathered(thumbnails, kept))
+    groups = group_near_duplicates(hashes[kept], gather_rows(thumbnails, kept))
     samples = tuple(
         Sample(image, digest, number)
         for (image, digest), number in zip((decoded[position] for position in kept), groups.tolist(), strict=True)
@@ -113,7 +113,7 @@ def _download_all(
         return list(images), []
     local, missing = [image for image in images if image.origin is None], []
     with progress.task("Downloading images", len(remote)) as advance:
-        for image, result in zip(remote, in_order(_download, remote, DOWNLOAD_THREADS), strict=True):
+        for image, result in zip(remote, map_in_order(_download, remote, DOWNLOAD_THREADS), strict=True):
             if isinstance(result, str):
                 missing.append((image, result))
             else:

@@ -17,7 +17,7 @@ from larder.release import side_columns
 from larder.release.serving import CategoryColumn, ColumnType, NumberColumn, SideColumn, TextColumn
 from larder_training.classifier.data.scan import Sample
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import room
+from larder_training.numerics.memmap import allocate
 from larder_training.reporting.progress import Progress
 
 TEXT_BUCKETS: Final = 256  # hash buckets of a text column
@@ -100,7 +100,7 @@ def encode(columns: Sequence[SideColumn], samples: Sequence[Sample], without: Co
     Raises:
         InvalidRequest: A value does not fit its column; the message names the image.
     """
-    rows = room(len(samples), side_columns.width(columns))
+    rows = allocate(len(samples), side_columns.width(columns))
     for position, sample in enumerate(samples):
         rows[position] = _encode_row(columns, sample, _omit(values_of(columns, sample), without))
     return rows
@@ -115,7 +115,7 @@ def encode_training(columns: Sequence[SideColumn], samples: Sequence[Sample], vi
     Raises:
         InvalidRequest: A value does not fit its column; the message names the image.
     """
-    rows = room(len(samples) * views, side_columns.width(columns))
+    rows = allocate(len(samples) * views, side_columns.width(columns))
     for position, sample in enumerate(samples):
         values = values_of(columns, sample)
         for view in range(views):

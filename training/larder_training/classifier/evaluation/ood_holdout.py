@@ -17,7 +17,7 @@ from larder_training.classifier.metrics.classification import ood_auroc
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import loaded
+from larder_training.numerics.memmap import load_rows
 from larder_training.reporting.html import Section, figure, paragraph, table
 
 CLASSES: Final = 20  # held out at most; of more, the seed draws these
@@ -65,7 +65,7 @@ def estimate(rows: TrainingRows, labels: Sequence[str], *, rate: float, seed: in
     """
     plain = np.flatnonzero(~rows.augmented)
     plain = np.sort(np.random.default_rng(seed).permutation(plain)[:MAX_ROWS])
-    features, truth, groups = loaded(rows.features, plain), rows.labels[plain], rows.groups[plain]
+    features, truth, groups = load_rows(rows.features, plain), rows.labels[plain], rows.groups[plain]
     sizes = [len(np.unique(groups[truth == label])) for label in range(len(labels))]
     folds = min(FOLDS, *sizes)
     if len(labels) < LEAST_CLASSES or folds < 2:

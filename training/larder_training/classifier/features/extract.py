@@ -19,8 +19,8 @@ from larder_training.classifier.features.cache import CachedFeatures, FeatureCac
 from larder_training.classifier.features.views import Views
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import PIECE, let_go, room
-from larder_training.numerics.parallel import in_order
+from larder_training.numerics.memmap import CHUNK_ROWS, allocate, release_pages
+from larder_training.numerics.parallel import map_in_order
 from larder_training.reporting.progress import Progress
 
 IMAGES_PER_TASK: Final = 8  # a piece of work for one core
@@ -68,13 +68,13 @@ class FeatureExtractor:
 
         Returns:
             float32 ``[images * views, D]``, D of all outputs together; row ``i * len(views.per_image) + k`` is view k
-            of image i. A large array is a temporary file mapped into memory (``memmap.room``).
+            of image i. A large array is a temporary file mapped into memory (``memmap.allocate``).
         """
         running = session(self.model, optimise=self.optimise)
         widths = {value.name: int(value.shape[1]) for value in running.get_outputs() if value.name in self.outputs}
         width = sum(widths[output] for output in self.outputs)
         per_image, count = len(views.per_image), len(views.samples)
-        result = room(count * per_image, width)
+        result = allocate(count * per_image, width)
         about = describe_source(self.model, ",".join(self.outputs), views.image_spec, optimised=self.optimise)
         with (
             self.cache.rows(about, width) if self.cache else nullcontext() as cached,
@@ -86,13 +86,13 @@ class FeatureExtractor:
                 return [_features_of(views, position, cached, running, self.outputs) for position in positions]
 
             starts = range(0, count, IMAGES_PER_TASK)
-            for start, batch in zip(starts, in_order(run, starts), strict=True):
+            for start, batch in zip(starts, map_in_order(run, starts), strict=True):
                 for position, rows in enumerate(batch, start):
                     result[position * per_image : (position + 1) * per_image] = rows
-                if start % PIECE == 0:
-                    let_go(result)
+                if start % CHUNK_ROWS == 0:
+                    release_pages(result)
                 advance(len(batch))
-        let_go(result)
+        release_pages(result)
         return result
 
 
@@ -144,7 +144,7 @@ def run_graph(
     results: list[Floats] = []
     with progress.task(title, count) as advance:
         starts = range(0, count, IMAGES_PER_TASK)
-        for start, photos in zip(starts, in_order(run, starts), strict=True):
+        for start, photos in zip(starts, map_in_order(run, starts), strict=True):
             if not results:
                 results = [np.empty((count, *part.shape[1:]), np.float32) for part in photos[0]]
             for position, found in enumerate(photos, start):

@@ -20,7 +20,7 @@ from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import Views
 from larder_training.classifier.onnx.graph import HEAD_INPUTS, to_bytes
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import let_go, loaded, pieces, room
+from larder_training.numerics.memmap import allocate, chunks, load_rows, release_pages
 
 _SIDE: Final = "side"
 
@@ -70,12 +70,12 @@ class AdditionalColumns:
 
     def append(self, features: Floats, values: Floats) -> Floats:
         """Features ``[N, D]`` and these values as the head reads them: ``[N, D + K + S]``."""
-        joined: Floats = room(len(features), features.shape[1] + values.shape[1])
-        for piece in pieces(len(features)):
+        joined: Floats = allocate(len(features), features.shape[1] + values.shape[1])
+        for piece in chunks(len(features)):
             joined[piece, : features.shape[1]] = features[piece]
             joined[piece, features.shape[1] :] = values[piece]
-            let_go(features)
-            let_go(joined)
+            release_pages(features)
+            release_pages(joined)
         return joined
 
     def describe(self, photos: Sequence[Sample]) -> dict[str, object]:
@@ -116,6 +116,6 @@ class AdditionalColumns:
 
 def typical_deviation(features: Floats) -> float:
     """The median deviation of features ``[N, D]``, to three digits; 1 where they hardly vary."""
-    rows = loaded(features, np.arange(0, len(features), max(1, len(features) // 4096)))
+    rows = load_rows(features, np.arange(0, len(features), max(1, len(features) // 4096)))
     deviation = float(np.median(rows.std(axis=0)))
     return float(f"{deviation:.3g}") if deviation > 1e-6 else 1.0

@@ -37,7 +37,7 @@ from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.classifier.selection.training_set import groups_of
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import let_go, pieces
+from larder_training.numerics.memmap import chunks, release_pages
 
 FOLDS: Final = 10  # at most: each fold's head then sees nearly as many images as the released one
 
@@ -167,10 +167,10 @@ class FinalFit:
         """``[n, C]``: the logits of each image from the head that is not fitted on it."""
         logits = np.empty((len(self.truth), len(self.head.bias)), np.float32)
         for fold in self.folds:
-            for piece in pieces(len(fold.held_out)):
+            for piece in chunks(len(fold.held_out)):
                 positions = fold.held_out[piece]
                 logits[positions] = fold.head.logits(self.inputs[positions])
-                let_go(self.inputs)
+                release_pages(self.inputs)
         return logits
 
     def temperature(self) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import fits, let_go, pieces
+from larder_training.numerics.memmap import chunks, fits_in_memory, release_pages
 
 # Dividing a nearly constant feature by its own deviation would amplify noise and the rounding of int8.
 LEAST_DEVIATION: Final = 0.1  # share of the median deviation
@@ -39,7 +39,7 @@ class Scaler:
     def transform(self, features: Floats) -> Floats:
         """The standardised features ``[N, D]``, float32, in memory."""
         result = np.empty(features.shape, np.float32)
-        for piece in pieces(len(features)):
+        for piece in chunks(len(features)):
             np.subtract(features[piece], self.centre, out=result[piece])
             result[piece] *= self.scale
         return result
@@ -56,9 +56,9 @@ class Scaler:
 
 
 def _by_piece(features: Floats) -> Iterator[Floats]:
-    for piece in pieces(len(features)):
+    for piece in chunks(len(features)):
         yield features[piece]
-        let_go(features)
+        release_pages(features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ class StreamedFeatures:
         """The standardised rows, in memory. Ascending positions read the file in order."""
         if isinstance(rows, slice):
             block = self.scaler.transform(self.features[rows])
-            let_go(self.features)
+            release_pages(self.features)
             return block
         result = np.empty((len(rows), self.shape[1]), np.float32)
-        for piece in pieces(len(rows)):
+        for piece in chunks(len(rows)):
             result[piece] = self.scaler.transform(self.features[rows[piece]])
-            let_go(self.features)
+            release_pages(self.features)
         return result
 
 
@@ -96,10 +96,10 @@ FeatureRows = Floats | StreamedFeatures
 
 def standardise(features: Floats, scaler: Scaler) -> FeatureRows:
     """A standardised copy if it fits into memory, else features that are standardised as they are read."""
-    return scaler.transform(features) if fits(*features.shape) else StreamedFeatures(features, scaler)
+    return scaler.transform(features) if fits_in_memory(*features.shape) else StreamedFeatures(features, scaler)
 
 
 def slices_of(features: FeatureRows) -> list[slice]:
     """Slices to work on one at a time: all rows of features in memory, or pieces of streamed ones."""
     count = features.shape[0]
-    return list(pieces(count)) if isinstance(features, StreamedFeatures) else [slice(0, count)]
+    return list(chunks(count)) if isinstance(features, StreamedFeatures) else [slice(0, count)]

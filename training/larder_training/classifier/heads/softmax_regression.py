@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 
 from larder_training.classifier.heads.scaler import FeatureRows, slices_of
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.parallel import in_order
+from larder_training.numerics.parallel import map_in_order
 
 MAX_ITERATIONS: Final = 300
 TOLERANCE: Final = 1e-5  # largest entry of the projected gradient
@@ -95,7 +95,7 @@ def fit_softmax_regression(
             return _sums(model, features[part], labels[part], share[part])
 
         loss, gradient, bias_gradient = l2 / 2 * float(change @ change), l2 * change, np.zeros(shape[1])
-        for value, by_weights, by_bias in map(summed, parts) if len(parts) == 1 else in_order(summed, parts):
+        for value, by_weights, by_bias in map(summed, parts) if len(parts) == 1 else map_in_order(summed, parts):
             loss, gradient, bias_gradient = loss + value, gradient + by_weights, bias_gradient + by_bias
         return loss, gradient, bias_gradient
 

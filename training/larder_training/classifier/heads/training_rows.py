@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import gathered
+from larder_training.numerics.memmap import gather_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class TrainingRows:
         positions = np.flatnonzero(~self.augmented)
         return replace(
             self,
-            features=gathered(self.features, positions),
+            features=gather_rows(self.features, positions),
             labels=self.labels[positions],
             groups=self.groups[positions],
             augmented=self.augmented[positions],

@@ -23,7 +23,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.numerics.arrays import Floats
-from larder_training.numerics.memmap import let_go, pieces
+from larder_training.numerics.memmap import chunks, release_pages
 
 AXES: Final = 64
 MAX_ROWS: Final = 10_000  # photos that the covariance is learnt from; the means are learnt from all
@@ -79,9 +79,9 @@ class OODDetector:
         """The two distances of these rows, each ``[N]``; in pieces, for the roots are twice as large."""
         by_class, beside = np.empty(len(rows), np.float32), np.zeros(len(rows), np.float32)
         first, end = len(self.middle), len(self.middle) + len(self.usual)
-        for piece in pieces(len(rows)):
+        for piece in chunks(len(rows)):
             taken = features[rows[piece], :end]
-            let_go(features)
+            release_pages(features)
             away = _roots(taken[:, :first]) - self.middle
             square = (away**2).sum(axis=1) - ((away @ self.axes) ** 2).sum(axis=1)
             length = np.sqrt(np.maximum(square, LEAST_LENGTH**2))
@@ -102,9 +102,9 @@ def _roots(features: Floats) -> NDArray[np.float64]:
 def _mean_of_roots(features: Floats, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Of these rows, in pieces: all roots at once are twice the features' memory."""
     total = np.zeros(features.shape[1])
-    for piece in pieces(len(rows)):
+    for piece in chunks(len(rows)):
         total += _roots(features[rows[piece]]).sum(axis=0)
-        let_go(features)
+        release_pages(features)
     return total / len(rows)
 
 
@@ -184,9 +184,9 @@ def _usual(values: Floats, labels: Labels, rows: NDArray[np.int64]) -> tuple[Flo
     """
     counts = np.bincount(labels[rows])
     sums, squares = np.zeros((len(counts), values.shape[1])), np.zeros(values.shape[1])
-    for piece in pieces(len(rows)):
+    for piece in chunks(len(rows)):
         some = values[rows[piece]].astype(np.float64)
-        let_go(values)
+        release_pages(values)
         np.add.at(sums, labels[rows[piece]], some)
         squares += (some**2).sum(axis=0)
     means = sums / counts[:, None]
@@ -229,10 +229,10 @@ def _spread(
     residuals = np.empty((number if few else 0, size))
     products = np.zeros((number, number) if few else (size, size))
     with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        for piece in pieces(number):
+        for piece in chunks(number):
             some = rows[piece]
             away = _roots(features[some]) - means[labels[some]]
-            let_go(features)
+            release_pages(features)
             if few:
                 residuals[piece] = away
             else:

@@ -20,7 +20,7 @@ from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.search import StandardisedRows, sample
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import HeadTrial
-from larder_training.numerics.memmap import loaded
+from larder_training.numerics.memmap import load_rows
 from larder_training.reporting.html import Section, figure, paragraph, table
 
 SHARES: Final = (0.1, 0.2, 0.4, 0.7, 1.0)
@@ -135,7 +135,7 @@ def _plain(rows: TrainingRows) -> StandardisedRows:
     """Images as they are served, at most about ``search.MAX_ROWS``, standardised."""
     plain = np.flatnonzero(~rows.augmented)
     taken = plain[sample(rows.labels[plain], rows.groups[plain])]
-    features = loaded(rows.features, taken)
+    features = load_rows(rows.features, taken)
     standardised = Scaler.fit(features).transform(features)
     return StandardisedRows(standardised, rows.labels[taken], rows.groups[taken], rows.augmented[taken])
 
