@@ -5,16 +5,16 @@ from next_item_models.hidden_markov import HiddenMarkov
 from next_item_models.markov import Markov, SecondOrderMarkov
 from next_item_models.session_knn import SessionKNN
 from tests.larder_training.recommender.models.test_models import (
-    test_fitting_again_forgets_what_was_fitted_before,
-    test_scores_are_finite_float32_of_the_asked_users,
+    test_a_second_fit_does_not_depend_on_the_first,
+    test_scores_are_finite_float32_of_the_given_users,
     test_the_same_seed_gives_the_same_bits,
 )
 
 from larder_training.recommender.models.base import Estimator
 
 __all__ = [
-    "test_fitting_again_forgets_what_was_fitted_before",
-    "test_scores_are_finite_float32_of_the_asked_users",
+    "test_a_second_fit_does_not_depend_on_the_first",
+    "test_scores_are_finite_float32_of_the_given_users",
     "test_the_same_seed_gives_the_same_bits",
 ]
 

@@ -1,4 +1,4 @@
-"""Both ways of multiplying give the same bits as scipy's sparse product."""
+"""Both ways to multiply give the bits of scipy's sparse product."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from larder_training.numerics.sparse_products import dense_product, is_long, row
 
 
 def matrices(density: float, kind: type[np.floating]) -> tuple[sp.csr_array, sp.csr_array]:
-    """Signed, so that sums cancel and maxima may be below 0; the first row has nothing."""
+    """Signed values, so that sums cancel and maxima may be negative; the first row is empty."""
     random = np.random.default_rng(3)
     left = sp.random_array((20, 400), density=density, rng=random, data_sampler=random.normal).toarray()
     left[0] = 0
@@ -18,7 +18,7 @@ def matrices(density: float, kind: type[np.floating]) -> tuple[sp.csr_array, sp.
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize(("density", "long"), [(0.01, False), (0.5, True)])
-def test_a_product_is_scipys_bit_by_bit(density: float, long: bool, kind: type[np.floating]) -> None:
+def test_a_product_has_the_bits_of_scipys(density: float, long: bool, kind: type[np.floating]) -> None:
     left, right = matrices(density, kind)
     assert is_long(left, right) == long
     expected = (left @ right).toarray()
@@ -29,7 +29,7 @@ def test_a_product_is_scipys_bit_by_bit(density: float, long: bool, kind: type[n
 
 
 def test_rows_that_would_be_mostly_zeros_stay_sparse() -> None:
-    """GIVEN rows of many steps but far more columns WHEN multiplied THEN none is made dense."""
+    """GIVEN many multiplications per row but far more columns THEN no dense row is computed."""
     left, right = matrices(0.5, np.float64)
     assert not is_long(left, sp.csr_array((right.data, right.indices, right.indptr), shape=(400, 10**6)))
 

@@ -29,23 +29,23 @@ def _few_users_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_group, "MIN_USERS", 1)
 
 
-def test_users_are_told_apart_by_how_many_items_they_had() -> None:
+def test_users_are_grouped_by_their_number_of_items() -> None:
     histories = seen([[0], [1, 2], [1, 2, 3, 4], list(range(5)), list(range(60))])
-    found = {name: rows.tolist() for name, rows in by_history(task_of(5), histories)}
-    assert found == {"1": [0], "2 to 4": [1, 2], "5 to 9": [3], "50 and more": [4]}
+    groups = {name: rows.tolist() for name, rows in by_history(task_of(5), histories)}
+    assert groups == {"1": [0], "2 to 4": [1, 2], "5 to 9": [3], "50 and more": [4]}
 
 
-def test_segments_of_one_column_come_largest_first() -> None:
+def test_the_largest_segments_come_first() -> None:
     texts = ["", "CITY=A", "CITY=B", "CITY=B|AGE=[1,2)"]
     members = sp.csr_array(np.array([[1, 1, 1, 1], [0, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0]], np.float64))
     segments = Segments(texts, (), members, np.zeros(0, np.int64))
-    found = {name: rows.tolist() for name, rows in by_segment(task_of(4), segments)}
-    assert found == {"CITY=B": [0, 2], "CITY=A": [1]}
-    assert list(found) == ["CITY=B", "CITY=A"]
+    groups = {name: rows.tolist() for name, rows in by_segment(task_of(4), segments)}
+    assert groups == {"CITY=B": [0, 2], "CITY=A": [1]}
+    assert list(groups) == ["CITY=B", "CITY=A"]
 
 
 def test_diversity_is_one_minus_the_mean_cosine_of_pairs() -> None:
-    # GIVEN items 0 and 1 had by the same two users, item 2 by one of them and another
+    # GIVEN items 0 and 1 with the same two users, item 2 with one of them and another user
     histories = seen([[0, 1, 2], [0, 1], [2]], items=4)
     assert diversity(np.array([[0, 1]]), histories) == pytest.approx(0)
     assert diversity(np.array([[0, 2]]), histories) == pytest.approx(0.5)

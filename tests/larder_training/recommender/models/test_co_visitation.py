@@ -19,7 +19,7 @@ SETTINGS = CoVisitation(gaps=3, decay=0.7, backward=0.4, row_exponent=0.0)
 
 
 def slow_pairs(log: EventLog, settings: CoVisitation) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """The definition, written out."""
+    """The definition as a loop."""
     by_user = defaultdict(list)
     for place in range(len(log)):
         by_user[int(log.user[place])].append(place)
@@ -50,16 +50,16 @@ def slow_pairs(log: EventLog, settings: CoVisitation) -> np.ndarray[tuple[int, .
         replace(SETTINGS, pair_weights={("view", "pay"): 3.0, ("pay", "view"): 0.0}),
     ],
 )
-def test_pairs_are_what_a_loop_over_them_counts(settings: CoVisitation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_are_those_of_a_loop(settings: CoVisitation, monkeypatch: pytest.MonkeyPatch) -> None:
     log = toy(users=25)
     expected = slow_pairs(log, settings)
     assert np.allclose(count_pairs(log, log.end, settings).toarray(), expected, rtol=1e-5)
-    # GIVEN pieces so small that each holds a user or two
+    # GIVEN chunks of one or two users
     monkeypatch.setattr(co_visitation, "CHUNK", 7)
     assert np.allclose(count_pairs(log, log.end, settings).toarray(), expected, rtol=1e-5)
 
 
-def test_each_row_is_divided_by_its_sum_to_the_exponent_and_cut() -> None:
+def test_rows_are_normalized_and_cut() -> None:
     log = toy()
     counts = slow_pairs(log, SETTINGS)
     found = replace(SETTINGS, row_exponent=1.0, width=2).fit(training_data(log)).matrix.toarray()
@@ -69,27 +69,27 @@ def test_each_row_is_divided_by_its_sum_to_the_exponent_and_cut() -> None:
     assert np.allclose(np.sort(found, axis=1)[:, -2:], np.sort(shares, axis=1)[:, -2:], rtol=1e-5)
 
 
-def test_pairs_within_bounds_of_memory_keep_the_strongest() -> None:
-    # GIVEN a catalogue where every pair occurs, and room for a few of them
+def test_bounded_memory_keeps_the_largest_pairs() -> None:
+    # GIVEN a log where every pair occurs, and room for a few of them
     log = toy(users=200)
     whole = count_pairs(log, log.end, SETTINGS)
     few = count_pairs(log, log.end, replace(SETTINGS, width=4), pairs=13 * 8)
-    # THEN fewer are held, and the best of each row is still the best
+    # THEN fewer are kept, and the largest of each row are among them
     assert few.nnz < whole.nnz
     assert np.array_equal(few.toarray()[:12].argmax(axis=1), whole.toarray()[:12].argmax(axis=1))
 
 
-def test_sums_do_not_depend_on_how_matrices_are_merged() -> None:
+def test_an_accumulator_gives_the_sum() -> None:
     random = np.random.default_rng(0)
     pieces = [sp.csr_array(random.random((9, 5)) * (random.random((9, 5)) < 0.3)) for _ in range(23)]
     sums = Accumulator(9, 5, entries=10_000, floor=5)
-    for each in pieces:
-        sums.add(each)
-    assert np.allclose(sums.total().toarray(), np.stack([each.toarray() for each in pieces]).sum(axis=0))
+    for piece in pieces:
+        sums.add(piece)
+    assert np.allclose(sums.total().toarray(), np.stack([piece.toarray() for piece in pieces]).sum(axis=0))
     assert Accumulator(9, 5, 10, 5).total().shape == (9, 5)
 
 
-def test_the_strongest_entries_stay_and_equal_ones_by_column() -> None:
+def test_the_largest_entries_are_kept_and_ties_by_column() -> None:
     matrix = sp.csr_array(np.array([[1.0, 3.0, 3.0, 2.0, 3.0], [0.0, 0.0, 5.0, 0.0, 0.0]]))
     assert strongest(matrix, 2).toarray().tolist() == [[0, 3, 3, 0, 0], [0, 0, 5, 0, 0]]
 
@@ -100,13 +100,13 @@ def test_entries_are_numbered_within_their_rows(dtype: type[np.integer]) -> None
     assert place_within(np.array([], dtype)).tolist() == []
 
 
-def test_a_users_newest_event_weighs_most_and_repeats_add_up() -> None:
+def test_the_newest_event_has_the_largest_weight_and_repeats_add_up() -> None:
     log = event_log([("ann", "a", 1, "x"), ("ann", "b", 2, "x"), ("ann", "a", 3, "x"), ("bob", "c", 1, "x")])
     assert weigh_histories(log, 0.5).toarray().tolist() == [[1.25, 0.5, 0], [0, 0, 1]]
     assert weigh_histories(log, 0.5, longest=1).toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
-def test_chunks_hold_whole_users_and_every_event_once() -> None:
+def test_chunks_have_whole_users_and_every_event_once() -> None:
     log = toy(users=40)
     histories = UserSequences.of(log)
     chunks = list(histories.chunks(10))

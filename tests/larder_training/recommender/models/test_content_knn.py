@@ -17,7 +17,7 @@ from larder_training.recommender.models.content_knn import (
 TITLES: Column = ("text", ["red mug", "red mugs", "blue cup", "blue cup", None, "tea"])
 
 
-def test_a_column_becomes_blocks_of_unit_rows_by_its_type() -> None:
+def test_columns_become_blocks_of_unit_rows_by_type() -> None:
     columns: dict[str, Column] = {
         "TITLE": TITLES,
         "BRAND": ("category", ["x", "y", "x", "z", None, "y"]),
@@ -33,13 +33,13 @@ def test_a_column_becomes_blocks_of_unit_rows_by_its_type() -> None:
     assert (blocks["BRAND values"] @ blocks["BRAND values"].T)[[0], [2]] == pytest.approx(1.0)
 
 
-def test_prices_are_the_nearer_the_more_they_share_of_their_quantiles() -> None:
+def test_near_numbers_have_similar_bins() -> None:
     bins = content_blocks({"PRICE": ("number", [float(n) for n in range(100)])})["PRICE bins"]
     alike = (bins @ bins.T).toarray()
     assert alike[50, 51] > alike[50, 55] > alike[50, 80] == 0
 
 
-def test_runs_of_letters_find_what_words_do_not() -> None:
+def test_letter_n_grams_match_parts_of_words() -> None:
     blocks = content_blocks({"TITLE": TITLES})
     words, letters = ((block @ block.T).toarray() for block in (blocks["TITLE words"], blocks["TITLE letters"]))
     assert words[2, 3] == pytest.approx(1.0)
@@ -52,12 +52,12 @@ def test_runs_of_letters_find_what_words_do_not() -> None:
 @pytest.mark.parametrize(
     "column", [("text", [None, "!", ""]), ("category", ["a", "b", "c"]), ("number", [None, None, None])]
 )
-def test_a_column_that_tells_nothing_is_left_out(column: Column) -> None:
+def test_a_column_that_does_not_distinguish_items_is_omitted(column: Column) -> None:
     assert content_blocks({"COLUMN": column}) == {}
 
 
-def test_weights_go_to_the_column_that_tells_who_likes_what() -> None:
-    """GIVEN two tastes, a column that names them and one by chance THEN all weight is the first's, nearly."""
+def test_the_weight_goes_to_the_column_that_explains_tastes() -> None:
+    """GIVEN two tastes, a column with the taste and a random one THEN the first has almost all weight."""
     log = toy(users=60)
     taste: Column = ("category", [*["low"] * 6, *["high"] * 6, None])
     chance: Column = ("category", [*["odd", "even"] * 6, None])
@@ -66,35 +66,35 @@ def test_weights_go_to_the_column_that_tells_who_likes_what() -> None:
     assert weights[0] > 10 * weights[1] >= 0
 
 
-def test_without_pairs_to_learn_from_all_columns_weigh_the_same() -> None:
+def test_without_common_users_all_weights_are_equal() -> None:
     blocks = [sp.csr_array(np.eye(3)), sp.csr_array(np.eye(3))]
     assert fit_block_weights(blocks, sp.csr_array((2, 3)), ridge=0.01, seed=0).tolist() == [0.5, 0.5]
 
 
-def test_a_cosine_of_two_columns_is_the_weighted_mean() -> None:
+def test_the_cosine_of_two_blocks_is_their_weighted_mean() -> None:
     same, other = sp.csr_array([[1.0, 0.0], [1.0, 0.0]]), sp.csr_array([[1.0, 0.0], [0.0, 1.0]])
     vectors = combine([same, other], np.array([3.0, 1.0]))
     assert (vectors @ vectors.T).toarray()[0, 1] == pytest.approx(0.75)
 
 
-def test_nearest_are_known_items_the_commonest_of_equally_near_ones_first() -> None:
+def test_neighbours_have_events_and_ties_are_ordered_by_events() -> None:
     vectors = sp.csr_array(np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]))
     near = nearest_known(vectors, np.array([0, 2, 5, 9, 1]), width=1).toarray()
     assert np.argwhere(near).tolist() == [[0, 2], [1, 2], [2, 1], [4, 2]]
 
 
-def test_an_item_without_events_is_found_by_what_it_is() -> None:
-    """GIVEN two tastes, and an item nobody had of one of them THEN users of that taste score it higher."""
+def test_an_item_without_events_is_scored_by_its_metadata() -> None:
+    """GIVEN two tastes, and an item of one of them without events THEN users of that taste score it higher."""
     log = toy(users=60)
-    given = training_data(log)
+    data = training_data(log)
     taste: Column = ("category", [*["low"] * 6, *["high"] * 7])
-    found = ContentKNN(width=4).fit(TrainingData(log, log.end, given.interactions, {"TASTE": taste}))
-    scores = found.scores(np.arange(60))[:, log.items.index(NEVER_SEEN)]
+    scorer = ContentKNN(width=4).fit(TrainingData(log, log.end, data.interactions, {"TASTE": taste}))
+    scores = scorer.scores(np.arange(60))[:, log.items.index(NEVER_SEEN)]
     assert scores[1::2].min() > scores[::2].max()
-    assert (found.matrix - found.matrix.T).nnz == 0
-    assert not found.matrix.diagonal().any()
+    assert (scorer.matrix - scorer.matrix.T).nnz == 0
+    assert not scorer.matrix.diagonal().any()
 
 
 def _one_hot(column: Column) -> sp.csr_array:
     values = sorted({str(value) for value in column[1] if value is not None})
-    return sp.csr_array(np.array([[float(value == each) for each in values] for value in column[1]]))
+    return sp.csr_array(np.array([[float(value == category) for category in values] for value in column[1]]))

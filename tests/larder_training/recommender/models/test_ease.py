@@ -1,4 +1,4 @@
-"""The regression against oracles: dense EASE by its closed form, and least squares by another library's solver."""
+"""EASE against oracles: the dense closed form, and numpy's least squares."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ def interactions() -> sp.csr_array:
 def gram_of(interactions: sp.csr_array, exponent: float) -> NDArray[np.float64]:
     dense = interactions.toarray()
     degree = np.maximum((dense > 0).sum(axis=1), 1.0)
-    found: NDArray[np.float64] = dense.T @ (dense * degree[:, None] ** -exponent)
-    return found
+    counts: NDArray[np.float64] = dense.T @ (dense * degree[:, None] ** -exponent)
+    return counts
 
 
 def exact_ease(counts: NDArray[np.float64], added: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Steck 2019, equation 8: P the inverse of the regularised Gram matrix, B = I - P / diag(P)."""
+    """Steck 2019, equation 8: P the inverse of the regularized Gram matrix, B = I - P / diag(P)."""
     inverse = np.linalg.inv(counts + np.diag(added))
     result: NDArray[np.float64] = np.eye(len(counts)) - inverse / np.diag(inverse)
     return result
@@ -38,15 +38,15 @@ def test_with_all_other_items_it_is_ease(
     interactions: sp.csr_array, ridge: float, dropout: float, exponent: float
 ) -> None:
     counts = gram_of(interactions, exponent)
-    # Items that never co-occur would be left out by us and get a coefficient by EASE: here all do.
+    # Items that never co-occur are omitted here, but have a coefficient in EASE: in this data all co-occur.
     assert (counts > 0).all()
     added = ridge * np.diag(counts).mean() + dropout / (1 - dropout) * np.diag(counts)
     found = fit_ease(interactions, EASEConfig(ridge, dropout, width=23, user_exponent=exponent)).toarray()
     assert np.diag(found).tolist() == [0.0] * 24
-    np.testing.assert_allclose(found, exact_ease(counts, added), atol=2e-6)  # G is held in float32
+    np.testing.assert_allclose(found, exact_ease(counts, added), atol=2e-6)  # G is float32
 
 
-def test_a_narrow_regression_rests_on_the_items_that_co_occur_most(interactions: sp.csr_array) -> None:
+def test_a_narrow_regression_takes_the_items_that_co_occur_most(interactions: sp.csr_array) -> None:
     counts = gram_of(interactions, 0.3)
     added = 4.0 * np.diag(counts).mean() + 0.4 / 0.6 * np.diag(counts)
     found = fit_ease(interactions, EASEConfig(width=5)).toarray()
@@ -60,7 +60,7 @@ def test_a_narrow_regression_rests_on_the_items_that_co_occur_most(interactions:
 
 
 @pytest.mark.parametrize("corner", [0, 10, 23])
-def test_a_gram_matrix_of_which_only_a_corner_is_dense_gives_the_same(
+def test_a_partly_dense_gram_matrix_gives_the_same_result(
     interactions: sp.csr_array, corner: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dense = fit_ease(interactions, EASEConfig(width=6)).toarray()
@@ -79,23 +79,23 @@ def test_any_number_of_threads_gives_the_same_bytes(
     assert len({result.data.tobytes() + result.indices.tobytes() for result in results}) == 1
 
 
-def test_items_that_nobody_shares_stand_alone() -> None:
+def test_items_without_common_users_have_no_weights() -> None:
     alone = sp.csr_array(np.diag([1.0, 2.0, 0.0]))
     assert fit_ease(alone, EASEConfig()).nnz == 0
 
 
-def test_it_tells_how_far_it_is(interactions: sp.csr_array) -> None:
-    told: list[int] = []
-    fit_ease(interactions, EASEConfig(width=3), told.append)
-    assert sum(told) == 24
+def test_it_reports_progress(interactions: sp.csr_array) -> None:
+    steps: list[int] = []
+    fit_ease(interactions, EASEConfig(width=3), steps.append)
+    assert sum(steps) == 24
 
 
-def test_only_the_strongest_of_a_long_history_count() -> None:
+def test_a_long_history_keeps_its_largest_entries() -> None:
     matrix = sp.csr_array(np.array([[3.0, 1.0, 2.0, 2.0], [0.0, 1.0, 0.0, 0.0]]))
     assert cut_histories(matrix, 2).toarray().tolist() == [[3, 0, 2, 0], [0, 1, 0, 0]]
 
 
-def test_cholesky_solves_as_numpy_does() -> None:
+def test_cholesky_gives_the_solution_of_numpy() -> None:
     random = np.random.default_rng(0)
     for size in (1, 2, 17, 200):
         factor = random.normal(size=(size + 5, size))
@@ -103,7 +103,7 @@ def test_cholesky_solves_as_numpy_does() -> None:
         np.testing.assert_allclose(solve(system.copy(), right), np.linalg.solve(system, right), rtol=1e-9)
 
 
-def test_cholesky_refuses_what_it_cannot_solve() -> None:
+def test_cholesky_raises_for_systems_that_it_cannot_solve() -> None:
     with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
         solve(np.array([[1.0, 2.0], [2.0, 1.0]]), np.ones(2))
     with pytest.raises(ValueError, match="C order"):

@@ -1,4 +1,4 @@
-"""Co-occurrence against its definition on dense matrices."""
+"""Item kNN against its definition on dense matrices."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from larder_training.recommender.models.item_knn import ItemKNN, fit_item_knn, o
 def random_interactions() -> sp.csr_array:
     random = np.random.default_rng(3)
     matrix = random.random((40, 15)) * (random.random((40, 15)) < 0.3)
-    matrix[:, 7] = 0  # an item that nobody had
+    matrix[:, 7] = 0  # an item without events
     return sp.csr_array(matrix)
 
 
@@ -30,7 +30,7 @@ def test_entries_and_diagonal_are_those_of_the_formula(interactions: sp.csr_arra
     np.testing.assert_allclose(own_entries(interactions, settings), np.diag(scaled), rtol=1e-6)
 
 
-def test_with_exponent_one_it_is_the_share_of_an_item_s_users_who_had_the_other(interactions: sp.csr_array) -> None:
+def test_with_exponent_one_a_weight_is_the_share_of_common_users(interactions: sp.csr_array) -> None:
     had = (interactions > 0).astype(np.float64)
     found = fit_item_knn(sp.csr_array(had), ItemKNN(item_exponent=1.0, user_exponent=0.0))
     both, users = (had[:, [0]].multiply(had[:, [1]])).sum(), had[:, [0]].sum()
@@ -42,6 +42,6 @@ def test_a_row_keeps_its_largest_entries(interactions: sp.csr_array) -> None:
     whole = fit_item_knn(interactions, ItemKNN()).toarray()
     cut = fit_item_knn(interactions, ItemKNN(width=3)).toarray()
 
-    kept = np.sort(whole, axis=1)[:, -3:]
-    np.testing.assert_allclose(np.sort(cut, axis=1)[:, -3:], kept)
+    largest = np.sort(whole, axis=1)[:, -3:]
+    np.testing.assert_allclose(np.sort(cut, axis=1)[:, -3:], largest)
     assert (np.count_nonzero(cut, axis=1) <= 3).all()

@@ -1,4 +1,4 @@
-"""Matrix factorisation by implicit, against Hu et al.'s normal equations written out in numpy."""
+"""Matrix factorization by implicit against Hu et al.'s normal equations in numpy."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ ESTIMATORS = (AlternatingLeastSquares(factors=6), BayesianPersonalizedRanking(fa
 def solved(
     own: NDArray[np.float64], other: NDArray[np.float64], confidence: NDArray[np.float64], ridge: float
 ) -> float:
-    """How far ``own`` is from solving each row's ``(Y'CY + ridge I) x = Y'C p``, at most."""
+    """The largest difference of ``own`` from the solutions of ``(Y'CY + ridge I) x = Y'C p`` by row."""
     worst = 0.0
     for row, weights in zip(own, confidence, strict=True):
         system = (other * weights[:, None]).T @ other + ridge * np.eye(other.shape[1])
@@ -30,13 +30,13 @@ def solved(
 
 @pytest.mark.parametrize(("cg_steps", "tolerance"), [(0, 1e-4), (20, 1e-3)])
 def test_least_squares_solve_the_papers_equations(cg_steps: int, tolerance: float) -> None:
-    # GIVEN factors after many iterations, so that both sides have settled
-    given = training_data(toy())
+    # GIVEN factors after many iterations, which have converged
+    data = training_data(toy())
     estimator = AlternatingLeastSquares(factors=3, iterations=100, regularization=0.5, alpha=4.0, cg_steps=cg_steps)
     # WHEN
-    found = estimator.fit(given)
-    # THEN each user's row solves his equations for the items' factors, and each item's row its own
-    confidence = 1 + 4.0 * given.interactions.toarray()
+    found = estimator.fit(data)
+    # THEN each row of users and of items solves its equations
+    confidence = 1 + 4.0 * data.interactions.toarray()
     user, item = found.users.astype(np.float64), found.items.astype(np.float64)
     assert np.abs(user).max() > 0.1
     assert solved(user, item, confidence, 0.5) < tolerance
@@ -56,8 +56,8 @@ def test_a_users_scores_have_the_same_bits_in_every_batch() -> None:
     assert all(factors.scores(np.array([user])).tobytes() == together[user].tobytes() for user in range(150))
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["least squares", "pairwise ranking"])
-def test_who_and_what_has_no_event_scores_nothing(
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["ALS", "BPR"])
+def test_users_and_items_without_events_have_scores_of_0(
     estimator: AlternatingLeastSquares | BayesianPersonalizedRanking,
 ) -> None:
     log = toy()
@@ -67,8 +67,8 @@ def test_who_and_what_has_no_event_scores_nothing(
     assert found.scores(np.array([4])).any()
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["least squares", "pairwise ranking"])
-def test_the_threads_of_blas_and_the_seed_decide_as_they_should(
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["ALS", "BPR"])
+def test_the_result_depends_on_the_seed_and_not_on_blas_threads(
     estimator: AlternatingLeastSquares | BayesianPersonalizedRanking,
 ) -> None:
     with threadpool_limits(2, "blas"):
@@ -82,20 +82,22 @@ def test_the_threads_of_blas_and_the_seed_decide_as_they_should(
 @pytest.mark.parametrize(
     ("estimator", "steps"), [(AlternatingLeastSquares(iterations=7), 7), (BayesianPersonalizedRanking(iterations=9), 9)]
 )
-def test_every_iteration_is_told(estimator: AlternatingLeastSquares | BayesianPersonalizedRanking, steps: int) -> None:
-    told: list[int] = []
-    estimator.fit(training_data(toy()), told.append)
-    assert told == [1] * steps
+def test_every_iteration_is_reported(
+    estimator: AlternatingLeastSquares | BayesianPersonalizedRanking, steps: int
+) -> None:
+    advanced: list[int] = []
+    estimator.fit(training_data(toy()), advanced.append)
+    assert advanced == [1] * steps
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["least squares", "pairwise ranking"])
-def test_nothing_to_learn_from_gives_zeros(estimator: AlternatingLeastSquares | BayesianPersonalizedRanking) -> None:
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["ALS", "BPR"])
+def test_a_log_without_events_gives_zeros(estimator: AlternatingLeastSquares | BayesianPersonalizedRanking) -> None:
     log = toy()
     nothing = TrainingData(log.between(0, 0), log.end, sp.csr_array((len(log.users), len(log.items))))
     assert not estimator.fit(nothing).scores(np.arange(3)).any()
 
 
-def test_steps_too_large_to_end_anywhere_say_nothing() -> None:
+def test_a_fit_that_diverges_gives_zeros() -> None:
     found = BayesianPersonalizedRanking(factors=8, learning_rate=1e6, iterations=20).fit(training_data(toy()))
     assert not found.users.any()
     assert not found.items.any()

@@ -20,22 +20,22 @@ from larder_training.recommender.models.user_ease import UserEASE
 
 ESTIMATORS: dict[str, Estimator] = {
     "popularity": Popularity(),
-    "popularity, lately": Popularity(half_life_days=2.0),
-    "linear": EASE(),
-    "co-occurrence": ItemKNN(),
-    "least squares": AlternatingLeastSquares(factors=8),
-    "pairwise ranking": BayesianPersonalizedRanking(factors=8),
-    "low rank": PureSVD(rank=6),
-    "user neighbours": UserEASE(),
+    "recent popularity": Popularity(half_life_days=2.0),
+    "EASE": EASE(),
+    "item kNN": ItemKNN(),
+    "ALS": AlternatingLeastSquares(factors=8),
+    "BPR": BayesianPersonalizedRanking(factors=8),
+    "PureSVD": PureSVD(rank=6),
+    "user EASE": UserEASE(),
     "co-visitation": CoVisitation(),
-    "content": ContentKNN(),
+    "content kNN": ContentKNN(),
 }
 
 NEVER_SEEN = "zzz"  # an item without events
 
 
 def toy(seed: int = 0, users: int = 30, items: int = 12) -> EventLog:
-    """Two tastes: even users walk over the first items in order, odd ones over the last; noise; two event types."""
+    """Two tastes: even users visit the first items in order, odd users the last ones; noise; two event types."""
     random = np.random.default_rng(seed)
     rows = []
     for user in range(users):
@@ -51,7 +51,7 @@ def toy(seed: int = 0, users: int = 30, items: int = 12) -> EventLog:
 
 
 def training_data(log: EventLog, seed: int = 0) -> TrainingData:
-    """Of a catalogue with a name for each taste, and a number; the item without events has neither."""
+    """With metadata of the taste, and a number; the item without events has neither."""
     middle = (len(log.items) - 1) // 2
     tastes: Column = ("category", ["low" if item[1:] < f"{middle:03}" else "high" for item in log.items[:-1]] + [None])
     numbers: Column = ("number", [*map(float, range(len(log.items) - 1)), None])
@@ -68,7 +68,7 @@ def every_estimator(request: pytest.FixtureRequest) -> Estimator:
     return ESTIMATORS[request.param]
 
 
-def test_scores_are_finite_float32_of_the_asked_users(estimator: Estimator) -> None:
+def test_scores_are_finite_float32_of_the_given_users(estimator: Estimator) -> None:
     log = toy()
     scorer = estimator.fit(training_data(log))
     found = scorer.scores(np.array([4, 1]))
@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same_bits(estimator: Estimator) -> None:
     assert first.tobytes() == second.tobytes()
 
 
-def test_fitting_again_forgets_what_was_fitted_before(estimator: Estimator) -> None:
+def test_a_second_fit_does_not_depend_on_the_first(estimator: Estimator) -> None:
     log, other = toy(), toy(seed=1, users=41, items=17)
     before = all_scores(estimator.fit(training_data(log)), log)
     estimator.fit(training_data(other))
@@ -92,21 +92,21 @@ def test_fitting_again_forgets_what_was_fitted_before(estimator: Estimator) -> N
 
 
 @pytest.mark.parametrize(("users", "items"), [(40, 6), (9, 31)])
-def test_there_may_be_more_users_than_items_or_fewer(estimator: Estimator, users: int, items: int) -> None:
+def test_there_may_be_more_or_fewer_users_than_items(estimator: Estimator, users: int, items: int) -> None:
     log = toy(users=users, items=items)
     assert all_scores(estimator.fit(training_data(log)), log).shape == (len(log.users), len(log.items))
 
 
-def test_its_lists_find_held_out_items_of_a_users_taste_better_than_chance(estimator: Estimator) -> None:
+def test_items_of_a_users_taste_have_higher_scores(estimator: Estimator) -> None:
     log = toy(users=60)
     found = all_scores(estimator.fit(training_data(log)), log)[:, :12]
     taste = np.arange(12) < 6
     own = np.array([found[user, taste if user % 2 == 0 else ~taste].mean() for user in range(60)])
     other = np.array([found[user, ~taste if user % 2 == 0 else taste].mean() for user in range(60)])
-    assert own.mean() >= other.mean() - 1e-6  # what is the same for all is equal; what is personal is better
+    assert own.mean() >= other.mean() - 1e-6  # equal if the model is not personal
 
 
-def test_one_user_is_enough_to_be_fitted_to(estimator: Estimator) -> None:
+def test_one_user_is_enough(estimator: Estimator) -> None:
     log = event_log([("ann", "a", 0, "view"), ("ann", "b", DAY, "view")], more_items=("c",))
     found = all_scores(estimator.fit(training_data(log)), log)
     assert found.shape == (1, 3)
@@ -119,7 +119,7 @@ def test_users_without_events_get_finite_scores(estimator: Estimator) -> None:
     assert np.isfinite(all_scores(estimator.fit(training_data(known)), known)).all()
 
 
-def test_toy_data_are_what_the_suite_says() -> None:
+def test_the_toy_data_is_rectangular() -> None:
     interactions = interaction_matrix(toy(), np.ones(len(toy())))
     assert interactions.shape[0] != interactions.shape[1]
     co_occurrence = sp.csr_array(interactions.T @ interactions)

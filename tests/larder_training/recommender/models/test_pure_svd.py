@@ -1,4 +1,4 @@
-"""The factors against numpy's own decomposition of the dense matrix."""
+"""PureSVD against numpy's decomposition of the dense matrix."""
 
 import numpy as np
 import pytest
@@ -36,19 +36,19 @@ def expected(interactions: sp.csr_array, settings: PureSVD) -> NDArray[np.float6
     "settings",
     [PureSVD(3, 0.3, 0.5, 0.4, iterations=8), PureSVD(6, 0.5, 0.2, 0.0, iterations=20), PureSVD(24, 0.0, 0.4, 0.3)],
 )
-def test_scores_are_those_of_the_truncated_decomposition(interactions: sp.csr_array, settings: PureSVD) -> None:
+def test_scores_are_those_of_the_truncated_svd(interactions: sp.csr_array, settings: PureSVD) -> None:
     found = settings.fit(training_data(interactions)).scores(np.arange(90))
     np.testing.assert_allclose(found, expected(interactions, settings), atol=2e-5)
 
 
-def test_all_directions_give_the_matrix_back(interactions: sp.csr_array) -> None:
-    """GIVEN a rank beyond both sides and exponents of 0 THEN scores are the affinities."""
+def test_the_full_rank_reproduces_the_matrix(interactions: sp.csr_array) -> None:
+    """GIVEN a rank beyond both dimensions and exponents of 0 THEN scores are the interaction matrix."""
     found = PureSVD(1000, 0.0, 0.0, 0.0).fit(training_data(interactions)).scores(np.arange(90))
     np.testing.assert_allclose(found, interactions.toarray(), atol=2e-5)
 
 
-def test_directions_that_a_matrix_does_not_have_say_nothing() -> None:
-    """GIVEN a matrix of rank 1 THEN a fit of rank 4 gives it back, and nothing of what rounding leaves."""
+def test_missing_directions_do_not_add_noise() -> None:
+    """GIVEN a matrix of rank 1 THEN a fit of rank 4 reproduces it."""
     one = sp.csr_array(np.outer(np.arange(1.0, 31.0), np.arange(1.0, 9.0)))
     found = PureSVD(4, 0.0, 0.0, 0.0).fit(training_data(one)).scores(np.arange(30))
     np.testing.assert_allclose(found, one.toarray(), rtol=1e-4)
@@ -74,7 +74,7 @@ def test_any_number_of_threads_gives_the_same_bytes(
     assert len(set(results)) == 1
 
 
-def test_another_seed_starts_elsewhere_and_ends_in_the_same_place(interactions: sp.csr_array) -> None:
+def test_another_seed_converges_to_the_same_scores(interactions: sp.csr_array) -> None:
     settings = PureSVD(3, iterations=12)
     first, second = (settings.fit(training_data(interactions, seed)).scores(np.arange(90)) for seed in (0, 1))
     assert first.tobytes() != second.tobytes()

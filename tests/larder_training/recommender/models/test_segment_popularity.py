@@ -11,7 +11,7 @@ USERS = 60
 
 @pytest.fixture
 def segments() -> Segments:
-    """Sixty users: forty in Berlin, twenty in Rome, one of whom has no events; ages 10 and 30 by turns."""
+    """Sixty users: forty in Berlin, twenty in Rome, one of them without events; ages 10 and 30 alternate."""
     cities = ["Berlin"] * 40 + ["Rome"] * 20
     ages = [10.0, 30.0] * 30
     profiles = Profiles(
@@ -26,7 +26,7 @@ def segments() -> Segments:
 
 
 def test_segments_need_enough_users(segments: Segments) -> None:
-    """Rome has 19 users with events, one too few; Berlin's 40 fall into two ages of 20."""
+    """GIVEN 19 users with events in Rome and 40 in Berlin, 20 of each age THEN only Berlin is a segment."""
     assert MIN_USERS == 20
     assert segments.texts == [
         "",
@@ -41,8 +41,8 @@ def test_segments_need_enough_users(segments: Segments) -> None:
     assert segments.of_profile[[0, 1, 58, 59]].tolist() == [4, 5, 1, 2]
 
 
-def test_a_segment_s_row_is_its_smoothed_share(segments: Segments) -> None:
-    """GIVEN item 0 with everyone, item 1 with Berlin alone, item 2 with nobody."""
+def test_a_row_is_the_smoothed_share_of_users(segments: Segments) -> None:
+    """GIVEN item 0 of all users, item 1 of Berlin only, item 2 without users."""
     present = np.zeros((USERS, 3))
     present[:59, 0] = 0.5
     present[:40, 1] = 0.4
@@ -53,18 +53,18 @@ def test_a_segment_s_row_is_its_smoothed_share(segments: Segments) -> None:
     assert rows.scores[3, :2] == pytest.approx([1.0, berlin / 0.5], rel=1e-3)
 
 
-def test_by_a_model_a_segment_s_row_is_the_smoothed_mean_of_what_it_foretells(segments: Segments) -> None:
+def test_with_a_model_a_row_is_the_smoothed_mean_of_its_scores(segments: Segments) -> None:
     present = sp.csr_array(np.random.default_rng(0).random((USERS, 3)))
     model = sp.csr_array([[0.0, 0.5, 0.0], [0.2, 0.0, 0.0], [0.0, 0.7, 0.1]])
-    found = segment_rows(present, segments, 10, model=model)
-    foretold = segment_rows(sp.csr_array(present @ model), segments, 10)
-    assert found.items.tolist() == foretold.items.tolist()
-    assert found.scores == pytest.approx(foretold.scores, rel=2e-3)
-    assert found.items.tolist() != segment_rows(present, segments, 10).items.tolist()
+    rows = segment_rows(present, segments, 10, model=model)
+    expected = segment_rows(sp.csr_array(present @ model), segments, 10)
+    assert rows.items.tolist() == expected.items.tolist()
+    assert rows.scores == pytest.approx(expected.scores, rel=2e-3)
+    assert rows.items.tolist() != segment_rows(present, segments, 10).items.tolist()
 
 
-def test_without_profiles_there_is_everybody() -> None:
-    found = segment_users(np.array([True, False, True]), None, None)
-    assert found.texts == [""]
-    assert found.sets == ()
-    assert found.members.toarray().tolist() == [[1, 0, 1]]
+def test_without_profiles_all_users_are_one_segment() -> None:
+    segments = segment_users(np.array([True, False, True]), None, None)
+    assert segments.texts == [""]
+    assert segments.sets == ()
+    assert segments.members.toarray().tolist() == [[1, 0, 1]]

@@ -10,7 +10,7 @@ MakeLog = Callable[..., EventLog]
 
 
 def steady(make_log: MakeLog, users: int = 40, days: int = 100) -> EventLog:
-    """Every user has two items each third day."""
+    """Every user has two events every third day."""
     rows = [
         (f"u{user:02}", f"i{(user + day + k) % 17:02}", day * DAY + user * 100 + k, "view")
         for day in range(0, days, 3)
@@ -20,7 +20,7 @@ def steady(make_log: MakeLog, users: int = 40, days: int = 100) -> EventLog:
     return make_log(rows)
 
 
-def test_each_fold_knows_what_was_before_it_and_is_as_long_as_the_last(make_log: MakeLog) -> None:
+def test_folds_have_earlier_history_and_equal_length(make_log: MakeLog) -> None:
     log = steady(make_log)
     split = temporal_split(log)
     first, second = make_folds(log, split, 20, seed=0)
@@ -33,13 +33,13 @@ def test_each_fold_knows_what_was_before_it_and_is_as_long_as_the_last(make_log:
     assert second.period.time[-1] < split.test
 
 
-def test_an_earlier_fold_without_enough_history_is_left_out(make_log: MakeLog) -> None:
+def test_an_earlier_fold_without_enough_history_is_omitted(make_log: MakeLog) -> None:
     log = steady(make_log)
     split = TimeSplit(0, 40 * DAY, 75 * DAY, log.end)
     assert [fold.now for fold in make_folds(log, split, 20, seed=0)] == [40 * DAY]
 
 
-def test_visits_ask_for_what_was_there_before_too_and_sessions_do_not(make_log: MakeLog) -> None:
+def test_visits_include_repeated_items_and_sessions_do_not(make_log: MakeLog) -> None:
     rows = [("ann", item, 50 * DAY + place, "view") for place, item in enumerate("abcacd")]
     log = make_log([*rows, ("bob", "d", 0, "view"), ("bob", "a", 99 * DAY, "view")])
     (fold,) = make_folds(log, TimeSplit(0, 40 * DAY, 75 * DAY, log.end), 20, seed=0)

@@ -18,7 +18,7 @@ def truth_of(task: Task, log: EventLog) -> dict[str, set[str]]:
     }
 
 
-def test_the_split_is_one_moment_for_all(small_log: EventLog) -> None:
+def test_the_split_has_one_cutoff_for_all_users(small_log: EventLog) -> None:
     split = temporal_split(small_log)
     assert (split.start, split.validation, split.test, split.end) == (0, 8 * DAY, 10 * DAY, 10 * DAY + 1)
     parts = [
@@ -28,7 +28,7 @@ def test_the_split_is_one_moment_for_all(small_log: EventLog) -> None:
     assert [len(part) for part in parts] == [5, 1, 1]
 
 
-def test_a_long_log_is_cut_at_midnight(make_log: MakeLog) -> None:
+def test_a_long_log_is_split_at_midnight(make_log: MakeLog) -> None:
     log = make_log([("u", f"i{n}", n * DAY // 2 + 40_000, "view") for n in range(200)])
     split = temporal_split(log)
     assert split.validation % DAY == split.test % DAY == 0
@@ -46,15 +46,15 @@ def test_next_items_of_known_and_of_new_users(small_log: EventLog) -> None:
     assert truth_of(of_event(both, period, "pay"), small_log) == {"cid": {"d"}}
 
 
-def test_unseen_leaves_out_what_a_user_had(make_log: MakeLog) -> None:
+def test_unseen_omits_items_of_the_history(make_log: MakeLog) -> None:
     log = make_log([("u", "a", 0, "x"), ("v", "b", 0, "x"), ("u", "a", 9, "x"), ("u", "b", 9, "x"), ("v", "b", 9, "x")])
     task = next_items(log.between(0, 5), log.between(5, 10))
     assert truth_of(unseen(task, log.between(0, 5)), log) == {"u": {"b"}}
 
 
-def test_the_rest_of_a_session_is_foretold_from_its_first_half(make_log: MakeLog) -> None:
+def test_the_second_half_of_a_session_is_relevant(make_log: MakeLog) -> None:
     rows = [("u", item, second, "view") for second, item in enumerate("abcbd")]  # first half a b c, rest b d
-    rows += [("u", "z", 10_000, "view")]  # a later session with nothing to foretell
+    rows += [("u", "z", 10_000, "view")]  # a later session without relevant items
     rows += [("v", "a", 0, "view"), ("v", "a", 1, "view")]
     log = make_log(rows)
     task = rest_of_session(log, 2)
@@ -62,13 +62,13 @@ def test_the_rest_of_a_session_is_foretold_from_its_first_half(make_log: MakeLog
     assert [[log.items[item] for item in session] for session in task.sessions] == [["c", "b"]]
 
 
-def test_an_empty_period_asks_nobody(small_log: EventLog) -> None:
+def test_an_empty_period_gives_an_empty_task(small_log: EventLog) -> None:
     nothing = small_log.between(3, 4)
     assert rest_of_session(nothing, 5).users.tolist() == []
     assert next_items(small_log, nothing).users.tolist() == []
 
 
-def test_a_sample_is_the_same_for_a_seed(small_log: EventLog) -> None:
+def test_a_sample_is_reproducible(small_log: EventLog) -> None:
     task = next_items(small_log, small_log)
     assert task.sample(1, 2).users.tolist() == task.sample(1, 2).users.tolist()
     assert len(task.sample(1, 2).users) == 2
