@@ -194,7 +194,8 @@ def fit(
     if params.content:
         matrix = add_content(matrix, ContentKNN().fit(data).matrix, log, params)
     components = {name: fit_component(name, data, params.component_settings) for name in required_components(params)}
-    return assemble(log, now, params, interactions, matrix, metadata, components)
+    context = FeatureContext(log, now, metadata.columns, metadata.labels)
+    return assemble(context, params, interactions, matrix, components)
 
 
 def add_content(matrix: sp.csr_array, content: sp.csr_array, log: EventLog, params: Hyperparameters) -> sp.csr_array:
@@ -218,23 +219,28 @@ def interactions_of(log: EventLog, now: int, params: Hyperparameters) -> sp.csr_
 
 
 def assemble(
-    log: EventLog,
-    now: int,
+    context: FeatureContext,
     params: Hyperparameters,
     interactions: sp.csr_array,
     matrix: sp.csr_array,
-    metadata: Metadata,
     components: Mapping[str, Component],
 ) -> FittedEnsemble:
-    """Assembles an ensemble from B (``matrix``) and its components, whose fits are slow and depend on few of the
-    hyperparameters.
+    """Assembles an ensemble from fitted parts, whose fits are slow and depend on few of the hyperparameters.
+
+    Args:
+        context: Events and metadata that the parts were fitted to.
+        params: Hyperparameters.
+        interactions: ``[users, items]``: weighted, decayed events.
+        matrix: The item-item matrix B, ``[items, items]``, in any unit.
+        components: Further components by name.
     """
+    log, now = context.log, context.now
     diagonal = diagonal_of(interactions, params.matrix) * (params.diagonal_weight if params.recommend_seen else 0.0)
     scale = unit(interactions, with_diagonal(matrix, diagonal))
     matrix = (matrix / scale).tocsr()
     return FittedEnsemble(
         hyperparameters=params,
-        context=FeatureContext(log, now, metadata.columns, metadata.labels),
+        context=context,
         interactions=interactions,
         seen=seen_pairs(log),
         matrix=matrix,

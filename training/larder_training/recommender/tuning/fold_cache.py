@@ -31,6 +31,7 @@ from larder_training.recommender.metrics.ranking import by_user, hits
 from larder_training.recommender.models.base import TrainingData
 from larder_training.recommender.models.content_knn import ContentKNN
 from larder_training.recommender.models.item_item import fit_matrix
+from larder_training.recommender.reranker.features import FeatureContext
 from larder_training.recommender.reranker.lambdamart import Reranker
 from larder_training.recommender.splits.rolling_origin import Fold
 from larder_training.recommender.splits.tasks import Task
@@ -111,11 +112,10 @@ class FoldCache:
         return self._cached("popularity", key, lambda: segment_row(popularity(history, now, params)))
 
     def _fitted(self, params: Hyperparameters, reranker: Reranker | None) -> FittedEnsemble:
-        history, now = self.fold.history, self.fold.now
+        context = FeatureContext(self.fold.history, self.fold.now, self.metadata.columns, self.metadata.labels)
         interactions, matrix = self._matrix_with_content(params) if params.content else self._matrix(params)
         components = {name: self._component(name, params) for name in required_components(params)}
-        fitted = assemble(history, now, params, interactions, matrix, self.metadata, components)
-        return replace(fitted, reranker=reranker)
+        return replace(assemble(context, params, interactions, matrix, components), reranker=reranker)
 
     def _matrix(self, params: Hyperparameters) -> tuple[sp.csr_array, sp.csr_array]:
         """Interactions ``[users, items]`` and the item-item matrix B ``[items, items]``."""
