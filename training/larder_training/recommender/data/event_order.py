@@ -1,6 +1,6 @@
 """Times for interactions without TIMESTAMP: each event's position in its user's history.
 
-The k-th of a user's n events happens at the share ``(k + 1/2) / n`` of ``SPAN``. One cutoff for everybody then divides
+The k-th of a user's n events happens at the share ``(k + 1/2) / n`` of ``SPAN``. One cutoff for all users then divides
 each user's history in the same proportion, so that the splits, tasks and metrics of logs with times apply unchanged.
 """
 
