@@ -1,4 +1,4 @@
-"""The real thing: ten classes of ordinary photos, a real backbone, int8."""
+"""Trainings on real images: ten classes with a real backbone in int8, and handwritten digits."""
 
 import resource
 from pathlib import Path
@@ -20,27 +20,27 @@ DATA = SHARED
 
 
 @pytest.mark.slow
-def test_ten_classes_of_photos(tmp_path: Path) -> None:
+def test_ten_classes_of_real_images(tmp_path: Path) -> None:
     backbone = DATA / "backbone" / "mobilenetv2_100_fp32.onnx"
     if not backbone.exists():
-        pytest.skip("the shared photos and backbone are not on this machine")
+        pytest.skip("the shared images and backbone are not on this machine")
     options = ClassifierOptions(
-        DATA / "photos10" / "train", "photos", out=tmp_path, backbone=str(backbone), augment="none", cache=None
+        DATA / "photos10" / "train", "ten-classes", out=tmp_path, backbone=str(backbone), augment="none", cache=None
     )
     release = train(options)
-    measured: Any = evaluate(release, DATA / "photos10" / "test")
-    assert measured["photos"] == 459
-    assert measured["accuracy"] >= 0.98
-    assert measured["expected_calibration_error"] < 0.05
-    compared: Any = parse((release / "manifest.json").read_bytes()).evaluation["quantisation"]
-    assert compared["dtype"] == "int8"
-    assert compared["validation"]["release_accuracy"] >= compared["validation"]["float32_accuracy"] - 0.005
+    evaluation: Any = evaluate(release, DATA / "photos10" / "test")
+    assert evaluation["photos"] == 459
+    assert evaluation["accuracy"] >= 0.98
+    assert evaluation["expected_calibration_error"] < 0.05
+    quantization: Any = parse((release / "manifest.json").read_bytes()).evaluation["quantisation"]
+    assert quantization["dtype"] == "int8"
+    assert quantization["validation"]["release_accuracy"] >= quantization["validation"]["float32_accuracy"] - 0.005
     graph = onnx.load(release / "model.onnx").graph
     for tensor in graph.initializer:
         dense = len(tensor.dims) == 4 and tensor.dims[1] > 1
         assert not dense or np.abs(numpy_helper.to_array(tensor).astype(int)).max() <= MAX_WEIGHT
     assert (release / "model.onnx").stat().st_size <= 5_000_000
-    # Of this process, which other tests may have grown before: an upper bound.
+    # An upper bound, because earlier tests may have used more memory in this process.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss <= 2 * 2**20
 
 
@@ -51,11 +51,11 @@ def test_handwritten_digits_with_built_in_features(tmp_path: Path) -> None:
 
     digits = load_digits()
     for number, (pixels, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
-        # Every fifth is kept for the evaluation: a person wrote several digits in a row.
+        # Every fifth image is held out; one person wrote several digits in a row.
         folder = tmp_path / ("test" if number % 5 == 0 else "train") / str(digit)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.rint(pixels * 255 / 16).astype(np.uint8)).save(folder / f"{number:04d}.png")
     release = train(ClassifierOptions(tmp_path / "train", "digits", out=tmp_path / "out"))
-    measured: Any = evaluate(release, tmp_path / "test")
-    assert measured["photos"] == 360
-    assert measured["accuracy"] >= 0.97
+    evaluation: Any = evaluate(release, tmp_path / "test")
+    assert evaluation["photos"] == 360
+    assert evaluation["accuracy"] >= 0.97

@@ -1,4 +1,4 @@
-"""Progress goes to the log where there is no terminal, and nowhere when quiet."""
+"""Without a terminal, progress goes to the log; with ``quiet``, nowhere."""
 
 import logging
 import sys

@@ -1,7 +1,6 @@
-"""``report.html``: one file without scripts or outside references, readable on a phone, the same bytes each time.
+"""``report.html``: one file without scripts or external references, readable on a phone, reproducible byte for byte.
 
-A report is a list of sections of blocks; each block is ready HTML, and everything that comes from data is escaped on
-its way in.
+A report is a list of sections, and a section a list of blocks of HTML. All text from data is escaped.
 """
 
 import base64
@@ -68,20 +67,20 @@ def paragraph(text: str) -> Block:
 
 
 def facts(named: Mapping[str, object]) -> Block:
-    """A few headline values, each in a tile under its name."""
+    """A few headline values, each in a tile below its name."""
     tiles = (f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in named.items())
     return f"<dl>{''.join(tiles)}</dl>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Block:
-    """A table; the first column is text, the others are set as numbers."""
+    """A table; the first column is text, the others are numbers."""
     titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
     return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def drawing_of(width: float, height: float) -> "tuple[Figure, Axes]":
-    """An empty drawing of so many inches with one pair of axes, without a frame on top and to the right."""
+    """An empty drawing, its size in inches, with one pair of axes and no frame on top and to the right."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(width, height))
@@ -91,11 +90,11 @@ def drawing_of(width: float, height: float) -> "tuple[Figure, Axes]":
 
 
 def figure(drawing: "Figure", caption: str) -> Block:
-    """A matplotlib figure as inline SVG, with no date and no random identifiers."""
+    """A matplotlib figure as inline SVG, without a date and without random identifiers."""
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    # The salt makes matplotlib's element ids a function of the drawing; the caption keeps two drawings' ids apart.
+    # The salt makes the element ids reproducible; the caption makes them differ between drawings.
     with mpl.rc_context({"svg.hashsalt": caption, "svg.fonttype": "path"}):
         drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
     svg = buffer.getvalue()

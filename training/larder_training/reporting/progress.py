@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 Advance = Callable[[int], None]
-_LINE_EVERY: Final = 5.0  # seconds between two lines of one task, where there is no terminal
+_LINE_EVERY: Final = 5.0  # seconds between two lines of one task without a terminal
 _log = logging.getLogger("larder")
 
 

@@ -111,7 +111,7 @@ class WeightedRows:
 
 
 def initial_mlp(dimensions: int, classes: int, units: int, seed: int) -> MLP:
-    """An MLP before training: He initialisation (2015) of the hidden layer, and 0 for the output layer."""
+    """An MLP before training: Kaiming initialisation (2015) of the hidden layer, and 0 for the output layer."""
     random = np.random.default_rng([seed, 1])
     hidden = random.normal(0, np.sqrt(2 / dimensions), (dimensions, units)).astype(np.float32)
     return MLP(
