@@ -33,7 +33,7 @@ Draw = Callable[..., NDArray[np.uint8]]
 
 
 def clouds(rows: int, classes: int, size: int, seed: int = 0) -> tuple[Floats, Labels]:
-    """Classes about centres of their own, with two directions in which all of them vary much."""
+    """Rows of each class around its own centre; in two directions, all classes vary much."""
     random = np.random.default_rng(seed)
     labels = np.arange(rows) % classes
     centres = np.random.default_rng(99).uniform(0, 2, (classes, size))
@@ -42,33 +42,33 @@ def clouds(rows: int, classes: int, size: int, seed: int = 0) -> tuple[Floats, L
     return (centres[labels] + noise).astype(np.float32), labels.astype(np.int64)
 
 
-def by_the_book(features: Floats, labels: Labels, asked: Floats, axes: int) -> NDArray[np.float64]:
-    """1 - the largest cosine, with the covariance inverted as a whole."""
+def reference_scores(features: Floats, labels: Labels, queries: Floats, axes: int) -> NDArray[np.float64]:
+    """One minus the largest cosine, with the full covariance matrix inverted."""
 
     def root(values: Floats) -> NDArray[np.float64]:
         signed = np.sign(values) * np.sqrt(np.abs(values.astype(np.float64)))
         unit: NDArray[np.float64] = signed / np.linalg.norm(signed, axis=1, keepdims=True)
         return unit
 
-    taught, given = root(features), root(asked)
-    means = np.stack([taught[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
-    residuals = taught - means[labels]
+    rows, query_rows = root(features), root(queries)
+    means = np.stack([rows[labels == label].mean(axis=0) for label in range(labels.max() + 1)])
+    residuals = rows - means[labels]
     variances, vectors = np.linalg.eigh(residuals.T @ residuals / len(residuals))
     variances[:-axes] = variances[:-axes].mean()
     inverse = vectors @ np.diag(1 / variances) @ vectors.T
-    middle = means.mean(axis=0)
+    centre = means.mean(axis=0)
     scores = []
-    for one in given - middle:
+    for row in query_rows - centre:
         cosines = [
-            one @ inverse @ way / np.sqrt((one @ inverse @ one) * (way @ inverse @ way)) for way in means - middle
+            row @ inverse @ mean / np.sqrt((row @ inverse @ row) * (mean @ inverse @ mean)) for mean in means - centre
         ]
         scores.append(1 - max(cosines))
     return np.array(scores)
 
 
-def alone(made: OODDetector, opset: int, size: int) -> bytes:
-    """A graph of nothing but the head on given features, and middle layers if it looks at any; its weights are 0."""
-    sizes = {"features": size, MIDDLE: len(made.usual)}
+def detector_graph(fitted: OODDetector, opset: int, size: int) -> bytes:
+    """A graph of the head only: it reads features, and intermediate layers if the detector does; its weights are 0."""
+    sizes = {"features": size, MIDDLE: len(fitted.layer_centre)}
     parts = [name for name in sizes if sizes[name]]
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", sizes[name]]) for name in parts]
     image = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", sum(sizes.values())])]
@@ -76,87 +76,93 @@ def alone(made: OODDetector, opset: int, size: int) -> bytes:
     nodes = [helper.make_node("Split", ["image", "lengths"], parts, axis=1)]
     graph = helper.make_graph(nodes, "g", image, values, [lengths])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    zeros = np.zeros((size, made.directions.shape[1]), np.float32)
-    return to_bytes(optimise(with_head(model, zeros, zeros[0], made), "extended"))
+    zeros = np.zeros((size, fitted.directions.shape[1]), np.float32)
+    return to_bytes(optimise(with_head(model, zeros, zeros[0], fitted), "extended"))
 
 
 @pytest.mark.parametrize("opset", [17, 18, 21])
 @pytest.mark.parametrize(("classes", "size"), [(2, 6), (5, 40)])
-def test_the_graph_says_what_the_book_says(opset: int, classes: int, size: int) -> None:
+def test_the_graph_agrees_with_the_formula(opset: int, classes: int, size: int) -> None:
     features, labels = clouds(300, classes, size)
-    asked = np.concatenate([clouds(20, classes, size, seed=1)[0], -features[:3], 5 * features[:3]])
-    made = detector.fit_detector(features, labels)
+    queries = np.concatenate([clouds(20, classes, size, seed=1)[0], -features[:3], 5 * features[:3]])
+    fitted = detector.fit_detector(features, labels)
     axes = min(detector.AXES, size // 2)
-    assert made.axes.shape == (size, axes)
-    expected = by_the_book(features, labels, asked, axes)
-    (found,) = session(alone(made, opset, size)).run(["novelty"], {"image": asked})
+    assert fitted.axes.shape == (size, axes)
+    expected = reference_scores(features, labels, queries, axes)
+    (found,) = session(detector_graph(fitted, opset, size)).run(["novelty"], {"image": queries})
     np.testing.assert_allclose(found, expected, atol=2e-4)
-    np.testing.assert_allclose(made.score(asked), expected, atol=2e-4)
-    np.testing.assert_allclose(found[-3:], made.score(features[:3]), atol=2e-4)  # brightness alone is nothing new
+    np.testing.assert_allclose(fitted.score(queries), expected, atol=2e-4)
+    np.testing.assert_allclose(
+        found[-3:], fitted.score(features[:3]), atol=2e-4
+    )  # the length of the features does not matter
 
 
-def with_middle(rows: int, seed: int = 0, *, strange: bool = False) -> tuple[Floats, Labels]:
-    """``clouds`` of 3 classes, and 5 columns of middle layers that are other for what is strange."""
+def with_layers(rows: int, seed: int = 0, *, ood: bool = False) -> tuple[Floats, Labels]:
+    """``clouds`` of 3 classes, and 5 columns of intermediate layers, which are shifted for OOD rows."""
     features, labels = clouds(rows, 3, 30, seed)
     random = np.random.default_rng(seed + 100)
-    middle = (random.normal(3, 1, (rows, 5)) + labels[:, None]) * np.array([0.1, 1, 1, 10, 1e-9]) + 7 * strange
+    middle = (random.normal(3, 1, (rows, 5)) + labels[:, None]) * np.array([0.1, 1, 1, 10, 1e-9]) + 7 * ood
     return np.concatenate([features, middle], axis=1).astype(np.float32), labels
 
 
 @pytest.mark.parametrize("opset", [17, 18])
-def test_middle_layers_count_by_their_deviations(opset: int) -> None:
-    features, labels = with_middle(300)
-    asked, _ = with_middle(20, 7, strange=True)
-    made, held_out = detector.fit_with_held_out_scores(features, labels, np.arange(300), LayerWidths(30, 5))
-    taught = features[:, 30:].astype(np.float64)
-    means = np.stack([taught[labels == label].mean(axis=0) for label in range(3)])
-    deviation = (taught - means[labels]).std(axis=0)
+def test_intermediate_layers_are_scaled_by_their_deviations(opset: int) -> None:
+    features, labels = with_layers(300)
+    queries, _ = with_layers(20, 7, ood=True)
+    fitted, held_out = detector.fit_with_held_out_scores(features, labels, np.arange(300), LayerWidths(30, 5))
+    layers = features[:, 30:].astype(np.float64)
+    means = np.stack([layers[labels == label].mean(axis=0) for label in range(3)])
+    deviation = (layers - means[labels]).std(axis=0)
     deviation = np.maximum(deviation, 0.1 * np.median(deviation))
-    beside = np.sqrt((((asked[:, None, 30:] - means) / deviation) ** 2).mean(axis=2)).min(axis=1)
-    expected = by_the_book(features[:, :30], labels, asked[:, :30], 15) + made.weight * beside
-    (found,) = session(alone(made, opset, 30)).run(["novelty"], {"image": asked})
+    layer_distances = np.sqrt((((queries[:, None, 30:] - means) / deviation) ** 2).mean(axis=2)).min(axis=1)
+    expected = reference_scores(features[:, :30], labels, queries[:, :30], 15) + fitted.layer_weight * layer_distances
+    (found,) = session(detector_graph(fitted, opset, 30)).run(["novelty"], {"image": queries})
     np.testing.assert_allclose(found, expected, rtol=2e-4)
-    np.testing.assert_allclose(made.score(asked), expected, rtol=2e-4)
-    # What stands behind them (side information) is not looked at
-    np.testing.assert_array_equal(made.score(np.pad(asked, ((0, 0), (0, 2)), constant_values=9)), made.score(asked))
-    assert made.weight > 0
+    np.testing.assert_allclose(fitted.score(queries), expected, rtol=2e-4)
+    # Further columns, such as side information, are ignored.
+    np.testing.assert_array_equal(
+        fitted.score(np.pad(queries, ((0, 0), (0, 2)), constant_values=9)), fitted.score(queries)
+    )
+    assert fitted.layer_weight > 0
     assert len(held_out) == 300
 
 
-def test_the_weight_makes_the_second_distance_spread_by_its_share() -> None:
-    by_class, beside = np.arange(101, dtype=np.float32), 40 * np.arange(101, dtype=np.float32) + 7
-    beside[-1] = 1e6  # one odd photo says nothing about the others
-    assert detector.layer_distance_weight(by_class, beside) == pytest.approx(detector.LAYER_SHARE / 40)
-    assert detector.layer_distance_weight(by_class, np.zeros(101, np.float32)) == 0
+def test_the_weight_scales_the_layer_distance_to_its_share() -> None:
+    class_distances, layer_distances = np.arange(101, dtype=np.float32), 40 * np.arange(101, dtype=np.float32) + 7
+    layer_distances[-1] = 1e6  # one outlier does not change the spread
+    assert detector.layer_distance_weight(class_distances, layer_distances) == pytest.approx(detector.LAYER_SHARE / 40)
+    assert detector.layer_distance_weight(class_distances, np.zeros(101, np.float32)) == 0
 
 
-def test_a_stranger_that_only_the_middle_layers_see_is_told() -> None:
-    features, labels = with_middle(600)
-    (familiar, _), (strange, _) = with_middle(200, 5), with_middle(200, 5, strange=True)
-    made, held_out = detector.fit_with_held_out_scores(features, labels, np.arange(600), LayerWidths(30, 5))
-    alone, _ = detector.fit_with_held_out_scores(features, labels, np.arange(600), LayerWidths(30))
-    assert ood_auroc(made.score(familiar), made.score(strange)) > 0.95
-    assert ood_auroc(alone.score(familiar), alone.score(strange)) == pytest.approx(0.5)  # the same last layers
-    assert ood_auroc(held_out, made.score(familiar)) == pytest.approx(0.5, abs=0.06)
+def test_ood_images_that_only_intermediate_layers_notice_are_detected() -> None:
+    features, labels = with_layers(600)
+    (in_distribution, _), (ood, _) = with_layers(200, 5), with_layers(200, 5, ood=True)
+    fitted, held_out = detector.fit_with_held_out_scores(features, labels, np.arange(600), LayerWidths(30, 5))
+    last_only, _ = detector.fit_with_held_out_scores(features, labels, np.arange(600), LayerWidths(30))
+    assert ood_auroc(fitted.score(in_distribution), fitted.score(ood)) > 0.95
+    assert ood_auroc(last_only.score(in_distribution), last_only.score(ood)) == pytest.approx(
+        0.5
+    )  # the last layer is the same for both
+    assert ood_auroc(held_out, fitted.score(in_distribution)) == pytest.approx(0.5, abs=0.06)
 
 
-def test_rows_are_learnt_from_where_they_lie() -> None:
-    features, labels = with_middle(300)
+def test_a_fit_on_some_rows_equals_a_fit_on_their_copy() -> None:
+    features, labels = with_layers(300)
     rows = np.flatnonzero(np.arange(300) % 4)
-    there = detector.fit_detector(features, labels, layer_widths=LayerWidths(30, 5), rows=rows)
+    in_place = detector.fit_detector(features, labels, layer_widths=LayerWidths(30, 5), rows=rows)
     copied = detector.fit_detector(features[rows], labels[rows], layer_widths=LayerWidths(30, 5))
-    np.testing.assert_array_equal(there.score(features), copied.score(features))
+    np.testing.assert_array_equal(in_place.score(features), copied.score(features))
 
 
-def test_a_picture_without_features_is_no_error() -> None:
+def test_an_image_whose_features_are_0_has_a_finite_score() -> None:
     features, labels = clouds(60, 3, 8)
-    made = detector.fit_detector(features, labels)
-    (found,) = session(alone(made, 17, 8)).run(["novelty"], {"image": np.zeros((1, 8), np.float32)})
+    fitted = detector.fit_detector(features, labels)
+    (found,) = session(detector_graph(fitted, 17, 8)).run(["novelty"], {"image": np.zeros((1, 8), np.float32)})
     assert np.isfinite(found).all()
-    np.testing.assert_allclose(found, made.score(np.zeros((1, 8), np.float32)), atol=1e-5)
+    np.testing.assert_allclose(found, fitted.score(np.zeros((1, 8), np.float32)), atol=1e-5)
 
 
-def test_photos_that_are_all_alike_are_no_error() -> None:
+def test_classes_without_variance_are_fitted() -> None:
     labels = np.arange(12) % 3
     features = np.eye(6, dtype=np.float32)[labels]
     found = detector.fit_detector(features, labels).score(np.eye(6, dtype=np.float32))
@@ -164,13 +170,13 @@ def test_photos_that_are_all_alike_are_no_error() -> None:
     assert (found[3:] > 0.9).all()
 
 
-def test_strangers_that_vary_as_the_classes_do_are_told_from_those_that_do_not() -> None:
-    """The plain distance is misled by the two directions in which every class varies; the score is not."""
+def test_the_score_detects_what_a_euclidean_distance_misses() -> None:
+    """The two directions in which every class varies mislead the Euclidean distance, but not the score."""
     features, labels = clouds(600, 4, 30)
-    familiar, _ = clouds(200, 4, 30, seed=5)
-    strange = familiar.copy()
-    strange[:, 10:] += np.random.default_rng(3).normal(0, 0.6, strange[:, 10:].shape).astype(np.float32)
-    made = detector.fit_detector(features, labels)
+    in_distribution, _ = clouds(200, 4, 30, seed=5)
+    ood = in_distribution.copy()
+    ood[:, 10:] += np.random.default_rng(3).normal(0, 0.6, ood[:, 10:].shape).astype(np.float32)
+    fitted = detector.fit_detector(features, labels)
 
     def distance(values: Floats) -> Floats:
         unit = values / np.linalg.norm(values, axis=1, keepdims=True)
@@ -179,9 +185,9 @@ def test_strangers_that_vary_as_the_classes_do_are_told_from_those_that_do_not()
         nearest: Floats = np.linalg.norm(unit[:, None] - means[None], axis=2).min(axis=1)
         return nearest
 
-    ours = ood_auroc(made.score(familiar), made.score(strange))
-    assert ours > 0.95
-    assert ours > ood_auroc(distance(familiar), distance(strange)) + 0.05
+    auroc = ood_auroc(fitted.score(in_distribution), fitted.score(ood))
+    assert auroc > 0.95
+    assert auroc > ood_auroc(distance(in_distribution), distance(ood)) + 0.05
 
 
 def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw) -> None:
@@ -190,17 +196,17 @@ def test_int8_keeps_the_ranking(make_backbone: Make, tmp_path: Path, draw: Draw)
     images = np.stack([draw(label, n, size=32) for n in range(40) for label in ("checks", "rings", "plain")])
     labels = np.arange(len(images)) % 3
     (exact,) = session(to_bytes(features.model)).run(["features"], {"image": images})
-    made = detector.fit_detector(exact[labels < 2], labels[labels < 2])
-    quantised = quantize_graph(
+    fitted = detector.fit_detector(exact[labels < 2], labels[labels < 2])
+    quantized = quantize_graph(
         features.model, [image[None] for image in images[:32]], lambda _: 0.0, max_loss=1, progress=Progress(quiet=True)
     )
-    assert quantised.model is not None
+    assert quantized.model is not None
     zeros = np.zeros((24, 2), np.float32)
-    graph = optimise(with_head(quantised.model, zeros, zeros[0], made), "extended")
+    graph = optimise(with_head(quantized.model, zeros, zeros[0], fitted), "extended")
     (found,) = session(to_bytes(graph)).run(["novelty"], {"image": images})
-    expected = made.score(exact)
+    expected = fitted.score(exact)
     ranks = np.corrcoef(found.argsort().argsort(), expected.argsort().argsort())[0, 1]
-    assert ranks > 0.9  # of a network with few weights, which int8 moves more than a real one
+    assert ranks > 0.9  # a network with few weights, which int8 changes more than a real one
     in_int8, in_float = (ood_auroc(scores[labels < 2], scores[labels == 2]) for scores in (found, expected))
     assert in_int8 == pytest.approx(in_float, abs=0.03)
 
@@ -211,7 +217,7 @@ def rows_of(features: Floats, labels: Labels, changed: NDArray[np.bool_] | None 
     return TrainingRows(features, labels, groups, none)
 
 
-def test_each_class_is_left_out_in_turn() -> None:
+def test_each_class_is_held_out_in_turn() -> None:
     features, labels = clouds(300, 3, 40)
     found = estimate(rows_of(features, labels), ("a", "b", "c"), rate=0.05, seed=0)
     assert found is not None
@@ -223,16 +229,16 @@ def test_each_class_is_left_out_in_turn() -> None:
     assert told["by_label"]["a"]["flagged"] == found.flagged["a"] > 0.5
 
 
-def test_strangers_that_look_like_a_class_are_not_told_from_it() -> None:
+def test_ood_images_that_look_like_a_class_are_not_detected() -> None:
     features, labels = clouds(400, 4, 40)
-    features[labels == 3] = features[labels == 2]  # the same pictures by another name
+    features[labels == 3] = features[labels == 2]  # the same images under another label
     held_out = np.arange(400) % 20 < 4
-    familiar, strange = hold_out(features, labels, held_out, [3])
-    assert (len(familiar), len(strange)) == (60, 100)
-    assert ood_auroc(familiar, strange) < 0.6  # most of them were even taught, as label 2
+    in_distribution, ood = hold_out(features, labels, held_out, [3])
+    assert (len(in_distribution), len(ood)) == (60, 100)
+    assert ood_auroc(in_distribution, ood) < 0.6  # most of them are in the training rows, as label 2
 
 
-def test_changed_views_are_not_asked_about() -> None:
+def test_augmented_views_are_not_scored() -> None:
     features, labels = clouds(300, 3, 40)
     twice = np.concatenate([features, features + 100]), np.concatenate([labels, labels])
     changed = np.arange(600) >= 300
@@ -244,28 +250,28 @@ def test_changed_views_are_not_asked_about() -> None:
 
 
 @pytest.mark.parametrize(("rows", "classes"), [(40, 2), (3, 3)])
-def test_too_little_to_leave_out_says_nothing(rows: int, classes: int) -> None:
+def test_without_enough_classes_or_rows_there_is_no_estimate(rows: int, classes: int) -> None:
     features, labels = clouds(rows, classes, 10)
     assert estimate(rows_of(features, labels), "abc"[:classes], rate=0.05, seed=0) is None
 
 
-def test_the_manifest_and_the_report_tell_it(int8_release: Path) -> None:
+def test_the_manifest_and_the_report_have_the_estimate(int8_release: Path) -> None:
     found: Any = json.loads((int8_release / "manifest.json").read_bytes())
     unknown = found["evaluation"]["unknown"]
     assert unknown["false_alarms"] == 0.04
     assert set(unknown["classes_left_out"]["by_label"]) == {"checks", "rings", "stripes"}
     assert 0 <= unknown["classes_left_out"]["worst_auroc"] <= unknown["classes_left_out"]["auroc"] <= 1
-    assert unknown["known_flagged"]["validation"] < 0.2  # of 14 photos
+    assert unknown["known_flagged"]["validation"] < 0.2  # of 14 images
     report = (int8_release / "report.html").read_text()
     assert "<h2>Unknown</h2>" in report
     assert "Class held out of the training" in report
 
 
-def test_what_is_asked_for_is_served(options: ClassifierOptions, tmp_path: Path) -> None:
-    asked = replace(
+def test_requested_precision_and_false_alarms_set_the_thresholds(options: ClassifierOptions, tmp_path: Path) -> None:
+    queries = replace(
         options, out=tmp_path, precision=0.9, false_alarms=0.2, augment="none", search=SearchLimits(trials=1)
     )
-    found: Any = json.loads((train(asked) / "manifest.json").read_bytes())
+    found: Any = json.loads((train(queries) / "manifest.json").read_bytes())
     told = found["evaluation"]["thresholds_at_precision"]
     assert told["precision"] == 0.9
     assert found["serving"]["thresholds"] == list(told["thresholds"].values())
@@ -273,21 +279,21 @@ def test_what_is_asked_for_is_served(options: ClassifierOptions, tmp_path: Path)
     assert found["training"]["calibration"] == {**told, "thresholds": "precision 0.9"}
 
 
-def test_held_out_photos_are_as_novel_as_new_ones() -> None:
+def test_held_out_images_score_like_new_images() -> None:
     features, labels = clouds(400, 4, 40)
     new, _ = clouds(400, 4, 40, seed=7)
-    groups = np.arange(400) // 2  # each photo has a near-duplicate, of another class here
-    made, apart = detector.fit_with_held_out_scores(features, labels, groups)
-    assert ood_auroc(apart, made.score(new)) == pytest.approx(0.5, abs=0.06)
-    # AND photos that taught are less novel than either, or holding out would be for nothing
-    assert ood_auroc(made.score(features), made.score(new)) > 0.55
+    groups = np.arange(400) // 2  # each image has a near-duplicate, here of another class
+    fitted, held_out_scores = detector.fit_with_held_out_scores(features, labels, groups)
+    assert ood_auroc(held_out_scores, fitted.score(new)) == pytest.approx(0.5, abs=0.06)
+    # AND training images score lower than both, which is why images are held out
+    assert ood_auroc(fitted.score(features), fitted.score(new)) > 0.55
 
 
-def test_a_class_of_one_picture_cannot_be_held_out() -> None:
+def test_a_class_with_one_group_cannot_be_held_out() -> None:
     features, labels = clouds(40, 2, 10)
-    made, apart = detector.fit_with_held_out_scores(
+    fitted, held_out_scores = detector.fit_with_held_out_scores(
         features, labels, np.where(labels == 0, 0, np.arange(40)), LayerWidths(8, 2)
     )
-    assert len(apart) == 0
-    assert made.weight == 0  # nothing says how the two distances compare
-    assert np.isfinite(session(alone(made, 17, 8)).run(["novelty"], {"image": features})[0]).all()
+    assert len(held_out_scores) == 0
+    assert fitted.layer_weight == 0  # the two distances cannot be compared
+    assert np.isfinite(session(detector_graph(fitted, 17, 8)).run(["novelty"], {"image": features})[0]).all()

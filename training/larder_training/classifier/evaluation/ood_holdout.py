@@ -107,8 +107,8 @@ def hold_out(
         features, renumbered - 1, layer_widths=layer_widths, rows=np.flatnonzero(~unknown & ~held_out)
     )
     known = fitted.distances(features, np.flatnonzero(~unknown & held_out))
-    fitted = replace(fitted, weight=detector.layer_distance_weight(*known))
-    return fitted.joined(*known), fitted.joined(*fitted.distances(features, np.flatnonzero(unknown)))
+    fitted = replace(fitted, layer_weight=detector.layer_distance_weight(*known))
+    return fitted.combine(*known), fitted.combine(*fitted.distances(features, np.flatnonzero(unknown)))
 
 
 def ood_summary(

@@ -55,7 +55,7 @@ def with_head(
     graph.node.extend(_head_nodes(source if hidden is None else "hidden.units"))
     graph.node.extend(ood_onnx.nodes(detector, opset(extended), MIDDLE))
     del graph.output[:]
-    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(detector.middle)], "novelty": ["N"]}
+    shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(detector.centre)], "novelty": ["N"]}
     graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in OUTPUTS)
     onnx.checker.check_model(extended)
     return extended

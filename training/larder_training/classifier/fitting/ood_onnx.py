@@ -15,20 +15,20 @@ from larder_training.numerics.arrays import Floats
 
 def constants(detector: OODDetector) -> dict[str, Floats]:
     """The tensors that ``nodes`` reads."""
-    kinds = detector.kinds * np.float32(detector.weight)
+    kinds = detector.layer_means * np.float32(detector.layer_weight)
     layer_constants = {
-        "novelty.usual": detector.usual,
-        "novelty.scale": detector.scale * np.float32(detector.weight),
+        "novelty.usual": detector.layer_centre,
+        "novelty.scale": detector.layer_scale * np.float32(detector.layer_weight),
         "novelty.kinds": 2 * kinds,
         "novelty.kind_lengths": -(kinds**2).sum(axis=0),
     }
     return {
-        "novelty.middle": detector.middle,
+        "novelty.middle": detector.centre,
         "novelty.directions": detector.directions,
         "novelty.axes": detector.axes,
         "novelty.least": np.array(LEAST_LENGTH**2, np.float32),
         "novelty.one": np.array(1, np.float32),
-        **(layer_constants if detector.weight else {}),
+        **(layer_constants if detector.layer_weight else {}),
     }
 
 
@@ -50,9 +50,9 @@ def nodes(detector: OODDetector, opset: int, middle: str) -> Iterable[onnx.NodeP
     yield from _largest(opset, "novelty.all", "novelty.best")
     yield helper.make_node("Div", ["novelty.best", "novelty.length"], ["novelty.cosine"])
     yield helper.make_node("Sub", ["novelty.one", "novelty.cosine"], ["novelty.signed"])
-    by_class = "novelty.by_class" if detector.weight else "novelty"
+    by_class = "novelty.by_class" if detector.layer_weight else "novelty"
     yield helper.make_node("Relu", ["novelty.signed"], [by_class])  # rounding can make it slightly negative
-    if detector.weight:
+    if detector.layer_weight:
         yield from _layer_distance(opset, middle)
         yield helper.make_node("Add", [by_class, "novelty.beside"], ["novelty"])
 

@@ -1,16 +1,17 @@
-"""How unlike everything taught a picture is: the distances behind ``unknown``.
+"""Out-of-distribution (OOD) detection: how far the features of an image are from every class.
 
-The root of the embedding (features at length 1) is compared with the class means by the cosine in a space where the
-photos of one class spread equally in all directions: the metric of Mahalanobis scores (Lee et al., 2018, "A Simple
-Unified Framework for Detecting Out-of-Distribution Samples"), but of angles, so that a dull picture, which is near to
-everything, does not pass for a familiar one. The covariance within the classes is that of probabilistic principal
-components (Tipping and Bishop, 1999): its largest axes, and one variance for all others, so that it fits few photos and
-takes few weights. The root keeps a few strong features from deciding alone.
+The score is one minus the largest cosine between the image and a class mean, in a space where the images of one class
+spread equally in all directions. This is the metric of Mahalanobis scores (Lee et al., 2018, "A Simple Unified
+Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks"), applied to angles: a featureless image
+is near to every mean, and its distance alone would make it look in-distribution. The features enter as the signed
+square roots of the embedding (features at length 1), which limits the influence of a few strong features. The
+covariance within the classes is that of probabilistic principal components (Tipping and Bishop, 1999): its largest
+axes, and one variance for all others. This needs few images to fit and few weights to store.
 
-Where the backbone's middle layers are read, a second distance is added: how far their means lie from the nearest
-class's, each counted in its own deviation. The last layer knows what a picture shows and names a class for anything;
-the middle ones see edges and textures that were never taught (Lee et al. sum over layers too).
-``benchmarks/classifier/unknowns.py`` has the numbers.
+If the backbone's intermediate layers are used, a second distance is added: that of their means to the nearest class,
+in units of each column's deviation. The last layer describes what an image shows and finds a class for anything; the
+intermediate layers describe edges and textures, and notice unusual ones (Lee et al. sum over layers too).
+``benchmarks/classifier/unknowns.py`` measures both.
 """
 
 from dataclasses import dataclass, field, replace
@@ -26,23 +27,28 @@ from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import chunks, release_pages
 
 AXES: Final = 64
-MAX_ROWS: Final = 10_000  # photos that the covariance is learnt from; the means are learnt from all
-FOLDS: Final = 4  # that photos are held out by, to see how novel a familiar photo may be
-LEAST_LENGTH: Final = 1e-6  # of a picture's way from the middle of everything taught
-LAYER_SHARE: Final = 0.3  # of the second distance in the sum, both counted in interquartile ranges of held-out photos
-LEAST_DEVIATION: Final = 0.1  # share of the median deviation: what hardly varies must not decide alone
+MAX_ROWS: Final = 10_000  # rows for the covariance; the means use all rows
+FOLDS: Final = 4  # of the cross-validation that scores in-distribution images
+LEAST_LENGTH: Final = 1e-6  # lower limit of an image's distance to the centre, against division by 0
+LAYER_SHARE: Final = 0.3  # weight of the layer distance, with both distances in units of their interquartile range
+LEAST_DEVIATION: Final = 0.1  # of a column, as a share of the median: a nearly constant column must not decide alone
 _SMALL: Final = 1e-12
 
 Labels = NDArray[np.int64]
 
 
-def _none() -> Floats:
+def _empty() -> Floats:
     return np.empty(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class LayerWidths:
-    """Which columns novelty looks at: ``last`` of the backbone's last layer first, then ``middle`` means of others."""
+    """The columns that the detector reads.
+
+    Attributes:
+        last: Number of columns of the backbone's last layer, which come first.
+        middle: Number of columns of its intermediate layers, which follow.
+    """
 
     last: int
     middle: int = 0
@@ -50,60 +56,68 @@ class LayerWidths:
 
 @dataclass(frozen=True, slots=True)
 class OODDetector:
-    """``novelty`` = 1 - the largest cosine between a picture and a class, and the distance of its middle layers.
+    """Fitted parameters of the OOD score.
 
-    With r = sign(u) sqrt(abs(u)) at length 1 of the embedding u, ``middle`` m ``[D]``, and the covariance S of r within
-    the classes: ``directions`` ``[D, C]`` are ``inverse(S) (mean of class - m)``, as long as makes
-    ``(r - m) @ directions / length`` that cosine; ``length**2 = |r - m|**2 - |(r - m) @ axes|**2`` with ``axes``
-    ``[D, K]``. 0 is the mean of a class, 2 its opposite. Added is ``weight`` times the least ``|(v - usual) * scale -
-    kind|`` over the ``kinds`` ``[M, C]``, for the middle layers' means v ``[M]``, where there are any.
+    Let r be the signed square roots of the embedding, at length 1, and S the covariance of r within the classes. The
+    score is ``1 - max((r - centre) @ directions / length)`` with ``length**2 = |r - centre|**2 - |(r - centre) @
+    axes|**2``: 0 at the mean of a class, 2 opposite to it. With intermediate layers v, ``layer_weight`` times the
+    smallest ``|(v - layer_centre) * layer_scale - layer_means|`` over the classes is added.
+
+    Attributes:
+        centre: ``[D]``, the mean of the class means of r.
+        directions: ``[D, C]``, ``inverse(S) (class mean - centre)``, scaled so that the formula gives a cosine.
+        axes: ``[D, K]``, the largest axes of S, scaled.
+        layer_centre: ``[M]``, the mean of the class means of v; empty without intermediate layers.
+        layer_scale: ``[M]``.
+        layer_means: ``[M, C]``, the scaled class means.
+        layer_weight: Weight of the layer distance.
     """
 
-    middle: Floats
+    centre: Floats
     directions: Floats
     axes: Floats
-    usual: Floats = field(default_factory=_none)
-    scale: Floats = field(default_factory=_none)
-    kinds: Floats = field(default_factory=_none)
-    weight: float = 0.0
+    layer_centre: Floats = field(default_factory=_empty)
+    layer_scale: Floats = field(default_factory=_empty)
+    layer_means: Floats = field(default_factory=_empty)
+    layer_weight: float = 0.0
 
     def score(self, features: Floats) -> Floats:
-        """``[N]`` for rows whose first D + M columns are those that it was learnt from, as the graph computes it."""
-        return self.joined(*self.distances(features, np.arange(len(features))))
+        """OOD scores ``[N]`` of rows whose first D + M columns are those of the fit; the graph computes the same."""
+        return self.combine(*self.distances(features, np.arange(len(features))))
 
-    def joined(self, by_class: Floats, beside: Floats) -> Floats:
-        """``[N]``: the sum of the two distances, by their weight."""
-        return by_class + np.float32(self.weight) * beside
+    def combine(self, class_distances: Floats, layer_distances: Floats) -> Floats:
+        """``[N]``: the weighted sum of the two distances."""
+        return class_distances + np.float32(self.layer_weight) * layer_distances
 
     def distances(self, features: Floats, rows: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """The two distances of these rows, each ``[N]``; in pieces, for the roots are twice as large."""
-        by_class, beside = np.empty(len(rows), np.float32), np.zeros(len(rows), np.float32)
-        first, end = len(self.middle), len(self.middle) + len(self.usual)
-        for piece in chunks(len(rows)):
-            taken = features[rows[piece], :end]
+        """The class distances and layer distances ``[N]`` of these rows, computed in chunks to save memory."""
+        class_distances, layer_distances = np.empty(len(rows), np.float32), np.zeros(len(rows), np.float32)
+        first, end = len(self.centre), len(self.centre) + len(self.layer_centre)
+        for chunk in chunks(len(rows)):
+            columns = features[rows[chunk], :end]
             release_pages(features)
-            away = _roots(taken[:, :first]) - self.middle
-            square = (away**2).sum(axis=1) - ((away @ self.axes) ** 2).sum(axis=1)
+            offset = _roots(columns[:, :first]) - self.centre
+            square = (offset**2).sum(axis=1) - ((offset @ self.axes) ** 2).sum(axis=1)
             length = np.sqrt(np.maximum(square, LEAST_LENGTH**2))
-            by_class[piece] = 1 - (away @ self.directions).max(axis=1) / length
-            if len(self.usual):
-                scaled = (taken[:, first:] - self.usual) * self.scale
-                nearest = (2 * scaled @ self.kinds - (self.kinds**2).sum(axis=0)).max(axis=1)
-                beside[piece] = np.sqrt(np.maximum((scaled**2).sum(axis=1) - nearest, 0))
-        return by_class, beside
+            class_distances[chunk] = 1 - (offset @ self.directions).max(axis=1) / length
+            if len(self.layer_centre):
+                scaled = (columns[:, first:] - self.layer_centre) * self.layer_scale
+                nearest = (2 * scaled @ self.layer_means - (self.layer_means**2).sum(axis=0)).max(axis=1)
+                layer_distances[chunk] = np.sqrt(np.maximum((scaled**2).sum(axis=1) - nearest, 0))
+        return class_distances, layer_distances
 
 
 def _roots(features: Floats) -> NDArray[np.float64]:
-    roots = np.sign(features) * np.sqrt(np.abs(features, dtype=np.float64))  # of the embedding's, a multiple
+    roots = np.sign(features) * np.sqrt(np.abs(features, dtype=np.float64))  # a multiple of those of the embedding
     unit: NDArray[np.float64] = roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), _SMALL)
     return unit
 
 
 def _mean_of_roots(features: Floats, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of these rows, in pieces: all roots at once are twice the features' memory."""
+    """Computed in chunks: all roots at once would take twice the memory of the features."""
     total = np.zeros(features.shape[1])
-    for piece in chunks(len(rows)):
-        total += _roots(features[rows[piece]]).sum(axis=0)
+    for chunk in chunks(len(rows)):
+        total += _roots(features[rows[chunk]]).sum(axis=0)
         release_pages(features)
     return total / len(rows)
 
@@ -111,33 +125,33 @@ def _mean_of_roots(features: Floats, rows: NDArray[np.int64]) -> NDArray[np.floa
 def fit_with_held_out_scores(
     features: Floats, labels: Labels, groups: NDArray[np.int64], layer_widths: LayerWidths | None = None
 ) -> tuple[OODDetector, Floats]:
-    """Learns what is familiar, and how novel familiar photos are.
+    """Fits a detector, and scores the same images out of fold.
 
     Args:
-        features: ``[N, D + M]`` or wider; the plain photos, without changed copies.
-        labels: ``[N]``, each of 0..C-1 present.
-        groups: ``[N]``; photos of one group stay in one fold.
-        layer_widths: which columns count (None: all, as the last layer's).
+        features: ``[N, D + M]`` or wider, of images as they are served, without augmented copies.
+        labels: ``[N]``, with each of 0..C-1 present.
+        groups: ``[N]``; images of one group stay in one fold.
+        layer_widths: The columns to read. None: all, as the last layer's.
 
     Returns:
-        The novelty, and each photo's own to what the other folds taught: ``[N]``, of more than ``MAX_ROWS`` photos so
-        many. It is empty, and middle layers do not count, where a class cannot be cut into two.
+        The detector, and scores ``[min(N, MAX_ROWS)]`` by detectors of the other folds. If a class has one group only,
+        the scores are empty and the layer distance has weight 0.
     """
-    made = fit_detector(features, labels, layer_widths=layer_widths)
-    by_class, beside = _held_out(features, labels, groups, layer_widths)
-    made = replace(made, weight=layer_distance_weight(by_class, beside))
-    return made, made.joined(by_class, beside)
+    detector = fit_detector(features, labels, layer_widths=layer_widths)
+    class_distances, layer_distances = _held_out_distances(features, labels, groups, layer_widths)
+    detector = replace(detector, layer_weight=layer_distance_weight(class_distances, layer_distances))
+    return detector, detector.combine(class_distances, layer_distances)
 
 
-def layer_distance_weight(by_class: Floats, beside: Floats) -> float:
-    """What the second distance counts, by both distances of photos that were held out; 0 where there is none."""
-    if not len(beside) or not beside.any():
+def layer_distance_weight(class_distances: Floats, layer_distances: Floats) -> float:
+    """The weight of the layer distance, from the distances ``[N]`` of held-out images; 0 without layer distances."""
+    if not len(layer_distances) or not layer_distances.any():
         return 0.0
-    return LAYER_SHARE * _spans(by_class) / max(_spans(beside), _SMALL)
+    return LAYER_SHARE * _interquartile_range(class_distances) / max(_interquartile_range(layer_distances), _SMALL)
 
 
-def _spans(scores: Floats) -> float:
-    """The interquartile range: a few odd photos move a deviation."""
+def _interquartile_range(scores: Floats) -> float:
+    """A measure of spread that a few outliers do not change, unlike the standard deviation."""
     low, high = np.quantile(scores, (0.25, 0.75))
     return float(high - low)
 
@@ -145,105 +159,106 @@ def _spans(scores: Floats) -> float:
 def fit_detector(
     features: Floats, labels: Labels, *, layer_widths: LayerWidths | None = None, rows: NDArray[np.int64] | None = None
 ) -> OODDetector:
-    """Learns what is familiar from these ``rows`` (None: all), without a copy of them; ``weight`` is still 0.
+    """Fits a detector to some rows, without copying them; ``layer_weight`` is 0.
 
     Args:
-        features: ``[N, D + M]``, as for ``fit_with_held_out_scores``.
+        features: ``[N, D + M]`` or wider.
         labels: ``[N]``; among the rows, each of 0..C-1 is present.
-        layer_widths: as for ``fit_with_held_out_scores``.
-        rows: positions in ``features``.
+        layer_widths: The columns to read. None: all, as the last layer's.
+        rows: Positions in ``features``. None: all.
     """
     layer_widths = layer_widths or LayerWidths(features.shape[1])
     rows = np.arange(len(labels)) if rows is None else rows
     last = features[:, : layer_widths.last]
     means = np.stack([_mean_of_roots(last, rows[labels[rows] == label]) for label in range(labels[rows].max() + 1)])
-    middle = means.mean(axis=0)
-    some = np.sort(rows[np.random.default_rng(0).permutation(len(rows))[:MAX_ROWS]])
-    axes, variances, rest = _spread(last, labels, some, means)
-    away = means - middle
+    centre = means.mean(axis=0)
+    sample = np.sort(rows[np.random.default_rng(0).permutation(len(rows))[:MAX_ROWS]])
+    axes, variances, rest = _principal_axes(last, labels, sample, means)
+    offset = means - centre
     # inverse(S) = (1 - axes (1 - rest / variances) axes') / rest, and rest itself cancels in a cosine.
     shares = 1 - rest / variances
-    directions = away - (away @ axes * shares) @ axes.T
-    lengths = np.sqrt(np.maximum((away * directions).sum(axis=1, keepdims=True), LEAST_LENGTH**2))
-    beside = (
-        _usual(features[:, layer_widths.last : layer_widths.last + layer_widths.middle], labels, rows)
+    directions = offset - (offset @ axes * shares) @ axes.T
+    lengths = np.sqrt(np.maximum((offset * directions).sum(axis=1, keepdims=True), LEAST_LENGTH**2))
+    layers = (
+        _fit_layers(features[:, layer_widths.last : layer_widths.last + layer_widths.middle], labels, rows)
         if layer_widths.middle
         else ()
     )
     return OODDetector(
-        middle.astype(np.float32),
+        centre.astype(np.float32),
         np.ascontiguousarray((directions / lengths).T, np.float32),
         np.ascontiguousarray(axes * np.sqrt(shares), np.float32),
-        *beside,
+        *layers,
     )
 
 
-def _usual(values: Floats, labels: Labels, rows: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Of these rows: the middle of the classes' means ``[M]``, what makes a deviation from the own class's mean count
-    ``1 / sqrt(M)`` ``[M]``, and each class's mean so scaled, seen from the middle, ``[M, C]``.
+def _fit_layers(values: Floats, labels: Labels, rows: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """``layer_centre``, ``layer_scale`` and ``layer_means`` of these rows.
+
+    The scale divides by the standard deviation within the classes, and by ``sqrt(M)``.
     """
     counts = np.bincount(labels[rows])
     sums, squares = np.zeros((len(counts), values.shape[1])), np.zeros(values.shape[1])
-    for piece in chunks(len(rows)):
-        some = values[rows[piece]].astype(np.float64)
+    for chunk in chunks(len(rows)):
+        chunk_values = values[rows[chunk]].astype(np.float64)
         release_pages(values)
-        np.add.at(sums, labels[rows[piece]], some)
-        squares += (some**2).sum(axis=0)
+        np.add.at(sums, labels[rows[chunk]], chunk_values)
+        squares += (chunk_values**2).sum(axis=0)
     means = sums / counts[:, None]
     deviation = np.sqrt(np.maximum(squares - counts @ means**2, 0) / len(rows))
     least = max(LEAST_DEVIATION * float(np.median(deviation)), _SMALL)
     scale = 1 / (np.maximum(deviation, least) * np.sqrt(len(deviation)))
-    usual = means.mean(axis=0)
-    kinds = ((means - usual) * scale).T
-    return usual.astype(np.float32), scale.astype(np.float32), np.ascontiguousarray(kinds, np.float32)
+    centre = means.mean(axis=0)
+    scaled_means = ((means - centre) * scale).T
+    return centre.astype(np.float32), scale.astype(np.float32), np.ascontiguousarray(scaled_means, np.float32)
 
 
-def _held_out(
+def _held_out_distances(
     features: Floats, labels: Labels, groups: NDArray[np.int64], layer_widths: LayerWidths | None
 ) -> tuple[Floats, Floats]:
-    """Both distances of each photo to what the other folds taught; empty where a class cannot be cut into two."""
+    """Both distances of each image, from a detector of the other folds; empty if a class has one group only."""
     rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:MAX_ROWS])
-    _, numbers = np.unique(labels[rows], return_inverse=True)
-    folds = min(FOLDS, *(len(np.unique(groups[rows[numbers == label]])) for label in range(numbers.max() + 1)))
-    by_class, beside = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
+    _, classes = np.unique(labels[rows], return_inverse=True)
+    folds = min(FOLDS, *(len(np.unique(groups[rows[classes == label]])) for label in range(classes.max() + 1)))
+    class_distances, layer_distances = np.empty(len(rows), np.float32), np.empty(len(rows), np.float32)
     if folds < 2:
-        return by_class[:0], beside[:0]
-    renumbered = np.empty_like(labels)
-    # Unshuffled: the folds then follow from the groups alone.
-    for taught, asked in StratifiedGroupKFold(folds).split(rows, numbers, groups[rows]):
-        _, own = np.unique(numbers[taught], return_inverse=True)  # large groups may leave a class out
-        renumbered[rows[taught]] = own
-        made = fit_detector(features, renumbered, layer_widths=layer_widths, rows=rows[taught])
-        by_class[asked], beside[asked] = made.distances(features, rows[asked])
-    return by_class, beside
+        return class_distances[:0], layer_distances[:0]
+    fold_labels = np.empty_like(labels)
+    # Unshuffled, so that the folds depend on the groups only.
+    for train, held_out in StratifiedGroupKFold(folds).split(rows, classes, groups[rows]):
+        _, fold_classes = np.unique(classes[train], return_inverse=True)  # large groups may leave a class out
+        fold_labels[rows[train]] = fold_classes
+        detector = fit_detector(features, fold_labels, layer_widths=layer_widths, rows=rows[train])
+        class_distances[held_out], layer_distances[held_out] = detector.distances(features, rows[held_out])
+    return class_distances, layer_distances
 
 
-def _spread(
+def _principal_axes(
     features: Floats, labels: Labels, rows: NDArray[np.int64], means: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """The largest axes ``[D, K]`` of the photos about their class means, their variances ``[K]``, the others'."""
-    number, size = len(rows), features.shape[1]
-    count = max(0, min(AXES, size // 2, (number - len(means)) // 2))
-    # Of few rows, their products with each other have the same variances as the columns' (Turk and Pentland, 1991).
-    few = number < size
-    residuals = np.empty((number if few else 0, size))
-    products = np.zeros((number, number) if few else (size, size))
-    with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
-        for piece in chunks(number):
-            some = rows[piece]
-            away = _roots(features[some]) - means[labels[some]]
+    """Principal axes of the roots about their class means: axes ``[D, K]``, variances ``[K]``, the others' variance."""
+    count, size = len(rows), features.shape[1]
+    axis_count = max(0, min(AXES, size // 2, (count - len(means)) // 2))
+    # With few rows, the Gram matrix of the rows has the same eigenvalues and is smaller (Turk and Pentland, 1991).
+    few = count < size
+    residuals = np.empty((count if few else 0, size))
+    products = np.zeros((count, count) if few else (size, size))
+    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
+        for chunk in chunks(count):
+            chunk_rows = rows[chunk]
+            offset = _roots(features[chunk_rows]) - means[labels[chunk_rows]]
             release_pages(features)
             if few:
-                residuals[piece] = away
+                residuals[chunk] = offset
             else:
-                products += away.T @ away
+                products += offset.T @ offset
         if few:
             products = residuals @ residuals.T
-        whole = float(np.trace(products)) / number
-        if not count:
-            return np.zeros((size, 0)), np.zeros(0), max(whole / size, _SMALL)
-        sums, vectors = eigh(products, subset_by_index=[len(products) - count, len(products) - 1])
+        total = float(np.trace(products)) / count
+        if not axis_count:
+            return np.zeros((size, 0)), np.zeros(0), max(total / size, _SMALL)
+        sums, vectors = eigh(products, subset_by_index=[len(products) - axis_count, len(products) - 1])
         axes = residuals.T @ vectors / np.sqrt(np.maximum(sums, _SMALL)) if few else vectors
-    variances = sums / number
-    rest = max((whole - float(variances.sum())) / (size - count), _SMALL)
+    variances = sums / count
+    rest = max((total - float(variances.sum())) / (size - axis_count), _SMALL)
     return axes, np.maximum(variances, rest), rest
