@@ -106,7 +106,7 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], tmp_path: Path) ->
         (("publish", "digits", "--store", "ftp://x"), "train it first"),
         (("evaluate", "digits", "--images", "."), "train it first"),
         (("models",), "larder up"),
-        (("classify", __file__, "--model", "../x"), "no model name"),
+        (("classify", __file__, "--model", "../x"), "is not a model name"),
         (("demo", "digits", "."), "exists"),
         (("train", "classifier", "nowhere", "--model", "x"), "nowhere"),
     ],
