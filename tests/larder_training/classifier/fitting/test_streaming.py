@@ -103,11 +103,11 @@ def test_every_row_is_in_one_batch_and_neighbours_are_apart(monkeypatch: pytest.
     count = 1003
     features, labels = np.arange(count, dtype=np.float32)[:, None], np.arange(count) * 3 // count
     streamed = StreamedFeatures(features, Scaler(np.zeros(1, np.float32), np.ones(1, np.float32)))
-    given = WeightedRows(streamed, labels, np.ones(count, np.float32))
-    batches = list(mlp._batches(given, np.random.default_rng(0)))
-    seen = [batch.features[:].ravel().astype(np.int64) for batch in batches]
-    assert sorted(np.concatenate(seen)) == list(range(count))
-    for batch, numbers in zip(batches, seen, strict=True):
+    rows = WeightedRows(streamed, labels, np.ones(count, np.float32))
+    batches = list(mlp._batches(rows, np.random.default_rng(0)))
+    positions = [batch.features[:].ravel().astype(np.int64) for batch in batches]
+    assert sorted(np.concatenate(positions)) == list(range(count))
+    for batch, numbers in zip(batches, positions, strict=True):
         np.testing.assert_array_equal(batch.labels, labels[numbers])
         assert len(numbers) < 100 or set(batch.labels) == {0, 1, 2}
 
@@ -151,11 +151,11 @@ def test_a_whole_streamed_training_equals_one_in_memory(
     monkeypatch.setattr(search, "MAX_ROWS", 60)  # of 126: the search uses a sample, and the head is fitted on all rows
     monkeypatch.setattr(final_fit, "MAX_ROWS", 60)
     few = SearchLimits(trials=2, hidden=False)
-    asked = replace(options, model="small", backbone=str(backbone), dtype="float32", search=few)
+    changed = replace(options, model="small", backbone=str(backbone), dtype="float32", search=few)
 
     def trained(name: str) -> tuple[Path, dict[str, Any]]:
-        made = train(replace(asked, out=tmp_path / name))
-        return made, json.loads((made / "manifest.json").read_bytes())["evaluation"]
+        release = train(replace(changed, out=tmp_path / name))
+        return release, json.loads((release / "manifest.json").read_bytes())["evaluation"]
 
     _, whole = trained("whole")
     monkeypatch.setattr(memmap, "MAX_IN_MEMORY", 1000)

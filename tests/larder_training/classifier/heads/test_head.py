@@ -113,8 +113,8 @@ def test_a_large_training_searches_on_whole_groups_of_every_class(monkeypatch: p
     subsample = search.StandardisedRows(rows, labels, groups, np.zeros(1500, np.bool_)).subsample()
     assert 200 <= len(subsample.labels) < 400
     assert set(subsample.labels) == {0, 1, 2}
-    kept = subsample.features[:].ravel().astype(np.int64)
-    assert all((np.isin(np.flatnonzero(groups == group), kept)).all() for group in set(subsample.groups))
+    positions = subsample.features[:].ravel().astype(np.int64)
+    assert all((np.isin(np.flatnonzero(groups == group), positions)).all() for group in set(subsample.groups))
     assert (subsample.labels == 2).sum() == 4
 
 

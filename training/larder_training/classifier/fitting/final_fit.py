@@ -251,6 +251,6 @@ def with_ood_detector(fit: FinalFit, float_fit: FinalFit) -> FinalFit:
     if fit.refitted:
         detector, held_out = fit_ood_detector(fit.rows)
         return replace(fit, head=replace(head, ood_detector=detector, held_out_scores=held_out))
-    scores, float_scores = (head.ood_detector.score(one.inputs) for one in (fit, float_fit))
+    scores, float_scores = (head.ood_detector.score(source.inputs) for source in (fit, float_fit))
     shifted = head.held_out_scores + np.float32(np.median(scores - float_scores))
     return replace(fit, head=replace(head, held_out_scores=np.concatenate([scores, shifted])))

@@ -236,5 +236,5 @@ class _MLPOptimiser:
 
 def _dropout_mask(shape: tuple[int, ...], dropped: float, random: np.random.Generator) -> Floats:
     """0 for dropped entries; the others are scaled up so that the expected sum stays the same."""
-    kept = random.random(shape, np.float32) >= dropped
-    return kept.astype(np.float32) / np.float32(1 - dropped)
+    mask = random.random(shape, np.float32) >= dropped
+    return mask.astype(np.float32) / np.float32(1 - dropped)

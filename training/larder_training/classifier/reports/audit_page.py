@@ -40,12 +40,12 @@ def _overview(audit: ImageAudit) -> Section:
         "Near-duplicates": scan.near_duplicates,
         "Largest class / smallest": "-" if imbalance is None else f"{imbalance:.1f}",
     }
-    rows = [(one.label, one.images, one.different, one.label_errors) for one in audit.classes]
+    rows = [(row.label, row.images, row.different, row.label_errors) for row in audit.classes]
     blocks = [facts(tiles), table(("Class", "Images", "Distinct images", "Likely label errors"), rows)]
     if untrainable := untrainable_classes(audit):
-        names = ", ".join(one.label for one in untrainable)
+        names = ", ".join(row.label for row in untrainable)
         blocks.append(paragraph(f"Too few to train on (at least {MIN_GROUPS} distinct images): {names}. Add images."))
-    if small := [one.label for one in audit.small_classes if one not in untrainable]:
+    if small := [row.label for row in audit.small_classes if row not in untrainable]:
         blocks.append(paragraph(f"Few images, so the results for these classes vary: {', '.join(small)}. Add images."))
     return Section.of("Audit", *blocks)
 
@@ -84,7 +84,7 @@ def _near_duplicates(audit: ImageAudit) -> Section:
         text = f"{len(conflicting)} of the groups have several labels, shown first: decide which is right. {text}"
     blocks = [paragraph(f"{len(ordered)} groups of nearly identical images. {text}")]
     for group in ordered[:GROUPS]:
-        blocks.append(image_grid((_jpeg(one), f"{one.image.name}: {one.image.label}") for one in group[:6]))
+        blocks.append(image_grid((_jpeg(sample), f"{sample.image.name}: {sample.image.label}") for sample in group[:6]))
         blocks += _more(len(group) - 6)
     blocks += _more(len(ordered) - GROUPS)
     return Section.of("Near-duplicates", *blocks)

@@ -38,10 +38,10 @@ class CandidateScore:
         return f"{self.loss:.4f}", f"{self.worse:.4f} ± {self.standard_error:.4f}", f"{100 * self.accuracy:.2f} %"
 
 
-def compare_to_best(judged: Sequence[tuple[Floats, Floats]]) -> Iterator[tuple[float, float, float, float]]:
+def compare_to_best(results: Sequence[tuple[Floats, Floats]]) -> Iterator[tuple[float, float, float, float]]:
     """The four fields of ``CandidateScore`` for each candidate, from each image's loss and whether it is correct."""
-    best = min((losses for losses, _ in judged), key=lambda losses: float(losses.mean()))
-    for losses, right in judged:
+    best = min((losses for losses, _ in results), key=lambda losses: float(losses.mean()))
+    for losses, right in results:
         difference = losses - best
         error = float(difference.std() / np.sqrt(len(difference)))
         yield float(losses.mean()), float(right.mean()), float(difference.mean()), error
