@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from larder_training.classifier.audit.audit import audit
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import DatasetScan, scan_images
@@ -45,7 +45,7 @@ def main() -> None:
     quiet = Progress(quiet=True)
     backbone = None if given.backbone == "none" else given.backbone
     options = ClassifierOptions(given.data, "noise", backbone=backbone)
-    context = TrainingContext(options, quiet)
+    context = ClassifierContext(options, quiet)
     features = choose_features(context)
     found = scan_images(read_dataset(given.data), quiet)
     clean = audit(found, features, context)

@@ -92,12 +92,12 @@ def audit(
 def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit":
     """Audits the images of ``options``, with the features that a training with these options uses."""
     from larder_training.classifier.audit.audit import audit as audit_scan
-    from larder_training.classifier.config.context import TrainingContext
+    from larder_training.classifier.config.context import ClassifierContext
     from larder_training.classifier.data.manifests import read_dataset
     from larder_training.classifier.data.scan import scan_images
     from larder_training.classifier.train import choose_features
 
-    context = TrainingContext(options, progress)
+    context = ClassifierContext(options, progress)
     scanned = scan_images(read_dataset(options.data, options.label_attribute), progress)
     return audit_scan(scanned, choose_features(context), context)
 

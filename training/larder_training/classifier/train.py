@@ -6,7 +6,7 @@ from pathlib import Path
 
 from larder.release.manifest import PROBES
 from larder_training.classifier.audit.audit import audit
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import read_spec
 from larder_training.classifier.data.manifests import read_dataset
@@ -51,7 +51,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     from larder_training.classifier.reports.page import page
 
     started = time.monotonic()
-    context = TrainingContext(options, progress or Progress(quiet=True))
+    context = ClassifierContext(options, progress or Progress(quiet=True))
     run = _run(context)
     evaluation = manifest_sections.evaluation(run)
     augmentations = augmentation_search.jsonl(run.fusion.training_set.compared)
@@ -76,7 +76,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     return release
 
 
-def _run(context: TrainingContext) -> TrainingRun:
+def _run(context: ClassifierContext) -> TrainingRun:
     """All steps up to the graph, in their order."""
     options, progress = context.options, context.progress
     scan = scan_images(read_dataset(options.data, options.label_attribute), progress)
@@ -98,7 +98,7 @@ def _run(context: TrainingContext) -> TrainingRun:
     return TrainingRun(context, findings, split, layers, fusion, exported, curve, held_out, parent)
 
 
-def _fit(context: TrainingContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
+def _fit(context: ClassifierContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
     return fit_head(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
 
 
@@ -112,7 +112,7 @@ def _log_data(scan: DatasetScan, split: DatasetSplit, progress: Progress) -> Non
     progress.say(f"{len(split.labels)} labels; {split.describe()}")
 
 
-def choose_features(context: TrainingContext) -> FeatureGraph:
+def choose_features(context: ClassifierContext) -> FeatureGraph:
     """The feature graph of the backbone, or of the built-in features without one.
 
     Raises:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan_images
@@ -26,7 +26,7 @@ QUIET = Progress(quiet=True)
 def inputs(options: ClassifierOptions) -> FinalFitInputs:
     """The choices for the generated images, with one augmented copy of each."""
     changed = replace(options, search=SearchLimits(trials=2, hidden=False))
-    context = TrainingContext(changed)
+    context = ClassifierContext(changed)
     features = choose_features(context)
     split = split_dataset(scan_images(read_dataset(changed.data), QUIET), validation=0.15, test=0.15, seed=0)
     training_set = build_training_set(features, split, context)

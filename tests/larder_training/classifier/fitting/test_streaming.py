@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.fitting import final_fit
 from larder_training.classifier.heads import mlp, search
@@ -131,7 +131,7 @@ def test_a_streamed_training_gives_the_head_of_one_in_memory(monkeypatch: pytest
 
     def head() -> Head:
         options = ClassifierOptions("images", "test", folds=4, search=SearchLimits(3, hidden=False))
-        return fit_head(TrainingRows(features, labels, np.arange(900) // 2, augmented), TrainingContext(options))
+        return fit_head(TrainingRows(features, labels, np.arange(900) // 2, augmented), ClassifierContext(options))
 
     whole = head()
     monkeypatch.setattr(memmap, "MAX_IN_MEMORY", 1000)

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.heads import scaler, search
 from larder_training.classifier.heads.head import Head, fit_head
@@ -39,7 +39,7 @@ def fit(
     groups = np.arange(len(labels)) if groups is None else groups
     augmented = np.zeros(len(labels), np.bool_) if augmented is None else augmented
     options = ClassifierOptions("images", "test", folds=folds, search=SearchLimits(trials, hidden=hidden))
-    return fit_head(TrainingRows(features, labels, groups, augmented), TrainingContext(options))
+    return fit_head(TrainingRows(features, labels, groups, augmented), ClassifierContext(options))
 
 
 def strength(head: Head) -> float:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.heads import mlp, search
 from larder_training.classifier.heads.config import HeadConfig, ParentHead, row_weights
@@ -43,7 +43,7 @@ def searched(features: Floats, labels: Labels, limits: SearchLimits, parent: Par
     rows = len(labels)
     options = ClassifierOptions("images", "test", folds=4, search=limits)
     training_rows = TrainingRows(features, labels, np.arange(rows), np.zeros(rows, np.bool_))
-    return fit_head(training_rows, TrainingContext(options), parent=parent)
+    return fit_head(training_rows, ClassifierContext(options), parent=parent)
 
 
 def trial(number: int, config: HeadConfig, *losses: float) -> HeadTrial:

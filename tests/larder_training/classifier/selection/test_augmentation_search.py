@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import scan_images
@@ -111,7 +111,7 @@ def test_all_candidates_are_listed() -> None:
 def built(options: ClassifierOptions) -> training_set.TrainingSet:
     parts = split_dataset(scan_images(read_dataset(options.data), QUIET), validation=0.15, test=0.15, seed=0)
     graph = optimise(builtin_graph(64), "basic")
-    return build_training_set(FeatureGraph(graph, image_spec(None, None), {}), parts, TrainingContext(options))
+    return build_training_set(FeatureGraph(graph, image_spec(None, None), {}), parts, ClassifierContext(options))
 
 
 def test_auto_compares_and_explains(options: ClassifierOptions, monkeypatch: pytest.MonkeyPatch) -> None:

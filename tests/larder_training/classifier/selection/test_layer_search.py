@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from larder.release.manifest import parse
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.classifier.data.labels import label_indices
@@ -109,7 +109,7 @@ def test_middle_layers_are_chosen_if_the_last_one_sees_less(
     options: ClassifierOptions, parts: DatasetSplit, tmp_path: Path
 ) -> None:
     features = loaded(staged(tmp_path / "b.onnx", residual=True, blind=True))
-    choice = layer_search.choose_layers(features, parts, TrainingContext(options))
+    choice = layer_search.choose_layers(features, parts, ClassifierContext(options))
     assert choice.features.outputs == ("features", "middle")
     assert len(choice.compared) == 4
     assert choice.jsonl().count(b'"chosen": true') == 1
@@ -123,7 +123,7 @@ def test_the_last_layer_is_chosen_if_nothing_more_helps(
         label_indices(parts.parts["train"], parts.labels)
     ]  # the last layer has all information
     monkeypatch.setattr(layer_search, "_rows", lambda *_: {0.875: rows, 1.0: rows})
-    assert layer_search.choose_layers(features, parts, TrainingContext(options)).features is features
+    assert layer_search.choose_layers(features, parts, ClassifierContext(options)).features is features
 
 
 def test_a_release_reads_middle_layers_and_can_be_a_parent(options: ClassifierOptions, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.heads.config import HeadConfig
 from larder_training.classifier.heads.training_rows import TrainingRows
@@ -32,8 +32,8 @@ def blobs(images: int, distance: float, *, dimensions: int = 20, copies: int = 0
     return TrainingRows(features.astype(np.float32), labels, groups, augmented)
 
 
-def context(seed: int) -> TrainingContext:
-    return TrainingContext(ClassifierOptions("images", "test", seed=seed))
+def context(seed: int) -> ClassifierContext:
+    return ClassifierContext(ClassifierOptions("images", "test", seed=seed))
 
 
 def curve(rows: TrainingRows, seed: int = 0) -> LearningCurve:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from larder_training.classifier.audit.label_errors import find_label_errors
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.classifier.data.scan import DatasetScan, Sample
 from larder_training.classifier.data.splits import FEW_GROUPS, MIN_GROUPS
@@ -114,7 +114,7 @@ class ImageAudit:
         }
 
 
-def audit(scan: DatasetScan, features: FeatureGraph, context: TrainingContext) -> ImageAudit:
+def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext) -> ImageAudit:
     """Judges the photos that ``scan`` kept; wrong labels are looked for in the features of the photos as served.
 
     A training with the same photos and features finds the features in the cache.
@@ -144,7 +144,7 @@ def untrainable_classes(found: ImageAudit) -> tuple[ClassStatistics, ...]:
     return tuple(one for one in found.classes if one.different < MIN_GROUPS)
 
 
-def _suspects(photos: Sequence[Sample], features: FeatureGraph, context: TrainingContext) -> list[LabelError]:
+def _suspects(photos: Sequence[Sample], features: FeatureGraph, context: ClassifierContext) -> list[LabelError]:
     names, labels = np.unique([checked.image.label for checked in photos], return_inverse=True)
     if len(names) < 2:
         return []

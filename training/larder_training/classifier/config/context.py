@@ -7,7 +7,7 @@ from larder_training.reporting.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingContext:
+class ClassifierContext:
     """The options and the progress of one training, passed from step to step.
 
     The feature cache follows from the options (``features.cache.feature_cache``).

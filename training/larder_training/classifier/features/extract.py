@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.cache import CachedFeatures, FeatureCache, describe_source, feature_cache
 from larder_training.classifier.features.views import Views
@@ -49,7 +49,7 @@ class FeatureExtractor:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
     @classmethod
-    def of(cls, features: FeatureGraph, context: TrainingContext) -> "FeatureExtractor":
+    def of(cls, features: FeatureGraph, context: ClassifierContext) -> "FeatureExtractor":
         """The extractor of a float feature graph, with the cache and the progress of a training."""
         return cls(
             to_bytes(features.model),

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from larder.release.serving import ImageSpec, SideColumn
 from larder.release.side_columns import width
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data import side_columns
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features import colour
@@ -43,7 +43,7 @@ class AdditionalColumns:
     def values(
         self,
         views: Views,
-        context: TrainingContext,
+        context: ClassifierContext,
         *,
         training: bool = False,
         without: Collection[str] = (),

@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
@@ -56,7 +56,7 @@ class FinalFitInputs:
         parent: The release that the training starts from, if any.
     """
 
-    context: TrainingContext
+    context: ClassifierContext
     features: FeatureGraph
     split: DatasetSplit
     fusion: FusionChoice

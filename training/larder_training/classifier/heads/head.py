@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.heads.config import FittedHead, LabelledFeatures, ParentHead, fit_config
 from larder_training.classifier.heads.mlp import MLP
 from larder_training.classifier.heads.scaler import Scaler, standardise
@@ -48,7 +48,7 @@ class Head:
         return features @ self.weights + self.bias
 
 
-def fit_head(rows: TrainingRows, context: TrainingContext, *, parent: ParentHead | None = None) -> Head:
+def fit_head(rows: TrainingRows, context: ClassifierContext, *, parent: ParentHead | None = None) -> Head:
     """Searches for the hyperparameters, and fits the chosen head and the OOD detector on all rows.
 
     Args:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import SearchLimits
 from larder_training.classifier.heads.config import (
     FittedHead,
@@ -119,7 +119,7 @@ def sample(labels: Labels, groups: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.flatnonzero(mask)
 
 
-def search(rows: StandardisedRows, context: TrainingContext, *, parent: ParentHead | None) -> HeadSearch:
+def search(rows: StandardisedRows, context: ClassifierContext, *, parent: ParentHead | None) -> HeadSearch:
     """Runs trials until the plan, the number of trials or the time is used up; at least one."""
     limits = context.options.search
     until = time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from larder_training.classifier.audit.audit import ImageAudit
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.ood_holdout import HeldOutClasses
@@ -30,7 +30,7 @@ class TrainingRun:
         parent: The release that the training started from, if any.
     """
 
-    context: TrainingContext
+    context: ClassifierContext
     audit: ImageAudit
     split: DatasetSplit
     layers: LayerChoice

@@ -13,7 +13,7 @@ from typing import Final
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
@@ -122,7 +122,7 @@ def _with_crop(features: FeatureGraph, crop: float) -> FeatureGraph:
     )
 
 
-def choose_layers(features: FeatureGraph, split: DatasetSplit, context: TrainingContext) -> LayerChoice:
+def choose_layers(features: FeatureGraph, split: DatasetSplit, context: ClassifierContext) -> LayerChoice:
     """Compares the candidates on a sample of the training images and chooses one by the rule."""
     options = candidates(features)
     samples = split.parts["train"]
@@ -145,7 +145,7 @@ def _compare(
     samples: Sequence[Sample],
     labels: augmentation_search.Labels,
     folds: int,
-    context: TrainingContext,
+    context: ClassifierContext,
 ) -> list[LayerScore]:
     groups = groups_of(samples)
     splits = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
@@ -168,7 +168,7 @@ def _compare(
 
 
 def _rows(
-    options: Sequence[FeatureGraph], samples: Sequence[Sample], context: TrainingContext
+    options: Sequence[FeatureGraph], samples: Sequence[Sample], context: ClassifierContext
 ) -> Mapping[float, Floats]:
     """For each crop, the features of the candidate with the most layers; those of the others are its first columns."""
     widest = {features.image_spec.crop: features for features in options}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.heads.config import LabelledFeatures, fit_config
 from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.search import StandardisedRows, sample
@@ -86,7 +86,7 @@ class LearningCurve:
         return f"{self.held_out} images are too few to show whether more would help: {gain}. Add some and train again."
 
 
-def learning_curve(rows: TrainingRows, trial: HeadTrial, context: TrainingContext) -> LearningCurve | None:
+def learning_curve(rows: TrainingRows, trial: HeadTrial, context: ClassifierContext) -> LearningCurve | None:
     """Fits the chosen hyperparameters on shares of the training images and evaluates them out of fold.
 
     Augmented views are left out, so that the curve takes seconds; all its points are a little below the released head.

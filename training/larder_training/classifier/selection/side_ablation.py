@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from larder.release.serving import SideColumn
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.manifests import Part
@@ -77,14 +77,14 @@ class _HeldOutImages:
         features: The features by part.
     """
 
-    context: TrainingContext
+    context: ClassifierContext
     graph: FeatureGraph
     split: DatasetSplit
     truth: Mapping[Part, NDArray[np.int64]]
     features: Mapping[Part, Floats]
 
     @classmethod
-    def of(cls, graph: FeatureGraph, split: DatasetSplit, context: TrainingContext) -> "_HeldOutImages":
+    def of(cls, graph: FeatureGraph, split: DatasetSplit, context: ClassifierContext) -> "_HeldOutImages":
         """Extracts the features of both parts."""
         truth = {part: label_indices(split.parts[part], split.labels) for part in EVALUATED}
         features = {
@@ -125,7 +125,7 @@ def choose_fusion(
     training_set: TrainingSet,
     columns: Sequence[SideColumn],
     fit: Fit,
-    context: TrainingContext,
+    context: ClassifierContext,
 ) -> FusionChoice:
     """Fits a head on the images alone and heads with additional columns, and chooses one.
 

@@ -8,7 +8,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.classifier.config.context import TrainingContext
+from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
 from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Sample
@@ -46,7 +46,7 @@ class TrainingSet:
     compared: tuple[AugmentationScore, ...] = ()
 
 
-def build_training_set(features: FeatureGraph, split: DatasetSplit, context: TrainingContext) -> TrainingSet:
+def build_training_set(features: FeatureGraph, split: DatasetSplit, context: ClassifierContext) -> TrainingSet:
     """Chooses the augmentation, unless the options state it, and extracts the features of all views."""
     samples = split.parts["train"]
     choice, scores, explanation = _choose_augmentation(features, split, context)
@@ -64,7 +64,7 @@ def build_training_set(features: FeatureGraph, split: DatasetSplit, context: Tra
 
 
 def _choose_augmentation(
-    features: FeatureGraph, split: DatasetSplit, context: TrainingContext
+    features: FeatureGraph, split: DatasetSplit, context: ClassifierContext
 ) -> tuple[AugmentationChoice, Sequence[AugmentationScore], Mapping[str, object]]:
     """The augmentation that the options state; for "auto", the result of cross-validation on training images."""
     options = context.options
@@ -95,7 +95,7 @@ def _choose_augmentation(
 
 
 def _extract(
-    features: FeatureGraph, samples: Sequence[Sample], wanted: tuple[View, ...], title: str, context: TrainingContext
+    features: FeatureGraph, samples: Sequence[Sample], wanted: tuple[View, ...], title: str, context: ClassifierContext
 ) -> Floats:
     views = Views(samples, features.image_spec, wanted, context.seed)
     return FeatureExtractor.of(features, context)(views, title)
