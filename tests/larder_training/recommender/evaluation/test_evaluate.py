@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from shutil import copytree
 
 import polars as pl
 import pytest
@@ -128,6 +130,20 @@ def test_unknown_items_count_as_missed(parts: dict[str, Path], tmp_path: Path) -
 def test_a_folder_that_is_not_a_release_is_rejected(tmp_path: Path, shop: ShopFiles) -> None:
     with pytest.raises(InvalidRequest, match="give the folder that `larder train` printed"):
         evaluate(tmp_path, shop.interactions)
+
+
+def test_a_release_with_hyperparameters_of_an_earlier_version_is_refused(
+    parts: dict[str, Path], tmp_path: Path
+) -> None:
+    # GIVEN a release whose manifest records hyperparameters as the earlier version did
+    release = tmp_path / "release"
+    copytree(parts["release"], release)
+    manifest = json.loads((release / "manifest.json").read_text("utf-8"))
+    manifest["training"]["choices"] = manifest["training"].pop("hyperparameters")
+    (release / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    # WHEN it is evaluated THEN it is refused, instead of evaluated on events that its training left out
+    with pytest.raises(InvalidRequest, match="train it again with this version"):
+        evaluate(release, parts["later"])
 
 
 def test_returned_items_are_not_relevant(parts: dict[str, Path], tmp_path: Path) -> None:

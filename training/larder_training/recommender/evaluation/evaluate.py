@@ -123,11 +123,17 @@ def evaluate(release_folder: Path, interactions: InputSource, history: InputSour
 def open_release(folder: Path) -> tuple[Manifest, RecommenderServing]:
     """Manifest of a recommender's release, and its ``serving`` section.
 
-    Raises InvalidRequest if ``folder`` is not a recommender's release, and InvalidManifest if its manifest is invalid.
+    Raises InvalidRequest if ``folder`` is not a recommender's release or was trained by Larder before it stated
+    ``training.hyperparameters``, and InvalidManifest if its manifest is invalid.
     """
     manifest = parse(_read(folder / MANIFEST))
     if not isinstance(manifest.serving, RecommenderServing):
         raise InvalidRequest(f"{manifest.model} is a {manifest.kind}: evaluate it with --images, not --interactions.")
+    if "choices" in manifest.training:  # the same values under other names; to skip them would evaluate other events
+        raise InvalidRequest(
+            f"{manifest.release} was trained by an earlier version of Larder, which recorded its hyperparameters under "
+            "other names: train it again with this version to evaluate it. It still serves."
+        )
     return manifest, manifest.serving
 
 
