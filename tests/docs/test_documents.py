@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,39 @@ def texts(pattern: str) -> list[tuple[Path, str]]:
 )
 def test_the_target_of_a_link_exists(page: Path, link: str) -> None:
     assert link.startswith("https://") or (page.parent / link).exists()
+
+
+CURRENT = [page for page in DOCUMENTS if page.name != "CHANGELOG.md"]  # which also names what is gone
+FOLDER = r"(?:benchmarks|tests|scripts|layers|functions|training|local|client|docs|examples)"
+SCHEMAS = {"larder.audit"}  # names in JSON documents, not modules
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_folders_in_a_text_exist(page: Path) -> None:
+    text = read(page)
+    files = re.findall(rf"(?<![\w/.]){FOLDER}/[\w/.-]+\.(?:py|md|toml|yaml|json|svg)\b", text)
+    folders = re.findall(rf"`({FOLDER}/[\w/-]+)`", text)
+    assert [path for path in (*files, *folders) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_modules_and_their_names_in_a_text_exist(page: Path) -> None:
+    names = re.findall(r"`((?:larder|larder_training|larder_local|larder_client)(?:\.\w+)+)`", read(page))
+    assert [name for name in names if name not in SCHEMAS and not exists(name)] == []
+
+
+def exists(name: str) -> bool:
+    """Whether ``name`` is a module, or an attribute of one."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        try:
+            value: object = import_module(".".join(parts[:count]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[count:]:
+            value = getattr(value, attribute, None)
+        return value is not None
+    return False
 
 
 def test_make_targets_exist() -> None:
