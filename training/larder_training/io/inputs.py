@@ -15,8 +15,8 @@ from larder_training.io.s3 import SCHEME, is_remote, listed, parse, store_of
 from larder_training.reporting.progress import Progress
 
 Location = Path | str  # a file, a folder or a pattern (*.parquet), local or at s3://
-Kind = Literal["csv", "parquet", "jsonl"]
-KINDS: Final[dict[str, Kind]] = {
+FileFormat = Literal["csv", "parquet", "jsonl"]
+FORMATS: Final[dict[str, FileFormat]] = {
     ".csv": "csv",
     ".csv.gz": "csv",
     ".parquet": "parquet",
@@ -47,12 +47,12 @@ class InputFile:
     name: str
 
     @property
-    def kind(self) -> Kind:
+    def format(self) -> FileFormat:
         """The format, by the suffix. Raises InvalidRequest for other suffixes."""
-        kind = kind_of(self.name)
-        if kind is None:
+        file_format = format_of(self.name)
+        if file_format is None:
             raise InvalidRequest(f"{self.name} has no supported suffix: {_REMEDY}.")
-        return kind
+        return file_format
 
     def fingerprint(self) -> dict[str, object]:
         """Name, size and sha256."""
@@ -84,13 +84,13 @@ class InputFiles:
 InputSource = Location | Sequence[Location] | InputFiles  # what options and functions take
 
 
-def kind_of(name: str) -> Kind | None:
+def format_of(name: str) -> FileFormat | None:
     """The format of a file of this name; None: not supported."""
-    return next((kind for suffix, kind in KINDS.items() if name.lower().endswith(suffix)), None)
+    return next((file_format for suffix, file_format in FORMATS.items() if name.lower().endswith(suffix)), None)
 
 
 @contextmanager
-def open_input(given: InputSource, progress: Progress | None = None) -> Iterator[InputFiles]:
+def open_input(source: InputSource, progress: Progress | None = None) -> Iterator[InputFiles]:
     """Opens an input; objects in S3 are downloaded to a temporary folder, which is deleted at the end.
 
     In a folder, files of other formats and hidden files (names that begin with . or _) are ignored.
@@ -99,10 +99,10 @@ def open_input(given: InputSource, progress: Progress | None = None) -> Iterator
         InvalidRequest: A location has no file.
         StoreError: S3 does not respond.
     """
-    if isinstance(given, InputFiles):
-        yield given
+    if isinstance(source, InputFiles):
+        yield source
         return
-    locations = [given] if isinstance(given, Path | str) else list(given)
+    locations = [source] if isinstance(source, Path | str) else list(source)
     if not locations:
         raise InvalidRequest(f"an input without files: {_REMEDY}.")
     with TemporaryDirectory(prefix="larder-") as folder:
@@ -153,7 +153,7 @@ def _download(url: str, folder: Path, progress: Progress) -> list[InputFile]:
 
 def _urls(url: str) -> list[str]:
     wild = min((url.find(sign) for sign in _WILD if sign in url), default=-1)
-    if wild < 0 and kind_of(url) is not None:
+    if wild < 0 and format_of(url) is not None:
         return [url]
     prefix = url if wild < 0 else url[:wild].rpartition("/")[0]
     return [found for found, path in listed(prefix) if _counts(path) and (wild < 0 or fnmatchcase(found, url))]
@@ -161,7 +161,7 @@ def _urls(url: str) -> list[str]:
 
 def _counts(name: str) -> bool:
     """Whether a file of a folder or pattern is part of the input."""
-    return kind_of(name) is not None and not any(part.startswith((".", "_")) for part in name.split("/"))
+    return format_of(name) is not None and not any(part.startswith((".", "_")) for part in name.split("/"))
 
 
 def _not_empty(files: list[_T], location: Location) -> list[_T]:

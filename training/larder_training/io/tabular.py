@@ -12,13 +12,13 @@ from typing import Final
 import polars as pl
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import InputFile, InputFiles, Kind
+from larder_training.io.inputs import FileFormat, InputFile, InputFiles
 
 MAX_ID: Final = 256  # characters, as in requests (larder.recommender.query)
 _ROW: Final = "row number"
 _WHOLE: Final = 2.0**53  # floats represent integers exactly up to here
 _INFERRED: Final = 1000  # lines of JSON from which the columns of a log are inferred
-_KINDS: Final[dict[Kind, tuple[str, str]]] = {
+_FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
     "csv": ("CSV", "Use UTF-8, one header line, commas, and quotes around cells with commas."),
     "parquet": ("Parquet", "Write the file again."),
     "jsonl": ("JSON lines", "Write one object per line, with column names as keys."),
@@ -100,7 +100,7 @@ def _typed(file: InputFile, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
     if not file.path.is_file():
         raise InvalidRequest(f"{file.path} does not exist: give the path of a file.")
     try:
-        match file.kind:
+        match file.format:
             case "csv":  # polars recognizes gzip by the first bytes
                 frame = pl.scan_csv(file.path, infer_schema=False)
             case "parquet":
@@ -128,7 +128,7 @@ def _common_columns(
                 f"name the columns as in Amazon Personalize: {', '.join(required)}."
             )
         names = [name for name in schema if optional is None or name in (*required, *optional)]
-        if file.kind == "jsonl":
+        if file.format == "jsonl":
             lines += [name for name in names if name not in lines]
             continue
         if first is None:
@@ -145,7 +145,7 @@ def _common_columns(
 
 
 def _texts(file: InputFile, frame: pl.LazyFrame, schema: pl.Schema, names: Sequence[str]) -> pl.LazyFrame:
-    if file.kind == "jsonl":  # later lines may have other types than the first
+    if file.format == "jsonl":  # later lines may have other types than the first
         simple = {name: kind if isinstance(kind, pl.List | pl.Struct) else pl.String() for name, kind in schema.items()}
         schema = pl.Schema({name: simple.get(name, pl.String()) for name in names})
         frame = pl.scan_ndjson(file.path, schema=schema)
@@ -174,7 +174,7 @@ def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:
 
 
 def _unreadable(file: InputFile, error: Exception) -> InvalidRequest:
-    name, remedy = _KINDS[file.kind]
+    name, remedy = _FORMATS[file.format]
     text = str(error).strip()
     first = text.splitlines()[0].rstrip(".")[:300] if text else type(error).__name__
     return InvalidRequest(f"{file.name} cannot be read as {name}: {first}. {remedy}")

@@ -87,15 +87,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
         log, counts = read_interactions(files, items.ids if items else None, order=options.order, seed=options.seed)
         reviews = review_texts(files, log.items)
         name, inputs["interactions"] = files.name, files.fingerprint()
-    if options.order == "time":  # without times, neither bots nor wrong clocks can be recognized
-        log, counts, _ = clean(log, counts, bots=options.bots == "drop")
-    log = with_feedback(log, options.feedback)
-    check_types(log, (*options.event_weights, *options.event_thresholds))
-    usable = counted(log, options.event_weights, options.event_thresholds)
-    absent = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
-    used = int(usable.sum())
-    counts = replace(counts, not_in_catalogue=absent, below_threshold=len(log) - used, used=used)
-    log = log.where(usable)
+    log, counts = _usable(log, counts, items, options)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
         raise InvalidRequest(
             f"{name} has {len(log)} usable events of fewer than two users or fewer than two items: give a log with "
@@ -121,13 +113,27 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
     )
 
 
+def _usable(
+    log: EventLog, counts: RowCounts, items: MetadataTable | None, options: RecommenderOptions
+) -> tuple[EventLog, RowCounts]:
+    """The events that the options keep, with their feedback, and the counts."""
+    if options.order == "time":  # without times, neither bots nor wrong clocks can be recognized
+        log, counts, _ = clean(log, counts, bots=options.bots == "drop")
+    log = with_feedback(log, options.feedback)
+    check_types(log, (*options.event_weights, *options.event_thresholds))
+    mask = counted(log, options.event_weights, options.event_thresholds)
+    unknown = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
+    used = int(mask.sum())
+    return log.where(mask), replace(counts, not_in_catalogue=unknown, below_threshold=len(log) - used, used=used)
+
+
 def _table(
-    given: InputSource | None, key: str, name: str, inputs: dict[str, object], progress: Progress
+    source: InputSource | None, key: str, name: str, inputs: dict[str, object], progress: Progress
 ) -> MetadataTable | None:
     """Reads a metadata input, and adds its fingerprint to ``inputs``."""
-    if given is None:
+    if source is None:
         return None
-    with open_input(given, progress) as files:
+    with open_input(source, progress) as files:
         inputs[name] = files.fingerprint()
         return read_metadata(files, key)
 

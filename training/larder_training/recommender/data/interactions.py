@@ -73,7 +73,7 @@ class RowCounts:
 
 
 def read_interactions(
-    given: InputSource,
+    source: InputSource,
     known_items: Sequence[str] | None = None,
     progress: Progress | None = None,
     order: Order = "time",
@@ -84,7 +84,7 @@ def read_interactions(
     The result does not depend on the order of rows and files, except with ``order="file"``.
 
     Args:
-        given: The files.
+        source: The files.
         known_items: Further items, which have no event: the ids of the item metadata.
         progress: Where to report progress.
         order: Order of events, as in ``RecommenderOptions``.
@@ -93,7 +93,7 @@ def read_interactions(
     Raises:
         InvalidRequest: A number cell is not a number, or no row is usable. Names the file, the column and the row.
     """
-    with open_input(given, progress) as files:
+    with open_input(source, progress) as files:
         scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL)
         rows = _read(scans)
         problems = rows.drop_in_place("problems").to_numpy()

@@ -41,13 +41,13 @@ class MetadataTable:
     duplicates: int
 
 
-def read_metadata(given: InputSource, key: str, progress: Progress | None = None) -> MetadataTable:
+def read_metadata(source: InputSource, key: str, progress: Progress | None = None) -> MetadataTable:
     """Reads the metadata of items (``key`` ITEM_ID) or users (USER_ID).
 
     Raises:
         InvalidRequest: A file or a column is invalid, or no row has an id.
     """
-    with open_input(given, progress) as files:
+    with open_input(source, progress) as files:
         scans = scan(files, (key,))
         data = collect(scans, whole(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))

@@ -13,13 +13,13 @@ MAX_REVIEWS: Final = 20  # per item, the latest: important words recur
 MAX_CHARACTERS: Final = 500  # per review
 
 
-def review_texts(given: InputSource, items: Sequence[str]) -> list[str | None] | None:
+def review_texts(source: InputSource, items: Sequence[str]) -> list[str | None] | None:
     """The latest twenty reviews per item, newest first, one per line: a text column in the order of ``items``.
 
     None for an item without reviews; None instead of the list if the input has no REVIEW_TEXT. A review is cut at 500
     characters.
     """
-    with open_input(given) as files:
+    with open_input(source) as files:
         scans = scan(files, ("ITEM_ID",), (COLUMN, "TIMESTAMP"))
         if COLUMN not in scans[0].names:
             return None
