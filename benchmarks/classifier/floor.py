@@ -1,10 +1,10 @@
-"""What a request for labels costs over the work that no server can leave out, in one process, photo by photo.
+"""Compares the time of a classification request with the work that no server can avoid, in one process.
 
-The floor is a bare loop: open the JPEG with Pillow, at a fraction of its size where that is enough, cut and resample,
-and ``session.run`` on the graph. The handler answers the event that API Gateway would send for the same photo: base64,
-routing, headers, the pointer, decoding with its checks, the graph, thresholds, JSON, one log line. The two take turns.
-All run the graph on one thread, as a Lambda of 1,769 MB does. Wall time is what a caller waits for; the thread's own
-time does not count what else runs on the machine.
+The floor opens the JPEG with Pillow (at a fraction of its size if that is large enough), crops and resizes it, and runs
+the graph with ``session.run``. The handler answers the event that API Gateway sends for the same image: base64,
+routing, headers, the pointer, decoding with its checks, the graph, thresholds, JSON and one log line. The two take
+turns on each image. Graphs run on one thread, as on a Lambda function with 1,769 MB. Wall time is what a caller waits
+for; the thread's own time does not include other work of the machine.
 """
 
 import argparse
@@ -31,85 +31,91 @@ from larder.release.pointer import Pointer, dump_pointer
 from larder.release.serving import ClassifierServing, ImageSpec
 
 EVENT = Path(__file__).parents[2] / "tests/events/classify/image.json"
-Answer = Callable[[int], object]
+WARM_UP = 20  # requests before the measurement
+Classify = Callable[[int], object]  # classifies the image at a position
 
 
 def main() -> None:
-    """Prints the medians, and the ratio of each to the floor: the median over photos."""
+    """Prints the median times, and the ratio of each to the floor, as the median over images."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("release", type=Path, help="a classifier's release folder")
-    parser.add_argument("photos", type=Path, help="a folder of JPEGs, at any depth")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each photo is asked about")
-    given = parser.parse_args()
-    manifest = parse((given.release / "manifest.json").read_bytes())
-    photos = [path.read_bytes() for path in sorted(given.photos.rglob("*.jpg"))]
+    parser.add_argument("release", type=Path, help="release folder of a classifier")
+    parser.add_argument("images", type=Path, help="folder of JPEG files, at any depth")
+    parser.add_argument("--rounds", type=int, default=3, help="number of requests per image")
+    arguments = parser.parse_args()
+    manifest = parse((arguments.release / "manifest.json").read_bytes())
+    images = [path.read_bytes() for path in sorted(arguments.images.rglob("*.jpg"))]
     with tempfile.TemporaryDirectory() as folder:
-        handled = handler(given.release.resolve(), manifest, photos, Path(folder))
-        ways = {"floor": floor(given.release, manifest, photos), "handler": handled}
-        ways["larder.classifier.image_decoding and the graph"] = decoded(given.release, manifest, photos)
-        for clock, times in measure(ways, len(photos), given.rounds).items():
-            for name, taken in times.items():
-                ratio = statistics.median(one / two for one, two in zip(taken, times["floor"], strict=True))
-                print(f"{clock:7} {name:26} {1000 * statistics.median(taken):7.3f} ms, {ratio:.3f} of the floor")
+        variants = {
+            "floor": floor(arguments.release, manifest, images),
+            "handler": handler(arguments.release.resolve(), manifest, images, Path(folder)),
+            "larder.classifier.image_decoding and the graph": serving_decoder(arguments.release, manifest, images),
+        }
+        for clock, times in measure(variants, len(images), arguments.rounds).items():
+            for name, seconds in times.items():
+                ratio = statistics.median(own / least for own, least in zip(seconds, times["floor"], strict=True))
+                print(f"{clock:7} {name:26} {1000 * statistics.median(seconds):7.3f} ms, {ratio:.3f} of the floor")
 
 
-def measure(ways: dict[str, Answer], count: int, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Seconds by clock and way for each photo, the best of the rounds; who goes first changes from photo to photo."""
-    best = {clock: {name: [float("inf")] * count for name in ways} for clock in ("wall", "thread")}
-    names = list(ways)
-    for position in range(-min(count, 20), count * rounds):  # the first 20 warm up
-        photo = position % count
-        for name in names:
-            begun, worked = time.perf_counter(), time.thread_time()
-            ways[name](photo)
-            taken = {"thread": time.thread_time() - worked, "wall": time.perf_counter() - begun}
+def measure(variants: dict[str, Classify], count: int, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """The best seconds of each image over the rounds, by clock and variant.
+
+    The variant that goes first changes with each image.
+    """
+    best = {clock: {name: [float("inf")] * count for name in variants} for clock in ("wall", "thread")}
+    order = list(variants)
+    for position in range(-min(count, WARM_UP), count * rounds):
+        image = position % count
+        for name in order:
+            wall_start, thread_start = time.perf_counter(), time.thread_time()
+            variants[name](image)
+            elapsed = {"thread": time.thread_time() - thread_start, "wall": time.perf_counter() - wall_start}
             if position >= 0:
-                for clock, seconds in taken.items():
-                    best[clock][name][photo] = min(best[clock][name][photo], seconds)
-        names.append(names.pop(0))
+                for clock, seconds in elapsed.items():
+                    best[clock][name][image] = min(best[clock][name][image], seconds)
+        order.append(order.pop(0))
     return best
 
 
-def opened(release: Path, manifest: Manifest) -> tuple[ort.InferenceSession, ImageSpec]:
-    """The graph with the service's settings, and how photos become its input."""
+def open_graph(release: Path, manifest: Manifest) -> tuple[ort.InferenceSession, ImageSpec]:
+    """The graph with the service's settings, and the specification of its input images."""
     serving = manifest.serving
     if not isinstance(serving, ClassifierServing):
-        sys.exit(f"{release} is no classifier: name a classifier's release folder.")
+        sys.exit(f"{release} is not a classifier. Give a classifier's release folder.")
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     return ort.InferenceSession(release / serving.file, options, providers=["CPUExecutionProvider"]), serving.image
 
 
-def floor(release: Path, manifest: Manifest, photos: list[bytes]) -> Answer:
-    """Pillow and onnxruntime, nothing else."""
-    session, spec = opened(release, manifest)
+def floor(release: Path, manifest: Manifest, images: list[bytes]) -> Classify:
+    """Classifies with Pillow and ONNX Runtime only."""
+    session, spec = open_graph(release, manifest)
 
-    def answer(number: int) -> object:
-        picture = Image.open(BytesIO(photos[number]))
-        scale = spec.crop * min(picture.size) / max(spec.width, spec.height) / 2
+    def classify(position: int) -> object:
+        image = Image.open(BytesIO(images[position]))
+        scale = spec.crop * min(image.size) / max(spec.width, spec.height) / 2
         factor = next((factor for factor in (8, 4, 2) if scale >= factor), 1)
         if factor > 1:
-            picture.draft(None, (picture.width // factor, picture.height // factor))
-        width, height = picture.size
+            image.draft(None, (image.width // factor, image.height // factor))
+        width, height = image.size
         scale = spec.crop * min(width / spec.width, height / spec.height)
         left, top = max(0.0, (width - scale * spec.width) / 2), max(0.0, (height - scale * spec.height) / 2)
         resampling = Image.Resampling[spec.resampling.upper()]
-        upright = picture.convert("RGB")
-        small = upright.resize((spec.width, spec.height), resampling, (left, top, width - left, height - top))
-        return session.run(None, {"image": np.array(small)[None]})
+        box = (left, top, width - left, height - top)
+        resized = image.convert("RGB").resize((spec.width, spec.height), resampling, box)
+        return session.run(None, {"image": np.array(resized)[None]})
 
-    return answer
-
-
-def decoded(release: Path, manifest: Manifest, photos: list[bytes]) -> Answer:
-    """The serving layer's own decoding, which refuses what is no photo, and the graph."""
-    session, spec = opened(release, manifest)
-    return lambda number: session.run(None, {"image": image_decoding.decode(photos[number], spec)[None]})
+    return classify
 
 
-def handler(release: Path, manifest: Manifest, photos: list[bytes], folder: Path) -> Answer:
-    """The function's handler over a store in a folder, with this release live."""
+def serving_decoder(release: Path, manifest: Manifest, images: list[bytes]) -> Classify:
+    """Classifies with the serving layer's decoding, which checks the file, and the graph."""
+    session, spec = open_graph(release, manifest)
+    return lambda position: session.run(None, {"image": image_decoding.decode(images[position], spec)[None]})
+
+
+def handler(release: Path, manifest: Manifest, images: list[bytes], folder: Path) -> Classify:
+    """Classifies with the handler of the classify function, on a store in ``folder`` in which this release is live."""
     releases = folder / "models" / manifest.model / "releases"
     releases.mkdir(parents=True)
     (releases / manifest.release).symlink_to(release)
@@ -128,18 +134,18 @@ def handler(release: Path, manifest: Manifest, photos: list[bytes], folder: Path
     path = f"/v1/models/{manifest.model}/classify"
     event |= {"rawPath": path, "pathParameters": {"model": manifest.model}, "queryStringParameters": {}}
     event["requestContext"]["http"]["path"] = path
-    bodies = [base64.b64encode(photo).decode() for photo in photos]
+    bodies = [base64.b64encode(image).decode() for image in images]
     log = Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
 
-    def answer(number: int) -> object:
-        asked: dict[str, Any] = {**event, "body": bodies[number]}
+    def classify(position: int) -> object:
+        request: dict[str, Any] = {**event, "body": bodies[position]}
         with contextlib.redirect_stdout(log):
-            given = app.handler(asked, None)
-        if given["statusCode"] != 200:
-            sys.exit(f"The handler answered {given}")
-        return given
+            response = app.handler(request, None)
+        if response["statusCode"] != 200:
+            sys.exit(f"The handler answered {response}")
+        return response
 
-    return answer
+    return classify
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What int8 costs and brings: a release in int8 against one in float32 of the same training, on unseen photos.
+"""Compares a release in int8 with one in float32 of the same training data: size, time, and accuracy on test images.
 
-larder train classifier PHOTOS --model photos --backbone B
-larder train classifier PHOTOS --model photos --backbone B --dtype float32
-python benchmarks/classifier/int8.py INT8_RELEASE FLOAT32_RELEASE
+    larder train classifier IMAGES --model NAME --backbone BACKBONE
+    larder train classifier IMAGES --model NAME --backbone BACKBONE --dtype float32
+    python benchmarks/classifier/int8.py INT8_RELEASE FLOAT32_RELEASE
+
+Times are those of the graph alone, on one thread.
 """
 
 import argparse
@@ -20,45 +22,46 @@ from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.onnx.latency import milliseconds
 from larder_training.reporting.progress import Progress
 
-PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos10" / "test"
+IMAGES = Path(__file__).parents[3] / "shared" / "data" / "photos10" / "test"
 QUIET = Progress(quiet=True)
 
 
-def opened(release: Path) -> tuple[bytes, ClassifierServing]:
-    """A release's graph and how it is served."""
+def read_release(release: Path) -> tuple[bytes, ClassifierServing]:
+    """The graph of a release and how it is served."""
     serving = parse((release / "manifest.json").read_bytes()).serving
     if not isinstance(serving, ClassifierServing):
-        raise SystemExit(f"{release} is no classifier. Give one.")
+        raise SystemExit(f"{release} is not a classifier. Give a classifier's release folder.")
     return (release / serving.file).read_bytes(), serving
 
 
-def labels(release: Path, photos: tuple[Sample, ...]) -> NDArray[np.int64]:
-    """The best label of each photo."""
-    model, serving = opened(release)
-    found: NDArray[np.int64] = predict(model, photos, serving, title="", progress=QUIET).probabilities.argmax(axis=1)
-    return found
+def best_labels(release: Path, samples: tuple[Sample, ...]) -> NDArray[np.int64]:
+    """``[N]``, the index of the best label of each image."""
+    model, serving = read_release(release)
+    labels: NDArray[np.int64] = predict(model, samples, serving, title="", progress=QUIET).probabilities.argmax(axis=1)
+    return labels
 
 
 def main() -> None:
     """Prints sizes, times and accuracies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("int8", type=Path)
-    parser.add_argument("float32", type=Path)
-    parser.add_argument("--photos", type=Path, default=PHOTOS)
-    given = parser.parse_args()
-    releases = {"float32": given.float32, "int8": given.int8}
-    photos = scan_images(read_dataset(given.photos), QUIET).samples
-    _, serving = opened(given.int8)
-    truth = label_indices(photos, serving.labels)
-    found = {name: labels(release, photos) for name, release in releases.items()}
+    parser.add_argument("int8", type=Path, help="release folder")
+    parser.add_argument("float32", type=Path, help="release folder")
+    parser.add_argument("--images", type=Path, default=IMAGES, help="images in one folder per class")
+    arguments = parser.parse_args()
+    releases = {"float32": arguments.float32, "int8": arguments.int8}
+    samples = scan_images(read_dataset(arguments.images), QUIET).samples
+    _, serving = read_release(arguments.int8)
+    truth = label_indices(samples, serving.labels)
+    predictions = {name: best_labels(release, samples) for name, release in releases.items()}
     grey = np.full((1, serving.image.height, serving.image.width, 3), 128, np.uint8)
-    times = milliseconds({name: opened(release)[0] for name, release in releases.items()}, grey)
-    for name, best in found.items():
-        right = int((best == truth).sum())
-        size = len(opened(releases[name])[0]) / 1e6
+    times = milliseconds({name: read_release(release)[0] for name, release in releases.items()}, grey)
+    for name, labels in predictions.items():
+        right = int((labels == truth).sum())
+        size = len(read_release(releases[name])[0]) / 1e6
         print(f"{name:8} {right} of {len(truth)} = {right / len(truth):.2%} right, {size:.2f} MB, {times[name]:.2f} ms")
-    apart = 100 * float((found["float32"] == truth).mean() - (found["int8"] == truth).mean())
-    print(f"int8 loses {apart:.2f} points; the same label for {(found['int8'] == found['float32']).mean():.2%}")
+    loss = 100 * float((predictions["float32"] == truth).mean() - (predictions["int8"] == truth).mean())
+    same = (predictions["int8"] == predictions["float32"]).mean()
+    print(f"int8 loses {loss:.2f} points; the label is the same for {same:.2%} of the images")
     print(f"int8 takes {times['int8'] / times['float32']:.3f} of float32's time")
 
 

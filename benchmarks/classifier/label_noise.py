@@ -1,6 +1,8 @@
-"""Flips labels of photos10's training photos on purpose and counts how many of them the audit lists.
+"""Changes some labels of photos10's training images to wrong ones, and counts how many of them the audit lists.
 
-python benchmarks/classifier/label_noise.py
+    python benchmarks/classifier/label_noise.py
+
+The seed decides which labels are changed, and to which.
 """
 
 import argparse
@@ -20,46 +22,49 @@ from larder_training.reporting.progress import Progress
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
-def flip(found: DatasetScan, share: float, seed: int) -> tuple[DatasetScan, set[str]]:
-    """The scan with a share of its labels changed to another, each as likely, and the names of those photos."""
+def change_labels(scan: DatasetScan, share: float, seed: int) -> tuple[DatasetScan, set[str]]:
+    """The scan with a share of its labels changed to another, each equally likely, and the names of those images."""
     random = np.random.default_rng(seed)
-    labels = sorted({checked.image.label for checked in found.samples})
-    photos = list(found.samples)
-    taken = random.choice(len(photos), round(share * len(photos)), replace=False)
-    for position in taken:
-        checked = photos[position]
-        others = [label for label in labels if label != checked.image.label]
-        other = str(random.choice(others))
-        photos[position] = replace(checked, image=replace(checked.image, label=other))
-    return replace(found, samples=tuple(photos)), {photos[position].image.name for position in taken}
+    labels = sorted({sample.image.label for sample in scan.samples})
+    samples = list(scan.samples)
+    changed = random.choice(len(samples), round(share * len(samples)), replace=False)
+    for position in changed:
+        sample = samples[position]
+        others = [label for label in labels if label != sample.image.label]
+        samples[position] = replace(sample, image=replace(sample.image, label=str(random.choice(others))))
+    return replace(scan, samples=tuple(samples)), {samples[position].image.name for position in changed}
 
 
 def main() -> None:
-    """Prints a line a seed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Prints one line per seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SHARED / "photos10" / "train")
-    parser.add_argument("--backbone", default=str(SHARED / "backbone" / "mobilenetv2_100_fp32.onnx"), help="or 'none'")
-    parser.add_argument("--share", type=float, default=0.05)
+    parser.add_argument(
+        "--backbone",
+        default=str(SHARED / "backbone" / "mobilenetv2_100_fp32.onnx"),
+        help="ONNX file, or 'none' for the built-in features",
+    )
+    parser.add_argument("--share", type=float, default=0.05, help="share of the labels to change")
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10, 20)))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     quiet = Progress(quiet=True)
-    backbone = None if given.backbone == "none" else given.backbone
-    options = ClassifierOptions(given.data, "noise", backbone=backbone)
+    backbone = None if arguments.backbone == "none" else arguments.backbone
+    options = ClassifierOptions(arguments.data, "noise", backbone=backbone)
     context = ClassifierContext(options, quiet)
     features = choose_features(context)
-    found = scan_images(read_dataset(given.data), quiet)
-    clean = audit(found, features, context)
-    print(f"{len(found.samples)} photos, labels as they are: {len(clean.label_errors)} listed")
-    names = ("flips", "listed", "flips found", "share found", "list / flips", "named right")
+    scan = scan_images(read_dataset(arguments.data), quiet)
+    original = audit(scan, features, context)
+    print(f"{len(scan.samples)} images, original labels: {len(original.label_errors)} listed")
+    names = ("changed", "listed", "found", "share found", "list/changed", "right label")
     print("seed", *(f"{name:>12}" for name in names))
-    truth = {checked.image.name: checked.image.label for checked in found.samples}
-    for seed in given.seeds:
-        changed, flips = flip(found, given.share, seed)
-        told = audit(changed, features, context).label_errors
-        hits = [suspect for suspect in told if suspect.sample.image.name in flips]
-        right = sum(suspect.proposed == truth[suspect.sample.image.name] for suspect in hits)
-        shares = f"{len(hits) / len(flips):>12.1%} {len(told) / len(flips):>12.2f}"
-        print(f"{seed:>4} {len(flips):>12} {len(told):>12} {len(hits):>12} {shares} {right:>12}", flush=True)
+    truth = {sample.image.name: sample.image.label for sample in scan.samples}
+    for seed in arguments.seeds:
+        noisy, changed = change_labels(scan, arguments.share, seed)
+        listed = audit(noisy, features, context).label_errors
+        found = [error for error in listed if error.sample.image.name in changed]
+        right = sum(error.proposed == truth[error.sample.image.name] for error in found)
+        shares = f"{len(found) / len(changed):>12.1%} {len(listed) / len(changed):>12.2f}"
+        print(f"{seed:>4} {len(changed):>12} {len(listed):>12} {len(found):>12} {shares} {right:>12}", flush=True)
 
 
 if __name__ == "__main__":
