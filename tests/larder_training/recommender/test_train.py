@@ -162,7 +162,7 @@ def test_serving_returns_the_evaluated_lists(shop: ShopFiles, tmp_path: Path) ->
     for params in (repeats, replace(repeats, recommend_seen=False)):
         fitted = fit(history, cutoff, params)
         segments = segment_users(known_users(history), None, None)
-        serving = write_tables(tmp_path, history, fitted, {}, segments, ([], np.zeros(0, np.int64)), {})
+        serving = write_tables(tmp_path, history, fitted, segments)
         recommender = open_tables(tmp_path, serving)
         for task in (next_items(history, period), rest_of_session(period, params.session_length)):
             formula = ServingFormula.of(fitted, np.arange(len(log.users)))

@@ -6,13 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import numpy as np
-
 from larder.release.keys import check_model
 from larder.release.manifest import PROBES
 from larder.release.serving import RecommenderServing
 from larder_training.recommender.artifacts.golden_requests import golden_requests, write_golden_requests
-from larder_training.recommender.artifacts.tables import write_tables
+from larder_training.recommender.artifacts.tables import NO_NEW_USERS, NewUsers, write_tables
 from larder_training.recommender.config.context import TrainingContext
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.dataset import Dataset, read_dataset
@@ -94,17 +92,22 @@ def _write_tables(
     folder: Path, data: Dataset, fitted: FittedEnsemble, segments: Segments, options: RecommenderOptions
 ) -> RecommenderServing:
     """Writes the tables and the golden requests."""
-    new_users: list[str] = []
-    segment_of = np.zeros(0, np.int64)
-    if data.profiles is not None:
-        known = set(data.log.users)
-        rows = [row for row, user in enumerate(data.profiles.users) if user not in known]
-        new_users = [data.profiles.users[row] for row in rows]
-        segment_of = segments.of_profile[rows]
-    specification = data.profiles.specification if data.profiles else {}
-    serving = write_tables(folder, data.log, fitted, data.columns, segments, (new_users, segment_of), specification)
-    write_golden_requests(folder, PROBES, serving, golden_requests(data.log, data.profiles, new_users, options.seed))
+    new_users = _new_users(data, segments)
+    profile = data.profiles.specification if data.profiles else {}
+    serving = write_tables(
+        folder, data.log, fitted, segments, columns=data.columns, profile=profile, new_users=new_users
+    )
+    requests = golden_requests(data.log, data.profiles, new_users.ids, options.seed)
+    write_golden_requests(folder, PROBES, serving, requests)
     return serving
+
+
+def _new_users(data: Dataset, segments: Segments) -> NewUsers:
+    if data.profiles is None:
+        return NO_NEW_USERS
+    known = set(data.log.users)
+    rows = [row for row, user in enumerate(data.profiles.users) if user not in known]
+    return NewUsers([data.profiles.users[row] for row in rows], segments.of_profile[rows])
 
 
 def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options: RecommenderOptions) -> Document:

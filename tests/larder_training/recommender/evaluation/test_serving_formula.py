@@ -93,8 +93,7 @@ def random_tasks(world: World, seed: int) -> tuple[Task, Task]:
 def write(world: World, fitted: FittedEnsemble, folder: Path) -> RecommenderServing:
     """Writes the tables and golden requests."""
     segments = segment_users(known_users(world.log), None, None)
-    no_segments: NDArray[np.int64] = np.zeros(0, np.int64)
-    serving = write_tables(folder, world.log, fitted, {}, segments, ([], no_segments), {})
+    serving = write_tables(folder, world.log, fitted, segments)
     write_golden_requests(folder, "probes.safetensors", serving, golden_requests(world.log, None, [], seed=0))
     return serving
 

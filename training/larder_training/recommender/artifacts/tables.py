@@ -1,7 +1,9 @@
 """Writes the tables of a release: items, neighbours, users, segments and, if they are used, transitions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -23,16 +25,35 @@ TRANSITIONS: Final = "transitions.safetensors"
 USERS: Final = "users.safetensors"
 SEGMENTS: Final = "segments.safetensors"
 FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # in every release; ``serving.files`` are all files of one release
+_NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
+_NO_PROFILE: Final[Mapping[str, ProfileColumn]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewUsers:
+    """Users with a profile but no event.
+
+    Attributes:
+        ids: Ids of the users.
+        segment_of: int64 ``[users]``: segment of each.
+    """
+
+    ids: Sequence[str] = ()
+    segment_of: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+NO_NEW_USERS: Final = NewUsers()
 
 
 def write_tables(
     folder: Path,
     log: EventLog,
     fitted: FittedEnsemble,
-    columns: Mapping[str, Column],
     segments: Segments,
-    new_users: tuple[Sequence[str], NDArray[np.int64]],
-    profile: Mapping[str, ProfileColumn],
+    *,
+    columns: Mapping[str, Column] = _NO_COLUMNS,
+    profile: Mapping[str, ProfileColumn] = _NO_PROFILE,
+    new_users: NewUsers = NO_NEW_USERS,
 ) -> RecommenderServing:
     """Writes the tables into ``folder``, and returns the ``serving`` section of the manifest.
 
@@ -43,15 +64,14 @@ def write_tables(
         folder: Where to write.
         log: All events.
         fitted: The model.
-        columns: Item columns, in the order of ``log.items``.
         segments: Segments of users.
-        new_users: Ids of users with a profile but no event, and int64 segment of each.
+        columns: Item columns, in the order of ``log.items``.
         profile: Profile columns by name.
+        new_users: Users with a profile but no event.
     """
     params = fitted.hyperparameters
     popular = segment_rows(fitted.presence, segments, params.prior_users)
-    new_ids, segment_of = new_users
-    users = _append_new_users(with_history(fitted.user_rows(), log), popular, segment_of)
+    users = _append_new_users(with_history(fitted.user_rows(), log), popular, new_users.segment_of)
     transitions = fitted.transition_rows()
     write_vocabulary(folder / ITEMS, log.items, columns)
     return RecommenderServing(
@@ -59,7 +79,7 @@ def write_tables(
         items=len(log.items),
         columns={name: kind for name, (kind, _) in columns.items()},
         neighbours=_write_rows(folder / NEIGHBOURS, fitted.neighbour_rows()),
-        users=write_keyed(folder / USERS, [*log.users, *new_ids], users.items, users.scores),
+        users=write_keyed(folder / USERS, [*log.users, *new_users.ids], users.items, users.scores),
         user_slots=USER_SLOTS,
         segments=write_keyed(folder / SEGMENTS, segments.texts, popular.items, popular.scores),
         segments_by=segments.sets,

@@ -78,19 +78,58 @@ def evaluate(release_folder: Path, interactions: InputSource, history: InputSour
         InvalidTable: A table cannot be read.
     """
     manifest, serving = open_release(release_folder)
+    events = _new_events(interactions, manifest)
+    recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
+    users = _test_users(events.log, items, _sessions(history, events.log, release_folder, manifest))
+    document = {
+        "model": manifest.model,
+        "release": manifest.release,
+        **_metrics(recommender, items, users, repeats=repeats_allowed(manifest)),
+        "events": events.counts,
+    }
+    sessions = _rest_of_sessions(recommender, items, events.log, serving) if _has_times(manifest) else None
+    return {**document, **({"sessions": sessions} if sessions else {}), "headline": headline(document)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _NewEvents:
+    """Events that a release is evaluated on.
+
+    Attributes:
+        log: The events.
+        counts: Number of these events, and of events that are left out, by reason.
+    """
+
+    log: EventLog
+    counts: dict[str, int]
+
+
+def _new_events(interactions: InputSource, manifest: Manifest) -> _NewEvents:
+    """Reads the events that the release was not trained on, and that make their item relevant."""
     with open_input(interactions) as files:
         log, audit = read_interactions(files, order="time" if _has_times(manifest) else "file")
     later = log.where(log.time > trained_until(manifest))
     above_threshold = later.where(_counted(manifest, later))
-    fresh = with_feedback(above_threshold, _signals(manifest, log)).wanted()
-    if not len(fresh):
+    relevant = with_feedback(above_threshold, _signals(manifest, log)).wanted()
+    if not len(relevant):
         raise InvalidRequest(
             f"none of the {len(log)} events of {files.name} can be evaluated: the release was trained on them, or they "
             "are returns, or below its thresholds. Give later events."
         )
-    recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
-    users = _test_users(fresh, items, _sessions(history, fresh, release_folder, manifest))
-    repeats = repeats_allowed(manifest)
+    counts = {
+        "used": len(relevant),
+        "already_trained_on": len(log) - len(later),
+        "below_threshold": len(later) - len(above_threshold),
+        "against_their_item": len(above_threshold) - len(relevant),
+        **_dropped(audit.document()),
+    }
+    return _NewEvents(relevant, counts)
+
+
+def _metrics(
+    recommender: Recommender, items: Vocabulary, users: Sequence[_TestUser], *, repeats: bool
+) -> dict[str, Any]:
+    """Metrics of the release and of popularity, and their coverage. ``repeats``: whether seen items may be returned."""
     queries = [Query(user=user.user, session=user.session, include_seen=repeats, n=DEPTH) for user in users]
     lists = {
         "larder": _lists(recommender, items, queries),
@@ -99,25 +138,14 @@ def evaluate(release_folder: Path, interactions: InputSource, history: InputSour
     truth = _truth(users, len(items))
     relevant = np.array([user.relevant for user in users], np.int64)
     metrics = bootstrap({name: by_user(hits(ranking, truth), relevant) for name, ranking in lists.items()}, SEED)
-    document = {
-        "model": manifest.model,
-        "release": manifest.release,
+    return {
         "users": len(users),
         "relevant_items": int(relevant.sum()),
         "unknown_items": int(relevant.sum()) - int(truth.nnz),
-        "events": {
-            "used": len(fresh),
-            "already_trained_on": len(log) - len(later),
-            "below_threshold": len(later) - len(above_threshold),
-            "against_their_item": len(above_threshold) - len(fresh),
-            **_dropped(audit.document()),
-        },
         "metrics": metrics["larder"],
         "baselines": {"popularity": metrics["popularity"]},
         "coverage": {name: round(coverage(ranking, len(items)), 6) for name, ranking in lists.items()},
     }
-    sessions = _rest_of_sessions(recommender, items, fresh, serving) if _has_times(manifest) else None
-    return {**document, **({"sessions": sessions} if sessions else {}), "headline": headline(document)}
 
 
 def open_release(folder: Path) -> tuple[Manifest, RecommenderServing]:
