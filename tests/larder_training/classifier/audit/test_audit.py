@@ -27,7 +27,7 @@ SWAPPED = ("rings/003.png", "stripes/005.png")
 
 @pytest.fixture
 def flawed(images: Path, save: Save, tmp_path: Path) -> Path:
-    """Photos with one of everything that an audit finds, and two that lie in each other's folder."""
+    """Images with one fault of each kind, and two images with swapped labels."""
     data = tmp_path / "flawed"
     shutil.copytree(images, data)
     (data / "rings/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing else")
@@ -42,63 +42,67 @@ def flawed(images: Path, save: Save, tmp_path: Path) -> Path:
     return data
 
 
-def look(data: Path) -> ImageAudit:
+def audited(data: Path) -> ImageAudit:
     return audit_images(ClassifierOptions(data, "audit", cache=None), Progress(quiet=True))
 
 
-def test_every_flaw_is_told(flawed: Path) -> None:
-    found: Any = look(flawed).document()
-    assert [entry["file"] for entry in found["bad"]["first"]] == ["rings/broken.png"]
-    assert found["copies"] == {"count": 1, "first": ["stripes/again.png"]}
-    assert found["conflicting"] == {"count": 2, "first": ["checks/conflict.png", "stripes/002.png"]}
-    assert found["near_duplicates"]["count"] == 1
-    (pair,) = found["near_duplicates"]["first"]
+def test_every_fault_is_reported(flawed: Path) -> None:
+    findings: Any = audited(flawed).document()
+    assert [entry["file"] for entry in findings["bad"]["first"]] == ["rings/broken.png"]
+    assert findings["copies"] == {"count": 1, "first": ["stripes/again.png"]}
+    assert findings["conflicting"] == {"count": 2, "first": ["checks/conflict.png", "stripes/002.png"]}
+    assert findings["near_duplicates"]["count"] == 1
+    (pair,) = findings["near_duplicates"]["first"]
     assert {member["file"] for member in pair} == {"checks/000.jpg", "checks/000.png"}
-    assert found["near_duplicates_of_other_labels"]["count"] == 0
-    assert found["tiny_classes"] == ["plain"]
-    assert found["classes"]["plain"] == {"photos": 2, "different": 2, "suspects": found["classes"]["plain"]["suspects"]}
-    assert found["imbalance"] == pytest.approx(31 / 2, abs=1)
-    named = {entry["file"]: entry["proposed"] for entry in found["suspects"]["first"]}
+    assert findings["near_duplicates_of_other_labels"]["count"] == 0
+    assert findings["tiny_classes"] == ["plain"]
+    assert findings["classes"]["plain"] == {
+        "photos": 2,
+        "different": 2,
+        "suspects": findings["classes"]["plain"]["suspects"],
+    }
+    assert findings["imbalance"] == pytest.approx(31 / 2, abs=1)
+    named = {entry["file"]: entry["proposed"] for entry in findings["suspects"]["first"]}
     assert named["rings/005-swapped.png"] == "stripes"
     assert named["stripes/003-swapped.png"] == "rings"
-    assert found["suspects"]["judged"] == found["photos"] == 92
-    assert json.loads(json.dumps(found)) == found
+    assert findings["suspects"]["judged"] == findings["photos"] == 92
+    assert json.loads(json.dumps(findings)) == findings
 
 
-def test_near_duplicates_of_two_labels_stand_out(own_images: Path, save: Save) -> None:
+def test_near_duplicates_with_two_labels_are_reported(own_images: Path, save: Save) -> None:
     save(own_images / "checks/other.jpg", np.asarray(Image.open(own_images / "rings/002.png")), quality=85)
-    found = look(own_images)
-    (torn,) = found.conflicting_groups
+    findings = audited(own_images)
+    (torn,) = findings.conflicting_groups
     assert {member.image.name for member in torn} == {"checks/other.jpg", "rings/002.png"}
-    assert "1 groups of near-duplicates have several labels" in found.describe()
-    assert "1 of the groups have several labels" in page(found).decode()
+    assert "1 groups of near-duplicates have several labels" in findings.describe()
+    assert "1 of the groups have several labels" in page(findings).decode()
 
 
-def test_a_class_of_one_picture_is_told_and_not_judged(own_images: Path, draw: Draw, save: Save) -> None:
+def test_the_label_of_the_only_image_of_a_class_is_not_checked(own_images: Path, draw: Draw, save: Save) -> None:
     save(own_images / "slope/0.png", draw("slope", 0))
-    found = look(own_images)
-    assert found.checked_labels == 36
-    assert {one.label: one.different for one in found.classes}["slope"] == 1
-    assert "Too few to train on (at least 5 distinct images): slope." in page(found).decode()
+    findings = audited(own_images)
+    assert findings.checked_labels == 36
+    assert {one.label: one.different for one in findings.classes}["slope"] == 1
+    assert "Too few to train on (at least 5 distinct images): slope." in page(findings).decode()
 
 
-def test_a_class_that_lost_all_its_photos_is_still_told(own_images: Path) -> None:
+def test_a_class_without_usable_images_is_reported(own_images: Path) -> None:
     for path in (own_images / "rings").iterdir():
         path.write_bytes(b"nothing")
-    found = look(own_images)
-    assert {one.label: one.images for one in found.classes}["rings"] == 0
-    assert found.imbalance is None
+    findings = audited(own_images)
+    assert {one.label: one.images for one in findings.classes}["rings"] == 0
+    assert findings.imbalance is None
 
 
-def test_lists_are_bounded_and_counts_whole(flawed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "NAMED", 1)
-    found: Any = look(flawed).document()
-    assert found["conflicting"] == {"count": 2, "first": ["checks/conflict.png"]}
-    assert found["suspects"]["count"] >= 2
-    assert len(found["suspects"]["first"]) == 1
+def test_lists_are_bounded_and_counts_are_complete(flawed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LISTED", 1)
+    findings: Any = audited(flawed).document()
+    assert findings["conflicting"] == {"count": 2, "first": ["checks/conflict.png"]}
+    assert findings["suspects"]["count"] >= 2
+    assert len(findings["suspects"]["first"]) == 1
 
 
-def test_the_command_prints_lines_or_json_and_writes_a_page(flawed: Path, tmp_path: Path) -> None:
+def test_the_command_prints_lines_or_json_and_writes_a_report(flawed: Path, tmp_path: Path) -> None:
     report = tmp_path / "audit.html"
     arguments = ["audit", "classifier", str(flawed), "--no-cache"]
     told = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
@@ -112,29 +116,29 @@ def test_the_command_prints_lines_or_json_and_writes_a_page(flawed: Path, tmp_pa
     assert json.loads(printed.stdout)["suspects"]["count"] >= 2
 
 
-def test_a_backbone_judges_by_its_own_features(flawed: Path, backbone: Path) -> None:
+def test_a_backbone_is_used_for_the_audit(flawed: Path, backbone: Path) -> None:
     arguments = ["audit", "classifier", str(flawed), "--no-cache", "--json", "--backbone", str(backbone)]
     printed = CliRunner().invoke(cli, [*arguments, "--mean", "120", "--std", "60"])
-    own = look(flawed).document()["suspects"]
+    own = audited(flawed).document()["suspects"]
     assert printed.exit_code == 0
     assert json.loads(printed.stdout)["suspects"] != own
 
 
-def test_the_command_refuses_with_what_to_do(tmp_path: Path) -> None:
+def test_an_error_says_what_to_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["audit", "classifier", str(tmp_path / "nothing")])
     assert result.exit_code == 1
     assert "Check the path" in result.output
 
 
-def test_a_training_audits_first_and_tells_it_in_all_its_files(
+def test_a_training_writes_the_audit_to_the_report_the_metrics_and_the_manifest(
     flawed: Path, options: ClassifierOptions, tmp_path: Path
 ) -> None:
     shutil.rmtree(flawed / "plain")
     release = train(replace(options, data=flawed, out=tmp_path / "out", augment="none"))
-    found = json.loads((release / "metrics.json").read_bytes())["larder"]["audit"]
-    assert {"rings/005-swapped.png", "stripes/003-swapped.png"} <= {e["file"] for e in found["suspects"]["first"]}
+    findings = json.loads((release / "metrics.json").read_bytes())["larder"]["audit"]
+    assert {"rings/005-swapped.png", "stripes/003-swapped.png"} <= {e["file"] for e in findings["suspects"]["first"]}
     told = json.loads((release / "manifest.json").read_bytes())["training"]["data"]
-    assert told["labels_that_look_wrong"] == found["suspects"]["count"]
+    assert told["labels_that_look_wrong"] == findings["suspects"]["count"]
     report = (release / "report.html").read_text()
     assert "<h2>Likely label errors</h2>" in report
     assert "stripes/003-swapped.png: stripes" in report

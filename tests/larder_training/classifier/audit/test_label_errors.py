@@ -12,7 +12,7 @@ Made = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
 
 
 def clusters(noise: float, seed: int = 0, classes: int = CLASSES) -> Made:
-    """Features of ``EACH`` photos a class around its own centre, their labels, and a group for each."""
+    """Features of ``EACH`` images per class around its centre, their labels, and one group per image."""
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), EACH)
     centres = random.normal(0, 1, (classes, WIDTH))
@@ -34,7 +34,7 @@ def judge(made: Made, seed: int = 0) -> LabelCheck:
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0])
-def test_flipped_labels_are_found_in_a_short_list(noise: float) -> None:
+def test_flipped_labels_are_found_with_few_false_alarms(noise: float) -> None:
     features, labels, groups = clusters(noise)
     wrong, flips = flipped(labels, 0.05)
     found = judge((features, wrong, groups))
@@ -43,11 +43,11 @@ def test_flipped_labels_are_found_in_a_short_list(noise: float) -> None:
     assert all(found.probabilities[i].argmax() == labels[i] for i in flips & set(found.label_errors))
 
 
-def test_right_labels_of_classes_that_are_easy_give_an_empty_list() -> None:
+def test_correct_labels_of_easy_classes_give_no_label_errors() -> None:
     assert judge(clusters(0.5)).label_errors == ()
 
 
-def test_the_least_confident_come_first() -> None:
+def test_the_least_confident_label_errors_come_first() -> None:
     features, labels, groups = clusters(1.0)
     wrong, _ = flipped(labels, 0.1)
     found = judge((features, wrong, groups))
@@ -56,20 +56,20 @@ def test_the_least_confident_come_first() -> None:
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_class_that_is_hard_as_a_whole_is_not_listed_as_a_whole() -> None:
-    # GIVEN two classes that nobody can tell apart
+def test_few_images_of_a_hard_class_are_label_errors() -> None:
+    # GIVEN two classes that cannot be distinguished
     features, labels, groups = clusters(0.5)
     features[labels == 1] = clusters(0.5, seed=3)[0][labels == 0] - clusters(0.5, seed=3)[0][labels == 0].mean(axis=0)
     features[labels == 1] += features[labels == 0].mean(axis=0)
     found = judge((features, labels, groups))
-    # THEN half of them are mistaken for the other, and few stand out
+    # THEN half of the images are predicted as the other class, and few are label errors
     mistaken = (found.probabilities.argmax(axis=1) != labels).sum()
     assert mistaken > EACH // 2
     assert len(found.label_errors) < mistaken / 4
 
 
-def test_a_wrong_label_is_found_beside_its_near_duplicates_with_the_same_wrong_label() -> None:
-    # GIVEN every third photo of a class three times, wrongly labelled: its copies would vouch for it in another fold
+def test_a_label_error_is_found_in_a_group_of_near_duplicates() -> None:
+    # GIVEN every third image of a class three times with a wrong label; copies in another fold would confirm it
     features, labels, groups = clusters(0.5)
     wrong, flips = flipped(labels, 0.05)
     again = np.repeat(sorted(flips), 3)
@@ -81,7 +81,7 @@ def test_a_wrong_label_is_found_beside_its_near_duplicates_with_the_same_wrong_l
     assert set(judge(made).label_errors) >= flips
 
 
-def test_groups_are_never_torn_and_classes_are_spread() -> None:
+def test_groups_stay_in_one_fold_and_classes_are_in_all_folds() -> None:
     labels = np.repeat(np.arange(3), [40, 6, 2])
     groups = np.concatenate([np.arange(40) // 2, 100 + np.arange(6) // 3, [200, 201]])
     folds = assign_folds(labels, groups, seed=0)
@@ -93,7 +93,7 @@ def test_groups_are_never_torn_and_classes_are_spread() -> None:
     assert (assign_folds(labels, groups, seed=0) == folds).all()
 
 
-def test_two_classes_and_a_class_of_two_photos_are_judged() -> None:
+def test_two_classes_and_a_class_of_two_images_are_checked() -> None:
     features, labels, groups = clusters(0.3, classes=2)
     keep = np.flatnonzero((labels == 0) | (np.arange(len(labels)) >= len(labels) - 2))
     found = judge((features[keep], labels[keep], groups[keep]))
@@ -103,7 +103,7 @@ def test_two_classes_and_a_class_of_two_photos_are_judged() -> None:
     assert 7 in judge((features[keep], wrong, groups[keep])).label_errors
 
 
-def test_a_fold_learns_from_a_bounded_draw_and_everyone_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fold_is_fitted_on_a_bounded_sample_and_every_label_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("larder_training.classifier.audit.label_errors.MAX_ROWS", 100)
     features, labels, groups = clusters(0.5)
     wrong, flips = flipped(labels, 0.05)

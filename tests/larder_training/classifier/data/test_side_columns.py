@@ -213,11 +213,11 @@ def test_colour_statistics_agree_with_numpy(draw: Draw) -> None:
 def test_side_information_that_helps_is_used(side_release: Path) -> None:
     found: Any = manifest(side_release)
     assert [column.name for column in serving(side_release).side] == ["degrees", "dice", "note", "town"]
-    told = found.evaluation["beside_the_image"]
-    assert told["kept"].startswith("side information")
-    assert told["accuracy"]["image alone"]["test"] < 0.8  # no better than chance
-    assert told["accuracy"]["side information"]["test"] > 0.8
-    assert told["accuracy_where_missing"]["every column"]["test"] < 0.8
+    summary = found.evaluation["beside_the_image"]
+    assert summary["kept"].startswith("side information")
+    assert summary["accuracy"]["image alone"]["test"] < 0.8  # no better than chance
+    assert summary["accuracy"]["side information"]["test"] > 0.8
+    assert summary["accuracy_where_missing"]["every column"]["test"] < 0.8
     assert found.evaluation["test"]["accuracy"] > 0.8
     assert found.training["beside_the_image"]["columns"]["degrees"] == "number"
     assert [tensor["name"] for tensor in found.structure["inputs"]] == ["image", "side"]
@@ -229,9 +229,9 @@ def test_useless_side_information_is_left_out_unless_requested(side_options: Cla
     dice = replace(side_options, side={"dice": None}, out=tmp_path)
     release = train(dice)
     assert serving(release).side == ()
-    told: Any = manifest(release).evaluation["beside_the_image"]
-    assert told["kept"] == "image alone"
-    assert told["why"].startswith("Nothing in addition to the image helps by more than chance")
+    summary: Any = manifest(release).evaluation["beside_the_image"]
+    assert summary["kept"] == "image alone"
+    assert summary["why"].startswith("Nothing in addition to the image helps by more than chance")
     kept = train(replace(dice, keep_side=True))
     assert [column.name for column in serving(kept).side] == ["dice"]
     assert serving(kept).side[0].width == 7

@@ -14,7 +14,7 @@ SCORES = np.array(
 )
 
 
-def test_summary_of_a_worked_example() -> None:
+def test_summary_of_an_example_computed_by_hand() -> None:
     found = classification_summary(SCORES, TRUTH, LABELS)
     assert found["accuracy"] == pytest.approx(4 / 6)
     assert found["confusion"] == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
@@ -33,12 +33,12 @@ def test_summary_of_a_worked_example() -> None:
     assert found["cross_entropy"] == pytest.approx(-np.log([0.9, 0.8, 0.3, 0.7, 0.9, 0.3]).mean(), rel=1e-6)
 
 
-def test_a_label_that_no_photo_has_does_not_pull_the_averages_down() -> None:
+def test_a_label_without_images_does_not_lower_the_averages() -> None:
     found = classification_summary(SCORES[:5], TRUTH[:5], LABELS)
     assert found["macro_recall"] == pytest.approx((2 / 3 + 1) / 2)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_has_its_stated_coverage() -> None:
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(400):
@@ -47,13 +47,13 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert 0.91 <= covered / 400 <= 0.98
 
 
-def test_an_interval_of_only_right_answers_still_has_a_width() -> None:
+def test_the_interval_of_only_correct_predictions_has_a_width() -> None:
     low, high = accuracy_interval(np.ones(30, np.bool_))
     assert high == 1
     assert low == pytest.approx(0.025 ** (1 / 30))  # Clopper and Pearson
 
 
-def test_rekognition_summary_has_its_fields_and_judges_by_threshold() -> None:
+def test_the_rekognition_summary_evaluates_each_label_at_its_threshold() -> None:
     found = rekognition_summary(SCORES, TRUTH, LABELS, (0.85, 0.5, 0.25), 42)
     details = found["EvaluationDetails"]
     assert details == {"Labels": list(LABELS), "NumberOfTestingImages": 6, "NumberOfTrainingImages": 42}

@@ -223,10 +223,10 @@ def test_each_class_is_held_out_in_turn() -> None:
     assert found is not None
     assert list(found.auroc) == ["a", "b", "c"]
     assert len(found.ood_scores) == 300
-    told: Any = found.describe()
-    assert told["auroc"] == pytest.approx(np.mean(list(found.auroc.values())))
-    assert told["worst_auroc"] == min(found.auroc.values()) > 0.9
-    assert told["by_label"]["a"]["flagged"] == found.flagged["a"] > 0.5
+    summary: Any = found.describe()
+    assert summary["auroc"] == pytest.approx(np.mean(list(found.auroc.values())))
+    assert summary["worst_auroc"] == min(found.auroc.values()) > 0.9
+    assert summary["by_label"]["a"]["flagged"] == found.flagged["a"] > 0.5
 
 
 def test_ood_images_that_look_like_a_class_are_not_detected() -> None:
@@ -272,11 +272,11 @@ def test_requested_precision_and_false_alarms_set_the_thresholds(options: Classi
         options, out=tmp_path, precision=0.9, false_alarms=0.2, augment="none", search=SearchLimits(trials=1)
     )
     found: Any = json.loads((train(queries) / "manifest.json").read_bytes())
-    told = found["evaluation"]["thresholds_at_precision"]
-    assert told["precision"] == 0.9
-    assert found["serving"]["thresholds"] == list(told["thresholds"].values())
-    told = {"by": "out of fold, 10 folds", "photos": 78, "false_alarms": 0.2, "novelty_axes": 37}
-    assert found["training"]["calibration"] == {**told, "thresholds": "precision 0.9"}
+    summary = found["evaluation"]["thresholds_at_precision"]
+    assert summary["precision"] == 0.9
+    assert found["serving"]["thresholds"] == list(summary["thresholds"].values())
+    summary = {"by": "out of fold, 10 folds", "photos": 78, "false_alarms": 0.2, "novelty_axes": 37}
+    assert found["training"]["calibration"] == {**summary, "thresholds": "precision 0.9"}
 
 
 def test_held_out_images_score_like_new_images() -> None:

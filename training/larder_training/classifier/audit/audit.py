@@ -1,7 +1,6 @@
-"""Looks through the photos before anything is learnt: what is broken, double, rare, or probably labelled wrong.
+"""Audits labelled images before a training: bad files, copies, small classes and label errors.
 
-An audit tells; it changes nothing. Only what cannot be used is left out of a training, and ``scan`` and ``split`` do
-that.
+An audit reports and changes nothing. A training leaves out only files that it cannot use (``scan``, ``splits``).
 """
 
 from collections import Counter, defaultdict
@@ -21,16 +20,19 @@ from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import plain_views
 
-UNEVEN: Final = 5.0  # the largest class over the smallest, from which balance is worth a word
-NAMED: Final = 1000  # entries of a list in a document; counts are always whole
+UNEVEN: Final = 5.0  # the imbalance from which the summary mentions it
+LISTED: Final = 1000  # entries of a list in the JSON document; counts are complete
 
 
 @dataclass(frozen=True, slots=True)
 class LabelError:
-    """A photo whose label looks wrong.
+    """An image whose label is probably wrong.
 
-    ``confidence`` is what models that had not seen the photo give its label, ``proposed`` the label that they would
-    give, with ``proposed_confidence``.
+    Attributes:
+        sample: The image.
+        confidence: Probability of its label, from a model that is not fitted on it.
+        proposed: The most probable label.
+        proposed_confidence: Probability of ``proposed``.
     """
 
     sample: Sample
@@ -41,7 +43,14 @@ class LabelError:
 
 @dataclass(frozen=True, slots=True)
 class ClassStatistics:
-    """A class: its usable photos, how many different pictures they are, and how many of its labels look wrong."""
+    """Counts of one class.
+
+    Attributes:
+        label: The class.
+        images: Number of usable images.
+        different: Number of groups of near-duplicates among them.
+        label_errors: Number of likely label errors among them.
+    """
 
     label: str
     images: int
@@ -51,7 +60,15 @@ class ClassStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ImageAudit:
-    """What was found. ``judged`` photos were asked for wrong labels; classes of a single picture cannot be."""
+    """The findings of an audit.
+
+    Attributes:
+        scan: Usable and unusable files.
+        classes: Counts of each class, sorted by label.
+        near_duplicate_groups: Groups of two or more near-duplicates.
+        label_errors: Likely label errors, the lowest confidence first.
+        checked_labels: Number of images whose label was checked: those of classes with at least two groups.
+    """
 
     scan: DatasetScan
     classes: tuple[ClassStatistics, ...]
@@ -61,46 +78,53 @@ class ImageAudit:
 
     @property
     def conflicting_groups(self) -> tuple[tuple[Sample, ...], ...]:
-        """The groups of near-duplicates that have more than one label."""
-        return tuple(members for members in self.near_duplicate_groups if len({one.image.label for one in members}) > 1)
+        """The groups of near-duplicates with more than one label."""
+        return tuple(
+            members for members in self.near_duplicate_groups if len({sample.image.label for sample in members}) > 1
+        )
 
     @property
     def small_classes(self) -> tuple[ClassStatistics, ...]:
-        """The classes with few different photos."""
-        return tuple(one for one in self.classes if one.different < FEW_GROUPS)
+        """The classes with fewer than ``FEW_GROUPS`` different images."""
+        return tuple(statistics for statistics in self.classes if statistics.different < FEW_GROUPS)
 
     @property
     def imbalance(self) -> float | None:
-        """The largest class's photos over the smallest's; None where a class has none."""
-        counts = sorted(one.images for one in self.classes)
+        """Images of the largest class divided by those of the smallest; None if a class has none."""
+        counts = sorted(statistics.images for statistics in self.classes)
         return counts[-1] / counts[0] if counts and counts[0] else None
 
     def describe(self) -> str:
-        """The findings in one line, for the log."""
-        said = [f"{len(self.label_errors)} labels look wrong"]
+        """A summary in one line, for the log."""
+        findings = [f"{len(self.label_errors)} labels look wrong"]
         if self.conflicting_groups:
-            said.append(f"{len(self.conflicting_groups)} groups of near-duplicates have several labels")
+            findings.append(f"{len(self.conflicting_groups)} groups of near-duplicates have several labels")
         if self.small_classes:
-            named = ", ".join(one.label for one in self.small_classes[:5]) + (
-                ", ..." if len(self.small_classes) > 5 else ""
+            names = [statistics.label for statistics in self.small_classes]
+            named = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+            findings.append(
+                f"{len(self.small_classes)} classes have fewer than {FEW_GROUPS} different images ({named})"
             )
-            said.append(f"{len(self.small_classes)} classes have under {FEW_GROUPS} different photos ({named})")
         if self.imbalance is None or self.imbalance >= UNEVEN:
-            said.append("the classes are of very different size")
-        return f"Audit of {len(self.scan.samples)} photos: {'; '.join(said)}"
+            findings.append("the classes differ much in size")
+        return f"Audit of {len(self.scan.samples)} images: {'; '.join(findings)}"
 
     def document(self) -> dict[str, object]:
-        """JSON-ready: every count, and the first ``NAMED`` names of each list."""
+        """The findings, JSON-ready: every count, and the first ``LISTED`` entries of each list."""
         scan = self.scan
         return {
             "photos": len(scan.samples),
             "classes": {
-                one.label: {"photos": one.images, "different": one.different, "suspects": one.label_errors}
-                for one in self.classes
+                statistics.label: {
+                    "photos": statistics.images,
+                    "different": statistics.different,
+                    "suspects": statistics.label_errors,
+                }
+                for statistics in self.classes
             },
-            "tiny_classes": [one.label for one in self.small_classes],
+            "tiny_classes": [statistics.label for statistics in self.small_classes],
             "imbalance": None if self.imbalance is None else round(self.imbalance, 2),
-            "bad": _listed(len(scan.bad), ({"file": photo.name, "reason": reason} for photo, reason in scan.bad)),
+            "bad": _listed(len(scan.bad), ({"file": image.name, "reason": reason} for image, reason in scan.bad)),
             "copies": _listed(len(scan.copies), map(_name, scan.copies)),
             "conflicting": _listed(len(scan.conflicts), map(_name, scan.conflicts)),
             "near_duplicates": _listed(scan.near_duplicates, map(_names, self.near_duplicate_groups)),
@@ -109,75 +133,75 @@ class ImageAudit:
             ),
             "suspects": {
                 "judged": self.checked_labels,
-                **_listed(len(self.label_errors), map(_told, self.label_errors)),
+                **_listed(len(self.label_errors), map(_error_entry, self.label_errors)),
             },
         }
 
 
 def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext) -> ImageAudit:
-    """Judges the photos that ``scan`` kept; wrong labels are looked for in the features of the photos as served.
+    """Audits the usable images of a scan; label errors are found in the features of the images as they are served.
 
-    A training with the same photos and features finds the features in the cache.
+    A training with the same images and features finds the features in the cache.
     """
-    counts = Counter(checked.image.label for checked in scan.samples)
+    counts = Counter(sample.image.label for sample in scan.samples)
     groups: defaultdict[str, set[int]] = defaultdict(set)
-    sizes = Counter(checked.group for checked in scan.samples)
+    sizes = Counter(sample.group for sample in scan.samples)
     members: defaultdict[int, list[Sample]] = defaultdict(list)
-    for checked in scan.samples:
-        groups[checked.image.label].add(checked.group)
-        if sizes[checked.group] > 1:
-            members[checked.group].append(checked)
-    judged = [checked for checked in scan.samples if len(groups[checked.image.label]) > 1]
-    suspects = _suspects(judged, features, context)
-    wrong = Counter(suspect.sample.image.label for suspect in suspects)
-    left_out = (photo.label for photo in (*(photo for photo, _ in scan.bad), *scan.copies, *scan.conflicts))
+    for sample in scan.samples:
+        groups[sample.image.label].add(sample.group)
+        if sizes[sample.group] > 1:
+            members[sample.group].append(sample)
+    checkable = [sample for sample in scan.samples if len(groups[sample.image.label]) > 1]
+    label_errors = _label_errors(checkable, features, context)
+    error_counts = Counter(error.sample.image.label for error in label_errors)
+    left_out = (image.label for image in (*(image for image, _ in scan.bad), *scan.copies, *scan.conflicts))
     classes = [
-        ClassStatistics(label, counts[label], len(groups[label]), wrong[label])
+        ClassStatistics(label, counts[label], len(groups[label]), error_counts[label])
         for label in sorted({*counts, *left_out})
     ]
-    doubles = tuple(tuple(alike) for alike in members.values())
-    return ImageAudit(scan, tuple(classes), doubles, tuple(suspects), len(judged))
+    near_duplicate_groups = tuple(tuple(samples) for samples in members.values())
+    return ImageAudit(scan, tuple(classes), near_duplicate_groups, tuple(label_errors), len(checkable))
 
 
-def untrainable_classes(found: ImageAudit) -> tuple[ClassStatistics, ...]:
+def untrainable_classes(audit: ImageAudit) -> tuple[ClassStatistics, ...]:
     """The classes that a training refuses."""
-    return tuple(one for one in found.classes if one.different < MIN_GROUPS)
+    return tuple(statistics for statistics in audit.classes if statistics.different < MIN_GROUPS)
 
 
-def _suspects(photos: Sequence[Sample], features: FeatureGraph, context: ClassifierContext) -> list[LabelError]:
-    names, labels = np.unique([checked.image.label for checked in photos], return_inverse=True)
+def _label_errors(samples: Sequence[Sample], features: FeatureGraph, context: ClassifierContext) -> list[LabelError]:
+    names, labels = np.unique([sample.image.label for sample in samples], return_inverse=True)
     if len(names) < 2:
         return []
     extract = FeatureExtractor.of(features, context)
-    rows = extract(plain_views(photos, features.image_spec), "Features for the audit")[:, : features.dimensions]
-    groups = np.array([checked.group for checked in photos])
-    found = find_label_errors(rows, labels.astype(np.int64), groups, seed=context.seed, progress=context.progress)
-    suspects = []
-    for position in found.label_errors:
-        likely = found.probabilities[position]
-        best = int(likely.argmax())
-        own, other = float(likely[labels[position]]), float(likely[best])
-        suspects.append(LabelError(photos[position], round(own, 6), str(names[best]), round(other, 6)))
-    return suspects
+    rows = extract(plain_views(samples, features.image_spec), "Features for the audit")[:, : features.dimensions]
+    groups = np.array([sample.group for sample in samples])
+    check = find_label_errors(rows, labels.astype(np.int64), groups, seed=context.seed, progress=context.progress)
+    label_errors = []
+    for position in check.label_errors:
+        probabilities = check.probabilities[position]
+        best = int(probabilities.argmax())
+        own, proposed = float(probabilities[labels[position]]), float(probabilities[best])
+        label_errors.append(LabelError(samples[position], round(own, 6), str(names[best]), round(proposed, 6)))
+    return label_errors
 
 
 def _listed(count: int, entries: Iterable[object]) -> dict[str, object]:
-    return {"count": count, "first": list(islice(entries, NAMED))}
+    return {"count": count, "first": list(islice(entries, LISTED))}
 
 
-def _name(photo: LabelledImage) -> str:
-    return photo.name
+def _name(image: LabelledImage) -> str:
+    return image.name
 
 
-def _names(members: Iterable[Sample]) -> list[Mapping[str, str]]:
-    return [{"file": checked.image.name, "label": checked.image.label} for checked in members]
+def _names(samples: Iterable[Sample]) -> list[Mapping[str, str]]:
+    return [{"file": sample.image.name, "label": sample.image.label} for sample in samples]
 
 
-def _told(suspect: LabelError) -> Mapping[str, object]:
+def _error_entry(error: LabelError) -> Mapping[str, object]:
     return {
-        "file": suspect.sample.image.name,
-        "label": suspect.sample.image.label,
-        "confidence": suspect.confidence,
-        "proposed": suspect.proposed,
-        "proposed_confidence": suspect.proposed_confidence,
+        "file": error.sample.image.name,
+        "label": error.sample.image.label,
+        "confidence": error.confidence,
+        "proposed": error.proposed,
+        "proposed_confidence": error.proposed_confidence,
     }

@@ -1,13 +1,13 @@
-"""Finds photos whose label is probably wrong, by asking models that have not seen them.
+"""Finds label errors: images whose label is probably wrong, by the predictions of models not fitted on them.
 
-After confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
-Labels"): every photo gets calibrated probabilities from a model that learnt without it, and its confidence in its own
-label is held against the mean that the photos of this label get. A photo is a suspect where another class is
-likelier and its self-confidence is under a quarter of that mean. So the list's length follows from the data: short
-where the labels agree, and in a class that is hard as a whole a photo must stand out further.
+This follows confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in
+Dataset Labels"). Every image gets calibrated probabilities out of fold. Its self-confidence, the probability of its own
+label, is compared with the mean self-confidence of that label. An image is a likely label error if another class is
+more probable and its self-confidence is below a quarter of the mean. The number of label errors thus depends on the
+data: it is small if the labels agree, and in a class that is hard as a whole an image must differ more.
 
-The paper's own rule (another class at or above *that* class's mean) finds 75 to 87 % of flipped labels where this
-one finds all: means near 1, as good features give them, are out of reach for a photo that is merely likelier.
+The paper's rule (another class reaches the mean self-confidence of *that* class) finds 75 to 87 % of flipped labels,
+and this one all of them: with good features the means are near 1, too high for an image that is only more probable.
 """
 
 import warnings
@@ -31,20 +31,22 @@ Labels = NDArray[np.int64]
 
 FOLDS: Final = 5
 CONFIDENCE_SHARE: Final = 0.25  # of the class's mean self-confidence; chosen on flips of photos10/train, seeds 0 to 2
-# lambda of: mean cross-entropy + lambda / 2 * ||W||^2. Strong, so that wrong labels are not learnt by heart; on flips
-# of photos10/train, weaker ones down to 0.03 find as many or fewer on longer lists, with good features and with poor.
+# lambda in: mean cross-entropy + lambda / 2 * ||W||^2. Strong, so that wrong labels are not memorised: on flips of
+# photos10/train, values down to 0.03 find as many or fewer of them in longer lists, with good and with poor features.
 PENALTY: Final = 1.0
-MAX_ROWS: Final = 8_000  # a fold's model learns from about so many photos at most; every photo is judged
+MAX_ROWS: Final = 8_000  # that the model of a fold is fitted on, about; every image is predicted
 MAX_ITERATIONS: Final = 100
-_NEVER_SEEN: Final = -30.0  # the logit of a class that a fold's model was not taught
+_MISSING_CLASS: Final = -30.0  # logit of a class that is not in the training rows of a fold
 
 
 @dataclass(frozen=True, slots=True)
 class LabelCheck:
-    """What models that had not seen the photos think of them.
+    """Out-of-fold predictions, and the label errors that follow from them.
 
-    ``probabilities`` ``[N, C]`` are calibrated and out of fold, ``means`` ``[C]`` each class's mean self-confidence,
-    ``suspects`` the positions of the photos whose label looks wrong, the least self-confident first.
+    Attributes:
+        probabilities: ``[N, C]``, calibrated and out of fold.
+        means: ``[C]``, the mean self-confidence of each class.
+        label_errors: Positions of the likely label errors, the lowest self-confidence first.
     """
 
     probabilities: Floats
@@ -55,32 +57,32 @@ class LabelCheck:
 def find_label_errors(
     features: Floats, labels: Labels, groups: NDArray[np.int64], *, seed: int, progress: Progress
 ) -> LabelCheck:
-    """Judges every photo by models of the others.
+    """Checks every label by a model that is fitted on other images.
 
     Args:
-        features: ``[N, D]`` of the photos as they are served; read in pieces, so it may be mapped from a file.
-        labels: ``[N]``, from 0 to C-1 with C >= 2, each of at least two groups.
-        groups: ``[N]``; photos of one group (near-duplicates) stay in one fold.
-        seed: decides the folds.
-        progress: told of each fold.
+        features: ``[N, D]``, of images as they are served; read in chunks, so it may be memory-mapped.
+        labels: ``[N]``, from 0 to C-1 with C >= 2, each in at least two groups.
+        groups: ``[N]``; images of one group (near-duplicates) stay in one fold.
+        seed: Random seed of the folds.
+        progress: Advances with each fold.
     """
     folds = assign_folds(labels, groups, seed)
-    with threadpool_limits(1, user_api="blas"):  # a sum's order, and so its last bits, depends on the threads
+    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
         logits = _out_of_fold(features, labels, folds, seed, progress)
-    some = _some(np.arange(len(labels)), labels, seed)
-    scale = np.float32(fit_temperature(logits[some], labels[some]))
-    probabilities = logits  # in their place: what grows with the photos is 4 bytes a class
+    sample = _sample(np.arange(len(labels)), labels, seed)
+    scale = np.float32(fit_temperature(logits[sample], labels[sample]))
+    probabilities = logits  # in place: memory grows by 4 bytes per image and class only
     for piece in chunks(len(labels)):
         probabilities[piece] = softmax(logits[piece] / scale, axis=1)
     own = probabilities[np.arange(len(labels)), labels]
     means = np.array([own[labels == label].mean() for label in range(logits.shape[1])], np.float32)
-    found = np.flatnonzero((probabilities.argmax(axis=1) != labels) & (own < CONFIDENCE_SHARE * means[labels]))
-    ranked = found[np.argsort(own[found], kind="stable")]
+    errors = np.flatnonzero((probabilities.argmax(axis=1) != labels) & (own < CONFIDENCE_SHARE * means[labels]))
+    ranked = errors[np.argsort(own[errors], kind="stable")]
     return LabelCheck(probabilities, means, tuple(int(position) for position in ranked))
 
 
 def assign_folds(labels: Labels, groups: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """``[N]``: each photo's fold. A class's groups go round in turn, so that even two groups come into two folds."""
+    """``[N]``: the fold of each image. Groups of a class are assigned in turn, so that even two are in two folds."""
     names, first, member = np.unique(groups, return_index=True, return_inverse=True)
     fold_of = np.zeros(len(names), np.int64)
     random = np.random.default_rng(seed)
@@ -94,24 +96,24 @@ def assign_folds(labels: Labels, groups: NDArray[np.int64], seed: int) -> NDArra
 
 
 def _out_of_fold(features: Floats, labels: Labels, folds: NDArray[np.int64], seed: int, progress: Progress) -> Floats:
-    """Logits ``[N, C]``, each row from a model that learnt without that row's fold."""
+    """Logits ``[N, C]``, each row from a model that is fitted without the fold of that row."""
     logits = np.zeros((len(labels), int(labels.max()) + 1), np.float32)
     used = [int(fold) for fold in np.unique(folds)]
 
-    def ask(fold: int) -> Floats:
-        learn = _some(np.flatnonzero(folds != fold), labels, seed)
-        return _judged(features, labels, learn, np.flatnonzero(folds == fold))
+    def predict(fold: int) -> Floats:
+        train = _sample(np.flatnonzero(folds != fold), labels, seed)
+        return _predict(features, labels, train, np.flatnonzero(folds == fold))
 
-    with warnings.catch_warnings(), progress.task("Looking for wrong labels", len(used)) as advance:
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a fit that is nearly done judges as well
-        for fold, answers in zip(used, map_in_order(ask, used), strict=True):
-            logits[folds == fold] = answers
+    with warnings.catch_warnings(), progress.task("Looking for label errors", len(used)) as advance:
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a fit that has almost converged predicts as well
+        for fold, fold_logits in zip(used, map_in_order(predict, used), strict=True):
+            logits[folds == fold] = fold_logits
             advance(1)
     return logits
 
 
-def _some(rows: NDArray[np.int64], labels: Labels, seed: int) -> NDArray[np.int64]:
-    """All rows, or a fixed draw of about ``MAX_ROWS``, every class kept."""
+def _sample(rows: NDArray[np.int64], labels: Labels, seed: int) -> NDArray[np.int64]:
+    """All rows, or a reproducible sample of about ``MAX_ROWS`` with every class."""
     if len(rows) <= MAX_ROWS:
         return rows
     shuffled = np.random.default_rng(seed).permutation(rows)
@@ -119,20 +121,20 @@ def _some(rows: NDArray[np.int64], labels: Labels, seed: int) -> NDArray[np.int6
     return np.unique(np.concatenate(kept))
 
 
-def _judged(features: Floats, labels: Labels, learn: NDArray[np.int64], judge: NDArray[np.int64]) -> Floats:
-    """Logits of the rows ``judge`` from a model of the rows ``learn``."""
-    rows = load_rows(features, learn)
+def _predict(features: Floats, labels: Labels, train: NDArray[np.int64], held_out: NDArray[np.int64]) -> Floats:
+    """Logits of the ``held_out`` rows from a model that is fitted on the ``train`` rows."""
+    rows = load_rows(features, train)
     centre, spread = rows.mean(axis=0), rows.std(axis=0)
     scale = 1 / np.maximum(spread, max(0.1 * float(np.median(spread)), 1e-6))
     rows -= centre
     rows *= scale
-    model = LogisticRegression(C=1 / (PENALTY * len(learn)), max_iter=MAX_ITERATIONS, tol=1e-4)
-    model.fit(rows, labels[learn])
-    logits = np.full((len(judge), int(labels.max()) + 1), _NEVER_SEEN, np.float32)
-    for piece in chunks(len(judge)):
-        some = (features[judge[piece]] - centre) * scale
+    model = LogisticRegression(C=1 / (PENALTY * len(train)), max_iter=MAX_ITERATIONS, tol=1e-4)
+    model.fit(rows, labels[train])
+    logits = np.full((len(held_out), int(labels.max()) + 1), _MISSING_CLASS, np.float32)
+    for piece in chunks(len(held_out)):
+        values = (features[held_out[piece]] - centre) * scale
         release_pages(features)
-        scores = model.decision_function(some)
+        scores = model.decision_function(values)
         if scores.ndim == 1:  # two classes: scikit-learn models the second against the first
             scores = np.stack([-scores / 2, scores / 2], axis=1)
         logits[piece, model.classes_] = scores
