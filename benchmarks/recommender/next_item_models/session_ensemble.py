@@ -37,6 +37,14 @@ class SessionFormula:
 
     score(item) = sum over k of session * session_decay**k * neighbours[i_k, item]
                 + transition * transition_decay**k * transitions[i_k, item] + revisit * revisit_decay**k * [item == i_k]
+
+    Attributes:
+        session: Weight of the neighbours of the session's items.
+        transition: Weight of the transitions.
+        revisit: Weight of the session's own items.
+        session_decay: Factor of the neighbours per step back in the session.
+        transition_decay: Factor of the transitions per step back.
+        revisit_decay: Factor of the own items per step back.
     """
 
     session: float = 0.0

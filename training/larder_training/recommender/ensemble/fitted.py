@@ -68,7 +68,12 @@ NO_METADATA: Final = Metadata()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _MatrixScorer:
-    """Scores by the item-item matrix, summed in float64."""
+    """Scores by the item-item matrix, summed in float64.
+
+    Attributes:
+        interactions: ``[users, items]``: weighted, decayed events.
+        matrix: ``[items, items]``.
+    """
 
     interactions: sp.csr_array
     matrix: sp.csr_array
