@@ -18,9 +18,13 @@ from larder_training.classifier.fitting.head_calibration import Calibration, cal
 from larder_training.classifier.fitting.predictions import Predictions, predict
 from larder_training.classifier.fitting.quantize import QuantizedFit, quantize
 from larder_training.classifier.onnx.graph import to_bytes
+from larder_training.numerics.arrays import Floats
 
 MODEL: Final = "model.onnx"
 EVALUATED: Final[tuple[Part, ...]] = ("validation", "test")
+
+Truth = Mapping[Part, NDArray[np.int64]]
+PredictionsByPart = Mapping[Part, Predictions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class ExportedClassifier:
     graph: onnx.ModelProto
     fit: FinalFit
     serving: ClassifierServing
-    truth: Mapping[Part, NDArray[np.int64]]
-    predictions: Mapping[Part, Predictions]
+    truth: Truth
+    predictions: PredictionsByPart
     comparison: Mapping[str, object]
     float_model: bytes | None = None
 
@@ -65,19 +69,10 @@ def export(inputs: FinalFitInputs) -> ExportedClassifier:
     serving = _serving(inputs, calibration)
     check_graph(to_bytes(graph), serving)  # the rollout makes the same check
     samples = inputs.split.parts["test"]
+    truth: Truth = {"validation": fit.truth, "test": label_indices(samples, inputs.split.labels)}
     test = predict(to_bytes(graph), samples, serving, title="Evaluating on test", progress=inputs.context.progress)
-    truth: dict[Part, NDArray[np.int64]] = {
-        "validation": fit.truth,
-        "test": label_indices(samples, inputs.split.labels),
-    }
-    predictions: dict[Part, Predictions] = {"validation": calibration.held_out, "test": test}
-    float_logits = {
-        "validation": float_fit.logits(),
-        "test": float_fit.head.logits(inputs.served_inputs(inputs.features.model, samples)),
-    }
-    comparison = _comparison(quantized, inputs.features.dtype)
-    for part in EVALUATED:
-        comparison[part] = _agreement(truth[part], float_logits[part].argmax(axis=1), predictions[part])
+    predictions: PredictionsByPart = {"validation": calibration.held_out, "test": test}
+    comparison = _compare_with_float(inputs, float_fit, quantized, truth, predictions)
     float_model = None
     if quantized.quantized:
         float_graph = assemble(inputs, inputs.features.model, float_fit.head, float_fit.temperature())
@@ -97,13 +92,24 @@ def _serving(inputs: FinalFitInputs, calibration: Calibration) -> ClassifierServ
     )
 
 
-def _comparison(quantized: QuantizedFit, dtype: str) -> dict[str, object]:
-    """The data type of the release, and why; ``dtype`` is that of the features before quantization."""
-    comparison: dict[str, object] = {"dtype": "int8" if quantized.quantized else dtype}
+def _compare_with_float(
+    inputs: FinalFitInputs,
+    float_fit: FinalFit,
+    quantized: QuantizedFit,
+    truth: Truth,
+    predictions: PredictionsByPart,
+) -> dict[str, object]:
+    """The data type of the release, why, and its accuracy next to that of float32, by evaluated part."""
+    # The features of a parent may be int8 before this training quantizes anything.
+    comparison: dict[str, object] = {"dtype": "int8" if quantized.quantized else inputs.features.dtype}
     if quantized.reason:
         comparison["reason"] = quantized.reason
     if quantized.float_nodes is not None:
         comparison["float_nodes"] = list(quantized.float_nodes)
+    test_inputs = inputs.served_inputs(inputs.features.model, inputs.split.parts["test"])
+    float_logits: dict[Part, Floats] = {"validation": float_fit.logits(), "test": float_fit.head.logits(test_inputs)}
+    for part in EVALUATED:
+        comparison[part] = _agreement(truth[part], float_logits[part].argmax(axis=1), predictions[part])
     return comparison
 
 
