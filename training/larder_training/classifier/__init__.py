@@ -1,11 +1,11 @@
-"""Trains an image classifier from labelled images, and evaluates any release on images it has not seen.
+"""Trains image classifiers on labelled images, and evaluates releases on new ones.
 
-Only the options are imported here: the numerical libraries load when a training starts.
+This module imports only the options; numerical libraries load when a training starts.
 """
 
 import os
 
-# Once imported, onnxruntime writes a device id below the home folder and sends usage data to its makers, unless:
+# Without this, onnxruntime writes a device id to the home folder and sends usage data to its developers.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from larder_training.classifier.config.options import ClassifierOptions
