@@ -38,6 +38,7 @@ def execute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: AN
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a busy machine needs minutes
 @pytest.mark.filterwarnings("default")  # Jupyter's libraries, not ours
 def test_the_tutorial_of_images(execute: Any) -> None:  # noqa: ANN401  as above
     notebook, work = execute("images.ipynb")
@@ -49,6 +50,7 @@ def test_the_tutorial_of_images(execute: Any) -> None:  # noqa: ANN401  as above
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a busy machine needs minutes
 @pytest.mark.filterwarnings("default")  # Jupyter's libraries, not ours
 def test_the_tutorial_of_a_shop(execute: Any) -> None:  # noqa: ANN401  as above
     notebook, work = execute("shop.ipynb")
