@@ -1,14 +1,14 @@
-"""What side information adds: photos10 with columns whose worth is known, few photos and all, against the image alone.
+"""Measures side information: photos10 with synthetic columns, compared with the image alone.
 
-The columns are drawn, not observed, so that their worth is known:
+The columns are drawn at random, so that their information about the class is known:
 
-- place: one of ten. With probability 0.6 the one that belongs to the class, else any of the ten: it alone names the
-  right class of 64 % of the photos.
-- price: normal around the class's number (0 to 9), with a standard deviation of 3.
-- note: eight words, each with probability 0.3 one of the class's own five, else one of fifty that all classes share.
-- dice and noise: one of six, and a normal number; both know nothing of the class.
+- place: one of ten. With probability 0.6 the place of the class, otherwise any of the ten; so the place is that of the
+  class for 64 % of the images.
+- price: normal around the number of the class (0 to 9), with a standard deviation of 3.
+- note: eight words. With probability 0.3 one of five words of the class, otherwise one of fifty that all classes share.
+- dice and noise: one of six, and a normal number; both are independent of the class.
 
-Trained on photos10/train, whose further photos (up to 25 a class) are the validation part; measured on photos10/test.
+Trains on images of photos10/train, validates on 25 other images per class of it, and evaluates on photos10/test.
 """
 
 import argparse
@@ -27,15 +27,13 @@ from larder_training.classifier.train import train
 from larder_training.reporting.progress import Progress
 
 DATA: Final = Path(__file__).parents[3] / "shared/data"
-INFORMED: Final = ("place", "price", "note")
-USELESS: Final = ("dice", "noise")
-VALIDATION: Final = 25
-
-Row = dict[str, str]
+INFORMATIVE: Final = ("place", "price", "note")
+UNINFORMATIVE: Final = ("dice", "noise")
+VALIDATION: Final = 25  # images per class
 
 
-def describe(label: int, random: np.random.Generator) -> Row:
-    """The columns of one photo."""
+def draw_columns(label: int, random: np.random.Generator) -> dict[str, str]:
+    """The columns of one image of class ``label``."""
     place = label if random.random() < 0.6 else int(random.integers(10))
     words = [
         f"own{label}{random.integers(5)}" if random.random() < 0.3 else f"word{random.integers(50)}" for _ in range(8)
@@ -49,22 +47,28 @@ def describe(label: int, random: np.random.Generator) -> Row:
     }
 
 
-def write_manifest(folder: Path, photos_a_class: int | None, seed: int) -> Path:
-    """A CSV with a split: so many training photos of each class (None: all but the validation part)."""
+def write_manifest(folder: Path, images_per_class: int | None, seed: int) -> Path:
+    """Writes a CSV manifest with a split and the columns, and returns its path.
+
+    Args:
+        folder: Where to write it.
+        images_per_class: Number of training images. None: all that are not validation images.
+        seed: Of the split and of the columns.
+    """
     random = np.random.default_rng(seed)
     rows = []
     classes = sorted(path.name for path in (DATA / "photos10/train").iterdir())
     for label, name in enumerate(classes):
-        train_photos = sorted((DATA / f"photos10/train/{name}").iterdir())
-        shuffled = [train_photos[position] for position in random.permutation(len(train_photos))]
-        taken = shuffled[VALIDATION:][:photos_a_class]
-        split = {"validation": shuffled[:VALIDATION], "train": taken}
+        images = sorted((DATA / f"photos10/train/{name}").iterdir())
+        shuffled = [images[position] for position in random.permutation(len(images))]
+        split = {"validation": shuffled[:VALIDATION], "train": shuffled[VALIDATION:][:images_per_class]}
         split["test"] = sorted((DATA / f"photos10/test/{name}").iterdir())
         for part, paths in split.items():
             rows += [
-                {"path": str(path), "label": name, "split": part, **describe(label, random)} for path in sorted(paths)
+                {"path": str(path), "label": name, "split": part, **draw_columns(label, random)}
+                for path in sorted(paths)
             ]
-    manifest = folder / "photos.csv"
+    manifest = folder / "images.csv"
     with manifest.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -72,12 +76,12 @@ def write_manifest(folder: Path, photos_a_class: int | None, seed: int) -> Path:
     return manifest
 
 
-def measure(photos: int | None, columns: Sequence[str], seed: int, cache: Path, keep: bool) -> Mapping[str, Any]:
-    """What the manifest of one training says about its columns."""
+def evaluate_columns(images_per_class: int | None, columns: Sequence[str], seed: int, cache: Path) -> Mapping[str, Any]:
+    """Trains once with all columns kept, and returns the section of the manifest that evaluates them."""
     with tempfile.TemporaryDirectory() as folder:
         options = ClassifierOptions(
-            write_manifest(Path(folder), photos, seed),
-            "photos",
+            write_manifest(Path(folder), images_per_class, seed),
+            "photos10",
             out=Path(folder) / "out",
             backbone=str(DATA / "backbone/mobilenetv2_100_fp32.onnx"),
             dtype="float32",
@@ -85,36 +89,39 @@ def measure(photos: int | None, columns: Sequence[str], seed: int, cache: Path, 
             flip="no",
             search=SearchLimits(trials=8, hidden=False),
             side=dict.fromkeys(columns),
-            keep_side=keep,
+            keep_side=True,
             seed=seed,
             cache=cache,
         )
         release = train(options, Progress(quiet=True))
-        told = parse((release / "manifest.json").read_bytes()).evaluation["beside_the_image"]
-        return cast("Mapping[str, Any]", told)
+        section = parse((release / "manifest.json").read_bytes()).evaluation["beside_the_image"]
+        return cast("Mapping[str, Any]", section)
 
 
 def main() -> None:
-    """Prints a line for each number of photos and each set of columns: means over the seeds."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments.add_argument("--photos", type=int, nargs="+", default=[10, 0], help="A class; 0: all.")
-    arguments.add_argument("--cache", type=Path, default=Path(".larder/cache/features"))
-    given = arguments.parse_args()
-    print("| photos a class | columns | image alone | with them | they are missing | kept by validation |")
+    """Prints a line for each number of images and each set of columns: means over the seeds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--images", type=int, nargs="+", default=[10, 0], help="training images per class; 0: all")
+    parser.add_argument("--cache", type=Path, default=Path(".larder/cache/features"))
+    arguments = parser.parse_args()
+    print("| images per class | columns | image alone | with columns | without them in the request | kept |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for photos in given.photos:
-        for columns in (INFORMED, ("place",), USELESS):
-            alone, joined, missing, kept = [], [], [], 0
-            for seed in given.seeds:
-                forced = measure(photos or None, columns, seed, given.cache, keep=True)
-                accuracy = forced["accuracy"]
-                alone.append(100 * accuracy["image alone"]["test"])
-                joined.append(100 * accuracy[forced["kept"]]["test"])
-                missing.append(100 * forced["accuracy_where_missing"]["every column"]["test"])
-                kept += bool(forced["helps"])
-            told = " | ".join(f"{np.mean(one):.1f} ± {np.std(one):.1f}" for one in (alone, joined, missing))
-            print(f"| {photos or 'all'} | {', '.join(columns)} | {told} | {kept} of {len(given.seeds)} |", flush=True)
+    for images_per_class in arguments.images:
+        for columns in (INFORMATIVE, ("place",), UNINFORMATIVE):
+            image_alone, with_columns, missing, kept = [], [], [], 0
+            for seed in arguments.seeds:
+                section = evaluate_columns(images_per_class or None, columns, seed, arguments.cache)
+                accuracy = section["accuracy"]
+                image_alone.append(100 * accuracy["image alone"]["test"])
+                with_columns.append(100 * accuracy[section["kept"]]["test"])
+                missing.append(100 * section["accuracy_where_missing"]["every column"]["test"])
+                kept += bool(section["helps"])
+            cells = [str(images_per_class or "all"), ", ".join(columns)]
+            cells += [
+                f"{np.mean(values):.1f} ± {np.std(values):.1f}" for values in (image_alone, with_columns, missing)
+            ]
+            print(f"| {' | '.join(cells)} | {kept} of {len(arguments.seeds)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Peak memory of a whole training by the number of images, step by step: CIFAR-10, built-in features.
+"""Measures the peak memory of a training by the number of images, step by step: CIFAR-10, built-in features.
 
-Anonymous memory is what a training needs; pages of files that it maps or reads can be dropped at any time.
-
-Each size runs in a process of its own. Where more images are asked for than there are, the same pictures come again
-under new bytes (a number behind the picture's end), so that none is left out as a copy.
+A training needs its anonymous memory. The system can drop pages of files that it maps or reads at any time. Each size
+runs in its own process. If ``--images`` is larger than the data, the images are repeated, with other bytes (a number at
+the end of the file), so that they are not left out as copies.
 """
 
 import argparse
@@ -15,8 +14,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,58 +26,80 @@ from larder_training.classifier.train import train
 from larder_training.reporting.progress import Advance, Progress
 
 MIB = 2**20
-LOOK_EVERY = 0.005  # seconds
+INTERVAL = 0.005  # seconds between two samples
 
 
-class Watched(Progress):
-    """Notes the peak of each step, and of what comes after it: anonymous memory and mapped files."""
+class Peak(NamedTuple):
+    """The peak memory of a step.
 
-    watch: "Watch"
+    Attributes:
+        anonymous: MiB of resident anonymous memory.
+        files: MiB of resident file pages.
+        seconds: Time of the step.
+    """
 
-    @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 - as the base class has it
-        """One step."""
-        self.watch.initial_mlp(title)
-        yield lambda _units: None
-        self.watch.initial_mlp(f"after: {title}")
+    anonymous: float = 0.0
+    files: float = 0.0
+    seconds: float = 0.0
 
 
-class Watch(Thread):
-    """Looks at this process every few milliseconds; ``peaks`` are MiB (anonymous, of files) and seconds by step."""
+class MemorySampler(Thread):
+    """Samples the memory of this process every few milliseconds, and keeps the peak of each step.
+
+    Attributes:
+        peaks: Peak by step.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.peaks: dict[str, tuple[float, float, float]] = {}
-        self.initial_mlp("before")
+        self.peaks: dict[str, Peak] = {}
+        self.start_step("before")
 
-    def initial_mlp(self, title: str) -> None:
-        """What is seen from now on is this step's."""
+    def start_step(self, title: str) -> None:
+        """Counts the following samples to the step ``title``."""
         self._title = title
 
     def run(self) -> None:
-        """Until the process ends."""
+        """Samples until the process ends."""
         last = time.monotonic()
         while True:
-            time.sleep(LOOK_EVERY)
+            time.sleep(INTERVAL)
             now, title = time.monotonic(), self._title
-            old, seen = self.peaks.get(title, (0.0, 0.0, 0.0)), resident()
-            self.peaks[title] = (max(old[0], seen[0]), max(old[1], seen[1]), old[2] + now - last)
+            peak, (anonymous, files) = self.peaks.get(title, Peak()), resident()
+            self.peaks[title] = Peak(max(peak.anonymous, anonymous), max(peak.files, files), peak.seconds + now - last)
             last = now
 
 
+@dataclass(frozen=True)
+class SamplingProgress(Progress):
+    """Reports the start and the end of each step to a memory sampler.
+
+    Attributes:
+        sampler: The sampler.
+    """
+
+    sampler: MemorySampler = field(kw_only=True)
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 - as in the base class
+        """One step."""
+        self.sampler.start_step(title)
+        yield lambda _units: None
+        self.sampler.start_step(f"after: {title}")
+
+
 def resident() -> tuple[float, float]:
-    """Resident MiB: anonymous, which only swap could take over, and of files, which the system drops at will."""
+    """Resident MiB of this process: anonymous memory and file pages."""
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     anonymous, files = (int(lines[name].split()[0]) / 1024 for name in ("RssAnon", "RssFile"))
     return anonymous, files
 
 
-def one(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
-    """Trains on so many images; the peaks by step."""
-    progress, watch = Watched(quiet=True), Watch()
-    object.__setattr__(progress, "watch", watch)  # the class is frozen
-    watch.start()
-    with tempfile.TemporaryDirectory(prefix="larder-") as temporary:
+def measure(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
+    """Trains on ``images`` images in this process; returns the seconds and the peak of each step."""
+    sampler = MemorySampler()
+    sampler.start()
+    with tempfile.TemporaryDirectory() as temporary:
         manifest = write_manifest(folder, images, Path(temporary))
         options = ClassifierOptions(
             manifest,
@@ -88,61 +111,71 @@ def one(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
             cache=Path(temporary) / "cache",
             search=SearchLimits(trials=1, hidden=False),
         )
-        began = time.monotonic()
-        train(options, progress)
-        seconds = time.monotonic() - began
-    return {"images": images, "seconds": seconds, "peaks": watch.peaks}
+        start = time.monotonic()
+        train(options, SamplingProgress(quiet=True, sampler=sampler))
+        seconds = time.monotonic() - start
+    return {"images": images, "seconds": seconds, "peaks": sampler.peaks}
 
 
 def write_manifest(folder: Path, images: int, temporary: Path) -> Path:
-    """A CSV of the first images of each class in turn; repeated pictures get new bytes."""
-    classes = [sorted(place.glob("*.jpg")) for place in sorted(folder.iterdir())]
-    path = temporary / "images.csv"
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["path", "label"])
+    """Writes a CSV manifest with the first images of each class in turn; repeated images get other bytes."""
+    classes = [sorted(path.glob("*.jpg")) for path in sorted(folder.resolve().iterdir())]
+    manifest = temporary / "images.csv"
+    with manifest.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label"])
         for number in range(images):
             own = classes[number % len(classes)]
-            turn, position = divmod(number // len(classes), len(own))
-            picture = own[position]
-            if turn:
-                again = temporary / f"{number}.jpg"
-                again.write_bytes(picture.read_bytes() + number.to_bytes(8, "big"))
-                rows.writerow([again, picture.parent.name])
+            repetition, position = divmod(number // len(classes), len(own))
+            image = own[position]
+            if repetition:
+                copy = temporary / f"{number}.jpg"
+                copy.write_bytes(image.read_bytes() + number.to_bytes(8, "big"))
+                writer.writerow([copy, image.parent.name])
             else:
-                rows.writerow([picture, picture.parent.name])
-    return path
+                writer.writerow([image, image.parent.name])
+    return manifest
+
+
+def measure_in_process(folder: Path, images: int, backbone: str | None) -> dict[str, Any]:
+    """The result of ``measure`` in a process of its own; also printed on stderr."""
+    command = [sys.executable, __file__, str(folder), "--one", str(images)]
+    command += ["--backbone", backbone] if backbone else []
+    completed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this very script
+    line = completed.stdout.splitlines()[-1]
+    print(line, file=sys.stderr)
+    result: dict[str, Any] = json.loads(line)
+    result["peaks"] = {title: Peak(*values) for title, values in result["peaks"].items()}
+    return result
+
+
+def print_table(results: list[dict[str, Any]]) -> None:
+    """Prints the peak of each step, the highest peak, the time, and the memory per image."""
+    titles = list(dict.fromkeys(title for result in results for title in result["peaks"]))
+    print("peak anonymous MiB (file pages)".ljust(44), *(f"{result['images']:>16,}" for result in results))
+    for title in titles:
+        peaks = [result["peaks"].get(title, Peak()) for result in results]
+        print(title.ljust(44), *(f"{peak.anonymous:>8.0f} ({peak.files:>5.0f})" for peak in peaks))
+    highest = [max(peak.anonymous for peak in result["peaks"].values()) for result in results]
+    print("highest".ljust(44), *(f"{peak:>16.0f}" for peak in highest))
+    print("seconds".ljust(44), *(f"{result['seconds']:>16.0f}" for result in results))
+    if len(results) > 1:
+        slope = np.polyfit([result["images"] for result in results], [peak * MIB for peak in highest], 1)[0]
+        print(f"anonymous bytes per image: {slope:.0f}")
 
 
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="CIFAR-10's train folder, unpacked")
-    parser.add_argument("--images", type=int, nargs="+", default=[5_000, 10_000, 20_000])
-    parser.add_argument("--backbone", help="an ONNX file in place of the built-in features")
-    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(one(given.folder, given.one, given.backbone)))
-        return
-    found = []
-    for images in given.images:
-        command = [sys.executable, __file__, str(given.folder), "--one", str(images)]
-        command += ["--backbone", given.backbone] if given.backbone else []
-        ran = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - this very script
-        found.append(json.loads(ran.stdout.splitlines()[-1]))
-        print(ran.stdout.splitlines()[-1], file=sys.stderr)
-    titles = list(dict.fromkeys(title for run in found for title in run["peaks"]))
-    print("peak anonymous MiB (of files)".ljust(44), *(f"{run['images']:>16,}" for run in found))
-    for title in titles:
-        cells = [run["peaks"].get(title, (0, 0, 0)) for run in found]
-        print(title.ljust(44), *(f"{anonymous:>8.0f} ({files:>5.0f})" for anonymous, files, _ in cells))
-    tops = [max(anonymous for anonymous, *_ in run["peaks"].values()) for run in found]
-    print("highest".ljust(44), *(f"{top:>16.0f}" for top in tops))
-    print("seconds".ljust(44), *(f"{run['seconds']:>16.0f}" for run in found))
-    if len(found) > 1:
-        slope = np.polyfit([run["images"] for run in found], [top * MIB for top in tops], 1)[0]
-        print(f"anonymous bytes an image: {slope:.0f}")
+    parser.add_argument("--images", type=int, nargs="+", default=[5_000, 10_000, 20_000], help="sizes to measure")
+    parser.add_argument("--backbone", help="ONNX file; default: the built-in features")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # measure this size in this process
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(measure(arguments.folder, arguments.one, arguments.backbone)))
+    else:
+        print_table([measure_in_process(arguments.folder, images, arguments.backbone) for images in arguments.images])
 
 
 if __name__ == "__main__":
