@@ -1,9 +1,11 @@
-"""What all tests share: hypothesis's settings, a complete, valid manifest of each kind, and an S3 that runs here."""
+"""Fixtures for all tests: hypothesis settings, a valid manifest of each kind, and a local S3 server."""
 
 import itertools
+import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from larder.release.manifest import FileEntry, Manifest
 from larder.release.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing, TableSpec
 
-# The same examples on every machine, and no verdict by the clock: a slow machine is no bug.
+# The same examples on every machine, and no deadline: a slow machine must not fail a test.
 settings.register_profile(
     "larder", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -50,7 +52,13 @@ def recommender_manifest() -> Manifest:
 
 @dataclass(frozen=True)
 class S3:
-    """A running S3 on this machine, with an empty ``bucket``. ``env``, set here, is what a client's process needs."""
+    """A local S3 server.
+
+    Attributes:
+        endpoint: Its URL.
+        bucket: An empty bucket of this test.
+        env: The environment variables with which a client process finds it. They are set in this process, too.
+    """
 
     endpoint: str
     bucket: str
@@ -59,14 +67,27 @@ class S3:
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """The address of moto's server, started for the tests that need one and stopped after the last."""
-    from moto.server import ThreadedMotoServer
+    """The address of moto's server, started for the tests that need one and stopped after the last.
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    S3 compares and writes in one step. Moto does not when two requests overlap, so this server handles them in turn.
+    """
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
+
+    application = DomainDispatcherApplication(create_backend_app)
+    lock = threading.Lock()
+
+    def in_turn(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        with lock:
+            return list(application(environ, start_response))
+
+    server = make_server("127.0.0.1", 0, in_turn, threaded=True, request_handler=MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 _bucket_numbers = itertools.count(1)
