@@ -21,8 +21,8 @@ def exporting() -> list[str]:
     """The packages that declare ``__all__``."""
     names = [package.__name__ for package in PACKAGES]
     for package in PACKAGES:
-        found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
-        names += [module.name for module in found if module.ispkg]
+        modules = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        names += [module.name for module in modules if module.ispkg]
     return sorted(name for name in names if hasattr(import_module(name), "__all__"))
 
 
@@ -40,7 +40,7 @@ def public_names(module: ModuleType) -> set[str]:
 @pytest.mark.parametrize("name", exporting())
 def test_all_names_what_a_package_offers(name: str) -> None:
     module = import_module(name)
-    assert [each for each in module.__all__ if not hasattr(module, each)] == []
+    assert [public for public in module.__all__ if not hasattr(module, public)] == []
     assert public_names(module) <= set(module.__all__)
     assert len(set(module.__all__)) == len(module.__all__)
 

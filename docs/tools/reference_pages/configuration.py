@@ -18,8 +18,13 @@ def render() -> str:
     template: Json = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     introduction = "The parameters of `template.yaml`, the environment of each function, and that of the commands."
     parameters = [
-        [f"`{name}`", f"`{each['Default']}`" if each["Default"] != "" else "none", _values(each), each["Description"]]
-        for name, each in template["Parameters"].items()
+        [
+            f"`{name}`",
+            f"`{entry['Default']}`" if entry["Default"] != "" else "none",
+            _values(entry),
+            entry["Description"],
+        ]
+        for name, entry in template["Parameters"].items()
     ]
     return page(
         "Configuration",
@@ -52,9 +57,9 @@ def _functions(template: Json) -> dict[str, dict[str, str]]:
     """Each function's environment, by the function's short name."""
     shared = template["Globals"]["Function"]["Environment"]["Variables"]
     return {
-        name.removesuffix("Function").lower(): shared | each["Properties"].get("Environment", {}).get("Variables", {})
-        for name, each in template["Resources"].items()
-        if each["Type"] == "AWS::Serverless::Function"
+        name.removesuffix("Function").lower(): shared | entry["Properties"].get("Environment", {}).get("Variables", {})
+        for name, entry in template["Resources"].items()
+        if entry["Type"] == "AWS::Serverless::Function"
     }
 
 
@@ -68,7 +73,7 @@ def _value(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return next(f"`{argument}`" for argument in (str(each) for each in value.values()))
+        return next(f"`{argument}`" for argument in value.values())
     return f"`{value}`"
 
 

@@ -35,23 +35,31 @@ def _resolved(document: Json, node: Json) -> Json:
 
 def _operation(document: Json, method: str, path: str, operation: Json) -> str:
     parts = [f"## {method.upper()} {path}", f"{operation['summary']}. {operation.get('description', '')}".strip()]
-    if parameters := [_resolved(document, each) for each in operation.get("parameters", [])]:
+    if parameters := [_resolved(document, parameter) for parameter in operation.get("parameters", [])]:
         rows = [
-            [f"`{each['name']}`", each["in"], _kind(document, each["schema"]), each.get("description", "")]
-            for each in parameters
+            [
+                f"`{parameter['name']}`",
+                parameter["in"],
+                _kind(document, parameter["schema"]),
+                parameter.get("description", ""),
+            ]
+            for parameter in parameters
         ]
         parts.append(table(["parameter", "in", "value", "meaning"], rows))
     if "requestBody" in operation:
         bodies = operation["requestBody"]["content"].items()
         parts.append(
-            table(["body", "value"], [[f"`{media}`", _kind(document, each["schema"])] for media, each in bodies])
+            table(["body", "value"], [[f"`{media}`", _kind(document, body["schema"])] for media, body in bodies])
         )
-    rows = [[status, _answer(document, _resolved(document, each))] for status, each in operation["responses"].items()]
+    rows = [
+        [status, _answer(document, _resolved(document, response))]
+        for status, response in operation["responses"].items()
+    ]
     return "\n\n".join([*parts, table(["status", "answer"], rows)])
 
 
 def _answer(document: Json, response: Json) -> str:
-    schemas = [each["schema"] for each in response.get("content", {}).values() if "schema" in each]
+    schemas = [body["schema"] for body in response.get("content", {}).values() if "schema" in body]
     named = [_kind(document, schema) for schema in schemas if "$ref" in schema]
     return " ".join([response["description"], *(f"({name})" for name in named)])
 
@@ -66,11 +74,11 @@ def _schema_text(document: Json, schema: Json) -> str:
     rows = [
         [
             f"`{name}`",
-            _kind(document, each),
+            _kind(document, field),
             "yes" if name in required else "",
-            _resolved(document, each).get("description", ""),
+            _resolved(document, field).get("description", ""),
         ]
-        for name, each in schema.get("properties", {}).items()
+        for name, field in schema.get("properties", {}).items()
     ]
     text: str = schema.get("description", "")
     return "\n\n".join(
@@ -97,7 +105,7 @@ def _kind(document: Json, schema: Json) -> str:
     if "const" in schema or "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
     if "oneOf" in schema and "type" not in schema:
-        return " or ".join(_kind(document, each) for each in schema["oneOf"])
+        return " or ".join(_kind(document, choice) for choice in schema["oneOf"])
     types = schema.get("type", "any")
     kind = " or ".join(types) if isinstance(types, list) else types
     if kind == "array":

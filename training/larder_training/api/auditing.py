@@ -109,8 +109,8 @@ def _images(
 
     arguments = keywords.arguments(ClassifierOptions, ImageKeywords, options, "audit")
     with as_source(images, labels) as data:
-        found = audit_images(ClassifierOptions(data=data, model="audit", **arguments), progress)
-        return AuditFindings(found.document(), found.describe(), Report(page(found).decode()))
+        result = audit_images(ClassifierOptions(data=data, model="audit", **arguments), progress)
+        return AuditFindings(result.document(), result.describe(), Report(page(result).decode()))
 
 
 def _interactions(interactions: Table, items: Table | None, users: Table | None, progress: Progress) -> AuditFindings:
@@ -118,7 +118,7 @@ def _interactions(interactions: Table, items: Table | None, users: Table | None,
     from larder_training.recommender.reports.audit_page import page
 
     with as_files(interactions=interactions, items=items, users=users) as files:
-        found = audit_interactions(
+        result = audit_interactions(
             files["interactions"], files["items"], files["users"], now=datetime.now(UTC), progress=progress
         )
-    return AuditFindings(found.document(), "\n".join(found.words()), Report(page(found).decode()))
+    return AuditFindings(result.document(), "\n".join(result.words()), Report(page(result).decode()))

@@ -132,7 +132,7 @@ def arguments(
             values[name] = _convert(options, name, value)
         else:
             nested.setdefault(owner, {})[name] = _convert(_class(options, owner), name, value)
-    return values | {owner: _class(options, owner)(**each) for owner, each in nested.items()}
+    return values | {owner: _class(options, owner)(**arguments) for owner, arguments in nested.items()}
 
 
 def keyword_owners(options: type[object]) -> dict[str, str | None]:
