@@ -303,8 +303,8 @@ def test_the_command_prints_only_json_with_json(images: Path, tmp_path: Path) ->
         (["--model", "a", "--folds", "1"], "folds is 1"),
         (["--model", "a", "--cache-bytes", "-1"], "cache_bytes is -1: give 0 or more, or --no-cache."),
         (["--model", "a", "--mean", "x"], "'x' is not a number"),
-        (["--model", "a", "--backbone", "missing.onnx"], "no backbone 'missing.onnx'"),
-        (["--model", "a", "--backbone", "ftp://host/a.onnx"], "cannot be fetched by ftp"),
+        (["--model", "a", "--backbone", "missing.onnx"], "backbone 'missing.onnx' does not exist"),
+        (["--model", "a", "--backbone", "ftp://host/a.onnx"], "cannot be downloaded by ftp"),
     ],
 )
 def test_the_command_explains_an_invalid_option(images: Path, tmp_path: Path, flags: list[str], message: str) -> None:

@@ -165,7 +165,7 @@ def test_a_backbone_that_does_not_fit_is_refused_with_what_to_do(
 
 def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_bytes(b"hello")
-    with pytest.raises(InvalidModel, match=r"a\.onnx is no ONNX file"):
+    with pytest.raises(InvalidModel, match=r"a\.onnx is not an ONNX file"):
         backbone.load_backbone(tmp_path / "a.onnx", Preprocessing(), {})
 
 

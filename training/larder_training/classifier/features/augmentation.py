@@ -1,6 +1,6 @@
-"""Changed copies of a training photo: another crop and scale, a small turn, other light and colour, a mirror image.
+"""Augmented copies of a training image: random crop, scale, rotation, light and colour.
 
-Everything is drawn from the seed, the copy's number and the file's digest, so neither order nor threads matter.
+Random numbers depend on the seed, the copy's number and the file's digest, not on order or threads.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,14 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class AugmentationStrength:
-    """How far a copy may differ from its photo.
+    """Limits of the random changes.
 
-    ``smallest_crop`` is the share of the photo's side that a crop keeps at least; a crop keeps its proportions up to
-    ``stretch``. ``turn`` is in degrees, either way. Brightness, contrast and saturation change by up to the share
-    ``light``, each colour channel by up to the share ``tint``.
+    Attributes:
+        smallest_crop: Smallest side of a crop, as a share of the image's side.
+        stretch: Largest change of a crop's proportions, as a logarithm.
+        turn: Largest rotation in degrees, in both directions.
+        light: Largest relative change of brightness, contrast and saturation.
+        tint: Largest relative change of a colour channel.
     """
 
     smallest_crop: float
@@ -38,19 +41,19 @@ STRENGTHS: Final[Mapping[str, AugmentationStrength]] = {
     "medium": AugmentationStrength(0.7, 0.05, 8, 0.2, 0.05),
     "strong": AugmentationStrength(0.5, 0.15, 15, 0.4, 0.1),
 }
-# Where a copy's crop lies in what it may leave out: the centre and the corners in turn, from a place that is drawn.
+# Positions of crops in the margin that they leave out: the centre and the corners, in turn from a random start.
 _CROP_ANCHORS: Final = ((0.0, 0.0), (-0.5, -0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, 0.5))
-_JITTER: Final = 0.25  # either way around such a place, as a share of what the crop leaves out
+_JITTER: Final = 0.25  # around such a position, as a share of the margin
 
 
 def describe(name: AugmentationName, copies: int, *, flip: bool) -> dict[str, object]:
     """The hyperparameters, for the manifest."""
-    drawn: dict[str, object] = asdict(STRENGTHS[name]) if name in STRENGTHS else {}
-    return {"strength": name, "copies": copies if name in STRENGTHS else 0, "flip": flip, **drawn}
+    limits: dict[str, object] = asdict(STRENGTHS[name]) if name in STRENGTHS else {}
+    return {"strength": name, "copies": copies if name in STRENGTHS else 0, "flip": flip, **limits}
 
 
 def with_margin(spec: ImageSpec) -> ImageSpec:
-    """The specification of the whole box that ``spec`` cuts its centre from, at the same scale."""
+    """The specification of the whole image that ``spec`` crops the centre of, at the same scale."""
     return replace(spec, width=round(spec.width / spec.crop), height=round(spec.height / spec.crop), crop=1.0)
 
 
@@ -58,29 +61,29 @@ def augment(whole: Pixels, spec: ImageSpec, name: AugmentationName, *, copy: int
     """One copy: uint8 ``[height, width, 3]``.
 
     Args:
-        whole: the photo decoded to ``with_margin(spec)``.
-        spec: the size of the copy.
-        name: a strength but "none".
-        copy: the copy's number; the copies of a photo share their crops out between the centre and the corners.
-        seed: of the training.
-        digest: SHA-256 of the photo's file, in hexadecimal.
+        whole: The image, decoded to ``with_margin(spec)``.
+        spec: The size of the copy.
+        name: A strength other than "none".
+        copy: The copy's number; the crops of an image's copies are at the centre and the corners in turn.
+        seed: The seed of the training.
+        digest: SHA-256 of the image file, in hexadecimal.
     """
-    photo = int(digest[:16], 16)
-    random = np.random.default_rng([seed, copy, photo])
-    place = _CROP_ANCHORS[(photo + copy) % len(_CROP_ANCHORS)]
-    return _change_light(_crop_and_turn(whole, spec, STRENGTHS[name], place, random), STRENGTHS[name], random)
+    image_number = int(digest[:16], 16)
+    random = np.random.default_rng([seed, copy, image_number])
+    anchor = _CROP_ANCHORS[(image_number + copy) % len(_CROP_ANCHORS)]
+    return _change_light(_crop_and_turn(whole, spec, STRENGTHS[name], anchor, random), STRENGTHS[name], random)
 
 
 def _crop_and_turn(
     whole: Pixels,
     spec: ImageSpec,
     strength: AugmentationStrength,
-    place: tuple[float, float],
+    anchor: tuple[float, float],
     random: np.random.Generator,
 ) -> Pixels:
-    """Crop, turn and scale in one resampling, by the matrix that maps the copy's pixels to the photo's."""
+    """Crops, rotates and scales in one resampling, by the matrix that maps pixels of the copy to the image."""
     height, width = whole.shape[:2]
-    pad = max(height, width) // 4 + 1  # a turned crop reaches over the edge: repeat the edge there
+    pad = max(height, width) // 4 + 1  # a rotated crop may reach over the edge, which is repeated there
     padded = np.pad(whole, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
     share = random.uniform(strength.smallest_crop, 1.0)
     turn = np.deg2rad(random.uniform(-strength.turn, strength.turn))
@@ -89,7 +92,7 @@ def _crop_and_turn(
     down = share / stretch * height / spec.height
     centre_x, centre_y = (
         pad + side / 2 + np.clip(at + random.uniform(-_JITTER, _JITTER), -0.5, 0.5) * (1 - share) * side
-        for at, side in zip(place, (width, height), strict=True)
+        for at, side in zip(anchor, (width, height), strict=True)
     )
     a, b = np.cos(turn) * across, -np.sin(turn) * down
     d, e = np.sin(turn) * across, np.cos(turn) * down

@@ -1,7 +1,7 @@
-"""A pretrained network in an ONNX file, made into ``image`` -> ``features`` with its preprocessing inside.
+"""Turns a pretrained network in an ONNX file into a graph ``image`` -> ``features`` that includes preprocessing.
 
-The preprocessing comes from flags, then ``--backbone-spec``, then ``<backbone>.json`` beside the file. What none of
-them states is taken from the graph or from ``DEFAULTS``, and told.
+The preprocessing comes from options, then from ``--backbone-spec``, then from ``<backbone>.json`` next to the file.
+Missing values come from the graph or from defaults, which are reported.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from larder_training.classifier.config.preprocessing import Preprocessing, read_
 from larder_training.classifier.features.backbone_file import check_outputs, find_features, find_input, read_graph
 from larder_training.classifier.onnx.graph import optimise, prune
 
-DEFAULT_MEAN: Final = 127.5  # x / 127.5 - 1, the commonest of the conventions for 0..255
+DEFAULT_MEAN: Final = 127.5  # x / 127.5 - 1, the most common convention for 0..255
 DEFAULT_STD: Final = 127.5
 DEFAULT_CROP: Final = 0.875  # "short side 256, centre 224"
 DEFAULT_CROP_NOTE: Final = f"the central {DEFAULT_CROP:g} of the short side"
@@ -33,40 +33,47 @@ _PREFIX: Final = "backbone."
 class FeatureGraph:
     """A float graph ``image`` uint8 ``[N, H, W, 3]`` -> ``features`` float32 ``[N, D]``.
 
-    It may make ``middle`` ``[N, M]`` too, which the head reads behind the features (``middle.with_middle``).
-    ``image`` says how photos become its input. ``description`` goes into the manifest, ``assumed`` (what nobody stated,
-    and what was taken for it) into the log and the manifest; ``undecided`` of that is what ``reading`` may choose.
+    It may have a second output ``middle`` ``[N, M]``, which the head reads after the features
+    (``intermediate_layers.with_intermediate_layers``).
+
+    Attributes:
+        model: The graph.
+        image_spec: How images become its input.
+        description: The backbone, for the manifest.
+        assumed: Defaults that were used for missing preprocessing, for the log and the manifest.
+        dtype: "int8" if the graph is that of a parent release and quantised, else "float32".
+        undecided: Settings that no option specifies, which ``selection.layer_search`` may choose.
     """
 
     model: onnx.ModelProto
     image_spec: ImageSpec
     description: dict[str, object]
     assumed: tuple[str, ...] = ()
-    dtype: str = "float32"  # int8 where the graph is a parent release's that is quantised already
+    dtype: str = "float32"
     undecided: frozenset[Undecided] = frozenset()
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the head reads, in this order: ``features``, and ``middle`` where the graph makes it."""
+        """The outputs that the head reads, in this order: ``features``, and ``middle`` if the graph has it."""
         return tuple(value.name for value in self.model.graph.output)
 
     @property
     def dimensions(self) -> int:
-        """D."""
+        """The number of features, D."""
         return int(self.model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
 
 def load_backbone(path: Path, stated: Preprocessing, source: dict[str, object]) -> FeatureGraph:
-    """Reads a backbone and puts its preprocessing in front.
+    """Loads a backbone and prepends its preprocessing.
 
     Args:
-        path: an ONNX file with one float32 input ``[N, 3, H, W]``, RGB.
-        stated: what flags and ``--backbone-spec`` say; a ``<path>.json`` beside the file fills the rest.
-        source: where the file came from, for the manifest.
+        path: An ONNX file with one float32 input ``[N, 3, H, W]``, RGB.
+        stated: Preprocessing from options and ``--backbone-spec``; ``<path>.json`` completes it.
+        source: The origin of the file, for the manifest.
 
     Raises:
-        InvalidRequest: the file or its specification cannot be used so.
-        InvalidModel: it is no ONNX graph that runs.
+        InvalidRequest: The file or its preprocessing is unsuitable; the message says what to give.
+        InvalidModel: The file is not an ONNX graph that runs.
     """
     beside = path.with_name(path.name + ".json")
     if not beside.exists():
@@ -81,7 +88,7 @@ def load_backbone(path: Path, stated: Preprocessing, source: dict[str, object]) 
     mean, std = _scaling(stated, assumed)
     outputs = output.split(",")
     check_outputs(model, outputs)
-    # A prefix of its own, so that no tensor of the backbone is called as one of ours.
+    # The prefix keeps the names of the backbone's tensors apart from Larder's.
     model = compose.add_prefix(model, _PREFIX)
     _normalise(model, _PREFIX + entry, size, mean, std)
     _pool(model, outputs)
@@ -100,7 +107,7 @@ def load_backbone(path: Path, stated: Preprocessing, source: dict[str, object]) 
         "features": int(optimised.graph.output[0].type.tensor_type.shape.dim[1].dim_value),
     }
     open_to_choice: dict[Undecided, object] = {"layers": stated.output, "crop": stated.resize_short}
-    undecided = frozenset(name for name, said in open_to_choice.items() if said is None)
+    undecided = frozenset(name for name, value in open_to_choice.items() if value is None)
     return FeatureGraph(optimised, spec, description, tuple(assumed), undecided=undecided)
 
 
@@ -129,7 +136,7 @@ def _scaling(stated: Preprocessing, assumed: list[str]) -> tuple[Sequence[float]
 
 
 def _normalise(model: onnx.ModelProto, entry: str, size: int, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Puts ``image`` -> float -> NCHW -> ``x * (1 / std) + (-mean / std)`` in front of the graph's input."""
+    """Prepends ``image`` -> float -> NCHW -> ``x * (1 / std) + (-mean / std)`` to the graph's input."""
     scale = np.broadcast_to(1 / np.asarray(std, np.float64), 3).reshape(1, 3, 1, 1)
     shift = -np.broadcast_to(np.asarray(mean, np.float64), 3).reshape(1, 3, 1, 1) * scale
     graph = model.graph
@@ -148,9 +155,9 @@ def _normalise(model: onnx.ModelProto, entry: str, size: int, mean: Sequence[flo
 
 
 def _pool(model: onnx.ModelProto, outputs: Sequence[str]) -> None:
-    """Makes the tensors, one behind the other, the graph's only output, ``features`` ``[N, D]``.
+    """Makes the concatenated tensors the graph's only output, ``features`` ``[N, D]``.
 
-    Maps ``[N, D, h, w]`` are averaged over their places, tokens ``[N, T, D]`` (of a transformer) over the tokens.
+    Maps ``[N, D, h, w]`` are averaged over their positions, and a transformer's tokens ``[N, T, D]`` over the tokens.
     """
     graph, tensors = model.graph, [_PREFIX + output for output in outputs]
     del graph.output[:]
@@ -164,8 +171,8 @@ def _pool(model: onnx.ModelProto, outputs: Sequence[str]) -> None:
         if len(shape) not in {2, 3, 4} or not shape[axis].dim_value:
             known = [dim.dim_param or dim.dim_value for dim in shape]
             raise InvalidRequest(
-                f"The tensor {output!r} has the shape {known}; [N, D], [N, T, D] or [N, D, h, w] is needed. Name "
-                "another."
+                f"The tensor {output!r} has the shape {known}; [N, D], [N, T, D] or [N, D, h, w] is needed. Give "
+                "another with --output."
             )
         graph.node.extend(_flatten(tensor, len(shape), f"larder.{len(flat)}"))
         flat.append(f"larder.{len(flat)}")
@@ -183,7 +190,7 @@ def _flatten(tensor: str, rank: int, to: str) -> list[onnx.NodeProto]:
     if rank == 2:
         return [helper.make_node("Identity", [tensor], [to])]
     nodes = []
-    if rank == 3:  # as a map of T places; ReduceMean takes its axes in other ways in other opsets
+    if rank == 3:  # as a map of T positions; ReduceMean passes its axes differently in different opsets
         nodes.append(helper.make_node("Transpose", [tensor], [f"{to}.channels"], perm=[0, 2, 1]))
         tensor = f"{to}.channels"
     nodes.append(helper.make_node("GlobalAveragePool", [tensor], [f"{to}.pooled"]))

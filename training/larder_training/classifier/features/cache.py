@@ -24,13 +24,13 @@ from larder_training.classifier.config.options import CACHE_BYTES, CACHE_FOLDER,
 from larder_training.classifier.features.shards import KEY, KEY_BYTES, Shard, ShardWriter, open_shards
 from larder_training.numerics.arrays import Floats
 
-FORMAT: Final = 1  # raised when rows of the same origin would come out otherwise: decoding, views, this layout
+FORMAT: Final = 1  # increase when rows of the same source change: decoding, views or this layout
 
 _PACKAGES: Final = ("onnxruntime", "numpy", "pillow")
 
 
 def describe_source(graph: bytes, output: str, image: ImageSpec, *, optimised: bool) -> dict[str, object]:
-    """What decides a row beside its photo and view; the processor is named, for its kernels round in their own way."""
+    """Everything except image and view that determines a row; processors differ in their rounding."""
     return {
         "format": FORMAT,
         "graph": sha256(graph).hexdigest(),
@@ -43,7 +43,7 @@ def describe_source(graph: bytes, output: str, image: ImageSpec, *, optimised: b
 
 
 def cache_key(*parts: str) -> bytes:
-    """The key of a row: photo's digest, view's parameters."""
+    """The key of a row, from the digest of the image and the parameters of the view."""
     return sha256("\n".join(parts).encode()).digest()[:KEY_BYTES]
 
 
@@ -58,9 +58,13 @@ def _processor() -> str:
 
 @dataclass(frozen=True, slots=True)
 class FeatureCache:
-    """Rows of features under ``folder``, at most ``max_bytes`` of them: the shards that were used last stay.
+    """A cache of features on disk; the least recently used shards are evicted.
 
-    What cannot be written (a full disk) is not kept, and nothing else happens: a cache never ends a training.
+    If rows cannot be written (a full disk), they are not cached; a cache never stops a training.
+
+    Attributes:
+        folder: Folder of the cache.
+        max_bytes: Maximum size.
     """
 
     folder: Path = CACHE_FOLDER
@@ -68,11 +72,11 @@ class FeatureCache:
 
     @contextmanager
     def rows(self, about: Mapping[str, object], width: int) -> Iterator["CachedFeatures"]:
-        """Opens the rows ``[width]`` of one origin, for any number of threads."""
+        """Opens the rows ``[width]`` of one source; any number of threads may use them."""
         text = json.dumps({**about, "width": width}, sort_keys=True, indent=1)
-        place = self.folder / sha256(text.encode()).hexdigest()[:32]
-        writable = _prepare(place, text)
-        opened = CachedFeatures(place, width, writable, self.evict)
+        folder = self.folder / sha256(text.encode()).hexdigest()[:32]
+        writable = _prepare(folder, text)
+        opened = CachedFeatures(folder, width, writable, self.evict)
         try:
             yield opened
         finally:
@@ -80,7 +84,7 @@ class FeatureCache:
             self.evict()
 
     def evict(self) -> None:
-        """Deletes the shards that were not used for longest, until the others fit."""
+        """Deletes the least recently used shards until the others fit."""
         shards = []
         for keys in self.folder.glob("*/*.keys"):
             with suppress(OSError):
@@ -96,14 +100,14 @@ class FeatureCache:
 
 
 def feature_cache(options: ClassifierOptions) -> FeatureCache | None:
-    """The feature cache that the options name, or None."""
+    """The feature cache of the options, or None."""
     return None if options.cache is None else FeatureCache(options.cache, options.cache_bytes)
 
 
-def _prepare(place: Path, text: str) -> bool:
+def _prepare(folder: Path, text: str) -> bool:
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        about = place / "about.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        about = folder / "about.json"
         if not about.exists():
             about.write_text(text)
     except OSError:
@@ -113,9 +117,9 @@ def _prepare(place: Path, text: str) -> bool:
 
 @dataclass(slots=True)
 class CachedFeatures:
-    """The rows of one origin, as they were found on opening; ``append`` adds to the disk, not to what is found."""
+    """The cached rows of one source at the time of opening; ``append`` writes to the disk only."""
 
-    place: Path
+    folder: Path
     width: int
     writable: bool
     make_room: Callable[[], None]
@@ -126,23 +130,23 @@ class CachedFeatures:
     _writer: ShardWriter | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._shards = list(open_shards(self.place, 4 * self.width))
+        self._shards = list(open_shards(self.folder, 4 * self.width))
         keys = [shard.entries["key"] for shard in self._shards]
         places = [(number << 32) + np.arange(len(shard.entries)) for number, shard in enumerate(self._shards)]
-        found = np.concatenate([np.empty(0, KEY), *keys])
-        order = np.argsort(found, kind="stable")
-        self._keys = found[order]
+        all_keys = np.concatenate([np.empty(0, KEY), *keys])
+        order = np.argsort(all_keys, kind="stable")
+        self._keys = all_keys[order]
         self._places = np.concatenate([np.empty(0, np.int64), *places])[order]
 
     def read(self, keys: Sequence[bytes]) -> list[Floats | None]:
-        """The row of each key, or None where there is none or the disk damaged it."""
+        """The row of each key; None if it is missing or damaged."""
         if not len(self._keys):
             return [None] * len(keys)
         positions = np.searchsorted(self._keys, np.array(keys, KEY))
         return [self._at(int(position), wanted) for position, wanted in zip(positions, keys, strict=True)]
 
     def _at(self, position: int, wanted: bytes) -> Floats | None:
-        # numpy hands "S" out without the zeros at its end
+        # numpy removes trailing zeros of "S" values
         if position == len(self._keys) or self._keys[position].ljust(KEY_BYTES, b"\0") != wanted:
             return None
         number, row = divmod(int(self._places[position]), 2**32)
@@ -150,24 +154,24 @@ class CachedFeatures:
         return None if data is None else np.frombuffer(data, np.float32)
 
     def append(self, keys: Iterable[bytes], rows: Iterable[Floats]) -> None:
-        """Writes rows ``[width]`` to the disk; whoever opens the origin later finds them."""
+        """Writes rows ``[width]`` to the disk, for those who open the source later."""
         with self._lock:
             if self.writable:
                 self._append(keys, rows)
 
     def _append(self, keys: Iterable[bytes], rows: Iterable[Floats]) -> None:
         try:
-            for one, row in zip(keys, rows, strict=True):
+            for key, row in zip(keys, rows, strict=True):
                 if self._writer is None or self._writer.full:
                     self._end_writing()
                     self.make_room()
-                    self._writer = ShardWriter.begin(self.place, 4 * self.width)
-                self._writer.write(one, np.ascontiguousarray(row, np.float32).tobytes())
+                    self._writer = ShardWriter.begin(self.folder, 4 * self.width)
+                self._writer.write(key, np.ascontiguousarray(row, np.float32).tobytes())
         except OSError:
             self.writable = False
 
     def close(self) -> None:
-        """Ends the writing, and notes which shards were of use."""
+        """Closes the shards, and marks those that were used."""
         self._end_writing()
         for shard in self._shards:
             shard.close()

@@ -1,8 +1,8 @@
-"""Colour statistics of the picture, computed inside the graph, so that a request needs nothing but the picture.
+"""Colour statistics of the image, computed in the graph, so that a request needs only the image.
 
 The mean and standard deviation of each channel, and a histogram of each opponent colour (red against green, yellow
 against blue, intensity; van de Sande et al., 2010, "Evaluating Color Descriptors for Object and Scene Recognition") in
-eight bins, each pixel shared between its two nearest: 30 numbers from 0 to 1.
+eight bins, where each pixel counts for its two nearest bins: 30 numbers from 0 to 1.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from larder_training.classifier.onnx.graph import OPSET
 
 COLOUR_OUTPUT: Final = "colour"
 COLOUR_WIDTH: Final = 6 + len(OPPONENT) * COLOUR_BINS
-_GRID: Final = 32  # the histogram counts means of squares, so many along the shorter side at least
+_GRID: Final = 32  # the histogram counts means of squares, at least this many along the shorter side
 
 
 def add_colour_statistics(graph: onnx.GraphProto, image: ImageSpec) -> None:
-    """Adds to a graph with the input ``image`` what makes ``colour`` float32 ``[N, 30]`` of it."""
+    """Adds nodes that compute ``colour`` float32 ``[N, 30]`` from the graph's input ``image``."""
     graph.node.extend(_moments())
     graph.node.extend(_histogram(max(1, min(image.height, image.width) // _GRID)))
     graph.node.append(
@@ -42,7 +42,7 @@ def add_colour_statistics(graph: onnx.GraphProto, image: ImageSpec) -> None:
 
 
 def colour_graph(image: ImageSpec) -> onnx.ModelProto:
-    """The graph ``image`` uint8 ``[N, H, W, 3]`` -> ``colour`` alone, for training."""
+    """A graph ``image`` uint8 ``[N, H, W, 3]`` -> ``colour``, for training."""
     shape: list[str | int | None] = ["N", image.height, image.width, 3]
     inputs = [helper.make_tensor_value_info("image", TensorProto.UINT8, shape)]
     outputs = [helper.make_tensor_value_info(COLOUR_OUTPUT, TensorProto.FLOAT, ["N", COLOUR_WIDTH])]

@@ -1,7 +1,7 @@
-"""Runs a graph over photos, streaming: what grows with their number is the result alone.
+"""Runs ONNX graphs over many images; only the result is held in memory.
 
-A graph sees one image at a time: on a CPU a batch is no faster, and a row then depends on its own image alone, so that
-rows from the cache are the very rows that would come out again.
+A graph gets one image at a time. On a CPU, batches are not faster, and a row then depends on its own image only, so
+that cached rows are bitwise equal to computed ones.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from larder_training.numerics.memmap import CHUNK_ROWS, allocate, release_pages
 from larder_training.numerics.parallel import map_in_order
 from larder_training.reporting.progress import Progress
 
-IMAGES_PER_TASK: Final = 8  # a piece of work for one core
+IMAGES_PER_TASK: Final = 8  # of one thread
 
 Pixels = NDArray[np.uint8]
 Load = Callable[[int], Pixels]
@@ -99,20 +99,20 @@ class FeatureExtractor:
 def _features_of(
     views: Views, position: int, cached: CachedFeatures | None, running: InferenceSession, outputs: Sequence[str]
 ) -> Floats:
-    """The rows of one photo's views: found in the cache, or computed and kept there."""
+    """The rows of one image's views, from the cache or computed and added to it."""
     keys = views.keys(position) if cached is not None else []
-    found: list[Floats | None] = [None] * len(views.per_image) if cached is None else cached.read(keys)
-    fresh = [number for number, row in enumerate(found) if row is None]
-    if fresh:
-        images = views.load(position, fresh)
-        made: list[Floats] = [
+    rows: list[Floats | None] = [None] * len(views.per_image) if cached is None else cached.read(keys)
+    missing = [number for number, row in enumerate(rows) if row is None]
+    if missing:
+        images = views.load(position, missing)
+        computed: list[Floats] = [
             np.concatenate(running.run(outputs, {"image": image[None]}), axis=1)[0] for image in images
         ]
         if cached is not None:
-            cached.append([keys[number] for number in fresh], made)
-        for number, row in zip(fresh, made, strict=True):
-            found[number] = row
-    return np.stack([row for row in found if row is not None])
+            cached.append([keys[number] for number in missing], computed)
+        for number, row in zip(missing, computed, strict=True):
+            rows[number] = row
+    return np.stack([row for row in rows if row is not None])
 
 
 def run_graph(
@@ -126,29 +126,39 @@ def run_graph(
     title: str,
     progress: Progress,
 ) -> list[Floats]:
-    """Runs ``outputs`` of a graph over ``count`` photos, on every core.
+    """Runs a graph over ``count`` images, on all cores.
 
-    ``load(i)`` gives photo i's one image, ``[1, H, W, 3]``; row i of each result, ``[count, ...]``, belongs to it, and
-    so does row i of ``side``, for a graph that takes side information.
+    Args:
+        model: The bytes of the graph.
+        outputs: Names of the outputs to compute.
+        load: Returns image i as ``[1, H, W, 3]``.
+        count: Number of images.
+        side: ``[count, S]``, the side information of a graph that has this input.
+        optimise: Whether onnxruntime optimises the graph for this machine.
+        title: Title of the progress bar.
+        progress: Advances with each image.
+
+    Returns:
+        One array ``[count, ...]`` per output.
     """
     running = session(model, optimise=optimise)
 
-    def fed(position: int) -> dict[str, NDArray[np.generic]]:
-        beside = {} if side is None else {"side": side[position : position + 1]}
-        return {"image": load(position), **beside}
+    def inputs_of(position: int) -> dict[str, NDArray[np.generic]]:
+        side_input = {} if side is None else {"side": side[position : position + 1]}
+        return {"image": load(position), **side_input}
 
     def run(start: int) -> list[list[Floats]]:
         positions = range(start, min(start + IMAGES_PER_TASK, count))
-        return [running.run(list(outputs), fed(position)) for position in positions]
+        return [running.run(list(outputs), inputs_of(position)) for position in positions]
 
     results: list[Floats] = []
     with progress.task(title, count) as advance:
         starts = range(0, count, IMAGES_PER_TASK)
-        for start, photos in zip(starts, map_in_order(run, starts), strict=True):
+        for start, batch in zip(starts, map_in_order(run, starts), strict=True):
             if not results:
-                results = [np.empty((count, *part.shape[1:]), np.float32) for part in photos[0]]
-            for position, found in enumerate(photos, start):
-                for result, part in zip(results, found, strict=True):
+                results = [np.empty((count, *part.shape[1:]), np.float32) for part in batch[0]]
+            for position, rows in enumerate(batch, start):
+                for result, part in zip(results, rows, strict=True):
                     result[position] = part[0]
-            advance(len(photos))
+            advance(len(batch))
     return results

@@ -1,4 +1,4 @@
-"""What the head reads beside the image features: colour statistics of the picture, and side information."""
+"""Columns that the head reads in addition to the features: colour statistics and side information."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,12 @@ _SIDE: Final = "side"
 
 @dataclass(frozen=True, slots=True)
 class AdditionalColumns:
-    """``colour`` statistics first, then the ``columns`` of side information; all of them times ``scale``.
+    """Colour statistics and side information, in this order.
 
-    ``scale`` is the features' usual deviation: the head's standardisation does not take what joins for noise.
+    Attributes:
+        columns: The columns of side information.
+        colour: Whether to use colour statistics.
+        scale: Factor that puts the columns on the features' scale, so that standardisation does not shrink them.
     """
 
     columns: tuple[SideColumn, ...] = ()
@@ -37,7 +40,7 @@ class AdditionalColumns:
     scale: float = 1.0
 
     def __bool__(self) -> bool:
-        """Whether there is anything."""
+        """Whether there are any columns."""
         return bool(self.columns) or self.colour
 
     def values(
@@ -48,10 +51,13 @@ class AdditionalColumns:
         training: bool = False,
         without: Collection[str] = (),
     ) -> Floats:
-        """The numbers beside the features, ``[photos * views, K + S]`` in the order of ``FeatureExtractor``.
+        """The columns ``[samples * views, K + S]``, in the row order of ``FeatureExtractor``.
 
-        ``lessons`` are rows to learn from (``side.encode_lessons``); else there is one view of each photo, and none has
-        a value in the columns ``without``.
+        Args:
+            views: The images, and the views of each.
+            context: Options and progress.
+            training: Whether these are training rows, whose side information is left out at random.
+            without: Columns to treat as missing; not for training rows.
         """
         parts = []
         if self.colour:
@@ -69,28 +75,28 @@ class AdditionalColumns:
         return joined
 
     def append(self, features: Floats, values: Floats) -> Floats:
-        """Features ``[N, D]`` and these values as the head reads them: ``[N, D + K + S]``."""
+        """The head's input ``[N, D + K + S]``: features ``[N, D]``, then these values."""
         joined: Floats = allocate(len(features), features.shape[1] + values.shape[1])
-        for piece in chunks(len(features)):
-            joined[piece, : features.shape[1]] = features[piece]
-            joined[piece, features.shape[1] :] = values[piece]
+        for chunk in chunks(len(features)):
+            joined[chunk, : features.shape[1]] = features[chunk]
+            joined[chunk, features.shape[1] :] = values[chunk]
             release_pages(features)
             release_pages(joined)
         return joined
 
-    def describe(self, photos: Sequence[Sample]) -> dict[str, object]:
-        """For the manifest: what it is, and a digest of what the training photos' manifest says."""
-        said = sorted(f"{checked.digest} {sorted(checked.image.side.items())}\n" for checked in photos)
+    def describe(self, samples: Sequence[Sample]) -> dict[str, object]:
+        """For the manifest: the columns, and a digest of the values of the training images."""
+        lines = sorted(f"{sample.digest} {sorted(sample.image.side.items())}\n" for sample in samples)
         return {
             "columns": {column.name: column.type for column in self.columns},
             "colour_statistics": self.colour,
             "scale": self.scale,
             "left_out_by_chance": side_columns.COLUMN_DROPOUT,
-            "fingerprint": sha256("".join(said).encode("utf-8", "surrogatepass")).hexdigest(),
+            "fingerprint": sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest(),
         }
 
     def extend_graph(self, model: onnx.ModelProto, image: ImageSpec) -> onnx.ModelProto:
-        """A feature graph that also makes what the head reads where that is more, and takes ``side`` for columns."""
+        """The feature graph with the head's input as a further tensor, and the input ``side`` for side information."""
         made = onnx.ModelProto()
         made.CopyFrom(model)
         graph, read = made.graph, [output.name for output in model.graph.output]

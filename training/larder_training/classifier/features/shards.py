@@ -1,9 +1,8 @@
-"""Shards: pairs of files that hold rows on disk and only grow.
+"""Shards: append-only pairs of files with rows.
 
-``.rows`` has rows of float32, ``.keys`` has one entry of 20 bytes for each, written after it: 16 bytes of SHA-256 and
-the row's CRC-32. An entry counts where its row is whole; what a stopped process left half-written behind that is cut
-off by the next that appends. Each writer locks the shard that it appends to, so that processes share a folder; readers
-need no lock.
+``.rows`` has rows of float32. ``.keys`` has an entry of 20 bytes for each row, written after it: 16 bytes of SHA-256,
+and the CRC-32 of the row. An entry is valid if its row is complete; the next writer truncates incomplete rows of a
+stopped process. Each writer locks its shard, so that processes can share a folder; readers need no lock.
 """
 
 import fcntl
@@ -29,16 +28,24 @@ _ATTEMPTS: Final = 8
 
 @dataclass(slots=True)
 class Shard:
-    """One pair of files, open for reading rows of ``size`` bytes; ``entries`` is what of it is whole."""
+    """One pair of files, open for reading.
 
-    path: Path  # of the keys
+    Attributes:
+        path: The file of the keys.
+        size: Bytes of a row.
+        rows: Descriptor of the file of rows.
+        entries: The entries with complete rows.
+        used: Whether a row was read.
+    """
+
+    path: Path
     size: int
-    rows: int  # descriptor
+    rows: int
     entries: NDArray[np.void]
     used: bool = False
 
     def read(self, row: int) -> bytes | None:
-        """The bytes of a row; None where the disk damaged them."""
+        """The bytes of a row; None if they are damaged."""
         data = os.pread(self.rows, self.size, row * self.size)
         if len(data) != self.size or zlib.crc32(data) != self.entries["crc"][row]:
             return None
@@ -46,55 +53,55 @@ class Shard:
         return data
 
     def close(self) -> None:
-        """Closes the rows, and notes on the disk whether they were of use."""
+        """Closes the files, and updates the modification time if a row was read."""
         os.close(self.rows)
         if self.used:
             with suppress(OSError):
                 os.utime(self.path)
 
 
-def open_shards(place: Path, size: int) -> Iterator[Shard]:
-    """Every shard of a folder, for reading rows of ``size`` bytes."""
-    for path in sorted(place.glob("*.keys")):
+def open_shards(folder: Path, size: int) -> Iterator[Shard]:
+    """Opens every shard of a folder; its rows have ``size`` bytes."""
+    for path in sorted(folder.glob("*.keys")):
         try:
             entries = np.frombuffer(path.read_bytes()[: _whole(path, size) * _ENTRY.itemsize], _ENTRY)
             yield Shard(path, size, os.open(path.with_suffix(".rows"), os.O_RDONLY), entries)
-        except FileNotFoundError:  # another process took the shard away
+        except FileNotFoundError:  # another process deleted the shard
             continue
 
 
 def _whole(path: Path, size: int) -> int:
-    """How many entries of a shard have their row."""
+    """The number of entries of a shard with a complete row."""
     return min(path.stat().st_size // _ENTRY.itemsize, path.with_suffix(".rows").stat().st_size // size)
 
 
 @dataclass(slots=True)
 class ShardWriter:
-    """Appends to one shard, which it has locked; ``size`` is the bytes of its rows."""
+    """Appends to one locked shard; ``size`` is the number of bytes of its rows."""
 
     keys: BinaryIO
     rows: BinaryIO
     size: int
 
     @classmethod
-    def begin(cls, place: Path, size: int) -> "ShardWriter":
-        """Goes on in a shard that has room and that nobody writes to, else begins one."""
-        for path in sorted(place.glob("*.keys")):
+    def begin(cls, folder: Path, size: int) -> "ShardWriter":
+        """Opens a shard that is not full and not locked, else creates one."""
+        for path in sorted(folder.glob("*.keys")):
             with suppress(OSError):
                 if path.with_suffix(".rows").stat().st_size < SHARD_BYTES:
                     return cls._locked(path, size)
         for _ in range(_ATTEMPTS):
-            path = place / f"{secrets.token_hex(8)}.keys"
+            path = folder / f"{secrets.token_hex(8)}.keys"
             for name in (path.with_suffix(".rows"), path):
                 name.touch(exist_ok=False)
-            with suppress(BlockingIOError):  # another process was quicker to lock it
+            with suppress(BlockingIOError):  # another process locked it first
                 return cls._locked(path, size)
-        raise OSError(f"No shard in {place} can be locked. Use a cache on a local disk.")
+        raise OSError(f"No shard in {folder} can be locked. Use a cache on a local disk.")
 
     @classmethod
     def _locked(cls, path: Path, size: int) -> "ShardWriter":
-        """Raises OSError where another process has it."""
-        # Unbuffered: what is written outlives a killed process, and the entry comes after its row.
+        """Locks a shard and truncates incomplete rows; raises OSError if another process has locked it."""
+        # Unbuffered, so that written rows survive a killed process, and an entry is written after its row.
         keys = path.open("r+b", buffering=0)
         try:
             fcntl.flock(keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,24 +110,24 @@ class ShardWriter:
         except OSError:
             keys.close()
             raise
-        for file, each in ((keys, _ENTRY.itemsize), (rows, size)):
-            file.truncate(whole * each)
+        for file, item_size in ((keys, _ENTRY.itemsize), (rows, size)):
+            file.truncate(whole * item_size)
             file.seek(0, os.SEEK_END)
         return cls(keys, rows, whole * size)
 
     @property
     def full(self) -> bool:
-        """Whether another shard is to be begun."""
+        """Whether to continue in another shard."""
         return self.size >= SHARD_BYTES
 
     def write(self, key: bytes, row: bytes) -> None:
-        """Appends a row and then its entry. Raises OSError where it does not go on the disk whole."""
+        """Appends a row and then its entry; raises OSError if the disk is full."""
         entry = key + zlib.crc32(row).to_bytes(4, "little")
         if self.rows.write(row) != len(row) or self.keys.write(entry) != len(entry):
-            raise OSError(f"{self.rows.name} took a row in part: the disk is full. Make room.")
+            raise OSError(f"{self.rows.name} has an incomplete row: the disk is full. Free some space.")
         self.size += len(row)
 
     def close(self) -> None:
-        """Closes both files, and with them ends the lock."""
+        """Closes both files, which releases the lock."""
         self.rows.close()
         self.keys.close()

@@ -1,4 +1,4 @@
-"""What a graph is shown of each photo: as it is served, mirrored, or changed; each view has its key in the cache."""
+"""Views of an image: as it is served, mirrored, or augmented. Each view has a key in the feature cache."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,13 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A photo as it is served where ``strength`` is "none", else its changed copy of that number."""
+    """One view of an image.
+
+    Attributes:
+        strength: Strength of the augmentation; "none" is the image as it is served.
+        copy: Number of the augmented copy.
+        mirrored: Whether the view is mirrored.
+    """
 
     strength: AugmentationName = "none"
     copy: int = 0
@@ -31,7 +37,14 @@ PLAIN: Final = View()
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The same views of each photo. ``views(i)`` are those of photo i, uint8 ``[len(wanted), H, W, 3]``."""
+    """The same views of each image; ``views(i)`` are those of image i, uint8 ``[len(per_image), H, W, 3]``.
+
+    Attributes:
+        samples: The images.
+        image_spec: Size and decoding.
+        per_image: The views of each image.
+        seed: Random seed of the augmentation.
+    """
 
     samples: Sequence[Sample]
     image_spec: ImageSpec
@@ -39,29 +52,29 @@ class Views:
     seed: int = 0
 
     def __call__(self, position: int) -> Pixels:
-        """All views of one photo."""
+        """All views of one image."""
         return self.load(position, range(len(self.per_image)))
 
     def load(self, position: int, numbers: Sequence[int]) -> Pixels:
-        """The views of these numbers of one photo; its file is decoded at most twice."""
-        checked = self.samples[position]
-        data = _read(checked)
-        plain_views = whole = None
-        made = np.empty((len(numbers), self.image_spec.height, self.image_spec.width, 3), np.uint8)
+        """Some views of one image, by their position in ``per_image``; its file is decoded at most twice."""
+        sample = self.samples[position]
+        data = _read(sample)
+        plain = whole = None
+        views = np.empty((len(numbers), self.image_spec.height, self.image_spec.width, 3), np.uint8)
         for slot, number in enumerate(numbers):
             view = self.per_image[number]
             if view.strength == "none":
-                plain_views = shown = decode(data, self.image_spec) if plain_views is None else plain_views
+                plain = view_pixels = decode(data, self.image_spec) if plain is None else plain
             else:
                 whole = decode(data, augmentation.with_margin(self.image_spec)) if whole is None else whole
-                shown = augmentation.augment(
-                    whole, self.image_spec, view.strength, copy=view.copy, seed=self.seed, digest=checked.digest
+                view_pixels = augmentation.augment(
+                    whole, self.image_spec, view.strength, copy=view.copy, seed=self.seed, digest=sample.digest
                 )
-            made[slot] = shown[:, ::-1] if view.mirrored else shown
-        return made
+            views[slot] = view_pixels[:, ::-1] if view.mirrored else view_pixels
+        return views
 
     def keys(self, position: int) -> list[bytes]:
-        """The cache's key of each view of one photo: what the view is made from, with every number that it takes."""
+        """The cache key of each view of one image, from its digest and all parameters of the view."""
         digest = self.samples[position].digest
         return [cache.cache_key(digest, self._parameters(view)) for view in self.per_image]
 
@@ -71,15 +84,15 @@ class Views:
         return f"{asdict(augmentation.STRENGTHS[view.strength])} {view.copy} {view.mirrored} {self.seed}"
 
 
-def plain_views(photos: Sequence[Sample], image: ImageSpec) -> Views:
-    """Each photo as it is served."""
-    return Views(photos, image)
+def plain_views(samples: Sequence[Sample], image: ImageSpec) -> Views:
+    """One view of each image: as it is served."""
+    return Views(samples, image)
 
 
-def _read(checked: Sample) -> bytes:
+def _read(sample: Sample) -> bytes:
     try:
-        return checked.image.path.read_bytes()
+        return sample.image.path.read_bytes()
     except OSError as error:
         raise InvalidRequest(
-            f"{checked.image.name} went away during the training. Put it back and start again."
+            f"{sample.image.name} cannot be read any more. Restore the file and start the training again."
         ) from error
