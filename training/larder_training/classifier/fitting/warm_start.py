@@ -139,8 +139,8 @@ def open_parent(options: ClassifierOptions) -> ParentRelease:
     """Reads the release that ``options.parent`` names.
 
     Raises:
-        InvalidRequest: There is no such classifier, a training cannot start from it, or preprocessing is stated without
-            a backbone.
+        InvalidRequest: The name or folder has no classifier release, a training cannot start from the release, or
+            preprocessing is stated without a backbone.
     """
     folder = find_release(options.parent or Path(), options.out)
     manifest = parse((folder / MANIFEST).read_bytes())
