@@ -300,17 +300,17 @@ def test_side_information_is_encoded_as_the_service_does(their_encode: Encode, v
         np.testing.assert_array_equal(their_encode(told, values)["side"], np.array([wanted], np.float32))
 
 
-def test_what_cannot_be_exported_is_refused_and_leaves_nothing(builtin_release: Path, tmp_path: Path) -> None:
+def test_an_export_that_fails_leaves_nothing(builtin_release: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(InvalidRequest, match="no release folder"):
+    with pytest.raises(InvalidRequest, match="not a release folder"):
         export_folder(tmp_path, "docker", out)
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").write_text("mine")
-    with pytest.raises(InvalidRequest, match="there already"):
+    with pytest.raises(InvalidRequest, match="exists already"):
         export_folder(builtin_release, "docker", tmp_path / "full")
     changed = copy(builtin_release, tmp_path / "changed")
     (changed / "model.onnx").write_bytes(b"\0" + (changed / "model.onnx").read_bytes())
-    with pytest.raises(InvalidModel, match="not what"):
+    with pytest.raises(InvalidModel, match="does not match the manifest"):
         export_folder(changed, "docker", out)
     (changed / "model.onnx").unlink()
     with pytest.raises(InvalidModel, match="missing"):
@@ -324,7 +324,7 @@ def test_labels_with_line_breaks_are_refused(builtin_release: Path, tmp_path: Pa
     broken = copy(builtin_release, tmp_path / "broken")
     labels = replace(manifest.serving, labels=("a\nb", "c", "d"))
     (broken / "manifest.json").write_bytes(dump(replace(manifest, serving=labels)))
-    with pytest.raises(InvalidRequest, match="breaks a line"):
+    with pytest.raises(InvalidRequest, match="has a line break"):
         export_folder(broken, "labels.txt", tmp_path / "out")
 
 

@@ -1,7 +1,7 @@
-"""Writes a classifier's release out as a folder of its own: the model, its labels, an example, maybe a container.
+"""Exports a classifier's release as a stand-alone folder: the model, its labels, an example and optionally a container.
 
-The programs in ``template`` are copied as they stand; they need numpy, Pillow and onnxruntime alone, and answer what
-the service answers (``tests/larder_training/export_folder/test_export_folder.py``).
+The programs in ``template`` are copied unchanged; they need only numpy, Pillow and onnxruntime, and give the same
+responses as the service (``tests/larder_training/export_folder/test_export_folder.py``).
 """
 
 import hashlib
@@ -32,27 +32,27 @@ _NEEDED: Final = ("numpy", "onnxruntime", "pillow")
 
 
 def export_folder(release: Path, target: Target, out: Path) -> Path:
-    """Writes the release in the folder ``release`` as the folder ``out``, whole or not at all; returns ``out``.
+    """Exports the release in the folder ``release`` to the folder ``out``, atomically; returns ``out``.
 
     Every target has ``model.onnx``, ``labels.txt`` (line number = output number), ``preprocessing.json`` and
     ``README.md``. ``saved-onnx`` adds ``classify.py``, ``side.py`` and their pinned ``requirements.txt``; ``docker``
     also a small HTTP server and a ``Dockerfile``. The same release and package versions give the same bytes.
 
     Raises:
-        InvalidRequest: no release of a classifier, one whose labels break lines, or ``out`` holds files already.
-        InvalidManifest: the release's manifest is broken.
-        InvalidModel: the model file is missing, or is not what the manifest promises.
+        InvalidRequest: ``release`` is not a classifier's release, a label has line breaks, or ``out`` is not empty.
+        InvalidManifest: The release's manifest is invalid.
+        InvalidModel: The model file is missing, or does not match the manifest.
     """
     manifest, serving = read_classifier(release, "only classifiers are exported. Name one.")
     model = _model(release, manifest, serving)
     _check_labels(serving)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InvalidRequest(f"{out} is there already: remove it, or give --out another folder.")
+        raise InvalidRequest(f"{out} exists already: remove it, or give another folder with --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     written = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         _fill(written, target, manifest, serving, model)
-        written.chmod(0o755)  # mkdtemp's 0o700 would follow the files into a container
+        written.chmod(0o755)  # mkdtemp's 0o700 would also apply in a container
         if out.exists():
             out.rmdir()
         written.rename(out)
@@ -63,20 +63,22 @@ def export_folder(release: Path, target: Target, out: Path) -> Path:
 
 
 def _model(release: Path, manifest: Manifest, serving: ClassifierServing) -> bytes:
-    """The graph's bytes, as the manifest promises them."""
+    """The bytes of the graph, checked against the manifest."""
     try:
         data = (release / serving.file).read_bytes()
     except OSError as error:
         raise InvalidModel(f"{serving.file} is missing from {release.name}. Train it again.") from error
     if hashlib.sha256(data).hexdigest() != manifest.files[serving.file].sha256:
-        raise InvalidModel(f"{serving.file} is not what {release.name}'s manifest promises. Train it again.")
+        raise InvalidModel(f"{serving.file} does not match the manifest of {release.name}. Train it again.")
     return data
 
 
 def _check_labels(serving: ClassifierServing) -> None:
     for label in serving.labels:
         if "\n" in label or "\r" in label:
-            raise InvalidRequest(f"The label {label!r} breaks a line of labels.txt: train with another name for it.")
+            raise InvalidRequest(
+                f"The label {label!r} has a line break, which labels.txt cannot hold. Rename the label and train again."
+            )
 
 
 def _fill(folder: Path, target: Target, manifest: Manifest, serving: ClassifierServing, model: bytes) -> None:
@@ -99,7 +101,7 @@ def _fill(folder: Path, target: Target, manifest: Manifest, serving: ClassifierS
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_bytes(text.encode())  # write_text would turn line ends on some systems
+    path.write_bytes(text.encode())  # write_text would change line ends on some systems
 
 
 def _readme(target: Target, manifest: Manifest, serving: ClassifierServing) -> str:
@@ -109,7 +111,7 @@ def _readme(target: Target, manifest: Manifest, serving: ClassifierServing) -> s
     if target == "docker":
         parts.append((_TEMPLATE / "docker.md").read_text(encoding="utf-8"))
     image = serving.image
-    told = {
+    values = {
         "MODEL": manifest.model,
         "RELEASE": manifest.release,
         "COUNT": str(len(serving.labels)),
@@ -118,6 +120,6 @@ def _readme(target: Target, manifest: Manifest, serving: ClassifierServing) -> s
         "SIDE": f"; `side`, float32 `[N, {width(serving.side)}]`, as `side.py` encodes it" if serving.side else "",
     }
     text = "\n".join(parts)
-    for name, value in told.items():
+    for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text

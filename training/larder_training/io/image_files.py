@@ -1,7 +1,7 @@
-"""Photos and manifests in S3: listed or named there, and read from a local copy that is fetched once a version.
+"""Local copies of images and manifests in S3; each version of an object is downloaded once.
 
-A copy lies in a folder named by a digest of the object's place and is named by its ETag, so a conditional GET tells
-whether it still is the object. The cache holds one version of each object and can be deleted at any time.
+A copy is in a folder named by a digest of bucket and key, and its name is the ETag, so that a conditional GET checks
+whether it is current. The cache has one version of each object and can be deleted at any time.
 """
 
 import os
@@ -14,10 +14,10 @@ from urllib.parse import quote, unquote
 from larder.errors import InvalidRequest
 from larder_training.io.s3 import SCHEME, is_remote, parse, store_of
 
-if TYPE_CHECKING:  # obstore is loaded where S3 is really asked
+if TYPE_CHECKING:  # obstore loads only if S3 is used
     from larder.store import Blob
 
-MAX_BYTES: Final = 64 * 2**20  # of one photo; larger objects are told as bad and not fetched
+MAX_BYTES: Final = 64 * 2**20  # of one image; larger objects count as bad files and are not downloaded
 _HEX: Final = 32
 _COPY: Final = ".copy"
 
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def beside(manifest: str, name: str) -> str:
-    """The URL of what a manifest at ``s3://`` names: itself a URL there, or a path that starts at the manifest."""
+    """The URL of an entry of a manifest at ``s3://``: the entry itself, or a path relative to the manifest."""
     if is_remote(name):
         parse(name)
         return name
@@ -37,18 +37,18 @@ def beside(manifest: str, name: str) -> str:
     joined = normpath(str(PurePosixPath(key).parent / name))
     if name.startswith("/") or joined.startswith("..") or "://" in name:
         raise InvalidRequest(
-            f"{manifest} names {name[:80]!r}, which is not in S3: write an s3:// URL, or a path relative to it."
+            f"{manifest} lists {name[:80]!r}, which is not in S3: give an s3:// URL, or a path relative to it."
         )
     return f"{SCHEME}{bucket}/{joined}"
 
 
 def fetch(url: str, *, max_bytes: int | None = None) -> Path:
-    """The local copy of an object, fetched unless this version is there already: one round trip where it is.
+    """The local copy of an object; the object is downloaded only if its version is not cached.
 
     Raises:
-        MissingObject: it does not exist, or may not be read.
-        InvalidRequest: it has more than ``max_bytes`` (by default a photo's limit), or its key cannot be read.
-        StoreError: the store failed. What was fetched before is kept for the next time.
+        MissingObject: The object does not exist, or access is denied.
+        InvalidRequest: It has more than ``max_bytes`` (default: ``MAX_BYTES``), or its key is invalid.
+        StoreError: The store failed. Earlier downloads stay in the cache.
     """
     bucket, key = parse(url)
     store, folder = store_of(bucket), cache_folder() / sha256(f"{bucket}/{key}".encode()).hexdigest()[:_HEX]
@@ -57,7 +57,7 @@ def fetch(url: str, *, max_bytes: int | None = None) -> Path:
     if known is None:
         size = store.size(key)
         if size > limit:
-            raise InvalidRequest(f"It has {size} bytes; the limit is {limit}. Save it smaller.")
+            raise InvalidRequest(f"The file has {size} bytes; the limit is {limit}. Save a smaller one.")
         blob: Blob | None = store.get(key)
     else:
         blob = store.get_if_changed(key, unquote(known.name.removesuffix(_COPY)))
@@ -68,7 +68,7 @@ def fetch(url: str, *, max_bytes: int | None = None) -> Path:
 
 
 def _keep(blob: "Blob", folder: Path, old: Path | None) -> Path:
-    """Writes a copy that appears whole or not at all; the old version goes."""
+    """Writes a copy atomically, and deletes the old version."""
     from larder.store import part_beside
 
     path = folder / (quote(blob.etag, safe="") + _COPY)

@@ -1,7 +1,7 @@
 """ONNX graphs as values: sessions, optimisation, canonical names and structure.
 
-A graph goes out as the same bytes whenever it holds the same things: onnxruntime's optimiser names and orders by
-chance (hash tables, counters), so ``canonical`` renames and sorts everything it wrote.
+The same graph always gives the same bytes. onnxruntime's optimiser names and orders nodes arbitrarily (hash tables,
+counters), so ``canonical`` renames and sorts its output.
 """
 
 import tempfile
@@ -17,19 +17,19 @@ from onnx import TensorProto, helper
 
 OPSET: Final = 17
 OUTPUTS: Final = ("probabilities", "embedding", "novelty")
-MIDDLE: Final = "middle"  # the output of a feature graph that makes means of middle layers too
-HEAD_INPUTS: Final = "head.inputs"  # a tensor that the head reads in place of ``features``, where a graph makes it
+MIDDLE: Final = "middle"  # the output of a feature graph with the means of intermediate layers
+HEAD_INPUTS: Final = "head.inputs"  # a tensor that the head reads in place of ``features``, if the graph has it
 
-# It quantises what the quantiser left in float on purpose, and to 8 bits that saturate without VNNI.
+# It quantises nodes that were left in float on purpose, to 8 bits, which saturate without VNNI.
 _REQUANTISING: Final = ["WeightBiasQuantization"]
 
 Level = Literal["basic", "extended"]
 
 
 def session(model: bytes, *, optimise: bool = False) -> ort.InferenceSession:
-    """Opens a graph on one thread, as a Lambda does: a sum then never depends on the number of cores.
+    """Opens a graph on one thread, so that sums do not depend on the number of cores.
 
-    ``optimise`` lets onnxruntime rearrange it for this machine; releases are optimised already.
+    ``optimise`` lets onnxruntime optimise it for this machine; releases are optimised already.
     """
     options = _options()
     level = ort.GraphOptimizationLevel
@@ -45,10 +45,10 @@ def _options() -> ort.SessionOptions:
 
 
 def optimise(model: onnx.ModelProto, level: Level) -> onnx.ModelProto:
-    """Runs onnxruntime's offline optimiser; ``canonical`` afterwards.
+    """Runs onnxruntime's offline optimiser, then ``canonical``.
 
-    ``basic`` folds constants and batch normalisation and keeps to standard operators. ``extended`` fuses into
-    operators of onnxruntime that any CPU runs; the next level would lay weights out for this one.
+    ``basic`` folds constants and batch normalisation, with standard operators only. ``extended`` fuses operators into
+    those of onnxruntime that run on any CPU; the next level would arrange weights for this CPU.
     """
     options = _options()
     levels = ort.GraphOptimizationLevel
@@ -66,7 +66,7 @@ def optimise(model: onnx.ModelProto, level: Level) -> onnx.ModelProto:
 
 
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph with names by position, constants in the order of their use, and nothing that only comments."""
+    """The same graph with names by position, constants in order of use, and no comments."""
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     fixed = {value.name for value in (*graph.input, *graph.output)}
@@ -101,7 +101,7 @@ def _rename(node: onnx.NodeProto, names: dict[str, str], name: str) -> None:
 
 
 def prune(model: onnx.ModelProto) -> None:
-    """Takes out every node that no output needs, and the constants that only those read."""
+    """Removes nodes that no output needs, and their constants."""
     needed = {value.name for value in model.graph.output}
     kept: list[onnx.NodeProto] = []
     for node in reversed(model.graph.node):
@@ -125,7 +125,7 @@ def opset(model: onnx.ModelProto) -> int:
 
 
 def structure(model: onnx.ModelProto) -> dict[str, object]:
-    """What the graph is made of, for the manifest: inputs, outputs, operators with counts, number of parameters."""
+    """The graph's structure, for the manifest: inputs, outputs, operators with counts, number of parameters."""
 
     def tensors(values: Iterable[onnx.ValueInfoProto]) -> list[dict[str, object]]:
         return [

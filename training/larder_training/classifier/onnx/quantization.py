@@ -1,9 +1,9 @@
-"""Static int8 quantisation of a feature graph, right on every CPU, with what does not bear it left in float.
+"""Static int8 quantisation of a feature graph, exact on every CPU; sensitive operators stay in float.
 
 **Why 7-bit weights.** x86 CPUs without VNNI multiply unsigned activations with signed weights by ``vpmaddubsw``, which
-adds two products into 16 signed bits: 2 * 255 * 127 does not fit, 2 * 255 * 64 does. So weights are cut to -64..64
-(``reduce_range``), and AVX2 gives the very bits that VNNI gives. Depthwise convolutions run in other kernels, which
-widen to 16 bits before they multiply: their weights keep all 8 bits, and with them most of the accuracy.
+adds two products in 16 signed bits: 2 * 255 * 127 overflows, 2 * 255 * 64 does not. So weights are limited to -64..64
+(``reduce_range``), and AVX2 gives the same bits as VNNI. Depthwise convolutions use other kernels, which widen to 16
+bits before they multiply: their weights keep all 8 bits, which preserves most of the accuracy.
 """
 
 import logging
@@ -32,7 +32,7 @@ OPERATORS: Final = (
     *("Add", "Mul", "Concat", "Relu", "Clip", "AveragePool", "GlobalAveragePool", "MaxPool"),
 )
 WEIGHTED: Final = ("Conv", "Gemm", "MatMul")
-MAX_WEIGHT: Final = 64  # of a weight that vpmaddubsw may meet
+MAX_WEIGHT: Final = 64  # largest weight that vpmaddubsw may multiply
 
 Pixels = NDArray[np.uint8]
 LossFunction = Callable[[onnx.ModelProto], float]
@@ -40,9 +40,12 @@ LossFunction = Callable[[onnx.ModelProto], float]
 
 @dataclass(frozen=True, slots=True)
 class QuantizationResult:
-    """``model`` is the int8 graph, or None where int8 loses too much; ``loss`` is what ``judge`` said of the last try.
+    """A quantised graph.
 
-    ``float_nodes`` are those that were left in float.
+    Attributes:
+        model: The int8 graph, or None if int8 loses too much.
+        loss: The loss of the last attempt.
+        float_nodes: Names of the nodes that were left in float.
     """
 
     model: onnx.ModelProto | None
@@ -51,53 +54,53 @@ class QuantizationResult:
 
 
 def count_quantizable(model: onnx.ModelProto) -> int:
-    """How many weighted operators quantisation would change."""
+    """The number of operators with weights that quantisation would change."""
     return len(_weighted(model))
 
 
 def quantize_graph(
-    model: onnx.ModelProto, calibration: Sequence[Pixels], judge: LossFunction, *, max_loss: float, progress: Progress
+    model: onnx.ModelProto, calibration: Sequence[Pixels], loss_of: LossFunction, *, max_loss: float, progress: Progress
 ) -> QuantizationResult:
     """Quantises a canonical graph ``image`` -> ``features``.
 
     Args:
-        model: as ``graph.optimise(..., "basic")`` makes it.
-        calibration: training photos, each ``[1, H, W, 3]``, whose activations set the ranges.
-        judge: how much worse a quantised graph is than this one, as a share of held-out photos.
-        max_loss: where ``judge`` says more, the most sensitive operators are given back to float: one, two, four
-            ... up to half of them, and else all.
-        progress: told of what is done.
+        model: Output of ``graph.optimise(..., "basic")``.
+        calibration: Training images, each ``[1, H, W, 3]``, whose activations set the ranges.
+        loss_of: Returns the loss of a quantised graph against ``model``, as a share of held-out images.
+        max_loss: If the loss is larger, the most sensitive operators are left in float: one, two, four ... up to half
+            of them, and otherwise all.
+        progress: Reports each step.
     """
     ranges = _Ranges(calibration)
-    made = _quantise(model, ranges, ())
-    loss = judge(made)
+    quantized = _quantise(model, ranges, ())
+    loss = loss_of(quantized)
     if loss <= max_loss:
-        return QuantizationResult(made, loss, ())
-    progress.say(f"int8 loses {100 * loss:.2f} points: looking for the operators that cause it")
+        return QuantizationResult(quantized, loss, ())
+    progress.say(f"int8 loses {100 * loss:.2f} points of accuracy: looking for the operators that cause it")
     order = _by_sensitivity(model, calibration[:8], progress)
     count = 1
     while count <= len(order) // 2:
-        made = _quantise(model, ranges, order[:count])
-        loss = judge(made)
+        quantized = _quantise(model, ranges, order[:count])
+        loss = loss_of(quantized)
         if loss <= max_loss:
-            return QuantizationResult(made, loss, tuple(order[:count]))
+            return QuantizationResult(quantized, loss, tuple(order[:count]))
         count *= 2
     return QuantizationResult(None, loss, tuple(order))
 
 
 class _Ranges(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
-    """Feeds the calibration photos; onnxruntime asks until None, and once for each quantisation."""
+    """Feeds the calibration images; onnxruntime reads until None, once for each quantisation."""
 
-    def __init__(self, photos: Sequence[Pixels]) -> None:
-        self._photos = photos
+    def __init__(self, images: Sequence[Pixels]) -> None:
+        self._images = images
         self.rewind()
 
     def rewind(self) -> None:
-        self._left: Iterator[Pixels] = iter(self._photos)
+        self._remaining: Iterator[Pixels] = iter(self._images)
 
     def get_next(self) -> dict[str, Pixels] | None:
-        photo = next(self._left, None)
-        return None if photo is None else {"image": photo}
+        image = next(self._remaining, None)
+        return None if image is None else {"image": image}
 
 
 def _weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -108,34 +111,33 @@ def _weighted(model: onnx.ModelProto) -> list[onnx.NodeProto]:
 
 
 def _normalisation(model: onnx.ModelProto) -> list[str]:
-    """The nodes between the 8-bit image and the first weighted one: they stay in float, exact."""
+    """The nodes between the 8-bit image and the first node with weights; they stay in float, to be exact."""
     first = _weighted(model)[0].name
     names = [node.name for node in model.graph.node]
     return names[: names.index(first)]
 
 
 def _means(model: onnx.ModelProto) -> list[str]:
-    """The pools that no weighted operator comes after, and what lays their means out: they stay in float.
+    """The pools after which there is no node with weights, and the nodes after them; they stay in float.
 
-    In 8 bits the thousand means that the head reads would share 256 steps; in float a mean of 49 places keeps what its
-    places say together.
+    In 8 bits, the means that the head reads would have 256 levels only; in float, a mean over 49 positions is precise.
     """
     weighted = {node.name for node in _weighted(model)}
-    needed: set[str] = set()  # by a weighted operator, at whatever distance
+    needed: set[str] = set()  # by a node with weights, directly or not
     for node in reversed(model.graph.node):
         if node.name in weighted or needed.intersection(node.output):
             needed.update(node.input)
-    found, made = [], set[str]()
+    names, outputs = [], set[str]()
     for node in model.graph.node:
         pooled = node.op_type == "GlobalAveragePool" and not needed.intersection(node.output)
-        if pooled or made.intersection(node.input):
-            found.append(str(node.name))
-            made.update(node.output)
-    return found
+        if pooled or outputs.intersection(node.input):
+            names.append(str(node.name))
+            outputs.update(node.output)
+    return names
 
 
 def _depthwise(model: onnx.ModelProto) -> dict[str, list[dict[str, object]]]:
-    """Full-range settings for the weights ``[C, 1, kh, kw]`` of convolutions with one group a channel."""
+    """Full-range settings for the weights ``[C, 1, kh, kw]`` of convolutions with one group per channel."""
     shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     whole = {"quant_type": QuantType.QInt8, "symmetric": True, "reduce_range": False, "axis": 0}
     return {
@@ -154,11 +156,11 @@ def _quantise(model: onnx.ModelProto, ranges: _Ranges, float_nodes: Sequence[str
     ranges.rewind()
     options: dict[str, Any] = {"TensorQuantOverrides": _depthwise(model)}
     with tempfile.TemporaryDirectory(prefix="larder-") as folder, _quiet():
-        given, made = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        given.write_bytes(to_bytes(model))  # handed over as an object, it would be changed
+        float_path, int8_path = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        float_path.write_bytes(to_bytes(model))  # onnxruntime would change an object in place
         quantize_static(
-            given,
-            made,
+            float_path,
+            int8_path,
             ranges,
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(OPERATORS),
@@ -170,7 +172,7 @@ def _quantise(model: onnx.ModelProto, ranges: _Ranges, float_nodes: Sequence[str
             weight_type=QuantType.QInt8,
             extra_options=options,
         )
-        return canonical(onnx.load(made))
+        return canonical(onnx.load(int8_path))
 
 
 @contextmanager
@@ -187,16 +189,16 @@ def _quiet() -> Iterator[None]:
         logging.root.removeHandler(handler)
 
 
-def _by_sensitivity(model: onnx.ModelProto, photos: Sequence[Pixels], progress: Progress) -> list[str]:
-    """Weighted operators, most sensitive first: how far the features move when that one alone is quantised."""
-    images = np.concatenate(photos)
+def _by_sensitivity(model: onnx.ModelProto, calibration: Sequence[Pixels], progress: Progress) -> list[str]:
+    """Nodes with weights, most sensitive first: by the change of the features if only this node is quantised."""
+    images = np.concatenate(calibration)
     exact = _run(model, images)
     moved: dict[str, float] = {}
     nodes = _weighted(model)
     with progress.task("Measuring each operator in int8", len(nodes)) as advance:
         for node in nodes:
-            made = _quantise(model, _Ranges(photos), (), only=node.name)
-            moved[node.name] = float(np.linalg.norm(_run(optimise(made, "extended"), images) - exact))
+            quantized = _quantise(model, _Ranges(calibration), (), only=node.name)
+            moved[node.name] = float(np.linalg.norm(_run(optimise(quantized, "extended"), images) - exact))
             advance(1)
     return sorted(moved, key=lambda name: (-moved[name], name))
 
