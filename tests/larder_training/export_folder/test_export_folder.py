@@ -252,7 +252,7 @@ def test_the_dockerfile_copies_what_exists_and_starts_what_answers(
         assert ask("POST", "/", json.dumps({"image": as_text}).encode()) == (200, wanted)
         assert ask("POST", "/", json.dumps({"image": as_text, "side": {}}).encode()) == (200, wanted)
         status, told = ask("POST", "/", json.dumps({"image": as_text, "side": {"place": "Oslo"}}).encode())
-        assert (status, "'place', which is no column" in str(told)) == (422, True)
+        assert (status, "'place', which is not a column" in str(told)) == (422, True)
         assert ask("GET", "/health") == (200, {"status": "ok"})
         assert ask("GET", "/")[0] == 404
         assert ask("POST", "/elsewhere", b"x")[0] == 404

@@ -202,7 +202,7 @@ def test_canonical_forgets_names_order_and_comments(make_backbone: Make) -> None
 
 
 def test_another_process_optimises_to_the_same_bytes(make_backbone: Make, tmp_path: Path) -> None:
-    """Onnxruntime's optimiser iterates over hash tables that are seeded anew in each process."""
+    """Onnxruntime's optimiser iterates over hash tables that are seeded again in each process."""
     here = to_bytes(load(make_backbone(), tmp_path).model)
     program = (
         "import sys, pathlib\n"

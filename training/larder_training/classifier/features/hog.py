@@ -3,7 +3,7 @@
 HOG follows Dalal and Triggs, "Histograms of Oriented Gradients for Human Detection" (CVPR 2005): square-root gamma,
 centred differences, nine unsigned orientations with linear interpolation, 8 x 8 cells, overlapping 2 x 2 blocks,
 L2-Hys normalisation. Colour is the mean and standard deviation of each channel in 4 x 4 cells, and soft histograms of
-the three opponent colours in 2 x 2 cells. A grey photo simply has constant colour features.
+the three opponent colours in 2 x 2 cells. A grey image has constant colour features.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Labels pictures with the exported model, without Larder: ``python classify.py cat.jpg dog.png``.
+"""Classifies images with the exported model, without Larder: ``python classify.py cat.jpg dog.png``.
 
-A model that was trained with side information takes what is known beside the pictures as JSON:
+For a model with side information, pass the columns of the images as JSON:
 ``SIDE='{"place": "Berlin"}' python classify.py cat.jpg``.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from side import encode  # type: ignore[import-not-found]  # the side.py beside this file
+from side import encode  # type: ignore[import-not-found]  # the side.py next to this file
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or importing it writes a device id and sends usage data
 import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
@@ -25,14 +25,14 @@ UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation: the PI
 
 
 def load() -> ort.InferenceSession:
-    """The model, as it was tested: it is optimised already."""
+    """Opens the model without further optimisation, since it is optimised already."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return ort.InferenceSession(HERE / "model.onnx", options, providers=["CPUExecutionProvider"])
 
 
 def pixels(file: Any) -> Any:  # noqa: ANN401 - a path or an open file in, an array out
-    """The picture in a file as the model takes it: uint8 [1, height, width, 3], RGB, upright."""
+    """The image in a file as the model's input: uint8 [1, height, width, 3], RGB, upright."""
     with Image.open(file, formats=["JPEG", "PNG", "WEBP", "GIF"]) as image:
         size, crop = (SPEC["width"], SPEC["height"]), SPEC["crop"] if SPEC["fit"] == "crop" else 1.0
         scale = crop * min(image.size) / max(size) / 2
@@ -62,7 +62,7 @@ def pixels(file: Any) -> Any:  # noqa: ANN401 - a path or an open file in, an ar
 
 
 def classify(model: ort.InferenceSession, file: Any, side: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a path or a file
-    """Labels above their thresholds, best first; ``unknown``: the picture is like nothing that the model was taught."""
+    """Labels above their thresholds, best first; ``unknown`` if the image is unlike the training images."""
     inputs = {"image": pixels(file), **encode(SPEC["side"], side)}
     (scores,), (novelty,) = model.run(["probabilities", "novelty"], inputs)
     named = [

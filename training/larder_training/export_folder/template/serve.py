@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Answers HTTP with the exported model: ``POST /`` with a picture as the body, ``GET /health``.
+"""Serves the exported model over HTTP: ``POST /`` with an image as the body, ``GET /health``.
 
-In place of the picture the body may be JSON: ``{"image": "<Base64>", "side": {"place": "Berlin"}}``.
+The body may also be JSON: ``{"image": "<Base64>", "side": {"place": "Berlin"}}``.
 
-HOST (default 127.0.0.1) and PORT (8080; 0 takes a free one) say where. Put a proxy with TLS in front before others
-use it.
+HOST (default 127.0.0.1) and PORT (default 8080; 0 for a free port) set the address. Put a proxy with TLS in front
+before others use it.
 """
 
 import base64
@@ -20,14 +20,14 @@ from typing import Any
 
 from PIL import Image
 
-from classify import classify, load  # type: ignore[attr-defined]  # the classify.py beside this file
+from classify import classify, load  # type: ignore[attr-defined]  # the classify.py next to this file
 
 MAX_BYTES = 20_000_000
 Image.MAX_IMAGE_PIXELS = 50_000_000
 warnings.simplefilter("error", Image.DecompressionBombWarning)  # more pixels than that are refused
 
 MODEL = load()
-ONE_AT_A_TIME = threading.Lock()  # decoding needs memory; two pictures at once would also not be faster
+ONE_AT_A_TIME = threading.Lock()  # decoding needs memory; two images at once are not faster
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -37,24 +37,24 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 30  # seconds that a client may take between two bytes
 
     def do_GET(self) -> None:
-        """Tells a load balancer that the model is loaded."""
+        """Reports to a load balancer that the model is loaded."""
         known = self.path == "/health"
-        self._answer(200 if known else 404, {"status": "ok"} if known else {"error": "POST a picture to /."})
+        self._answer(200 if known else 404, {"status": "ok"} if known else {"error": "POST an image to /."})
 
     def do_POST(self) -> None:
-        """Labels the picture in the body."""
+        """Classifies the image in the body."""
         length = self.headers.get("content-length", "")
         if not length.isdecimal():
-            return self._refuse(411, "Send the picture with a content-length.")
+            return self._refuse(411, "Send the image with a content-length.")
         if int(length) > MAX_BYTES:
             return self._refuse(413, f"Send at most {MAX_BYTES} bytes.")
         data = self.rfile.read(int(length))
         if self.path != "/":
-            return self._answer(404, {"error": "POST a picture to /."})
+            return self._answer(404, {"error": "POST an image to /."})
         try:
-            picture, side = asked(data)
+            image, side = parse(data)
             with ONE_AT_A_TIME:
-                return self._answer(200, classify(MODEL, picture, side))
+                return self._answer(200, classify(MODEL, image, side))
         except (OSError, SyntaxError, ValueError, RecursionError, Warning, Image.DecompressionBombError) as error:
             return self._answer(422, {"error": f"This cannot be labelled: {error}"[:200]})
 
@@ -73,8 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def asked(body: bytes) -> tuple[BytesIO, dict[str, Any]]:
-    """The picture, and what is known beside it."""
+def parse(body: bytes) -> tuple[BytesIO, dict[str, Any]]:
+    """The image and its side information."""
     if not body.startswith(b"{"):
         return BytesIO(body), {}
     document = json.loads(body)
@@ -85,7 +85,7 @@ def asked(body: bytes) -> tuple[BytesIO, dict[str, Any]]:
 
 
 def main() -> None:
-    """Serves until it is told to stop."""
+    """Serves until it is stopped."""
     server = ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8080"))), Handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # what `docker stop` sends
     sys.stdout.write(f"Listening on http://{server.server_address[0]!s}:{server.server_port}\n")

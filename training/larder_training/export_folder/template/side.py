@@ -1,4 +1,4 @@
-"""What is known beside a picture, as the numbers of the model's ``side`` input (columns: ``preprocessing.json``).
+"""Encodes side information as the model's ``side`` input (columns: ``preprocessing.json``).
 
 A category is one 1 among zeros (the last place: no value, or one that is not listed), a number is its distance to the
 mean in deviations, a text is its words in hashed buckets, at length 1.
@@ -21,7 +21,9 @@ def encode(columns: list[dict[str, Any]], values: dict[str, Any]) -> dict[str, A
     names = [column["name"] for column in columns]
     for name in values:
         if name not in names:
-            raise ValueError(f"side has {name!r}, which is no column of this model: use {', '.join(names) or 'none'}.")
+            raise ValueError(
+                f"side has {name!r}, which is not a column of this model: use {', '.join(names) or 'none'}."
+            )
     row = [number for column in columns for number in _numbers(column, values.get(column["name"]))]
     return {"side": np.array([row], np.float32)} if columns else {}
 
@@ -30,7 +32,7 @@ def _numbers(column: dict[str, Any], value: Any) -> list[float]:  # noqa: ANN401
     if column["type"] == "number":
         return [_deviations(column, value)]
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"side.{column['name']} is no text: send a string.")
+        raise ValueError(f"side.{column['name']} is not a string: send one.")
     if column["type"] == "category":
         text = unicodedata.normalize("NFC", value or "").strip()
         place = column["values"].index(text) if text in column["values"] else len(column["values"])
@@ -47,6 +49,6 @@ def _deviations(column: dict[str, Any], value: Any) -> float:  # noqa: ANN401 - 
     if value is None:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
-        raise ValueError(f"side.{column['name']} is no finite number: send a number such as 3.5.")
+        raise ValueError(f"side.{column['name']} is not a finite number: send a number such as 3.5.")
     away: float = (value - column["mean"]) / column["deviation"]
     return min(max(away, -5.0), 5.0)
