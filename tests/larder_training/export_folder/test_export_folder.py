@@ -124,14 +124,14 @@ def serving_folder(folder: Path, command_line: list[str]) -> Iterator[int]:
 
 
 def run(folder: Path, *files: Path) -> list[dict[str, object]]:
-    told = subprocess.run(  # noqa: S603 - the exported program
+    reply = subprocess.run(  # noqa: S603 - the exported program
         [sys.executable, "-I", "-c", GUARD, str(folder / "classify.py"), *map(str, files)],
         check=True,
         capture_output=True,
         cwd=folder,
         timeout=60,
     )
-    return [json.loads(line) for line in told.stdout.splitlines()]
+    return [json.loads(line) for line in reply.stdout.splitlines()]
 
 
 def expected(release: Path, files: Iterator[Path] | list[Path]) -> list[dict[str, object]]:
@@ -208,10 +208,10 @@ def test_its_pixels_are_the_services_for_any_specification(
     from larder.classifier.image_decoding import decode
 
     folder = export_folder(builtin_release, "saved-onnx", tmp_path / "out")
-    told = json.loads((folder / "preprocessing.json").read_text())
+    reply = json.loads((folder / "preprocessing.json").read_text())
     sizes = {"width": spec.width, "height": spec.height, "background": list(spec.background)}
-    told |= {"fit": spec.fit, "crop": spec.crop, "resampling": spec.resampling, **sizes}
-    (folder / "preprocessing.json").write_text(json.dumps(told))
+    reply |= {"fit": spec.fit, "crop": spec.crop, "resampling": spec.resampling, **sizes}
+    (folder / "preprocessing.json").write_text(json.dumps(reply))
     code = "import sys, numpy; sys.path.insert(0, sys.argv[1]); import classify\n"
     code += "numpy.save(sys.argv[2], numpy.concatenate([classify.pixels(name) for name in sys.argv[3:]]))"
     files = [str(path) for path in images_by_format.values()]
@@ -251,15 +251,15 @@ def test_the_dockerfile_copies_what_exists_and_starts_what_answers(
         del wanted["file"]
         assert ask("POST", "/", json.dumps({"image": as_text}).encode()) == (200, wanted)
         assert ask("POST", "/", json.dumps({"image": as_text, "side": {}}).encode()) == (200, wanted)
-        status, told = ask("POST", "/", json.dumps({"image": as_text, "side": {"place": "Oslo"}}).encode())
-        assert (status, "'place', which is not a column" in str(told)) == (422, True)
+        status, reply = ask("POST", "/", json.dumps({"image": as_text, "side": {"place": "Oslo"}}).encode())
+        assert (status, "'place', which is not a column" in str(reply)) == (422, True)
         assert ask("GET", "/health") == (200, {"status": "ok"})
         assert ask("GET", "/")[0] == 404
         assert ask("POST", "/elsewhere", b"x")[0] == 404
         broken = (b"{", b'{"image": 1}', b'{"image": "?"}', b'{"image": "", "more": 1}', b'{"side": ' + 9999 * b"[")
         for bad in (b"", b"<html>", files[1].read_bytes()[:3000], bomb(), *broken):
-            status, told = ask("POST", "/", bad)
-            assert status == 422, told
+            status, reply = ask("POST", "/", bad)
+            assert status == 422, reply
         assert ask("POST", "/", length="20000001")[0] == 413
         assert ask("POST", "/", length="-1")[0] == 411
         assert ask("POST", "/", files[0].read_bytes())[0] == 200  # and it goes on
@@ -290,14 +290,14 @@ VALUES = st.none() | st.booleans() | TEXTS | st.integers() | st.floats() | st.li
 @given(st.dictionaries(st.sampled_from(["place", "price", "note", "other"]), VALUES))
 def test_side_information_is_encoded_as_the_service_does(their_encode: Encode, values: dict[str, object]) -> None:
     columns = (CategoryColumn("place", ("Oslo", "Zürich")), NumberColumn("price", 2.5, 3.0), TextColumn("note", 7))
-    told = [asdict(column) for column in columns]
+    reply = [asdict(column) for column in columns]
     try:
         wanted = side_columns.encode(columns, values)
     except InvalidRequest:
         with pytest.raises(ValueError, match="side"):
-            their_encode(told, values)
+            their_encode(reply, values)
     else:
-        np.testing.assert_array_equal(their_encode(told, values)["side"], np.array([wanted], np.float32))
+        np.testing.assert_array_equal(their_encode(reply, values)["side"], np.array([wanted], np.float32))
 
 
 def test_an_export_that_fails_leaves_nothing(builtin_release: Path, tmp_path: Path) -> None:
@@ -338,8 +338,8 @@ def copy(release: Path, to: Path) -> Path:
 def test_the_command_writes_beside_and_prints_the_folder(builtin_release: Path) -> None:
     runner = CliRunner()
     with runner.isolated_filesystem():
-        told = runner.invoke(command, [str(builtin_release), "--to", "docker"])
-        assert (told.exit_code, told.output) == (0, "patterns-docker\n")
+        reply = runner.invoke(command, [str(builtin_release), "--to", "docker"])
+        assert (reply.exit_code, reply.output) == (0, "patterns-docker\n")
         assert {path.name for path in Path("patterns-docker").iterdir()} == CONTENTS["docker"]
 
 

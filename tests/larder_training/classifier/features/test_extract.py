@@ -115,7 +115,7 @@ def test_pieces_are_all_rows_once() -> None:
         assert [row for piece in chunks(count) for row in range(count)[piece]] == list(range(count))
 
 
-def test_grey_photos_have_the_features_of_their_rgb_twins(graph: bytes, tmp_path: Path) -> None:
+def test_grey_images_have_the_same_features_as_rgb(graph: bytes, tmp_path: Path) -> None:
     """8-bit grey, palette, 16-bit grey and black-and-white files go the same way as colour."""
     grey = (np.add.outer(np.arange(64), np.arange(64)) * 2).astype(np.uint8)
     modes = {

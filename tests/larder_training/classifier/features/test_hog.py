@@ -56,7 +56,7 @@ def test_the_graph_equals_the_paper(size: int) -> None:
     np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
-def test_a_plain_grey_picture_has_no_gradients_and_finite_features() -> None:
+def test_a_plain_grey_image_has_no_gradients_and_finite_features() -> None:
     running = session(to_bytes(hog.feature_graph(32)))
     for level in (0, 128, 255):
         (found,) = running.run(None, {"image": np.full((1, 32, 32, 3), level, np.uint8)})

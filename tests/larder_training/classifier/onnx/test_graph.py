@@ -37,14 +37,14 @@ def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
     features = load(make_backbone(), tmp_path).model
     graph = optimise(with_head(features, weights, bias, known), "extended")
     images = random_images()
-    probabilities, embedding, novel = session(to_bytes(graph)).run(None, {"image": images})
+    probabilities, embedding, scores = session(to_bytes(graph)).run(None, {"image": images})
     (raw,) = session(to_bytes(features)).run(None, {"image": images})
     logits = (raw @ weights + bias).astype(np.float64)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(embedding, unit, atol=1e-6)
-    np.testing.assert_allclose(novel, known.score(raw), atol=2e-4)  # itself against a formula: test_novelty
+    np.testing.assert_allclose(scores, known.score(raw), atol=2e-4)  # itself against a formula: test_novelty
 
 
 @pytest.mark.parametrize("opset", [17, 18, 21])
@@ -53,9 +53,9 @@ def test_the_head_fits_any_opset(make_backbone: Make, tmp_path: Path, opset: int
     zeros = np.zeros((24, 2), np.float32)
     known = OODDetector(zeros[:, 0], zeros, zeros)
     graph = optimise(with_head(features, zeros, zeros[0], known), "extended")
-    probabilities, _, novel = session(to_bytes(graph)).run(None, {"image": random_images()})
+    probabilities, _, scores = session(to_bytes(graph)).run(None, {"image": random_images()})
     np.testing.assert_allclose(probabilities, 0.5)
-    np.testing.assert_allclose(novel, 1, atol=1e-6)  # across what was taught
+    np.testing.assert_allclose(scores, 1, atol=1e-6)  # across what was taught
     assert structure(graph)["opset"] == opset
 
 
