@@ -70,7 +70,7 @@ def main() -> None:
             test, quantisation = manifest["evaluation"]["test"], manifest["evaluation"]["quantisation"]
             cells = (
                 seed,
-                np.sum(test["confusion"]),
+                test["photos"],
                 f"{100 * test['accuracy']:.2f} %",
                 f"{100 * test['expected_calibration_error']:.2f} %",
                 f"{100 * quantisation['test']['float32_accuracy']:.2f} %",

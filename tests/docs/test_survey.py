@@ -47,3 +47,9 @@ def test_a_large_folder_is_found() -> None:
     files = [f"client/larder_client/part{number}.py" for number in range(13)]
     assert [finding.path for finding in survey.large_folders(files)] == ["client/larder_client"]
     assert list(survey.large_folders(files[:12])) == []
+
+
+def test_the_repository_has_none() -> None:
+    files = survey.tracked([])
+    searches = (survey.large_folders, survey.old_names, survey.forbidden_words)
+    assert [finding for search in searches for finding in search(files)] == []

@@ -1,4 +1,4 @@
-"""Exported folders: run as a stranger would run them, without Larder on the path, and held against the service."""
+"""Exported folders run without Larder on the path, as their users run them, and answer as the service does."""
 
 import base64
 import importlib.util
@@ -75,8 +75,8 @@ def turned(orientation: int) -> Image.Exif:
 
 @pytest.fixture(scope="module")
 def images_by_format(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every way that a picture can come, by name."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """Images in every format, by name."""
+    folder = tmp_path_factory.mktemp("images")
     plain, alpha = Image.fromarray(drawing()), Image.fromarray(drawing(channels=4), "RGBA")
     large = Image.fromarray(drawing(900, 700))
     grey16 = Image.fromarray(np.asarray(plain.convert("L")).astype(np.uint16) * 251)
@@ -93,7 +93,7 @@ def images_by_format(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path
         "palette-clear.png": (plain.convert("P"), {"transparency": 3}),
         "one-bit.png": (plain.convert("1"), {}),
         "cmyk.jpg": (plain.convert("CMYK"), {}),
-        "photo.webp": (plain, {}),
+        "plain.webp": (plain, {}),
         "drawing.gif": (plain, {}),
         "thin.png": (Image.fromarray(drawing(400, 3)), {}),
         "one-pixel.png": (Image.fromarray(drawing(1, 1)), {}),
@@ -401,7 +401,7 @@ def test_the_image_builds_and_answers_what_the_service_answers(
             connection.request("POST", "/", file.read_bytes())
             answer = connection.getresponse()
             assert (answer.status, {"file": str(file), **json.loads(answer.read())}) == (200, wanted)
-        # Nothing but its greeting was said, nobody is root, and it stops when it is told to
+        # It printed only its first line, does not run as root, and stops on SIGTERM
         assert docker("logs", container).stdout == "Listening on http://0.0.0.0:8080\n"
         assert "telemetry" not in docker("logs", container).stderr
         assert docker("exec", container, "python", "-c", "import os; print(os.getuid())").stdout == "10001\n"

@@ -23,9 +23,9 @@ _COPY: Final = ".copy"
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/larder/photos``, or the same under ``~/.cache``."""
+    """``$XDG_CACHE_HOME/larder/images``, or the same under ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "larder" / "photos"
+    return (Path(base) if base else Path.home() / ".cache") / "larder" / "images"
 
 
 def beside(manifest: str, name: str) -> str:

@@ -105,10 +105,10 @@ def test_lists_are_bounded_and_counts_are_complete(flawed: Path, monkeypatch: py
 def test_the_command_prints_lines_or_json_and_writes_a_report(flawed: Path, tmp_path: Path) -> None:
     report = tmp_path / "audit.html"
     arguments = ["audit", "classifier", str(flawed), "--no-cache"]
-    told = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
-    assert told.exit_code == 0, told.output
-    assert "stripes/003-swapped.png: stripes (" in told.stdout
-    assert "rings/broken.png: " in told.stdout
+    result = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
+    assert result.exit_code == 0, result.output
+    assert "stripes/003-swapped.png: stripes (" in result.stdout
+    assert "rings/broken.png: " in result.stdout
     text = report.read_text()
     assert text.count("<img") >= 4
     assert str(tmp_path) not in text
@@ -137,8 +137,8 @@ def test_a_training_writes_the_audit_to_the_report_the_metrics_and_the_manifest(
     release = train(replace(options, data=flawed, out=tmp_path / "out", augment="none"))
     findings = json.loads((release / "metrics.json").read_bytes())["larder"]["audit"]
     assert {"rings/005-swapped.png", "stripes/003-swapped.png"} <= {e["file"] for e in findings["suspects"]["first"]}
-    told = json.loads((release / "manifest.json").read_bytes())["training"]["data"]
-    assert told["labels_that_look_wrong"] == findings["suspects"]["count"]
+    data = json.loads((release / "manifest.json").read_bytes())["training"]["data"]
+    assert data["labels_that_look_wrong"] == findings["suspects"]["count"]
     report = (release / "report.html").read_text()
     assert "<h2>Likely label errors</h2>" in report
     assert "stripes/003-swapped.png: stripes" in report

@@ -20,7 +20,7 @@ QUIET = Progress(quiet=True)
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "larder" / "photos"
+    return tmp_path / "cache" / "larder" / "images"
 
 
 @pytest.fixture

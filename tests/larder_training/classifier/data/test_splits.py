@@ -74,7 +74,7 @@ def test_exact_copies_count_once_and_conflicting_copies_are_left_out(own_images:
 
 
 def test_a_recompressed_rescaled_brighter_image_is_a_near_duplicate() -> None:
-    # A smooth image, more like a photograph than the noisy patterns of the fixtures.
+    # A smooth image, more natural than the noisy patterns of the fixtures.
     y, x = np.mgrid[:160, :200]
     first = (127 + 80 * np.sin(x / 31 + y / 50)[..., None] * np.array([1, 0.6, 0.3])).astype(np.uint8)
     buffer = BytesIO()

@@ -73,7 +73,7 @@ def test_a_stronger_name_changes_more(draw: Draw) -> None:
 
 
 def test_five_copies_look_at_the_centre_and_each_corner() -> None:
-    """The pixels tell their place: red grows to the right, green downwards."""
+    """Each pixel holds its position: red grows to the right, green downwards."""
     side = np.arange(0, 250, 2, dtype=np.uint8)
     pixels = np.stack([*np.meshgrid(side, side), np.zeros((125, 125), np.uint8)], axis=2).astype(np.uint8)
     seen = set()

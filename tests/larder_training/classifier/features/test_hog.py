@@ -10,7 +10,7 @@ from larder_training.classifier.onnx.graph import optimise, session, to_bytes
 
 
 def numpy_hog(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Dalal and Triggs for one picture [S, S, 3] of 0..1."""
+    """Dalal and Triggs for one image [S, S, 3] of 0..1."""
     grey = np.sqrt(pixels @ (0.299, 0.587, 0.114))
     padded = np.pad(grey, 1, mode="edge")
     gx, gy = padded[1:-1, 2:] - padded[1:-1, :-2], padded[2:, 1:-1] - padded[:-2, 1:-1]

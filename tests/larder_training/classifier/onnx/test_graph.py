@@ -44,7 +44,7 @@ def test_the_head_equals_numpy(make_backbone: Make, tmp_path: Path) -> None:
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(embedding, unit, atol=1e-6)
-    np.testing.assert_allclose(scores, known.score(raw), atol=2e-4)  # itself against a formula: test_novelty
+    np.testing.assert_allclose(scores, known.score(raw), atol=2e-4)  # test_detector compares it with a formula
 
 
 @pytest.mark.parametrize("opset", [17, 18, 21])
@@ -55,7 +55,7 @@ def test_the_head_fits_any_opset(make_backbone: Make, tmp_path: Path, opset: int
     graph = optimise(with_head(features, zeros, zeros[0], known), "extended")
     probabilities, _, scores = session(to_bytes(graph)).run(None, {"image": random_images()})
     np.testing.assert_allclose(probabilities, 0.5)
-    np.testing.assert_allclose(scores, 1, atol=1e-6)  # across what was taught
+    np.testing.assert_allclose(scores, 1, atol=1e-6)  # across the axes of the training images
     assert structure(graph)["opset"] == opset
 
 
@@ -104,8 +104,8 @@ def test_the_file_beside_the_backbone_fills_what_flags_leave_open(
 def test_the_layer_of_the_logits_is_pruned(make_backbone: Make, tmp_path: Path) -> None:
     features = load(make_backbone(), tmp_path)
     assert "Gemm" not in {node.op_type for node in features.model.graph.node}
-    told: Any = structure(features.model)
-    assert told["parameters"] < 16 * 75 + 16 * 9 + 24 * 16 + 20
+    document: Any = structure(features.model)
+    assert document["parameters"] < 16 * 75 + 16 * 9 + 24 * 16 + 20
 
 
 def test_features_are_found_before_the_last_layer_of_a_plain_classifier(make_backbone: Make, tmp_path: Path) -> None:
@@ -219,11 +219,11 @@ def test_another_process_optimises_to_the_same_bytes(make_backbone: Make, tmp_pa
 
 
 def test_structure_counts(make_backbone: Make, tmp_path: Path) -> None:
-    told = structure(load(make_backbone(), tmp_path).model)
-    assert told["inputs"] == [{"name": "image", "type": "uint8", "shape": ["N", 32, 32, 3]}]
-    assert told["outputs"] == [{"name": "features", "type": "float", "shape": ["N", 24]}]
-    assert isinstance(told["operators"], dict)
-    assert told["operators"]["Conv"] == 3
+    document = structure(load(make_backbone(), tmp_path).model)
+    assert document["inputs"] == [{"name": "image", "type": "uint8", "shape": ["N", 32, 32, 3]}]
+    assert document["outputs"] == [{"name": "features", "type": "float", "shape": ["N", 24]}]
+    assert isinstance(document["operators"], dict)
+    assert document["operators"]["Conv"] == 3
 
 
 def test_constant_names_of_a_backbone_cannot_meet_ours(make_backbone: Make, tmp_path: Path) -> None:

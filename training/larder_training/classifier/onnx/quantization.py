@@ -118,7 +118,7 @@ def _normalisation(model: onnx.ModelProto) -> list[str]:
 
 
 def _means(model: onnx.ModelProto) -> list[str]:
-    """The pools after which there is no node with weights, and the nodes after them; they stay in float.
+    """The pools that no node with weights follows, and the nodes after them; they stay in float.
 
     In 8 bits, the means that the head reads would have 256 levels only; in float, a mean over 49 positions is precise.
     """

@@ -64,14 +64,14 @@ def pixels(file: Any) -> Any:  # noqa: ANN401 - a path or an open file in, an ar
 def classify(model: ort.InferenceSession, file: Any, side: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a path or a file
     """Labels above their thresholds, best first; ``unknown`` if the image is unlike the training images."""
     inputs = {"image": pixels(file), **encode(SPEC["side"], side)}
-    (scores,), (novelty,) = model.run(["probabilities", "novelty"], inputs)
+    (scores,), (ood_score,) = model.run(["probabilities", "novelty"], inputs)
     named = [
         {"name": LABELS[i], "confidence": round(float(scores[i]), 6)}
         for i in np.argsort(-scores, kind="stable")
         if scores[i] >= SPEC["thresholds"][i]
     ]
     limit = SPEC["novelty_threshold"]
-    return {"labels": named, "unknown": limit is not None and float(novelty) > limit}
+    return {"labels": named, "unknown": limit is not None and float(ood_score) > limit}
 
 
 if __name__ == "__main__":
