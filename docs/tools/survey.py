@@ -29,19 +29,22 @@ CLIENT: Final = "client/"  # mirrors the names of the service's answers and erro
 MODULES: Final = 12  # modules that a folder may have
 
 # Module names that said nothing to a reader of the field.
-OLD_MODULES: Final = """
+_OLD_MODULES: Final = """
     beside standing unseen record reading strength learn lessons stories against bench measure served line
     ahead leash live notice deployed ruling explaining answer suspects novelty recipe hidden middle quantise
     refit calibrate transitions revisit low_rank factors user_neighbours co_occurrence cold_items popular
     affinity catalogue utils helpers common misc
 """
 # Class names that are participles, or that stood for several things.
-OLD_CLASSES: Final = """
+_OLD_CLASSES: Final = """
     Settled Taught Judged Looked Checked Chosen Found Told Given Kept Made Known Learnt Quantised Fitted
     Listed Asked Refused Expected Unanswered Rows Teacher Schooling Lesson Lessons Suspect Suspects Rival
     Novelty Strength Reading Story Stories Leash Notice Ruling Choices Sources Bench Material LowRank
     CoOccurrence UserNeighbours Transitions
 """
+
+OLD_MODULES: Final = frozenset(_OLD_MODULES.split())
+OLD_CLASSES: Final = frozenset(_OLD_CLASSES.split())
 
 
 class Word(NamedTuple):
@@ -111,7 +114,6 @@ EXEMPTIONS: Final = (
         "keys of the manifest, of metrics.json and of --json, fixed by their format",
     ),
     Exemption(r"tests/larder/classifier/test_graph\.py", r"output novelty", "the graph output"),
-    Exemption(r"CHANGELOG\.md", r"renam|instead of|->|→", "says which names a release replaced"),
 )
 
 
@@ -140,30 +142,28 @@ def tracked(paths: Iterable[str]) -> list[str]:
     return [path for path in listing.stdout.decode().split("\0") if path and (ROOT / path).is_file()]
 
 
+def _modules(files: Iterable[str]) -> Iterator[str]:
+    return (path for path in files if path.endswith(".py") and path.startswith(PACKAGES))
+
+
 def large_folders(files: Iterable[str]) -> Iterator[Finding]:
-    """Folders of the packages with more than about 12 modules."""
-    modules = Counter(
-        str(Path(path).parent)
-        for path in files
-        if path.endswith(".py") and path.startswith(PACKAGES) and not Path(path).stem.startswith("__")
-    )
+    """Folders of the packages with more than 12 modules, apart from ``__init__`` and ``__main__``."""
+    modules = Counter(str(Path(path).parent) for path in _modules(files) if not Path(path).stem.startswith("__"))
     for folder, count in modules.most_common():
         if count > MODULES:
             yield Finding(folder, 0, f"{count} modules: split the folder by subject")
 
 
 def old_names(files: Iterable[str]) -> Iterator[Finding]:
-    """Modules and classes of the packages with a name of the old layout, and public class names that are used twice."""
+    """Modules and classes of the packages with a name of the old layout, and class names that are used twice."""
     homes: dict[str, str] = {}
-    for path in files:
-        if not path.endswith(".py") or not path.startswith(PACKAGES):
-            continue
-        if Path(path).stem in OLD_MODULES.split():
+    for path in _modules(files):
+        if Path(path).stem in OLD_MODULES:
             yield Finding(path, 0, f"module {Path(path).stem}: take the field's term")
         for node in ast.walk(ast.parse((ROOT / path).read_text())):
             if not isinstance(node, ast.ClassDef):
                 continue
-            if node.name.lstrip("_") in OLD_CLASSES.split():
+            if node.name.lstrip("_") in OLD_CLASSES:
                 yield Finding(path, node.lineno, f"class {node.name}: take a noun of the field")
             if not path.startswith(CLIENT) and homes.setdefault(node.name, path) != path:
                 yield Finding(path, node.lineno, f"class {node.name} also stands in {homes[node.name]}: rename one")
@@ -187,15 +187,18 @@ def _exempt(path: str, line: str) -> bool:
     return any(re.fullmatch(rule.path, path) and re.search(rule.line, line) for rule in EXEMPTIONS)
 
 
+SEARCHES: Final = {
+    f"folders with more than {MODULES} modules": large_folders,
+    "old names": old_names,
+    "forbidden words": forbidden_words,
+}
+
+
 def main(arguments: list[str]) -> int:
     """Print the findings below the paths ``arguments`` and their counts; 1 if there are findings."""
     files = tracked(arguments)
     counts = {}
-    for title, search in (
-        (f"folders with more than {MODULES} modules", large_folders),
-        ("old names", old_names),
-        ("forbidden words", forbidden_words),
-    ):
+    for title, search in SEARCHES.items():
         findings = list(search(files))
         counts[title] = len(findings)
         for finding in findings:

@@ -61,7 +61,7 @@ def list_files(request: Request) -> Response[str]:
 def get_file(request: Request) -> Response[bytes]:
     """One file: a redirect if the store can sign a URL, else its bytes."""
     model, release = _release(request)
-    name, byte_range = request.path_parameter("name"), request.header("range") or None
+    name, byte_range = request.path_parameter("name"), request.header("range")
     file = service.value.download(model, release, name, range_header=byte_range)
     headers = {**release_headers(model, release), **file.headers}
     return Response(file.status, content_type=file.content_type, headers=headers, body=file.body)

@@ -51,5 +51,4 @@ def test_a_large_folder_is_found() -> None:
 
 def test_the_repository_has_none() -> None:
     files = survey.tracked([])
-    searches = (survey.large_folders, survey.old_names, survey.forbidden_words)
-    assert [finding for search in searches for finding in search(files)] == []
+    assert [finding for search in survey.SEARCHES.values() for finding in search(files)] == []

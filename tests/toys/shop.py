@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from larder.recommender import Recommender
 from larder.release.serving import ColumnType, ProfileColumn, RecommenderServing
-from larder.tables import EMPTY, MappedFile
+from larder.tables import EMPTY
+from larder_training.release.loader import open_tables
 from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
 from larder_training.release.writer import write_release
 
@@ -110,10 +111,6 @@ class Tables:
 
 
 TOY = Tables(NEIGHBOURS, USERS, SEGMENTS)
-
-
-def open_tables(folder: Path, serving: RecommenderServing) -> Recommender:
-    return Recommender.of(serving, lambda file: MappedFile(folder / file))
 
 
 def _arrays(rows: Sequence[Slots], width: int) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:

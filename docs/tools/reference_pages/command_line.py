@@ -16,23 +16,22 @@ def render() -> str:
         "Every command with its options, as `--help` shows them. The exit status is 0 for success, 1 for a refusal or "
         "a failure (the reason is on standard error), and 2 for wrong usage. `larder` is in `.venv/bin`."
     )
-    return page("Command line", introduction, *_commands(cli, "larder"))
+    return page(
+        "Command line",
+        introduction,
+        *(part for name, command in walk(cli, "larder") for part in _command(command, name)),
+    )
 
 
-def _commands(command: click.Command, name: str) -> Iterator[str]:
+def _command(command: click.Command, name: str) -> Iterator[str]:
     context = click.Context(command, info_name=name)
     yield f"## {name}"
-    usage = " ".join(piece for piece in command.collect_usage_pieces(context))
+    usage = " ".join(command.collect_usage_pieces(context))
     yield f"```text\n{name} {usage}\n```"
     if command.help:
         yield _prose(command.help)
     if options := [option for option in command.params if isinstance(option, click.Option) and not option.hidden]:
         yield table(["option", "meaning", "default"], [_option(option, context) for option in options])
-    if isinstance(command, click.Group):
-        for child in command.list_commands(context):
-            subcommand = command.get_command(context, child)
-            if subcommand is not None:
-                yield from _commands(subcommand, f"{name} {child}")
 
 
 def _prose(text: str) -> str:

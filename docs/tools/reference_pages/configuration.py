@@ -16,6 +16,7 @@ Json: TypeAlias = dict[str, Any]
 def render() -> str:
     """The page ``configuration.md``."""
     template: Json = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    functions = _functions(template)
     introduction = "The parameters of `template.yaml`, the environment of each function, and that of the commands."
     parameters = [
         [
@@ -35,7 +36,7 @@ def render() -> str:
         "## Environment of the functions",
         "The template sets these variables. All missing or malformed ones are reported at the first request. A "
         "variable in the environment of `larder up` overrides that of the template.",
-        table(["variable", "meaning", *_functions(template)], list(_variables(template))),
+        table(["variable", "meaning", *functions], list(_variables(functions))),
         "## Environment of the commands",
         table(["variable", "read by", "meaning"], _command_variables()),
     )
@@ -63,8 +64,7 @@ def _functions(template: Json) -> dict[str, dict[str, str]]:
     }
 
 
-def _variables(template: Json) -> Iterator[list[str]]:
-    functions = _functions(template)
+def _variables(functions: dict[str, dict[str, str]]) -> Iterator[list[str]]:
     for name, meaning in settings().items():
         yield [f"`{name}`", meaning, *(_value(each.get(name)) for each in functions.values())]
 

@@ -11,6 +11,7 @@ _NOTE: Final = "<!-- Written by docs/tools/reference.py from the code: `make ref
 _COLUMNS: Final = 100
 _UNWRAPPED: Final = ("|", "#", "<", "!")
 _ROLE: Final = re.compile(r":(?!mod:)\w+:`~?(?:[\w.]+\.)?(\w+)`")
+_FENCED: Final = re.compile(r"^(```.*?^```)$", re.MULTILINE | re.DOTALL)
 _LIST_ITEM: Final = re.compile(r"( *)([-*]|\d+\.) ")
 
 
@@ -36,7 +37,7 @@ def wrap(text: str) -> str:
 
 def _blocks(text: str) -> Iterator[str]:
     """The blocks between blank lines; a fenced block of code is one block."""
-    for part in re.split(r"(?ms)^(```.*?^```)$", text):
+    for part in _FENCED.split(text):
         if part.startswith("```"):
             yield part
         else:
@@ -93,7 +94,7 @@ def _fenced(code: list[str]) -> str:
 
 def _inline(text: str) -> str:
     """A role such as ``:class:`` becomes the name in backticks, without its module; code blocks stay."""
-    parts = re.split(r"(?ms)^(```.*?^```)$", text)
+    parts = _FENCED.split(text)
     return "".join(
         part
         if part.startswith("```")

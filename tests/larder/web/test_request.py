@@ -10,7 +10,7 @@ from larder.web.request import Request, check_fields
 
 
 def request(**event: object) -> Request:
-    return Request({"requestContext": {"http": {"method": "post", "path": "/try/one"}}, **event})
+    return Request({"requestContext": {"http": {"method": "post", "path": "/try/one"}}, **event}, {})
 
 
 def with_text(body: str) -> Request:

@@ -6,28 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.toys.images import CLASSES, draw_image
 
 from larder_training import Release, train_classifier, train_recommender
 from larder_training.datasets.synthetic_shop import ShopFiles, generate
 
-CLASSES = ("checks", "rings", "stripes")
 SMALL_SHOP = {"trials": 2, "reranker": "never", "without": ["pure_svd", "als", "bpr", "user_ease"], "quiet": True}
-
-
-def draw(label: str, number: int, size: int = 40) -> NDArray[np.uint8]:
-    """One image of a class: uint8 [size, size, 3]."""
-    random = np.random.default_rng([CLASSES.index(label), number])
-    y, x = np.mgrid[:size, :size] + random.uniform(0, 20, (2, 1, 1))
-    width = random.uniform(3, 6)
-    waves = {
-        "stripes": np.sin(x / width * 2),
-        "checks": np.sin(x / width * 2) * np.sin(y / width * 2),
-        "rings": np.sin(np.hypot(x - size / 2 - 10, y - size / 2 - 10) / width * 2),
-    }
-    colour = random.uniform(0.3, 1, 3)
-    pixels = (0.5 + 0.4 * waves[label][..., None]) * colour * 255 + random.normal(0, 12, (size, size, 3))
-    drawn: NDArray[np.uint8] = np.clip(pixels, 0, 255).astype(np.uint8)
-    return drawn
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +21,7 @@ def labels() -> list[str]:
 
 @pytest.fixture(scope="session")
 def images() -> list[NDArray[np.uint8]]:
-    return [draw(label, number) for label in CLASSES for number in range(20)]
+    return [draw_image(label, number) for label in CLASSES for number in range(20)]
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def _rows(table: pl.DataFrame) -> list[dict[str, object]]:
     rows = table.fill_nan(None).rows(named=True)
     for index, row in enumerate(rows):
         for column in _COLUMNS:
-            if row[column] is None or not str(row[column]).strip():
+            if _is_missing(row[column]):
                 raise InvalidRequest(
                     f"row {index} of the data frame (counted from 0): {column} is {row[column]!r}. Fill it in, or drop "
                     "the row."
@@ -159,21 +159,23 @@ def _label_names(labels: Iterable[object]) -> list[str]:
     series = nw.from_native(labels, series_only=True, pass_through=True)
     values: Sequence[object] = series.to_list() if isinstance(series, nw.Series) else list(labels)
     for index, label in enumerate(values):
-        if _is_missing(label) or not str(label).strip():
+        if _is_missing(label):
             raise InvalidRequest(f"label {index} (counted from 0) is {label!r}: give a text or a whole number.")
     return [str(label) for label in values]
 
 
 def _is_missing(label: object) -> bool:
     # NaN differs from itself; pandas' NA compares to neither true nor false.
-    return label is None or type(label).__name__ == "NAType" or label != label  # noqa: PLR0124
+    if label is None or type(label).__name__ == "NAType" or label != label:  # noqa: PLR0124
+        return True
+    return not str(label).strip()
 
 
 def _manifest(rows: Sequence[Mapping[str, object]], folder: Path) -> Path:
     """Writes a manifest of ``rows`` to ``folder``; relative paths start at the working directory."""
     path = folder / _MANIFEST
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["path", "label"])
+        writer = csv.DictWriter(file, list(rows[0]) if rows else _COLUMNS)
         writer.writeheader()
         for row in rows:
             writer.writerow({**row, "path": _manifest_name(str(row["path"]), folder)} if row.get("path") else row)

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from larder.errors import InvalidRequest, ReleaseError
-from larder.release.keys import MANIFEST
-from larder.release.manifest import Kind, Manifest, parse
+from larder.release.manifest import Kind, Manifest
 from larder.release.serving import ClassifierServing, RecommenderServing
 from larder.store import Store, open_store
 from larder_training.api.report import Report
-from larder_training.release.loader import open_tables
+from larder_training.release.loader import open_tables, read_manifest
 
 if TYPE_CHECKING:  # numpy, Pillow and onnxruntime are imported with the first image
     from larder.classifier.graph import Classifier, Labels
@@ -46,12 +45,7 @@ class Release(os.PathLike[str]):
             InvalidManifest: Its manifest is invalid.
         """
         self.path = Path(path)
-        try:
-            self.manifest = parse((self.path / MANIFEST).read_bytes())
-        except OSError as error:
-            raise InvalidRequest(
-                f"{self.path.name!r} is not a release folder, it has no {MANIFEST}: give the path of a trained release."
-            ) from error
+        self.manifest = read_manifest(self.path)
 
     @property
     def kind(self) -> Kind:

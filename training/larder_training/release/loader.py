@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from larder.recommender import Recommender
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a release folder.
+
+    Raises InvalidRequest if ``folder`` is not a release folder, and InvalidManifest if its manifest is invalid.
+    """
+    try:
+        return parse((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        raise InvalidRequest(
+            f"{folder.name!r} is not a release folder, it has no {MANIFEST}: give the path of a trained release."
+        ) from error
+
+
 def read_classifier(folder: Path, otherwise: str) -> tuple[Manifest, ClassifierServing]:
     """Reads the manifest of a classifier's release folder, and its serving section.
 
@@ -27,12 +40,7 @@ def read_classifier(folder: Path, otherwise: str) -> tuple[Manifest, ClassifierS
         InvalidRequest: The folder is not a release, or not of a classifier.
         InvalidManifest: The manifest is invalid.
     """
-    try:
-        manifest = parse((folder / MANIFEST).read_bytes())
-    except OSError as error:
-        raise InvalidRequest(
-            f"{folder.name!r} is not a release folder: it has no {MANIFEST}. Check the path."
-        ) from error
+    manifest = read_manifest(folder)
     if not isinstance(manifest.serving, ClassifierServing):
         raise InvalidRequest(f"{folder.name!r} is a {manifest.kind}: {otherwise}")
     return manifest, manifest.serving

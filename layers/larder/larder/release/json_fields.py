@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import NoReturn, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -15,6 +15,11 @@ TYPE_NAMES = {
     dict: "an object",
     bool: "true or false",
 }
+
+
+def reject_constant(name: str) -> NoReturn:
+    """For ``json.loads(parse_constant=...)``: NaN and Infinity are not JSON. Raises ValueError."""
+    raise ValueError(f"{name} is not a JSON number")
 
 
 class FieldReader:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, Literal, cast
 
 from larder.errors import InvalidManifest, InvalidRequest
-from larder.release.json_fields import FieldReader
+from larder.release.json_fields import FieldReader, reject_constant
 from larder.release.keys import MANIFEST, check_file, check_model, check_release
 from larder.release.serving import ClassifierServing, RecommenderServing, section
 from larder.release.serving_reader import read_classifier, read_recommender
@@ -113,13 +113,9 @@ def _load(data: bytes) -> object:
     if len(data) > MAX_BYTES:
         raise InvalidManifest("This manifest cannot be read.", [f"it has {len(data)} bytes; the limit is {MAX_BYTES}"])
     try:
-        return json.loads(data, parse_constant=_reject_constant)
+        return json.loads(data, parse_constant=reject_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidManifest("This manifest cannot be read.", [f"it is not JSON: {error}"]) from error
-
-
-def _reject_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _name(fields: FieldReader, name: str) -> str:

@@ -9,8 +9,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NoReturn, cast
+from typing import Final, cast
 
+from larder.release.json_fields import reject_constant
 from larder.tables.reader import Buffer, invalid
 
 FORMAT: Final = "1"
@@ -140,13 +141,9 @@ def _load(data: bytes, file: str) -> dict[str, object]:
         return names
 
     try:
-        return cast("dict[str, object]", json.loads(text, object_pairs_hook=unique, parse_constant=_reject_constant))
+        return cast("dict[str, object]", json.loads(text, object_pairs_hook=unique, parse_constant=reject_constant))
     except (ValueError, RecursionError) as error:
         raise invalid(file, f"its header is not JSON ({error})") from error
-
-
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _metadata(entries: object, file: str) -> dict[str, str]:

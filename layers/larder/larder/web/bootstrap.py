@@ -58,7 +58,7 @@ class Service(Generic[S, T]):
 
     @property
     def is_open(self) -> bool:
-        """Whether the environment was read and the store opened."""
+        """Whether the environment was read and the store opened. For tests."""
         return self._parts is not None
 
     def reset(self) -> None:

@@ -4,15 +4,14 @@ import base64
 import json
 import re
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from larder.errors import InvalidRequest
+from larder.release.json_fields import reject_constant
 from larder.release.routes import KEY_HEADER, RELEASE_HEADER
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Request:
@@ -23,7 +22,7 @@ class Request:
         query: The query parameters. API Gateway joins the values of a repeated parameter with commas.
     """
 
-    def __init__(self, event: Mapping[str, Any], variables: Mapping[str, str] = _NONE) -> None:
+    def __init__(self, event: Mapping[str, Any], variables: Mapping[str, str]) -> None:
         """Wrap an event of payload format 2.0.
 
         Args:
@@ -80,7 +79,7 @@ class Request:
         """The body as a JSON object; NaN and Infinity are not JSON."""
         try:
             text = self.body().decode("utf-8-sig")  # strict, unlike json.loads: no half of a surrogate pair passes
-            document = json.loads(text, parse_constant=_reject_constant)
+            document = json.loads(text, parse_constant=reject_constant)
             if _SURROGATE.search(text):
                 json.dumps(document, ensure_ascii=False).encode()  # raises for half a pair, which no response can hold
         except (ValueError, RecursionError) as error:
@@ -115,7 +114,3 @@ def _check_names(names: Collection[str], allowed: Collection[str], what: str) ->
         if name not in allowed:
             remedy = f"use {', '.join(sorted(allowed))}" if allowed else f"this route takes no {what}s"
             raise InvalidRequest(f"{name[:80]!r} is not a {what} here: {remedy}.")
-
-
-def _reject_constant(name: str) -> object:
-    raise ValueError(name)
