@@ -17,7 +17,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
@@ -26,6 +25,7 @@ from larder_training.classifier.features import backbone, hog
 from larder_training.classifier.heads.config import FittedHead, HeadConfig, LabelledFeatures, fit_config
 from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.onnx.graph import session, to_bytes
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.parallel import map_in_order
 
 FILE_SIZE = 2_000  # images per file of features
@@ -218,7 +218,7 @@ def main() -> None:
     held_out = LabelledRows(train.features[split:], train.labels[split:])
     print(f"| features | head | epochs | right, of {HELD_OUT:,} |\n| --- | --- | --- | --- |")
     results = []
-    with threadpool_limits(1, user_api="blas"):
+    with single_threaded_blas():
         for number, trial in enumerate(list_trials(built_in=arguments.backbone is None, flips=arguments.flips), 1):
             if arguments.only and number not in arguments.only:
                 continue

@@ -32,9 +32,7 @@ def batch_product(left: Floats, right: Floats) -> Floats:
 
     def multiply(start: int) -> None:
         columns = slice(start, start + _COLUMNS)
-        part = np.ascontiguousarray(right[columns].T)
-        # A stack of matrices of one row each: numpy calls BLAS's matrix-vector product for every one.
-        np.matmul(left[:, None], part, out=product[:, None, columns])
+        np.vecmat(left, np.ascontiguousarray(right[columns].T), out=product[:, columns])
 
     with single_threaded_blas():
         list(_pool().map(multiply, range(0, len(right), _COLUMNS)))

@@ -1,4 +1,4 @@
-"""A parallel map that returns results in order and holds only a few of them."""
+"""Maps on threads: one that returns results in order and holds only a few, and one over blocks of rows."""
 
 import os
 from collections import deque
@@ -33,3 +33,10 @@ def map_in_order(function: Callable[[T], R], inputs: Iterable[T], workers: int |
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_blocks(rows: int, size: int, work: Callable[[int, int], None]) -> None:
+    """Runs ``work(start, end)`` for blocks of all rows on all cores; blocks must not share output."""
+    starts = range(0, rows, size)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        list(pool.map(lambda start: work(start, min(start + size, rows)), starts))

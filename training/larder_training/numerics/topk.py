@@ -1,9 +1,7 @@
 """Top-k: the items with the best scores of each row; equal scores by item number, as serving orders them."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from typing import Final
 
 import numpy as np
@@ -11,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder.tables import EMPTY
+from larder_training.numerics.parallel import in_blocks
 from larder_training.numerics.sparse import place_within
 from larder_training.numerics.sparse_products import dense_product, is_long
 
@@ -179,13 +178,6 @@ def without(matrix: sp.csr_array, hidden: sp.csr_array) -> sp.csr_array:
     """``matrix`` without the entries of ``hidden``."""
     shown: sp.csr_array = (matrix - matrix.multiply(hidden)).tocsr()
     return shown
-
-
-def in_blocks(rows: int, size: int, work: Callable[[int, int], None]) -> None:
-    """Runs ``work(start, end)`` for blocks of all rows on all cores; blocks must not share output."""
-    starts = range(0, rows, size)
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        list(pool.map(lambda start: work(start, min(start + size, rows)), starts))
 
 
 def blocks(rows: int, items: int) -> Iterator[slice]:

@@ -68,7 +68,7 @@ def test_any_number_of_threads_gives_the_same_bytes(
     monkeypatch.setattr(pure_svd, "_ROWS", 7)
     results = []
     for threads in (1, 2, 5):
-        monkeypatch.setattr(pure_svd, "cpu_count", lambda threads=threads: threads)
+        monkeypatch.setattr("os.cpu_count", lambda threads=threads: threads)
         found = PureSVD(6).fit(training_data(interactions))
         results.append(found.users.tobytes() + found.items.tobytes())
     assert len(set(results)) == 1

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.metrics.calibration import fit_temperature
 from larder_training.numerics.arrays import Floats
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.memmap import chunks, load_rows, release_pages
 from larder_training.numerics.parallel import map_in_order
 from larder_training.reporting.progress import Progress
@@ -67,7 +67,7 @@ def find_label_errors(
         progress: Advances with each fold.
     """
     folds = assign_folds(labels, groups, seed)
-    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
+    with single_threaded_blas():
         logits = _out_of_fold(features, labels, folds, seed, progress)
     sample = _sample(np.arange(len(labels)), labels, seed)
     scale = np.float32(fit_temperature(logits[sample], labels[sample]))

@@ -17,7 +17,6 @@ import onnx
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.labels import label_indices
@@ -37,6 +36,7 @@ from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.classifier.selection.training_set import groups_of
 from larder_training.numerics.arrays import Floats
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.memmap import chunks, release_pages
 
 FOLDS: Final = 10  # at most: each fold's head then sees nearly as many images as the released one
@@ -231,7 +231,7 @@ def _fit_all_and_folds(inputs: FinalFitInputs, rows: TrainingRows, per_image: in
 
     heads = []
     with (
-        threadpool_limits(1, user_api="blas"),  # the order of a sum, and so its last bits, depends on the threads
+        single_threaded_blas(),
         inputs.context.progress.task("Fitting on all images, and without each fold", len(folds) + 1) as advance,
         ThreadPoolExecutor(cpu_count()) as pool,
     ):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.heads.config import FittedHead, LabelledFeatures, ParentHead, fit_config
@@ -16,6 +15,7 @@ from larder_training.classifier.heads.trials import HeadSearch
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import OODDetector
 from larder_training.numerics.arrays import Floats
+from larder_training.numerics.blas import single_threaded_blas
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def fit_head(rows: TrainingRows, context: ClassifierContext, *, parent: ParentHe
     """
     scaler = Scaler.fit(rows.features, rows.emphasis)
     standard = StandardisedRows.of(rows, scaler)
-    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
+    with single_threaded_blas():
         start = ParentHead(_unfold(parent.head, scaler), parent.config) if parent else None
         result = search(standard, context, parent=start)
         context.progress.say(result.explain())

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.numerics.arrays import Floats
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.memmap import chunks, release_pages
 
 AXES: Final = 64
@@ -243,7 +243,7 @@ def _principal_axes(
     few = count < size
     residuals = np.empty((count if few else 0, size))
     products = np.zeros((count, count) if few else (size, size))
-    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
+    with single_threaded_blas():
         for chunk in chunks(count):
             chunk_rows = rows[chunk]
             offset = _roots(features[chunk_rows]) - means[labels[chunk_rows]]

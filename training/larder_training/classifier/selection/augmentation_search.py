@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
 from larder_training.classifier.features.views import View
@@ -24,6 +23,7 @@ from larder_training.classifier.heads.softmax_regression import SoftmaxRegressio
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
 from larder_training.numerics.arrays import Floats
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.reporting.html import Section, paragraph, table
 from larder_training.reporting.progress import Progress
 
@@ -114,7 +114,7 @@ def compare(
         folds: Folds of the cross-validation, at least 2.
         progress: Advances with each augmentation.
     """
-    with threadpool_limits(1, user_api="blas"):  # the order of a sum, and so its last bits, depends on the threads
+    with single_threaded_blas():
         reduced = principal_components(data)
         splits = list(StratifiedGroupKFold(folds).split(reduced.labels, reduced.labels, reduced.groups))
         results: list[tuple[float, Floats, Floats]] = []

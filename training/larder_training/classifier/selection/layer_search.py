@@ -11,7 +11,6 @@ from itertools import product
 from typing import Final
 
 from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.labels import label_indices
@@ -26,6 +25,7 @@ from larder_training.classifier.selection.augmentation_search import ViewFeature
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
 from larder_training.classifier.selection.training_set import SEARCH_FOLDS, groups_of, sample_images, smallest_class
 from larder_training.numerics.arrays import Floats
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.reporting.html import Section, paragraph, table
 
 WHOLE: Final = 1.0  # of the short side
@@ -153,7 +153,7 @@ def _compare(
     results = []
     no_augmentation = augmentation_search.AugmentationChoice("none", 0, flip=False)
     with (
-        threadpool_limits(1, user_api="blas"),
+        single_threaded_blas(),
         context.progress.task("Choosing layers and crop", len(options)) as advance,
     ):
         for features in options:

@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.heads.config import LabelledFeatures, fit_config
@@ -20,6 +19,7 @@ from larder_training.classifier.heads.scaler import Scaler
 from larder_training.classifier.heads.search import StandardisedRows, sample
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import HeadTrial
+from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.memmap import load_rows
 from larder_training.reporting.html import Section, figure, paragraph, table
 
@@ -118,7 +118,7 @@ def learning_curve(rows: TrainingRows, trial: HeadTrial, context: ClassifierCont
 
     results = []
     with (
-        threadpool_limits(1, user_api="blas"),  # the order of a sum, and so its last bits, depends on the threads
+        single_threaded_blas(),
         context.progress.task("Computing the learning curve", len(jobs)) as advance,
         ThreadPoolExecutor(cpu_count()) as pool,
     ):

@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder_training.numerics.parallel import in_blocks
 from larder_training.numerics.sparse import with_diagonal
 from larder_training.numerics.sparse_products import dense_product, row_maxima
-from larder_training.numerics.topk import TopK, blocks, dense_rows, hide, in_blocks, multiply_top, top_rows
+from larder_training.numerics.topk import TopK, blocks, dense_rows, hide, multiply_top, top_rows
 from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.interaction_matrix import (
     event_strengths,

@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.numerics.topk import CELLS, TopK, in_blocks, top_rows
+from larder_training.numerics.parallel import in_blocks
+from larder_training.numerics.topk import CELLS, TopK, top_rows
 from larder_training.recommender.data.metadata import CREATED, Column
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 

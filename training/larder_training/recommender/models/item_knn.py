@@ -15,8 +15,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.gram import gram_diagonal, gram_factors
+from larder_training.numerics.parallel import in_blocks
 from larder_training.numerics.sparse import strongest, with_diagonal
-from larder_training.numerics.topk import in_blocks
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 from larder_training.recommender.models.ease import USER_EXPONENT
 

@@ -12,9 +12,7 @@ depend on the number of cores.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from typing import Final
 
 import numpy as np
@@ -23,6 +21,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from larder_training.numerics.blas import single_threaded_blas
+from larder_training.numerics.parallel import in_blocks, map_in_order
 from larder_training.recommender.models.base import LatentFactors, TrainingData
 
 _ROWS: Final = 2048  # of a block; sums over blocks are always taken in the same order
@@ -112,9 +111,8 @@ def _gram(matrix: Dense) -> NDArray[np.float64]:
         return product
 
     total = np.zeros((matrix.shape[1], matrix.shape[1]))
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        for product in pool.map(part, _slices(len(matrix))):
-            total += product
+    for product in map_in_order(part, _slices(len(matrix))):
+        total += product
     return total
 
 
@@ -131,11 +129,10 @@ def _in_rows(rows: int, columns: int, work: Callable[[slice], Dense]) -> Dense:
     """``[rows, columns]``: ``work`` fills it block by block on all cores."""
     result = np.empty((rows, columns), np.float32)
 
-    def fill(block: slice) -> None:
-        result[block] = work(block)
+    def fill(start: int, end: int) -> None:
+        result[start:end] = work(slice(start, end))
 
-    with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        list(pool.map(fill, _slices(rows)))
+    in_blocks(rows, _ROWS, fill)
     return result
 
 

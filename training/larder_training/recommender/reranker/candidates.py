@@ -8,7 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from larder_training.numerics.topk import best, in_blocks
+from larder_training.numerics.blas import single_threaded_blas
+from larder_training.numerics.parallel import in_blocks
+from larder_training.numerics.topk import best
 from larder_training.recommender.models.base import Scorer
 
 Scorers = Mapping[str, Scorer]
@@ -78,7 +80,8 @@ def generate_candidates(
         pairs, scores = _block(scorers, users[start:end], n, hidden)
         parts[start] = pairs + start * items, scores
 
-    in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
+    with single_threaded_blas():  # before the threads: scorers enter it too, and the first to leave would lift it
+        in_blocks(len(users), max(1, _DENSE // (items * len(names))), fill)
     ordered = [parts[start] for start in sorted(parts)]
     pairs = np.concatenate([block for block, _ in ordered])
     scores = np.concatenate([block for _, block in ordered])
