@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.config.context import TrainingContext
+from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.config.options import OPTIONAL_COMPONENTS, RecommenderOptions
 from larder_training.recommender.dataset import Dataset
 from larder_training.recommender.evaluation.serving_formula import ServingFormula, recommendations
@@ -26,7 +26,7 @@ def larder(data: Dataset, options: RecommenderOptions, task: Task, without: str 
 
     ``without`` is one of ``ABLATIONS``, or empty.
     """
-    context = TrainingContext(_reduced_options(options, data, without), Progress(quiet=True))
+    context = RecommenderContext(_reduced_options(options, data, without), Progress(quiet=True))
     pipeline = Pipeline(_reduced_data(data, without), context)
     trials = TrialLog(SearchBudget.of(options))
     params = pipeline.tune(trials)

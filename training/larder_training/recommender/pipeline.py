@@ -5,7 +5,7 @@ from typing import Final
 
 import scipy.sparse as sp
 
-from larder_training.recommender.config.context import TrainingContext
+from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.dataset import Dataset
 from larder_training.recommender.ensemble.fitted import FittedEnsemble, Metadata, fit
@@ -33,10 +33,10 @@ class Pipeline:
     """
 
     data: Final[Dataset]
-    context: Final[TrainingContext]
+    context: Final[RecommenderContext]
     split: Final[TimeSplit]
 
-    def __init__(self, data: Dataset, context: TrainingContext) -> None:
+    def __init__(self, data: Dataset, context: RecommenderContext) -> None:
         """Splits the log by time. The search and the reranker use a sample of users if the log is very long."""
         self.data = data
         self.context = context

@@ -11,7 +11,7 @@ from larder.release.manifest import PROBES
 from larder.release.serving import RecommenderServing
 from larder_training.recommender.artifacts.golden_requests import golden_requests, write_golden_requests
 from larder_training.recommender.artifacts.tables import NO_NEW_USERS, NewUsers, write_tables
-from larder_training.recommender.config.context import TrainingContext
+from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.dataset import Dataset, read_dataset
 from larder_training.recommender.ensemble.fitted import FittedEnsemble
@@ -45,7 +45,7 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     data = read_dataset(options, progress)
     if options.compare_with is not None:
         last_event(options.compare_with, data.log)  # fails early if the release cannot be compared
-    pipeline = Pipeline(data, TrainingContext(options, progress))
+    pipeline = Pipeline(data, RecommenderContext(options, progress))
     trials = TrialLog(SearchBudget.of(options))
     params = pipeline.tune(trials)
     evaluation = {"split": _split(pipeline), **pipeline.evaluate(params)}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from larder_training.recommender.config.context import TrainingContext
+from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.ensemble.components import USER_EASE
@@ -52,7 +52,7 @@ def tune(
     params = start(options, (split.validation - split.start) / DAY)
     caches = [FoldCache(fold, NO_METADATA, 0) for fold in make_folds(log, split, params.session_length, 0)]
     trial_log = TrialLog(budget or SearchBudget(None, trials))
-    tuner = Tuner(TrainingContext(options, Progress(quiet=True)), caches, trial_log, params)
+    tuner = Tuner(RecommenderContext(options, Progress(quiet=True)), caches, trial_log, params)
     period = split.test - split.validation
     return tuner.run(RerankerTrainer(log, period, NO_METADATA, 0)), trial_log
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from larder_training.recommender.config.context import TrainingContext
+from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.tuning.fold_cache import FoldCache, TaskName
 from larder_training.recommender.tuning.trials import TrialLog, within_noise
@@ -62,7 +62,7 @@ class CoordinateSearch:
         current: Best hyperparameters so far.
     """
 
-    context: TrainingContext
+    context: RecommenderContext
     caches: Sequence[FoldCache]
     trials: TrialLog
     current: Hyperparameters
