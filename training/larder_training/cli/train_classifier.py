@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -20,8 +20,6 @@ from larder_training.classifier.config.options import (
 )
 from larder_training.cli.image_options import image_options, to_options
 from larder_training.reporting.progress import Progress
-
-_COLUMN_TYPES: Final[tuple[ColumnType, ...]] = ("category", "number", "text")
 
 
 @click.command("classifier", short_help="Train an image classifier from labelled images.")
@@ -142,5 +140,5 @@ def parse_side_columns(flags: Sequence[str]) -> dict[str, ColumnType | None]:
                 f"--side {flag!r} is invalid: give each column once, as NAME or NAME:TYPE with one of the types "
                 f"{', '.join(COLUMN_TYPES)}."
             )
-        columns[name] = next((known for known in _COLUMN_TYPES if colon and known == kind), None)
+        columns[name] = next((known for known in COLUMN_TYPES if colon and known == kind), None)
     return columns

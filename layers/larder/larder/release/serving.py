@@ -15,7 +15,7 @@ ColumnType = Literal["category", "number", "text"]
 
 FITS: tuple[str, ...] = ("crop", "stretch")
 RESAMPLINGS: tuple[str, ...] = ("nearest", "box", "bilinear", "bicubic", "lanczos")
-COLUMN_TYPES: tuple[str, ...] = ("category", "number", "text")
+COLUMN_TYPES: tuple[ColumnType, ...] = ("category", "number", "text")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def locate_backbone(backbone: str, progress: Progress) -> tuple[Path, dict[str, 
 
 def _download(url: str, path: Path, progress: Progress) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    request = Request(url, headers={"User-Agent": "larder"})  # noqa: S310 - locate() let only http and https through
+    request = Request(url, headers={"User-Agent": "larder"})  # noqa: S310 - locate_backbone() let only http and https through
     scratch = Path(tempfile.mkdtemp(prefix=".downloading-", dir=path.parent))
     try:
         with urlopen(request, timeout=TIMEOUT) as reply, (scratch / "file").open("wb") as file:  # noqa: S310 - as above

@@ -122,7 +122,6 @@ def run_graph(
     count: int,
     *,
     side: Floats | None = None,
-    optimise: bool = False,
     title: str,
     progress: Progress,
 ) -> list[Floats]:
@@ -134,14 +133,13 @@ def run_graph(
         load: Returns image i as ``[1, H, W, 3]``.
         count: Number of images.
         side: ``[count, S]``, the side information of a graph that has this input.
-        optimise: Whether onnxruntime optimises the graph for this machine.
         title: Title of the progress bar.
         progress: Advances with each image.
 
     Returns:
         One array ``[count, ...]`` per output.
     """
-    running = session(model, optimise=optimise)
+    running = session(model)
 
     def inputs_of(position: int) -> dict[str, NDArray[np.generic]]:
         side_input = {} if side is None else {"side": side[position : position + 1]}

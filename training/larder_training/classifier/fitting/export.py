@@ -33,6 +33,7 @@ class ExportedClassifier:
 
     Attributes:
         graph: The graph of ``model.onnx``.
+        model: The bytes of ``model.onnx``.
         fit: The head, with the images that calibrate it: the part "validation" here, out of fold or the validation
             part itself.
         serving: The ``serving`` section of the manifest.
@@ -43,17 +44,13 @@ class ExportedClassifier:
     """
 
     graph: onnx.ModelProto
+    model: bytes
     fit: FinalFit
     serving: ClassifierServing
     truth: Truth
     predictions: PredictionsByPart
     comparison: Mapping[str, object]
     float_model: bytes | None = None
-
-    @property
-    def model(self) -> bytes:
-        """The bytes of ``model.onnx``."""
-        return to_bytes(self.graph)
 
 
 def export(inputs: FinalFitInputs) -> ExportedClassifier:
@@ -67,17 +64,18 @@ def export(inputs: FinalFitInputs) -> ExportedClassifier:
     calibration = calibrate(fit, inputs.context.options)
     graph = assemble(inputs, quantized.model, fit.head, calibration.temperature)
     serving = _serving(inputs, calibration)
-    check_graph(to_bytes(graph), serving)  # the rollout makes the same check
+    model = to_bytes(graph)
+    check_graph(model, serving)  # the rollout makes the same check
     samples = inputs.split.parts["test"]
     truth: Truth = {"validation": fit.truth, "test": label_indices(samples, inputs.split.labels)}
-    test = predict(to_bytes(graph), samples, serving, title="Evaluating on test", progress=inputs.context.progress)
+    test = predict(model, samples, serving, title="Evaluating on test", progress=inputs.context.progress)
     predictions: PredictionsByPart = {"validation": calibration.held_out, "test": test}
     comparison = _compare_with_float(inputs, float_fit, quantized, truth, predictions)
     float_model = None
     if quantized.quantized:
         float_graph = assemble(inputs, inputs.features.model, float_fit.head, float_fit.temperature())
         float_model = to_bytes(float_graph)
-    return ExportedClassifier(graph, fit, serving, truth, predictions, comparison, float_model)
+    return ExportedClassifier(graph, model, fit, serving, truth, predictions, comparison, float_model)
 
 
 def _serving(inputs: FinalFitInputs, calibration: Calibration) -> ClassifierServing:

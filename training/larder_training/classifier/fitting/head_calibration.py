@@ -32,8 +32,9 @@ class Calibration:
 
 def calibrate(fit: FinalFit, options: ClassifierOptions) -> Calibration:
     """Calibrates a head by its held-out predictions."""
-    temperature = fit.temperature()
-    probabilities = softmax(fit.logits() / temperature, axis=1).astype(np.float32)
+    logits = fit.logits()
+    temperature = calibration.fit_temperature(logits, fit.truth)
+    probabilities = softmax(logits / temperature, axis=1).astype(np.float32)
     ood_scores = fit.head.held_out_scores
     return Calibration(
         temperature,

@@ -22,30 +22,35 @@ class QuantizedFit:
     Attributes:
         model: The feature graph, in int8 or float32.
         fit: The head that reads its features.
-        quantized: Whether this step made ``model`` int8. A parent's features may be int8 already.
         float_nodes: The operators that stay in float32. None: quantization was not tried.
         reason: Why the graph stays as it is; empty if it was quantized.
     """
 
     model: onnx.ModelProto
     fit: FinalFit
-    quantized: bool
     float_nodes: tuple[str, ...] | None
     reason: str
+
+    @property
+    def quantized(self) -> bool:
+        """Whether this step made ``model`` int8. A parent's features may be int8 already."""
+        return not self.reason
 
 
 def quantize(inputs: FinalFitInputs, float_fit: FinalFit) -> QuantizedFit:
     """Quantizes the feature graph and fits the head on it; keeps float32 if int8 loses too much accuracy."""
     options, features, progress = inputs.context.options, inputs.features, inputs.context.progress
     if reason := _reason_for_float(options, features.model):
-        return QuantizedFit(features.model, float_fit, quantized=False, float_nodes=None, reason=reason)
+        return QuantizedFit(features.model, float_fit, float_nodes=None, reason=reason)
     allowed = allowed_loss(options.max_loss, len(float_fit.truth))
     last_fit: list[FinalFit] = []
+
+    float_correct = float_fit.correct()
 
     def loss(model: onnx.ModelProto) -> float:
         fit = fit_final_head(inputs, optimise(model, "extended"))
         last_fit[:] = [fit]
-        lost = (float_fit.correct() - fit.correct()) / len(float_fit.truth)
+        lost = (float_correct - fit.correct()) / len(float_fit.truth)
         return allowed if lost > allowed >= 0 and not less_likely(fit, float_fit) else lost
 
     samples = inputs.split.parts["train"]
@@ -57,8 +62,8 @@ def quantize(inputs: FinalFitInputs, float_fit: FinalFit) -> QuantizedFit:
     if result.model is None:
         reason = f"int8 loses {100 * result.loss:.2f} points on held-out images, more than {100 * allowed:.2g}"
         progress.say(f"The release stays in float32: {reason}")
-        return QuantizedFit(features.model, float_fit, quantized=False, float_nodes=result.float_nodes, reason=reason)
-    return QuantizedFit(result.model, last_fit[0], quantized=True, float_nodes=result.float_nodes, reason="")
+        return QuantizedFit(features.model, float_fit, float_nodes=result.float_nodes, reason=reason)
+    return QuantizedFit(result.model, last_fit[0], float_nodes=result.float_nodes, reason="")
 
 
 def less_likely(fit: FinalFit, float_fit: FinalFit) -> bool:

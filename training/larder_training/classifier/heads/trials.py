@@ -104,9 +104,8 @@ class HeadSearch:
 
     def jsonl(self) -> bytes:
         """``trials.jsonl``: one line per trial."""
-        lines = (
-            json.dumps({**trial.describe(), "chosen": trial is self.chosen}, sort_keys=True) for trial in self.trials
-        )
+        chosen = self.chosen  # computed from all trials
+        lines = (json.dumps({**trial.describe(), "chosen": trial is chosen}, sort_keys=True) for trial in self.trials)
         return "".join(f"{line}\n" for line in lines).encode()
 
     def describe(self) -> dict[str, object]:

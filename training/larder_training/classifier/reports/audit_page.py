@@ -57,7 +57,7 @@ def _label_errors(audit: ImageAudit) -> Section:
         "label. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. None of "
         "them was left out."
     )
-    shown = [(_jpeg(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
+    shown = [(thumbnail(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
     blocks: list[Block] = [paragraph(text), image_grid(shown)]
     if rest := audit.label_errors[SHOWN : SHOWN + NAMED]:
         rows = [
@@ -84,7 +84,9 @@ def _near_duplicates(audit: ImageAudit) -> Section:
         text = f"{len(conflicting)} of the groups have several labels, shown first: decide which is right. {text}"
     blocks = [paragraph(f"{len(ordered)} groups of nearly identical images. {text}")]
     for group in ordered[:GROUPS]:
-        blocks.append(image_grid((_jpeg(sample), f"{sample.image.name}: {sample.image.label}") for sample in group[:6]))
+        blocks.append(
+            image_grid((thumbnail(sample), f"{sample.image.name}: {sample.image.label}") for sample in group[:6])
+        )
         blocks += _more(len(group) - 6)
     blocks += _more(len(ordered) - GROUPS)
     return Section.of("Near-duplicates", *blocks)
@@ -104,7 +106,8 @@ def _more(count: int) -> Iterable[Block]:
     return [paragraph(f"... and {count} more.")] if count > 0 else []
 
 
-def _jpeg(sample: Sample) -> bytes:
+def thumbnail(sample: Sample) -> bytes:
+    """A JPEG of the image, at most 128 pixels wide and high."""
     buffer = io.BytesIO()
     Image.fromarray(decode(sample.image.path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

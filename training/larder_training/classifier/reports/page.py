@@ -1,6 +1,5 @@
 """``report.html`` of a classifier: what to look at before the release goes live."""
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -10,10 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from numpy.typing import NDArray
-from PIL import Image
 
-from larder.classifier.image_decoding import decode
-from larder.release.serving import ImageSpec
 from larder_training.classifier.data.manifests import PARTS
 from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.splits import DatasetSplit
@@ -37,7 +33,6 @@ _NUMBERED: Final = 20  # labels up to which the cells of the confusion matrix ha
 _DRAWN: Final = 60  # labels up to which it is drawn
 _LONG: Final = 24  # letters of a label on its axes
 _PARTS: Final = {"validation": "held out", "test": "test"}
-_THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
 def page(run: TrainingRun) -> bytes:
@@ -161,15 +156,9 @@ def _errors(split: DatasetSplit, exported: ExportedClassifier) -> Section:
     for i in wrong[:ERRORS]:
         image, confidence = samples[i].image, _percent(probabilities[i].max())
         caption = f"{image.name}: {image.label}, predicted {split.labels[predicted[i]]} with {confidence}"
-        shown.append((_jpeg(image.path.read_bytes()), caption))
+        shown.append((audit_page.thumbnail(samples[i]), caption))
     text = f"{len(wrong)} of {len(truth)} test images; the most confident first."
     return Section.of("Errors", paragraph(text), image_grid(shown))
-
-
-def _jpeg(data: bytes) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(decode(data, _THUMBNAIL)).save(buffer, "JPEG", quality=80)
-    return buffer.getvalue()
 
 
 def _reliability(exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:

@@ -5,14 +5,13 @@ each user's history in the same proportion, so that the splits, tasks and metric
 """
 
 from dataclasses import replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 import numpy as np
 
 from larder_training.numerics.sparse import place_within
 from larder_training.recommender.data.event_log import EventLog
 
-Order: TypeAlias = Literal["time", "file", "random"]
 SPAN: Final = 1_000_000  # seconds; below the month from which a log is cut at midnight
 
 

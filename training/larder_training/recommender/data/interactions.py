@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import InputSource, open_input
 from larder_training.io.tabular import MAX_ID, TabularFile, check_numbers, collect, number, scan, whole
+from larder_training.recommender.config.options import Order
 from larder_training.recommender.data.event_log import EventLog
-from larder_training.recommender.data.event_order import Order, place_in_histories
+from larder_training.recommender.data.event_order import place_in_histories
 from larder_training.reporting.progress import Progress
 
 REQUIRED: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")

@@ -80,7 +80,7 @@ def evaluate(release_folder: Path, interactions: InputSource, history: InputSour
     manifest, serving = open_release(release_folder)
     events = _new_events(interactions, manifest)
     recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
-    users = _test_users(events.log, items, _sessions(history, events.log, release_folder, manifest))
+    users = _test_users(events.log, items, _sessions(history, events.log, release_folder, manifest, serving))
     document = {
         "model": manifest.model,
         "release": manifest.release,
@@ -216,11 +216,10 @@ def _read(path: Path) -> bytes:
 
 
 def _sessions(
-    history: InputSource | None, fresh: EventLog, release: Path, manifest: Manifest
+    history: InputSource | None, fresh: EventLog, release: Path, manifest: Manifest, serving: RecommenderServing
 ) -> Mapping[str, tuple[str, ...]]:
     """Each user's last items of the history, newest last, without events that the user's row was trained on."""
-    serving = manifest.serving
-    if history is None or not isinstance(serving, RecommenderServing):
+    if history is None:
         return {}
     log, _ = read_interactions(history)
     earlier = log.between(int(log.time[0]), int(fresh.time[0]))
