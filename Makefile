@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SYNCED := $(VENV)/.synced
 ARCHITECTURE ?= x86_64
+# One process per core. The tests of a file stay in one process: they share trained models.
+PYTEST := $(BIN)/pytest -n logical --dist loadfile
 CODE := layers/larder functions training local client tests examples benchmarks docs/tools
 
 # The first interpreter that runs and has a supported version: a pyenv shim on PATH may fail to run.
@@ -28,10 +30,10 @@ up: $(SYNCED) ## Start the service on this machine (LARDER_PORT, default 8080); 
 	@$(BIN)/larder up
 
 test: $(SYNCED) ## Run all tests except those of the built bundle
-	@$(BIN)/pytest -m 'not e2e'
+	@$(PYTEST) -m 'not e2e'
 
 quick: $(SYNCED) ## Run the fast tests: no training, no service
-	@$(BIN)/pytest -m 'not slow and not e2e'
+	@$(PYTEST) -m 'not slow and not e2e'
 
 e2e: $(SYNCED) ## Build the bundle and test it as Lambda runs it, in Docker if available
 	@scripts/with-docker $(BIN)/pytest -m e2e tests/e2e

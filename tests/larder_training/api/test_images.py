@@ -68,7 +68,11 @@ def test_labels_may_be_numbers() -> None:
     assert read(PIXELS, np.array([7, 8, 7])) == [("7", 10), ("8", 20), ("7", 30)]
 
 
-@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pl.LazyFrame, pa.table], ids=str)
+@pytest.mark.parametrize(
+    "library",
+    [pd.DataFrame, pl.DataFrame, pl.LazyFrame, pa.table],
+    ids=["pandas", "polars", "polars-lazy", "pyarrow"],
+)
 def test_a_data_frame_is_a_manifest(library: Callable[[dict[str, list[object]]], Images], paths: list[Path]) -> None:
     # GIVEN paths, labels, parts and side information as columns
     columns: dict[str, list[object]] = {
