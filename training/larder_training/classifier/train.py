@@ -79,12 +79,13 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
 def _run(context: ClassifierContext) -> TrainingRun:
     """All steps up to the graph, in their order."""
     options, progress = context.options, context.progress
+    # First, since what is wrong with a backbone takes seconds to find, and many images take minutes to read.
+    parent = open_parent(options) if options.parent is not None else None
+    features = parent.features if parent and options.backbone is None else choose_features(context)
     scan = scan_images(read_dataset(options.data, options.label_attribute), progress)
     split = split_dataset(scan, validation=options.validation, test=options.test, seed=options.seed)
     _log_data(scan, split, progress)
-    parent = open_parent(options) if options.parent is not None else None
     split = parent.ordered(split) if parent else split
-    features = parent.features if parent and options.backbone is None else choose_features(context)
     layers = choose_layers(features, split, context)
     features = layers.features
     findings = audit(scan, features, context)

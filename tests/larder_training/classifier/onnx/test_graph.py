@@ -147,9 +147,10 @@ def one_input(element: int, shape: list[int | str]) -> onnx.ModelProto:
 @pytest.mark.parametrize(
     ("model", "stated", "message"),
     [
-        (one_input(TensorProto.FLOAT, ["N", 32, 32, 3]), {}, r"float32 \[N, 3, height, width\] is needed"),
-        (one_input(TensorProto.FLOAT16, ["N", 3, 32, 32]), {}, "FLOAT16"),
-        (one_input(TensorProto.FLOAT, ["N", 3, "H", "W"]), {}, "give --input-size PIXELS"),
+        (one_input(TensorProto.FLOAT, ["N", 1, 32, 32]), {}, r"FLOAT \['N', 1, 32, 32\].*\[N, height, width, 3\]"),
+        (one_input(TensorProto.INT8, ["N", 3, 32, 32]), {}, "input is INT8"),
+        (one_input(TensorProto.UINT8, ["N", 3, 32, 32]), {"mean": (1.0,)}, "leave out --mean and --std"),
+        (one_input(TensorProto.FLOAT, ["N", 32, 32, 3]), {"input_size": 64}, "give --input-size 32"),
         (one_input(TensorProto.FLOAT, ["N", 3, 32, 32]), {"input_size": 64}, "give --input-size 32"),
         (one_input(TensorProto.FLOAT, ["N", 3, 32, 48]), {}, "must be a square"),
         (None, {"output": "nonsense"}, "no tensor 'nonsense'.*features, logits"),

@@ -10,7 +10,7 @@ from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, fit_final_head
 from larder_training.classifier.onnx.graph import optimise
-from larder_training.classifier.onnx.quantization import count_quantizable, quantize_graph
+from larder_training.classifier.onnx.quantization import count_quantizable, is_quantized, quantize_graph
 
 CALIBRATION_IMAGES: Final = 128  # training images whose activations set the int8 ranges
 
@@ -86,6 +86,8 @@ def _reason_for_float(options: ClassifierOptions, model: onnx.ModelProto) -> str
         return "float32 was asked for"
     if options.parent is not None and options.backbone is None:
         return "the parent's features are taken as they are"
+    if is_quantized(model):
+        return "the backbone is quantised already"
     if options.backbone is None:
         return "the built-in features have no weights to quantise"
     return "" if count_quantizable(model) else "the backbone has no weights to quantise"

@@ -40,7 +40,7 @@ def session(model: bytes, *, optimise: bool = False) -> ort.InferenceSession:
 def _options() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised
     return options
 
 

@@ -58,6 +58,11 @@ def count_quantizable(model: onnx.ModelProto) -> int:
     return len(_weighted(model))
 
 
+def is_quantized(model: onnx.ModelProto) -> bool:
+    """Whether a graph computes in integers already."""
+    return any(node.op_type in {"DequantizeLinear", "DynamicQuantizeLinear"} for node in model.graph.node)
+
+
 def quantize_graph(
     model: onnx.ModelProto, calibration: Sequence[Pixels], loss_of: LossFunction, *, max_loss: float, progress: Progress
 ) -> QuantizationResult:
