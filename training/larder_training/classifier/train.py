@@ -31,6 +31,7 @@ from larder_training.classifier.selection.layer_search import choose_layers
 from larder_training.classifier.selection.learning_curve import learning_curve
 from larder_training.classifier.selection.side_ablation import choose_fusion
 from larder_training.classifier.selection.training_set import build_training_set
+from larder_training.classifier.selection.usable_images import with_usable_images
 from larder_training.release.writer import write_release
 from larder_training.reporting.progress import Progress
 
@@ -83,6 +84,13 @@ def _run(context: ClassifierContext) -> TrainingRun:
     parent = open_parent(options) if options.parent is not None else None
     features = parent.features if parent and options.backbone is None else choose_features(context)
     scan = scan_images(read_dataset(options.data, options.label_attribute), progress)
+    return with_usable_images(scan, partial(_run_on, context, parent, features))
+
+
+def _run_on(
+    context: ClassifierContext, parent: ParentRelease | None, features: FeatureGraph, scan: DatasetScan
+) -> TrainingRun:
+    options, progress = context.options, context.progress
     split = split_dataset(scan, validation=options.validation, test=options.test, seed=options.seed)
     _log_data(scan, split, progress)
     split = parent.ordered(split) if parent else split

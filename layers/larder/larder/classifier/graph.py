@@ -137,10 +137,13 @@ class Classifier:
         """
         row = np.array([side_columns.encode(self.serving.side, side or {})], np.float32)
         pixels = image_decoding.decode(data, self.serving.image, max_pixels=self._max_pixels)
-        probabilities, _, ood_scores = self.run(pixels[None], row)
+        probabilities, _, ood_scores = outputs = self.run(pixels[None], row)
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise InvalidModel(
+                "The graph returned NaN or infinity for this image, as some do for plain ones: send another image. If "
+                "this happens with every image, promote the previous release, and train a new one."
+            )
         scores = probabilities[0].astype(np.float64)
-        if not np.isfinite(scores).all() or not np.isfinite(ood_scores[0]):
-            raise InvalidModel("The graph returned NaN or infinity: promote the previous release, and train a new one.")
         thresholds = self._thresholds if min_confidence is None else min_confidence
         order = np.argsort(-scores, kind="stable")
         shown = order[(scores >= thresholds)[order]][:max_labels]

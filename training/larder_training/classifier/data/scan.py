@@ -1,6 +1,6 @@
 """Decodes every image once and reports bad files, exact copies and near-duplicates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
@@ -55,6 +55,13 @@ class DatasetScan:
     def near_duplicates(self) -> int:
         """Number of samples that share their group with an earlier one."""
         return len(self.samples) - len({sample.group for sample in self.samples})
+
+    def without(self, samples: Iterable[Sample], reason: str) -> "DatasetScan":
+        """The scan with these samples among the bad files, for this reason."""
+        out = [sample.image for sample in samples]
+        numbers = set(map(id, out))  # an image with side information has no hash
+        kept = tuple(sample for sample in self.samples if id(sample.image) not in numbers)
+        return replace(self, samples=kept, bad=(*self.bad, *((image, reason) for image in out)))
 
     def fingerprint(self) -> str:
         """SHA-256 over the sorted lines ``<file digest> <label>``; it does not depend on file names."""

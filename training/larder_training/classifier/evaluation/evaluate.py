@@ -47,8 +47,16 @@ def evaluate(
             "Give images with these labels."
         )
     model = (release / serving.file).read_bytes()
-    predictions = predict(model, known, serving, title="Evaluating", progress=progress)
-    other_predictions = predict(model, other, serving, title="Evaluating images of other labels", progress=progress)
+    title, other_title = "Evaluating", "Evaluating images of other labels"
+    predictions = predict(model, known, serving, title=title, progress=progress)
+    other_predictions = predict(model, other, serving, title=other_title, progress=progress)
+    not_finite = [*predictions.not_finite(known), *other_predictions.not_finite(other)]
+    if not_finite:
+        scan = scan.without(not_finite, "the release makes NaN or infinity of it")
+        known, predictions = predictions.finite(known)
+        other, other_predictions = other_predictions.finite(other)
+    if not known:
+        raise InvalidRequest("The release makes NaN or infinity of every image. Train a new one with another backbone.")
     return {
         "model": manifest.model,
         "release": manifest.release,

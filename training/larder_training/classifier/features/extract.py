@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
 
+from larder.errors import InvalidModel
 from larder_training.classifier.config.context import ClassifierContext
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.cache import CachedFeatures, FeatureCache, describe_source, feature_cache
 from larder_training.classifier.features.views import Views
+from larder_training.classifier.onnx.finite import propagate_not_finite
 from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import CHUNK_ROWS, allocate, release_pages
@@ -24,6 +27,22 @@ from larder_training.numerics.parallel import map_in_order
 from larder_training.reporting.progress import Progress
 
 IMAGES_PER_TASK: Final = 8  # of one thread
+
+
+class NotFinite(InvalidModel):
+    """A graph made NaN or infinity of some images.
+
+    Attributes:
+        samples: These images.
+    """
+
+    def __init__(self, samples: Sequence[Sample], count: int) -> None:
+        self.samples = tuple(samples)
+        super().__init__(
+            f"The backbone makes NaN or infinity of {len(samples)} of {count} images, such as "
+            f"{samples[0].image.name}. Check the preprocessing, leave these images out, or export it again."
+        )
+
 
 Pixels = NDArray[np.uint8]
 Load = Callable[[int], Pixels]
@@ -52,7 +71,7 @@ class FeatureExtractor:
     def of(cls, features: FeatureGraph, context: ClassifierContext) -> "FeatureExtractor":
         """The extractor of a float feature graph, with the cache and the progress of a training."""
         return cls(
-            to_bytes(features.model),
+            to_bytes(propagate_not_finite(features.model)),
             features.outputs,
             optimise=True,
             cache=feature_cache(context.options),
@@ -69,12 +88,15 @@ class FeatureExtractor:
         Returns:
             float32 ``[images * views, D]``, D of all outputs together; row ``i * len(views.per_image) + k`` is view k
             of image i. A large array is a temporary file mapped into memory (``memmap.allocate``).
+
+        Raises:
+            NotFinite: Some rows are NaN or infinite.
         """
         running = session(self.model, optimise=self.optimise)
         widths = {value.name: int(value.shape[1]) for value in running.get_outputs() if value.name in self.outputs}
         width = sum(widths[output] for output in self.outputs)
         per_image, count = len(views.per_image), len(views.samples)
-        result = allocate(count * per_image, width)
+        result, not_finite = allocate(count * per_image, width), []
         about = describe_source(self.model, ",".join(self.outputs), views.image_spec, optimised=self.optimise)
         with (
             self.cache.rows(about, width) if self.cache else nullcontext() as cached,
@@ -89,10 +111,14 @@ class FeatureExtractor:
             for start, batch in zip(starts, map_in_order(run, starts), strict=True):
                 for position, rows in enumerate(batch, start):
                     result[position * per_image : (position + 1) * per_image] = rows
+                    if not np.isfinite(rows).all():
+                        not_finite.append(views.samples[position])
                 if start % CHUNK_ROWS == 0:
                     release_pages(result)
                 advance(len(batch))
         release_pages(result)
+        if not_finite:
+            raise NotFinite(not_finite, count)
         return result
 
 

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from larder_training.classifier.fitting import ood_onnx
 from larder_training.classifier.fitting.final_fit import FinalFitInputs
 from larder_training.classifier.heads.head import Head
+from larder_training.classifier.onnx.finite import propagate_not_finite
 from larder_training.classifier.onnx.graph import HEAD_INPUTS, MIDDLE, OUTPUTS, opset, optimise
 from larder_training.classifier.ood.detector import OODDetector
 from larder_training.numerics.arrays import Floats
@@ -16,7 +17,7 @@ from larder_training.numerics.arrays import Floats
 
 def assemble(inputs: FinalFitInputs, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
     """The graph that is released: the feature graph ``model``, additional columns, and the calibrated head."""
-    joined = inputs.fusion.additional.extend_graph(model, inputs.features.image_spec)
+    joined = inputs.fusion.additional.extend_graph(propagate_not_finite(model), inputs.features.image_spec)
     graph = with_head(joined, head.weights / temperature, head.bias / temperature, head.ood_detector, head.hidden)
     return optimise(graph, "extended")
 

@@ -32,6 +32,7 @@ from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_
 from larder_training.classifier.heads.search import LEAST_LIKELIHOOD, MAX_ROWS, fewest_groups
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics import calibration
+from larder_training.classifier.onnx.finite import propagate_not_finite
 from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.classifier.selection.training_set import groups_of
@@ -119,7 +120,7 @@ class FinalFitInputs:
 
     def _extract(self, model: onnx.ModelProto, views: Views) -> Floats:
         extract = FeatureExtractor(
-            to_bytes(model),
+            to_bytes(propagate_not_finite(model)),
             self.features.outputs,
             optimise=model is self.features.model,
             cache=feature_cache(self.context.options),

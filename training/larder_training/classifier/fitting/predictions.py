@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.scan import Sample
@@ -25,6 +26,20 @@ class Predictions:
 
     probabilities: Floats
     ood_scores: Floats
+
+    def not_finite(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Those of the images that an output is NaN or infinite for; a request for them is an error."""
+        return [sample for sample, finite in zip(samples, self._finite(), strict=True) if not finite]
+
+    def finite(self, samples: Sequence[Sample]) -> tuple[list[Sample], "Predictions"]:
+        """The other images, and their predictions."""
+        kept = self._finite()
+        usable = [sample for sample, finite in zip(samples, kept, strict=True) if finite]
+        return usable, Predictions(self.probabilities[kept], self.ood_scores[kept])
+
+    def _finite(self) -> NDArray[np.bool_]:
+        finite: NDArray[np.bool_] = np.isfinite(self.probabilities).all(axis=1) & np.isfinite(self.ood_scores)
+        return finite
 
 
 def predict(

@@ -65,6 +65,8 @@ def classify(model: ort.InferenceSession, file: Any, side: dict[str, Any]) -> di
     """Labels above their thresholds, best first; ``unknown`` if the image is unlike the training images."""
     inputs = {"image": pixels(file), **encode(SPEC["side"], side)}
     (scores,), (ood_score,) = model.run(["probabilities", "novelty"], inputs)
+    if not np.isfinite(scores).all() or not np.isfinite(ood_score):
+        raise ValueError("The model makes NaN or infinity of this image, as some do of plain ones: give another image.")
     named = [
         {"name": LABELS[i], "confidence": round(float(scores[i]), 6)}
         for i in np.argsort(-scores, kind="stable")
