@@ -95,11 +95,13 @@ def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit"
     from larder_training.classifier.config.context import ClassifierContext
     from larder_training.classifier.data.manifests import read_dataset
     from larder_training.classifier.data.scan import scan_images
+    from larder_training.classifier.data.stated_groups import stated_groups
     from larder_training.classifier.selection.usable_images import with_usable_images
     from larder_training.classifier.train import choose_features
 
     context = ClassifierContext(options, progress)
-    scanned = scan_images(read_dataset(options.data, options.label_attribute), progress)
+    images = read_dataset(options.data, options.label_attribute)
+    scanned = scan_images(images, progress, stated_groups(options.groups, images))
     features = choose_features(context)
     return with_usable_images(scanned, lambda scan: audit_scan(scan, features, context))
 

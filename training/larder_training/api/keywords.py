@@ -36,6 +36,7 @@ class ImageKeywords(TypedDict, total=False):
     """The options for reading images and extracting features: ``ClassifierOptions`` and ``Preprocessing``."""
 
     label_attribute: str | None
+    groups: str | None
     backbone: PathLike | None
     backbone_spec: PathLike | None
     mean: tuple[float, ...] | None

@@ -13,6 +13,7 @@ from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import DatasetScan, scan_images
 from larder_training.classifier.data.side_columns import fit_columns
 from larder_training.classifier.data.splits import DatasetSplit, split_dataset
+from larder_training.classifier.data.stated_groups import stated_groups
 from larder_training.classifier.evaluation.ood_holdout import estimate
 from larder_training.classifier.features import backbone, download, hog
 from larder_training.classifier.features.backbone import FeatureGraph
@@ -83,7 +84,8 @@ def _run(context: ClassifierContext) -> TrainingRun:
     # First, since what is wrong with a backbone takes seconds to find, and many images take minutes to read.
     parent = open_parent(options) if options.parent is not None else None
     features = parent.features if parent and options.backbone is None else choose_features(context)
-    scan = scan_images(read_dataset(options.data, options.label_attribute), progress)
+    images = read_dataset(options.data, options.label_attribute)
+    scan = scan_images(images, progress, stated_groups(options.groups, images))
     return with_usable_images(scan, partial(_run_on, context, parent, features))
 
 
@@ -118,6 +120,10 @@ def _log_data(scan: DatasetScan, split: DatasetSplit, progress: Progress) -> Non
         f"{len(scan.bad)} bad files, {len(scan.copies)} copies, {len(scan.conflicts)} copies with conflicting labels, "
         f"{scan.near_duplicates} near-duplicates"
     )
+    for alike in scan.describe_alike():
+        progress.say(alike)
+    if scan.stated:
+        progress.say(scan.stated.describe(len(scan.samples)))
     progress.say(f"{len(split.labels)} labels; {split.describe()}")
 
 

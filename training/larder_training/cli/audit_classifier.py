@@ -52,6 +52,10 @@ def _print_findings(audit: "ImageAudit") -> None:
         f"{len(scan.bad)} bad files, {len(scan.copies)} copies, {len(scan.conflicts)} copies with conflicting labels, "
         f"{scan.near_duplicates} near-duplicates"
     )
+    for alike in scan.describe_alike():
+        click.echo(alike)
+    if scan.stated:
+        click.echo(scan.stated.describe(len(scan.samples)))
     for image, reason in scan.bad[:LINES]:
         click.echo(f"{image.name}: {reason}")
     for error in audit.label_errors[:LINES]:

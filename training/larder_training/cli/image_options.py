@@ -45,6 +45,12 @@ _FLAGS: Final = (
         "--label-attribute", help="Label attribute of a Ground Truth manifest, needed if the manifest has several."
     ),
     click.option(
+        "--groups",
+        metavar="COLUMN|FILE|none",
+        help="Images that stay together in the split: those with one value in a column of the list, or with one group "
+        "in a CSV file (path,group); none: each image by itself [default: near-duplicates].",
+    ),
+    click.option(
         "--cache",
         type=click.Path(path_type=Path),
         default=CACHE_FOLDER,

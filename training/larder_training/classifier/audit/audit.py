@@ -13,9 +13,10 @@ import numpy as np
 
 from larder_training.classifier.audit.label_errors import find_label_errors
 from larder_training.classifier.config.context import ClassifierContext
+from larder_training.classifier.data.grouping import MIN_GROUPS
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.classifier.data.scan import DatasetScan, Sample
-from larder_training.classifier.data.splits import FEW_GROUPS, MIN_GROUPS
+from larder_training.classifier.data.splits import FEW_GROUPS
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import plain_views
@@ -65,7 +66,7 @@ class ImageAudit:
     Attributes:
         scan: Usable and unusable files.
         classes: Counts of each class, sorted by label.
-        near_duplicate_groups: Groups of two or more near-duplicates.
+        near_duplicate_groups: Groups of two or more near-duplicates; none if the user states the groups.
         label_errors: Likely label errors, the lowest confidence first.
         checked_labels: Number of images whose label was checked: those of classes with at least two groups.
     """
@@ -97,6 +98,9 @@ class ImageAudit:
     def describe(self) -> str:
         """A summary in one line, for the log."""
         findings = [f"{len(self.label_errors)} labels look wrong"]
+        if self.scan.alike:
+            images = sum(map(len, self.scan.alike))
+            findings.append(f"{images} images look alike without evidence that they are copies")
         if self.conflicting_groups:
             findings.append(f"{len(self.conflicting_groups)} groups of near-duplicates have several labels")
         if self.small_classes:
@@ -131,6 +135,8 @@ class ImageAudit:
             "near_duplicates_of_other_labels": _listed(
                 len(self.conflicting_groups), map(_names, self.conflicting_groups)
             ),
+            "alike": _listed(len(scan.alike), map(_names, scan.alike)),
+            "together": scan.together,
             "suspects": {
                 "judged": self.checked_labels,
                 **_listed(len(self.label_errors), map(_error_entry, self.label_errors)),
@@ -149,7 +155,7 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
     members: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in scan.samples:
         groups[sample.image.label].add(sample.group)
-        if sizes[sample.group] > 1:
+        if sizes[sample.group] > 1 and not scan.stated:
             members[sample.group].append(sample)
     checkable = [sample for sample in scan.samples if len(groups[sample.image.label]) > 1]
     label_errors = _label_errors(checkable, features, context)

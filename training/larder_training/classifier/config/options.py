@@ -70,6 +70,8 @@ class ClassifierOptions:
         backbone_spec: JSON file with the backbone's preprocessing.
         preprocessing: Preprocessing that takes precedence over ``backbone_spec``.
         label_attribute: Label attribute of a Ground Truth manifest that has several.
+        groups: Which images stay together in the split: a column of the list, a CSV file with the columns ``path`` and
+            ``group``, or "none". None: near-duplicates.
         dtype: Data type of the exported model.
         augment: Strength of the augmentation, a name of ``augmentation.STRENGTHS``, "none", or "auto" to choose it by
             cross-validation.
@@ -104,6 +106,7 @@ class ClassifierOptions:
     backbone_spec: Path | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     label_attribute: str | None = None
+    groups: str | None = None
     dtype: Dtype = "int8"
     augment: str = "auto"
     copies: int = 2

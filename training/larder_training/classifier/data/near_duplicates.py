@@ -2,10 +2,12 @@
 
 The difference hash (dHash, Neal Krawetz) has 64 bits that do not change with scaling, recompression and small changes
 of brightness. Two images are near-duplicates if their hashes differ in at most ``MAX_BITS`` bits *and* their
-thumbnails agree: the hashes of plain or tiny images (digits, icons) collide.
+thumbnails agree apart from a small shift: the hashes of plain or tiny images (digits, icons) collide. ``grouping``
+decides by the labels whether such images are copies.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Final
 
@@ -15,16 +17,22 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from larder.release.serving import ImageSpec
+from larder_training.numerics.arrays import Floats
 
 THUMBNAIL: Final = ImageSpec(36, 32, fit="stretch", resampling="bilinear")
+_SHAPE: Final = (16, 18, 3)
 COLOURS: Final = 16 * 18 * 3
 MAX_BITS: Final = 6
 MAX_DIFFERENCE: Final = 6.0  # root mean square difference, of 0..255, between thumbnails of equal brightness
+_ALIGNABLE: Final = 3 * MAX_DIFFERENCE  # differences above it do not fall below MAX_DIFFERENCE by a small shift
+_ALIGNED: Final = 256  # pairs that are aligned at a time
+_MAX_ALIGNED: Final = 300_000  # pairs that are aligned: at most about 20 s
 _BANDS: Final = 8  # more than MAX_BITS, so that two near hashes agree in at least one whole band
 _TILE: Final = 1024  # hashes that are compared with as many others at a time
 _PAIRS: Final = 2048  # pairs of thumbnails that are compared at a time
 
 Groups = NDArray[np.int64]
+Confirm = Callable[[NDArray[np.int64]], NDArray[np.bool_]]  # whether each of the pairs ``[k, 2]`` are near-duplicates
 
 
 def dhash(thumbnail: NDArray[np.uint8]) -> int:
@@ -53,11 +61,19 @@ def group_near_duplicates(hashes: Sequence[int] | NDArray[np.uint64], thumbnails
         ``[n]``: for each image, the lowest position in its group.
     """
     hashes, groups = np.array(hashes, np.uint64), np.arange(len(hashes))
+    groups = _merge_confirmed(hashes, groups, lambda pairs: _difference(pairs, thumbnails) <= MAX_DIFFERENCE)
+    # Aligning is slow, so it comes second, when most images of a video or a fixed camera are in one group.
+    return _merge_confirmed(hashes, groups, _Aligned(thumbnails))
+
+
+def _merge_confirmed(hashes: NDArray[np.uint64], groups: Groups, confirm: Confirm) -> Groups:
+    """The groups after merging those with a pair of near hashes that ``confirm`` finds."""
     matches: list[NDArray[np.int64]] = []
     for rows, columns in _tiles(hashes):
         pairs = _near_pairs(hashes, groups, rows, columns)
         for start in range(0, len(pairs), _PAIRS):
-            near = _confirmed(_in_different_groups(pairs[start : start + _PAIRS], groups), thumbnails)
+            piece = _in_different_groups(pairs[start : start + _PAIRS], groups)
+            near = piece[confirm(piece)]
             matches += [near] if len(near) else []
             if sum(map(len, matches)) >= _PAIRS:
                 groups, matches = _merge(groups, matches), []
@@ -105,8 +121,57 @@ def _merge(groups: Groups, pairs: Sequence[NDArray[np.int64]]) -> Groups:
     return merged
 
 
-def _confirmed(pairs: NDArray[np.int64], thumbnails: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The pairs whose thumbnails agree apart from their brightness."""
+def relative_thumbnails(thumbnails: NDArray[np.uint8]) -> Floats:
+    """Rows ``[n, 864]`` whose Euclidean distance is the difference that ``MAX_DIFFERENCE`` limits."""
+    rows = thumbnails.astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    return rows / np.float32(np.sqrt(COLOURS))
+
+
+def _difference(pairs: NDArray[np.int64], thumbnails: NDArray[np.uint8]) -> Floats:
+    """The difference ``[k]`` of the thumbnails of pairs, apart from their brightness."""
     difference = thumbnails[pairs[:, 0]].astype(np.float32) - thumbnails[pairs[:, 1]]
-    near: NDArray[np.int64] = pairs[difference.std(axis=1) <= MAX_DIFFERENCE]
-    return near
+    deviation: Floats = difference.std(axis=1)
+    return deviation
+
+
+@dataclass(slots=True)
+class _Aligned:
+    """Confirms pairs whose thumbnails agree apart from brightness, contrast and a small shift.
+
+    Attributes:
+        thumbnails: ``[n, 864]``.
+        remaining: Pairs that are still aligned; then none is, so that the time is bounded.
+    """
+
+    thumbnails: NDArray[np.uint8]
+    remaining: int = _MAX_ALIGNED
+
+    def __call__(self, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        difference = _difference(pairs, self.thumbnails)
+        alignable = np.flatnonzero((difference > MAX_DIFFERENCE) & (difference <= _ALIGNABLE))[: self.remaining]
+        self.remaining -= len(alignable)
+        for start in range(0, len(alignable), _ALIGNED):
+            chosen = alignable[start : start + _ALIGNED]
+            first, second = (self.thumbnails[pairs[chosen, side]].astype(np.float32) for side in (0, 1))
+            difference[chosen] = _aligned_difference(first, second)
+        near: NDArray[np.bool_] = difference <= MAX_DIFFERENCE
+        return near
+
+
+def _aligned_difference(first: Floats, second: Floats) -> Floats:
+    """What remains of the difference ``[k]`` after one step of registration (Lucas and Kanade 1981).
+
+    A crop of a few per cent shifts and scales the thumbnail by a fraction of a pixel. To first order this adds the
+    image's gradients, also multiplied by the coordinates; the image itself stands for contrast and 1 for brightness.
+    """
+    mean = ((first + second) / 2).reshape(-1, *_SHAPE)
+    down, right = np.gradient(mean, axis=1), np.gradient(mean, axis=2)
+    y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in _SHAPE[:2])
+    parts = (np.ones_like(mean), mean, down, right, down * y[:, None, None], right * x[:, None])
+    changes = np.stack([part.reshape(len(mean), -1) for part in parts], axis=1)
+    difference = (second - first)[:, :, None]
+    gram = changes @ changes.transpose(0, 2, 1) + np.eye(len(parts), dtype=np.float32)  # a flat image has no gradients
+    weights = np.linalg.solve(gram, changes @ difference)
+    remaining: Floats = (difference[:, :, 0] - (weights.transpose(0, 2, 1) @ changes)[:, 0]).std(axis=1)
+    return remaining

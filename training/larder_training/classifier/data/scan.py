@@ -1,4 +1,4 @@
-"""Decodes every image once and reports bad files, exact copies and near-duplicates."""
+"""Decodes every image once and reports bad files, exact copies, and which images stay together."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from larder.classifier.image_decoding import decode
 from larder.errors import MissingObject, RequestError
+from larder_training.classifier.data.grouping import Grouping, group_copies
 from larder_training.classifier.data.manifests import LabelledImage
-from larder_training.classifier.data.near_duplicates import COLOURS, THUMBNAIL, dhash, downscale, group_near_duplicates
+from larder_training.classifier.data.near_duplicates import COLOURS, THUMBNAIL, dhash, downscale
+from larder_training.classifier.data.stated_groups import StatedGroups
 from larder_training.io import image_files
 from larder_training.numerics.memmap import CHUNK_ROWS, allocate, gather_rows, release_pages
 from larder_training.numerics.parallel import map_in_order
 from larder_training.reporting.progress import Progress
 
+_LISTED: Final = 5  # labels that a message names
 DOWNLOAD_THREADS: Final = 16  # downloads wait for the network, not for a core
 
 
@@ -27,7 +30,7 @@ class Sample:
     Attributes:
         image: The image as its data set lists it.
         digest: SHA-256 of the file, in hexadecimal.
-        group: Number of its group of near-duplicates; a group of one is its own.
+        group: Number of its group, of near-duplicates or as stated; a group of one is its own.
     """
 
     image: LabelledImage
@@ -44,17 +47,30 @@ class DatasetScan:
         bad: Files that cannot be read or decoded, each with the reason.
         copies: Exact copies of a sample with the same label.
         conflicts: Exact copies of each other with different labels.
+        alike: Sets of images that look alike without evidence that they are copies; they do not stay together.
+        stated: The groups that the user states; None: groups are near-duplicates.
     """
 
     samples: tuple[Sample, ...]
     bad: tuple[tuple[LabelledImage, str], ...]
     copies: tuple[LabelledImage, ...]
     conflicts: tuple[LabelledImage, ...]
+    alike: tuple[tuple[Sample, ...], ...] = ()
+    stated: StatedGroups | None = None
 
     @property
     def near_duplicates(self) -> int:
-        """Number of samples that share their group with an earlier one."""
-        return len(self.samples) - len({sample.group for sample in self.samples})
+        """Number of samples that are near-duplicates of an earlier one; 0 if the user states the groups."""
+        return 0 if self.stated else len(self.samples) - len({sample.group for sample in self.samples})
+
+    @property
+    def together(self) -> str:
+        """What stays together in the split."""
+        return self.stated.how if self.stated else "near-duplicates together"
+
+    def describe_alike(self) -> list[str]:
+        """One sentence for each set of images that look alike, with what to do."""
+        return [_describe_alike(samples) for samples in self.alike]
 
     def without(self, samples: Iterable[Sample], reason: str) -> "DatasetScan":
         """The scan with these samples among the bad files, for this reason."""
@@ -79,11 +95,12 @@ class _ImageHashes:
 ImageDigest = tuple[LabelledImage, str]  # an image and the SHA-256 of its file
 
 
-def scan_images(images: Sequence[LabelledImage], progress: Progress) -> DatasetScan:
+def scan_images(images: Sequence[LabelledImage], progress: Progress, stated: StatedGroups | None = None) -> DatasetScan:
     """Reads and decodes every file once, on all cores.
 
-    Of exact copies with one label, the first by name is kept. Exact copies with different labels are all left out,
-    because the right label is unknown. Images in S3 are downloaded first; a missing object counts as a bad file.
+    Groups are those that the user states, else near-duplicates. Of exact copies with one label, the first by name is
+    kept. Exact copies with different labels are all left out, because the right label is unknown. Images in S3 are
+    downloaded first; a missing object counts as a bad file.
 
     Raises:
         StoreError: The store failed. The scan stops, so that no image is lost to a temporary failure.
@@ -103,12 +120,37 @@ def scan_images(images: Sequence[LabelledImage], progress: Progress) -> DatasetS
                     release_pages(thumbnails)
             advance(1)
     kept, copies, conflicts = _exact_copies(decoded)
-    groups = group_near_duplicates(hashes[kept], gather_rows(thumbnails, kept))
+    remaining = [decoded[position] for position in kept]
+    grouping = (
+        _as_stated(stated, remaining)
+        if stated
+        else group_copies([image.label for image, _ in remaining], hashes[kept], gather_rows(thumbnails, kept))
+    )
     samples = tuple(
         Sample(image, digest, number)
-        for (image, digest), number in zip((decoded[position] for position in kept), groups.tolist(), strict=True)
+        for (image, digest), number in zip(remaining, grouping.groups.tolist(), strict=True)
     )
-    return DatasetScan(samples, tuple(bad), tuple(copies), tuple(conflicts))
+    alike = tuple(tuple(samples[position] for position in positions) for positions in grouping.alike)
+    return DatasetScan(samples, tuple(bad), tuple(copies), tuple(conflicts), alike, stated)
+
+
+def _as_stated(stated: StatedGroups, images: Sequence[ImageDigest]) -> Grouping:
+    first: dict[str, int] = {}
+    groups = np.arange(len(images))
+    for position, (image, _) in enumerate(images):
+        if image.name in stated.group_of:
+            groups[position] = first.setdefault(stated.group_of[image.name], position)
+    return Grouping(groups, ())
+
+
+def _describe_alike(samples: Sequence[Sample]) -> str:
+    labels = sorted({sample.image.label for sample in samples})
+    named = ", ".join(labels[:_LISTED]) + (", ..." if len(labels) > _LISTED else "")
+    return (
+        f"{len(samples)} images of {named} look alike, as images of a fixed camera do (the first is "
+        f"{samples[0].image.name}). This does not show that they are copies, so they may be in different parts of the "
+        "split. If some belong together (one object, session or video), state it with --groups"
+    )
 
 
 def _download_all(

@@ -1,4 +1,4 @@
-"""Splits a data set into train, validation and test, stratified by class; near-duplicates stay together."""
+"""Splits a data set into train, validation and test, stratified by class; images of one group stay together."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from larder.errors import InvalidRequest
+from larder_training.classifier.data.grouping import MIN_GROUPS
 from larder_training.classifier.data.manifests import PARTS, Part
 from larder_training.classifier.data.scan import DatasetScan, Sample
 
-MIN_GROUPS: Final = 5  # of near-duplicates per class: three for training, one for validation, one for testing
 FEW_GROUPS: Final = 20  # per class; classes with fewer give validation and test less than their shares
 
 
@@ -22,26 +22,28 @@ class DatasetSplit:
     Attributes:
         labels: The classes, in the order of the model's outputs.
         parts: The samples by part.
-        straddling: Samples left out because a near-duplicate is in a part that is evaluated.
+        straddling: Samples left out because an image of their group is in a part that is evaluated.
         stated: Whether the split is that of the manifest.
+        together: What stays together in a random split.
     """
 
     labels: tuple[str, ...]
     parts: Mapping[Part, tuple[Sample, ...]]
     straddling: tuple[Sample, ...]
     stated: bool
+    together: str = "near-duplicates together"
 
     def describe(self) -> str:
         """The split in one sentence, to report with every number that depends on it."""
         sizes = ", ".join(f"{len(self.parts[part])} {part}" for part in PARTS)
-        how = "as in the manifest" if self.stated else "at random by class, near-duplicates together"
+        how = "as in the manifest" if self.stated else f"at random by class, {self.together}"
         return f"{sizes} images, split {how}"
 
 
 def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: int) -> DatasetSplit:
     """Splits by the manifest's split column if every image has one, else at random.
 
-    If near-duplicates are in different parts of a manifest's split, those of one part stay: of test before validation
+    If images of a group are in different parts of a manifest's split, those of one part stay: of test before validation
     before train.
 
     Args:
@@ -64,7 +66,9 @@ def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: in
         parts, straddling = _by_manifest(scan.samples)
     else:
         parts, straddling = _at_random(scan.samples, {"validation": validation, "test": test}, seed), []
-    result = DatasetSplit(labels, {part: tuple(parts[part]) for part in PARTS}, tuple(straddling), stated == {True})
+    result = DatasetSplit(
+        labels, {part: tuple(parts[part]) for part in PARTS}, tuple(straddling), stated == {True}, scan.together
+    )
     _check_parts(result)
     return result
 
@@ -75,12 +79,15 @@ def _check_classes(scan: DatasetScan) -> None:
     for sample in scan.samples:
         groups[sample.image.label].add(sample.group)
     left_out = Counter(image.label for image in (*scan.copies, *scan.conflicts))
+    usable = Counter(sample.image.label for sample in scan.samples)
+    different = "groups of usable images" if scan.stated else "different usable images"
     for label in sorted({*groups, *bad, *left_out}):
         if len(groups[label]) < MIN_GROUPS:
+            grouped = usable[label] >= MIN_GROUPS  # it would suffice without groups
             raise InvalidRequest(
-                f"Class {label!r} has {len(groups[label])} different usable images ({bad[label]} files are bad, "
+                f"Class {label!r} has {len(groups[label])} {different} ({bad[label]} files are bad, "
                 f"{left_out[label]} are copies or have conflicting labels); at least {MIN_GROUPS} are needed. "
-                "Add images, or remove the class."
+                f"Add images, {'state other groups with --groups, ' if grouped else ''}or remove the class."
             )
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder_training.classifier.audit.audit import ImageAudit, LabelError, untrainable_classes
+from larder_training.classifier.data.grouping import MIN_GROUPS
 from larder_training.classifier.data.scan import Sample
-from larder_training.classifier.data.splits import MIN_GROUPS
 from larder_training.reporting.html import Block, Section, facts, image_grid, paragraph, render, table
 
 SHOWN: Final = 48  # likely label errors with their image; the table below lists more
@@ -21,7 +21,7 @@ _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 def sections(audit: ImageAudit) -> list[Section]:
     """The sections about the data."""
-    return [_overview(audit), _label_errors(audit), _near_duplicates(audit)]
+    return [_overview(audit), _label_errors(audit), *_near_duplicates(audit), *_alike(audit)]
 
 
 def page(audit: ImageAudit) -> bytes:
@@ -37,7 +37,7 @@ def _overview(audit: ImageAudit) -> Section:
         "Bad files": len(scan.bad),
         "Exact copies": len(scan.copies),
         "Conflicting labels": len(scan.conflicts),
-        "Near-duplicates": scan.near_duplicates,
+        "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
         "Largest class / smallest": "-" if imbalance is None else f"{imbalance:.1f}",
     }
     rows = [(row.label, row.images, row.different, row.label_errors) for row in audit.classes]
@@ -74,8 +74,10 @@ def _caption(error: LabelError) -> str:
     return f"{image.name}: {image.label} {error.confidence:.1%}, more likely {error.proposed}"
 
 
-def _near_duplicates(audit: ImageAudit) -> Section:
-    """Groups with several labels first, because one of the labels must be wrong."""
+def _near_duplicates(audit: ImageAudit) -> Iterable[Section]:
+    """Groups with several labels first, because one of the labels must be wrong; none if the user states groups."""
+    if stated := audit.scan.stated:
+        return [Section.of("Groups", paragraph(f"{stated.describe(len(audit.scan.samples))}."))]
     conflicting = audit.conflicting_groups
     first = set(conflicting)
     ordered = [*conflicting, *(group for group in audit.near_duplicate_groups if group not in first)]
@@ -89,7 +91,20 @@ def _near_duplicates(audit: ImageAudit) -> Section:
         )
         blocks += _more(len(group) - 6)
     blocks += _more(len(ordered) - GROUPS)
-    return Section.of("Near-duplicates", *blocks)
+    return [Section.of("Near-duplicates", *blocks)]
+
+
+def _alike(audit: ImageAudit) -> Iterable[Section]:
+    """Images that look alike but do not count as copies: a few of each set, those of different labels first."""
+    if not audit.scan.alike:
+        return []
+    blocks: list[Block] = []
+    for sentence, samples in zip(audit.scan.describe_alike(), audit.scan.alike, strict=True):
+        first = {sample.image.label: sample for sample in reversed(samples)}
+        shown = [*first.values(), *(sample for sample in samples if first[sample.image.label] is not sample)][:6]
+        blocks.append(paragraph(f"{sentence}."))
+        blocks.append(image_grid((thumbnail(sample), f"{sample.image.name}: {sample.image.label}") for sample in shown))
+    return [Section.of("Images that look alike", *blocks)]
 
 
 def _left_out(audit: ImageAudit) -> Section:

@@ -110,6 +110,7 @@ def _data(run: TrainingRun) -> dict[str, object]:
         "conflicting": len(scan.conflicts),
         "near_duplicates": scan.near_duplicates,
         "near_duplicates_of_other_labels": len(run.audit.conflicting_groups),
+        "alike": sum(map(len, scan.alike)),
         "labels_that_look_wrong": len(run.audit.label_errors),
         "straddling_left_out": len(split.straddling),
         "parts": {

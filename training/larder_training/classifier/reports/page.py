@@ -203,16 +203,19 @@ def _data(scan: DatasetScan, split: DatasetSplit) -> Section:
     left_out = [
         *((image.name, reason) for image, reason in scan.bad),
         *((image.name, "A copy of this file has another label. Decide which is right.") for image in scan.conflicts),
-        *((sample.image.name, "A near-duplicate of a validation or test image.") for sample in split.straddling),
+        *(
+            (sample.image.name, "An image of its group is in the validation or test part.")
+            for sample in split.straddling
+        ),
     ]
     counts_of_files = {
         "Bad files": len(scan.bad),
         "Exact copies": len(scan.copies),
         "Conflicting labels": len(scan.conflicts),
-        "Near-duplicates": scan.near_duplicates,
+        "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
     }
     blocks = [table(("Class", *PARTS), rows), facts(counts_of_files)]
-    blocks.append(paragraph("Near-duplicates are in the same part of the split. Exact copies count once."))
+    blocks.append(paragraph(f"Kept in the same part of the split: {scan.together}. Exact copies count once."))
     if left_out:
         blocks.append(table(("Left out", "Reason"), left_out[:FILES]))
     if len(left_out) > FILES:

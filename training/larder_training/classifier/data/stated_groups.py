@@ -1,0 +1,93 @@
+"""Groups that the user states: images of one value in a column, or of one group in a CSV file, stay together."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from larder.errors import InvalidRequest
+from larder_training.classifier.data.manifests import LabelledImage
+
+NONE: Final = "none"
+_LISTED: Final = 20  # columns that an error message names
+
+
+@dataclass(frozen=True, slots=True)
+class StatedGroups:
+    """The groups of a data set, as the user states them.
+
+    Attributes:
+        how: What stays together, to follow "split at random by class".
+        group_of: The group of each image by its name; an image without one is a group of its own.
+        column: The column that has the groups, if it is one of the list.
+    """
+
+    how: str
+    group_of: Mapping[str, str]
+    column: str | None = None
+
+    def describe(self, images: int) -> str:
+        """One line for the log.
+
+        Args:
+            images: Number of usable images.
+        """
+        if not self.group_of:
+            return f"Groups are switched off: {self.how}"
+        alone = images - len(self.group_of)
+        more = f"; {alone} images have no group and count by themselves" if alone > 0 else ""
+        return f"{len(set(self.group_of.values()))} groups: {self.how}{more}"
+
+
+def stated_groups(stated: str | None, images: Sequence[LabelledImage]) -> StatedGroups | None:
+    """The groups of ``--groups``; None if it is not given.
+
+    Args:
+        stated: "none", a column of the list, or a CSV file with the columns ``path`` and ``group``.
+        images: All images of the data set.
+
+    Raises:
+        InvalidRequest: There is neither such a column nor such a file, or the file is invalid; the message names the
+            line.
+    """
+    if stated is None:
+        return None
+    if stated == NONE:
+        return StatedGroups("each image by itself", {})
+    columns = sorted({name for image in images for name in image.side})
+    if stated in columns:
+        groups = {image.name: str(image.side[stated]) for image in images if stated in image.side}
+        return StatedGroups(f"images with the same {stated} together", groups, stated)
+    file = Path(stated)
+    if not file.is_file():
+        named = ", ".join(columns[:_LISTED]) or "no further column"
+        raise InvalidRequest(
+            f"--groups {stated!r} is neither a column of the list (it has {named}) nor a file. Give a column, a CSV "
+            "file with the columns path and group, or none."
+        )
+    return StatedGroups(f"groups of {file.name} together", dict(_of_file(file, images)))
+
+
+def _of_file(file: Path, images: Sequence[LabelledImage]) -> Iterator[tuple[str, str]]:
+    names = {image.name for image in images}
+    places = {image.path.resolve(): image.name for image in images if image.origin is None}
+    with file.open(encoding="utf-8-sig", newline="") as opened:
+        rows = csv.DictReader(opened)
+        columns = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
+        if not {"path", "group"} <= set(columns):
+            raise InvalidRequest(f"{file.name} must have the columns path and group in its header. Correct it.")
+        for row in rows:
+            path, group = (str(row[columns[name]] or "").strip() for name in ("path", "group"))
+            name = path if path in names else places.get((file.parent / path).resolve()) or places.get(_here(path))
+            if name is None:
+                raise InvalidRequest(
+                    f"{file.name} line {rows.line_num}: {path!r} is not an image of the data set. Write its path as "
+                    f"the data set does, such as {images[0].name!r}."
+                )
+            if group:
+                yield name, group
+
+
+def _here(path: str) -> Path:
+    return Path(path).resolve()
