@@ -247,7 +247,7 @@ class ReleaseSummary:
 
     Attributes:
         release: The release's name.
-        state: ``live``, ``canary``, ``previous``, ``rejected``, or ``stored`` for none of these.
+        state: ``live``, ``canary``, ``previous``, ``rejected``, ``damaged``, or ``stored`` for none of these.
         kind: ``classifier`` or ``recommender``; None if its manifest cannot be read.
         created: When it was created; None if its manifest cannot be read.
         reason: Why it was rejected, or why its manifest cannot be read; otherwise None.

@@ -12,11 +12,12 @@ GRANTED = {
     "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
     "RecommendRole": READS,
     "ModelsRole": READS,
-    # It writes only pointers and reasons; it needs no listing, since the event has the key.
+    # It writes only pointers and reasons, and removes reasons; it needs no listing, since the event has the key.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",
         "s3:PutObject Bucket.Arn/models/*/live.json",
         "s3:PutObject Bucket.Arn/models/*/releases/*/rejected.json",
+        "s3:DeleteObject Bucket.Arn/models/*/releases/*/rejected.json",
         "lambda:InvokeFunction ClassifyFunctionAliaslive",
         "lambda:InvokeFunction RecommendFunctionAliaslive",
     },

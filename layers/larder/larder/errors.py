@@ -15,6 +15,7 @@
     │   └── Conflict                  409  a lost conditional write
     ├── FunctionUnavailable           503  another function could not be called
     ├── ReleaseError                  422  a release that must not be served
+    │   ├── DamagedRelease            422  a file is missing, or its bytes are not those of the manifest
     │   ├── InvalidManifest           422  its manifest breaks the format; lists every problem
     │   ├── InvalidTable              422  a table's bytes break the format
     │   └── InvalidModel              422  its ONNX graph differs from the manifest, or is unsafe
@@ -28,6 +29,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "Conflict",
+    "DamagedRelease",
     "FunctionUnavailable",
     "InvalidManifest",
     "InvalidModel",
@@ -137,6 +139,12 @@ class ReleaseError(LarderError):
 
     status = 422
     code = "invalid_release"
+
+
+class DamagedRelease(ReleaseError):
+    """A release with a missing file, or with other bytes than its manifest states. Uploaded intact, it may serve."""
+
+    code = "damaged_release"
 
 
 class _ProblemList(LarderError):

@@ -31,7 +31,7 @@ class Service:
 
     def publish(self, manifest: Manifest, files: Mapping[str, bytes] | None = None) -> None:
         """Writes a release as an upload does: the manifest last, with the lengths of the files."""
-        files = files or {}
+        files = {**{name: bytes(entry.bytes) for name, entry in manifest.files.items()}, **(files or {})}
         entries = {**manifest.files, **{name: FileEntry(len(data), "b" * 64) for name, data in files.items()}}
         for name, data in files.items():
             self.store.put(file_key(manifest.model, manifest.release, name), data)
@@ -127,7 +127,7 @@ def test_one_broken_model_does_not_hide_the_others(service: Service) -> None:
     # THEN each is listed with what can be read
     assert [(entry["model"], entry["kind"], entry["live"]) for entry in models] == [
         ("broken", None, None),
-        ("dangling", None, NEWER),
+        ("dangling", None, None),
         ("pets", "classifier", RELEASE),
         ("shop", "recommender", None),
     ]
@@ -188,11 +188,22 @@ def test_an_unreadable_release_is_listed_with_the_reason(service: Service, class
     future = dump(replace(classifier_manifest, release=NEWER)).replace(b'"format": 1', b'"format": 2')
     service.store.put(file_key("pets", NEWER, "manifest.json"), future)
     newest = body(service.ask("releases"))["releases"][0]
-    assert (newest["release"], newest["state"], newest["kind"]) == (NEWER, "stored", None)
+    assert (newest["release"], newest["state"], newest["kind"]) == (NEWER, "damaged", None)
     assert "reads 1 only; upgrade it" in newest["reason"]
     assert "upgrade it" in refusal(
         service.ask("manifest", names={"model": "pets", "release": NEWER}), 422, "invalid_manifest"
     )
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "model.onnx is missing"), (b"x", "model.onnx has 1 bytes")])
+def test_a_damaged_release_is_never_listed_as_live(service: Service, content: bytes | None, reason: str) -> None:
+    key = file_key("pets", RELEASE, "model.onnx")
+    service.store.delete(key)
+    if content is not None:
+        service.store.put(key, content)
+    (release,) = body(service.ask("releases"))["releases"]
+    assert (release["release"], release["state"]) == (RELEASE, "damaged")
+    assert release["reason"].startswith(reason)
 
 
 def test_a_rejection_with_an_unreadable_reason_is_listed(service: Service, classifier_manifest: Manifest) -> None:

@@ -21,7 +21,7 @@ from larder.release import manifest as manifests
 from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
-from larder.rollout import promote, roll_out, upload, verify
+from larder.rollout import Upload, promote, roll_out, upload, verify
 from larder.store import Store, open_store
 
 Write = Callable[..., Path]
@@ -66,7 +66,7 @@ def answering(store: Store, manifest: Manifest, folder: Path) -> str:
 @pytest.mark.parametrize("kind", ["classifier", "recommender"])
 def test_a_valid_release_goes_live(store: Store, kind: str, request: pytest.FixtureRequest) -> None:
     write: Write = request.getfixturevalue(kind)
-    manifest = upload(write(), store)
+    manifest = upload(write(), store).manifest
     probed: list[Manifest] = []
     outcome = roll_out(store, manifest.model, manifest.release, probed.append)
     assert (outcome.state, outcome.reason, outcome.pointer) == ("promoted", None, Pointer(manifest.release))
@@ -75,25 +75,25 @@ def test_a_valid_release_goes_live(store: Store, kind: str, request: pytest.Fixt
 
 
 def test_a_release_without_transitions_goes_live(store: Store, recommender: Write) -> None:
-    manifest = upload(recommender(transition_rows=0), store)
+    manifest = upload(recommender(transition_rows=0), store).manifest
     assert roll_out(store, "shop", manifest.release).state == "promoted"
 
 
 def test_transitions_without_a_row_per_item_are_refused(store: Store, recommender: Write) -> None:
-    manifest = upload(recommender(transition_rows=3), store)
+    manifest = upload(recommender(transition_rows=3), store).manifest
     with pytest.raises(InvalidTable, match=r"transitions\.safetensors has 3 rows for 4 items: train a new release"):
         verify(store, "shop", manifest.release)
 
 
 def test_the_replaced_release_becomes_previous(store: Store, recommender: Write) -> None:
-    first, second = (upload(recommender(hour), store) for hour in (1, 2))
+    first, second = (upload(recommender(hour), store).manifest for hour in (1, 2))
     roll_out(store, "shop", first.release)
     outcome = roll_out(store, "shop", second.release)
     assert outcome.pointer == pointer_of(store, "shop") == Pointer(second.release, previous=first.release, revision=2)
 
 
 def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> None:
-    manifest = upload(recommender(), store)
+    manifest = upload(recommender(), store).manifest
     roll_out(store, "shop", manifest.release)
     before = store.get(pointer_key("shop"))
     outcome = roll_out(store, "shop", manifest.release, event=True)
@@ -107,7 +107,7 @@ def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> 
 
 
 def test_a_late_event_of_an_old_release_changes_nothing(store: Store, recommender: Write) -> None:
-    first, second, third = (upload(recommender(hour), store) for hour in (1, 2, 3))
+    first, second, third = (upload(recommender(hour), store).manifest for hour in (1, 2, 3))
     for manifest in (second, third):
         roll_out(store, "shop", manifest.release, event=True)
     for manifest in (second, first):
@@ -118,7 +118,7 @@ def test_a_late_event_of_an_old_release_changes_nothing(store: Store, recommende
 
 def test_an_old_release_whose_checks_take_longer_does_not_replace_a_newer_one(store: Store, recommender: Write) -> None:
     # GIVEN two events, and the new release goes live while the old one is probed
-    first, second = (upload(recommender(hour), store) for hour in (1, 2))
+    first, second = (upload(recommender(hour), store).manifest for hour in (1, 2))
 
     def slow(_: Manifest) -> None:
         assert roll_out(store, "shop", second.release, event=True).state == "promoted"
@@ -131,7 +131,7 @@ def test_an_old_release_whose_checks_take_longer_does_not_replace_a_newer_one(st
 
 
 def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
-    first, second = (upload(recommender(hour), store) for hour in (1, 2))
+    first, second = (upload(recommender(hour), store).manifest for hour in (1, 2))
     store.put(
         pointer_key("shop"), dump_pointer(Pointer(first.release, canary=second.release, canary_percent=10, revision=7))
     )
@@ -139,7 +139,7 @@ def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
 
 
 def test_concurrent_promotions_all_succeed_once(store: Store, recommender: Write) -> None:
-    uploads = [upload(recommender(hour), store) for hour in range(6)]
+    uploads = [upload(recommender(hour), store).manifest for hour in range(6)]
     with ThreadPoolExecutor(6) as pool:
         promoted = pool.map(lambda manifest: promote(store, manifest), uploads)
         pointers = sorted(promoted, key=lambda pointer: pointer.revision)
@@ -165,27 +165,27 @@ def test_upload_writes_the_manifest_last_and_only_once(classifier: Write) -> Non
 
     store = RecordingStore("memory://", MemoryStore())
     folder = classifier()
-    manifest = upload(folder, store)
+    manifest = upload(folder, store).manifest
     assert manifest == manifests.parse((folder / MANIFEST).read_bytes())
     assert sorted(keys[:-1]) == [file_key("pets", manifest.release, name) for name in sorted(manifest.files)]
     assert keys[-1] == file_key("pets", manifest.release, MANIFEST)
-    assert upload(folder, store) == manifest
+    assert upload(folder, store) == Upload(manifest, (), 0)
     assert len(keys) == len(manifest.files) + 1
     store.delete(file_key("pets", manifest.release, "report.html"))
-    upload(folder, store)
+    assert upload(folder, store).sent == ("report.html",)
     assert keys[len(manifest.files) + 1 :] == [file_key("pets", manifest.release, "report.html")]
 
 
 def test_upload_never_replaces_another_release(store: Store, classifier: Write) -> None:
     folder = classifier()
-    manifest = upload(folder, store)
+    manifest = upload(folder, store).manifest
     (folder / MANIFEST).write_bytes(manifests.dump(replace(manifest, evaluation={"accuracy": 1})))
     with pytest.raises(Conflict, match="another release pets/"):
         upload(folder, store)
     assert verify(store, "pets", manifest.release) == manifest
 
 
-@pytest.mark.parametrize("damage", ["no manifest", "no folder", "missing file", "short file"])
+@pytest.mark.parametrize("damage", ["no manifest", "no folder", "missing file", "short file", "flipped byte"])
 def test_upload_refuses_an_incomplete_folder_and_sends_nothing(classifier: Write, damage: str) -> None:
     folder, store = classifier(), open_store("memory://")
     if damage == "no manifest":
@@ -194,6 +194,10 @@ def test_upload_refuses_an_incomplete_folder_and_sends_nothing(classifier: Write
         shutil.rmtree(folder)
     elif damage == "missing file":
         (folder / "model.onnx").unlink()
+    elif damage == "flipped byte":
+        data = bytearray((folder / "model.onnx").read_bytes())
+        data[0] ^= 1
+        (folder / "model.onnx").write_bytes(data)
     else:
         (folder / "model.onnx").write_bytes(b"short")
     with pytest.raises(ReleaseError):
@@ -342,7 +346,7 @@ def test_an_invalid_release_is_rejected_and_the_old_one_stays_live(
     store: Store, recommender: Write, tmp_path: Path, case: str
 ) -> None:
     damage, reason = INVALID[case]
-    good = upload(recommender(1), store)
+    good = upload(recommender(1), store).manifest
     roll_out(store, "shop", good.release)
     before = store.get(pointer_key("shop"))
     bad = recommender(2)
@@ -364,7 +368,7 @@ def _never(_: Manifest) -> None:
 
 
 def test_a_failing_probe_rejects(store: Store, recommender: Write) -> None:
-    manifest = upload(recommender(), store)
+    manifest = upload(recommender(), store).manifest
 
     def fail(_: Manifest) -> None:
         raise ReleaseError("Golden request 2 has b in place of a: train it again.")
@@ -384,7 +388,7 @@ def test_a_failing_probe_rejects(store: Store, recommender: Write) -> None:
 
 
 def test_a_failing_store_leaves_the_release_undecided(store: Store, recommender: Write) -> None:
-    manifest = upload(recommender(), store)
+    manifest = upload(recommender(), store).manifest
 
     def unreachable(_: Manifest) -> None:
         raise StoreError("The store failed: try again.")
@@ -396,26 +400,55 @@ def test_a_failing_store_leaves_the_release_undecided(store: Store, recommender:
 
 def test_a_repeated_rejection_writes_once_and_a_repaired_release_goes_live(store: Store, recommender: Write) -> None:
     folder = recommender()
-    manifest = upload(folder, store)
+    manifest = upload(folder, store).manifest
     key = file_key("shop", manifest.release, "items.safetensors")
     store.delete(key)
     for _ in range(2):
         assert roll_out(store, "shop", manifest.release).state == "rejected"
     etag = store.get(file_key("shop", manifest.release, "rejected.json")).etag
-    Registry(store).reject("shop", manifest.release, rejected(store, "shop", manifest.release))
+    Registry(store).reject("shop", manifest.release, rejected(store, "shop", manifest.release), damaged=True)
     assert store.get(file_key("shop", manifest.release, "rejected.json")).etag == etag
     assert roll_out(store, "shop", manifest.release, event=True).state == "kept"
-    upload(folder, store)
+    assert upload(folder, store).sent == ("items.safetensors", MANIFEST)
     assert roll_out(store, "shop", manifest.release).state == "promoted"
     assert "rejected.json" not in {entry.key.rpartition("/")[2] for entry in store.list()}
 
 
+@pytest.mark.parametrize("name", ["items.safetensors", MANIFEST])
+def test_a_release_that_was_rejected_for_damaged_bytes_goes_live_when_it_is_uploaded_intact(
+    store: Store, recommender: Write, name: str
+) -> None:
+    # GIVEN a release with one wrong byte of the right length, which an event rejected
+    folder = recommender()
+    manifest = upload(folder, store).manifest
+    key = file_key("shop", manifest.release, name)
+    intact = store.get(key).data
+    store.put(key, bytes([intact[0] ^ 1]) + intact[1:])
+    assert roll_out(store, "shop", manifest.release, event=True).state == "rejected"
+    # WHEN it is uploaded again THEN only what differs is sent, the manifest last, and the next event promotes it
+    assert upload(folder, store).sent == tuple(dict.fromkeys([name, MANIFEST]))
+    assert roll_out(store, "shop", manifest.release, event=True).state == "promoted"
+
+
+def test_an_event_does_not_repeat_the_checks_of_a_release_that_failed_for_another_reason(
+    store: Store, recommender: Write
+) -> None:
+    manifest = upload(recommender(), store).manifest
+
+    def fail(_: Manifest) -> None:
+        raise ReleaseError("Golden request 2 has b in place of a: train it again.")
+
+    roll_out(store, "shop", manifest.release, fail)
+    assert upload(recommender(), store).sent == ()
+    assert roll_out(store, "shop", manifest.release, _never, event=True).state == "kept"
+
+
 def test_a_model_keeps_its_kind(store: Store, classifier: Write, recommender: Write) -> None:
-    shop = upload(recommender(), store)
+    shop = upload(recommender(), store).manifest
     roll_out(store, "shop", shop.release)
     folder = classifier()
     restate(folder, model="shop")
-    manifest = upload(folder, store)
+    manifest = upload(folder, store).manifest
     outcome = roll_out(store, "shop", manifest.release)
     assert outcome.state == "rejected"
     assert outcome.reason == "Model shop is a recommender and this release is a classifier: give it another name."
@@ -462,7 +495,8 @@ print(peak() - before)
 def test_verifying_a_large_table_needs_no_more_memory_than_a_window(recommender: Write, s3_url: str) -> None:
     """GIVEN a table of 96 MB in S3 WHEN it is verified THEN memory grows by less than half of that."""
     store = open_store(s3_url)
-    small, large = upload(recommender(1), store), upload(recommender(2, users=4000, width=4000), store)
+    small = upload(recommender(1), store).manifest
+    large = upload(recommender(2, users=4000, width=4000), store).manifest
     assert large.files["users.safetensors"].bytes > 96_000_000
     command = [sys.executable, "-c", MEASURE, s3_url, small.release, large.release]
     growth = int(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)  # noqa: S603  # our script

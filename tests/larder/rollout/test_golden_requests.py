@@ -36,7 +36,7 @@ def deployed() -> LambdaProber:
 def test_a_release_with_its_golden_responses_goes_live(
     store: Store, send: SendRequest, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    first, second = (upload(request.getfixturevalue(kind)(hour), store) for hour in (1, 2))
+    first, second = (upload(request.getfixturevalue(kind)(hour), store).manifest for hour in (1, 2))
     for release in (first, second):
         outcome = roll_out(store, release.model, release.release, prober(store, send))
         assert outcome.reason is None
@@ -58,21 +58,21 @@ def test_a_release_with_its_golden_responses_goes_live(
 def test_another_response_rejects_the_release(
     store: Store, send: SendRequest, kind: str, changes: dict[str, Any], reason: str, request: pytest.FixtureRequest
 ) -> None:
-    manifest = upload(request.getfixturevalue(kind)(**changes), store)
+    manifest = upload(request.getfixturevalue(kind)(**changes), store).manifest
     outcome = roll_out(store, manifest.model, manifest.release, prober(store, send))
     assert outcome.state == "rejected"
     assert reason in str(outcome.reason)
 
 
 def test_rounding_differences_between_cpus_pass(store: Store, send: SendRequest, golden_classifier: Write) -> None:
-    manifest = upload(golden_classifier(cat=0.91), store)
+    manifest = upload(golden_classifier(cat=0.91), store).manifest
     assert roll_out(store, manifest.model, manifest.release, prober(store, send)).state == "promoted"
 
 
 def test_a_rejected_release_is_probed_again_if_a_person_requests_it(
     store: Store, send: SendRequest, golden_classifier: Write
 ) -> None:
-    manifest = upload(golden_classifier(), store)
+    manifest = upload(golden_classifier(), store).manifest
     store.put(f"models/pets/releases/{manifest.release}/rejected.json", b'{"reason": "Then."}')
     assert roll_out(store, manifest.model, manifest.release, prober(store, send)).state == "promoted"
 
@@ -80,7 +80,7 @@ def test_a_rejected_release_is_probed_again_if_a_person_requests_it(
 def test_functions_are_asked_for_the_release_and_for_all_labels(
     store: Store, functions: Lambda, golden_classifier: Write
 ) -> None:
-    manifest = upload(golden_classifier(), store)
+    manifest = upload(golden_classifier(), store).manifest
     roll_out(store, manifest.model, manifest.release, prober(store, deployed()))
     (event,) = functions.events
     assert event["headers"]["x-larder-release"] == manifest.release
@@ -108,7 +108,7 @@ def failed(**payload: str) -> Reply:
 def test_failures_that_the_release_causes_reject_it(
     store: Store, functions: Lambda, golden_classifier: Write, reply: Reply, reason: str
 ) -> None:
-    manifest = upload(golden_classifier(), store)
+    manifest = upload(golden_classifier(), store).manifest
     functions.reply = reply
     outcome = roll_out(store, manifest.model, manifest.release, prober(store, deployed()))
     assert outcome.state == "rejected"
@@ -132,7 +132,7 @@ def test_failures_that_the_release_causes_reject_it(
 def test_other_failures_leave_the_release_undecided(
     store: Store, functions: Lambda, golden_classifier: Write, reply: Reply, reason: str
 ) -> None:
-    manifest = upload(golden_classifier(), store)
+    manifest = upload(golden_classifier(), store).manifest
     before = sorted(entry.key for entry in store.list())
     functions.reply = reply
     with pytest.raises(FunctionUnavailable) as caught:
@@ -144,7 +144,7 @@ def test_other_failures_leave_the_release_undecided(
 def test_an_unreachable_lambda_leaves_the_release_undecided(
     store: Store, functions: Lambda, golden_classifier: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest = upload(golden_classifier(), store)
+    manifest = upload(golden_classifier(), store).manifest
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9")
     with pytest.raises(FunctionUnavailable, match="EndpointConnectionError"):
         roll_out(store, manifest.model, manifest.release, prober(store, deployed()))

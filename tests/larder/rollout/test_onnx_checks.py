@@ -115,11 +115,11 @@ INVALID: dict[str, tuple[Callable[[ModelProto], None], str]] = {
 def test_an_invalid_graph_rejects_its_release(classifier: Write, toy_graph: ModelProto, case: str) -> None:
     change, reason = INVALID[case]
     store = open_store("memory://")
-    good = upload(classifier(1), store)
+    good = upload(classifier(1), store).manifest
     roll_out(store, "pets", good.release)
     before = store.get(pointer_key("pets"))
     change(toy_graph)
-    bad = upload(classifier(2, model=toy_graph.SerializeToString()), store)
+    bad = upload(classifier(2, model=toy_graph.SerializeToString()), store).manifest
     outcome = roll_out(store, "pets", bad.release)
     assert outcome.state == "rejected"
     assert outcome.reason is not None
@@ -166,7 +166,7 @@ import pathlib, sys
 from larder.rollout import roll_out, upload
 from larder.store import open_store
 store = open_store("memory://")
-uploaded = upload(pathlib.Path(sys.argv[1]), store)
+uploaded = upload(pathlib.Path(sys.argv[1]), store).manifest
 assert roll_out(store, "shop", uploaded.release).state == "promoted"
 print(sorted({"onnx", "numpy", "boto3", "google.protobuf"} & set(sys.modules)))
 """
@@ -185,7 +185,7 @@ def test_invalid_golden_requests(classifier: Write, tmp_path: Path, requests: in
     path = tmp_path / "other"
     write_probes(path, [b"png"] * requests, probabilities=np.zeros((requests, columns), np.float32))
     store = open_store("memory://")
-    uploaded = upload(classifier(files={"probes.safetensors": path.read_bytes()}), store)
+    uploaded = upload(classifier(files={"probes.safetensors": path.read_bytes()}), store).manifest
     with pytest.raises(InvalidTable) as caught:
         verify(store, "pets", uploaded.release)
     assert reason in str(caught.value)

@@ -19,8 +19,14 @@ LIVE = Pointer(SECOND, previous=FIRST, revision=2)
         (RolloutState(THIRD, LIVE, probe=False), (Verify(), Promote())),
         (RolloutState(THIRD, LIVE, rejected="Bad."), (Verify(), ClearRejection(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, failure="Bad."), (Reject("Bad."),)),
-        (RolloutState(THIRD, LIVE, failure="Bad.", event=True, rejected="Bad."), (Reject("Bad."),)),
+        (RolloutState(THIRD, LIVE, failure="Worse.", event=True, rejected="Bad."), (Reject("Worse."),)),
+        (RolloutState(THIRD, LIVE, failure="Bad.", rejected="Bad."), (Reject("Bad."),)),
         (RolloutState(FIRST, LIVE), (Verify(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, failure="Bad.", damaged=True), (Reject("Bad.", damaged=True),)),
+        (
+            RolloutState(THIRD, LIVE, event=True, rejected="Bad.", damaged=True),
+            (Verify(), ClearRejection(), Probe(), Promote()),
+        ),
     ],
 )
 def test_steps(state: RolloutState, steps: tuple[Step, ...]) -> None:
@@ -37,6 +43,7 @@ def test_steps(state: RolloutState, steps: tuple[Step, ...]) -> None:
         (RolloutState(THIRD, Pointer(SECOND, previous=THIRD), event=True), "It was live before"),  # after going back
         (RolloutState(THIRD, LIVE, event=True, rejected="Bad."), "It was rejected: Bad. Publish it again"),
         (RolloutState(FIRST, None, event=True, rejected="Bad."), "It was rejected: Bad. Publish it again"),
+        (RolloutState(THIRD, LIVE, event=True, rejected="Bad.", damaged=True, failure="Bad."), "It was rejected: Bad."),
     ],
 )
 def test_the_pointer_is_kept_with_a_reason(state: RolloutState, reason: str) -> None:

@@ -235,8 +235,8 @@ class Release(os.PathLike[str]):
     def publish(self, store: Store | str | os.PathLike[str]) -> "Outcome":
         """Uploads the release to a store, verifies it with its golden requests, and makes it live.
 
-        A running service uses it within LARDER_REFRESH_SECONDS (30 by default). Publishing does not compare quality:
-        any valid release replaces the live one.
+        A running service uses it within LARDER_REFRESH_SECONDS (30 by default). Unlike
+        ``larder publish``, this does not compare quality: any valid release replaces the live one.
 
         Args:
             store: ``s3://bucket[/prefix]``, ``file:///folder``, or the path of a folder.
@@ -252,7 +252,7 @@ class Release(os.PathLike[str]):
         from larder_training.release.local_prober import request_sender
 
         target = store if isinstance(store, Store) else open_store(_url(store))
-        manifest = upload(self.path, target)
+        manifest = upload(self.path, target).manifest
         with request_sender(target) as send_request:
             outcome = roll_out(target, manifest.model, manifest.release, prober(target, send_request))
         if outcome.state == "rejected":

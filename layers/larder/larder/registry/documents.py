@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from larder.errors import InvalidManifest, InvalidRequest, MissingObject, NotFound
 from larder.registry.download import Download, download
-from larder.registry.registry import Registry
+from larder.registry.registry import Registry, StoredFiles
 from larder.release.keys import check_file, check_model
 from larder.release.manifest import Manifest, dump
 from larder.release.pointer import Pointer
@@ -42,9 +42,10 @@ class ModelDocuments:
         self._manifest = lru_cache(maxsize=_CACHED)(self._read_manifest)
 
     def models(self) -> Document:
-        """Every model that has a release: ``model``, ``kind``, ``live`` (null if none is) and its date, ``created``.
+        """Every model that has a release: ``model``, ``kind``, ``live`` and its date, ``created``.
 
-        For a model without a live release, kind and date are those of its newest release.
+        ``live`` is null if no release is, or if the manifest of the live release cannot be read. For a model without a
+        live release, kind and date are those of its newest release.
         """
         names = [name for name in self._registry.models() if _is_model(name)]
         return {"models": [entry for entry in _map_concurrently(self._summary, names) if entry]}
@@ -72,7 +73,7 @@ class ModelDocuments:
     def releases(self, model: str, n: int = DEFAULT_LISTED) -> Document:
         """The newest ``n`` complete releases of ``model``, newest first, and ``total``.
 
-        ``state`` is live, canary, previous, rejected (for ``reason``) or stored (not in use).
+        ``state`` is live, canary, previous, rejected or damaged (for ``reason``), or stored (not in use).
         """
         pointer, stored = self._pointer(model), self._releases(model)
         newest = sorted(stored, reverse=True)[:n]
@@ -119,9 +120,9 @@ class ModelDocuments:
         version = self._registry.pointer(model)
         return None if version is None else version.pointer
 
-    def _releases(self, model: str) -> dict[str, bool]:
-        """Each complete release, and whether it is rejected."""
-        releases = self._registry.releases(model)
+    def _releases(self, model: str) -> dict[str, StoredFiles]:
+        """The files of each complete release."""
+        releases = {name: files for name, files in self._registry.releases(model).items() if files.complete}
         if not releases:
             raise NotFound(
                 f"Model {model!r} does not exist: publish a release, or use a name that GET /v1/models lists."
@@ -136,13 +137,17 @@ class ModelDocuments:
             return {"model": model, "kind": None, "live": None, "created": None}
         except NotFound:
             return None  # an upload that has not finished
-        kind, created, _ = self._kind_and_date(model, release)
-        return {"model": model, "kind": kind, "live": pointer and pointer.stable, "created": created}
+        kind, created, damage = self._kind_and_date(model, release)
+        live = pointer.stable if pointer and damage is None else None
+        return {"model": model, "kind": kind, "live": live, "created": created}
 
-    def _release(self, model: str, release: str, state: str, rejected: bool) -> Document:
+    def _release(self, model: str, release: str, state: str, files: StoredFiles) -> Document:
         kind, created, reason = self._kind_and_date(model, release)
-        if rejected and state == "stored":
-            state, reason = "rejected", self._registry.rejection(model, release)
+        if files.rejected and state == "stored":
+            rejection = self._registry.rejection(model, release)
+            state, reason = "rejected", None if rejection is None else rejection.reason
+        elif reason := reason or files.damage(self._manifest(model, release)):
+            state = "damaged"
         return {"release": release, "state": state, "kind": kind, "created": created, "reason": reason}
 
     def _kind_and_date(self, model: str, release: str) -> tuple[str | None, str | None, str | None]:

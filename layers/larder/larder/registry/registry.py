@@ -1,6 +1,7 @@
 """Models, releases, pointers and rejections in a store: the one module that knows under which key each of them is."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -36,6 +37,55 @@ class PointerVersion:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a rollout rejected a release.
+
+    Attributes:
+        reason: The reason.
+        damaged: Whether the bytes differ from the manifest, so that an intact upload may go live.
+    """
+
+    reason: str
+    damaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFiles:
+    """The files of one release, as a listing of the store shows them.
+
+    Attributes:
+        sizes: The length of each file in bytes, by name.
+    """
+
+    sizes: Mapping[str, int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the upload has ended: the manifest is written last."""
+        return MANIFEST in self.sizes
+
+    @property
+    def rejected(self) -> bool:
+        """Whether a rollout rejected the release."""
+        return REJECTED in self.sizes
+
+    @property
+    def total_bytes(self) -> int:
+        """The length of all files in bytes."""
+        return sum(self.sizes.values())
+
+    def damage(self, manifest: Manifest) -> str | None:
+        """What is missing or has another length than ``manifest`` states; None if nothing."""
+        for name, entry in sorted(manifest.files.items()):
+            size = self.sizes.get(name)
+            if size is None:
+                return f"{name} is missing, but the manifest lists it: publish the release again."
+            if size != entry.bytes:
+                return f"{name} has {size} bytes, but the manifest states {entry.bytes}: publish the release again."
+        return None
+
+
 class Registry:
     """The models of one store. Thread-safe; nothing is cached.
 
@@ -56,13 +106,15 @@ class Registry:
         """Whether anything is stored for ``model``."""
         return bool(self.store.folders(f"{models_prefix()}{model}"))
 
-    def releases(self, model: str) -> dict[str, bool]:
-        """Each complete release (one that has a manifest), and whether it is rejected; reads one listing."""
+    def releases(self, model: str) -> dict[str, "StoredFiles"]:
+        """The files of each release, complete or not; reads one listing."""
         prefix = releases_prefix(model)
-        paths = {tuple(entry.key.removeprefix(prefix).split("/")) for entry in self.store.list(prefix)}
-        return {
-            path[0]: (path[0], REJECTED) in paths for path in paths if path[1:] == (MANIFEST,) and _is_release(path[0])
-        }
+        sizes: dict[str, dict[str, int]] = {}
+        for entry in self.store.list(prefix):
+            path = entry.key.removeprefix(prefix).split("/")
+            if len(path) == 2 and _is_release(path[0]):
+                sizes.setdefault(path[0], {})[path[1]] = entry.size
+        return {release: StoredFiles(files) for release, files in sizes.items()}
 
     def pointer(self, model: str) -> PointerVersion | None:
         """The pointer of ``model``, or None if no release is live. Raises InvalidManifest if it cannot be read."""
@@ -124,20 +176,22 @@ class Registry:
         """Whether a rollout rejected the release."""
         return self._exists(file_key(model, release, REJECTED))
 
-    def rejection(self, model: str, release: str) -> str | None:
+    def rejection(self, model: str, release: str) -> Rejection | None:
         """Why a rollout rejected the release, or None if none did."""
         try:
-            return str(json.loads(self.store.get(file_key(model, release, REJECTED)).data)["reason"])
+            document = json.loads(self.store.get(file_key(model, release, REJECTED)).data)
+            return Rejection(str(document["reason"]), document.get("damaged") is True)
         except MissingObject:
             return None
-        except (ValueError, KeyError, TypeError):
-            return _NO_REASON
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Rejection(_NO_REASON)
 
-    def reject(self, model: str, release: str, reason: str) -> None:
+    def reject(self, model: str, release: str, reason: str, *, damaged: bool = False) -> None:
         """Write ``reason`` and the time next to the manifest; does nothing if the same reason is there already."""
-        if self.rejection(model, release) == reason:
+        if self.rejection(model, release) == Rejection(reason, damaged):
             return
-        document = {"reason": reason, "rejected": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        document = {"reason": reason, "damaged": damaged, "rejected": now}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         self.store.put(file_key(model, release, REJECTED), text.encode())
 

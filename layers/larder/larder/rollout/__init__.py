@@ -5,9 +5,10 @@ order. The pointer changes only in ``promote``, by compare-and-swap. A rejected 
 ``rejected.json``, next to its manifest.
 """
 
-from larder.rollout.executor import Outcome, promote, roll_out, upload
+from larder.rollout.executor import Outcome, promote, roll_out
 from larder.rollout.golden_requests import SendRequest, probe, prober
 from larder.rollout.plan import ClearRejection, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
+from larder.rollout.upload import Upload, upload
 from larder.rollout.verify import verify
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "RolloutState",
     "SendRequest",
     "Step",
+    "Upload",
     "Verify",
     "plan",
     "probe",

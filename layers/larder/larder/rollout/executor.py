@@ -4,13 +4,20 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, Literal
 
-from larder.errors import Conflict, FunctionUnavailable, LarderError, MissingObject, NotFound, ReleaseError, StoreError
+from larder.errors import (
+    Conflict,
+    DamagedRelease,
+    FunctionUnavailable,
+    InvalidManifest,
+    LarderError,
+    MissingObject,
+    NotFound,
+    ReleaseError,
+    StoreError,
+)
 from larder.registry import Registry
-from larder.release import manifest as manifests
-from larder.release.keys import MANIFEST
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer
 from larder.rollout.plan import (
@@ -52,36 +59,6 @@ class Outcome:
     state: Literal["promoted", "rejected", "kept"]
     reason: str | None
     pointer: Pointer | None
-
-
-def upload(folder: Path, store: Store) -> Manifest:
-    """Upload the release in ``folder`` to the store, its manifest last.
-
-    If the release is in the store already, only missing files are sent. Raises InvalidManifest or ReleaseError if the
-    folder is incomplete, and Conflict if the store has another release of this name.
-    """
-    registry = Registry(store)
-    document = _read(folder / MANIFEST)
-    manifest = manifests.parse(document)
-    key = registry.file_key(manifest.model, manifest.release, MANIFEST)
-    present = _get(store, key)
-    if present not in (None, document):
-        raise Conflict(
-            f"The store has another release {manifest.model}/{manifest.release}: train again for a new name."
-        )
-    for name, entry in sorted(manifest.files.items()):
-        _check_local(folder / name, entry.bytes)
-    for name, entry in sorted(manifest.files.items()):
-        file = registry.file_key(manifest.model, manifest.release, name)
-        if present is None or _size(store, file) != entry.bytes:
-            store.upload(file, folder / name)
-    if present is None:
-        try:
-            store.put(key, document, create=True)
-        except Conflict:  # another process uploads the same release now
-            if store.get(key).data != document:
-                raise
-    return manifest
 
 
 def promote(store: Store, manifest: Manifest, *, event: bool = False) -> Pointer:
@@ -127,11 +104,12 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
     registry = Registry(store)
     if not registry.has_release(model, release):
         raise NotFound(f"Model {model!r} has no release {release!r} with a manifest: upload it first.")
-    version = registry.pointer(model)
+    version, rejection = registry.pointer(model), registry.rejection(model, release)
     state = RolloutState(
         release=release,
         pointer=None if version is None else version.pointer,
-        rejected=registry.rejection(model, release),
+        rejected=None if rejection is None else rejection.reason,
+        damaged=rejection is not None and rejection.damaged,
         event=event,
         probe=probe is not None,
     )
@@ -139,11 +117,19 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
     try:
         return rollout.take(plan(state))
     except _StepFailed as failure:
-        return rollout.take(plan(replace(state, failure=str(failure))))
+        return rollout.take(plan(replace(state, failure=str(failure), damaged=failure.damaged)))
 
 
 class _StepFailed(Exception):
-    """A step failed; the text is the reason."""
+    """A step failed; the text is the reason.
+
+    Attributes:
+        damaged: Whether the bytes differ from the manifest, so that intact ones may pass.
+    """
+
+    def __init__(self, reason: str, *, damaged: bool = False) -> None:
+        super().__init__(reason)
+        self.damaged = damaged
 
 
 class _Rollout:
@@ -184,8 +170,8 @@ class _Rollout:
                 if after.stable == release:
                     return Outcome(model, release, "promoted", None, after)
                 return Outcome(model, release, "kept", skip_reason(replace(self._state, pointer=after)), after)
-            case Reject(reason):
-                self._registry.reject(model, release, reason)
+            case Reject(reason, damaged):
+                self._registry.reject(model, release, reason, damaged=damaged)
                 return Outcome(model, release, "rejected", reason, pointer)
             case KeepPointer(reason):
                 return Outcome(model, release, "kept", reason, pointer)
@@ -200,7 +186,7 @@ def _failures_as_reasons() -> Iterator[None]:
     except (StoreError, FunctionUnavailable):
         raise
     except LarderError as error:
-        raise _StepFailed(str(error)) from error
+        raise _StepFailed(str(error), damaged=isinstance(error, DamagedRelease | InvalidManifest)) from error
     except Exception as error:
         # A hostile file can break any check, and must not be served then. The reason is public, so the details stay in
         # the log.
@@ -221,33 +207,3 @@ def _check_kind(registry: Registry, manifest: Manifest, pointer: Pointer | None)
         raise ReleaseError(
             f"Model {manifest.model} is a {kind} and this release is a {manifest.kind}: give it another name."
         )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ReleaseError(f"{path.name} cannot be read ({error.strerror}): give the folder of a release.") from error
-
-
-def _check_local(path: Path, size: int) -> None:
-    if not path.is_file():
-        raise ReleaseError(f"{path.name} is missing, but the manifest lists it: train the release again.")
-    if path.stat().st_size != size:
-        raise ReleaseError(
-            f"{path.name} has {path.stat().st_size} bytes, but the manifest states {size}: train the release again."
-        )
-
-
-def _get(store: Store, key: str) -> bytes | None:
-    try:
-        return store.get(key).data
-    except MissingObject:
-        return None
-
-
-def _size(store: Store, key: str) -> int | None:
-    try:
-        return store.size(key)
-    except MissingObject:
-        return None

@@ -33,9 +33,11 @@ class Reject:
 
     Attributes:
         reason: Why the release is rejected.
+        damaged: Whether its bytes differ from its manifest, so that an intact upload may go live.
     """
 
     reason: str
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class RolloutState:
         release: The release's name.
         pointer: The pointer, or None if no release is live.
         rejected: The reason of an earlier rejection, or None.
+        damaged: Whether the earlier rejection, or ``failure``, is due to damaged bytes.
         event: Whether an upload event started the rollout, which may come late or repeatedly; False if a person did.
         probe: Whether to send the golden requests.
         failure: The reason why a step of this rollout failed, or None.
@@ -71,6 +74,7 @@ class RolloutState:
     release: str
     pointer: Pointer | None
     rejected: str | None = None
+    damaged: bool = False
     event: bool = False
     probe: bool = True
     failure: str | None = None
@@ -79,7 +83,9 @@ class RolloutState:
 def plan(state: RolloutState) -> tuple[Step, ...]:
     """The steps to take, in order; if one fails, call ``plan`` again with ``failure`` set."""
     if state.failure is not None:
-        return (Reject(state.failure),)
+        if state.event and state.failure == state.rejected:  # the bytes are as damaged as before
+            return (KeepPointer(f"It was rejected: {state.rejected}"),)
+        return (Reject(state.failure, state.damaged),)
     reason = skip_reason(state)
     if reason is not None:
         return (KeepPointer(reason),)
@@ -98,7 +104,7 @@ def skip_reason(state: RolloutState) -> str | None:
         return "It is live already."
     if not state.event:
         return None
-    if state.rejected is not None:
+    if state.rejected is not None and not state.damaged:  # damaged bytes may have been replaced: they are read again
         return f"It was rejected: {state.rejected} Publish it again to check it again."
     return _why_outdated(release, live) if live is not None else None
 

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from larder.errors import InvalidManifest, InvalidModel, InvalidRequest, InvalidTable, MissingObject, ReleaseError
+from larder.errors import DamagedRelease, InvalidManifest, InvalidModel, InvalidRequest, InvalidTable, MissingObject
 from larder.filters import compile_filter, parse
 from larder.registry import Registry
 from larder.release.keys import file_key
@@ -48,10 +48,12 @@ def _check_size(store: Store, manifest: Manifest, name: str, entry: FileEntry) -
     try:
         size = store.size(_key(manifest, name))
     except MissingObject as error:
-        raise ReleaseError(f"{name} is missing, but the manifest lists it: upload it, then roll out again.") from error
+        raise DamagedRelease(
+            f"{name} is missing, but the manifest lists it: upload it, then roll out again."
+        ) from error
     if size != entry.bytes:
-        raise ReleaseError(
-            f"{name} has {size} bytes, but the manifest states {entry.bytes}: train and publish a new release."
+        raise DamagedRelease(
+            f"{name} has {size} bytes, but the manifest states {entry.bytes}: upload it again, or train a new release."
         )
 
 
@@ -60,9 +62,9 @@ def _check_digest(store: Store, manifest: Manifest, name: str, entry: FileEntry)
     for chunk in store.stream(_key(manifest, name)):
         digest.update(chunk)
     if digest.hexdigest() != entry.sha256:
-        raise ReleaseError(
+        raise DamagedRelease(
             f"{name} is damaged: its SHA-256 is {digest.hexdigest()}, but the manifest states {entry.sha256}. "
-            "Train and publish a new release."
+            "Upload it again, or train a new release."
         )
 
 
