@@ -457,3 +457,22 @@ def test_a_corrupt_file_is_never_loaded(bundle: Bundle) -> None:
     with pytest.raises(ReleaseError, match=r"model\.onnx of release .* differs from its manifest"):
         bundle.host().get("pets")
     assert bundle.cached() == []
+
+
+def test_with_0_seconds_the_next_request_gets_the_new_release(bundle: Bundle) -> None:
+    bundle.publish("pets", OLD, b"old")
+    host = bundle.host(refresh_seconds=0)
+    assert host.get("pets").value.answer() == b"old"
+    bundle.publish("pets", NEW, b"new")
+    assert host.get("pets").value.answer() == b"new"
+
+
+def test_with_0_seconds_a_release_that_does_not_load_is_opened_once_a_second(bundle: Bundle) -> None:
+    bundle.publish("pets", OLD, b"old")
+    host = bundle.host(refresh_seconds=0)
+    host.get("pets")
+    bundle.publish("pets", NEW, b"broken")
+    for now in (1.0, 1.1, 1.9, 2.0):
+        bundle.now = now
+        assert host.get("pets").value.answer() == b"old"
+    assert bundle.opened == [OLD, NEW, NEW]

@@ -19,6 +19,7 @@ from larder.release.pointer import Pointer
 from larder.runtime.cold_start import cold_start
 from larder.store import Store
 
+_RETRY_SECONDS = 1.0  # between two attempts to open a release, if the pointer is read more often
 _log = logging.getLogger(__name__)
 
 
@@ -30,13 +31,13 @@ class _PointerState:
         lock: Held by the thread that refreshes the pointer.
         pointer: The pointer, naming only releases that did load; None if there is none.
         etag: The ETag for the next conditional read; empty to read it in any case.
-        checked: When the pointer was last read, by the host's clock.
+        fresh_until: When the pointer is read again at the earliest, by the host's clock.
     """
 
     lock: Lock = field(default_factory=Lock)
     pointer: Pointer | None = None
     etag: str = ""
-    checked: float = 0.0
+    fresh_until: float = -math.inf
 
 
 class ModelHost(Generic[T]):
@@ -93,7 +94,7 @@ class ModelHost(Generic[T]):
         with self._lock:
             states = list(self._states.values())
         for state in states:
-            state.checked = -math.inf
+            state.fresh_until = -math.inf
 
     def close(self) -> None:
         """Close every loaded release. No request may use one afterwards."""
@@ -117,7 +118,7 @@ class ModelHost(Generic[T]):
             state.lock.release()
 
     def _is_fresh(self, state: _PointerState) -> bool:
-        return self._clock() - state.checked < self._refresh_seconds
+        return self._clock() < state.fresh_until
 
     def _refresh(self, model: str, state: _PointerState) -> None:
         try:
@@ -132,7 +133,10 @@ class ModelHost(Generic[T]):
                 raise
             stable = state.pointer.stable
             _log.warning("%s: the live release does not load; %s keeps answering", model, stable, exc_info=True)
-        state.checked = self._clock()
+            state.etag = ""
+        # Without an ETag, a release of the pointer did not load, and each attempt may take seconds.
+        seconds = self._refresh_seconds if state.etag else max(self._refresh_seconds, _RETRY_SECONDS)
+        state.fresh_until = self._clock() + seconds
 
     def _read(self, model: str, state: _PointerState) -> PointerVersion | None:
         """The pointer, or None if it did not change."""
