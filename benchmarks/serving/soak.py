@@ -87,18 +87,18 @@ def home(folder: Path | None) -> Iterator[Path]:
 @contextmanager
 def service(folder: Path, gateway: int | None) -> Iterator[tuple[str, int]]:
     """The address and the process id of a running ``larder up``."""
-    address = folder / ".larder" / "address"
+    state, printed = folder / ".larder" / "service.json", folder / "up.log"
     if gateway is not None:
-        yield address.read_text().strip(), gateway
+        yield json.loads(state.read_bytes())["url"], gateway
         return
     command = [sys.executable, "-m", "larder_local", "up", "--port", "0", "--workers", "2"]
-    with (folder / "up.log").open("w") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as up:  # noqa: S603  # our own
+    with printed.open("w") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as up:  # noqa: S603  # our own
         try:
-            while not address.exists():
+            while "Ctrl-C" not in printed.read_text():  # the demo is trained
                 if up.poll() is not None:
-                    sys.exit(f"larder up ended with {up.returncode}:\n{(folder / 'up.log').read_text()}")
+                    sys.exit(f"larder up ended with {up.returncode}:\n{printed.read_text()}")
                 time.sleep(0.1)
-            yield address.read_text().strip(), up.pid
+            yield json.loads(state.read_bytes())["url"], up.pid
         finally:
             up.terminate()
 

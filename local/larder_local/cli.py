@@ -16,10 +16,14 @@ _COMMANDS: Final = {
     "audit": ("larder_local.commands.audit", "Check images or interactions before a training."),
     "evaluate": ("larder_local.commands.evaluate", "Evaluate a release on held-out data."),
     "export": ("larder_local.commands.export", "Export a classifier to a folder that runs without Larder."),
-    "publish": ("larder_local.commands.publish", "Upload a release, verify it, and make it answer."),
+    "publish": ("larder_local.commands.registry.publish", "Upload a release, verify it, and make it answer."),
     "classify": ("larder_local.commands.classify", "Classify images with the service."),
     "recommend": ("larder_local.commands.recommend", "Get recommendations for a user from the service."),
-    "models": ("larder_local.commands.models", "List the models of the service."),
+    "models": ("larder_local.commands.registry.models", "List all models: state, live release, quality, size."),
+    "releases": ("larder_local.commands.registry.releases", "List all releases of a model with their states."),
+    "rollback": ("larder_local.commands.registry.rollback", "Make an earlier release of a model answer again."),
+    "rm": ("larder_local.commands.registry.rm", "Remove releases from the store and from this machine."),
+    "status": ("larder_local.commands.registry.status", "Show whether the service answers, and all problems."),
     "demo": ("larder_local.commands.demo", "Write the training data of the demo to a folder."),
 }
 

@@ -4,8 +4,8 @@ Each step is a ``larder`` command in its own process, as a user would type it, s
 afterwards. A step whose result exists is skipped: an interrupted start resumes where it stopped.
 """
 
+import asyncio
 import csv
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,39 +13,57 @@ from typing import Final
 
 import click
 
-from larder.errors import LarderError, MissingObject
+from larder.errors import InvalidManifest, LarderError
 from larder.registry import Registry
 from larder.store import Store, open_store
 from larder_local.workspace import Workspace
 
 DIGITS: Final = "digits"
 SHOP: Final = "shop"
+MODELS: Final = (DIGITS, SHOP)  # in the order of their training
 _STOP_SECONDS: Final = 20.0
 _QUICK: Final = ("--trials", "30", "--reranker", "never")  # keeps the demo under about a minute
 
 
-def prepare(workspace: Workspace) -> None:
-    """Trains and publishes the missing models of the demo, unless the store has models of the user.
+def missing(workspace: Workspace) -> tuple[str, ...]:
+    """The models of the demo that are not live, in the order of their training; none if the store has others."""
+    store = open_store(workspace.store)
+    if Registry(store).models() and not _unfinished(workspace).exists():
+        return ()
+    return tuple(model for model in MODELS if not is_live(store, model))
 
-    Raises LarderError if a step fails; the step has printed the reason.
+
+async def train(workspace: Workspace, model: str) -> None:
+    """Trains and publishes a model of the demo.
+
+    Raises LarderError if a step fails; the step has printed the reason. When it is cancelled, the step is stopped.
     """
-    store, unfinished = open_store(workspace.store), workspace.demo / "unfinished"
-    if Registry(store).models() and not unfinished.exists():
-        return
-    click.echo(f"{workspace.root.name} has no model yet: training the demo once. This takes about a minute.")
     workspace.demo.mkdir(parents=True, exist_ok=True)
-    unfinished.touch()
-    for model in (DIGITS, SHOP):
-        if not is_live(store, model):
-            _train_and_publish(workspace, model)
-    unfinished.unlink()
+    _unfinished(workspace).touch()
+    data = workspace.demo / model
+    if not data.is_dir():
+        await _larder("demo", model, str(data))
+    if not workspace.releases_of(model):
+        data_options = (
+            ["classifier", str(data / "train")]
+            if model == DIGITS
+            else [
+                "recommender",
+                *(f"--{name}={data / name}.csv" for name in ("interactions", "items", "users")),
+                *_QUICK,
+            ]
+        )
+        await _larder("train", *data_options, "--model", model, "--out", str(workspace.releases))
+    await _larder("publish", str(workspace.releases_of(model)[-1]), "--store", workspace.store)
+    if not missing(workspace):
+        _unfinished(workspace).unlink()
 
 
 def is_live(store: Store, model: str) -> bool:
     """Whether ``model`` has a live release."""
     try:
         return Registry(store).pointer(model) is not None
-    except MissingObject:
+    except InvalidManifest:
         return False
 
 
@@ -63,32 +81,20 @@ def shop_sample(workspace: Workspace) -> str | None:
         return None
 
 
-def _train_and_publish(workspace: Workspace, model: str) -> None:
-    data = workspace.demo / model
-    if not data.is_dir():
-        _larder("demo", model, str(data))
-    if not workspace.releases_of(model):
-        data_options = (
-            ["classifier", str(data / "train")]
-            if model == DIGITS
-            else [
-                "recommender",
-                *(f"--{name}={data / name}.csv" for name in ("interactions", "items", "users")),
-                *_QUICK,
-            ]
-        )
-        _larder("train", *data_options, "--model", model, "--out", str(workspace.releases))
-    _larder("publish", str(workspace.releases_of(model)[-1]), "--store", workspace.store)
+def _unfinished(workspace: Workspace) -> Path:
+    """The file that exists while the demo is trained."""
+    return workspace.demo / "unfinished"
 
 
-def _larder(*arguments: str) -> None:
+async def _larder(*arguments: str) -> None:
     click.echo(f"\n$ larder {' '.join(_relative(arguments))}")
-    process = subprocess.Popen([sys.executable, "-m", "larder_local", *arguments])  # noqa: S603  our own command
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "larder_local", *arguments)
     try:
-        status = process.wait()
-    except BaseException:
+        status = await process.wait()
+    except asyncio.CancelledError:
         process.terminate()  # not kill: the command removes its unfinished files
-        process.wait(_STOP_SECONDS)
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
         raise
     if status:
         raise LarderError(

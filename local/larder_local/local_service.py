@@ -2,11 +2,16 @@
 
 import asyncio
 import os
+import shlex
+import shutil
 import signal
 import socket
-from collections.abc import Mapping
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -16,7 +21,9 @@ from larder_local import demo
 from larder_local.gateway.server import HOST, Gateway
 from larder_local.gateway.template import Function, Template, find_template, load
 from larder_local.sam_build import load_build
-from larder_local.workspace import Workspace
+from larder_local.workspace import RunningService, Workspace
+
+_REFRESH: Final = "LARDER_REFRESH_SECONDS"
 
 
 def serve(
@@ -30,9 +37,12 @@ def serve(
     loaded = load_build(built) if built else load(template or find_template(Path.cwd()))
     with workspace.lock():
         _check_port(port)
-        if with_demo:
-            demo.prepare(workspace)
-        asyncio.run(_run_gateway(workspace, with_local_settings(loaded, workspace, os.environ), port, workers))
+        (workspace.root / "store").mkdir(exist_ok=True)
+        missing = demo.missing(workspace) if with_demo else ()
+        service = _LocalService(workspace, with_local_settings(loaded, workspace, os.environ), port, workers)
+        status = asyncio.run(service.run(missing))
+    if status:
+        sys.exit(status)
 
 
 def with_local_settings(template: Template, workspace: Workspace, environment: Mapping[str, str]) -> Template:
@@ -40,6 +50,8 @@ def with_local_settings(template: Template, workspace: Workspace, environment: M
 
     def local(function: Function) -> Function:
         overrides = {name: environment[name] for name in function.environment if name in environment}
+        if _REFRESH in function.environment:  # the store is a folder: reading the pointer for each request is cheap
+            overrides = {_REFRESH: "0", **overrides}
         paths = {"LARDER_STORE": workspace.store, "LARDER_CACHE_DIR": str(workspace.cache)}
         return replace(function, environment={**function.environment, **overrides, **paths})
 
@@ -58,35 +70,104 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-async def _run_gateway(workspace: Workspace, template: Template, port: int, workers: int) -> None:
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    (workspace.root / "store").mkdir(exist_ok=True)
-    gateway = Gateway(template, logs=workspace.logs, workers=workers)
-    try:
-        address = await gateway.start(port)
-        workspace.address.write_text(f"{address}\n", encoding="utf-8")
-        click.echo(_greeting(address, workspace))
-        await stop.wait()
+class _LocalService:
+    """The gateway, and beside it the training of the demo, until a signal stops both."""
+
+    def __init__(self, workspace: Workspace, template: Template, port: int, workers: int) -> None:
+        self._workspace = workspace
+        self._template = template
+        self._port = port
+        self._workers = workers
+        self._stop = asyncio.Event()
+        self._signal = 0
+
+    async def run(self, missing: Sequence[str]) -> int:
+        """Trains the first ``missing`` model if none is live, serves, and trains the others while it answers.
+
+        Returns the exit status: 0 if a signal ended the service, 128 and the signal's number if it came before.
+        Raises LarderError if the demo cannot be completed.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._stopped_by, number)
+        if len(missing) == len(demo.MODELS):
+            click.echo("There is no model yet: training the demo once. The first model answers after about a minute.")
+            first, *missing = missing
+            await self._until_stopped(demo.train(self._workspace, first))
+            if self._stop.is_set():
+                return 128 + self._signal
+        gateway = Gateway(self._template, logs=self._workspace.logs, workers=self._workers)
+        try:
+            address = await gateway.start(self._port)
+            running = RunningService(
+                url=address,
+                pid=os.getpid(),
+                functions=sorted(self._template.functions),
+                workers=self._workers,
+                started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            )
+            with self._workspace.announce(running):
+                await self._serve(address, missing)
+        finally:
+            await gateway.close()
+        return 0
+
+    async def _serve(self, address: str, missing: Sequence[str]) -> None:
+        click.echo(greeting(address, self._workspace, missing))
+        for model in missing:
+            await self._until_stopped(demo.train(self._workspace, model))
+        if missing and not self._stop.is_set():
+            click.echo(greeting(address, self._workspace, ()))
+        await self._stop.wait()
         click.echo("Stopping.")
-    finally:
-        workspace.address.unlink(missing_ok=True)
-        await gateway.close()
+
+    async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
+        """Awaits ``work``, or cancels it at a signal."""
+        task, stopped = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stop.is_set():
+                await task
+        finally:
+            for unfinished in (task, stopped):
+                unfinished.cancel()
+            await asyncio.gather(task, stopped, return_exceptions=True)
+
+    def _stopped_by(self, number: int) -> None:
+        self._signal = number
+        self._stop.set()
 
 
-def _greeting(address: str, workspace: Workspace) -> str:
+def greeting(address: str, workspace: Workspace, missing: Sequence[str]) -> str:
+    """What a person can do now, with the address of this service; ``missing`` models are still being trained."""
     store = open_store(workspace.store)
     digits, user = demo.digits_sample(workspace), demo.shop_sample(workspace)
-    lines = []
+    requests, commands = [], []
     if digits and demo.is_live(store, demo.DIGITS):
         path = os.path.relpath(digits)
-        lines.append(
+        requests.append(
             f"curl --data-binary @{path} -H 'content-type: image/png' {address}/v1/models/{demo.DIGITS}/classify"
         )
+        commands.append(f"larder classify {path} --model {demo.DIGITS}")
     if user and demo.is_live(store, demo.SHOP):
-        lines.append(f"curl '{address}/v1/models/{demo.SHOP}/recommend?user={user}&n=10'")
-    lines.append(f"curl {address}/v1/models")
-    return "\n".join(
-        ("", f"Larder answers at {address}. Try:", "", *(f"  {line}" for line in lines), "", "Press Ctrl-C to stop it.")
-    )
+        requests.append(f"curl '{address}/v1/models/{demo.SHOP}/recommend?user={user}&n=10'")
+        commands.append(f"larder recommend {user} --model {demo.SHOP}")
+    requests.append(f"curl {address}/v1/models")
+    commands.append("larder status")
+    training = f" while {' and '.join(missing)} is trained" if missing else ""
+    lines = ["", f"Larder answers at {address}. Try, in another terminal{training}:", ""]
+    lines += [f"  {line}" for line in requests]
+    lines += ["", "Or with the command line, which finds this address by itself:", ""]
+    lines += [f"  {line}" for line in (*_path(), *commands)]
+    if not missing:
+        lines += ["", "Press Ctrl-C to stop it."]
+    return "\n".join(lines)
+
+
+def _path() -> list[str]:
+    """The line that puts ``larder`` on the PATH of a shell in this folder; none if it is there."""
+    scripts = Path(sys.executable).parent
+    found = shutil.which("larder")
+    if found and Path(found).parent.resolve() == scripts.resolve():
+        return []
+    folder = f"$PWD/{scripts.relative_to(Path.cwd())}" if scripts.is_relative_to(Path.cwd()) else str(scripts)
+    return [f"cd {shlex.quote(str(Path.cwd()))}", f'export PATH="{folder}:$PATH"']

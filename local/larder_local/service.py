@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from larder.release.keys import check_model
-from larder_client import APIError, Client, ClientError, ConnectionFailed, TimedOut
+from larder_client import APIError, Client, ClientError, ConnectionFailed, NotFound, TimedOut
+from larder_local.console import suggestion
 from larder_local.workspace import Workspace
 
 _DEFAULT: Final = "http://127.0.0.1:8080"
@@ -20,22 +21,22 @@ _ADVICE: Final = {
 
 
 @contextmanager
-def connect() -> Iterator[Client]:
+def connect(model: str | None = None) -> Iterator[Client]:
     """A client of ``LARDER_URL``, or of the ``larder up`` of this folder, or of port 8080 of this machine.
 
-    Inside the block every ClientError becomes a ClickException.
+    The port of ``larder up`` does not matter: it writes its address into the folder. Inside the block every ClientError
+    becomes a ClickException; one about ``model``, which the service does not have, names the nearest models.
     """
-    address = Workspace.current().address
-    running = address.read_text(encoding="utf-8").strip() if address.is_file() else _DEFAULT
+    running = Workspace.current().running_service()
     try:
-        client = Client(os.environ.get("LARDER_URL") or running)
+        client = Client(os.environ.get("LARDER_URL") or (running.url if running else _DEFAULT))
     except ValueError as error:
         raise click.UsageError(f"LARDER_URL cannot be used. {error}") from error
     with client:
         try:
             yield client
         except ClientError as error:
-            raise click.ClickException(message(error, client.url)) from error
+            raise click.ClickException(f"{message(error, client.url)}{near_models(client, error, model)}") from error
 
 
 def model_name(client: Client, kind: str, name: str | None) -> str:
@@ -46,10 +47,22 @@ def model_name(client: Client, kind: str, name: str | None) -> str:
     if name:
         return check_model(name)
     names = [entry.model for entry in client.models() if entry.kind == kind]
-    if len(names) != 1:
-        listed = ", ".join(names) or "none"
-        raise click.UsageError(f"There are {len(names)} models of kind {kind} ({listed}): choose one with --model.")
+    if not names:
+        raise click.UsageError(f"The service has no {kind} yet: train one with `larder train {kind}`, then publish it.")
+    if len(names) > 1:
+        raise click.UsageError(f"There are {len(names)} models of kind {kind} ({', '.join(names)}): give --model.")
     return names[0]
+
+
+def near_models(client: Client, error: ClientError, model: str | None) -> str:
+    """For the error about a model that the service does not have: the models with a similar name, as a sentence."""
+    if not isinstance(error, NotFound) or error.code is None or model is None:
+        return ""
+    try:
+        known = [entry.model for entry in client.models()]
+    except ClientError:
+        return ""
+    return "" if model in known else suggestion(model, known)
 
 
 def message(error: ClientError, url: str) -> str:

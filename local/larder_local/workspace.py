@@ -1,18 +1,38 @@
 """The folder ``.larder``, which holds everything that Larder stores on a developer's machine."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from larder.errors import InvalidManifest, InvalidRequest, SettingsError
+from larder.errors import InvalidManifest, SettingsError
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Manifest, parse
 
 _NAME: Final = ".larder"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """A running ``larder up``.
+
+    Attributes:
+        url: Its address.
+        pid: Its process.
+        functions: The names of the functions that it runs.
+        workers: The maximum number of worker processes per function.
+        started: The date in UTC, ISO 8601.
+    """
+
+    url: str
+    pid: int
+    functions: list[str]
+    workers: int
+    started: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +76,29 @@ class Workspace:
         return self.root / "demo"
 
     @property
-    def address(self) -> Path:
-        """The file with the address of the running gateway."""
-        return self.root / "address"
+    def service_file(self) -> Path:
+        """The file with the ``RunningService`` of this folder, while one runs."""
+        return self.root / "service.json"
+
+    def running_service(self) -> "RunningService | None":
+        """The ``larder up`` that serves this folder; None if none does."""
+        try:
+            service = RunningService(**json.loads(self.service_file.read_bytes()))
+            os.kill(service.pid, 0)  # a service that was killed leaves its file
+        except (OSError, ValueError, TypeError):
+            return None
+        return service
+
+    @contextmanager
+    def announce(self, service: "RunningService") -> Iterator[None]:
+        """States inside the block that ``service`` serves this folder."""
+        part = self.service_file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(service), indent=2) + "\n", encoding="utf-8")
+        part.replace(self.service_file)
+        try:
+            yield
+        finally:
+            self.service_file.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -76,27 +116,22 @@ class Workspace:
         finally:
             os.close(handle)
 
-    def releases_of(self, model: str) -> list[Path]:
-        """The releases of ``model`` that were trained here, oldest first; unreadable manifests are skipped."""
-        releases = []
+    def manifests(self) -> Iterator[tuple[Path, Manifest]]:
+        """The release folders of the trainings on this machine with their manifests; unreadable ones are skipped."""
         for path in self.releases.glob(f"*/{MANIFEST}"):
             # The name of a release that is still being written starts with a dot.
             manifest = None if path.parent.name.startswith(".") else _manifest(path)
-            if manifest and manifest.model == model:
-                releases.append((manifest.created, manifest.release, path.parent))
-        return [path for *_, path in sorted(releases)]
+            if manifest:
+                yield path.parent, manifest
 
-    def release(self, name: str) -> Path:
-        """The release folder ``name``, or the newest release of model ``name``; else raises InvalidRequest."""
-        if (Path(name) / MANIFEST).is_file():
-            return Path(name)
-        releases = self.releases_of(name)
-        if not releases:
-            raise InvalidRequest(
-                f"{name!r} is neither a release folder nor a model with a release in {self.releases}: train it first, "
-                "or give the path of a release folder."
-            )
-        return releases[-1]
+    def models(self) -> set[str]:
+        """The models that were trained here."""
+        return {manifest.model for _, manifest in self.manifests()}
+
+    def releases_of(self, model: str) -> list[Path]:
+        """The releases of ``model`` that were trained here, oldest first; unreadable manifests are skipped."""
+        own = [(path, manifest) for path, manifest in self.manifests() if manifest.model == model]
+        return [path for path, _ in sorted(own, key=lambda entry: (entry[1].created, entry[1].release))]
 
 
 def _manifest(path: Path) -> Manifest | None:

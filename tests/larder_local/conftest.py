@@ -18,6 +18,7 @@ import pytest
 
 from larder_local.gateway.server import Gateway
 from larder_local.gateway.template import Template, load
+from larder_local.workspace import Workspace
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 SERVICE = Path(__file__).parent / "service" / "template.yaml"
@@ -169,8 +170,8 @@ def start(folder: Path, *arguments: str, until: str = "Ctrl-C", **environment: s
         process.wait(10)
         raise
     threading.Thread(target=_drain, args=(output,)).start()  # a full pipe would block it
-    address = folder / ".larder" / "address"
-    return Up(process, address.read_text().strip() if address.exists() else "", printed)
+    service = Workspace(folder / ".larder").running_service()
+    return Up(process, service.url if service else "", printed)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from tests.larder_local.conftest import Served, larder
 
 from larder.errors import InvalidRequest
 from larder.release.manifest import Manifest, dump
+from larder_local.releases import named
 from larder_local.workspace import Workspace
 
 HEAVY = {
@@ -31,6 +32,10 @@ COMMANDS = [
     "classify",
     "recommend",
     "models",
+    "releases",
+    "rollback",
+    "rm",
+    "status",
     "demo",
     "demo digits",
     "demo shop",
@@ -85,7 +90,8 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
         ("export", "digits", "--to", "tensorflow"),
         ("evaluate", "digits", "--images", ".", "--interactions", __file__),
         ("evaluate", "digits", "--images", ".", "--history", __file__),
-        ("classify", "nowhere.png"),
+        ("classify",),
+        ("rm", "digits", "--json"),
         ("classify", __file__, "--side", "PLACE"),
         ("recommend", "u1", "--n", "0"),
         ("up", "--port", "70000"),
@@ -103,9 +109,12 @@ def test_wrong_usage_exits_with_2(arguments: tuple[str, ...], tmp_path: Path) ->
     ("arguments", "reason"),
     [
         (("publish", "digits"), "train it first"),
-        (("publish", "digits", "--store", "ftp://x"), "train it first"),
+        (("publish", "digits", "--store", "ftp://x"), "ftp://x"),
         (("evaluate", "digits", "--images", "."), "train it first"),
-        (("models",), "larder up"),
+        (("recommend", "u1"), "larder up"),
+        (("releases", "digits"), "There is no model 'digits'"),
+        (("rollback", "digits"), "There is no model 'digits'"),
+        (("rm", "digits", "--yes"), "There is no model 'digits'"),
         (("classify", __file__, "--model", "../x"), "is not a model name"),
         (("demo", "digits", "."), "exists"),
         (("train", "classifier", "nowhere", "--model", "x"), "nowhere"),
@@ -123,7 +132,7 @@ def test_a_refusal_exits_with_1_and_a_reason_without_a_stack_trace(
 
 
 def test_a_response_without_a_message_gets_advice(served: Served, tmp_path: Path) -> None:
-    done = larder("models", folder=tmp_path, LARDER_URL=f"http://127.0.0.1:{served.port}")
+    done = larder("recommend", "u1", folder=tmp_path, LARDER_URL=f"http://127.0.0.1:{served.port}")
 
     assert done.returncode == 1
     assert done.stderr == (
@@ -143,7 +152,8 @@ def test_an_unwritable_folder_is_reported_without_a_stack_trace(tmp_path: Path) 
 
 
 def test_an_invalid_address_is_wrong_usage(tmp_path: Path) -> None:
-    assert larder("models", folder=tmp_path, LARDER_URL="file:///etc/passwd").returncode == 2
+    assert larder("recommend", "u1", folder=tmp_path, LARDER_URL="file:///etc/passwd").returncode == 2
+    assert larder("status", folder=tmp_path, LARDER_URL="file:///etc/passwd").returncode == 2
 
 
 def test_a_release_is_a_folder_or_the_newest_of_a_model(
@@ -161,11 +171,14 @@ def test_a_release_is_a_folder_or_the_newest_of_a_model(
         (folder.releases / name).mkdir(parents=True)
         (folder.releases / name / "manifest.json").write_bytes(document)
 
-    assert folder.release("pets") == folder.releases / "a"
     assert folder.releases_of("pets") == [folder.releases / "b", folder.releases / "a"]
-    assert folder.release(".larder/releases/c") == Path(".larder/releases/c")
-    with pytest.raises(InvalidRequest, match="train it first"):
-        folder.release("cars")
+    for find in (named.newest, named.live_or_newest):
+        assert find("pets", folder, folder.store).path == folder.releases / "a"
+        assert find("c", folder, folder.store).path == folder.releases / "c"
+        assert find(".larder/releases/c", folder, folder.store).path == Path(".larder/releases/c")
+        with pytest.raises(InvalidRequest, match=r"train it first.* Did you mean 'pets'"):
+            find("pet", folder, folder.store)
+    assert not (folder.root / "store").exists()
 
 
 def test_the_digits_of_the_demo_are_written_as_a_whole(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     up = start(folder, until="events of")
     up.process.send_signal(signal.SIGTERM)
     assert up.process.wait(30) == 143
-    assert not (folder / ".larder" / "address").exists()
+    assert not (folder / ".larder" / "service.json").exists()
     unfinished = [path for part in ("releases", "demo") for path in (folder / ".larder" / part).glob(".*")]
     assert unfinished == []
     return folder

@@ -26,7 +26,7 @@ def test_it_prints_its_address_and_stops_everything_at_sigterm(tmp_path: Path) -
         assert up.stop() == 0
 
     assert processes_left([worker]) == set()
-    assert not (tmp_path / ".larder" / "address").exists()
+    assert not (tmp_path / ".larder" / "service.json").exists()
 
 
 def test_it_stops_at_ctrl_c(tmp_path: Path) -> None:

@@ -3,12 +3,18 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
+from larder_local.commands.registry.options import store_option
+from larder_local.console import print_table
 from larder_local.workspace import Workspace
 from larder_training.io.s3 import source
 from larder_training.reporting.progress import Progress
+
+_LISTED: Final = 30  # labels in the table, the worst first
+_SHOWN: Final = ("recall@20", "ndcg@20", "mrr@25", "hit_rate@10")
 
 
 @click.command("evaluate")
@@ -23,24 +29,31 @@ from larder_training.reporting.progress import Progress
     help="Later interactions to evaluate a recommender on: a file, a folder or an s3:// URL.",
 )
 @click.option("--history", type=source, multiple=True, help="The users' interactions before those of --interactions.")
-@click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print the whole evaluation as JSON.")
 def command(
     release: str,
     images: Path | str | None,
     interactions: tuple[Path | str, ...],
     history: tuple[Path | str, ...],
+    store: str | None,
     *,
     as_json: bool,
 ) -> None:
     """Evaluate RELEASE on held-out data: --images for a classifier, --interactions for a recommender.
 
-    RELEASE is a release folder, or the name of a model, which selects its newest release in .larder/releases.
+    RELEASE is a release folder, or the name of a model, which selects its live release, or else its newest release in
+    .larder/releases.
     """
     if (images is None) != bool(interactions):
         raise click.UsageError("Give --images for a classifier, or --interactions for a recommender.")
     if history and not interactions:
         raise click.UsageError("--history needs --interactions.")
-    path = Workspace.current().release(release)
+    from larder_local.releases import named  # obstore is slow to import: --help does without it
+
+    workspace = Workspace.current()
+    found = named.live_or_newest(release, workspace, store or workspace.store)
+    path = found.announce()
     evaluation = (
         _evaluate_classifier(path, images, Progress(quiet=as_json))
         if images
@@ -48,13 +61,16 @@ def command(
     )
     if as_json:
         click.echo(json.dumps(evaluation, ensure_ascii=False, indent=2))
-    else:
-        for name, value in evaluation.items():
-            if not isinstance(value, list | dict) or (isinstance(value, dict) and len(value) < 8):
-                click.echo(f"{name}: {json.dumps(value, ensure_ascii=False)}")
+        return
+    _print_classifier(evaluation) if images else _print_recommender(evaluation)
+    click.echo(f"\nEvaluated {evaluation['model']}/{evaluation['release']}. --json prints everything.")
+    if (path / "report.html").is_file():
+        click.echo(f"Report of its training: {path / 'report.html'}")
+    if not found.live:
+        click.echo(f"Next: larder publish {path}")
 
 
-def _evaluate_classifier(release: Path, images: Path | str, progress: Progress) -> Mapping[str, object]:
+def _evaluate_classifier(release: Path, images: Path | str, progress: Progress) -> Mapping[str, Any]:
     from larder_training.classifier.evaluation.evaluate import evaluate
 
     return evaluate(release, images, progress=progress)
@@ -62,7 +78,73 @@ def _evaluate_classifier(release: Path, images: Path | str, progress: Progress) 
 
 def _evaluate_recommender(
     release: Path, interactions: tuple[Path | str, ...], history: tuple[Path | str, ...]
-) -> Mapping[str, object]:
+) -> Mapping[str, Any]:
     from larder_training.recommender.evaluation.evaluate import evaluate
 
     return evaluate(release, interactions, history or None)
+
+
+def _print_classifier(evaluation: Mapping[str, Any]) -> None:
+    labels = evaluation["labels"]
+    most = max(labels, key=lambda row: row["photos"])
+    low, high = evaluation["accuracy_interval_95"]
+    unknown = evaluation["unknown"]
+    rows = [
+        ["accuracy", _percent(evaluation["accuracy"]), f"{_percent(low)} to {_percent(high)}"],
+        [f"baseline: always {most['label']!r}", _percent(most["photos"] / evaluation["photos"]), ""],
+        ["macro F1", _percent(evaluation["macro_f1"]), ""],
+        ["calibration error", _percent(evaluation["expected_calibration_error"]), ""],
+        ["known images flagged unknown", _percent(unknown["known_flagged"]), ""],
+        ["images of other labels flagged", _percent(unknown["foreign_flagged"]), ""],
+    ]
+    print_table([f"{evaluation['photos']:,} images", "value", "95 % interval"], rows, right=("value",))
+    present = sorted((row for row in labels if row["photos"]), key=lambda row: (row["f1"], row["label"]))
+    click.echo()
+    print_table(
+        ["label", "images", "precision", "recall", "F1"],
+        [
+            [row["label"], f"{row['photos']:,}", *(_percent(row[name]) for name in ("precision", "recall", "f1"))]
+            for row in present[:_LISTED]
+        ],
+        right=("images", "precision", "recall", "F1"),
+    )
+    if len(present) > _LISTED:
+        click.echo(f"... and {len(present) - _LISTED} better labels.")
+    for name, what in (("bad_files", "bad files"), ("foreign_labels", "other labels, which the release does not have")):
+        if evaluation[name]:
+            click.echo(f"{len(evaluation[name])} {what}: see --json")
+
+
+def _print_recommender(evaluation: Mapping[str, Any]) -> None:
+    _print_metrics(f"{evaluation['users']:,} users", evaluation)
+    sessions = evaluation.get("sessions")
+    if sessions:
+        click.echo("\nThe second half of each user's latest session, given the first:")
+        _print_metrics(f"{sessions['users']:,} users", sessions)
+    counts = evaluation["events"]
+    left_out = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if count)
+    click.echo(f"\nEvents: {left_out}")
+
+
+def _print_metrics(users: str, section: Mapping[str, Any]) -> None:
+    """The metrics of the release beside the best baseline by the first of them."""
+    metrics = section["metrics"]
+    shown = [name for name in _SHOWN if name in metrics]
+    if not shown:
+        click.echo(f"{users}: there is nothing to evaluate.")
+        return
+    baselines = section["baselines"]
+    best = max(baselines, key=lambda name: baselines[name][shown[0]]["mean"])
+    rows = []
+    for name in shown:
+        other = baselines[best][name]
+        low, high = metrics[name]["interval"]
+        ratio = other.get("ratio")
+        times = f"{ratio['mean']:.2f} ({ratio['interval'][0]:.2f} to {ratio['interval'][1]:.2f})" if ratio else "-"
+        rows.append([name, f"{metrics[name]['mean']:.4f}", f"{low:.4f} to {high:.4f}", f"{other['mean']:.4f}", times])
+    baseline = best.replace("_", " ")
+    print_table([users, "value", "95 % interval", baseline, "times as good"], rows, right=("value", baseline))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

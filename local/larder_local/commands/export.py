@@ -7,6 +7,7 @@ import click
 
 from larder.release.keys import MANIFEST
 from larder.release.manifest import parse
+from larder_local.commands.registry.options import store_option
 from larder_local.workspace import Workspace
 from larder_training.export_folder import Target, export_folder
 
@@ -29,12 +30,17 @@ _SUFFIX: Final[dict[Target, str]] = {"saved-onnx": "onnx", "labels.txt": "labels
     type=click.Path(path_type=Path),
     help="Folder to write [default: MODEL-onnx, MODEL-labels or MODEL-docker].",
 )
-def command(release: str, target: str, out: Path | None) -> None:
+@store_option
+def command(release: str, target: str, out: Path | None, store: str | None) -> None:
     """Export the RELEASE of a classifier to a folder that runs without Larder.
 
-    RELEASE is a release folder, or the name of a model, which selects its newest release in .larder/releases.
+    RELEASE is a release folder, or the name of a model, which selects its live release, or else its newest release in
+    .larder/releases.
     """
-    path = Workspace.current().release(release)
+    from larder_local.releases import named  # obstore is slow to import: --help does without it
+
+    workspace = Workspace.current()
+    path = named.live_or_newest(release, workspace, store or workspace.store).announce()
     export_target = cast("Target", target)
     if out is None:
         out = Path(f"{parse((path / MANIFEST).read_bytes()).model}-{_SUFFIX[export_target]}")

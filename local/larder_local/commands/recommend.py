@@ -41,7 +41,7 @@ def command(
 
     The service is the one at LARDER_URL [default: the `larder up` of this folder].
     """
-    with service.connect() as client:
+    with service.connect(model) as client:
         name = service.model_name(client, "recommender", model)
         response = client.recommend(name, user=user, n=n, session=session, filter=filter_expression, columns=columns)
     if as_json:

@@ -39,6 +39,9 @@ from larder_local.workspace import Workspace
 def command(port: int, workers: int, template: Path | None, built: Path | None, *, with_demo: bool) -> None:
     """Serve the whole API on 127.0.0.1 from the models in .larder/store; needs no AWS account.
 
+    The commands `classify`, `recommend` and `status` find its address by themselves when they run in this folder. A
+    release that is published here answers at once.
+
     Routes, time-outs and environment variables come from template.yaml. To override a variable that the template sets
     for a function, set it in the environment of this command. LARDER_STORE and LARDER_CACHE_DIR always point into
     .larder.

@@ -1,0 +1,1 @@
+"""The commands that list, publish, roll back and remove releases."""

@@ -1,0 +1,111 @@
+"""``larder status``."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+
+import click
+
+from larder_local.commands.registry.options import open_existing, store_option
+from larder_local.console import print_table
+from larder_local.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What the service answers.
+
+    Attributes:
+        url: Its address; None if none runs in this folder and LARDER_URL is not set.
+        milliseconds: The time of its answer; None if it does not answer.
+        workers: The worker processes, in words; None for a service elsewhere.
+        models: The live release of each model, as the service lists them.
+        problem: Why there is no answer; None otherwise.
+    """
+
+    url: str | None
+    milliseconds: float | None = None
+    workers: str | None = None
+    models: dict[str, str | None] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@click.command("status")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+def command(store: str | None, *, as_json: bool) -> None:
+    """Show whether the service answers, its address, its store, its models, and all problems.
+
+    The service is the one at LARDER_URL [default: the `larder up` of this folder]. The exit status is 1 if there is a
+    problem.
+    """
+    from larder_local.releases.listing import list_models
+
+    workspace = Workspace.current()
+    opened = open_existing(workspace, store)
+    service = _ask(workspace)
+    models = list_models(workspace, opened)
+    problems = [f"{entry.model}: {problem}" for entry in models for problem in entry.problems]
+    if service.problem is not None:
+        problems.insert(0, service.problem)
+    elif not store:  # the service may have another store than the one that was given
+        problems += [
+            f"{entry.model}: the store says that {entry.live.release} is live, the service does not list it"
+            for entry in models
+            if entry.live and service.models.get(entry.model) != entry.live.release and not os.environ.get("LARDER_URL")
+        ]
+    url = opened.url if opened is not None else f"{workspace.store} (does not exist yet)"
+    if as_json:
+        document = {
+            "service": {"url": service.url, "up": service.problem is None, "milliseconds": service.milliseconds},
+            "workers": service.workers,
+            "store": url,
+            "models": [entry.document() for entry in models],
+            "problems": problems,
+        }
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    else:
+        _print(
+            service, url, [[entry.model, entry.state, entry.live.release if entry.live else "-"] for entry in models]
+        )
+        for problem in problems:
+            click.echo(f"Problem: {problem}")
+        click.echo("No problems." if not problems else "", nl=not problems)
+    if problems:
+        sys.exit(1)
+
+
+def _print(service: _Service, store: str, models: list[list[str]]) -> None:
+    milliseconds = f", answers in {service.milliseconds:.0f} ms" if service.milliseconds is not None else ""
+    state = "down" if service.problem else f"up at {service.url}{milliseconds}"
+    facts = [("service", state), ("workers", service.workers or "-"), ("store", store)]
+    for name, value in facts:
+        click.echo(f"{name:8} {value}")
+    if models:
+        click.echo()
+        print_table(["model", "state", "live release"], models)
+    click.echo()
+
+
+def _ask(workspace: Workspace) -> _Service:
+    from larder_client import Client, ClientError
+    from larder_local.service import message
+
+    running, stated = workspace.running_service(), os.environ.get("LARDER_URL")
+    url = stated or (running.url if running else None)
+    if url is None:
+        return _Service(None, problem="no service runs in this folder. Start it: larder up")
+    workers = None
+    if running and url == running.url:
+        workers = f"up to {running.workers} for each of {', '.join(running.functions)} (process {running.pid})"
+    start = time.perf_counter()
+    try:
+        with Client(url) as client:
+            models = {entry.model: entry.live for entry in client.models()}
+    except ClientError as error:
+        return _Service(url, workers=workers, problem=message(error, url))
+    except ValueError as error:
+        raise click.UsageError(f"LARDER_URL cannot be used. {error}") from error
+    return _Service(url, round(1000 * (time.perf_counter() - start), 1), workers, models)

@@ -1,0 +1,289 @@
+"""``larder models | releases | publish | rollback | rm``, and which release a model's name takes, on toy releases."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.toys.rollout import classifier, golden_classifier, golden_recommender, recommender
+
+from larder_local.cli import main
+from larder_local.releases import named
+from larder_local.workspace import Workspace
+
+__all__ = ["classifier", "golden_classifier", "golden_recommender", "recommender"]  # fixtures
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """An empty working folder."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    monkeypatch.delenv("LARDER_STORE", raising=False)
+    monkeypatch.delenv("LARDER_URL", raising=False)
+    return Workspace.current()
+
+
+@pytest.fixture
+def trained(home: Workspace, golden_classifier: Write) -> Write:
+    """Puts a release of ``pets`` with this accuracy, on this data, among the trained releases of this machine."""
+
+    def train(hour: int, accuracy: float = 0.9, half: float = 0.03, data: str = "a") -> Path:
+        written = golden_classifier(hour)
+        manifest = json.loads((written / "manifest.json").read_bytes())
+        manifest["evaluation"] = {
+            "split": "at random",
+            "test": {"photos": 200, "accuracy": accuracy, "accuracy_interval_95": [accuracy - half, accuracy + half]},
+        }
+        manifest["training"] = {"data": {"fingerprint": data, "parts": {"test": {"cat": 150, "dog": 50}}}, "seed": 0}
+        (written / "manifest.json").write_text(json.dumps(manifest))
+        home.releases.mkdir(parents=True, exist_ok=True)
+        return written.rename(home.releases / written.name)
+
+    return train
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def larder(*arguments: str) -> Done:
+    """Runs a command in this process, with the errors that ``main`` prints."""
+    out, err, argv, code = StringIO(), StringIO(), sys.argv, 0
+    sys.argv = ["larder", *arguments]
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = argv
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def document(*arguments: str) -> Any:  # noqa: ANN401  a command's JSON
+    return json.loads(larder(*arguments, "--json").stdout)
+
+
+def states(model: str = "pets") -> dict[str, str]:
+    return {entry["release"]: entry["state"] for entry in document("releases", model)["releases"]}
+
+
+def flip(path: Path) -> None:
+    """Changes one byte and keeps the length."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def stored(home: Workspace, release: Path, file: str) -> Path:
+    return home.root / "store" / "models" / "pets" / "releases" / release.name / file
+
+
+def test_without_a_model_the_next_command_is_named(home: Workspace) -> None:
+    assert "Next: larder train classifier" in larder("models").stdout
+    assert document("models") == {"models": []}
+    assert not home.root.exists()
+
+
+def test_models_and_releases_are_aligned_tables_with_states(home: Workspace, trained: Write) -> None:
+    first, second, third = trained(1), trained(2, 0.92), trained(3, 0.95)
+    for release in (first, second):
+        assert larder("publish", str(release)).exit_code == 0
+    assert states() == {first.name: "previous", second.name: "live", third.name: "local only"}
+    head, *rows = larder("releases", "pets").stdout.splitlines()
+    assert head.split() == [
+        "release",
+        "state",
+        "created",
+        "quality",
+        "(95",
+        "%)",
+        "in",
+        "the",
+        "store",
+        "on",
+        "this",
+        "machine",
+    ]
+    assert len(rows) == 3
+    assert all(row.index("accuracy") == head.index("quality") for row in rows)
+    assert "accuracy 92.0 % (89.0 % to 95.0 %)" in rows[1]
+    (entry,) = document("models")["models"]
+    assert (entry["live"], entry["state"], entry["releases"]) == (second.name, "live", 3)
+    assert entry["quality"]["value"] == 0.92
+    head, row = larder("models").stdout.splitlines()
+    assert row.split()[:4] == ["pets", "classifier", "live", second.name]
+    del home
+
+
+def test_publishing_prints_both_qualities_and_needs_force_for_a_worse_one(home: Workspace, trained: Write) -> None:
+    good, bad = trained(1, 0.9), trained(2, 0.8)
+    larder("publish", "pets", "--store", home.store)  # the newest: the bad one
+    assert states()[bad.name] == "live"
+    better = larder("publish", str(good))
+    assert better.exit_code == 0
+    assert next(line.split()[:3] for line in better.stdout.splitlines() if line.startswith("accuracy")) == [
+        "accuracy",
+        "90.0",
+        "%",
+    ]
+    assert "Next: larder classify IMAGE --model pets\nTo go back: larder rollback pets\n" in better.stdout
+
+    worse = trained(3, 0.8)
+    refused = larder("publish", "pets")
+    assert refused.exit_code == 1
+    assert f"Taking {worse.name}, the newest release of pets on this machine" in refused.stderr
+    assert "worse than the live" in refused.stderr
+    assert f"larder publish {worse} --force" in refused.stderr
+    assert "Uploaded" not in refused.stdout
+    assert states()[worse.name] == "local only"
+    assert larder("publish", "pets", "--upload-only").exit_code == 1
+    forced = larder("publish", "pets", "--force")
+    assert (forced.exit_code, states()[worse.name]) == (0, "live")
+
+
+def test_uploaded_is_printed_only_for_what_was_sent(trained: Write) -> None:
+    release = trained(1)
+    assert "Uploaded pets/" in larder("publish", "pets").stdout
+    again = larder("publish", "pets")
+    assert "Uploaded" not in again.stdout
+    assert "Nothing changed: It is live already." in again.stdout
+    assert f"Taking {release.name}, the newest release of pets on this machine; it is live already." in again.stderr
+
+
+def test_a_damaged_folder_is_refused_before_the_upload(home: Workspace, trained: Write) -> None:
+    release = trained(1)
+    flip(release / "report.html")
+    refused = larder("publish", "pets")
+    assert refused.exit_code == 1
+    assert "report.html is damaged: its SHA-256 is" in refused.stderr
+    assert list((home.root / "store").rglob("manifest.json")) == []
+
+
+def test_a_release_that_was_rejected_for_damaged_bytes_is_published_intact(home: Workspace, trained: Write) -> None:
+    release = trained(1)
+    larder("publish", "pets", "--upload-only")
+    flip(stored(home, release, "model.onnx"))
+    assert larder("rollback", "pets", release.name).exit_code == 1
+    assert states() == {release.name: "rejected"}
+    assert f"{release.name} is rejected: model.onnx is damaged" in larder("releases", "pets").stdout
+    again = larder("publish", "pets")
+    assert "Uploaded pets/" in again.stdout
+    assert ": 2 files, " in again.stdout  # the damaged file, and the manifest
+    assert states() == {release.name: "live"}
+
+
+@pytest.mark.parametrize("damage", ["flipped byte", "missing file", "missing release", "no manifest"])
+def test_a_damaged_release_is_never_listed_as_live(home: Workspace, trained: Write, damage: str) -> None:
+    release = trained(1)
+    larder("publish", "pets")
+    model = stored(home, release, "model.onnx")
+    if damage == "flipped byte":
+        flip(model)
+    elif damage == "missing file":
+        model.unlink()
+    else:
+        for file in model.parent.iterdir():
+            if damage == "missing release" or file.name == "manifest.json":
+                file.unlink()
+    assert states() == {release.name: "damaged"}
+    (entry,) = document("models")["models"]
+    assert (entry["live"], entry["state"]) == (None, "damaged")
+    assert len(entry["problems"]) == 1
+    listed = larder("models").stdout
+    assert f"pets: the live release {release.name} is damaged" in listed
+
+
+def test_rollback_goes_to_the_previous_release_and_back(trained: Write) -> None:
+    first, second = trained(1), trained(2)
+    larder("publish", str(first))
+    refused = larder("rollback", "pets")
+    assert "pets has no previous release in this store" in refused.stderr
+    larder("publish", str(second))
+    back = larder("rollback", "pets")
+    assert f"Promoted: pets answers with {first.name} in place of {second.name}." in back.stdout
+    assert states() == {first.name: "live", second.name: "previous"}
+    assert document("rollback", "pets")["live"] == second.name
+    wrong = larder("rollback", "pets", second.name[:-1] + "x")
+    assert (wrong.exit_code, f"Did you mean {second.name!r}" in wrong.stderr) == (1, True)
+
+
+def test_rollback_to_a_release_on_this_machine_only_names_the_command(trained: Write) -> None:
+    first, second = trained(1), trained(2)
+    larder("publish", str(first))
+    assert f"larder publish {second}" in larder("rollback", "pets", second.name).stderr
+
+
+def test_rm_removes_all_but_the_live_release(home: Workspace, trained: Write) -> None:
+    releases = [trained(hour) for hour in (1, 2, 3)]
+    for release in releases[:2]:
+        larder("publish", str(release))
+    live = releases[1]
+    assert larder("rm", "pets").exit_code == 2  # no terminal to ask
+    assert "answers for pets" in larder("rm", "pets", live.name, "--yes").stderr
+    size = sum(
+        file.stat().st_size
+        for folder in (releases[0], releases[2], stored(home, releases[0], ""))
+        for file in folder.iterdir()
+    )
+    removed = larder("rm", "pets", "--yes")
+    assert removed.stdout.startswith(f"Removed 2 releases of pets: {size:,} bytes")
+    assert f"{live.name} is live and stays." in removed.stdout
+    assert states() == {live.name: "live"}
+    assert document("rm", "pets", live.name, "--yes", "--force")["removed"] == [live.name]
+    assert document("models") == {"models": []}
+    assert [path.name for path in (home.root / "store").rglob("*") if path.is_file()] == [".larder.lock"]
+
+
+def test_a_name_takes_the_live_release_and_says_so(home: Workspace, trained: Write) -> None:
+    first, second = trained(1), trained(2)
+    assert named.live_or_newest("pets", home, home.store).path == second
+    larder("publish", str(first))
+    found = named.live_or_newest("pets", home, home.store)
+    assert (found.path, found.why, found.live) == (first, "the live release of pets", True)
+    # A release that was trained elsewhere is taken from the store.
+    first.rename(home.root.parent / "elsewhere")
+    found = named.live_or_newest("pets", home, home.store)
+    assert found.path == stored(home, first, "manifest.json").parent
+    exported = larder("export", "pets", "--to", "labels.txt")
+    assert (exported.exit_code, exported.stdout.strip()) == (0, "pets-labels")
+    assert f"Taking {first.name}, the live release of pets." in exported.stderr
+
+
+def test_a_live_release_in_s3_is_downloaded(home: Workspace, trained: Write, s3_url: str) -> None:
+    release = trained(1)
+    larder("publish", "pets", "--store", s3_url)
+    release.rename(home.root.parent / "elsewhere")
+    found = named.live_or_newest("pets", home, s3_url)
+    assert found.path == home.cache / "releases" / "pets" / release.name
+    assert {file.name for file in found.path.iterdir()} == {
+        file.name for file in (home.root.parent / "elsewhere").iterdir()
+    }
+    assert document("models", "--store", s3_url)["models"][0]["live"] == release.name
+
+
+@pytest.mark.parametrize("command", ["releases", "rollback", "rm"])
+def test_a_mistyped_model_gets_the_nearest_names(trained: Write, command: str) -> None:
+    trained(1)
+    refused = larder(command, "pest")
+    assert (refused.exit_code, "There is no model 'pest'. Did you mean 'pets'?" in refused.stderr) == (1, True)
+    assert "Did you mean 'pets'?" in larder("publish", "pest").stderr
+
+
+def test_status_without_a_service_names_the_command(trained: Write) -> None:
+    trained(1)
+    shown = larder("status")
+    assert shown.exit_code == 1
+    assert "Problem: no service runs in this folder. Start it: larder up" in shown.stdout
