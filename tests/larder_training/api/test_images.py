@@ -120,7 +120,7 @@ def test_an_array_is_encoded_without_loss() -> None:
         ([PIXELS[0], PIXELS[1] / 255], ["a", "b"], r"image 1 .*: an image is an array of float64 \[6, 4, 3\]: give"),
         ([PIXELS[0], None], ["a", "b"], "image 1 .*: an image is of type NoneType: give a path, bytes, a Pillow image"),
         (3, ["a"], "the images are of type int: give a folder, a manifest, a data frame"),
-        (pl.DataFrame({"file": ["x"]}), None, r"no column 'path' or 'label' \(it has file\)"),
+        (pl.DataFrame({"file": ["x"]}), None, "the columns file, and none is known as label: name them"),
         (pl.DataFrame({"path": ["x", None], "label": ["a", "b"]}), None, r"row 1 .*: path is None\. Fill it in"),
         (pd.DataFrame({"path": ["x", "y"], "label": ["a", np.nan]}), None, r"row 1 .*: label is None\. Fill it in"),
         (pl.DataFrame({"path": ["x"], "label": ["a"]}), ["a"], "the data frame has labels in its column 'label'"),

@@ -100,8 +100,8 @@ def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit"
     from larder_training.classifier.train import choose_features
 
     context = ClassifierContext(options, progress)
-    images = read_dataset(options.data, options.label_attribute)
-    scanned = scan_images(images, progress, stated_groups(options.groups, images))
+    dataset = read_dataset(options.data, options.label_attribute, options.columns, options.boxes)
+    scanned = scan_images(dataset, progress, stated_groups(options.groups, dataset))
     features = choose_features(context)
     return with_usable_images(scanned, lambda scan: audit_scan(scan, features, context))
 
@@ -112,7 +112,7 @@ def _images(
     from larder_training.classifier.reports.audit_page import page
 
     arguments = keywords.arguments(ClassifierOptions, ImageKeywords, options, "audit")
-    with as_source(images, labels) as data:
+    with as_source(images, labels, arguments.get("columns")) as data:
         result = audit_images(ClassifierOptions(data=data, model="audit", **arguments), progress)
         return AuditFindings(result.document(), result.describe(), Report(page(result).decode()))
 

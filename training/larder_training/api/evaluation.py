@@ -1,13 +1,14 @@
 """Evaluates releases, as ``larder evaluate`` does."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from larder.errors import InvalidRequest
 from larder_training.api.frames import Table, as_files
 from larder_training.api.images import Images, as_source
 from larder_training.api.release import Release
+from larder_training.classifier.config.options import Boxes
 from larder_training.reporting.progress import Progress
 
 
@@ -18,6 +19,8 @@ def evaluate(
     *,
     history: Table | None = None,
     label_attribute: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    boxes: Boxes | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Evaluates a release on held-out data with the serving code, as ``larder evaluate`` does.
@@ -29,6 +32,8 @@ def evaluate(
         labels: One label per image, for a list of images.
         history: For a recommender: the interactions before ``data``.
         label_attribute: For a classifier: the label attribute of a Ground Truth manifest with several.
+        columns: For a classifier: the list's names of the columns ``path``, ``label`` and ``split``, if unusual.
+        boxes: For a classifier and a list of boxes: "cut" evaluates each box, "ignore" whole images.
         quiet: Whether to hide the progress.
 
     Returns:
@@ -41,19 +46,24 @@ def evaluate(
     if opened.kind == "classifier":
         if history is not None:
             raise InvalidRequest("history is given, but the release is a classifier: omit it.")
-        return _classifier(opened, cast("Images", data), labels, label_attribute, Progress(quiet=quiet))
-    if labels is not None or label_attribute is not None:
-        raise InvalidRequest("labels or label_attribute are given, but the release is a recommender: omit them.")
+        from larder_training.classifier.evaluation.evaluate import evaluate as evaluate_classifier
+
+        with as_source(cast("Images", data), labels, columns) as source:
+            return dict(
+                evaluate_classifier(
+                    opened.path,
+                    source,
+                    label_attribute=label_attribute,
+                    columns=columns,
+                    boxes=boxes,
+                    progress=Progress(quiet=quiet),
+                )
+            )
+    if any(option is not None for option in (labels, label_attribute, columns, boxes)):
+        raise InvalidRequest(
+            "labels, label_attribute, columns or boxes are given, but the release is a recommender: omit them."
+        )
     return _recommender(opened, cast("Table", data), history)
-
-
-def _classifier(
-    release: Release, images: Images, labels: Iterable[object] | None, attribute: str | None, progress: Progress
-) -> dict[str, Any]:
-    from larder_training.classifier.evaluation.evaluate import evaluate as evaluate_classifier
-
-    with as_source(images, labels) as source:
-        return dict(evaluate_classifier(release.path, source, label_attribute=attribute, progress=progress))
 
 
 def _recommender(release: Release, interactions: Table, history: Table | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 
 from larder.errors import InvalidRequest, RequestError
 from larder_training.api.frames import Frame, is_frame, to_polars
+from larder_training.classifier.data.formats.columns import choose_columns
 from larder_training.io import image_files, s3
 
 # One image: a path or an s3:// URL, the bytes of an encoded image, an array, or a Pillow image. An array is uint8
@@ -65,13 +66,16 @@ def named(index: int) -> Iterator[None]:
 
 
 @contextmanager
-def as_source(images: Images, labels: Iterable[object] | None) -> Iterator[Path | str]:
+def as_source(
+    images: Images, labels: Iterable[object] | None, columns: Mapping[str, str] | None = None
+) -> Iterator[Path | str]:
     """The input of the reader of manifests: ``images`` if it is a location, otherwise a temporary manifest.
 
     Args:
-        images: A folder or manifest; a data frame with the columns of a manifest (``path``, ``label``, optionally
-            ``split`` and side columns); or images.
+        images: A folder or list; a data frame with the columns of a list (``path``, ``label``, optionally ``split`` and
+            side columns); or images.
         labels: One label per image, for images only.
+        columns: The data frame's names of the columns ``path``, ``label`` and ``split``, if they are unusual.
 
     Raises:
         InvalidRequest: Labels are missing, superfluous, or not as many as the images; a row has no path or label; or
@@ -84,15 +88,15 @@ def as_source(images: Images, labels: Iterable[object] | None) -> Iterator[Path 
     with TemporaryDirectory(prefix="larder-") as folder:
         if is_frame(images):
             _check_no_labels(labels, "the data frame has labels in its column 'label'")
-            rows = _rows(to_polars(images))
+            rows, path = _rows(to_polars(images), columns or {})
         elif isinstance(images, Iterable):
-            rows = list(_written(images, labels, Path(folder)))
+            rows, path = list(_written(images, labels, Path(folder))), "path"
         else:
             raise InvalidRequest(
                 f"the images are of type {type(images).__name__}: give a folder, a manifest, a data frame, or a list "
                 "of images with labels=."
             )
-        yield _manifest(rows, Path(folder))
+        yield _manifest(rows, Path(folder), path)
 
 
 def _is_image(pixels: NDArray[np.generic]) -> bool:
@@ -119,22 +123,18 @@ def _check_no_labels(labels: Iterable[object] | None, reason: str) -> None:
         raise InvalidRequest(f"labels are given, but {reason}: omit them.")
 
 
-def _rows(table: pl.DataFrame) -> list[dict[str, object]]:
-    missing = [column for column in _COLUMNS if column not in table.columns]
-    if missing:
-        raise InvalidRequest(
-            f"the data frame has no column {' or '.join(map(repr, missing))} (it has "
-            f"{', '.join(table.columns)[:200] or 'none'}): give path and label, and optionally split and side columns."
-        )
+def _rows(table: pl.DataFrame, stated: Mapping[str, str]) -> tuple[list[dict[str, object]], str]:
+    """The rows of a data frame, and the name of the column with the images."""
+    chosen = choose_columns("the data frame", table.columns, stated)
     rows = table.fill_nan(None).rows(named=True)
     for index, row in enumerate(rows):
-        for column in _COLUMNS:
+        for column in (chosen.path, chosen.label):
             if _is_missing(row[column]):
                 raise InvalidRequest(
                     f"row {index} of the data frame (counted from 0): {column} is {row[column]!r}. Fill it in, or drop "
                     "the row."
                 )
-    return rows
+    return rows, chosen.path
 
 
 def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folder: Path) -> Iterator[dict[str, object]]:
@@ -171,14 +171,14 @@ def _is_missing(label: object) -> bool:
     return not str(label).strip()
 
 
-def _manifest(rows: Sequence[Mapping[str, object]], folder: Path) -> Path:
-    """Writes a manifest of ``rows`` to ``folder``; relative paths start at the working directory."""
+def _manifest(rows: Sequence[Mapping[str, object]], folder: Path, column: str) -> Path:
+    """Writes a manifest of ``rows`` to ``folder``; the paths in ``column`` start at the working directory."""
     path = folder / _MANIFEST
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else _COLUMNS)
         writer.writeheader()
         for row in rows:
-            writer.writerow({**row, "path": _manifest_name(str(row["path"]), folder)} if row.get("path") else row)
+            writer.writerow({**row, column: _manifest_name(str(row[column]), folder)} if row.get(column) else row)
     return path
 
 

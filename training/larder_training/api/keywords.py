@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, Final, TypedDict, cast, get_type_hints
 
 from larder.release.serving import ColumnType, Resampling
-from larder_training.classifier.config.options import ClassWeights, Dtype
+from larder_training.classifier.config.options import Boxes, ClassWeights, Dtype
 from larder_training.recommender.config.options import Bots, Order, Repeats, Reranker, Scale
 
 PathLike = str | os.PathLike[str]
@@ -37,6 +37,8 @@ class ImageKeywords(TypedDict, total=False):
 
     label_attribute: str | None
     groups: str | None
+    columns: Mapping[str, str] | None
+    boxes: Boxes | None
     backbone: PathLike | None
     backbone_spec: PathLike | None
     mean: tuple[float, ...] | None

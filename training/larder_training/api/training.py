@@ -45,7 +45,7 @@ def train_classifier(
 
     chosen = {"model": keywords.CLASSIFIER, **options}
     arguments = keywords.arguments(ClassifierOptions, ClassifierKeywords, chosen, "train_classifier")
-    with as_source(images, labels) as data:
+    with as_source(images, labels, arguments.get("columns")) as data:
         return Release(train(ClassifierOptions(data=data, **arguments), Progress(quiet=quiet)))
 
 

@@ -84,8 +84,8 @@ def _run(context: ClassifierContext) -> TrainingRun:
     # First, since what is wrong with a backbone takes seconds to find, and many images take minutes to read.
     parent = open_parent(options) if options.parent is not None else None
     features = parent.features if parent and options.backbone is None else choose_features(context)
-    images = read_dataset(options.data, options.label_attribute)
-    scan = scan_images(images, progress, stated_groups(options.groups, images))
+    dataset = read_dataset(options.data, options.label_attribute, options.columns, options.boxes)
+    scan = scan_images(dataset, progress, stated_groups(options.groups, dataset))
     return with_usable_images(scan, partial(_run_on, context, parent, features))
 
 
@@ -114,12 +114,11 @@ def _fit(context: ClassifierContext, parent: ParentRelease | None, rows: Trainin
 
 
 def _log_data(scan: DatasetScan, split: DatasetSplit, progress: Progress) -> None:
+    for note in scan.notes:
+        progress.say(note)
     for image, reason in scan.bad[:20]:
         progress.say(f"Bad file {image.name}: {reason}")
-    progress.say(
-        f"{len(scan.bad)} bad files, {len(scan.copies)} copies, {len(scan.conflicts)} copies with conflicting labels, "
-        f"{scan.near_duplicates} near-duplicates"
-    )
+    progress.say(scan.describe())
     for alike in scan.describe_alike():
         progress.say(alike)
     if scan.stated:

@@ -48,10 +48,9 @@ def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: An
 def _print_findings(audit: "ImageAudit") -> None:
     scan = audit.scan
     click.echo(audit.describe())
-    click.echo(
-        f"{len(scan.bad)} bad files, {len(scan.copies)} copies, {len(scan.conflicts)} copies with conflicting labels, "
-        f"{scan.near_duplicates} near-duplicates"
-    )
+    click.echo(scan.describe())
+    for note in scan.notes:
+        click.echo(note)
     for alike in scan.describe_alike():
         click.echo(alike)
     if scan.stated:

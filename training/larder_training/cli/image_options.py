@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from larder.release.serving import RESAMPLINGS, Resampling
-from larder_training.classifier.config.options import CACHE_BYTES, CACHE_FOLDER
+from larder_training.classifier.config.options import BOXES, CACHE_BYTES, CACHE_FOLDER, parse_columns
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.io import s3
 
@@ -51,6 +51,17 @@ _FLAGS: Final = (
         "in a CSV file (path,group); none: each image by itself [default: near-duplicates].",
     ),
     click.option(
+        "--columns",
+        multiple=True,
+        metavar="ROLE=NAME,...",
+        help="Columns of the list with the path, label and split, as path=file,label=breed [default: by their names].",
+    ),
+    click.option(
+        "--boxes",
+        type=click.Choice(BOXES),
+        help="For a list of boxes: cut makes an image of each, ignore gives their label to the whole image.",
+    ),
+    click.option(
         "--cache",
         type=click.Path(path_type=Path),
         default=CACHE_FOLDER,
@@ -76,5 +87,6 @@ def to_options(flags: dict[str, Any]) -> dict[str, Any]:
     keywords = dict(flags)
     preprocessing = {name: keywords.pop(name) for name in _PREPROCESSING}
     resampling = cast("Resampling | None", keywords.pop("resampling"))
+    keywords["columns"] = parse_columns(keywords["columns"]) or None
     keywords["cache"] = None if keywords.pop("no_cache") else keywords["cache"]
     return {**keywords, "preprocessing": Preprocessing(**preprocessing, resampling=resampling)}

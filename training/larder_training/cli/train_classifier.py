@@ -102,8 +102,9 @@ from larder_training.reporting.progress import Progress
 def command(data: Path | str, *, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - click hands over what it parsed
     """Train an image classifier and write a release folder.
 
-    DATA is a folder with one sub-folder per class, a CSV file (path,label[,split][,more]), or a SageMaker Ground Truth
-    manifest in JSON lines. Each may be in S3 (s3://bucket/key).
+    DATA is a folder with one sub-folder per class, which may be below train/, val/ and test/, or a list: CSV
+    (path,label[,split][,more]), a Ground Truth manifest, COCO JSON, or an export of Label Studio, CVAT or Roboflow.
+    Each may be in S3 (s3://bucket/key).
     """
     from larder_training.classifier.train import train
 

@@ -15,7 +15,7 @@ from larder.classifier.image_decoding import decode
 from larder.errors import InvalidRequest
 from larder_training.classifier.data import grouping
 from larder_training.classifier.data.grouping import Grouping, group_copies
-from larder_training.classifier.data.manifests import LabelledImage, read_dataset
+from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.near_duplicates import THUMBNAIL, dhash, downscale
 from larder_training.classifier.data.scan import scan_images
 from larder_training.classifier.data.splits import split_dataset
@@ -265,7 +265,7 @@ def test_groups_can_be_switched_off(save: Save, tmp_path: Path) -> None:
 
 
 def test_groups_that_do_not_exist_are_errors_with_a_remedy(parts: Path, tmp_path: Path) -> None:
-    images: list[LabelledImage] = read_dataset(listed(parts))
+    images = read_dataset(listed(parts))
     with pytest.raises(
         InvalidRequest, match=r"'patient' is neither a column of the list \(it has session\) nor a file"
     ):

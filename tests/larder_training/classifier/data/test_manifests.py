@@ -32,7 +32,7 @@ def test_folders_are_classes_and_hidden_files_are_ignored(tmp_path: Path) -> Non
 
 def test_csv_paths_are_relative_to_the_file_and_the_split_is_read(tmp_path: Path) -> None:
     source = write(tmp_path / "images.csv", "path,label,split", "a.png,cat,train", "b/c.png,dog,TEST", "d.png,dog,")
-    assert read_dataset(source) == [
+    assert list(read_dataset(source)) == [
         LabelledImage(tmp_path / "a.png", "a.png", "cat", "train"),
         LabelledImage(tmp_path / "b/c.png", "b/c.png", "dog", "test"),
         LabelledImage(tmp_path / "d.png", "d.png", "dog", None),
@@ -59,15 +59,19 @@ def test_label_attribute_chooses_between_several(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "lines", "message"),
     [
-        ("a.csv", ["file,class", "a,b"], "has the columns class, file"),
-        ("a.csv", ["path,label", "a.png,"], "line 2: label is empty"),
+        ("a.csv", ["scan,kind", "a,b"], "has the columns scan, kind.*--columns path=NAME,label=NAME"),
+        ("a.csv", ["path,label", "a.png,"], r"line 2 \(a\.png\): label is empty"),
         ("a.csv", ["path,label,split", "a.png,b,later"], "line 2: split is 'later'"),
-        ("a.csv", ["path,label", "a.png,b"], "1 images of 1 classes"),
-        ("a.manifest", ["{"], "line 1 is not JSON"),
-        ("a.manifest", ["[]"], "no string source-ref"),
+        ("a.csv", ["path,label", "a.png,b"], "1 image of 1 class;"),
+        ("a.manifest", ["{"], "line 2 is not JSON"),
+        ("a.manifest", ["[7]"], "entry 1 is 7: write one object"),
         ("a.manifest", [json.dumps(ground_truth("gs://bucket/a.png", "cat"))], "only local files and s3:// URLs"),
-        ("a.manifest", ['{"source-ref": "a", "boxes": {}, "boxes-metadata": {"class-map": {}}}'], "has no class-name"),
-        ("a.txt", ["hello"], "is not a folder or a .csv"),
+        (
+            "a.manifest",
+            ['{"source-ref": "a", "boxes": {}, "boxes-metadata": {"class-map": {}}}'],
+            "line 1 .* has no label",
+        ),
+        ("a.txt", ["hello"], "has the columns hello"),
     ],
 )
 def test_an_error_names_the_line(tmp_path: Path, name: str, lines: list[str], message: str) -> None:

@@ -46,10 +46,12 @@ def test_a_prefix_is_read_like_a_local_folder(bucket: Store, own_images: Path) -
 
 
 def test_folder_markers_hidden_and_loose_objects_are_ignored(bucket: Store) -> None:
-    before = read_dataset(f"{bucket.url}/pets")
+    before = read_dataset(f"{bucket.url}/pets").images
     for key in ("pets/rings", "pets/loose.png", "pets/.git/a.png", "pets/rings/.DS_Store", "petshop/cat/a.png"):
         bucket.put(key, b"")
-    assert read_dataset(f"{bucket.url}/pets") == before
+    dataset = read_dataset(f"{bucket.url}/pets")
+    assert dataset.images == before
+    assert dataset.notes == (f"{bucket.url}/pets: 1 file without a label lies beside the class folders: loose.png",)
 
 
 def test_bad_objects_are_reported_and_the_others_stay(bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +63,8 @@ def test_bad_objects_are_reported_and_the_others_stay(bucket: Store, monkeypatch
     bucket.delete("pets/checks/003.png")  # between the listing and the download
     scan = scan_images(listed, QUIET)
     reasons = {image.name: reason for image, reason in scan.bad}
-    assert set(reasons) == {"rings/empty.png", "rings/notes.txt", "stripes/huge.png", "checks/003.png"}
+    assert set(reasons) == {"rings/empty.png", "stripes/huge.png", "checks/003.png"}
+    assert scan.notes == (f"{bucket.url}/pets: 1 file of other kinds is not used: rings/notes.txt",)
     assert "200000 bytes; the limit is 100000" in reasons["stripes/huge.png"]
     assert "The object pets/checks/003.png does not exist" in reasons["checks/003.png"]
     assert len(scan.samples) == 35

@@ -12,6 +12,7 @@ from PIL import Image
 from larder.classifier.image_decoding import decode
 from larder.errors import InvalidRequest
 from larder_training.classifier.data import near_duplicates
+from larder_training.classifier.data.formats.entries import Part
 from larder_training.classifier.data.manifests import LabelledImage, read_dataset
 from larder_training.classifier.data.near_duplicates import THUMBNAIL, dhash, downscale, group_near_duplicates
 from larder_training.classifier.data.scan import DatasetScan, Sample, scan_images
@@ -45,12 +46,12 @@ def test_bad_files_are_reported_with_the_reason_and_the_others_stay(own_images: 
     whole = (own_images / "rings/000.png").read_bytes()
     (own_images / "rings/000.png").write_bytes(whole[: len(whole) // 2])
     (own_images / "rings/001.png").write_bytes(b"")
-    (own_images / "stripes/notes.txt").write_text("hello")
+    (own_images / "stripes/notes").write_text("hello")
     scan = scan_images(read_dataset(own_images), QUIET)
     reasons = {image.name: reason for image, reason in scan.bad}
-    assert set(reasons) == {"rings/000.png", "rings/001.png", "stripes/notes.txt"}
+    assert set(reasons) == {"rings/000.png", "rings/001.png", "stripes/notes"}
     assert "truncated or damaged" in reasons["rings/000.png"]
-    assert "JPEG, PNG, WebP and GIF are supported" in reasons["stripes/notes.txt"]
+    assert "JPEG, PNG, WebP and GIF are supported" in reasons["stripes/notes"]
     assert len(scan.samples) == 34
 
 
@@ -173,7 +174,7 @@ def test_the_split_does_not_depend_on_file_names(own_images: Path) -> None:
 def test_a_class_with_too_few_images_is_an_error(own_images: Path) -> None:
     for path in sorted((own_images / "rings").glob("*.png"))[4:]:
         path.write_bytes(b"nothing")
-    with pytest.raises(InvalidRequest, match=r"Class 'rings' has 4 different usable images .*\(8 files are bad"):
+    with pytest.raises(InvalidRequest, match=r"Class 'rings' has 4 different usable images \(8 bad files, 0 copies"):
         split(scan_images(read_dataset(own_images), QUIET))
 
 
@@ -196,7 +197,70 @@ def test_a_split_of_the_manifest_is_kept_except_for_near_duplicates_of_test_imag
         "validation": 12,
         "test": 13,
     }
-    assert dataset.describe().endswith("split as in the manifest")
+    assert dataset.describe().endswith("split as the data states")
+
+
+def in_parts(parts: dict[tuple[Part, str], int]) -> DatasetScan:
+    """A scan of different images: the number of each part and label."""
+    stated = [(part, label) for (part, label), number in parts.items() for _ in range(number)]
+    samples = [
+        Sample(LabelledImage(Path(f"{n}.png"), f"{n}.png", label, part), f"{n:064x}", n)
+        for n, (part, label) in enumerate(stated)
+    ]
+    return DatasetScan(tuple(samples), (), (), ())
+
+
+def test_a_part_that_a_stated_split_lacks_is_cut_from_train() -> None:
+    dataset = split(in_parts({("train", "a"): 40, ("train", "b"): 20, ("test", "a"): 9, ("test", "b"): 8}))
+    counts = {part: Counter(sample.image.label for sample in samples) for part, samples in dataset.parts.items()}
+    assert counts == {"train": {"a": 34, "b": 17}, "validation": {"a": 6, "b": 3}, "test": {"a": 9, "b": 8}}
+    assert dataset.describe() == (
+        "51 train, 9 validation, 17 test images, split as the data states; validation cut from train at random by "
+        "class where missing"
+    )
+
+
+def test_a_class_that_a_part_lacks_is_cut_from_train_alone() -> None:
+    stated: dict[tuple[Part, str], int] = {(part, "a"): 10 for part in ("train", "validation", "test")}
+    dataset = split(in_parts(stated | {("train", "b"): 20, ("validation", "b"): 5}))
+    counts = {part: Counter(sample.image.label for sample in samples) for part, samples in dataset.parts.items()}
+    assert counts == {"train": {"a": 10, "b": 17}, "validation": {"a": 10, "b": 5}, "test": {"a": 10, "b": 3}}
+    assert dataset.cut == ("test",)
+
+
+def test_all_small_classes_are_listed_at_once() -> None:
+    groups = [("a", n) for n in range(8)] + [("b", 10), ("c", 20), ("c", 21), ("d", 30)]
+    with pytest.raises(InvalidRequest) as caught:
+        split(synthetic(groups))
+    assert str(caught.value).startswith(
+        "Class 'b' has 1 different usable image (0 bad files, 0 copies or conflicting labels); 'c' has 2 different"
+    )
+    assert "'d' has 1 different" in str(caught.value)
+
+
+def test_of_copies_that_of_the_test_part_is_kept(own_images: Path) -> None:
+    for part in ("train", "test"):
+        for label in ("rings", "stripes"):
+            shutil.copytree(own_images / label, own_images / "split" / part / label)
+    scan = scan_images(read_dataset(own_images / "split"), QUIET)
+    assert {sample.image.part for sample in scan.samples} == {"test"}
+    assert len(scan.copies) == 24
+
+
+def test_boxes_are_cut_out_and_bad_boxes_are_bad_files(
+    own_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rows = ["filename,class,xmin,ymin,xmax,ymax", "rings/000.png,cat,2,3,22,19", "rings/001.png,dog,9000,0,9100,50"]
+    (own_images / "boxes.csv").write_text("\n".join(rows))
+    scan = scan_images(read_dataset(own_images / "boxes.csv", boxes="cut"), QUIET)
+    (sample,) = scan.samples
+    whole = np.asarray(Image.open(own_images / "rings/000.png").convert("RGB"))
+    assert sample.image.name == "rings/000.png#2,3,22,19"
+    np.testing.assert_array_equal(np.asarray(Image.open(sample.image.path).convert("RGB")), whole[3:19, 2:22])
+    ((image, reason),) = scan.bad
+    assert image.name == "rings/001.png"
+    assert "outside of the image" in reason
 
 
 def test_a_split_of_some_images_only_is_an_error() -> None:

@@ -128,6 +128,7 @@ class ImageAudit:
             },
             "tiny_classes": [statistics.label for statistics in self.small_classes],
             "imbalance": None if self.imbalance is None else round(self.imbalance, 2),
+            "notes": list(scan.notes),
             "bad": _listed(len(scan.bad), ({"file": image.name, "reason": reason} for image, reason in scan.bad)),
             "copies": _listed(len(scan.copies), map(_name, scan.copies)),
             "conflicting": _listed(len(scan.conflicts), map(_name, scan.conflicts)),
@@ -161,6 +162,7 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
     label_errors = _label_errors(checkable, features, context)
     error_counts = Counter(error.sample.image.label for error in label_errors)
     left_out = (image.label for image in (*(image for image, _ in scan.bad), *scan.copies, *scan.conflicts))
+    left_out = (label for label in left_out if label)  # an entry without a label is of no class
     classes = [
         ClassStatistics(label, counts[label], len(groups[label]), error_counts[label])
         for label in sorted({*counts, *left_out})

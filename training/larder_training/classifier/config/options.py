@@ -1,6 +1,6 @@
 """Options of a classifier's training, checked before any data is read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,9 @@ from larder.release.keys import check_model
 from larder.release.serving import ColumnType
 from larder_training.classifier.config.preprocessing import Preprocessing
 
+Boxes = Literal["cut", "ignore"]
+BOXES: Final[tuple[Boxes, ...]] = get_args(Boxes)
+COLUMNS: Final = ("path", "label", "split")  # roles of columns that can be stated
 ClassWeights = Literal["auto", "none", "balanced"]
 CLASS_WEIGHTS: Final = ("auto", "none", "balanced")
 Dtype = Literal["int8", "float32"]
@@ -72,6 +75,9 @@ class ClassifierOptions:
         label_attribute: Label attribute of a Ground Truth manifest that has several.
         groups: Which images stay together in the split: a column of the list, a CSV file with the columns ``path`` and
             ``group``, or "none". None: near-duplicates.
+        columns: The list's names of the columns ``path``, ``label`` and ``split``, if Larder does not find them.
+        boxes: For a list of boxes: "cut" makes an image of each box, "ignore" gives the label of its boxes to the
+            image.
         dtype: Data type of the exported model.
         augment: Strength of the augmentation, a name of ``augmentation.STRENGTHS``, "none", or "auto" to choose it by
             cross-validation.
@@ -107,6 +113,8 @@ class ClassifierOptions:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     label_attribute: str | None = None
     groups: str | None = None
+    columns: Mapping[str, str] | None = None
+    boxes: Boxes | None = None
     dtype: Dtype = "int8"
     augment: str = "auto"
     copies: int = 2
@@ -131,6 +139,7 @@ class ClassifierOptions:
         check_model(self.model)
         if self.dtype not in DTYPES:
             raise InvalidRequest(f"dtype is {self.dtype!r}: give one of {', '.join(DTYPES)}.")
+        check_list_options(self.columns, self.boxes)
         if self.augment not in AUGMENT:
             raise InvalidRequest(f"augment is {self.augment!r}: give one of {', '.join(AUGMENT)}.")
         if not 1 <= self.copies <= 50:
@@ -152,6 +161,29 @@ class ClassifierOptions:
             raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")
         if not 0 <= self.seed < 2**63:
             raise InvalidRequest(f"seed is {self.seed}: give a whole number from 0 to 2^63 - 1.")
+
+
+def check_list_options(columns: Mapping[str, str] | None, boxes: str | None) -> None:
+    """Checks the options of a list of images. Raises InvalidRequest if a role of a column or a value is unknown."""
+    unknown = [role for role in columns or () if role not in COLUMNS]
+    if unknown:
+        raise InvalidRequest(f"columns have {unknown[0]!r}: give the list's names for {', '.join(COLUMNS)}.")
+    if boxes is not None and boxes not in BOXES:
+        raise InvalidRequest(f"boxes is {boxes!r}: give one of {', '.join(BOXES)}, or omit it.")
+
+
+def parse_columns(texts: Sequence[str]) -> dict[str, str]:
+    """Parses ``["path=file,label=breed"]`` to the list's names by role. Raises InvalidRequest."""
+    stated: dict[str, str] = {}
+    for piece in (piece for text in texts for piece in text.split(",") if piece.strip()):
+        role, equals, column = (part.strip() for part in piece.partition("="))
+        if not equals or not column or role.casefold() not in COLUMNS:
+            raise InvalidRequest(
+                f"--columns {piece.strip()!r} is not ROLE=NAME with one of the roles {', '.join(COLUMNS)}. Example: "
+                "path=file,label=breed."
+            )
+        stated[role.casefold()] = column
+    return stated
 
 
 def _check_thresholds(false_alarms: float, precision: float | None) -> None:

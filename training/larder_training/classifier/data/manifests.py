@@ -1,29 +1,38 @@
-"""Reads the images of a data set with their labels: class folders, CSV or Ground Truth, on disk or in S3."""
+"""Reads the images of a data set with their labels: class folders or a list, on disk or in S3."""
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, cast
+from typing import Final, overload
 from urllib.parse import unquote, urlsplit
 
 from larder.errors import InvalidRequest
+from larder.release import side_columns
+from larder_training.classifier.data.folder_layout import LISTS, Tree, read_layout
+from larder_training.classifier.data.formats.detect import read_list
+from larder_training.classifier.data.formats.entries import (
+    Box,
+    Boxes,
+    ImageList,
+    ListedImage,
+    ListOptions,
+    ListText,
+    Part,
+)
+from larder_training.classifier.data.similar_labels import merged_labels, similar_labels
 from larder_training.io import image_files, s3
+from larder_training.io.text_encoding import read_text
+from larder_training.reporting.counts import counted
 
-Part = Literal["train", "validation", "test"]
-PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
-_PART_NAMES: Final[Mapping[str, Part]] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "val": "validation",
-    "test": "test",
-}
-_METADATA: Final = "-metadata"
-_JSON_LINES: Final = frozenset({".manifest", ".jsonl", ".json", ".ndjson"})
+# Of copies, those in a part that is evaluated are kept; images without a part come last.
+PART_RANK: Final[Mapping[Part | None, int]] = {"test": 0, "validation": 1, "train": 2, None: 3}
+_LISTS: Final = frozenset({".csv", ".tsv", ".txt", ".manifest", ".jsonl", ".json", ".ndjson", ".xml"})  # in S3
 _MANIFEST_BYTES: Final = 2**29  # of a manifest in S3
-_RESERVED: Final = ("path", "label", "split", "")  # the columns of a CSV that are not side information
+_FEW: Final = 0.2  # share of images with several labels up to which they are left out, rather than all refused
+_MOST: Final = 0.5  # share of unusable entries above which a list is refused
+_NAMED: Final = 3  # images that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +40,15 @@ class LabelledImage:
     """An image file and its label, as a data set lists them.
 
     Attributes:
-        path: The file. For an image in S3, ``scan`` sets it to the local copy.
+        path: The file. For an image in S3, ``scan`` sets it to the local copy; for a box, to the part cut out.
         name: The path as the data set writes it.
-        label: The class.
+        label: The class; the first one of an image with several labels, empty for an entry without.
         part: The part of the split, if the data set specifies it.
         side: Side information: strings and numbers by column; empty values are omitted.
         origin: The ``s3://`` URL of an image in S3, else None.
+        more_labels: The other labels of an image with several.
+        box: The rectangle that the label is about; None: the whole image.
+        relative: Whether the box is in shares of the width and height rather than in pixels.
     """
 
     path: Path
@@ -45,162 +57,281 @@ class LabelledImage:
     part: Part | None = None
     side: Mapping[str, str | float] = field(default_factory=dict, hash=False)
     origin: str | None = None
+    more_labels: tuple[str, ...] = ()
+    box: Box | None = None
+    relative: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels: one, or several of multi-label data."""
+        return (self.label, *self.more_labels)
 
 
 @dataclass(frozen=True, slots=True)
-class _Manifest:
-    """A manifest: its file, its name in messages, and its URL if it is in S3."""
+class ImageDataset(Sequence[LabelledImage]):
+    """The images of a data set, sorted by name; as a sequence, the usable ones.
+
+    Attributes:
+        images: Images with a label.
+        bad: Entries that cannot be used, each with the reason.
+        notes: Sentences about what the reader chose and found, for the log and the audit.
+    """
+
+    images: tuple[LabelledImage, ...]
+    bad: tuple[tuple[LabelledImage, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, index: int) -> LabelledImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[LabelledImage, ...]: ...
+    def __getitem__(self, index: int | slice) -> LabelledImage | tuple[LabelledImage, ...]:
+        return self.images[index]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a list lies: its file, its name in messages, and its URL if it is in S3."""
 
     file: Path
     name: str
     url: str | None = None
 
 
-def read_dataset(source: Path | str, label_attribute: str | None = None) -> list[LabelledImage]:
+def read_dataset(
+    source: Path | str,
+    label_attribute: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    boxes: Boxes | None = None,
+) -> ImageDataset:
     """Lists the images of a data set, sorted by name. Image files are not opened.
 
     Args:
-        source: A folder with one sub-folder per class; a CSV file with the columns ``path``, ``label`` and optionally
-            ``split`` (train, validation or test); or a Ground Truth manifest (``.manifest``, ``.jsonl``, ``.json``).
-            Paths are relative to the manifest. Other columns of a CSV, and other string or number fields of a JSON
-            line, are side information. All of these may be in S3: ``s3://bucket/prefix`` is a folder, and any manifest
-            may list ``s3://`` images.
-        label_attribute: The label attribute to use, if a Ground Truth manifest has several.
+        source: A folder with one sub-folder per class, which may be below ``train/``, ``val/`` and ``test/``; or a
+            list: CSV with columns for path, label and optionally split (train, validation or test), a Ground Truth or
+            Rekognition manifest, JSON lines, COCO, Label Studio, CVAT, or one column for each class. Paths are relative
+            to the list. Other columns are side information. All of these may be in S3: ``s3://bucket/prefix`` is a
+            folder, and any list may have ``s3://`` images.
+        label_attribute: The label attribute (of Ground Truth) or question (of Label Studio) to use, if there are
+            several.
+        columns: The list's names of the columns ``path``, ``label`` and ``split``, if they are unusual.
+        boxes: For a list of boxes: "cut" makes an image of each box; "ignore" gives the label of its boxes to the whole
+            image.
 
     Raises:
         InvalidRequest: The source has another form, or is invalid; the message names the line.
-        StoreError: The bucket or manifest does not exist in S3, or access is denied.
+        StoreError: The bucket or list does not exist in S3, or access is denied.
     """
+    options = ListOptions(label_attribute, columns or {})
     if s3.is_remote(source):
-        name, images = str(source), list(_in_bucket(str(source), label_attribute))
+        dataset, name = _in_bucket(str(source), options, boxes), str(source)
     else:
-        name, images = Path(source).name, list(_on_disk(Path(source), label_attribute))
-    labels = {image.label for image in images}
+        dataset, name = _on_disk(Path(source), options, boxes), Path(source).name
+    labels = Counter(image.label for image in dataset.images)
     if len(labels) < 2:
+        number, classes = counted(len(dataset), "image"), counted(len(labels), "class", "classes")
+        found = "" if not dataset.notes else f" ({'; '.join(dataset.notes)[:300]})"
         raise InvalidRequest(
-            f"{name!r} has {len(images)} images of {len(labels)} classes; a classifier needs at least two classes. "
+            f"{name!r} has {number} of {classes}; a classifier needs at least two classes{found}. "
             "Give a folder with one sub-folder per class, or a manifest with two labels."
         )
-    return sorted(images, key=lambda image: (image.name, image.label))
+    return replace(
+        dataset,
+        images=tuple(sorted(dataset.images, key=lambda image: (image.name, image.label))),
+        notes=(*dataset.notes, *similar_labels(labels)),
+    )
 
 
-def _on_disk(source: Path, label_attribute: str | None) -> Iterator[LabelledImage]:
-    manifest = _Manifest(source, source.name)
+def _on_disk(source: Path, options: ListOptions, boxes: Boxes | None) -> ImageDataset:
     if source.is_dir():
-        return _folders(source)
+        return _folder(_local_tree(source), lambda path: _Place(source / path, path), options, boxes)
     if not source.is_file():
         raise InvalidRequest(f"The folder or file {source.name!r} does not exist. Check the path.")
-    if source.suffix.lower() == ".csv":
-        return _csv(manifest)
-    if source.suffix.lower() in _JSON_LINES:
-        return _ground_truth(manifest, label_attribute)
-    raise InvalidRequest(f"{source.name!r} is not a folder or a .csv, .manifest or .jsonl file. Rename or convert it.")
+    return _from_lists([(_Place(source, source.name), None)], options, boxes)
 
 
-def _in_bucket(url: str, label_attribute: str | None) -> Iterator[LabelledImage]:
-    kind = PurePosixPath(url).suffix.lower()
-    if kind == ".csv" or kind in _JSON_LINES:
-        manifest = _Manifest(image_files.fetch(url, max_bytes=_MANIFEST_BYTES), PurePosixPath(url).name, url)
-        yield from _csv(manifest) if kind == ".csv" else _ground_truth(manifest, label_attribute)
-        return
-    for origin, inside in s3.listed(url):
-        label, _, rest = inside.partition("/")
-        if rest:
-            yield LabelledImage(Path(inside), inside, label, origin=origin)
+def _in_bucket(url: str, options: ListOptions, boxes: Boxes | None) -> ImageDataset:
+    if PurePosixPath(url).suffix.lower() in _LISTS:
+        place = _Place(image_files.fetch(url, max_bytes=_MANIFEST_BYTES), PurePosixPath(url).name, url)
+        return _from_lists([(place, None)], options, boxes)
+    origins = {inside: origin for origin, inside in s3.listed(url)}
+
+    def place_of(path: str) -> _Place:
+        # An image is downloaded later; its place only has to name it.
+        listed = path.rpartition("/")[2] in LISTS
+        file = image_files.fetch(origins[path], max_bytes=_MANIFEST_BYTES) if listed else Path(path)
+        return _Place(file, path, origins[path])
+
+    return _folder(Tree(url, tuple(origins)), place_of, options, boxes)
 
 
-def _folders(root: Path) -> Iterator[LabelledImage]:
-    for folder in sorted(root.iterdir()):
-        if folder.is_dir() and not folder.name.startswith("."):
-            for path in sorted(folder.rglob("*")):
-                inside = path.relative_to(root)
-                if path.is_file() and not any(part.startswith(".") for part in inside.parts):
-                    yield LabelledImage(path, inside.as_posix(), folder.name)
+def _folder(tree: Tree, place_of: Callable[[str], _Place], options: ListOptions, boxes: Boxes | None) -> ImageDataset:
+    """A folder with lists of its images, or else with classes as folders."""
+    layout = read_layout(tree)
+    notes: tuple[str, ...] = ()
+    if layout.lists:
+        try:
+            dataset = _from_lists([(place_of(item.path), item.part) for item in layout.lists], options, boxes)
+            return replace(dataset, notes=(*layout.notes, *dataset.notes))
+        except InvalidRequest as error:
+            layout = read_layout(tree, use_lists=False)
+            if len({entry.labels for entry in layout.entries}) < 2:
+                raise
+            notes = (f"The folders are the labels, since the list in them cannot be used: {error}",)
+    images = []
+    for entry in layout.entries:
+        place = place_of(entry.name)
+        images.append(LabelledImage(place.file, entry.name, entry.labels[0], entry.part, origin=place.url))
+    return ImageDataset(tuple(images), notes=(*notes, *layout.notes, *_merged(layout.entries)))
 
 
-def _csv(source: _Manifest) -> Iterator[LabelledImage]:
-    with source.file.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        columns = set(rows.fieldnames or ())
-        if not {"path", "label"} <= columns:
-            raise InvalidRequest(
-                f"{source.name} has the columns {', '.join(sorted(columns)) or 'none'}: its header must have "
-                "path and label, and may have split."
-            )
-        for row in rows:
-            where = f"{source.name} line {rows.line_num}"
-            name, label, part = (str(row.get(column) or "").strip() for column in ("path", "label", "split"))
-            if not name or not label:
-                raise InvalidRequest(f"{where}: {'path' if not name else 'label'} is empty. Fill it in.")
-            if part and part.lower() not in _PART_NAMES:
-                raise InvalidRequest(f"{where}: split is {part!r}; write train, validation, test or nothing.")
-            side = {
-                column: value.strip()
-                for column, value in row.items()
-                if isinstance(column, str) and column not in _RESERVED and isinstance(value, str) and value.strip()
-            }
-            yield replace(_labelled_image(source, name, label, where), part=_PART_NAMES.get(part.lower()), side=side)
+def _local_tree(root: Path) -> Tree:
+    """The names below a folder. Links to folders are followed, but never into a folder again."""
+    files: list[str] = []
+    inner: list[str] = []
+    seen: set[str] = set()
+    for folder, names, file_names in os.walk(root, followlinks=True):
+        if os.path.realpath(folder) in seen:
+            names.clear()
+            continue
+        seen.add(os.path.realpath(folder))
+        names.sort()
+        start = Path(folder).relative_to(root)
+        inner += [(start / name).as_posix() for name in names]
+        files += [(start / name).as_posix() for name in sorted(file_names)]
+    return Tree(root.name or str(root), tuple(sorted(files)), tuple(sorted(inner)))
 
 
-def _ground_truth(source: _Manifest, label_attribute: str | None) -> Iterator[LabelledImage]:
-    with source.file.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _entry(source, line, label_attribute, f"{source.name} line {number}")
+def _merged(entries: Iterable[ListedImage]) -> list[str]:
+    written: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for entry in entries:
+        for piece in entry.name.split("/")[:-1]:
+            if side_columns.plain(piece) == entry.labels[0]:
+                written[entry.labels[0]][piece] += 1
+                break
+    return merged_labels(written)
 
 
-def _entry(source: _Manifest, line: str, label_attribute: str | None, where: str) -> LabelledImage:
-    try:
-        entry = json.loads(line)
-    except ValueError as error:
-        raise InvalidRequest(f"{where} is not JSON ({error}). Write one JSON object per line.") from error
-    if not isinstance(entry, dict) or not isinstance(entry.get("source-ref"), str):
-        raise InvalidRequest(f"{where} has no string source-ref. Give the path or URL of the image there.")
-    attribute = label_attribute or _only_attribute(entry, where)
-    metadata = entry.get(attribute + _METADATA)
-    label = metadata.get("class-name") if isinstance(metadata, dict) else None
-    if not isinstance(label, str) or not label.strip():
+def _from_lists(
+    places: Sequence[tuple[_Place, Part | None]], options: ListOptions, boxes: Boxes | None
+) -> ImageDataset:
+    images: list[tuple[LabelledImage, str]] = []
+    bad: list[tuple[LabelledImage, str]] = []
+    notes: list[str] = []
+    for place, part in places:
+        text, encoding = read_text(place.file, place.name)
+        described = encoding.describe(place.name)
+        found = read_list(ListText(place.name, text, part), options)
+        _check_most(place.name, found)
+        notes += [*([described] if described else []), *found.notes]
+        kept, about_boxes = _by_boxes(place.name, found.entries, boxes)
+        notes += about_boxes
+        images += [(_labelled_image(place, entry), f"{place.name} {entry.where}") for entry in kept]
+        bad += [
+            (LabelledImage(Path(row.name), row.name or place.name, ""), f"{place.name} {row.where}: {row.reason}")
+            for row in found.unusable
+        ]
+    several, single = _with_several(images)
+    name = places[0][0].name
+    if len(several) > _FEW * (len(several) + len(single)):
+        shown = "; ".join(f"{image.name}: {', '.join(image.labels)}" for image, _ in several[:_NAMED])
+        total = counted(len(several) + len(single), "image")
         raise InvalidRequest(
-            f"{where}: {attribute}{_METADATA} has no class-name. Larder reads Ground Truth's single-label image "
-            "classification; use that task type, or choose another attribute with --label-attribute."
+            f"{name} has several labels for {len(several)} of {total} ({shown}). A "
+            "classifier gives one label to an image: keep one label for each, or make one list for each question."
         )
-    image = _labelled_image(source, cast("str", entry["source-ref"]), label.strip(), where)
-    return replace(image, side=_side_fields(entry))
-
-
-def _side_fields(entry: Mapping[str, object]) -> dict[str, str | float]:
-    """The strings and numbers of a line, without the image and the label attributes (those with metadata)."""
-    return {
-        name: value
-        for name, value in entry.items()
-        if name not in {"source-ref", "", "class-name"} and f"{name}{_METADATA}" not in entry
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
-    }
-
-
-def _only_attribute(entry: Mapping[str, object], where: str) -> str:
-    names = [
-        key.removesuffix(_METADATA)
-        for key, value in entry.items()
-        if key.endswith(_METADATA) and isinstance(value, dict)
+    bad += [
+        (image, f"{where}: It has several labels ({', '.join(image.labels)}). Keep one.") for image, where in several
     ]
-    if len(names) != 1:
+    return ImageDataset(tuple(single), tuple(bad), tuple(notes))
+
+
+def _check_most(name: str, found: ImageList) -> None:
+    total = len(found.entries) + len(found.unusable)
+    if found.unusable and len(found.unusable) > _MOST * total:
+        first = found.unusable[0]
         raise InvalidRequest(
-            f"{where} has {len(names)} label attributes ({', '.join(sorted(names)) or 'none'}); exactly one is needed. "
-            "Choose one with --label-attribute."
+            f"{name} {first.where}{f' ({first.name[:80]})' if first.name else ''}: {first.reason} "
+            f"{len(found.unusable)} of {counted(total, 'entry', 'entries')} cannot be used."
         )
-    return names[0]
 
 
-def _labelled_image(source: _Manifest, name: str, label: str, where: str) -> LabelledImage:
-    if s3.is_remote(name) or source.url is not None:
-        return LabelledImage(Path(name), name, label, origin=image_files.beside(source.url or name, name))
-    url = urlsplit(name)
+def _by_boxes(name: str, entries: Sequence[ListedImage], boxes: Boxes | None) -> tuple[list[ListedImage], list[str]]:
+    """The entries to use of a list that may have boxes, and a note about the choice."""
+    whole = [entry for entry in entries if entry.box is None]
+    within = [entry for entry in entries if entry.box is not None]
+    if not within:
+        return whole, []
+    if boxes == "cut":
+        left = f"; {counted(len(whole), 'label')} of whole images not used" if whole else ""
+        return within, [f"{name}: {counted(len(within), 'box', 'boxes')} cut out{left}"]
+    if boxes == "ignore":
+        return whole + [replace(entry, box=None) for entry in within], []
+    if whole:
+        return whole, [f"{name}: {counted(len(within), 'box', 'boxes')} not used, only the labels of whole images"]
+    raise InvalidRequest(
+        f"{name} has labels for {counted(len(within), 'box', 'boxes')} and none for whole images: give --boxes cut to "
+        "train on what is inside of each box, or --boxes ignore if each image has boxes of one label."
+    )
+
+
+def _with_several(
+    images: Sequence[tuple[LabelledImage, str]],
+) -> tuple[list[tuple[LabelledImage, str]], list[LabelledImage]]:
+    """The images with several labels, in one entry or in several, each with its first place; and the others."""
+    labels: defaultdict[tuple[str, Box | None], dict[str, None]] = defaultdict(dict)
+    for image, _ in images:
+        labels[_identity(image)].update(dict.fromkeys(image.labels))
+    several: dict[tuple[str, Box | None], tuple[LabelledImage, str]] = {}
+    single = []
+    for image, where in images:
+        found = tuple(labels[_identity(image)])
+        if len(found) == 1:
+            single.append(image)
+        else:
+            several.setdefault(_identity(image), (replace(image, label=found[0], more_labels=found[1:]), where))
+    return list(several.values()), single
+
+
+def _identity(image: LabelledImage) -> tuple[str, Box | None]:
+    return image.origin or str(image.path), image.box
+
+
+def _labelled_image(place: _Place, entry: ListedImage) -> LabelledImage:
+    label, *more = entry.labels
+    image = LabelledImage(
+        Path(entry.name), entry.name, label, entry.part, entry.side, None, tuple(more), entry.box, entry.relative
+    )
+    if s3.is_remote(entry.name) or place.url is not None:
+        return replace(image, origin=image_files.beside(place.url or entry.name, entry.name))
+    url = urlsplit(entry.name)
     if url.scheme == "file":
-        return LabelledImage(Path(unquote(url.path)), name, label)
-    if len(url.scheme) > 1:
+        return replace(image, path=Path(unquote(url.path)))
+    if len(url.scheme) > 1 and "://" in entry.name:
         raise InvalidRequest(
-            f"{where} lists {name[:80]!r}, but only local files and s3:// URLs can be read. Copy the images next to "
-            "the manifest and write paths relative to it."
+            f"{place.name} {entry.where} lists {entry.name[:80]!r}, but only local files and s3:// URLs can be read. "
+            "Copy the images next to the manifest and write paths relative to it."
         )
-    return LabelledImage(source.file.parent / name, name, label)
+    return replace(image, path=_existing(place.file.parent, entry))
+
+
+def _existing(folder: Path, entry: ListedImage) -> Path:
+    """The file of an entry: next to the list, or where exports put images; the first place if it is in none."""
+    for path in _candidates(folder, entry):
+        try:
+            if path.is_file():
+                return path
+        except (OSError, ValueError):  # a name that no file can have
+            continue
+    return folder / entry.name
+
+
+def _candidates(folder: Path, entry: ListedImage) -> Iterator[Path]:
+    for name in (entry.name, *entry.other_names):
+        spelled = dict.fromkeys((name, name.replace("\\", "/")))  # Windows writes paths with backslashes
+        for way in spelled:
+            for start in (folder, folder / "images", folder.parent, folder.parent / "images"):
+                yield start / way

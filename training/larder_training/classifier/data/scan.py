@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from larder.classifier.image_decoding import decode
 from larder.errors import MissingObject, RequestError
+from larder_training.classifier.data.crops import cut_out
 from larder_training.classifier.data.grouping import Grouping, group_copies
-from larder_training.classifier.data.manifests import LabelledImage
+from larder_training.classifier.data.manifests import PART_RANK, ImageDataset, LabelledImage
 from larder_training.classifier.data.near_duplicates import COLOURS, THUMBNAIL, dhash, downscale
 from larder_training.classifier.data.stated_groups import StatedGroups
 from larder_training.io import image_files
 from larder_training.numerics.memmap import CHUNK_ROWS, allocate, gather_rows, release_pages
 from larder_training.numerics.parallel import map_in_order
+from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 _LISTED: Final = 5  # labels that a message names
@@ -49,6 +51,7 @@ class DatasetScan:
         conflicts: Exact copies of each other with different labels.
         alike: Sets of images that look alike without evidence that they are copies; they do not stay together.
         stated: The groups that the user states; None: groups are near-duplicates.
+        notes: Sentences about the data set, as its reader wrote them.
     """
 
     samples: tuple[Sample, ...]
@@ -57,6 +60,7 @@ class DatasetScan:
     conflicts: tuple[LabelledImage, ...]
     alike: tuple[tuple[Sample, ...], ...] = ()
     stated: StatedGroups | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def near_duplicates(self) -> int:
@@ -79,6 +83,14 @@ class DatasetScan:
         kept = tuple(sample for sample in self.samples if id(sample.image) not in numbers)
         return replace(self, samples=kept, bad=(*self.bad, *((image, reason) for image in out)))
 
+    def describe(self) -> str:
+        """What was left out, and how many near-duplicates there are, in one line."""
+        return (
+            f"{counted(len(self.bad), 'bad file')}, {counted(len(self.copies), 'copy', 'copies')}, "
+            f"{counted(len(self.conflicts), 'copy', 'copies')} with conflicting labels, "
+            f"{counted(self.near_duplicates, 'near-duplicate')}"
+        )
+
     def fingerprint(self) -> str:
         """SHA-256 over the sorted lines ``<file digest> <label>``; it does not depend on file names."""
         lines = sorted(f"{sample.digest} {sample.image.label}\n" for sample in self.samples)
@@ -95,18 +107,20 @@ class _ImageHashes:
 ImageDigest = tuple[LabelledImage, str]  # an image and the SHA-256 of its file
 
 
-def scan_images(images: Sequence[LabelledImage], progress: Progress, stated: StatedGroups | None = None) -> DatasetScan:
+def scan_images(dataset: ImageDataset, progress: Progress, stated: StatedGroups | None = None) -> DatasetScan:
     """Reads and decodes every file once, on all cores.
 
-    Groups are those that the user states, else near-duplicates. Of exact copies with one label, the first by name is
-    kept. Exact copies with different labels are all left out, because the right label is unknown. Images in S3 are
-    downloaded first; a missing object counts as a bad file.
+    Groups are those that the user states, else near-duplicates. Of exact copies with one label, one of test is kept
+    before validation before train, then the first by name. Exact copies with different labels are all left out, because
+    the right label is unknown. Images in S3 are downloaded first; a missing object counts as a bad file. Boxes are cut
+    out and become images.
 
     Raises:
         StoreError: The store failed. The scan stops, so that no image is lost to a temporary failure.
     """
-    images, missing = _download_all(images, progress)
-    bad: list[tuple[LabelledImage, str]] = list(missing)
+    images, missing = _download_all(dataset.images, progress)
+    images, uncut = _cut_all(images, progress)
+    bad: list[tuple[LabelledImage, str]] = [*dataset.bad, *missing, *uncut]
     decoded: list[ImageDigest] = []
     hashes, thumbnails = np.empty(len(images), np.uint64), allocate(len(images), COLOURS, np.uint8)
     with progress.task("Checking images", len(images)) as advance:
@@ -131,7 +145,7 @@ def scan_images(images: Sequence[LabelledImage], progress: Progress, stated: Sta
         for (image, digest), number in zip(remaining, grouping.groups.tolist(), strict=True)
     )
     alike = tuple(tuple(samples[position] for position in positions) for positions in grouping.alike)
-    return DatasetScan(samples, tuple(bad), tuple(copies), tuple(conflicts), alike, stated)
+    return DatasetScan(samples, tuple(bad), tuple(copies), tuple(conflicts), alike, stated, dataset.notes)
 
 
 def _as_stated(stated: StatedGroups, images: Sequence[ImageDigest]) -> Grouping:
@@ -171,6 +185,31 @@ def _download_all(
     return sorted(local, key=lambda image: (image.name, image.label)), missing
 
 
+def _cut_all(
+    images: list[LabelledImage], progress: Progress
+) -> tuple[list[LabelledImage], list[tuple[LabelledImage, str]]]:
+    """The images with boxes cut out, and those whose box cannot be cut, with the reason."""
+    total = sum(image.box is not None for image in images)
+    if not total:
+        return images, []
+    cut, bad = [], []
+    with progress.task("Cutting out boxes", total) as advance:
+        for image, result in zip(images, map_in_order(_cut, images), strict=True):
+            if isinstance(result, str):
+                bad.append((image, result))
+            else:
+                cut.append(result)
+            advance(int(image.box is not None))
+    return cut, bad
+
+
+def _cut(image: LabelledImage) -> LabelledImage | str:
+    try:
+        return cut_out(image)
+    except RequestError as error:
+        return str(error)
+
+
 def _download(image: LabelledImage) -> LabelledImage | str:
     try:
         return replace(image, path=image_files.fetch(image.origin or ""))
@@ -196,11 +235,13 @@ def _exact_copies(
     labels: dict[str, str] = {}
     conflicting = {digest for image, digest in decoded if labels.setdefault(digest, image.label) != image.label}
     first: dict[str, int] = {}
+    for position in sorted(range(len(decoded)), key=lambda position: PART_RANK[decoded[position][0].part]):
+        first.setdefault(decoded[position][1], position)
     kept, copies, conflicts = [], [], []
     for position, (image, digest) in enumerate(decoded):
         if digest in conflicting:
             conflicts.append(image)
-        elif first.setdefault(digest, position) != position:
+        elif first[digest] != position:
             copies.append(image)
         else:
             kept.append(position)

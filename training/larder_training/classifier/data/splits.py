@@ -8,10 +8,12 @@ from typing import Final
 import numpy as np
 
 from larder.errors import InvalidRequest
+from larder_training.classifier.data.formats.entries import PARTS, Part
 from larder_training.classifier.data.grouping import MIN_GROUPS
-from larder_training.classifier.data.manifests import PARTS, Part
 from larder_training.classifier.data.scan import DatasetScan, Sample
+from larder_training.reporting.counts import counted
 
+_LISTED: Final = 50  # small classes that an error lists
 FEW_GROUPS: Final = 20  # per class; classes with fewer give validation and test less than their shares
 
 
@@ -23,8 +25,9 @@ class DatasetSplit:
         labels: The classes, in the order of the model's outputs.
         parts: The samples by part.
         straddling: Samples left out because an image of their group is in a part that is evaluated.
-        stated: Whether the split is that of the manifest.
+        stated: Whether the split is that of the list or of the folders.
         together: What stays together in a random split.
+        cut: Parts that a stated split lacks, as a whole or for a class, and that were cut from train at random.
     """
 
     labels: tuple[str, ...]
@@ -32,16 +35,20 @@ class DatasetSplit:
     straddling: tuple[Sample, ...]
     stated: bool
     together: str = "near-duplicates together"
+    cut: tuple[Part, ...] = ()
 
     def describe(self) -> str:
         """The split in one sentence, to report with every number that depends on it."""
         sizes = ", ".join(f"{len(self.parts[part])} {part}" for part in PARTS)
-        how = "as in the manifest" if self.stated else f"at random by class, {self.together}"
-        return f"{sizes} images, split {how}"
+        how = "as the data states" if self.stated else f"at random by class, {self.together}"
+        cut = f"; {' and '.join(self.cut)} cut from train at random by class where missing" if self.cut else ""
+        return f"{sizes} images, split {how}{cut}"
 
 
 def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: int) -> DatasetSplit:
-    """Splits by the manifest's split column if every image has one, else at random.
+    """Splits as the data states if it does for every image, else at random.
+
+    For a part that a stated split lacks, or that lacks a class, images are cut from train.
 
     If images of a group are in different parts of a manifest's split, those of one part stay: of test before validation
     before train.
@@ -62,13 +69,15 @@ def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: in
         )
     _check_classes(scan)
     labels = tuple(sorted({sample.image.label for sample in scan.samples}))
+    shares: dict[Part, float] = {"validation": validation, "test": test}
+    cut: list[Part] = []
     if stated == {True}:
         parts, straddling = _by_manifest(scan.samples)
+        cut = [part for part in shares if _cut_missing(part, shares[part], parts, labels, seed)]
     else:
-        parts, straddling = _at_random(scan.samples, {"validation": validation, "test": test}, seed), []
-    result = DatasetSplit(
-        labels, {part: tuple(parts[part]) for part in PARTS}, tuple(straddling), stated == {True}, scan.together
-    )
+        parts, straddling = _at_random(scan.samples, shares, seed), []
+    final = {part: tuple(parts[part]) for part in PARTS}
+    result = DatasetSplit(labels, final, tuple(straddling), stated == {True}, scan.together, tuple(cut))
     _check_parts(result)
     return result
 
@@ -79,16 +88,26 @@ def _check_classes(scan: DatasetScan) -> None:
     for sample in scan.samples:
         groups[sample.image.label].add(sample.group)
     left_out = Counter(image.label for image in (*scan.copies, *scan.conflicts))
+    labels = sorted({*groups, *bad, *left_out} - {""})  # an entry without a label is of no class
+    small = [label for label in labels if len(groups[label]) < MIN_GROUPS]
+    if not small:
+        return
+    one, many = (
+        ("group of usable images", "groups of usable images") if scan.stated else ("different usable image", None)
+    )
+    described = [
+        f"{label!r} has {counted(len(groups[label]), one, many)} ({counted(bad[label], 'bad file')}, "
+        f"{counted(left_out[label], 'copy or conflicting label', 'copies or conflicting labels')})"
+        for label in small[:_LISTED]
+    ]
+    more = f"; and {counted(len(small) - _LISTED, 'more class', 'more classes')}" if len(small) > _LISTED else ""
     usable = Counter(sample.image.label for sample in scan.samples)
-    different = "groups of usable images" if scan.stated else "different usable images"
-    for label in sorted({*groups, *bad, *left_out}):
-        if len(groups[label]) < MIN_GROUPS:
-            grouped = usable[label] >= MIN_GROUPS  # it would suffice without groups
-            raise InvalidRequest(
-                f"Class {label!r} has {len(groups[label])} {different} ({bad[label]} files are bad, "
-                f"{left_out[label]} are copies or have conflicting labels); at least {MIN_GROUPS} are needed. "
-                f"Add images, {'state other groups with --groups, ' if grouped else ''}or remove the class."
-            )
+    grouped = any(usable[label] >= MIN_GROUPS for label in small)  # it would suffice without groups
+    remedy = f"Add images, {'state other groups with --groups, ' if grouped else ''}or remove "
+    raise InvalidRequest(
+        f"Class {'; '.join(described)}{more}. At least {MIN_GROUPS} are needed for each class. {remedy}"
+        f"{'the class' if len(small) == 1 else 'the classes'}."
+    )
 
 
 def _check_parts(split: DatasetSplit) -> None:
@@ -118,6 +137,21 @@ def _by_manifest(samples: Sequence[Sample]) -> tuple[Mapping[Part, list[Sample]]
     return parts, straddling
 
 
+def _cut_missing(
+    part: Part, share: float, parts: Mapping[Part, list[Sample]], labels: Sequence[str], seed: int
+) -> bool:
+    """Moves images of the classes that ``part`` lacks from train to it; whether there were any."""
+    missing = set(labels) - {sample.image.label for sample in parts[part]}
+    available = [sample for sample in parts["train"] if sample.image.label in missing]
+    if not available:
+        return False
+    cut = _at_random(available, {part: share}, seed)
+    parts[part].extend(cut[part])
+    moved = {sample.image.name for sample in cut[part]}
+    parts["train"][:] = [sample for sample in parts["train"] if sample.image.name not in moved]
+    return True
+
+
 def _at_random(samples: Sequence[Sample], shares: Mapping[Part, float], seed: int) -> Mapping[Part, list[Sample]]:
     groups: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -132,7 +166,7 @@ def _at_random(samples: Sequence[Sample], shares: Mapping[Part, float], seed: in
     all_shares = {"train": 1 - sum(shares.values()), **shares}
     for label in sorted(classes):
         shuffled = [classes[label][position] for position in random.permutation(len(classes[label]))]
-        _assign(shuffled, {part: all_shares[part] for part in PARTS}, parts)
+        _assign(shuffled, {part: all_shares[part] for part in PARTS if part in all_shares}, parts)
     return {part: sorted(parts[part], key=lambda sample: sample.image.name) for part in PARTS}
 
 
@@ -142,15 +176,16 @@ def _assign(groups: list[list[Sample]], shares: Mapping[Part, float], parts: Map
     In a class of few groups, validation and test get their share rounded down, but at least one image.
     """
     total = sum(len(group) for group in groups)
-    target = {part: shares[part] * total for part in PARTS}
+    target = {part: share * total for part, share in shares.items()}
     if len(groups) < FEW_GROUPS:
-        target |= {part: max(1.0, float(int(target[part]))) for part in PARTS[1:]}
-        target["train"] = total - sum(target[part] for part in PARTS[1:])
+        evaluated = [part for part in shares if part != "train"]
+        target |= {part: max(1.0, float(int(target[part]))) for part in evaluated}
+        target["train"] = total - sum(target[part] for part in evaluated)
     need = dict(target)
     groups.sort(key=len, reverse=True)
     for position, group in enumerate(groups):
         remaining = len(groups) - position
-        empty: list[Part] = [part for part in PARTS if need[part] == target[part]]
-        choice = empty[0] if remaining <= len(empty) else max(PARTS, key=lambda part: need[part])
+        empty: list[Part] = [part for part in shares if need[part] == target[part]]
+        choice = empty[0] if remaining <= len(empty) else max(shares, key=lambda part: need[part])
         need[choice] -= len(group)
         parts[choice].extend(group)

@@ -1,13 +1,17 @@
 """Evaluates a classifier release on labelled images, through its own graph and decoding."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from larder.errors import InvalidRequest
 from larder.release.serving import ClassifierServing
+from larder_training.classifier.config.options import Boxes, check_list_options
+from larder_training.classifier.data.formats.entries import Part
 from larder_training.classifier.data.labels import label_indices
-from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.manifests import ImageDataset, read_dataset
 from larder_training.classifier.data.scan import Sample, scan_images
 from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.metrics.classification import classification_summary, ood_auroc
@@ -15,22 +19,34 @@ from larder_training.numerics.arrays import Floats
 from larder_training.release.loader import read_classifier
 from larder_training.reporting.progress import Progress
 
+EVALUATED: Final[tuple[Part, ...]] = ("test", "validation")  # the first that a stated split has
+
 
 def evaluate(
-    release: Path, images: Path | str, *, label_attribute: str | None = None, progress: Progress | None = None
+    release: Path,
+    images: Path | str,
+    *,
+    label_attribute: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    boxes: Boxes | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, object]:
     """Evaluates the release in a folder on labelled images.
 
     Args:
         release: The folder that a training wrote.
-        images: A folder of class folders or a manifest, as ``manifests.read_dataset`` takes it.
+        images: A folder of class folders or a list, as ``manifests.read_dataset`` takes it. If it states a split, only
+            its test part is used, or its validation part if it has no test part.
         label_attribute: The label attribute of a Ground Truth manifest that has several.
+        columns: The list's names of the columns ``path``, ``label`` and ``split``, if they are unusual.
+        boxes: For a list of boxes: "cut" or "ignore".
         progress: Reports each step; quiet by default.
 
     Returns:
         JSON-ready: ``classification_summary`` over the images whose label the release knows, the names of model and
         release, ``bad_files``, ``unknown`` (the share of images flagged as unknown, with known and with other labels,
-        and how well the OOD score separates them), and ``foreign_labels``, the number of images of each other label.
+        and how well the OOD score separates them), ``foreign_labels``, the number of images of each other label, and
+        ``part``, the part of a stated split that was used, else None.
 
     Raises:
         InvalidRequest: There is nothing to evaluate, or no such release.
@@ -38,7 +54,11 @@ def evaluate(
     """
     progress = progress or Progress(quiet=True)
     manifest, serving = read_classifier(release, "give --interactions in place of --images.")
-    scan = scan_images(read_dataset(images, label_attribute), progress)
+    check_list_options(columns, boxes)
+    dataset, part = _evaluated_part(read_dataset(images, label_attribute, columns, boxes))
+    for note in (*dataset.notes, *([f"Evaluated: the {part} part of the split"] if part else [])):
+        progress.say(note)
+    scan = scan_images(dataset, progress)
     known = [sample for sample in scan.samples if sample.image.label in serving.labels]
     other = [sample for sample in scan.samples if sample.image.label not in serving.labels]
     if not known:
@@ -60,6 +80,7 @@ def evaluate(
     return {
         "model": manifest.model,
         "release": manifest.release,
+        "part": part,
         **classification_summary(predictions.probabilities, label_indices(known, serving.labels), serving.labels),
         "unknown": {
             "threshold": serving.novelty_threshold,
@@ -74,6 +95,15 @@ def evaluate(
         "conflicting": [image.name for image in scan.conflicts],
         "data_fingerprint": scan.fingerprint(),
     }
+
+
+def _evaluated_part(dataset: ImageDataset) -> tuple[ImageDataset, Part | None]:
+    """The images of the test part, else of the validation part; all images if no split is stated."""
+    stated = {image.part for image in dataset.images}
+    for part in EVALUATED:
+        if part in stated and len(stated) > 1:
+            return replace(dataset, images=tuple(image for image in dataset.images if image.part == part)), part
+    return dataset, None
 
 
 def _side_coverage(serving: ClassifierServing, samples: Sequence[Sample]) -> dict[str, object]:

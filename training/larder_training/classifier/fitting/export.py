@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from larder.release.serving import ClassifierServing
 from larder.rollout.onnx_checks import check_graph
+from larder_training.classifier.data.formats.entries import Part
 from larder_training.classifier.data.labels import label_indices
-from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.fitting.assemble import assemble
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, fit_final_head, with_ood_detector
 from larder_training.classifier.fitting.head_calibration import Calibration, calibrate

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from larder_training.classifier.data.manifests import PARTS
+from larder_training.classifier.data.formats.entries import PARTS
 from larder_training.classifier.evaluation import ood_holdout
 from larder_training.classifier.fitting.export import ExportedClassifier
 from larder_training.classifier.fitting.quantize import CALIBRATION_IMAGES

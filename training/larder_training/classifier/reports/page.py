@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from numpy.typing import NDArray
 
-from larder_training.classifier.data.manifests import PARTS
+from larder_training.classifier.data.formats.entries import PARTS
 from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.ood_holdout import unknown_section

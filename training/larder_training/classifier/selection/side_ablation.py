@@ -11,8 +11,8 @@ from scipy.special import log_softmax
 from larder.release.serving import SideColumn
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.formats.entries import Part
 from larder_training.classifier.data.labels import label_indices
-from larder_training.classifier.data.manifests import Part
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor

@@ -1,0 +1,114 @@
+"""COCO JSON: categories of whole images, or of boxes."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from larder.errors import InvalidRequest
+from larder_training.classifier.data.formats.entries import (
+    Box,
+    ImageList,
+    ListedImage,
+    ListOptions,
+    Part,
+    Unusable,
+    distinct_labels,
+)
+from larder_training.classifier.data.formats.parsed import Parsed
+from larder_training.reporting.counts import counted
+
+_WHOLE: Final = 0.999  # a box that covers this share of width and height is the whole image
+
+Object = Mapping[str, object]
+
+
+def is_coco(source: Parsed) -> bool:
+    """Whether a document has COCO's lists of images and annotations."""
+    document = source.document or {}
+    return isinstance(document.get("images"), list) and isinstance(document.get("annotations"), list)
+
+
+def read_coco(source: Parsed, _options: ListOptions) -> ImageList:
+    """The entries of a COCO document: one for each image with categories, and one for each box.
+
+    Raises:
+        InvalidRequest: An annotation names an image or a category that the document does not have.
+    """
+    document = source.document or {}
+    categories = {_id(row, "id"): str(row.get("name") or "") for row in _objects(document, "categories")}
+    annotations: defaultdict[object, list[Object]] = defaultdict(list)
+    images = _objects(document, "images")
+    known = {_id(row, "id") for row in images}
+    for number, row in enumerate(_objects(document, "annotations"), 1):
+        for kind, key, existing in (("image", "image_id", known), ("category", "category_id", categories)):
+            if _id(row, key) not in existing:
+                raise InvalidRequest(
+                    f"{source.name} annotation {number} has {key} {row.get(key)!r}, but there is no such {kind}. "
+                    "Export it again."
+                )
+        annotations[_id(row, "image_id")].append(row)
+    return _entries(source, images, annotations, categories)
+
+
+def _entries(
+    source: Parsed,
+    images: Sequence[Object],
+    annotations: Mapping[object, Sequence[Object]],
+    categories: Mapping[object, str],
+) -> ImageList:
+    entries: list[ListedImage] = []
+    unusable: list[Unusable] = []
+    for number, image in enumerate(images, 1):
+        where, name = f"image {number}", str(image.get("file_name") or "").strip()
+        found = [
+            (categories[_id(row, "category_id")], _box(row, image)) for row in annotations.get(_id(image, "id"), ())
+        ]
+        if not name:
+            unusable.append(Unusable(where, "", "It has no file_name. Export it again."))
+            continue
+        if not found:
+            unusable.append(Unusable(where, name, "It has no annotation. Label it, or remove it."))
+        entries += _image_entries(where, name, found, source.part)
+    notes: tuple[str, ...] = ()
+    if any(entry.box for entry in entries):  # images of background are ordinary in lists of boxes
+        empty = [row for row in unusable if row.name]
+        unusable = [row for row in unusable if not row.name]
+        notes = (f"{source.name}: {counted(len(empty), 'image')} without a box not used.",) if empty else ()
+    return ImageList(tuple(entries), tuple(unusable), notes)
+
+
+def _image_entries(
+    where: str, name: str, found: Sequence[tuple[str, Box | None]], part: Part | None
+) -> list[ListedImage]:
+    labels = distinct_labels([label for label, box in found if box is None])
+    entries = [ListedImage(where, name, labels, part)] if labels else []
+    return entries + [
+        ListedImage(where, name, distinct_labels([label]), part, box=box)
+        for label, box in found
+        if box and label.strip()
+    ]
+
+
+def _box(row: Object, image: Object) -> Box | None:
+    """The rectangle of an annotation; None if it has none or covers the image."""
+    values = row.get("bbox")
+    if not isinstance(values, list) or len(values) != 4 or not all(isinstance(value, int | float) for value in values):
+        return None
+    left, top, width, height = map(float, values)
+    sides = image.get("width"), image.get("height")
+    if all(isinstance(side, int | float) for side in sides):
+        shares = [length / float(str(side)) for length, side in zip((width, height), sides, strict=True) if side]
+        if shares and min(shares) >= _WHOLE:
+            return None
+    return (left, top, left + width, top + height) if width > 0 and height > 0 else None
+
+
+def _objects(document: Object, key: str) -> list[Object]:
+    rows = document.get(key)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _id(row: Object, key: str) -> object:
+    """An id as text: some tools write numbers in quotes."""
+    value = row.get(key)
+    return None if value is None else str(value)

@@ -1,0 +1,133 @@
+"""What every format of a list gives: entries with labels, lines that cannot be used, and notes for the user."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
+
+from larder.release import side_columns
+
+Part = Literal["train", "validation", "test"]
+PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
+Boxes = Literal["cut", "ignore"]  # what to do with the boxes of a list
+Side = Mapping[str, str | float]
+Box = tuple[
+    float, float, float, float
+]  # left, top, right, bottom; in pixels, or in shares of the image (ListedImage.relative)
+
+_PART_NAMES: Final[Mapping[str, Part]] = {
+    "train": "train",
+    "training": "train",
+    "trn": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "validate": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+    "tst": "test",
+}
+_NO_SIDE: Final[Side] = MappingProxyType({})
+_NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
+_WORDS: Final = re.compile(r"[^a-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """What the user states about a list.
+
+    Attributes:
+        label_attribute: The label attribute of a manifest that has several.
+        columns: The list's names of the columns ``path``, ``label`` and ``split``.
+    """
+
+    label_attribute: str | None = None
+    columns: Mapping[str, str] = field(default_factory=lambda: _NO_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class ListText:
+    """The text of a list.
+
+    Attributes:
+        name: The list's name in messages.
+        text: Its text.
+        part: The part that all its images belong to, if its folder states one.
+    """
+
+    name: str
+    text: str
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedImage:
+    """One image of a list, or one box of it.
+
+    Attributes:
+        where: The place in the list, such as "line 4", for messages.
+        name: Path or URL of the image, as the list writes it.
+        labels: Its labels, each once, in the list's order; more than one for multi-label data.
+        part: The part of the split, if stated.
+        side: Side information: strings and numbers by column.
+        box: The rectangle that the labels are about; None: the whole image.
+        relative: Whether the box is in shares of the width and height rather than in pixels.
+        other_names: Further names to look for if ``name`` does not exist.
+    """
+
+    where: str
+    name: str
+    labels: tuple[str, ...]
+    part: Part | None = None
+    side: Side = field(default_factory=lambda: _NO_SIDE, hash=False)
+    box: Box | None = None
+    relative: bool = False
+    other_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An entry without a usable label or image.
+
+    Attributes:
+        where: Its place in the list.
+        name: The image's name, as far as it is known; may be empty.
+        reason: What is wrong, and what to do.
+    """
+
+    where: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageList:
+    """A list that was read.
+
+    Attributes:
+        entries: The usable entries.
+        unusable: The others.
+        notes: Sentences about choices that the reader made.
+    """
+
+    entries: tuple[ListedImage, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def part_named(name: str) -> Part | None:
+    """The part of a split that a folder or a cell names, without regard to case: "Val", "validation"."""
+    return _PART_NAMES.get(name.strip().casefold())
+
+
+def part_within(name: str) -> Part | None:
+    """The only part that is a word of a longer name, such as ``training_set`` or ``images-val``."""
+    found = {part for word in _WORDS.split(name.casefold()) if (part := _PART_NAMES.get(word))}
+    return found.pop() if len(found) == 1 else None
+
+
+def distinct_labels(labels: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """The labels in the form in which they are compared, each once and none empty."""
+    return tuple(dict.fromkeys(plain for label in labels if (plain := side_columns.plain(label))))
