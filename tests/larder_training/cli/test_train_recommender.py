@@ -11,7 +11,16 @@ def test_it_prints_the_release_s_folder(tmp_path: Path) -> None:
     log.write_text(
         "USER_ID,ITEM_ID,TIMESTAMP\n" + "\n".join(f"u{n % 5},i{n % 7},{n}" for n in range(40)), encoding="utf-8"
     )
-    arguments = ["--interactions", str(log), "--model", "shop", "--out", str(tmp_path / "out"), "--quiet"]
+    arguments = [
+        "--interactions",
+        str(log),
+        "--model",
+        "shop",
+        "--out",
+        str(tmp_path / "out"),
+        "--quiet",
+        "--allow-small",
+    ]
     result = CliRunner().invoke(command, [*arguments, "--event-weights", "interaction=2", "--repeats", "never"])
     assert result.exit_code == 0, result.output
     folder = Path(result.stdout.strip())
@@ -45,7 +54,8 @@ def test_many_files_and_every_signal(tmp_path: Path) -> None:
     second += [f"robot,i{n % 7},{day + n * 2},view," for n in range(1300)]
     for name, rows in (("a", first), ("b", second)):
         (tmp_path / f"{name}.csv").write_text(head + "\n".join(rows), encoding="utf-8")
-    arguments = ["--model", "shop", "--out", str(tmp_path / "out"), "--quiet", "--returns", "back", "--dwell", "view"]
+    arguments = ["--model", "shop", "--out", str(tmp_path / "out"), "--quiet", "--allow-small"]
+    arguments += ["--returns", "back", "--dwell", "view"]
     arguments += ["--interactions", str(tmp_path / "a.csv"), "--interactions", str(tmp_path / "b.csv")]
     result = CliRunner().invoke(command, [*arguments, "--event-values", "review=1:5"])
     assert result.exit_code == 0, result.output

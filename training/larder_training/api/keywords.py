@@ -90,6 +90,10 @@ class RecommenderKeywords(TypedDict, total=False):
     returns: Sequence[str]
     dwell: Sequence[str]
     bots: Bots
+    columns: Mapping[str, str]
+    time_format: str | None
+    allow_small: bool
+    allow_unmatched_ids: bool
     order: Order
     half_life_days: float | None
     repeats: Repeats

@@ -22,20 +22,34 @@ def command(
     interactions: tuple[Path | str, ...],
     items: tuple[Path | str, ...],
     users: tuple[Path | str, ...],
+    columns: tuple[str, ...],
+    time_format: str | None,
+    allow_small: bool,
+    allow_unmatched_ids: bool,
     report: Path | None,
     as_json: bool,
 ) -> None:
     """Check an event log: unusable rows, bots, wrong clocks, days without events, ids without metadata, items without
     events.
 
-    The files are those of `larder train recommender`. They are not changed.
+    The files are those of `larder train recommender`. They are not changed. If a training would refuse them, the
+    command prints its findings and ends with status 1.
     """
+    from larder_training.io.column_names import parse_columns
+    from larder_training.recommender.config.log_format import LogFormat
     from larder_training.recommender.data.audit import audit_interactions
     from larder_training.recommender.reports.audit_page import page
 
     try:
         audit = audit_interactions(
-            interactions, items or None, users or None, now=datetime.now(UTC), progress=Progress(quiet=as_json)
+            interactions,
+            items or None,
+            users or None,
+            log_format=LogFormat(parse_columns(columns), time_format),
+            allow_small=allow_small,
+            allow_unmatched_ids=allow_unmatched_ids,
+            now=datetime.now(UTC),
+            progress=Progress(quiet=as_json),
         )
     except LarderError as error:
         raise click.ClickException(str(error)) from error
@@ -46,3 +60,5 @@ def command(
     else:
         for line in audit.words():
             click.echo(line)
+    if audit.problems:
+        raise click.exceptions.Exit(1)

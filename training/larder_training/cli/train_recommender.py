@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from larder.errors import LarderError
+from larder_training.io.column_names import parse_columns
 from larder_training.io.s3 import source
 from larder_training.recommender.config.options import (
     OPTIONAL_COMPONENTS,
@@ -34,6 +35,26 @@ def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for name, text in columns.items():
         required = name == "--interactions"
         option = click.option(name, type=source, multiple=True, required=required, metavar="FILE", help=text)
+        function = option(function)
+    formats = (
+        click.option(
+            "--allow-unmatched-ids", is_flag=True, help="Accept a log of which hardly an id is in the metadata."
+        ),
+        click.option("--allow-small", is_flag=True, help="Accept a log that is too small to learn from."),
+        click.option(
+            "--time-format",
+            metavar="FORMAT",
+            help="Format of TIMESTAMP, such as '%d/%m/%Y %H:%M' [default: recognized].",
+        ),
+        click.option(
+            "--columns",
+            multiple=True,
+            metavar="COLUMN=NAME,...",
+            help="The files' names of columns: USER_ID=userId,ITEM_ID=movieId,TIMESTAMP=ts; EVENT_VALUE= for none "
+            "[default: usual names are recognized].",
+        ),
+    )
+    for option in formats:
         function = option(function)
     return function
 
@@ -117,6 +138,10 @@ def command(  # noqa: PLR0913  # click passes one argument per option
     interactions: tuple[Path | str, ...],
     items: tuple[Path | str, ...],
     users: tuple[Path | str, ...],
+    columns: tuple[str, ...],
+    time_format: str | None,
+    allow_small: bool,
+    allow_unmatched_ids: bool,
     model: str,
     seed: int,
     out: Path,
@@ -149,6 +174,10 @@ def command(  # noqa: PLR0913  # click passes one argument per option
             model=model,
             items=items or None,
             users=users or None,
+            columns=parse_columns(columns),
+            time_format=time_format,
+            allow_small=allow_small,
+            allow_unmatched_ids=allow_unmatched_ids,
             out=out,
             seed=seed,
             event_weights=parse_numbers("--event-weights", event_weights),

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from glob import glob
 from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from larder.errors import InvalidRequest, MissingObject
 from larder_training.io.s3 import SCHEME, is_remote, listed, parse, store_of
@@ -19,16 +19,19 @@ FileFormat = Literal["csv", "parquet", "jsonl"]
 FORMATS: Final[dict[str, FileFormat]] = {
     ".csv": "csv",
     ".csv.gz": "csv",
+    ".tsv": "csv",
+    ".tsv.gz": "csv",
     ".parquet": "parquet",
     ".jsonl": "jsonl",
     ".jsonl.gz": "jsonl",
     ".ndjson": "jsonl",
+    ".ndjson.gz": "jsonl",
     ".json": "jsonl",
     ".json.gz": "jsonl",
 }
 _REMEDY: Final = (
-    "give CSV (.csv, .csv.gz), Parquet (.parquet) or JSON lines (.jsonl, .jsonl.gz) as a file, a folder or a pattern "
-    "like 'logs/*.parquet', local or at s3://"
+    "give CSV (.csv, .tsv, .csv.gz), Parquet (.parquet) or JSON lines (.jsonl, .jsonl.gz) as a file, a folder or a "
+    "pattern like 'logs/*.parquet', local or at s3://"
 )
 _T = TypeVar("_T")
 _WILD: Final = frozenset("*?[")
@@ -63,9 +66,17 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class InputFiles:
-    """At least one file, in the order of the locations and, within each, of the names."""
+    """At least one file, in the order of the locations and, within each, of the names.
+
+    Attributes:
+        files: The files.
+        scratch: A folder for copies, such as decoded ones, which is deleted after reading.
+        checked: What readers found in each file, so that a file that is read twice is checked once.
+    """
 
     files: tuple[InputFile, ...]
+    scratch: Path
+    checked: dict[Path, Any] = field(default_factory=dict, compare=False)  # Any: each format has its own type
 
     @property
     def name(self) -> str:
@@ -109,7 +120,9 @@ def open_input(source: InputSource, progress: Progress | None = None) -> Iterato
         progress = progress or Progress(quiet=True)
         files = [file for location in locations for file in _files_at(location, Path(folder), progress)]
         unique = {file.path.resolve(): file for file in reversed(files)}
-        yield InputFiles(tuple(file for file in files if unique.pop(file.path.resolve(), None)))
+        copies = Path(folder) / "copies"
+        copies.mkdir()
+        yield InputFiles(tuple(file for file in files if unique.pop(file.path.resolve(), None)), copies)
 
 
 def _files_at(location: Location, folder: Path, progress: Progress) -> list[InputFile]:

@@ -1,21 +1,25 @@
 """Reads CSV, Parquet and JSON lines lazily as text. Errors name the file, the column and the row.
 
+Names of columns are found by ``larder_training.io.column_names``.
+
 All cells are read as text: an id like 00123 does not change, and an invalid number can be reported with its row. Typed
 columns of Parquet become plain text: whole numbers without ``.0``, times as epoch seconds, lists joined by ``|`` as in
 Amazon Personalize.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
 from larder.errors import InvalidRequest
+from larder_training.io.column_names import PLAIN_NAMES, ColumnNames, describe
+from larder_training.io.csv_rows import LeftOut
 from larder_training.io.inputs import FileFormat, InputFile, InputFiles
+from larder_training.io.text_tables import TextTable, text_table
 
 MAX_ID: Final = 256  # characters, as in requests (larder.recommender.query)
-_ROW: Final = "row number"
 _WHOLE: Final = 2.0**53  # floats represent integers exactly up to here
 _INFERRED: Final = 1000  # lines of JSON from which the columns of a log are inferred
 _FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
@@ -33,11 +37,15 @@ class TabularFile:
         file: The file.
         frame: Its columns; empty cells are null.
         names: Names of the columns.
+        unreadable: Rows that are not in ``frame``.
+        notices: What was found while opening the file, in sentences.
     """
 
     file: InputFile
     frame: pl.LazyFrame
     names: tuple[str, ...]
+    unreadable: LeftOut = field(default_factory=LeftOut)
+    notices: tuple[str, ...] = ()
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
         """Runs a query on ``frame``. Raises InvalidRequest if the file does not have the format of its suffix."""
@@ -47,20 +55,35 @@ class TabularFile:
             raise _unreadable(self.file, error) from error
 
 
-def scan(files: InputFiles, required: Sequence[str], optional: Sequence[str] | None = None) -> list[TabularFile]:
+def scan(
+    files: InputFiles, required: Sequence[str], optional: Sequence[str] | None = None, names: ColumnNames = PLAIN_NAMES
+) -> list[TabularFile]:
     """Opens the files with the same columns each. A missing key of a JSON line is null.
 
     Args:
         files: The files.
         required: Columns that every file must have.
         optional: Further columns to read; None: all.
+        names: How the files name these columns.
 
     Raises:
         InvalidRequest: A file cannot be read, has no required column, or has other columns than the first file.
     """
-    typed = [(file, _typed(file, whole=optional is None)) for file in files.files]
-    names = _common_columns(typed, required, optional)
-    return [TabularFile(file, _texts(file, frame, schema, names), tuple(names)) for file, (frame, schema) in typed]
+    opened = [_opened(files, file, required, optional, names) for file in files.files]
+    common = _common_columns(opened, required, optional)
+    return [
+        TabularFile(table.file, _texts(table, common), tuple(common), table.text.left_out, table.notices)
+        for table in opened
+    ]
+
+
+def distinct_notices(scans: Sequence[TabularFile]) -> list[str]:
+    """What was found while opening the files; what holds for several is said of the first."""
+    notices: dict[str, str] = {}
+    for scanned in scans:
+        for notice in scanned.notices:
+            notices.setdefault(notice.replace(scanned.file.name, ""), notice)
+    return list(notices.values())
 
 
 def whole(scans: Sequence[TabularFile]) -> pl.LazyFrame:
@@ -78,78 +101,114 @@ def collect(scans: Sequence[TabularFile], query: pl.LazyFrame) -> pl.DataFrame:
         raise _unreadable(scans[0].file, error) from error
 
 
-def check_numbers(scans: Sequence[TabularFile], column: str, remedy: str) -> None:
-    """Raises InvalidRequest for the first row whose ``column`` is not a number."""
-    wrong = pl.col(column).is_not_null() & number(column).is_null()
-    for scanned in scans:
-        first = scanned.collect(scanned.frame.with_row_index(_ROW, 1).filter(wrong).select(_ROW, column).head(1))
-        if first.height:
-            row, value = first.row(0)
-            raise InvalidRequest(
-                f"{scanned.file.name}, column {column}, data row {row}: {value!r:.60} is not a number. {remedy}"
-            )
-
-
 def number(column: str) -> pl.Expr:
     """The column as float64; null if it is not a number."""
     return pl.col(column).cast(pl.Float64, strict=False)
 
 
-def _typed(file: InputFile, *, whole: bool) -> tuple[pl.LazyFrame, pl.Schema]:
-    """The file with its own types, and its schema."""
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file with its own types.
+
+    Attributes:
+        file: The file.
+        text: The readable copy of CSV and JSON; of Parquet, the file.
+        frame: Its columns under their own names.
+        schema: Types of these columns.
+        sources: The file's name of each column, by the name that it is read under.
+        notices: Its encoding, names that differ, and rows that are left out.
+    """
+
+    file: InputFile
+    text: TextTable
+    frame: pl.LazyFrame
+    schema: pl.Schema
+    sources: Mapping[str, str]
+    notices: tuple[str, ...]
+
+
+def _opened(
+    files: InputFiles, file: InputFile, required: Sequence[str], optional: Sequence[str] | None, names: ColumnNames
+) -> _Opened:
     if not file.path.is_file():
         raise InvalidRequest(f"{file.path} does not exist: give the path of a file.")
+    text = _text_table(files, file)
     try:
         match file.format:
             case "csv":  # polars recognizes gzip by the first bytes
-                frame = pl.scan_csv(file.path, infer_schema=False)
+                frame = pl.scan_csv(
+                    text.path, separator=text.separator, skip_rows=text.skip, infer_schema=False, glob=False
+                )
             case "parquet":
-                frame = pl.scan_parquet(file.path, hive_partitioning=False)
+                frame = pl.scan_parquet(file.path, hive_partitioning=False, glob=False)
             case "jsonl":
-                frame = pl.scan_ndjson(file.path, infer_schema_length=None if whole else _INFERRED)
-        return frame, frame.collect_schema()
-    except pl.exceptions.PolarsError as error:
+                frame = pl.scan_ndjson(text.path, infer_schema_length=None if optional is None else _INFERRED)
+        schema = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(file, error) from error
+    header = {_clean(name): name for name in schema}
+    found = names.find(file.name, list(header), required, optional)
+    sources = {column: header[name] for column, name in found.items()}
+    if optional is None:
+        read = set(sources.values())
+        sources |= {name: own for name, own in header.items() if own not in read and name not in sources}
+    notices = [*text.notices]
+    if (names_differ := describe(file.name, found)) is not None:
+        notices.append(names_differ)
+    if text.left_out.count:
+        notices.append(
+            f"{file.name}: {text.left_out.count} rows cannot be read and are left out; {text.left_out.example}."
+        )
+    return _Opened(file, text, frame, schema, sources, tuple(notices))
 
 
-def _common_columns(
-    typed: Sequence[tuple[InputFile, tuple[pl.LazyFrame, pl.Schema]]],
-    required: Sequence[str],
-    optional: Sequence[str] | None,
-) -> list[str]:
+def _text_table(files: InputFiles, file: InputFile) -> TextTable:
+    """The readable copy of CSV and JSON, made once."""
+    if file.format == "parquet":
+        if not file.path.stat().st_size:
+            raise InvalidRequest(f"{file.name} is empty (0 bytes): write or copy it again.")
+        return TextTable(file.path)
+    table: TextTable | None = files.checked.get(file.path)
+    if table is None:
+        table = files.checked[file.path] = text_table(file.path, file.name, file.format, files.scratch)
+    return table
+
+
+def _clean(name: str) -> str:
+    """A name without the blanks around it, and without a byte order mark."""
+    return name.strip("\ufeff \t\r\n\xa0")
+
+
+def _common_columns(opened: Sequence[_Opened], required: Sequence[str], optional: Sequence[str] | None) -> list[str]:
     """The columns to read, the same of every file."""
     first: tuple[InputFile, list[str]] | None = None
     lines: list[str] = []
-    for file, (_, schema) in typed:
-        missing = [name for name in required if name not in schema]
-        if missing:
-            raise InvalidRequest(
-                f"{file.name} has no column {', '.join(missing)} (it has {', '.join(schema)[:200]}): "
-                f"name the columns as in Amazon Personalize: {', '.join(required)}."
-            )
-        names = [name for name in schema if optional is None or name in (*required, *optional)]
-        if file.format == "jsonl":
+    for table in opened:
+        names = list(table.sources)
+        if table.file.format == "jsonl":
             lines += [name for name in names if name not in lines]
             continue
         if first is None:
-            first = (file, names)
+            first = (table.file, names)
         other = sorted(set(names) ^ set(first[1]))
         if other:
             raise InvalidRequest(
-                f"{file.name} and {first[0].name} differ in the column {other[0]}: give all files of one input the "
-                "same columns."
+                f"{table.file.name} and {first[0].name} differ in the column {other[0]}: give all files of one input "
+                "the same columns."
             )
     if first is None:
         return lines if optional is None else [*required, *optional]
     return [*first[1], *(name for name in lines if name not in first[1] and optional is None)]
 
 
-def _texts(file: InputFile, frame: pl.LazyFrame, schema: pl.Schema, names: Sequence[str]) -> pl.LazyFrame:
-    if file.format == "jsonl":  # later lines may have other types than the first
+def _texts(table: _Opened, names: Sequence[str]) -> pl.LazyFrame:
+    frame, schema = table.frame, table.schema
+    own = {name: table.sources.get(name, name) for name in names}
+    if table.file.format == "jsonl":  # later lines may have other types than the first
         simple = {name: kind if isinstance(kind, pl.List | pl.Struct) else pl.String() for name, kind in schema.items()}
-        schema = pl.Schema({name: simple.get(name, pl.String()) for name in names})
-        frame = pl.scan_ndjson(file.path, schema=schema)
-    return frame.select(_text(file, name, schema.get(name)).alias(name) for name in names)
+        schema = pl.Schema({name: simple.get(name, pl.String()) for name in own.values()})
+        frame = pl.scan_ndjson(table.text.path, schema=schema)
+    return frame.select(_text(table.file, own[name], schema.get(own[name])).alias(name) for name in names)
 
 
 def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:

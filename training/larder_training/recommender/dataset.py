@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
-from larder_training.io.inputs import InputSource, open_input
+from larder_training.io.inputs import open_input
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.recommender.data.audit import LogSummary, clean, summarize_log
+from larder_training.recommender.data.audit import LogSummary, clean, id_matches, summarize_log
 from larder_training.recommender.data.event_log import EventLog, known_users
 from larder_training.recommender.data.feedback import check_types, counted, with_feedback
-from larder_training.recommender.data.interactions import RowCounts, read_interactions
+from larder_training.recommender.data.interactions import read_interactions
+from larder_training.recommender.data.log_checks.requirements import refusals, warnings
+from larder_training.recommender.data.log_checks.row_counts import RowCounts
 from larder_training.recommender.data.metadata import (
     Column,
     MetadataTable,
@@ -44,6 +46,7 @@ class Dataset:
         described: ``columns`` and the review texts.
         inputs: Names, sizes and digests of the files.
         summary: Counts over the log.
+        notices: What was found in the files, in sentences.
     """
 
     log: EventLog
@@ -56,6 +59,7 @@ class Dataset:
     described: Mapping[str, Column]
     inputs: Mapping[str, object]
     summary: LogSummary
+    notices: tuple[str, ...]
 
     def segments(self, history: EventLog) -> Segments:
         """The segments with enough users in ``history``."""
@@ -81,11 +85,17 @@ class Dataset:
 def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
     """Reads and checks all inputs. Raises InvalidRequest if a training is not possible with them."""
     inputs: dict[str, object] = {}
-    items = _table(options.items, "ITEM_ID", "items", inputs, progress)
-    users = _table(options.users, "USER_ID", "users", inputs, progress)
+    items = _table(options, "ITEM_ID", inputs, progress)
+    users = _table(options, "USER_ID", inputs, progress)
     with open_input(options.interactions, progress) as files:
-        log, counts = read_interactions(files, items.ids if items else None, order=options.order, seed=options.seed)
-        reviews = review_texts(files, log.items)
+        log, counts = read_interactions(
+            files,
+            items.ids if items else None,
+            order=options.order,
+            seed=options.seed,
+            log_format=options.log_format,
+        )
+        reviews = review_texts(files, log.items, options.log_format)
         name, inputs["interactions"] = files.name, files.fingerprint()
     log, counts = _usable(log, counts, items, options)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
@@ -94,6 +104,9 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
             "more users and items."
         )
     progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {counts.dropped()}")
+    notices = _notices(log, counts, items, users, options)
+    for notice in notices:
+        progress.say(notice)
     profiles = user_profiles(users) if users else None
     row_of = {user: row for row, user in enumerate(profiles.users)} if profiles else {}
     rows = np.array([row_of.get(user, -1) for user in log.users], np.int64)
@@ -110,7 +123,30 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
         described=described,
         inputs=inputs,
         summary=summarize_log(log, items, users),
+        notices=notices,
     )
+
+
+def _notices(
+    log: EventLog,
+    counts: RowCounts,
+    items: MetadataTable | None,
+    users: MetadataTable | None,
+    options: RecommenderOptions,
+) -> tuple[str, ...]:
+    """What was found in the files. Raises InvalidRequest for what makes a training pointless."""
+    matches = id_matches(log, items, users)
+    problems = refusals(
+        log,
+        matches,
+        timed=options.order == "time",
+        allow_small=options.allow_small,
+        allow_unmatched=options.allow_unmatched_ids,
+    )
+    if problems:
+        raise InvalidRequest(" ".join(problems))
+    of_tables = [notice for table in (items, users) if table is not None for notice in table.notices]
+    return (*counts.notices, *of_tables, *counts.warnings(), *warnings(log, matches, problems))
 
 
 def _usable(
@@ -128,14 +164,15 @@ def _usable(
 
 
 def _table(
-    source: InputSource | None, key: str, name: str, inputs: dict[str, object], progress: Progress
+    options: RecommenderOptions, key: str, inputs: dict[str, object], progress: Progress
 ) -> MetadataTable | None:
-    """Reads a metadata input, and adds its fingerprint to ``inputs``."""
+    """Reads the metadata of a key, and adds its fingerprint to ``inputs``."""
+    name, source = ("items", options.items) if key == "ITEM_ID" else ("users", options.users)
     if source is None:
         return None
     with open_input(source, progress) as files:
         inputs[name] = files.fingerprint()
-        return read_metadata(files, key)
+        return read_metadata(files, key, names=options.log_format.of_metadata)
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from typing import Final
 
-import scipy.sparse as sp
-
 from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.data.event_log import DAY, EventLog
+from larder_training.recommender.data.interaction_matrix import seen_pairs
 from larder_training.recommender.dataset import Dataset
 from larder_training.recommender.ensemble.fitted import FittedEnsemble, Metadata, fit
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters, start, start_without_times
@@ -91,7 +90,7 @@ class Pipeline:
             fitted=fitted,
             segments=segments,
             segment_of=self.data.segment_of(segments),
-            window=self._window(fitted.hidden),
+            window=self._window(params),
             seed=self.context.seed,
         )
 
@@ -105,11 +104,15 @@ class Pipeline:
         test = self.offline_test(now, params, "Fitting to the events of the release to compare with")
         return {**evaluation, CHAMPION: test.compare_with(release)}
 
-    def _window(self, hidden: sp.csr_array | None) -> int:
-        """Days of recent popularity with the best NDCG@20 on the validation period."""
+    def _window(self, params: Hyperparameters) -> int:
+        """Days of recent popularity with the best NDCG@20 on the validation period.
+
+        Items are hidden as of the begin of validation: those of the final model include what validation asks for.
+        """
         if self.context.options.order != "time":
             return WINDOWS[-1]
         split = self.split
         history = self.data.log.between(split.start, split.validation)
         task = next_items(history, self.data.log.between(split.validation, split.test)).sample(self.context.seed)
+        hidden = None if params.recommend_seen else seen_pairs(history)
         return choose_window(history, split.validation, task, hidden)

@@ -129,6 +129,7 @@ def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options:
             "inputs": dict(data.inputs),
             "users": len(log.users),
             "items": len(log.items),
+            "notices": list(data.notices),
             "event_types": {name: int((log.event == code).sum()) for code, name in enumerate(log.events)},
             **_period(data, options),
             **{

@@ -113,7 +113,10 @@ def files(tmp_path: Path) -> list[str]:
         "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE\n" + "\n".join(rows), encoding="utf-8"
     )
     (tmp_path / "items.csv").write_text("ITEM_ID,BRAND\ni1,x\nnew,x\n", encoding="utf-8")
-    return ["audit", "recommender", "--interactions", str(tmp_path / "log.csv"), "--items", str(tmp_path / "items.csv")]
+    return [
+        *("audit", "recommender", "--interactions", str(tmp_path / "log.csv"), "--items", str(tmp_path / "items.csv")),
+        "--allow-small",
+    ]
 
 
 def test_the_command_prints_sentences_and_writes_a_page(files: list[str], tmp_path: Path) -> None:

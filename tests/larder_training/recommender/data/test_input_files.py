@@ -146,8 +146,11 @@ def test_the_fingerprint_covers_every_file(parts: Path) -> None:
     [
         ("USER_ID,ITEM_ID,TIMESTAMP\nu,i,5\n", "b.csv and a.csv differ in the column EVENT_TYPE"),
         ("USER_ID,ITEM_ID\nu,i\n", "b.csv has no column TIMESTAMP"),
-        (HEAD + "u,i,1,view,\nu,i,soon,view,\n", "b.csv, column TIMESTAMP, data row 2: 'soon' is not a number"),
-        (HEAD + "u,i,1,view,1,2,3\n", "b.csv cannot be read as CSV"),
+        (
+            HEAD + "u,i,1,view,\nu,i,soon,view,\nu,j,later,view,\nu,k,,view,\n",
+            r"column TIMESTAMP: 3 of 5 rows .*b.csv, data row 2: 'soon'",
+        ),
+        (HEAD + "u,i,1,view,1,2,3\n", "b.csv: 1 of 1 rows cannot be read; line 2: 7 cells, and the header has 5"),
     ],
 )
 def test_an_error_names_the_file_among_many(tmp_path: Path, second: str, message: str) -> None:
@@ -175,10 +178,14 @@ def test_metadata_of_many_files_must_have_the_same_columns(tmp_path: Path) -> No
         ("log.parquet", b"PAR0", "log.parquet cannot be read as Parquet"),
         (
             "log.jsonl",
-            b'{"USER_ID": "u", "ITEM_ID": 1, "TIMESTAMP": 1}\n{"USER',
-            "log.jsonl cannot be read as JSON lines",
+            b'{"USER_ID": "u", "ITEM_ID": 1, "TIMESTAMP": 1}\n{\'USER\n{\'USER',
+            "log.jsonl: 2 of 3 rows cannot be read; line 2: not a JSON object: {'USER",
         ),
-        ("log.csv.gz", gzip.compress(b"x" * 1000)[:-30], "log.csv.gz cannot be read as CSV"),
+        ("log.csv.gz", gzip.compress(HEAD.encode())[:-9], "log.csv.gz is cut off: gzip cannot decompress it"),
+        ("log.csv.gz", b"\x1f\x8b" + bytes(50), "log.csv.gz is damaged: gzip cannot decompress it"),
+        ("log.csv", b"", r"log.csv is empty \(0 bytes\)"),
+        ("log.parquet", b"", r"log.parquet is empty \(0 bytes\)"),
+        ("log.csv", b"PK\x03\x04" + bytes(50), "log.csv is not text but a zip archive or an Excel workbook"),
     ],
 )
 def test_files_of_the_wrong_format_are_errors(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -58,7 +58,7 @@ def test_unusable_rows_are_dropped_and_counted(tmp_path: Path) -> None:
         "u,i,,view,1",
         "u,i,99999999999,view,1",
         "u,i,NaN,view,1",
-        "u,i,5,view,nan",
+        "u,i,5,view,much",
         "u,i,5,view,inf",
         f"{'u' * 257},i,6,view,1",
         "u,i,7,,",
@@ -69,6 +69,7 @@ def test_unusable_rows_are_dropped_and_counted(tmp_path: Path) -> None:
     log, counts = read_interactions(write(tmp_path / "log.csv", HEAD + "\n".join(lines)))
     assert counts.document() == {
         "rows": 16,
+        "malformed": 0,
         "without_user": 2,
         "without_item": 1,
         "ids_too_long": 1,
@@ -109,18 +110,17 @@ def test_items_of_the_metadata_may_have_no_events(tmp_path: Path) -> None:
     [
         ("USER_ID,ITEM_ID\nu,i\n", r"log.csv has no column TIMESTAMP \(it has USER_ID, ITEM_ID\)"),
         (
-            HEAD + "u,i,1,view,\nu,i,2011-01-01,view,\n",
-            r"log.csv, column TIMESTAMP, data row 2: '2011-01-01' is not a number",
+            HEAD + "u,i,1,view,\nu,i,2011-01-32,view,\nu,j,soon,view,\n",
+            r"column TIMESTAMP: 2 of 3 rows have no time between 1970 and 2100 \(log.csv, data row 2: '2011-01-32'\)",
         ),
-        (HEAD + "u,i,1,view,much\n", r"log.csv, column EVENT_VALUE, data row 1: 'much' is not a number"),
         (
-            HEAD + "u,i,1291190400000,view,\n",
-            "1 of 1 rows have no time between 1970 and 2100.*Divide milliseconds by 1000",
+            HEAD + "u,i,1,view,much\n",
+            r"column EVENT_VALUE: 1 of 1 rows have no number \(log.csv, data row 1: 'much'\)",
         ),
         (HEAD + ",i,1,view,\n", "log.csv: none of the 1 rows is usable: without_user 1"),
         (HEAD, "log.csv: none of the 0 rows is usable"),
-        ("", "log.csv cannot be read as CSV"),
-        (HEAD + "u,i,1,view,1,2,3\n", "log.csv cannot be read as CSV"),
+        ("", "log.csv is empty"),
+        (HEAD + "u,i,1,view,1,2,3\n", "log.csv: 1 of 1 rows cannot be read; line 2: 7 cells, and the header has 5"),
     ],
 )
 def test_errors_name_file_column_and_row(tmp_path: Path, text: str, message: str) -> None:
@@ -128,10 +128,10 @@ def test_errors_name_file_column_and_row(tmp_path: Path, text: str, message: str
         read_interactions(write(tmp_path / "log.csv", text))
 
 
-def test_invalid_utf8_and_missing_files_are_errors(tmp_path: Path) -> None:
+def test_damaged_utf8_and_missing_files_are_errors(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.write_bytes(HEAD.encode() + b"u\xff\xfe,i,1,view,\n")
-    with pytest.raises(InvalidRequest, match=r"log.csv cannot be read as CSV.*UTF-8"):
+    path.write_bytes((HEAD + "äöüäöüäöü,é,1,view,\n").encode() + b"u\xff\xfe,i,1,view,\n")
+    with pytest.raises(InvalidRequest, match=r"log.csv, line 3: .*UTF-8"):
         read_interactions(path)
     with pytest.raises(InvalidRequest, match="does not exist"):
         read_interactions(tmp_path / "none.csv")
@@ -147,10 +147,10 @@ def test_the_events_are_those_of_a_plain_reader(rows: list[tuple[str, str, str, 
     """THEN events and counts equal those of reading row by row in Python."""
     expected, dropped = set(), 0
     for user, item, time, event, value in rows:
-        moment, number = float(time or "nan"), float(value or "0")
+        moment, number = float(time or "nan"), 0.0 if value in ("", "nan") else float(value)
         usable = all(0 < len(text.strip()) <= 256 for text in (user, item)) and 0 <= moment < 4_102_444_800
         if usable and abs(number) <= 1e12:
-            given_value = None if not value else number + 0.0
+            given_value = None if value in ("", "nan") else number + 0.0
             expected.add((user.strip(), item.strip(), int(moment), event or "interaction", given_value))
         else:
             dropped += 1

@@ -67,7 +67,7 @@ def test_other_numbers_have_quantile_bins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ID,TITLE\na,b\n", "items.csv has no column ITEM_ID"),
+        ("NAME,TITLE\na,b\n", "items.csv has no column ITEM_ID"),
         ("ITEM_ID,TITLE\n,b\n", "items.csv has no row with a ITEM_ID"),
         ("ITEM_ID,CREATION_TIMESTAMP\na,yesterday\n", "column CREATION_TIMESTAMP: 'yesterday' is not a number"),
     ],

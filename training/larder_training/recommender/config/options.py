@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from larder.errors import InvalidRequest
+from larder_training.io.column_names import check_columns
 from larder_training.io.inputs import InputSource
+from larder_training.recommender.config.log_format import LogFormat
 
 Repeats = Literal["auto", "allow", "never"]
 Bots = Literal["drop", "keep"]
@@ -21,6 +23,7 @@ Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
 OPTIONAL_COMPONENTS: Final = ("item_knn", "co_visitation", "pure_svd", "als", "bpr", "user_ease", "content", "repeat")
 RELEASES: Final = Path(".larder/releases")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
+_NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})
 
 
@@ -58,6 +61,10 @@ class RecommenderOptions:
         returns: Types that cancel earlier interactions.
         dwell: Types weighted by their duration, the time to the user's next event.
         bots: Whether to drop users who act faster, or longer without a pause, than people can.
+        columns: The files' name of a column by Larder's name, such as ``{"ITEM_ID": "movieId"}``; an empty name: none.
+        time_format: Format of TIMESTAMP, as of ``datetime.strptime``; None: recognized.
+        allow_small: Whether to train on a log that is too small to learn from.
+        allow_unmatched_ids: Whether to train although hardly an id of the log is in the metadata.
         order: Order of events: ``time``, by TIMESTAMP; ``file``, each user's rows, the oldest first; ``random``,
             none: the search is skipped, and ``seed`` draws the events of the test.
         half_life_days: Age at which an event has half its weight; None: tuned.
@@ -83,6 +90,10 @@ class RecommenderOptions:
     returns: tuple[str, ...] = ()
     dwell: tuple[str, ...] = ()
     bots: Bots = "drop"
+    columns: Mapping[str, str] = field(default_factory=lambda: _NO_COLUMNS)
+    time_format: str | None = None
+    allow_small: bool = False
+    allow_unmatched_ids: bool = False
     order: Order = "time"
     half_life_days: float | None = None
     repeats: Repeats = "auto"
@@ -95,6 +106,7 @@ class RecommenderOptions:
     created: datetime | None = None
 
     def __post_init__(self) -> None:
+        check_columns(self.columns)
         if self.half_life_days is not None and not 0 < self.half_life_days < 1e6:
             raise InvalidRequest(f"half_life_days is {self.half_life_days}: give a number of days above 0, or omit it.")
         if not all(isfinite(weight) for weight in self.event_weights.values()):
@@ -117,6 +129,11 @@ class RecommenderOptions:
             )
         if not 1 <= self.width <= 2000:
             raise InvalidRequest(f"width is {self.width}: give 1 to 2000 co-occurring items; 200 is a good start.")
+
+    @property
+    def log_format(self) -> LogFormat:
+        """How the files are written."""
+        return LogFormat(self.columns, self.time_format)
 
     @property
     def feedback(self) -> Feedback:

@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import InputSource
+from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.data.bots import find_bots
 from larder_training.recommender.data.event_log import DAY, EventLog
-from larder_training.recommender.data.interactions import RowCounts, read_interactions
+from larder_training.recommender.data.interactions import read_interactions
+from larder_training.recommender.data.log_checks.id_matching import IdMatch, match_ids
+from larder_training.recommender.data.log_checks.requirements import refusals, warnings
+from larder_training.recommender.data.log_checks.row_counts import RowCounts
 from larder_training.recommender.data.metadata import MetadataTable, read_metadata
 from larder_training.reporting.progress import Progress
 
@@ -110,6 +114,16 @@ def summarize_log(log: EventLog, items: MetadataTable | None = None, users: Meta
     )
 
 
+def id_matches(log: EventLog, items: MetadataTable | None, users: MetadataTable | None) -> list[IdMatch]:
+    """How the ids of the log's events meet those of each metadata file that is given."""
+    columns = (("ITEM_ID", log.items, log.item, items), ("USER_ID", log.users, log.user, users))
+    return [
+        match_ids(column, [ids[number] for number in np.unique(numbers).tolist()], table.ids)
+        for column, ids, numbers, table in columns
+        if table is not None
+    ]
+
+
 def events_by_day(log: EventLog) -> NDArray[np.int64]:
     """``[days]``: the events of each day (UTC) from the first to the last."""
     days = log.time // DAY
@@ -138,6 +152,8 @@ class LogAudit:
         future: Events later than this machine's clock.
         has_items: Whether item metadata was given.
         has_users: Whether user metadata was given.
+        notices: What was found in the files, in sentences.
+        problems: Why a training refuses the log, in sentences.
     """
 
     counts: RowCounts
@@ -151,6 +167,8 @@ class LogAudit:
     future: int
     has_items: bool
     has_users: bool
+    notices: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     def document(self) -> dict[str, object]:
         """As a JSON object."""
@@ -162,13 +180,15 @@ class LogAudit:
             "items": self.items,
             "event_types": dict(self.types),
             "bot_ids": list(self.bots),
+            "notices": list(self.notices),
+            "problems": list(self.problems),
         }
 
     def words(self) -> list[str]:
         """The audit in sentences."""
         counts, summary = self.counts, self.summary
         size = f"{counts.used} events of {self.users} users with {self.items} items in {summary.days} days"
-        lines = [f"{size}; {counts.dropped()}"]
+        lines = [f"{size}; {counts.dropped()}", *self.notices]
         if summary.days_without_events:
             lines.append(
                 f"{summary.days_without_events} days without events; the longest gap is "
@@ -193,7 +213,7 @@ class LogAudit:
                 f"{summary.users_without_profile} users of the log have no profile, {summary.profiles_without_events} "
                 "users with a profile have no event."
             )
-        return lines
+        return [*lines, *(f"A training ends with an error: {problem}" for problem in self.problems)]
 
 
 def audit_interactions(
@@ -201,6 +221,9 @@ def audit_interactions(
     items: InputSource | None,
     users: InputSource | None,
     *,
+    log_format: LogFormat = USUAL,
+    allow_small: bool = False,
+    allow_unmatched_ids: bool = False,
     now: datetime,
     progress: Progress,
 ) -> LogAudit:
@@ -210,18 +233,25 @@ def audit_interactions(
         interactions: The event log.
         items: Item metadata.
         users: User metadata.
+        log_format: How the files are written.
+        allow_small: Whether a training may use a log that is too small to learn from.
+        allow_unmatched_ids: Whether a training may use a log of which hardly an id is in the metadata.
         now: The time after which events are in the future.
         progress: Where to report progress.
 
     Raises:
         InvalidRequest: A file cannot be read, or the log has only events of bots.
     """
-    item_metadata = read_metadata(items, "ITEM_ID", progress) if items is not None else None
-    user_metadata = read_metadata(users, "USER_ID", progress) if users is not None else None
-    read, counts = read_interactions(interactions, progress=progress)
+    names = log_format.of_metadata
+    item_metadata = read_metadata(items, "ITEM_ID", progress, names=names) if items is not None else None
+    user_metadata = read_metadata(users, "USER_ID", progress, names=names) if users is not None else None
+    read, counts = read_interactions(interactions, progress=progress, log_format=log_format)
     log, counts, bots = clean(read, counts)
     if not len(log):
         raise InvalidRequest("all users of the log act faster than people can: give a log with events of people.")
+    matches = id_matches(log, item_metadata, user_metadata)
+    problems = refusals(log, matches, timed=True, allow_small=allow_small, allow_unmatched=allow_unmatched_ids)
+    of_tables = [notice for table in (item_metadata, user_metadata) if table is not None for notice in table.notices]
     return LogAudit(
         counts,
         summarize_log(log, item_metadata, user_metadata),
@@ -234,4 +264,6 @@ def audit_interactions(
         future=future(read, now),
         has_items=item_metadata is not None,
         has_users=user_metadata is not None,
+        notices=(*counts.notices, *of_tables, *counts.warnings(), *warnings(log, matches, problems)),
+        problems=tuple(problems),
     )

@@ -1,11 +1,11 @@
 """Reads interactions with Amazon Personalize's columns in one pass over the files; drops and counts unusable rows.
 
-Ids become integers while the rows stream. Memory: 25 bytes per row and each id once; sorting by time takes another 16
+Ids become integers while the rows stream. Memory: 26 bytes per row and each id once; sorting by time takes another 16
 bytes per row.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,63 +14,30 @@ from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import InputSource, open_input
-from larder_training.io.tabular import MAX_ID, TabularFile, check_numbers, collect, number, scan, whole
+from larder_training.io.tabular import MAX_ID, TabularFile, collect, distinct_notices, number, scan, whole
+from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.config.options import Order
 from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.event_order import place_in_histories
+from larder_training.recommender.data.log_checks.row_counts import RowCounts
+from larder_training.recommender.data.times import (
+    FORMS,
+    LATEST,
+    TIME_REMEDY,
+    TimeFormat,
+    describe,
+    find_format,
+    rounded,
+)
 from larder_training.reporting.progress import Progress
 
 REQUIRED: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
 OPTIONAL: Final = ("EVENT_TYPE", "EVENT_VALUE")
 NO_TYPE: Final = "interaction"  # type of events without EVENT_TYPE
-LATEST: Final = 4_102_444_800  # 2100-01-01; later times are milliseconds or errors
 LARGEST: Final = 1e12  # absolute EVENT_VALUE; prices, ratings and durations are smaller
-_SECONDS: Final = "Give epoch seconds, like 1291190400."
-_NO_NUMBER: Final = "no_number"
-
-
-@dataclass(frozen=True, slots=True)
-class RowCounts:
-    """Rows that were read, dropped and used.
-
-    Attributes:
-        rows: Rows read.
-        without_user: Dropped: no USER_ID.
-        without_item: Dropped: no ITEM_ID.
-        ids_too_long: Dropped: an id of more than 256 characters.
-        bad_timestamps: Dropped: no time between 1970 and 2100.
-        bad_values: Dropped: EVENT_VALUE is NaN, infinite or beyond 10^12.
-        duplicates: Dropped: exact repetition of another row.
-        below_threshold: Dropped: EVENT_VALUE below the type's threshold, or weight 0.
-        not_in_catalogue: Items without metadata; not dropped.
-        stray_times: Dropped: far from the times of all other events.
-        bots: Dropped: of bots.
-        bot_users: Users who are bots.
-        used: Rows used.
-    """
-
-    rows: int
-    without_user: int
-    without_item: int
-    ids_too_long: int
-    bad_timestamps: int
-    bad_values: int
-    duplicates: int
-    below_threshold: int = 0
-    not_in_catalogue: int = 0
-    stray_times: int = 0
-    bots: int = 0
-    bot_users: int = 0
-    used: int = 0
-
-    def document(self) -> dict[str, int]:
-        """As a JSON object."""
-        return asdict(self)
-
-    def dropped(self) -> str:
-        """The counts above 0 as text."""
-        counts = {name: count for name, count in asdict(self).items() if count and name not in ("rows", "used")}
-        return ", ".join(f"{name} {count}" for name, count in counts.items()) or "every row was usable"
+_ROW: Final = "row number"
+_MISSING: Final = ("nan", "NaN", "null", "NULL", "None", "\\N", "<NA>", "NaT")  # what programs write for no value
+_NO_NUMBER: Final = (*_MISSING, "NA", "N/A", "n/a", "#N/A", "-")
 
 
 def read_interactions(
@@ -79,6 +46,7 @@ def read_interactions(
     progress: Progress | None = None,
     order: Order = "time",
     seed: int = 0,
+    log_format: LogFormat = USUAL,
 ) -> tuple[EventLog, RowCounts]:
     """Reads an event log from one or many files. Unusable rows are dropped and counted (see ``RowCounts``).
 
@@ -90,73 +58,166 @@ def read_interactions(
         progress: Where to report progress.
         order: Order of events, as in ``RecommenderOptions``.
         seed: Seed of a random order.
+        log_format: How the log is written.
 
     Raises:
-        InvalidRequest: A number cell is not a number, or no row is usable. Names the file, the column and the row.
+        InvalidRequest: A file or a column cannot be read, or most rows are unusable. Names the file, the column and the
+            row.
     """
     with open_input(source, progress) as files:
-        scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL)
-        rows = _read(scans)
+        scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL, log_format.of_log)
+        rows, times = _read_with_times(scans, log_format)
         problems = rows.drop_in_place("problems").to_numpy()
-        dropped = _count(problems)
-        if dropped.pop(_NO_NUMBER):
-            check_numbers(scans, "TIMESTAMP", _SECONDS)
-            check_numbers(scans, "EVENT_VALUE", "Give a number, or leave the cell empty.")
-    counts = RowCounts(**dropped, duplicates=0)
-    if counts.bad_timestamps * 2 > counts.rows:
-        raise InvalidRequest(
-            f"{files.name}, column TIMESTAMP: {counts.bad_timestamps} of {counts.rows} rows have no time between 1970 "
-            f"and 2100. {_SECONDS} Divide milliseconds by 1000."
-        )
-    if not (problems == 0).any():
-        raise InvalidRequest(
-            f"{files.name}: none of the {counts.rows} rows is usable: {counts.dropped()}. Correct these rows."
-        )
+        counts = _counts(scans, problems, times)
+        _check_usable(files.name, counts)
+    forms = np.bincount(rows.drop_in_place("form").to_numpy()[problems == 0], minlength=len(FORMS)).tolist()
     log = _encode(rows, problems == 0, known_items or ())
+    notices = distinct_notices(scans)
+    if order == "time":
+        notices += describe(forms, int(log.time.min()), int(log.time.max()))
+        step = rounded(pl.Series(log.time).unique())
+        notices += [step] if step else []
     log = _sorted(log if order == "time" else place_in_histories(log, order, seed))
     if len(log.events) > np.iinfo(np.int16).max:
         raise InvalidRequest(
-            f"{files.name}, column EVENT_TYPE: {len(log.events)} different values. Give types of events, not ids."
+            f"{files.name}, column EVENT_TYPE: {len(log.events)} different values. Give types of events, not ids, or "
+            "leave the column out: --columns EVENT_TYPE=."
         )
     unique = log.where(~_repeated(log))
-    return unique, replace(counts, duplicates=len(log) - len(unique), used=len(unique))
+    counts = replace(counts, duplicates=len(log) - len(unique), used=len(unique), notices=tuple(notices))
+    return unique, counts
 
 
-def _read(scans: Sequence[TabularFile]) -> pl.DataFrame:
-    """All rows: ids and types as categories; ``problems`` has one bit per entry of ``_problems``."""
-    absent = [pl.lit(None, pl.String).alias(name) for name in OPTIONAL if name not in scans[0].names]
+def _check_usable(name: str, counts: RowCounts) -> None:
+    """Raises InvalidRequest if more than half of the rows have no time or no number, or no row is usable."""
+    for column, bad, remedy in (
+        ("TIMESTAMP", "bad_timestamps", TIME_REMEDY),
+        ("EVENT_VALUE", "bad_values", "Give numbers or empty cells, or leave the column out: --columns EVENT_VALUE=."),
+    ):
+        count = counts.document()[bad]
+        if count * 2 > counts.rows:
+            what = "time between 1970 and 2100" if column == "TIMESTAMP" else "number"
+            raise InvalidRequest(
+                f"{name}, column {column}: {count} of {counts.rows} rows have no {what} ({counts.examples[bad]}). "
+                f"{remedy}"
+            )
+    if not counts.used:
+        raise InvalidRequest(
+            f"{name}: none of the {counts.rows} rows is usable: {counts.dropped()}. Correct these rows."
+        )
+
+
+def _read_with_times(scans: Sequence[TabularFile], log_format: LogFormat) -> tuple[pl.DataFrame, TimeFormat]:
+    """All rows, and the format by which their times were read."""
     if "TIMESTAMP" not in scans[0].names:
-        absent.append(pl.lit("0").alias("TIMESTAMP"))  # event_order.place_in_histories replaces it
-    frame = (
-        whole(scans).with_columns(absent).with_columns(time=number("TIMESTAMP").floor(), value=number("EVENT_VALUE"))
-    )
+        times = TimeFormat(numbers=True)
+        return _read(scans, times), times
+    times = find_format(scans, log_format.time_format)
+    rows = _read(scans, times)
+    if times.numbers and rows.select((pl.col("form") == 0).any()).item():  # the sample had numbers only
+        times = find_format(scans, log_format.time_format, thorough=True)
+        rows = _read(scans, times)
+    return rows, times
+
+
+def _read(scans: Sequence[TabularFile], times: TimeFormat) -> pl.DataFrame:
+    """All rows: ids and types as categories; ``problems`` has one bit per entry of ``_problems``."""
     bits = [problem.cast(pl.UInt8) * (1 << bit) for bit, problem in enumerate(_problems().values())]
     inside = pl.col("time").is_between(0, LATEST)  # other rows are dropped later, but the cast needs a small number
     ids = {name: pl.Categorical(pl.Categories.random()) for name in ("USER_ID", "ITEM_ID", "EVENT_TYPE")}
-    query = frame.select(
+    query = _cells(whole(scans), scans[0].names, times).select(
         pl.col("USER_ID").cast(ids["USER_ID"]),
         pl.col("ITEM_ID").cast(ids["ITEM_ID"]),
         pl.col("EVENT_TYPE").fill_null(NO_TYPE).cast(ids["EVENT_TYPE"]),
         pl.when(inside).then(pl.col("time")).otherwise(0).cast(pl.Int64).alias("time"),
         pl.col("value").cast(pl.Float32).fill_null(float("nan")).alias("value"),
         pl.sum_horizontal(bits).cast(pl.UInt8).alias("problems"),
+        "form",
     )
     return collect(scans, query)
+
+
+def _cells(frame: pl.LazyFrame, names: Sequence[str], times: TimeFormat) -> pl.LazyFrame:
+    """The columns of a log with their numbers and times; the tokens of other programs for no value are null."""
+    absent = [pl.lit(None, pl.String).alias(name) for name in OPTIONAL if name not in names]
+    if "TIMESTAMP" not in names:
+        absent.append(pl.lit("0").alias("TIMESTAMP"))  # event_order.place_in_histories replaces it
+    present = [
+        pl.when(~pl.col(name).is_in(tokens)).then(pl.col(name)).alias(name)
+        for name, tokens in (
+            ("USER_ID", _MISSING),
+            ("ITEM_ID", _MISSING),
+            ("EVENT_TYPE", _MISSING),
+            ("TIMESTAMP", _NO_NUMBER),
+            ("EVENT_VALUE", _NO_NUMBER),
+        )
+    ]
+    return frame.with_columns(absent).with_columns(present).with_columns(*times.columns(), value=number("EVENT_VALUE"))
 
 
 def _problems() -> dict[str, pl.Expr]:
     user, item, time, value = (pl.col(name) for name in ("USER_ID", "ITEM_ID", "time", "value"))
     too_long = (user.str.len_chars() > MAX_ID) | (item.str.len_chars() > MAX_ID)
-    no_time = pl.col("TIMESTAMP").is_not_null() & time.is_null()
+    two_lines = user.str.contains("\n", literal=True) | item.str.contains("\n", literal=True)
     return {
+        "malformed": two_lines.fill_null(value=False),  # two rows that a lost quote joined
         "without_user": user.is_null(),
         "without_item": item.is_null(),
         "ids_too_long": too_long.fill_null(value=False),
-        "bad_timestamps": ~time.is_between(0, LATEST, closed="left").fill_null(value=False)
-        | time.is_nan().fill_null(value=True),
-        "bad_values": ~((value.abs() <= LARGEST) & value.is_not_nan()).fill_null(value=True),
-        _NO_NUMBER: no_time | (pl.col("EVENT_VALUE").is_not_null() & value.is_null()),
+        "bad_timestamps": ~time.is_between(0, LATEST, closed="left").fill_null(value=False),
+        "bad_values": pl.col("EVENT_VALUE").is_not_null() & ~(value.abs() <= LARGEST).fill_null(value=False),
     }
+
+
+_SHOWN: Final[Mapping[str, str]] = {"bad_timestamps": "TIMESTAMP", "bad_values": "EVENT_VALUE"}
+
+
+def _counts(scans: Sequence[TabularFile], problems: NDArray[np.uint8], times: TimeFormat) -> RowCounts:
+    """The counts of the rows that are read, with an example of each loss if the losses are many."""
+    counts = _count(problems)
+    unreadable = [scan for scan in scans if scan.unreadable.count]
+    left_out = sum(scan.unreadable.count for scan in unreadable)
+    examples = _examples(scans, times, [name for name, count in counts.items() if count and name != "rows"])
+    if unreadable:
+        examples["malformed"] = f"{unreadable[0].file.name}, {unreadable[0].unreadable.example}"
+    return RowCounts(
+        rows=counts["rows"] + left_out,
+        malformed=counts["malformed"] + left_out,
+        without_user=counts["without_user"],
+        without_item=counts["without_item"],
+        ids_too_long=counts["ids_too_long"],
+        bad_timestamps=counts["bad_timestamps"],
+        bad_values=counts["bad_values"],
+        duplicates=0,
+        used=int((problems == 0).sum()),
+        examples=examples,
+    )
+
+
+def _examples(scans: Sequence[TabularFile], times: TimeFormat, reasons: Sequence[str]) -> dict[str, str]:
+    """The first row that is dropped for each reason."""
+    found: dict[str, str] = {}
+    exprs = _problems()
+    for scanned in scans:
+        wanted = [reason for reason in reasons if reason not in found]
+        if not wanted:
+            break
+        frame = _cells(scanned.frame.with_row_index(_ROW, 1), scanned.names, times)
+        query = frame.select(
+            part
+            for reason in wanted
+            for part in (
+                pl.col(_ROW).filter(exprs[reason]).first().alias(f"{reason} {_ROW}"),
+                pl.col(_SHOWN.get(reason, "USER_ID")).filter(exprs[reason]).first().alias(reason),
+            )
+        )
+        first = scanned.collect(query).row(0, named=True)
+        for reason in wanted:
+            row = first[f"{reason} {_ROW}"]
+            if row is not None:
+                value = f": {first[reason]!r:.60}" if reason in _SHOWN and first[reason] is not None else ""
+                found[reason] = f"{scanned.file.name}, data row {row}{value}"
+    return found
 
 
 def _count(problems: NDArray[np.uint8]) -> dict[str, int]:

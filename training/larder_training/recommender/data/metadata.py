@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder.release.serving import ColumnType, ProfileColumn
+from larder_training.io.column_names import PLAIN_NAMES, ColumnNames
 from larder_training.io.inputs import InputSource, open_input
-from larder_training.io.tabular import MAX_ID, collect, number, scan, whole
+from larder_training.io.tabular import MAX_ID, collect, distinct_notices, number, scan, whole
 from larder_training.reporting.progress import Progress
 
 Column = tuple[ColumnType, Sequence[object]]
@@ -32,6 +33,7 @@ class MetadataTable:
         rows: Rows read.
         dropped: Rows without an id, or with one of more than 256 characters.
         duplicates: Rows with the id of an earlier row; they are dropped.
+        notices: What was found while reading, in sentences.
     """
 
     ids: list[str]
@@ -39,16 +41,19 @@ class MetadataTable:
     rows: int
     dropped: int
     duplicates: int
+    notices: tuple[str, ...] = ()
 
 
-def read_metadata(source: InputSource, key: str, progress: Progress | None = None) -> MetadataTable:
-    """Reads the metadata of items (``key`` ITEM_ID) or users (USER_ID).
+def read_metadata(
+    source: InputSource, key: str, progress: Progress | None = None, *, names: ColumnNames = PLAIN_NAMES
+) -> MetadataTable:
+    """Reads the metadata of items (``key`` ITEM_ID) or users (USER_ID), whose files name the key as ``names`` say.
 
     Raises:
         InvalidRequest: A file or a column is invalid, or no row has an id.
     """
     with open_input(source, progress) as files:
-        scans = scan(files, (key,))
+        scans = scan(files, (key,), names=names)
         data = collect(scans, whole(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
     unique = usable.unique(key, keep="first", maintain_order=True).sort(key)
@@ -56,7 +61,12 @@ def read_metadata(source: InputSource, key: str, progress: Progress | None = Non
         raise InvalidRequest(f"{files.name} has no row with a {key}. Give one row for each.")
     columns = {name: _column(unique, files.name, name) for name in data.columns if name != key}
     return MetadataTable(
-        unique[key].to_list(), columns, data.height, data.height - usable.height, usable.height - unique.height
+        unique[key].to_list(),
+        columns,
+        data.height,
+        data.height - usable.height,
+        usable.height - unique.height,
+        tuple(distinct_notices(scans)),
     )
 
 

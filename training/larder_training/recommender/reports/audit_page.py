@@ -9,11 +9,12 @@ from larder_training.reporting.html import Block, Section, facts, figure, paragr
 
 _NAMES: Final = {
     "rows": "Rows read",
+    "malformed": "Too many or too few cells, or not readable",
     "without_user": "Without USER_ID",
     "without_item": "Without ITEM_ID",
     "ids_too_long": "Ids of more than 256 characters",
     "bad_timestamps": "TIMESTAMP missing, negative or after 2100",
-    "bad_values": "EVENT_VALUE infinite or beyond 10^12",
+    "bad_values": "EVENT_VALUE not a number, infinite or beyond 10^12",
     "duplicates": "Duplicates of another row",
     "stray_times": "Outlier timestamps",
     "bots": "Events of bots",

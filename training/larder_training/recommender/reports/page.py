@@ -67,7 +67,12 @@ class RecommenderReport:
             Section.of("Metrics by group and task", _by_group(self.evaluation)),
             Section.of("Examples", table(("user", "recent items", "recommendations"), self.examples)),
             Section.of("Segments", table(("segment", "users", "popular items"), self.segments)),
-            Section.of("Data", table(("count", "rows"), audit), _split(self.evaluation)),
+            Section.of(
+                "Data",
+                *map(paragraph, self.training["data"]["notices"]),
+                table(("count", "rows"), audit),
+                _split(self.evaluation),
+            ),
             Section.of(
                 "Hyperparameters",
                 *map(paragraph, explain(self.trials)),

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import numpy as np
+
 from larder_training.recommender.data.event_log import DAY, EventLog
 
 VALIDATION: Final = 0.1  # share of the events
@@ -38,7 +40,10 @@ class TimeSplit:
 
 
 def temporal_split(log: EventLog) -> TimeSplit:
-    """Splits after 80 and 90 percent of the events; at midnight UTC if the log has a month or more."""
+    """Splits after 80 and 90 percent of the events; at midnight UTC if the log has a month or more.
+
+    The log must have three different times, so that each period has an event.
+    """
     start, end = int(log.time[0]), log.end
     validation, test = (
         int(log.time[min(int(len(log) * share), len(log) - 1)]) for share in (1 - VALIDATION - TEST, 1 - TEST)
@@ -47,6 +52,12 @@ def temporal_split(log: EventLog) -> TimeSplit:
         days = [cut // DAY * DAY for cut in (validation, test)]
         if start < days[0] < days[1]:
             validation, test = days
+    if not start < validation < test:  # most events have one time, as in a log of a few days without hours
+        moments = np.unique(log.time)
+        last = len(moments) - 1
+        at_test = int(np.clip(np.searchsorted(moments, test), min(2, last), last))
+        at_validation = int(np.clip(np.searchsorted(moments, validation), min(1, last), max(at_test - 1, 0)))
+        validation, test = int(moments[at_validation]), int(moments[at_test])
     return TimeSplit(start, validation, test, end)
 
 

@@ -1,0 +1,96 @@
+"""CSV and JSON files as other programs write them, made readable: UTF-8, one row per line, nothing out of place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import polars as pl
+
+from larder.errors import InvalidRequest
+from larder_training.io.csv_rows import LeftOut, well_formed, write_rows
+from larder_training.io.json_rows import write_objects
+from larder_training.io.separators import find_separator
+from larder_training.io.text_encoding import decoded_blocks, detect_encoding
+
+_MOSTLY: Final = 2  # a file of which more than one row in two is left out is refused
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A text file that polars can read.
+
+    Attributes:
+        path: The file itself, or a corrected copy.
+        separator: The character between the cells of CSV.
+        skip: Lines before the header.
+        left_out: Rows that cannot be read.
+        notices: What was found, in sentences.
+    """
+
+    path: Path
+    separator: str = ","
+    skip: int = 0
+    left_out: LeftOut = field(default_factory=LeftOut)
+    notices: tuple[str, ...] = ()
+
+
+def text_table(path: Path, name: str, kind: Literal["csv", "jsonl"], folder: Path) -> TextTable:
+    """Checks a file, and writes a corrected copy to ``folder`` if it is not UTF-8 or has irregular rows.
+
+    Args:
+        path: The file, plain or gzip.
+        name: Its name in messages.
+        kind: Its format.
+        folder: For the copy, which the caller deletes.
+
+    Raises:
+        InvalidRequest: It is empty, damaged, not text, or most of its rows are irregular.
+    """
+    if not path.stat().st_size:
+        raise InvalidRequest(f"{name} is empty (0 bytes): write or copy it again.")
+    encoding = detect_encoding(path, name)
+    note = encoding.describe(name)
+    notices = () if note is None else (note,)
+    copy = folder / f"{sum(1 for _ in folder.iterdir())}-{path.name.removesuffix('.gz')}"
+    if kind == "jsonl":
+        if encoding.plain and _objects_per_line(path):
+            return TextTable(path, notices=notices)
+        with copy.open("w", encoding="utf-8", errors="replace", newline="") as file:
+            left_out = write_objects(decoded_blocks(path, name, encoding), file)
+        left_out = _mostly_kept(left_out, name, "Write one JSON object per line, with column names as keys.")
+        return TextTable(copy, left_out=left_out, notices=notices)
+    separator = find_separator(next(decoded_blocks(path, name, encoding), ""))
+    texts = _without_lines(decoded_blocks(path, name, encoding), separator.skip)
+    if well_formed(texts, separator.sign) and encoding.plain:
+        return TextTable(path, separator.sign, separator.skip, notices=notices)
+    texts = _without_lines(decoded_blocks(path, name, encoding), separator.skip)
+    with copy.open("w", encoding="utf-8", errors="replace", newline="") as file:
+        left_out = write_rows(texts, separator.sign, file, separator.skip)
+    remedy = "Give every row as many cells as the header has, with quotes around cells that contain separators."
+    return TextTable(copy, separator.sign, 0, _mostly_kept(left_out, name, remedy), notices)
+
+
+def _without_lines(texts: Iterator[str], lines: int) -> Iterator[str]:
+    """The blocks without the first lines."""
+    yield next(texts, "").split("\n", lines)[-1]
+    yield from texts
+
+
+def _objects_per_line(path: Path) -> bool:
+    """Whether polars can parse every line."""
+    column = pl.scan_ndjson(path, schema={"": pl.String}).select(pl.col("").null_count())
+    try:
+        column.collect(engine="streaming")
+    except pl.exceptions.PolarsError:
+        return False
+    return True
+
+
+def _mostly_kept(left_out: LeftOut, name: str, remedy: str) -> LeftOut:
+    if left_out.count * _MOSTLY > left_out.count + left_out.rows:
+        raise InvalidRequest(
+            f"{name}: {left_out.count} of {left_out.count + left_out.rows} rows cannot be read; {left_out.example}. "
+            f"{remedy}"
+        )
+    return left_out
