@@ -55,7 +55,7 @@ def _release(home: Path, model: str, **changed: bytes | Path) -> Path:
         model=model,
         kind=manifest.kind,
         serving=manifest.serving,
-        files={name: old / name for name in manifest.files} | changed,
+        files={**{name: old / name for name in manifest.files}, **changed},
         evaluation=manifest.evaluation,
         training=manifest.training,
         structure=manifest.structure,

@@ -1,5 +1,6 @@
 """A release folder is complete or absent, and its content decides the name."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -11,12 +12,12 @@ from larder.errors import InvalidManifest
 from larder.release import manifest as manifests
 from larder.release.manifest import Manifest
 from larder.release.serving import ClassifierServing
-from larder_training.release.writer import provenance, write_release
+from larder_training.release.writer import Content, provenance, write_release
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def write(parent: Path, manifest: Manifest, content: bytes, files: dict[str, Path | bytes] | None = None) -> Path:
+def write(parent: Path, manifest: Manifest, content: bytes, files: Mapping[str, Content] | None = None) -> Path:
     return write_release(
         parent,
         model=manifest.model,
@@ -61,6 +62,19 @@ def test_the_name_depends_on_the_serving_section_too(tmp_path: Path, classifier_
     assert isinstance(serving, ClassifierServing)
     stricter = replace(classifier_manifest, serving=replace(serving, thresholds=(0.9, 0.9)))
     assert write(tmp_path, classifier_manifest, b"a").name != write(tmp_path, stricter, b"a").name
+
+
+def test_a_file_can_be_made_from_the_manifest_and_does_not_change_the_name(
+    tmp_path: Path, classifier_manifest: Manifest
+) -> None:
+    def report(manifest: Manifest) -> bytes:
+        return f"{manifest.release} of {sorted(manifest.files)}".encode()
+
+    files: dict[str, Content] = {"model.onnx": b"a", "report.html": report}
+    folder = write(tmp_path / "with", classifier_manifest, b"", files)
+    assert (folder / "report.html").read_text() == f"{folder.name} of ['model.onnx']"
+    assert set(manifests.parse((folder / "manifest.json").read_bytes()).files) == {"model.onnx", "report.html"}
+    assert write(tmp_path / "without", classifier_manifest, b"a").name == folder.name
 
 
 def test_an_invalid_release_leaves_no_files(tmp_path: Path, classifier_manifest: Manifest) -> None:

@@ -33,11 +33,11 @@ from larder_training.classifier.selection.learning_curve import learning_curve
 from larder_training.classifier.selection.side_ablation import choose_fusion
 from larder_training.classifier.selection.training_set import build_training_set
 from larder_training.classifier.selection.usable_images import with_usable_images
-from larder_training.release.writer import write_release
+from larder_training.release.writer import REPORT, write_release
 from larder_training.reporting.progress import Progress
 
 
-def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
+def train(options: ClassifierOptions, progress: Progress | None = None, command: str | None = None) -> Path:
     """Trains a classifier and returns its release folder ``<out>/<release>``.
 
     The release is written as a whole at the end; a training that is stopped leaves nothing behind.
@@ -45,6 +45,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
     Args:
         options: All settings.
         progress: Reports each step; quiet by default.
+        command: The command line that started the training, for the manifest and the report.
 
     Raises:
         InvalidRequest: The data, the backbone or an option cannot be used; the message says what to do.
@@ -66,11 +67,11 @@ def train(options: ClassifierOptions, progress: Progress | None = None) -> Path:
             MODEL: run.exported.model,
             PROBES: golden_requests(run),
             "metrics.json": manifest_sections.metrics(run),
+            REPORT: partial(page, run),
             TRIALS: run.layers.jsonl() + augmentations + run.fusion.head.search.jsonl(),
-            "report.html": page(run),
         },
         evaluation=evaluation,
-        training=manifest_sections.training(run, seconds=time.monotonic() - started),
+        training=manifest_sections.training(run, seconds=time.monotonic() - started, command=command),
         structure=structure(run.exported.graph),
         created=options.created,
     )

@@ -19,6 +19,7 @@ from larder_training.classifier.config.options import (
     SearchLimits,
 )
 from larder_training.cli.image_options import image_options, to_options
+from larder_training.cli.invocation import command_line
 from larder_training.reporting.progress import Progress
 
 
@@ -113,7 +114,7 @@ def command(data: Path | str, *, as_json: bool, **flags: Any) -> None:  # noqa: 
     try:
         side = {} if no_side else parse_side_columns(columns) or None
         options = ClassifierOptions(data, search=SearchLimits(**limits), side=side, **to_options(flags))
-        release = train(options, Progress(quiet=as_json))
+        release = train(options, Progress(quiet=as_json), command_line())
     except LarderError as error:
         raise click.ClickException(str(error)) from error
     if as_json:

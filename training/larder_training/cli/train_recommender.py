@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from larder.errors import LarderError
+from larder_training.cli.invocation import command_line
 from larder_training.io.column_names import parse_columns
 from larder_training.io.s3 import source
 from larder_training.recommender.config.options import (
@@ -195,7 +196,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
             trials=trials,
             compare_with=compare_with,
         )
-        folder = train(options, Progress(quiet=quiet))
+        folder = train(options, Progress(quiet=quiet), command_line())
     except LarderError as error:
         raise click.ClickException(str(error)) from error
     click.echo(folder)

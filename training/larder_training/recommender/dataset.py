@@ -104,9 +104,11 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
             "more users and items."
         )
     progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {counts.dropped()}")
-    notices = _notices(log, counts, items, users, options)
+    notices, doubts = _notices(log, counts, items, users, options)
     for notice in notices:
         progress.say(notice)
+    for doubt in doubts:
+        progress.warn(doubt)
     profiles = user_profiles(users) if users else None
     row_of = {user: row for row, user in enumerate(profiles.users)} if profiles else {}
     rows = np.array([row_of.get(user, -1) for user in log.users], np.int64)
@@ -123,7 +125,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
         described=described,
         inputs=inputs,
         summary=summarize_log(log, items, users),
-        notices=notices,
+        notices=(*notices, *doubts),
     )
 
 
@@ -133,8 +135,8 @@ def _notices(
     items: MetadataTable | None,
     users: MetadataTable | None,
     options: RecommenderOptions,
-) -> tuple[str, ...]:
-    """What was found in the files. Raises InvalidRequest for what makes a training pointless."""
+) -> tuple[list[str], list[str]]:
+    """What was found in the files, and what to look at. Raises InvalidRequest for what makes a training pointless."""
     matches = id_matches(log, items, users)
     problems = refusals(
         log,
@@ -146,7 +148,7 @@ def _notices(
     if problems:
         raise InvalidRequest(" ".join(problems))
     of_tables = [notice for table in (items, users) if table is not None for notice in table.notices]
-    return (*counts.notices, *of_tables, *counts.warnings(), *warnings(log, matches, problems))
+    return [*counts.notices, *of_tables], [*counts.warnings(), *warnings(log, matches, problems)]
 
 
 def _usable(

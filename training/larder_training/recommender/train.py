@@ -1,6 +1,7 @@
 """Trains a recommender: reads files, tunes, evaluates, fits to all events, and writes a release."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,18 +25,18 @@ from larder_training.recommender.pipeline import Pipeline
 from larder_training.recommender.reports.examples import examples, popular_by_segment
 from larder_training.recommender.reports.page import RecommenderReport, metrics_json
 from larder_training.recommender.tuning.trials import TRIALS, SearchBudget, TrialLog
-from larder_training.release.writer import provenance, write_release
+from larder_training.release.writer import REPORT, provenance, write_release
 from larder_training.reporting.progress import Progress
 
-REPORT: Final = "report.html"
 METRICS: Final = "metrics.json"
 
 
-def train(options: RecommenderOptions, progress: Progress) -> Path:
+def train(options: RecommenderOptions, progress: Progress, command: str | None = None) -> Path:
     """Trains a recommender and returns its release folder, ``<options.out>/<release>``.
 
-    The same input, seed, trials and versions give the same bytes of every file except the manifest, which has times.
-    An interrupted training leaves no files behind.
+    The same input, seed, trials and versions give the same bytes of every file except the manifest and the report,
+    which have times. An interrupted training leaves no files behind. ``command`` is the command line that started the
+    training, for the manifest and the report.
 
     Raises:
         InvalidRequest: The input or an option cannot be used; the message says what to do.
@@ -51,38 +52,33 @@ def train(options: RecommenderOptions, progress: Progress) -> Path:
     evaluation = {"split": _split(pipeline), **pipeline.evaluate(params)}
     fitted = pipeline.fit(data.log.end, params, "Fitting to all events")
     options.out.mkdir(parents=True, exist_ok=True)
+    training = _training(data, fitted.hyperparameters, trials, options)
+    training |= provenance(options.seed, command, progress.warnings)
+    training["seconds"] = round(time.monotonic() - start, 1)
     with TemporaryDirectory(prefix=".training-", dir=options.out) as scratch:
-        return _write_release(Path(scratch), pipeline, fitted, evaluation, trials, start)
+        return _write_release(Path(scratch), pipeline, fitted, trials, {"evaluation": evaluation, "training": training})
 
 
 def _write_release(
-    folder: Path, pipeline: Pipeline, fitted: FittedEnsemble, evaluation: Document, trials: TrialLog, start: float
+    folder: Path, pipeline: Pipeline, fitted: FittedEnsemble, trials: TrialLog, sections: Mapping[str, Document]
 ) -> Path:
-    """Writes all files into ``folder`` and the release into ``options.out``; ``start`` is the training's start time."""
+    """Writes all files into ``folder`` and the release into ``options.out``, with these sections of the manifest."""
     data, options = pipeline.data, pipeline.context.options
     segments = data.segments(data.log)
     serving = _write_tables(folder, data, fitted, segments, options)
-    training = _training(data, fitted.hyperparameters, trials, options)
-    report = RecommenderReport(
-        options.model,
-        evaluation,
-        training,
-        examples(folder, serving, data.log),
-        popular_by_segment(folder, serving, segments),
-        trials,
-    )
-    (folder / REPORT).write_bytes(report.html())
-    (folder / METRICS).write_bytes(metrics_json(evaluation))
+    (folder / METRICS).write_bytes(metrics_json(sections["evaluation"]))
     (folder / TRIALS).write_bytes(trials.jsonl())
-    training["seconds"] = round(time.monotonic() - start, 1)
+    report = RecommenderReport(
+        examples(folder, serving, data.log), popular_by_segment(folder, serving, segments), trials
+    )
     return write_release(
         options.out,
         model=options.model,
         kind="recommender",
         serving=serving,
-        files={name: folder / name for name in (*serving.files, PROBES, REPORT, METRICS, TRIALS)},
-        evaluation=evaluation,
-        training=training,
+        files={REPORT: report.html, **{name: folder / name for name in (*serving.files, PROBES, METRICS, TRIALS)}},
+        evaluation=sections["evaluation"],
+        training=sections["training"],
         structure=_structure(serving, fitted),
         created=options.created,
     )
@@ -113,7 +109,6 @@ def _new_users(data: Dataset, segments: Segments) -> NewUsers:
 def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options: RecommenderOptions) -> Document:
     log = data.log
     return {
-        **provenance(options.seed),
         "learner": "an item-item matrix, with the components and the reranker of hyperparameters",
         "hyperparameters": {
             **asdict(replace(params, event_weights={}, components={})),

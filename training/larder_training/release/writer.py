@@ -3,7 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
 from importlib.metadata import version
@@ -15,6 +16,8 @@ from larder.release.keys import MANIFEST
 from larder.release.manifest import FileEntry, Kind, Manifest, dump, parse
 from larder.release.serving import ClassifierServing, RecommenderServing, section
 
+REPORT: Final = "report.html"
+Content = Path | bytes | Callable[[Manifest], bytes]  # of a file of a release
 _PACKAGES: Final = (
     "implicit",
     "larder",
@@ -30,9 +33,14 @@ _PACKAGES: Final = (
 )
 
 
-def provenance(seed: int) -> dict[str, object]:
-    """The seed and all versions: with the same, a training gives the same bytes."""
-    return {"seed": seed, "versions": {"python": python_version(), **{name: version(name) for name in _PACKAGES}}}
+def provenance(seed: int, command: str | None = None, warnings: Sequence[str] = ()) -> dict[str, object]:
+    """How a training was started, what it warned of, and the seed and versions, with which it gives the same bytes."""
+    return {
+        "seed": seed,
+        "versions": {"python": python_version(), **{name: version(name) for name in _PACKAGES}},
+        **({"command": command} if command else {}),
+        **({"warnings": list(warnings)} if warnings else {}),
+    }
 
 
 def write_release(
@@ -41,7 +49,7 @@ def write_release(
     model: str,
     kind: Kind,
     serving: ClassifierServing | RecommenderServing,
-    files: Mapping[str, Path | bytes],
+    files: Mapping[str, Content],
     evaluation: Mapping[str, object],
     training: Mapping[str, object],
     structure: Mapping[str, object],
@@ -50,6 +58,8 @@ def write_release(
     """Writes ``<parent>/<release>/`` with ``files`` (a path is copied) and the manifest, and returns that folder.
 
     A temporary folder next to it is renamed when it is complete. A release of the same content and second is kept.
+    A file can be a function of the manifest, which lists all other files: a report that states the release's name, so
+    the name does not depend on it.
 
     Raises:
         InvalidManifest: The sections do not make a valid manifest.
@@ -58,7 +68,8 @@ def write_release(
     parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
     try:
-        entries = {name: _write(scratch / name, content) for name, content in sorted(files.items())}
+        known = {name: content for name, content in sorted(files.items()) if isinstance(content, Path | bytes)}
+        entries = {name: _write(scratch / name, content) for name, content in known.items()}
         manifest = Manifest(
             model=model,
             kind=kind,
@@ -70,6 +81,9 @@ def write_release(
             training=training,
             structure=structure,
         )
+        made = {name: make(manifest) for name, make in files.items() if not isinstance(make, Path | bytes)}
+        entries |= {name: _write(scratch / name, content) for name, content in made.items()}
+        manifest = replace(manifest, files=entries)
         document = dump(manifest)
         parse(document)
         (scratch / MANIFEST).write_bytes(document)

@@ -1,39 +1,33 @@
-"""``report.html``: one file without scripts or external references, readable on a phone, reproducible byte for byte.
+"""``report.html``: one file without scripts or external references, readable on a phone, on paper and in the dark.
 
-A report is a list of sections, and a section a list of blocks of HTML. All text from data is escaped.
+A report is a title block and a list of sections, and a section a list of blocks of HTML. The templates have the
+page and each block, and Jinja escapes all text from data.
 """
 
 import base64
-import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from larder_training.reporting import plots, terms, values
+from larder_training.reporting.title import TitleBlock
+from larder_training.reporting.values import Estimate, Numeral
+
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Block = str  # HTML, made by the functions below
-
-_STYLE: Final = """
-:root{color-scheme:light dark;--line:#8884;--soft:#8881}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem;background:Canvas;color:CanvasText}
-h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem;border-bottom:1px solid var(--line)}
-table{border-collapse:collapse;display:block;overflow-x:auto;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{white-space:normal;vertical-align:bottom}
-td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:4.5rem}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.5rem}
-dl div{background:var(--soft);border-radius:.4rem;padding:.5rem .7rem}dt{font-size:.8rem;opacity:.75}
-dd{margin:0;font-size:1.15rem;overflow-wrap:anywhere}
-figure{margin:1rem 0}figure svg{max-width:100%;height:auto;background:#fff;border-radius:.4rem}
-figcaption{font-size:.85rem;opacity:.8}
-.images{display:grid;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr));gap:.6rem}
-.images figure{margin:0}.images img{width:100%;height:8rem;object-fit:contain;background:var(--soft)}
-.images figcaption{overflow-wrap:anywhere}
-@media(max-width:36rem){table{font-size:.8rem}th,td{padding:.25rem}dd{font-size:1rem}}
-"""
+Block = Markup  # HTML, made by the functions below
+# Widths in pixels: where the columns of a table need more than a phone has, it becomes a list of rows.
+_PHONE: Final = 358
+_LETTER: Final = 8.6
+_PADDING: Final = 16
+_LINE: Final = 18  # letters of a text that has room for a few words a line
+_WORD: Final = 24  # letters of a word that is broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,63 +43,112 @@ class Section:
         return cls(title, blocks)
 
 
-def render(title: str, sections: Sequence[Section]) -> str:
+def render(title: TitleBlock, sections: Sequence[Section]) -> str:
     """The whole document."""
-    body = "\n".join(f"<h2>{escape(section.title)}</h2>\n" + "\n".join(section.blocks) for section in sections)
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">{_title(title)}'
-    page = f"<head>{head}</head>\n<body><h1>{escape(title)}</h1>\n{body}\n</body>"
-    return f'<!doctype html>\n<html lang="en">{page}</html>\n'
-
-
-def _title(title: str) -> str:
-    return f"<title>{escape(title)}</title><style>{_STYLE}</style>"
+    anchored: list[tuple[str, Section]] = []
+    for section in sections:
+        anchor = re.sub("[^a-z0-9]+", "-", section.title.lower()).strip("-")
+        count = sum(other.title == section.title for _, other in anchored)
+        anchored.append((f"{anchor}-{count + 1}" if count else anchor, section))
+    content = Markup("\n").join([terms.linked(title.context), *(block for part in sections for block in part.blocks)])
+    page = _environment().get_template("report.html.jinja")
+    return page.render(title=title, sections=anchored, terms=terms.used(content))
 
 
 def paragraph(text: str) -> Block:
     """A paragraph of plain text."""
-    return f"<p>{escape(text)}</p>"
+    return _block("paragraph", text)
+
+
+def subheading(text: str) -> Block:
+    """A heading inside a section."""
+    return _block("subheading", text)
+
+
+def bullets(items: Iterable[str]) -> Block:
+    """A list of sentences or names."""
+    return _block("bullets", list(items))
+
+
+def details(summary: str, *blocks: Block) -> Block:
+    """Blocks that few readers need, folded below their summary."""
+    return _block("details", summary, blocks)
 
 
 def facts(named: Mapping[str, object]) -> Block:
     """A few headline values, each in a tile below its name."""
-    tiles = (f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in named.items())
-    return f"<dl>{''.join(tiles)}</dl>"
+    return _block("facts", {name: _cell(value) for name, value in named.items()})
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Block:
-    """A table; the first column is text, the others are numbers."""
-    titles = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    lines = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
-    return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    """A table; the first column names the rows. Numbers are aligned by their type, ``None`` is a dash.
+
+    A table that is too wide for a phone becomes a list of rows there.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        return paragraph("None.")
+    columns = list(zip(*cells, strict=True))
+    numeric = [
+        all(isinstance(cell, Numeral | Estimate) or cell == values.NOTHING for cell in column) for column in columns
+    ]
+    stacked = len(head) > 2 and sum(map(_width, head, columns)) > _PHONE
+    return _block("table", list(zip(head, numeric, strict=True)), cells, stacked)
 
 
-def drawing_of(width: float, height: float) -> "tuple[Figure, Axes]":
-    """An empty drawing, its size in inches, with one pair of axes and no frame on top and to the right."""
-    from matplotlib.figure import Figure
-
-    drawing = Figure(figsize=(width, height))
-    axes = drawing.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return drawing, axes
+def properties(document: Mapping[str, object]) -> Block:
+    """A table of the values of a JSON object, nested ones by their place: ``matrix: learner``."""
+    return table(("Property", "Value"), values.flat(document))
 
 
 def figure(drawing: "Figure", caption: str) -> Block:
-    """A matplotlib figure as inline SVG, without a date and without random identifiers."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    # The salt makes the element ids reproducible; the caption makes them differ between drawings.
-    with mpl.rc_context({"svg.hashsalt": caption, "svg.fonttype": "path"}):
-        drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
-    svg = buffer.getvalue()
-    return f"<figure>{svg[svg.index('<svg') :]}<figcaption>{escape(caption)}</figcaption></figure>"
+    """A matplotlib figure as inline SVG; see ``plots``."""
+    return _block("figure", plots.svg(drawing, caption), caption, plots.is_wide(drawing))
 
 
 def image_grid(images: Iterable[tuple[bytes, str]]) -> Block:
     """A grid of JPEG images, each above its caption."""
-    tiles = (
-        f'<figure><img alt="{escape(caption)}" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-        for jpeg, caption in images
+    return _block("images", [(base64.b64encode(jpeg).decode(), caption) for jpeg, caption in images])
+
+
+def _width(title: str, column: Sequence[str | Estimate]) -> float:
+    """Pixels that a column needs: numbers as they are, texts at least their longest word, or a few words a line."""
+    longest = max(map(len, title.split()), default=0)
+    for cell in column:
+        text = str(cell)
+        if isinstance(cell, Estimate):
+            longest = max(longest, len(cell.interval))
+        elif isinstance(cell, Numeral):
+            longest = max(longest, len(text))
+        else:
+            longest = max(longest, min(len(text), _LINE), *(len(word) for word in text.split() if len(word) <= _WORD))
+    return longest * _LETTER + _PADDING
+
+
+def _unbroken(value: object) -> bool:
+    """Whether a cell has a word that must be broken to fit a phone, such as a digest or a file name."""
+    return isinstance(value, str) and any(len(word) > _WORD for word in value.split())
+
+
+def _cell(value: object) -> "str | Estimate":
+    return value if isinstance(value, Estimate) else values.text(value)
+
+
+def _block(name: str, *arguments: object) -> Block:
+    return Markup(getattr(_environment().get_template("blocks.html.jinja").module, name)(*arguments).strip())  # noqa: S704 - a macro escapes its arguments
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("larder_training.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
-    return f'<div class="images">{"".join(tiles)}</div>'
+    environment.filters["linked"] = terms.linked
+    environment.globals["nothing"] = values.NOTHING
+    environment.tests["unbroken"] = _unbroken
+    environment.tests["estimate"] = lambda value: isinstance(value, Estimate)
+    return environment

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 Advance = Callable[[int], None]
@@ -22,9 +22,17 @@ class Progress:
 
     Attributes:
         quiet: Whether to show nothing (tests, ``--json``).
+        warnings: What ``warn`` was given, for the report and the manifest.
     """
 
     quiet: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, text: str) -> None:
+        """Shows what the person should look at before they use the result, and keeps it for the report."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.say(f"Warning: {text}")
 
     def say(self, text: str) -> None:
         """Shows one finding or finished step."""

@@ -30,6 +30,7 @@ from larder_training.classifier.selection.augmentation_search import (
 from larder_training.classifier.selection.training_set import build_training_set
 from larder_training.reporting.html import render
 from larder_training.reporting.progress import Progress
+from larder_training.reporting.title import TitleBlock
 
 QUIET = Progress(quiet=True)
 ALL = candidates(("none", "weak", "medium", "strong"), (False, True), 2)
@@ -103,7 +104,7 @@ def test_all_candidates_are_listed() -> None:
     ]
     assert sum(line["chosen"] for line in lines) == 1
     (section,) = sections(scores)
-    assert "(chosen)" in render("t", [section])
+    assert "(chosen)" in render(TitleBlock("a", "b"), [section])
     assert jsonl(()) == b""
     assert sections(()) == []
 

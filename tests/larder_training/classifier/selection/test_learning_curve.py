@@ -18,6 +18,7 @@ from larder_training.classifier.selection.learning_curve import (
     learning_curve,
 )
 from larder_training.reporting.html import render
+from larder_training.reporting.title import TitleBlock
 
 TRIAL = HeadTrial(1, HeadConfig(l2=0.01), 0.5, 0.1, 0.9, (0.5,), 1.0)
 
@@ -101,7 +102,7 @@ def test_shares_are_nested_and_keep_groups_and_classes() -> None:
 
 def test_the_section_depends_on_the_seed_alone() -> None:
     rows = blobs(60, 0.3)
-    pages = [render("x", [curve_section(curve(rows, seed))]) for seed in (0, 0, 1)]
+    pages = [render(TitleBlock("a", "b"), [curve_section(curve(rows, seed))]) for seed in (0, 0, 1)]
     assert pages[0] == pages[1] != pages[2]
     assert re.search(r"<h2>Would more images help\?</h2>", pages[0])
 
@@ -111,4 +112,4 @@ def test_a_class_of_one_image_gives_no_curve() -> None:
     rows.labels[:] = 0
     rows.labels[0] = 1
     assert learning_curve(rows, TRIAL, context(0)) is None
-    assert "too few images" in render("x", [curve_section(None)])
+    assert "too few images" in render(TitleBlock("a", "b"), [curve_section(None)])

@@ -39,7 +39,7 @@ class DatasetSplit:
 
     def describe(self) -> str:
         """The split in one sentence, to report with every number that depends on it."""
-        sizes = ", ".join(f"{len(self.parts[part])} {part}" for part in PARTS)
+        sizes = ", ".join(f"{len(self.parts[part]):,} {part}" for part in PARTS)
         how = "as the data states" if self.stated else f"at random by class, {self.together}"
         cut = f"; {' and '.join(self.cut)} cut from train at random by class where missing" if self.cut else ""
         return f"{sizes} images, split {how}{cut}"

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -19,6 +18,8 @@ from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import load_rows
 from larder_training.reporting.html import Section, figure, paragraph, table
+from larder_training.reporting.plots import INK, drawing_of, legend_above
+from larder_training.reporting.values import number, percent
 
 CLASSES: Final = 20  # held out at most; of more, the seed draws these
 LEAST_CLASSES: Final = 3  # one to hold out, two to fit
@@ -128,8 +129,7 @@ def unknown_section(
 ) -> Section:
     """The report's section: OOD scores of held-out images and of held-out classes, with the threshold."""
     known, threshold = exported.predictions["validation"].ood_scores, exported.serving.novelty_threshold
-    drawing = Figure(figsize=(6, 3.5))
-    axes = drawing.add_subplot()
+    drawing, axes = drawing_of()
     unknown = np.empty(0, np.float32) if held_out_classes is None else held_out_classes.ood_scores
     top = float(np.concatenate([known, unknown, [1e-3 if threshold is None else threshold]]).max())
     bins = np.linspace(0, top, 41).tolist()
@@ -138,15 +138,15 @@ def unknown_section(
             shares = np.full(len(scores), 1 / len(scores))
             axes.hist(scores, bins, weights=shares, alpha=0.6, label=name)
     if threshold is not None:
-        axes.axvline(threshold, color="black", linewidth=1, label="threshold")
+        axes.axvline(threshold, color=INK, linewidth=1, label="threshold")
     axes.set(xlabel="OOD score", ylabel="share of images")
-    axes.legend(loc="upper right")
-    text = f"The threshold flags {100 * options.false_alarms:g} % of images of known classes as unknown."
+    legend_above(axes, columns=3)
+    text = f"The threshold flags {percent(options.false_alarms)} of the images of known classes as unknown."
     chart = figure(drawing, "Left of the threshold the response has labels; right of it, the image is unknown.")
     if held_out_classes is None:
         return Section.of("Unknown", paragraph(f"{text} There are too few classes to hold one out."), chart)
     rows = [
-        (label, f"{auroc:.3f}", f"{100 * held_out_classes.flagged[label]:.0f} %")
+        (label, number(auroc), percent(held_out_classes.flagged[label]))
         for label, auroc in held_out_classes.auroc.items()
     ]
     head = ("Class held out of the training", "AUROC", "Flagged as unknown")

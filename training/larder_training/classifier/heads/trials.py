@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from larder_training.classifier.heads.config import FAMILIES, HeadConfig
-from larder_training.reporting.html import Section, figure, paragraph, table
+from larder_training.reporting.html import Block, Section, figure, paragraph, table
+from larder_training.reporting.plots import COLOURS, INK, drawing_of, legend_above
+from larder_training.reporting.values import Estimate, number, percent
 
 TRIALS: Final = "trials.jsonl"
 LISTED: Final = 40  # trials in the manifest; trials.jsonl has all
@@ -98,8 +99,8 @@ class HeadSearch:
         if chosen is best:
             return f"{summary}. The best head was chosen: {chosen.config}."
         return (
-            f"{summary}. The lowest loss is {best.loss:.4f} ({best.config}). The simplest head within one standard "
-            f"error ({self.standard_error(chosen):.4f}) was chosen: {chosen.config}, {chosen.loss:.4f}."
+            f"{summary}. The lowest loss is {number(best.loss)} ({best.config}). The simplest head within one standard "
+            f"error ({number(self.standard_error(chosen))}) was chosen: {chosen.config}, {number(chosen.loss)}."
         )
 
     def jsonl(self) -> bytes:
@@ -133,9 +134,9 @@ def trials_section(search: HeadSearch) -> Section:
     rows = [
         (
             f"{trial.number}: {trial.config}" + (" (chosen)" if trial is search.chosen else ""),
-            f"{trial.loss:.4f}",
-            f"{trial.loss - search.best.loss:.4f} (± {search.standard_error(trial):.4f})",
-            f"{100 * trial.accuracy:.2f} %",
+            number(trial.loss),
+            Estimate(number(trial.loss - search.best.loss), f"± {number(search.standard_error(trial))}"),
+            percent(trial.accuracy),
         )
         for trial in listed
     ]
@@ -147,17 +148,19 @@ def trials_section(search: HeadSearch) -> Section:
     )
 
 
-def _plot(search: HeadSearch) -> str:
-    drawing = Figure(figsize=(7, 4))
-    axes = drawing.add_subplot()
+def _plot(search: HeadSearch) -> Block:
+    drawing, axes = drawing_of(height=3.4)
     for family in FAMILIES:
         trials = [trial for trial in search.trials if trial.config.family == family]
         if trials:
             numbers, losses = [trial.number for trial in trials], [trial.loss for trial in trials]
             errors = [trial.standard_error for trial in trials]
             axes.errorbar(numbers, losses, yerr=errors, fmt="o", capsize=2, label=_NAMES[family])
-    axes.axhline(search.best.loss, color="grey", linestyle="--", label="lowest loss")
-    axes.plot(search.chosen.number, search.chosen.loss, "o", markersize=14, fillstyle="none", color="black")
+    axes.axhline(search.best.loss, color=COLOURS[-1], linestyle="--", label="lowest loss")
+    axes.plot(search.chosen.number, search.chosen.loss, "o", markersize=14, fillstyle="none", color=INK)
     axes.set(xlabel="trial", ylabel="cross-validated loss", yscale="log")
-    axes.legend()
+    axes.locator_params(axis="x", integer=True)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    legend_above(axes)
     return figure(drawing, "The loss of each trial with its standard error; the ring marks the chosen one.")

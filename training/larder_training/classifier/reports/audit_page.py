@@ -11,7 +11,10 @@ from larder.release.serving import ImageSpec
 from larder_training.classifier.audit.audit import ImageAudit, LabelError, untrainable_classes
 from larder_training.classifier.data.grouping import MIN_GROUPS
 from larder_training.classifier.data.scan import Sample
+from larder_training.reporting.counts import counted
 from larder_training.reporting.html import Block, Section, facts, image_grid, paragraph, render, table
+from larder_training.reporting.title import TitleBlock
+from larder_training.reporting.values import percent, times
 
 SHOWN: Final = 48  # likely label errors with their image; the table below lists more
 NAMED: Final = 500  # rows of a table
@@ -26,7 +29,11 @@ def sections(audit: ImageAudit) -> list[Section]:
 
 def page(audit: ImageAudit) -> bytes:
     """The page of ``larder audit``, HTML. It has no time and no path, so the same data gives the same bytes."""
-    return render("Audit of labelled images", [*sections(audit), _left_out(audit)]).encode()
+    scan = audit.scan
+    images = f"{counted(len(scan.samples), 'image')}, {counted(len(audit.classes), 'class', 'classes')}"
+    about = {"Fingerprint": scan.fingerprint()}
+    title = TitleBlock("Audit", "Labelled images", images, audit.describe(), about)
+    return render(title, [*sections(audit), _left_out(audit)]).encode()
 
 
 def _overview(audit: ImageAudit) -> Section:
@@ -38,7 +45,7 @@ def _overview(audit: ImageAudit) -> Section:
         "Exact copies": len(scan.copies),
         "Conflicting labels": len(scan.conflicts),
         "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
-        "Largest class / smallest": "-" if imbalance is None else f"{imbalance:.1f}",
+        "Largest class to smallest": None if imbalance is None else times(imbalance),
     }
     rows = [(row.label, row.images, row.different, row.label_errors) for row in audit.classes]
     blocks = [facts(tiles), table(("Class", "Images", "Distinct images", "Likely label errors"), rows)]
@@ -52,16 +59,16 @@ def _overview(audit: ImageAudit) -> Section:
 
 def _label_errors(audit: ImageAudit) -> Section:
     text = (
-        f"{len(audit.label_errors)} of {audit.checked_labels} images. Models that were not fitted on the image give "
-        "its label less than a quarter of the confidence that images of this label usually get, and prefer another "
-        "label. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. None of "
-        "them was left out."
+        f"{len(audit.label_errors):,} of {counted(audit.checked_labels, 'image')}. Models that were not fitted on the "
+        "image give its label less than a quarter of the confidence that images of this label usually get, and prefer "
+        "another label. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. "
+        "None of them was left out."
     )
     shown = [(thumbnail(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
     blocks: list[Block] = [paragraph(text), image_grid(shown)]
     if rest := audit.label_errors[SHOWN : SHOWN + NAMED]:
         rows = [
-            (error.sample.image.name, error.sample.image.label, f"{error.confidence:.1%}", error.proposed)
+            (error.sample.image.name, error.sample.image.label, percent(error.confidence), error.proposed)
             for error in rest
         ]
         blocks.append(table(("File", "Label", "Confidence", "More likely"), rows))
@@ -71,7 +78,7 @@ def _label_errors(audit: ImageAudit) -> Section:
 
 def _caption(error: LabelError) -> str:
     image = error.sample.image
-    return f"{image.name}: {image.label} {error.confidence:.1%}, more likely {error.proposed}"
+    return f"{image.name}: {image.label} {percent(error.confidence)}, more likely {error.proposed}"
 
 
 def _near_duplicates(audit: ImageAudit) -> Iterable[Section]:
@@ -83,8 +90,8 @@ def _near_duplicates(audit: ImageAudit) -> Iterable[Section]:
     ordered = [*conflicting, *(group for group in audit.near_duplicate_groups if group not in first)]
     text = "Each group stays in one part of the split, so that no test image has a near-duplicate in the training part."
     if conflicting:
-        text = f"{len(conflicting)} of the groups have several labels, shown first: decide which is right. {text}"
-    blocks = [paragraph(f"{len(ordered)} groups of nearly identical images. {text}")]
+        text = f"{len(conflicting):,} of the groups have several labels, shown first: decide which is right. {text}"
+    blocks = [paragraph(f"{counted(len(ordered), 'group')} of nearly identical images. {text}")]
     for group in ordered[:GROUPS]:
         blocks.append(
             image_grid((thumbnail(sample), f"{sample.image.name}: {sample.image.label}") for sample in group[:6])
@@ -118,7 +125,7 @@ def _left_out(audit: ImageAudit) -> Section:
 
 
 def _more(count: int) -> Iterable[Block]:
-    return [paragraph(f"... and {count} more.")] if count > 0 else []
+    return [paragraph(f"… and {count:,} more.")] if count > 0 else []
 
 
 def thumbnail(sample: Sample) -> bytes:

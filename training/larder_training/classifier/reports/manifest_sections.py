@@ -74,7 +74,7 @@ def metrics(run: TrainingRun) -> bytes:
     return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def training(run: TrainingRun, *, seconds: float) -> dict[str, object]:
+def training(run: TrainingRun, *, seconds: float, command: str | None) -> dict[str, object]:
     """The manifest's ``training``: hyperparameters, fingerprint and counts of the data, versions and seed."""
     options, split, layers, fusion = run.options, run.split, run.layers, run.fusion
     return {
@@ -96,7 +96,7 @@ def training(run: TrainingRun, *, seconds: float) -> dict[str, object]:
         },
         "parent": run.parent.describe() if run.parent else None,
         "seconds": round(seconds, 1),
-        **provenance(options.seed),
+        **provenance(options.seed, command, run.context.progress.warnings),
     }
 
 

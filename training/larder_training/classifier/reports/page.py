@@ -3,81 +3,135 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
-from unicodedata import bidirectional
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
-from numpy.typing import NDArray
 
+from larder.release.manifest import Manifest
 from larder_training.classifier.data.formats.entries import PARTS
 from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.ood_holdout import unknown_section
-from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
 from larder_training.classifier.heads.trials import trials_section
-from larder_training.classifier.metrics.calibration import reliability
 from larder_training.classifier.metrics.classification import classification_summary
-from larder_training.classifier.reports import audit_page
+from larder_training.classifier.reports import audit_page, plots
 from larder_training.classifier.reports.side_section import side_section
 from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.learning_curve import curve_section
-from larder_training.reporting.html import Section, facts, figure, image_grid, paragraph, render, table
+from larder_training.reporting.counts import counted
+from larder_training.reporting.html import (
+    Block,
+    Section,
+    facts,
+    figure,
+    image_grid,
+    paragraph,
+    properties,
+    render,
+    subheading,
+    table,
+)
+from larder_training.reporting.title import TitleBlock, about, warnings
+from larder_training.reporting.values import Estimate, between, number, percent, size, times
 
 ERRORS: Final = 24  # misclassified images, the most confident first
 FILES: Final = 200  # files that are left out, by name
 CONFUSED: Final = 12  # pairs of confused labels
-_NUMBERED: Final = 20  # labels up to which the cells of the confusion matrix have numbers
-_DRAWN: Final = 60  # labels up to which it is drawn
-_LONG: Final = 24  # letters of a label on its axes
+_FEW_IMAGES: Final = 100  # test images from which a result is worth a decision
 _PARTS: Final = {"validation": "held out", "test": "test"}
 
 
-def page(run: TrainingRun) -> bytes:
-    """The report, HTML. It has no time and no path, so the same training gives the same bytes."""
+def page(run: TrainingRun, manifest: Manifest) -> bytes:
+    """The report, HTML."""
     split, exported = run.split, run.exported
     test = cast(
         "dict[str, Any]",
         classification_summary(exported.predictions["test"].probabilities, exported.truth["test"], split.labels),
     )
     sections = [
-        _headline(split, exported, test),
+        _summary(split, exported, test),
         _errors(split, exported),
         curve_section(run.curve),
         _labels(test["labels"], exported),
         _confusion(test["confusion"], split.labels),
         _reliability(exported, test),
         unknown_section(run.options, exported, run.held_out_classes),
-        _quantization(exported),
+        *_parent(manifest.evaluation),
+        _quantization(exported, manifest.training),
         *side_section(run.fusion),
         *run.layers.sections(),
         *augmentation_search.sections(run.fusion.training_set.compared),
         trials_section(run.fusion.head.search),
         _data(run.audit.scan, split),
         *audit_page.sections(run.audit),
-        _features(run.layers.features),
+        Section.of("Features", properties(run.layers.features.description)),
     ]
-    return render("Classifier report", sections).encode()
+    return render(_title(run, manifest, test), sections).encode()
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
+def _title(run: TrainingRun, manifest: Manifest, test: Mapping[str, Any]) -> TitleBlock:
+    data = cast("Mapping[str, Any]", manifest.training["data"])
+    images = f"{counted(data['photos'], 'image')}, {counted(len(run.split.labels), 'label')}"
+    return TitleBlock(
+        "Image classifier",
+        manifest.model,
+        f"{percent(test['accuracy'])} of {counted(test['photos'], 'test image')} are labelled correctly",
+        _context(run.split, test),
+        about(manifest, f"{images}; fingerprint {data['fingerprint'][:12]}…"),
+        [*warnings(manifest), *_doubts(run, test)],
+    )
 
 
-def _headline(split: DatasetSplit, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
+def _context(split: DatasetSplit, test: Mapping[str, Any]) -> str:
+    """The interval, and the accuracy of the best answer without looking at an image."""
+    low, high = test["accuracy_interval_95"]
+    label, share = _most_frequent(split)
+    ratio = f", {times(test['accuracy'] / share)} that of the best baseline" if share else ""
+    return (
+        f"95 % interval {between(percent(low), percent(high))}{ratio}: the most frequent label, “{label}”, given to "
+        f"all images is right for {percent(share)}."
+    )
+
+
+def _most_frequent(split: DatasetSplit) -> tuple[str, float]:
+    """The most frequent label of the training part, and its share of the test part."""
+    counts = Counter(sample.image.label for sample in split.parts["train"])
+    label = max(split.labels, key=lambda name: counts[name])
+    test = split.parts["test"]
+    return label, sum(sample.image.label == label for sample in test) / len(test)
+
+
+def _doubts(run: TrainingRun, test: Mapping[str, Any]) -> list[str]:
+    """Why the result may not be worth a decision, and which data to look at."""
+    doubts = []
+    if test["accuracy_interval_95"][0] <= _most_frequent(run.split)[1]:
+        doubts.append("The model is not better than the baseline beyond noise: it should not go live.")
+    if test["photos"] < _FEW_IMAGES:
+        images = counted(test["photos"], "test image")
+        doubts.append(f"Only {images}, so the interval is wide. More images give surer numbers.")
+    scan, audit = run.audit.scan, run.audit
+    if scan.conflicts:
+        conflicts = counted(len(scan.conflicts), "file")
+        doubts.append(f"{conflicts} left out, because a copy has another label: see Data.")
+    if audit.conflicting_groups:
+        groups = counted(len(audit.conflicting_groups), "group")
+        doubts.append(f"{groups} of near-duplicates with several labels: see Near-duplicates.")
+    return doubts
+
+
+def _summary(split: DatasetSplit, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
     low, high = test["accuracy_interval_95"]
     return Section.of(
-        f"{_percent(test['accuracy'])} of {test['photos']} test images are labelled correctly",
+        "Summary",
         facts(
             {
-                "95 % interval": f"{_percent(low)} to {_percent(high)}",
-                "Macro F1": f"{test['macro_f1']:.3f}",
-                "Calibration error": f"{test['expected_calibration_error']:.3f}",
+                "Accuracy": Estimate(percent(test["accuracy"]), between(percent(low), percent(high))),
+                "Macro F1": number(test["macro_f1"]),
+                "Calibration error": number(test["expected_calibration_error"]),
                 "Labels": len(split.labels),
-                "Graph": f"{len(exported.model) / 2**20:.2f} MiB, {exported.comparison['dtype']}",
-                "Temperature": f"{exported.serving.temperature:.2f}",
+                "Model file": f"{size(len(exported.model))}, {exported.comparison['dtype']}",
+                "Temperature": number(exported.serving.temperature),
             }
         ),
         paragraph(f"{split.describe()}. No choice was made with the test images."),
@@ -88,13 +142,12 @@ def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Sectio
     matrix = np.array(counts)
     caption = "Test images by class (rows) and predicted label (columns); shades are shares of the class."
     blocks = []
-    if len(labels) <= _DRAWN:
-        named = all(map(_drawable, labels))
-        ticks = [_short(label) if named else str(number) for number, label in enumerate(labels, 1)]
-        blocks.append(figure(_matrix(matrix, ticks), caption))
-        if not named:
-            numbered = ", ".join(f"{number} {label}" for number, label in enumerate(labels, 1))
-            blocks.append(paragraph(f"Classes are numbered, because some letters cannot be drawn: {numbered}."))
+    if len(labels) <= plots.DRAWN:
+        drawing, numbered = plots.confusion_matrix(matrix, labels)
+        blocks.append(figure(drawing, caption))
+        if numbered:
+            names = ", ".join(f"{position} {label}" for position, label in enumerate(labels, 1))
+            blocks.append(paragraph(f"Classes are numbered, because some letters cannot be drawn: {names}."))
     wrong = matrix - np.diag(matrix.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSED]
     pairs = [np.unravel_index(position, wrong.shape) for position in order]
@@ -104,41 +157,14 @@ def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Sectio
     return Section.of("Confusion matrix", *blocks)
 
 
-def _drawable(text: str) -> bool:
-    """Whether matplotlib's font has every letter. Its text runs from left to right only."""
-    font = get_font(findfont("DejaVu Sans"))
-    return all(font.get_char_index(ord(letter)) and bidirectional(letter) not in {"R", "AL"} for letter in text)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LONG else f"{label[: _LONG - 1]}…"
-
-
-def _matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> Figure:
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    side = min(2.6 + 0.22 * len(labels), 14)
-    drawing = Figure(figsize=(side, side))
-    axes = drawing.add_subplot()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("predicted label")
-    axes.set_ylabel("class")
-    axes.set_xticks(range(len(labels)), labels, rotation=90, parse_math=False)
-    axes.set_yticks(range(len(labels)), labels, parse_math=False)
-    if len(labels) <= _NUMBERED:
-        for row, column in np.argwhere(matrix):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    return drawing
-
-
 def _labels(rows: Sequence[Mapping[str, Any]], exported: ExportedClassifier) -> Section:
     head = ("Label", "Images", "Precision", "Recall", "F1", "Threshold")
     lines = [
         (
             row["label"],
             row["photos"],
-            *(f"{row[name]:.3f}" for name in ("precision", "recall", "f1")),
-            f"{threshold:.3f}",
+            *(number(row[name]) for name in ("precision", "recall", "f1")),
+            number(threshold),
         )
         for row, threshold in zip(rows, exported.serving.thresholds, strict=True)
     ]
@@ -154,52 +180,74 @@ def _errors(split: DatasetSplit, exported: ExportedClassifier) -> Section:
     samples = split.parts["test"]
     shown = []
     for i in wrong[:ERRORS]:
-        image, confidence = samples[i].image, _percent(probabilities[i].max())
+        image, confidence = samples[i].image, percent(probabilities[i].max())
         caption = f"{image.name}: {image.label}, predicted {split.labels[predicted[i]]} with {confidence}"
         shown.append((audit_page.thumbnail(samples[i]), caption))
-    text = f"{len(wrong)} of {len(truth)} test images; the most confident first."
-    return Section.of("Errors", paragraph(text), image_grid(shown))
+    count = f"{len(wrong):,} of {counted(len(truth), 'test image')}"
+    if not shown:
+        return Section.of("Errors", paragraph(f"{count}."))
+    first = f"the {len(shown)} most confident" if len(wrong) > ERRORS else "the most confident first"
+    return Section.of("Errors", paragraph(f"{count}; {first}."), image_grid(shown))
 
 
 def _reliability(exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
     probabilities, truth = exported.predictions["test"].probabilities, exported.truth["test"]
-    bins = reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
-    drawing = Figure(figsize=(4.2, 3.4))
-    axes = drawing.add_subplot()
-    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
-    axes.bar([b[0] for b in bins], [b[2] for b in bins], width=1 / 16, alpha=0.6, label="accuracy")
-    axes.plot([b[1] for b in bins], [b[2] for b in bins], "o", color="black", label="at mean confidence")
-    axes.set(xlabel="confidence of the best label", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(loc="lower left")
-    caption = f"Expected calibration error {test['expected_calibration_error']:.3f} over 15 bins."
+    drawing = plots.reliability_diagram(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
+    error = number(test["expected_calibration_error"])
+    caption = f"Calibration error {error} over 15 bins. On the line, confidence and accuracy agree."
     return Section.of("Reliability", figure(drawing, caption))
 
 
-def _quantization(exported: ExportedClassifier) -> Section:
+def _parent(evaluation: Mapping[str, object]) -> list[Section]:
+    """The comparison with the release that the training started from."""
+    if "parent" not in evaluation:
+        return []
+    parent = cast("Mapping[str, Any]", evaluation["parent"])
+    rows: list[tuple[object, ...]] = [
+        ("Accuracy", percent(parent["accuracy"]), percent(parent["parent_accuracy"])),
+        ("Images that only this one labels correctly", parent["only_new_right"], parent["only_parent_right"]),
+    ]
+    images = counted(parent["photos"], "test image")
+    return [
+        Section.of(
+            "Comparison with the parent",
+            paragraph(f"{images} with a label of the parent, {parent['release']}. {parent['note']}"),
+            table(("Question", "This release", "Parent"), rows),
+        )
+    ]
+
+
+def _quantization(exported: ExportedClassifier, training: Mapping[str, object]) -> Section:
     comparison = cast("Mapping[str, Any]", exported.comparison)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             f"Accuracy, {_PARTS[part]}",
-            *(_percent(comparison[part][name]) for name in ("float32_accuracy", "release_accuracy")),
+            *(percent(comparison[part][name]) for name in ("float32_accuracy", "release_accuracy")),
         )
         for part in EVALUATED
     ]
     float_model = exported.model if exported.float_model is None else exported.float_model
-    rows.append(("Size", *(f"{len(graph) / 1e6:.2f} MB" for graph in (float_model, exported.model))))
-    rows += [(f"Same label, {_PARTS[part]}", "", _percent(comparison[part]["agreement"])) for part in EVALUATED]
+    rows.append(("Size", *(size(len(graph)) for graph in (float_model, exported.model))))
+    quantization = cast("Mapping[str, Mapping[str, float]]", training["quantisation"])
+    milliseconds = quantization["milliseconds_a_photo"]
+    rows.append(
+        ("Milliseconds per image, one thread", *(milliseconds.get(name) for name in ("float32", comparison["dtype"])))
+    )
+    rows += [(f"Same label, {_PARTS[part]}", None, percent(comparison[part]["agreement"])) for part in EVALUATED]
     text = f"The release is in {comparison['dtype']}" + (f": {comparison['reason']}" if "reason" in comparison else "")
     float_nodes = comparison.get("float_nodes", ())
     more = ""
     if float_nodes and comparison["dtype"] == "int8":
-        more = f" {len(float_nodes)} sensitive operators stay in float32."
-    where = " The time per image of both is in the manifest: training, quantisation, milliseconds_a_photo."
-    return Section.of("Size and speed", paragraph(f"{text}.{more}{where}"), table(("", "float32", "Release"), rows))
+        more = f" {counted(len(float_nodes), 'sensitive operator')} in float32."
+    return Section.of(
+        "Size and speed", paragraph(f"{text}.{more}"), table(("Question", "float32", "This release"), rows)
+    )
 
 
 def _data(scan: DatasetScan, split: DatasetSplit) -> Section:
     counts = {part: Counter(sample.image.label for sample in split.parts[part]) for part in PARTS}
     rows = [(label, *(counts[part][label] for part in PARTS)) for label in split.labels]
-    rows.append(("all", *(len(split.parts[part]) for part in PARTS)))
+    rows.append(("All", *(len(split.parts[part]) for part in PARTS)))
     left_out = [
         *((image.name, reason) for image, reason in scan.bad),
         *((image.name, "A copy of this file has another label. Decide which is right.") for image in scan.conflicts),
@@ -214,15 +262,10 @@ def _data(scan: DatasetScan, split: DatasetSplit) -> Section:
         "Conflicting labels": len(scan.conflicts),
         "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
     }
-    blocks = [table(("Class", *PARTS), rows), facts(counts_of_files)]
+    blocks: list[Block] = [table(("Class", *(part.capitalize() for part in PARTS)), rows), facts(counts_of_files)]
     blocks.append(paragraph(f"Kept in the same part of the split: {scan.together}. Exact copies count once."))
     if left_out:
-        blocks.append(table(("Left out", "Reason"), left_out[:FILES]))
+        blocks += [subheading("Left out"), table(("File", "Reason"), left_out[:FILES])]
     if len(left_out) > FILES:
-        blocks.append(paragraph(f"... and {len(left_out) - FILES} more."))
+        blocks.append(paragraph(f"… and {counted(len(left_out) - FILES, 'file')} more."))
     return Section.of("Data", *blocks)
-
-
-def _features(features: FeatureGraph) -> Section:
-    rows = [(name, value) for name, value in features.description.items()]
-    return Section.of("Features", table(("Property", "Value"), rows))

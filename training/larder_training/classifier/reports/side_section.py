@@ -5,6 +5,7 @@ from typing import cast
 
 from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.reporting.html import Section, paragraph, table
+from larder_training.reporting.values import number, percent
 
 
 def side_section(fusion: FusionChoice) -> tuple[Section, ...]:
@@ -15,7 +16,7 @@ def side_section(fusion: FusionChoice) -> tuple[Section, ...]:
     missing = cast("Mapping[str, Mapping[str, float]]", fusion.explanation["accuracy_where_missing"])
     head = ("Inputs", "Validation accuracy", "Validation cross-entropy", "Test accuracy")
     rows = [
-        (name, _percent(row["validation"]), f"{row['validation_cross_entropy']:.4f}", _percent(row["test"]))
+        (name, percent(row["validation"]), number(row["validation_cross_entropy"]), percent(row["test"]))
         for name, row in accuracy.items()
     ]
     blocks = [
@@ -24,10 +25,6 @@ def side_section(fusion: FusionChoice) -> tuple[Section, ...]:
         paragraph("Accuracies before quantization. The choice uses the validation images, never the test images."),
     ]
     if missing:
-        rows_missing = [(name, _percent(row["validation"]), _percent(row["test"])) for name, row in missing.items()]
+        rows_missing = [(name, percent(row["validation"]), percent(row["test"])) for name, row in missing.items()]
         blocks.append(table(("If a request lacks", "Validation accuracy", "Test accuracy"), rows_missing))
     return (Section.of("Side information", *blocks),)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"

@@ -160,7 +160,7 @@ def sections(scores: Sequence[AugmentationScore]) -> list[Section]:
     rows = [
         (
             score.choice.name + (" (chosen)" if score is chosen else ""),
-            "yes" if score.choice.flip else "no",
+            score.choice.flip,
             *score.cells(),
         )
         for score in scores

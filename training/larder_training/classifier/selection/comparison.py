@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from larder_training.numerics.arrays import Floats
+from larder_training.reporting.values import Estimate, Numeral, number, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,13 @@ class CandidateScore:
             "standard_error": round(self.standard_error, 6),
         }
 
-    def cells(self) -> tuple[str, str, str]:
+    def cells(self) -> tuple[Numeral, Estimate, Numeral]:
         """Cells of the report: loss, difference to the best, held-out accuracy."""
-        return f"{self.loss:.4f}", f"{self.worse:.4f} ± {self.standard_error:.4f}", f"{100 * self.accuracy:.2f} %"
+        return (
+            number(self.loss),
+            Estimate(number(self.worse), f"± {number(self.standard_error)}"),
+            percent(self.accuracy),
+        )
 
 
 def compare_to_best(results: Sequence[tuple[Floats, Floats]]) -> Iterator[tuple[float, float, float, float]]:

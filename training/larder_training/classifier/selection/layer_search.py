@@ -27,6 +27,7 @@ from larder_training.classifier.selection.training_set import SEARCH_FOLDS, grou
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.blas import single_threaded_blas
 from larder_training.reporting.html import Section, paragraph, table
+from larder_training.reporting.values import percent
 
 WHOLE: Final = 1.0  # of the short side
 _RULE: Final = "the fewest layers within one standard error of the best, and of these the least loss"
@@ -87,7 +88,7 @@ class LayerChoice:
         rows = [
             (
                 score.layers + (" (chosen)" if score.features is self.features else ""),
-                f"{score.features.image_spec.crop:.3g}",
+                percent(score.features.image_spec.crop),
                 *score.cells(),
             )
             for score in self.compared

@@ -22,6 +22,8 @@ from larder_training.classifier.heads.trials import HeadTrial
 from larder_training.numerics.blas import single_threaded_blas
 from larder_training.numerics.memmap import load_rows
 from larder_training.reporting.html import Section, figure, paragraph, table
+from larder_training.reporting.plots import drawing_of
+from larder_training.reporting.values import Estimate, number, percent
 
 SHARES: Final = (0.1, 0.2, 0.4, 0.7, 1.0)
 FOLDS: Final = 3
@@ -64,7 +66,7 @@ class LearningCurve:
         doublings = log2(SHARES[-1] / SHARES[_FROM])
         differences = (correct[-1].astype(np.float64) - correct[_FROM]) / doublings
         return cls(
-            tuple(round(number) for number in images),
+            tuple(round(count) for count in images),
             tuple(rates),
             tuple(float(np.sqrt(rate * (1 - rate) / count)) for rate in rates),
             float(differences.mean()),
@@ -83,7 +85,9 @@ class LearningCurve:
             )
         if high < 100 * 2 * WORTH:
             return f"More images of the same kind would hardly help: {gain}. Look at the errors instead."
-        return f"{self.held_out} images are too few to show whether more would help: {gain}. Add some and train again."
+        return (
+            f"{self.held_out:,} images are too few to show whether more would help: {gain}. Add some and train again."
+        )
 
 
 def learning_curve(rows: TrainingRows, trial: HeadTrial, context: ClassifierContext) -> LearningCurve | None:
@@ -158,24 +162,23 @@ def curve_section(curve: LearningCurve | None) -> Section:
     if curve is None:
         return Section.of(title, paragraph("A class has too few images to hold any out. Add images."))
     rows = [
-        (f"{share:.0%}", images, f"{100 * rate:.1f} %", f"± {196 * error:.1f}")
+        (percent(share), images, Estimate(percent(rate), f"± {number(196 * error)}"))
         for share, images, rate, error in zip(SHARES, curve.images, curve.accuracy, curve.errors, strict=True)
     ]
     caption = (
-        f"Cross-validated on {curve.held_out} training images; bars are 95 % intervals. Fitted without augmentation, "
+        f"Cross-validated on {curve.held_out:,} training images; bars are 95 % intervals. Fitted without augmentation, "
         "so slightly below the released head."
     )
-    head = ("Share of the training images", "Images", "Accuracy", "95 %")
+    head = ("Share of the training images", "Images", "Accuracy, 95 % interval")
     return Section.of(title, paragraph(curve.verdict()), figure(_drawing(curve), caption), table(head, rows))
 
 
 def _drawing(curve: LearningCurve) -> Figure:
-    drawing = Figure(figsize=(4.2, 2.9))
-    axes = drawing.add_subplot()
+    drawing, axes = drawing_of()
     bars = [196 * error for error in curve.errors]
     axes.errorbar(curve.images, [100 * rate for rate in curve.accuracy], yerr=bars, marker="o", capsize=3)
     axes.set_xscale("log")
-    axes.set_xticks(curve.images, [str(number) for number in curve.images])
+    axes.set_xticks(curve.images, [f"{count:,}" for count in curve.images])
     axes.minorticks_off()
     axes.set(xlabel="training images", ylabel="held-out accuracy, %")
     axes.grid(alpha=0.3)

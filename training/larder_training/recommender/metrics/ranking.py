@@ -115,3 +115,9 @@ def headline(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         "coverage": evaluation["coverage"]["larder"],
         **({"recall@20 over popularity": ratio["mean"]} if ratio else {}),
     }
+
+
+def best_baseline(evaluation: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Name and metrics of the baseline with the highest recall@20; at least one user was evaluated."""
+    baselines: Mapping[str, Mapping[str, Any]] = evaluation["baselines"]
+    return max(baselines.items(), key=lambda entry: float(entry[1]["recall@20"]["mean"]))

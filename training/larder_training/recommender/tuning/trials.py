@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.recommender.config.options import RecommenderOptions
-from larder_training.reporting.html import Block, drawing_of, figure
+from larder_training.reporting.html import Block, figure
+from larder_training.reporting.plots import drawing_of, legend_above
+from larder_training.reporting.values import number
 
 METRIC: Final = "ndcg@20"
 TRIALS: Final = "trials.jsonl"
@@ -151,7 +153,7 @@ def explain(log: TrialLog) -> list[str]:
         best = max(own, key=lambda trial: trial.metric)
         name = hyperparameter.removeprefix("components.")
         verdict = "added" if any(trial.kept for trial in own) else "not added, since the gain is not significant"
-        paragraphs.append(f"{name}: NDCG@20 {best.metric:.4f} at its best weight, {best.value}; {verdict}.")
+        paragraphs.append(f"{name}: NDCG@20 {number(best.metric)} at its best weight, {best.value}; {verdict}.")
     models = [trial for trial in trials if trial.hyperparameter == "model"]
     paragraphs += [f"{_best(models)} has the best NDCG@20. {_kept(models)}"] if models else []
     return paragraphs
@@ -162,38 +164,37 @@ def _matrix(trials: Sequence[RecommenderTrial]) -> list[str]:
     if len(trials) < 2:
         return []
     accepted_first = sorted(trials, key=lambda trial: not trial.kept)
-    (chosen, metric), *others = [(str(trial.value), f"{trial.metric:.4f}") for trial in accepted_first]
+    (chosen, metric), *others = [(str(trial.value), number(trial.metric)) for trial in accepted_first]
     rest = ", ".join(f"{name} {other}" for name, other in others)
     return [f"Item-item model: {chosen} (NDCG@20 {metric} with a quick fit and default settings; {rest})."]
 
 
 def _best(models: Sequence[RecommenderTrial]) -> str:
     best = max(models, key=lambda trial: trial.metric)
-    return f"Of {len(models)} models, {best.value} ({best.metric:.4f})"
+    return f"Of {len(models)} models, {best.value} ({number(best.metric)})"
 
 
 def _kept(models: Sequence[RecommenderTrial]) -> str:
     kept = next(trial for trial in models if trial.kept)
     return (
         "Chosen is the simplest model that is not significantly worse (95 % interval of the paired difference): "
-        f"{kept.value} ({kept.metric:.4f})."
+        f"{kept.value} ({number(kept.metric)})."
     )
 
 
 def plot(trials: Sequence[RecommenderTrial]) -> Block:
     """Each trial's metric with its standard error, one colour per task; filled if the value was accepted."""
-    drawing, axes = drawing_of(8, 3.5)
+    drawing, axes = drawing_of()
     for task in sorted({trial.question for trial in trials}):
         own = [trial for trial in trials if trial.question == task]
         numbers, metrics = [trial.number for trial in own], [trial.metric for trial in own]
         errors = [trial.error for trial in own]
-        bars = axes.errorbar(numbers, metrics, yerr=errors, fmt="o", capsize=2, mfc="white", label=task)
+        bars = axes.errorbar(numbers, metrics, yerr=errors, fmt="o", capsize=2, mfc="none", label=task)
         kept = [trial for trial in own if trial.kept]
         points = [trial.number for trial in kept], [trial.metric for trial in kept]
         axes.plot(*points, "o", color=bars[0].get_color())
     axes.set_xlabel("trial")
+    axes.locator_params(axis="x", integer=True)
     axes.set_ylabel("validation NDCG@20")
-    axes.legend(frameon=False)
-    return figure(
-        drawing, "NDCG@20 of each trial with its standard error. Filled: accepted values. Colours: validation tasks."
-    )
+    legend_above(axes, columns=4)
+    return figure(drawing, "Each trial with its standard error. Filled: accepted values. Colours: validation tasks.")

@@ -7,7 +7,7 @@ from typing import Final
 
 MUCH: Final = 0.05  # share of lost rows from which on a warning says why
 _NOT_LOST: Final = frozenset({"rows", "used", "bot_users", "not_in_catalogue", "below_threshold"})
-_REASONS: Final[Mapping[str, str]] = {
+REASONS: Final[Mapping[str, str]] = {
     "malformed": "with too many or too few cells, or not readable",
     "without_user": "without USER_ID",
     "without_item": "without ITEM_ID",
@@ -17,6 +17,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "duplicates": "that repeat another row exactly",
     "stray_times": "with outlier timestamps",
     "bots": "of bots",
+    "below_threshold": "below the threshold of their event type, or of weight 0",
 }
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -77,7 +78,7 @@ class RowCounts:
         if total <= MUCH * self.rows:
             return []
         reasons = [
-            f"{count} {_REASONS[name]}" + (f" ({self.examples[name]})" if name in self.examples else "")
+            f"{count} {REASONS[name]}" + (f" ({self.examples[name]})" if name in self.examples else "")
             for name, count in sorted(lost.items(), key=lambda pair: -pair[1])
         ]
         share = 100 * total / self.rows
