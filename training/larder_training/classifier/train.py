@@ -102,12 +102,18 @@ def _run_on(
     findings = audit(scan, features, context)
     progress.say(findings.describe())
     training_set = build_training_set(features, split, context)
-    columns = fit_columns(scan.samples, split.parts["train"], options.side, progress)
-    fusion = choose_fusion(features, split, training_set, columns, partial(_fit, context, parent), context)
+    side = fit_columns(
+        scan.samples,
+        split.parts["train"],
+        options.side,
+        progress,
+        groups=scan.stated.column if scan.stated else None,
+    )
+    fusion = choose_fusion(features, split, training_set, side.columns, partial(_fit, context, parent), context)
     exported = export(FinalFitInputs(context, features, split, fusion, parent))
     curve = learning_curve(fusion.training_set.rows, fusion.head.search.chosen, context)
     held_out = estimate(training_set.rows, split.labels, rate=options.false_alarms, seed=options.seed)
-    return TrainingRun(context, findings, split, layers, fusion, exported, curve, held_out, parent)
+    return TrainingRun(context, findings, split, layers, fusion, exported, curve, held_out, parent, side.left_out)
 
 
 def _fit(context: ClassifierContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:

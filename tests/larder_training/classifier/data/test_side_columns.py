@@ -56,7 +56,7 @@ def side_values(number: int, label: str) -> dict[str, str | float]:
     hint = label if drawn.random() < 0.9 else next(other for other in TOWNS if other != label)
     row: dict[str, str | float] = {"town": TOWNS[hint], "note": f"{WORDS[hint]} {number}"}
     if drawn.random() < 0.8:
-        row["degrees"] = round(drawn.gauss(25 if label == "south" else 5, 6), 1)
+        row["degrees"] = round(drawn.gauss(25 if label == "south" else 5, 9), 1)  # the labels overlap
     row["dice"] = drawn.choice("abcdef")
     return row
 
@@ -132,7 +132,7 @@ def test_types_are_inferred_from_the_training_images_only() -> None:
         empty=[None] * 6,
     )
     later = sample(9, "a", town="Bern", colour="red")
-    columns = {column.name: column for column in fit_columns([*training, later], training, None, QUIET)}
+    columns = {column.name: column for column in fit_columns([*training, later], training, None, QUIET).columns}
     assert columns == {
         "town": CategoryColumn("town", ("Oslo", "Rome")),  # Paris occurs once only
         "price": NumberColumn("price", 2.9, 4.24735211631906),
@@ -142,13 +142,13 @@ def test_types_are_inferred_from_the_training_images_only() -> None:
 
 def test_columns_and_their_types_can_be_requested() -> None:
     training = samples(code=["1", "2", "1", "2", "2", "1"], town=["x", "y", "y", "x", "x", "y"])
-    columns: Any = fit_columns(training, training, {"code": "category"}, QUIET)
+    columns: Any = fit_columns(training, training, {"code": "category"}, QUIET).columns
     assert columns == (CategoryColumn("code", ("1", "2")),)
-    assert fit_columns(training, training, {"code": "text"}, QUIET) == (TextColumn("code", 256),)
-    assert fit_columns(training, training, {}, QUIET) == ()
+    assert fit_columns(training, training, {"code": "text"}, QUIET).columns == (TextColumn("code", 256),)
+    assert fit_columns(training, training, {}, QUIET).columns == ()
     with pytest.raises(InvalidRequest, match="no column 'place': give --side one of code, town"):
         fit_columns(training, training, {"place": None}, QUIET)
-    (column,) = fit_columns(training, training, {"code": "number"}, QUIET)
+    (column,) = fit_columns(training, training, {"code": "number"}, QUIET).columns
     with pytest.raises(
         InvalidRequest, match=r"7.jpg: code is 'many', not a number. Correct it, or give --side code:category"
     ):
@@ -165,8 +165,33 @@ def test_columns_and_their_types_can_be_requested() -> None:
 )
 def test_a_column_that_determines_the_label_is_used_only_if_requested(values: list[str | float | None]) -> None:
     training = samples(copy=values)
-    assert fit_columns(training, training, None, QUIET) == ()
-    assert [column.name for column in fit_columns(training, training, {"copy": None}, QUIET)] == ["copy"]
+    found = fit_columns(training, training, None, QUIET)
+    assert found.columns == ()
+    assert found.left_out == {
+        "copy": "it determines the label by itself. If requests will have it too, use --side copy"
+    }
+    requested = fit_columns(training, training, {"copy": None}, QUIET)
+    assert [column.name for column in requested.columns] == ["copy"]
+    assert requested.left_out == {}
+
+
+def test_columns_that_reveal_the_label_together_are_left_out_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    training = [sample(n, "abc"[n % 3], is_a=int(n % 3 == 0), second=int(n % 3 == 1), dice=n % 7) for n in range(60)]
+    found = fit_columns(training, training, None, Progress())
+    assert [column.name for column in found.columns] == ["dice"]
+    assert found.left_out == {
+        "is_a": "with second, it reveals the label. If requests will have it too, use --side is_a",
+        "second": "with is_a, it reveals the label. If requests will have it too, use --side second",
+    }
+    assert "Side column is_a is left out: with second, it reveals the label" in caplog.text
+
+
+def test_the_column_that_states_the_groups_is_not_side_information() -> None:
+    training = samples(session=[n // 4 for n in range(24)], dice=[n % 7 for n in range(24)])
+    found = fit_columns(training, training, None, QUIET, groups="session")
+    assert [column.name for column in found.columns] == ["dice"]
+    assert found.left_out == {"session": "it states the groups."}
 
 
 def test_side_flags_are_parsed() -> None:
@@ -178,7 +203,7 @@ def test_side_flags_are_parsed() -> None:
 
 def test_training_rows_leave_out_columns_at_random_and_reproducibly() -> None:
     training = samples(town=["Oslo", "Rome"] * 200, price=[float(n % 7) for n in range(400)])
-    columns = fit_columns(training, training, {"town": None, "price": None}, QUIET)
+    columns = fit_columns(training, training, {"town": None, "price": None}, QUIET).columns
     rows = encode_training(columns, training, 3, seed=1).reshape(400, 3, -1)
     assert np.array_equal(rows[:, 0], encode(columns, training))
     missing = (rows[:, 1:, -1] == 1).mean()  # the town's last number: unknown

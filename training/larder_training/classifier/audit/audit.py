@@ -14,6 +14,7 @@ import numpy as np
 from larder_training.classifier.audit.label_errors import find_label_errors
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.grouping import MIN_GROUPS
+from larder_training.classifier.data.label_leaks import LabelLeak, find_leaks
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.classifier.data.scan import DatasetScan, Sample
 from larder_training.classifier.data.splits import FEW_GROUPS
@@ -69,6 +70,7 @@ class ImageAudit:
         near_duplicate_groups: Groups of two or more near-duplicates; none if the user states the groups.
         label_errors: Likely label errors, the lowest confidence first.
         checked_labels: Number of images whose label was checked: those of classes with at least two groups.
+        leaks: Columns of the list that reveal the label.
     """
 
     scan: DatasetScan
@@ -76,6 +78,7 @@ class ImageAudit:
     near_duplicate_groups: tuple[tuple[Sample, ...], ...]
     label_errors: tuple[LabelError, ...]
     checked_labels: int
+    leaks: tuple[LabelLeak, ...] = ()
 
     @property
     def conflicting_groups(self) -> tuple[tuple[Sample, ...], ...]:
@@ -109,6 +112,7 @@ class ImageAudit:
             findings.append(
                 f"{len(self.small_classes)} classes have fewer than {FEW_GROUPS} different images ({named})"
             )
+        findings += [leak.describe() for leak in self.leaks]
         if self.imbalance is None or self.imbalance >= UNEVEN:
             findings.append("the classes differ much in size")
         return f"Audit of {len(self.scan.samples)} images: {'; '.join(findings)}"
@@ -138,6 +142,7 @@ class ImageAudit:
             ),
             "alike": _listed(len(scan.alike), map(_names, scan.alike)),
             "together": scan.together,
+            "leaking_columns": [{"columns": list(leak.columns), "reason": leak.reason} for leak in self.leaks],
             "suspects": {
                 "judged": self.checked_labels,
                 **_listed(len(self.label_errors), map(_error_entry, self.label_errors)),
@@ -168,7 +173,14 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
         for label in sorted({*counts, *left_out})
     ]
     near_duplicate_groups = tuple(tuple(samples) for samples in members.values())
-    return ImageAudit(scan, tuple(classes), near_duplicate_groups, tuple(label_errors), len(checkable))
+    leaks = find_leaks(scan.samples, _columns(scan))
+    return ImageAudit(scan, tuple(classes), near_duplicate_groups, tuple(label_errors), len(checkable), tuple(leaks))
+
+
+def _columns(scan: DatasetScan) -> set[str]:
+    """The columns of the list that are side information by default."""
+    stated = scan.stated.column if scan.stated else None
+    return {name for sample in scan.samples for name in sample.image.side} - {stated}
 
 
 def untrainable_classes(audit: ImageAudit) -> tuple[ClassStatistics, ...]:

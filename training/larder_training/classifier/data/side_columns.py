@@ -4,10 +4,9 @@ Only training images determine the encoding: the values of a category, the mean 
 ``larder.release.side_columns`` encodes the values, in training and in serving.
 """
 
-import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from larder.errors import InvalidRequest
 from larder.release import side_columns
 from larder.release.serving import CategoryColumn, ColumnType, NumberColumn, SideColumn, TextColumn
+from larder_training.classifier.data.label_leaks import Value, as_number, find_leaks
 from larder_training.classifier.data.scan import Sample
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import allocate
@@ -25,7 +25,18 @@ MAX_CATEGORIES: Final = 100  # of a column; rarer values count as unknown
 MIN_CATEGORY_COUNT: Final = 2  # training images with a value; rarer values count as unknown
 COLUMN_DROPOUT: Final = 0.25  # share of the training rows in which a column is left out at random
 
-Value = str | float
+
+@dataclass(frozen=True, slots=True)
+class FittedColumns:
+    """The columns to use, and those that are left out.
+
+    Attributes:
+        columns: The columns with their encoding, sorted by name.
+        left_out: The reason by column.
+    """
+
+    columns: tuple[SideColumn, ...]
+    left_out: Mapping[str, str]
 
 
 def fit_columns(
@@ -33,18 +44,18 @@ def fit_columns(
     training: Sequence[Sample],
     requested: Mapping[str, ColumnType | None] | None,
     progress: Progress,
-) -> tuple[SideColumn, ...]:
+    *,
+    groups: str | None = None,
+) -> FittedColumns:
     """Chooses the columns and fits their encoding to the training images.
 
     Args:
         samples: All images; their columns are the available ones.
         training: The images that types, categories, means and standard deviations are fitted to.
         requested: The columns to use, each with its type or None to infer it. None uses every column except those that
-            determine the label, such as a copy of it.
+            reveal the label (``label_leaks``) and the one that states the groups.
         progress: Reports each column.
-
-    Returns:
-        The columns, sorted by name.
+        groups: The column that states the groups.
 
     Raises:
         InvalidRequest: A requested column does not exist.
@@ -54,20 +65,36 @@ def fit_columns(
     if unknown:
         remedy = f"give --side one of {', '.join(names)}." if names else "it has only path and label."
         raise InvalidRequest(f"The manifest has no column {unknown[0]!r}: {remedy}")
-    columns = []
+    left_out: dict[str, str] = {}
+    fitted: dict[str, SideColumn] = {}
     for name in names if requested is None else sorted(requested):
         column = _fit_column(name, training, None if requested is None else requested[name])
         if isinstance(column, str):
-            progress.say(f"Side column {name} is left out: {column}")
-        elif requested is None and _determines_label(name, training):
-            progress.say(
-                f"Side column {name} is left out: it determines the label by itself. If requests will have it too, use "
-                f"--side {name}"
-            )
+            left_out[name] = column
+        elif requested is None and name == groups:
+            left_out[name] = "it states the groups."
         else:
-            progress.say(f"Side column {name}: {_describe(column)}")
-            columns.append(column)
-    return tuple(columns)
+            fitted[name] = column
+    leaks = _leaks(training, fitted)
+    if requested is None:
+        left_out |= {name: f"{why}. If requests will have it too, use --side {name}" for name, why in leaks.items()}
+    for name, reason in left_out.items():
+        progress.say(f"Side column {name} is left out: {reason}")
+    used = {name: column for name, column in fitted.items() if name not in left_out}
+    for name, column in used.items():
+        warning = f"; {leaks[name]}, so requests must have it too" if name in leaks else ""
+        progress.say(f"Side column {name}: {_describe(column)}{warning}")
+    return FittedColumns(tuple(used.values()), left_out)
+
+
+def _leaks(training: Sequence[Sample], names: Collection[str]) -> dict[str, str]:
+    """How each leaking column reveals the label; of several, with the names of the others."""
+    reasons = {}
+    for leak in find_leaks(training, names):
+        for name in leak.columns:
+            others = " and ".join(other for other in leak.columns if other != name)
+            reasons[name] = f"with {others}, {leak.reason}" if others else leak.reason
+    return reasons
 
 
 def values_of(columns: Sequence[SideColumn], sample: Sample) -> dict[str, Value]:
@@ -82,7 +109,7 @@ def values_of(columns: Sequence[SideColumn], sample: Sample) -> dict[str, Value]
         if value is None:
             continue
         if isinstance(column, NumberColumn):
-            number = _as_number(value)
+            number = as_number(value)
             if number is None:
                 raise InvalidRequest(
                     f"{sample.image.name}: {column.name} is {str(value)[:40]!r}, not a number. Correct it, or give "
@@ -151,7 +178,7 @@ def _fit_column(name: str, training: Sequence[Sample], column_type: ColumnType |
 
 
 def _number_column(name: str, values: Sequence[Value]) -> SideColumn | str:
-    numbers = [number for number in map(_as_number, values) if number is not None]
+    numbers = [number for number in map(as_number, values) if number is not None]
     if not numbers or np.ptp(numbers) == 0:
         return "its values are all the same number, or not numbers."
     return NumberColumn(name, float(np.mean(numbers)), float(np.std(numbers)))
@@ -169,36 +196,10 @@ def _category_column(name: str, values: Sequence[Value]) -> SideColumn | str:
 
 
 def _infer_type(values: Sequence[Value]) -> ColumnType:
-    if all(_as_number(value) is not None for value in values):
+    if all(as_number(value) is not None for value in values):
         return "number"
     distinct = len({str(value) for value in values})
     return "category" if distinct <= min(MAX_CATEGORIES, len(values) / 2) else "text"
-
-
-def _as_number(value: Value) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _determines_label(name: str, training: Sequence[Sample]) -> bool:
-    """Whether each repeated value occurs with one label only, or sorted numbers separate the labels completely."""
-    labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for sample in training:
-        if name in sample.image.side:
-            labels[str(sample.image.side[name])][sample.image.label] += 1
-    repeated = [counts for counts in labels.values() if counts.total() > 1]
-    if 2 * sum(counts.total() for counts in repeated) > sum(counts.total() for counts in labels.values()):
-        return all(len(counts) == 1 for counts in repeated)
-    numbers = sorted(
-        (number, sample.image.label)
-        for sample in training
-        if (number := _as_number(sample.image.side.get(name, "none"))) is not None
-    )
-    changes = sum(current[1] != following[1] for current, following in pairwise(numbers))
-    return len(numbers) == len(training) and changes < len({sample.image.label for sample in training})
 
 
 def _describe(column: SideColumn) -> str:

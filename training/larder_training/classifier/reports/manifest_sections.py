@@ -85,6 +85,7 @@ def training(run: TrainingRun, *, seconds: float, command: str | None) -> dict[s
         "augmentation": dict(fusion.training_set.augmentation),
         "head": _head(run),
         **({"beside_the_image": fusion.additional.describe(split.parts["train"])} if fusion.additional else {}),
+        **({"side_left_out": dict(run.left_out)} if run.left_out else {}),
         "search": {**options.search.describe(), **run.exported.fit.head.search.describe()},
         "calibration": _calibration(run),
         "quantisation": {

@@ -59,7 +59,7 @@ def page(run: TrainingRun, manifest: Manifest) -> bytes:
         unknown_section(run.options, exported, run.held_out_classes),
         *_parent(manifest.evaluation),
         _quantization(exported, manifest.training),
-        *side_section(run.fusion),
+        *side_section(run.fusion, run.left_out),
         *run.layers.sections(),
         *augmentation_search.sections(run.fusion.training_set.compared),
         trials_section(run.fusion.head.search),

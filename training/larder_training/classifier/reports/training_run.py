@@ -1,5 +1,6 @@
 """What the report and the manifest of a training describe."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from larder_training.classifier.audit.audit import ImageAudit
@@ -28,6 +29,7 @@ class TrainingRun:
         curve: The learning curve; None if a class is too small for one.
         held_out_classes: OOD scores of classes left out in turn; None with too few classes or images.
         parent: The release that the training started from, if any.
+        left_out: The columns of the list that are not side information, with the reason.
     """
 
     context: ClassifierContext
@@ -39,6 +41,7 @@ class TrainingRun:
     curve: LearningCurve | None
     held_out_classes: HeldOutClasses | None
     parent: ParentRelease | None
+    left_out: Mapping[str, str]
 
     @property
     def options(self) -> ClassifierOptions:
