@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.numerics.topk import blocks
-from larder_training.recommender.data.metadata import Profiles
+from larder_training.recommender.data.columns.profiles import Profiles
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 

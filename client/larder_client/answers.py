@@ -124,12 +124,18 @@ class Recommendations:
         model: The model that answered.
         release: The release that answered.
         items: The items, best first.
+        known: Whether the model knows the user and the items that the request named; None for ``similar``.
+        unknown: The ids that it does not know, by the names of the arguments: ``user``, ``item``, ``session``.
+        warnings: Parts of the request that had no effect, such as a value of a filter that no item has.
         document: The received JSON.
     """
 
     model: str
     release: str
     items: tuple[Item, ...]
+    known: bool | None
+    unknown: Document
+    warnings: tuple[str, ...]
     document: Document = field(repr=False, compare=False)
 
     @classmethod
@@ -139,6 +145,9 @@ class Recommendations:
             model=_get(document, "model", str),
             release=_get(document, "release", str),
             items=_each(document, "items", Item.read),
+            known=_optional(document, "known", bool),
+            unknown=_optional(document, "unknown", dict) or {},
+            warnings=tuple(_optional(document, "warnings", list) or ()),
             document=document,
         )
 

@@ -65,7 +65,7 @@ def _respond(request: Request, user: str | None, ask: Callable[[Recommender], Re
     model, key = request.path_parameter("model"), request.caller_key or user
     loaded = service.host.get(model, release=request.release, key=key)
     release = loaded.manifest.release
-    document = {"model": model, "release": release, "items": ask(loaded.value).document()}
+    document = {"model": model, "release": release, **ask(loaded.value).document()}
     return json_response(document, model=model, release=release)
 
 

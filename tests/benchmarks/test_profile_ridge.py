@@ -5,7 +5,7 @@ from profile_ridge import ProfileModel, ProfileScorer
 from tests.larder_training.recommender.models.test_models import toy, training_data
 
 from larder.release.serving import ProfileColumn
-from larder_training.recommender.data.metadata import Profiles
+from larder_training.recommender.data.columns.profiles import Profiles
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 USERS = 40

@@ -216,7 +216,7 @@ def test_missing_models_releases_and_objects(client: Client) -> None:
 
 
 def test_the_url_may_have_a_path(service: str) -> None:
-    with Client(f"{service}/stage/") as client, pytest.raises(NotFound, match="check the URL that Client got"):
+    with Client(f"{service}/stage/") as client, pytest.raises(NotFound, match="No such route: check the URL"):
         client.models()
 
 

@@ -131,13 +131,11 @@ def test_a_refusal_exits_with_1_and_a_reason_without_a_stack_trace(
     assert "Traceback" not in done.stderr
 
 
-def test_a_response_without_a_message_gets_advice(served: Served, tmp_path: Path) -> None:
+def test_a_service_without_the_route_is_reported(served: Served, tmp_path: Path) -> None:
     done = larder("recommend", "u1", folder=tmp_path, LARDER_URL=f"http://127.0.0.1:{served.port}")
 
     assert done.returncode == 1
-    assert done.stderr == (
-        "Error: The service answered 404 Not Found: it has no such route; set LARDER_URL to a Larder service.\n"
-    )
+    assert done.stderr == "Error: No such route: check the URL; GET /openapi.json lists all routes.\n"
 
 
 def test_an_unwritable_folder_is_reported_without_a_stack_trace(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from larder_local.gateway.event import HttpRequest, decode, encode
+from larder_client.errors import api_error
+from larder_local.gateway.event import MAX_EVENT, HttpRequest, decode, encode, failure
 from larder_local.gateway.routes import Route
 
 ROUTE = Route("POST", "/things/{thing}", "F")
@@ -139,7 +140,25 @@ def test_responses_of_a_handler(payload: bytes, status: int, kind: str, body: by
 def test_a_response_that_breaks_the_format_is_500(payload: bytes) -> None:
     response = decode(payload)
 
-    assert (response.status, response.body) == (500, b'{"message":"Internal Server Error"}')
+    assert (response.status, response.body) == (500, failure(500).body)
+
+
+@pytest.mark.parametrize("status", [400, 404, 408, 413, 500, 502, 503])
+def test_errors_of_the_gateway_have_the_form_of_the_functions_errors(status: int) -> None:
+    response = failure(status)
+    document = json.loads(response.body)
+
+    assert response.status == status
+    assert document.keys() == {"error"}
+    assert document["error"].keys() == {"code", "message"}
+    assert api_error(status, {}, response.body).code == document["error"]["code"]
+
+
+def test_the_error_of_a_large_body_names_the_limit_and_the_way_around() -> None:
+    message = json.loads(failure(413).body)["error"]["message"]
+
+    assert str(MAX_EVENT) in message
+    assert '{"object": "uploads/..."}' in message
 
 
 def test_hop_by_hop_headers_and_lengths_of_a_handler_are_not_forwarded() -> None:

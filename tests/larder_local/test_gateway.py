@@ -14,11 +14,9 @@ import pytest
 from tests.larder_local.conftest import LINUX, Served, processes_left, read, serving
 
 from larder.errors import SettingsError
+from larder_local.gateway.event import failure
 
-FAILED = b'{"message":"Internal Server Error"}'
-UNAVAILABLE = b'{"message":"Service Unavailable"}'
-LOST = b'{"message":"The worker that handled this request ended before it answered: send it again."}'
-TOO_LARGE = b'{"message":"Request Entity Too Large"}'
+FAILED, UNAVAILABLE, LOST, TOO_LARGE, NO_ROUTE = (failure(status).body for status in (500, 503, 502, 413, 404))
 
 
 def test_a_handler_gets_the_event_its_layer_and_the_environment_of_lambda(
@@ -44,12 +42,12 @@ def test_a_handler_gets_the_event_its_layer_and_the_environment_of_lambda(
 def test_an_unknown_route_is_404(served: Served) -> None:
     for method, path in [("GET", "/"), ("GET", "/nothing"), ("POST", "/things/exact"), ("OPTIONS", "/things/exact")]:
         answer = served.call(method, path)
-        assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
+        assert (answer.status, answer.body) == (404, NO_ROUTE)
 
 
 def test_a_line_break_in_a_path_is_matched_like_any_character(served: Served) -> None:
     answer = served.call("GET", "/no%0Athing")
-    assert (answer.status, answer.body) == (404, b'{"message":"Not Found"}')
+    assert (answer.status, answer.body) == (404, NO_ROUTE)
     assert json.loads(served.call("GET", "/things/a%0Ab").body)["event"]["pathParameters"] == {"thing": "a\nb"}
 
 

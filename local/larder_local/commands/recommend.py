@@ -47,6 +47,10 @@ def command(
     if as_json:
         click.echo(json.dumps(response.document, ensure_ascii=False, indent=2))
         return
+    for warning in response.warnings:
+        click.echo(warning, err=True)
+    if response.unknown.get("user"):
+        click.echo(f"The model does not know the user {user}: these are popular items.", err=True)
     for rank, item in enumerate(response.items, start=1):
         values = "  ".join(f"{column}={value}" for column, value in item.columns.items())
         click.echo("  ".join(filter(None, (f"{rank:3}", item.id, f"{item.score:.3f}", _why(item.because), values))))

@@ -40,13 +40,22 @@ _HOP_BY_HOP: Final = frozenset(
         "upgrade",
     )
 )
-_MESSAGES: Final = {
-    400: "Bad Request",
-    404: "Not Found",
-    408: "Request Timeout",
-    413: "Request Entity Too Large",
-    502: "The worker that handled this request ended before it answered: send it again.",
-    503: "Service Unavailable",
+# The code and the message of each error of the gateway itself, in the form of the functions' errors.
+_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("invalid_request", "The connection ended before the whole body arrived: send the request again."),
+    404: ("not_found", "No such route: check the URL; GET /openapi.json lists all routes."),
+    408: ("unanswered", "The body did not arrive in time: send it again, or a smaller one."),
+    413: (
+        "too_large",
+        (
+            f"The request is too large: a function takes {MAX_EVENT} bytes (6 MiB), or about 4.7 MB of image, since "
+            'base64 makes 4 bytes of 3. Scale the image down, or store it under uploads/ and send {"object": '
+            '"uploads/..."}; split a list of ids into several requests.'
+        ),
+    ),
+    500: ("internal", "The function failed or timed out; its log says why. Try again."),
+    502: ("unanswered", "The worker that handled this request ended before it answered: send it again."),
+    503: ("unanswered", "All workers are busy, or the function did not answer in time: send the request again."),
 }
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -82,8 +91,9 @@ class HttpResponse:
 
 
 def failure(status: int) -> HttpResponse:
-    """The response that API Gateway itself sends with ``status``; 502 is specific to the local gateway."""
-    body = json.dumps({"message": _MESSAGES.get(status, "Internal Server Error")}, separators=(",", ":"))
+    """An error of the gateway itself. API Gateway has the same statuses, but sends ``{"message": ...}``."""
+    code, message = _ERRORS[status]
+    body = json.dumps({"error": {"code": code, "message": message}}, separators=(",", ":"))
     return HttpResponse(status, (("content-type", "application/json"),), body.encode())
 
 

@@ -100,6 +100,7 @@ def test_query_string_and_json_get_the_same_response(name: str, releases: tuple[
     assert reply.document == {
         "model": "shop",
         "release": releases[1],
+        "known": True,
         "items": [
             {"id": "egg", "score": 1.0, "because": {"source": "user", "items": ["bread"]}, "columns": columns},
             {

@@ -11,7 +11,7 @@ from larder.tables.vocabulary import Vocabulary
 
 
 def passing(items: Vocabulary, text: str, values: Mapping[str, Value] | None = None) -> list[int]:
-    holds = compile_filter(parse(text), items, values or {})
+    holds = compile_filter(parse(text), items, values or {}).holds
     return [number for number in range(len(items)) if holds(number)]
 
 
@@ -20,7 +20,11 @@ def passing(items: Vocabulary, text: str, values: Mapping[str, Value] | None = N
     [
         ('Items.COLOR IN ("red")', [0, 1, 4]),
         ('Items.COLOR IN ("blue", "schwarz-weiß")', [1, 5]),
-        ('Items.COLOR IN ("red|blue")', []),  # a listed value is a single one
+        ('Items.COLOR IN ("red|blue")', [1]),  # the whole value
+        ('Items.COLOR IN ("blue|red")', []),
+        ('Items.TITLE IN ("a", "e")', [0, 4]),
+        ('Items."COLOR" IN ("red")', [0, 1, 4]),
+        ('Items.`COLOR` IN ("red")', [0, 1, 4]),
         ('Items.COLOR NOT IN ("red")', [2, 3, 5]),
         ("Items.PRICE = 12.5", [1]),
         ("Items.PRICE < 5", [3, 4]),
@@ -78,12 +82,12 @@ def test_an_exclude_clause_without_its_values_is_ignored(items: Vocabulary) -> N
         (
             "INCLUDE ItemID WHERE Items.COLR IN ($P)",
             {"P": "x"},
-            "no column COLR; they have COLOR \\(category\\), PRICE",
+            r"no column COLR; they have Items.COLOR \(category\), Items.PRICE",
         ),
         ("EXCLUDE ItemID WHERE Items.COLR IN ($P)", {}, "no column COLR"),  # even if the clause is ignored
-        ('INCLUDE ItemID WHERE Items.TITLE IN ("a")', {}, "free text; use .*: COLOR, PRICE, SIZE"),
+        ("INCLUDE ItemID WHERE Items.TITLE > 5", {}, "TITLE is a text; match it with IN .* --types NAME=number"),
         ('INCLUDE ItemID WHERE Items.PRICE IN ("5")', {}, "PRICE is a number; compare it with ="),
-        ("INCLUDE ItemID WHERE Items.COLOR = 5", {}, "COLOR is a category; compare it with IN"),
+        ("INCLUDE ItemID WHERE Items.COLOR = 5", {}, "COLOR is a category; match it with IN"),
         ("INCLUDE ItemID WHERE Items.COLOR IN ($P)", {"P": [str(k) for k in range(MAX_VALUES + 1)]}, "at most 1000"),
     ],
 )

@@ -17,7 +17,7 @@ from typing import Any, Final, TypedDict, cast, get_type_hints
 
 from larder.release.serving import ColumnType, Resampling
 from larder_training.classifier.config.options import Boxes, ClassWeights, Dtype
-from larder_training.recommender.config.options import Bots, Order, Repeats, Reranker, Scale
+from larder_training.recommender.config.options import Bots, ColumnKind, Order, Repeats, Reranker, Scale
 
 PathLike = str | os.PathLike[str]
 
@@ -84,6 +84,7 @@ class RecommenderKeywords(TypedDict, total=False):
     model: str
     out: PathLike
     seed: int
+    types: Mapping[str, ColumnKind]
     event_weights: Mapping[str, float]
     event_thresholds: Mapping[str, float]
     event_values: Mapping[str, Scale]

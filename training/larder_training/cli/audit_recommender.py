@@ -17,7 +17,7 @@ from larder_training.reporting.progress import Progress
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the audit as an HTML page with a plot."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON, no progress.")
-def command(
+def command(  # noqa: PLR0913  # click passes one argument per option
     *,
     interactions: tuple[Path | str, ...],
     items: tuple[Path | str, ...],
@@ -26,6 +26,7 @@ def command(
     time_format: str | None,
     allow_small: bool,
     allow_unmatched_ids: bool,
+    types: tuple[str, ...],
     report: Path | None,
     as_json: bool,
 ) -> None:
@@ -37,6 +38,7 @@ def command(
     """
     from larder_training.io.column_names import parse_columns
     from larder_training.recommender.config.log_format import LogFormat
+    from larder_training.recommender.config.options import parse_types
     from larder_training.recommender.data.audit import audit_interactions
     from larder_training.recommender.reports.audit_page import page
 
@@ -48,6 +50,7 @@ def command(
             log_format=LogFormat(parse_columns(columns), time_format),
             allow_small=allow_small,
             allow_unmatched_ids=allow_unmatched_ids,
+            types=parse_types("--types", types),
             now=datetime.now(UTC),
             progress=Progress(quiet=as_json),
         )

@@ -21,6 +21,7 @@ from larder_training.recommender.config.options import (
     parse_names,
     parse_numbers,
     parse_scales,
+    parse_types,
 )
 from larder_training.reporting.progress import Progress
 
@@ -53,6 +54,13 @@ def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="COLUMN=NAME,...",
             help="The files' names of columns: USER_ID=userId,ITEM_ID=movieId,TIMESTAMP=ts; EVENT_VALUE= for none "
             "[default: usual names are recognized].",
+        ),
+        click.option(
+            "--types",
+            multiple=True,
+            metavar="COLUMN=TYPE,...",
+            help="Type of an item or user column [default: inferred]: number, category, categories (several in one "
+            "cell, separated by |) or text.",
         ),
     )
     for option in formats:
@@ -143,6 +151,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
     time_format: str | None,
     allow_small: bool,
     allow_unmatched_ids: bool,
+    types: tuple[str, ...],
     model: str,
     seed: int,
     out: Path,
@@ -179,6 +188,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
             time_format=time_format,
             allow_small=allow_small,
             allow_unmatched_ids=allow_unmatched_ids,
+            types=parse_types("--types", types),
             out=out,
             seed=seed,
             event_weights=parse_numbers("--event-weights", event_weights),

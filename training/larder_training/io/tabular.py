@@ -4,10 +4,10 @@ Names of columns are found by ``larder_training.io.column_names``.
 
 All cells are read as text: an id like 00123 does not change, and an invalid number can be reported with its row. Typed
 columns of Parquet become plain text: whole numbers without ``.0``, times as epoch seconds, lists joined by ``|`` as in
-Amazon Personalize.
+Amazon Personalize. Of an input that is read whole, columns of objects and the like are left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -39,6 +39,7 @@ class TabularFile:
         names: Names of the columns.
         unreadable: Rows that are not in ``frame``.
         notices: What was found while opening the file, in sentences.
+        left_out: Columns of any file of the input that cannot be texts, and what they hold, such as ``objects``.
     """
 
     file: InputFile
@@ -46,6 +47,7 @@ class TabularFile:
     names: tuple[str, ...]
     unreadable: LeftOut = field(default_factory=LeftOut)
     notices: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
         """Runs a query on ``frame``. Raises InvalidRequest if the file does not have the format of its suffix."""
@@ -63,16 +65,18 @@ def scan(
     Args:
         files: The files.
         required: Columns that every file must have.
-        optional: Further columns to read; None: all.
+        optional: Further columns to read; None: all that can be texts.
         names: How the files name these columns.
 
     Raises:
-        InvalidRequest: A file cannot be read, has no required column, or has other columns than the first file.
+        InvalidRequest: A file cannot be read, has no required column, or has other columns than the first file; or a
+            named column cannot be a text.
     """
     opened = [_opened(files, file, required, optional, names) for file in files.files]
-    common = _common_columns(opened, required, optional)
+    left_out = {} if optional is not None else _nested(opened)
+    common = [name for name in _common_columns(opened, required, optional) if name in required or name not in left_out]
     return [
-        TabularFile(table.file, _texts(table, common), tuple(common), table.text.left_out, table.notices)
+        TabularFile(table.file, _texts(table, common), tuple(common), table.text.left_out, table.notices, left_out)
         for table in opened
     ]
 
@@ -216,8 +220,11 @@ def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:
     column = pl.col(name)
     if kind is None or isinstance(kind, pl.Null):
         return pl.lit(None, pl.String)
-    if isinstance(kind, pl.List) and isinstance(kind.inner, pl.String):
-        column = column.list.join("|")
+    if (content := _content(kind)) is not None:
+        raise InvalidRequest(f"{file.name}, column {name}: it holds {content}. Give texts, numbers or times.")
+    if isinstance(kind, pl.List | pl.Array):
+        texts = column.cast(pl.List(kind.inner)).list.eval(pl.element().cast(pl.String))
+        column = texts.list.join("|")
     elif isinstance(kind, pl.Date | pl.Datetime):
         column = column.cast(pl.Datetime("us")).dt.epoch("s").cast(pl.String)
     elif kind.is_float():
@@ -226,10 +233,25 @@ def _text(file: InputFile, name: str, kind: pl.DataType | None) -> pl.Expr:
             pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
         )
         column = pl.when(column.is_not_nan()).then(texts)  # pandas writes NaN for a missing number
-    elif kind.is_nested() or isinstance(kind, pl.Binary | pl.Object | pl.Duration | pl.Time):
-        raise InvalidRequest(f"{file.name}, column {name}: the type is {kind}. Give texts, numbers or times.")
     stripped = column.cast(pl.String).str.strip_chars()
     return pl.when(stripped.str.len_bytes() > 0).then(stripped)
+
+
+def _nested(opened: Iterable[_Opened]) -> dict[str, str]:
+    """The columns that cannot be texts, and what they hold."""
+    kinds = ((name, _content(table.schema[own])) for table in opened for name, own in table.sources.items())
+    return {name: content for name, content in kinds if content is not None}
+
+
+def _content(kind: pl.DataType) -> str | None:
+    """What a column holds that cannot be a text, or None if it can."""
+    if isinstance(kind, pl.List | pl.Array):
+        inner = kind.inner() if isinstance(kind.inner, type) else kind.inner
+        content = "lists" if inner.is_nested() and not isinstance(inner, pl.Struct) else _content(inner)
+        return None if content is None else f"lists of {content}"
+    if isinstance(kind, pl.Struct):
+        return "objects"
+    return {pl.Binary: "bytes", pl.Object: "objects of Python", pl.Duration: "durations"}.get(type(kind))
 
 
 def _unreadable(file: InputFile, error: Exception) -> InvalidRequest:

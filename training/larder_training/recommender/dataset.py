@@ -11,24 +11,21 @@ from larder.errors import InvalidRequest
 from larder_training.io.inputs import open_input
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.audit import LogSummary, clean, id_matches, summarize_log
+from larder_training.recommender.data.columns.description import table_notices
+from larder_training.recommender.data.columns.kinds import Column
+from larder_training.recommender.data.columns.profiles import Profiles, user_profiles
 from larder_training.recommender.data.event_log import EventLog, known_users
 from larder_training.recommender.data.feedback import check_types, counted, with_feedback
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.data.log_checks.requirements import refusals, warnings
 from larder_training.recommender.data.log_checks.row_counts import RowCounts
-from larder_training.recommender.data.metadata import (
-    Column,
-    MetadataTable,
-    Profiles,
-    align,
-    read_metadata,
-    user_profiles,
-)
+from larder_training.recommender.data.metadata import MetadataTable, align, check_stated, read_metadata
 from larder_training.recommender.data.reviews import review_texts
 from larder_training.recommender.models.segment_popularity import Segments, segment_users
 from larder_training.reporting.progress import Progress
 
-REVIEWS: Final = "REVIEWS"  # a column of review texts: models read it, but the release does not contain it
+# A column of review texts: models read it, but the release does not contain it. No file has a column of this name.
+REVIEWS: Final = "REVIEW_TEXT\x00"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +84,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
     inputs: dict[str, object] = {}
     items = _table(options, "ITEM_ID", inputs, progress)
     users = _table(options, "USER_ID", inputs, progress)
+    check_stated(options.types, (items, users))
     with open_input(options.interactions, progress) as files:
         log, counts = read_interactions(
             files,
@@ -147,8 +145,7 @@ def _notices(
     )
     if problems:
         raise InvalidRequest(" ".join(problems))
-    of_tables = [notice for table in (items, users) if table is not None for notice in table.notices]
-    return [*counts.notices, *of_tables], [*counts.warnings(), *warnings(log, matches, problems)]
+    return [*counts.notices, *table_notices(items, users)], [*counts.warnings(), *warnings(log, matches, problems)]
 
 
 def _usable(
@@ -174,7 +171,7 @@ def _table(
         return None
     with open_input(source, progress) as files:
         inputs[name] = files.fingerprint()
-        return read_metadata(files, key, names=options.log_format.of_metadata)
+        return read_metadata(files, key, types=options.types, names=options.log_format.of_metadata)
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from larder_training.recommender.artifacts.golden_requests import golden_request
 from larder_training.recommender.artifacts.tables import NO_NEW_USERS, NewUsers, write_tables
 from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.data.columns.description import column_document
 from larder_training.recommender.dataset import Dataset, read_dataset
 from larder_training.recommender.ensemble.fitted import FittedEnsemble
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
@@ -128,7 +129,12 @@ def _training(data: Dataset, params: Hyperparameters, trials: TrialLog, options:
             "event_types": {name: int((log.event == code).sum()) for code, name in enumerate(log.events)},
             **_period(data, options),
             **{
-                name: {"rows": table.rows, "dropped": table.dropped, "duplicates": table.duplicates}
+                name: {
+                    "rows": table.rows,
+                    "dropped": table.dropped,
+                    "duplicates": table.duplicates,
+                    "columns": column_document(table),
+                }
                 for name, table in (("item_file", data.items), ("user_file", data.users))
                 if table is not None
             },

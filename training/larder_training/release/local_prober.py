@@ -59,4 +59,4 @@ def _recommender(files: ReleaseFiles, closing: ExitStack) -> _Answer:
 
     recommender = Recommender.open(files)
     closing.callback(recommender.close)
-    return lambda data: {"items": recommender.recommend(read_query(json.loads(data), RECOMMEND)).document()}
+    return lambda data: recommender.recommend(read_query(json.loads(data), RECOMMEND)).document()

@@ -9,13 +9,16 @@
 function of an item number. A parsed filter is plain data, so the rest of the language (interactions, the current user)
 can be added as new kinds of conditions.
 
-Semantics that Personalize's guide leaves open: AND binds tighter than OR. A value of a category column may hold several
-values, separated by ``|``; IN is true if any of them is listed. For an item without a value, every comparison and every
-IN is false, so NOT IN is true.
+A column whose name has other characters than letters, digits and ``_`` is in double quotes or backquotes:
+``Items."price ($)"``.
+
+Semantics that Personalize's guide leaves open: AND binds tighter than OR. A value of a category or text column may hold
+several values, separated by ``|``; IN is true if any of them, or the whole, is listed. For an item without a value,
+every comparison and every IN is false, so NOT IN is true.
 """
 
-from larder.filters.compiler import Items, Predicate, Value, compile_filter
-from larder.filters.lexer import MAX_CHARACTERS
+from larder.filters.compiler import CompiledFilter, Items, Predicate, Value, compile_filter
+from larder.filters.lexer import MAX_CHARACTERS, column_reference
 from larder.filters.parser import parse
 from larder.filters.syntax import Clause, Comparison, Condition, Filter, Membership, Parameter
 
@@ -23,6 +26,7 @@ __all__ = [
     "MAX_CHARACTERS",
     "Clause",
     "Comparison",
+    "CompiledFilter",
     "Condition",
     "Filter",
     "Items",
@@ -30,6 +34,7 @@ __all__ = [
     "Parameter",
     "Predicate",
     "Value",
+    "column_reference",
     "compile_filter",
     "parse",
 ]

@@ -6,17 +6,19 @@ The functions are pure. They are called for each candidate, best first, until en
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
 from larder.errors import InvalidRequest
-from larder.filters.lexer import refuse
+from larder.filters.lexer import column_reference, refuse
 from larder.filters.syntax import Clause, Comparison, Condition, Filter, Membership, Parameter
 from larder.release.serving import ColumnType
 
 MAX_VALUES: Final = 1000
 _CACHED: Final = 16_384  # cached results of one filter: about 2 MB
 _SEPARATOR: Final = "|"
+_SHOWN: Final = 3
 
 Value = str | float | Sequence[str]
 Predicate = Callable[[int], bool]
@@ -40,8 +42,27 @@ class Items(Protocol):
     def value(self, column: str, number: int) -> str | float | None:
         """The value of an item in a column, or None if it is missing."""
 
+    def has(self, column: str, text: str) -> bool:
+        """Whether an item has ``text`` in a category or text column, whole or between the ``|`` of a value."""
 
-def compile_filter(rule: Filter, items: Items, values: Mapping[str, Value] = _NONE) -> Predicate:
+    def is_empty(self, column: str) -> bool:
+        """Whether no item has a value in a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledFilter:
+    """A filter of the items of one release.
+
+    Attributes:
+        holds: Whether the item with a number passes.
+        warnings: What the caller should know: parts of the filter that can have no effect.
+    """
+
+    holds: Predicate
+    warnings: tuple[str, ...]
+
+
+def compile_filter(rule: Filter, items: Items, values: Mapping[str, Value] = _NONE) -> CompiledFilter:
     """Compile a filter into a function that says whether an item passes.
 
     Args:
@@ -61,14 +82,57 @@ def compile_filter(rule: Filter, items: Items, values: Mapping[str, Value] = _NO
     for clause in rule.clauses:
         for condition in clause.conditions():
             _check_column(rule, condition, items)
-    includes = [_clause(rule, c, items, values) for c in rule.clauses if c.include]
-    excludes = [
-        _clause(rule, c, items, values) for c in rule.clauses if not c.include and set(c.parameters()) <= set(values)
-    ]
+    compiling = _Compiling(rule, items, values, [])
+    includes = [_clause(compiling, clause) for clause in rule.clauses if clause.include]
+    excludes = []
+    for clause in rule.clauses:
+        missing = [name for name in clause.parameters() if name not in values]
+        if not clause.include and missing:
+            compiling.warn(f"An EXCLUDE clause is ignored: ${missing[0]} has no value.")
+        elif not clause.include:
+            excludes.append(_clause(compiling, clause))
+    return CompiledFilter(_difference(includes, excludes), tuple(compiling.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiling:
+    """The filter that is being compiled.
+
+    Attributes:
+        rule: The parsed filter.
+        items: The items of the release.
+        values: The values of the parameters.
+        warnings: Warnings so far.
+    """
+
+    rule: Filter
+    items: Items
+    values: Mapping[str, Value]
+    warnings: list[str]
+
+    def warn(self, text: str) -> None:
+        """Adds a warning, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def value(self, parameter: Parameter, condition: Condition) -> Value:
+        """The value of a parameter; raises InvalidRequest if it was not sent."""
+        if parameter.name not in self.values:
+            refuse(
+                self.rule.text,
+                condition.position,
+                f"${parameter.name} has no value",
+                "send one with the request (filter_values)",
+            )
+        return self.values[parameter.name]
+
+
+def _difference(includes: Sequence[Predicate], excludes: Sequence[Predicate]) -> Predicate:
+    included = _any(includes) if includes else _everything
     if not excludes:
-        return _any(includes) if includes else _everything
-    included, excluded = _any(includes) if includes else None, _any(excludes)
-    if included is None:
+        return included
+    excluded = _any(excludes)
+    if not includes:
         return lambda number: not excluded(number)
     return lambda number: included(number) and not excluded(number)
 
@@ -89,17 +153,19 @@ def _all(predicates: Sequence[Predicate]) -> Predicate:
     return lambda number: all(holds(number) for holds in predicates)
 
 
-def _clause(rule: Filter, clause: Clause, items: Items, values: Mapping[str, Value]) -> Predicate:
-    return _any(
-        [_all([_condition(rule, c, items, values) for c in alternative]) for alternative in clause.alternatives]
-    )
+def _clause(compiling: _Compiling, clause: Clause) -> Predicate:
+    return _any([_all([_condition(compiling, c) for c in alternative]) for alternative in clause.alternatives])
 
 
-def _condition(rule: Filter, condition: Condition, items: Items, values: Mapping[str, Value]) -> Predicate:
+def _condition(compiling: _Compiling, condition: Condition) -> Predicate:
+    rule, items = compiling.rule, compiling.items
+    if items.is_empty(condition.column):
+        column = column_reference(condition.column)
+        compiling.warn(f"No item has a value in {column}: a condition on it holds for all items or for none.")
     if isinstance(condition, Membership):
         limit = _CACHED // sum(1 for clause in rule.clauses for _ in clause.conditions())
-        return _membership(condition, items, _texts(rule, condition, values), limit)
-    return _comparison(condition, items, _number(rule, condition, values))
+        return _membership(condition, items, _texts(compiling, condition), limit)
+    return _comparison(condition, items, _number(compiling, condition))
 
 
 def _membership(condition: Membership, items: Items, listed: frozenset[str], limit: int) -> Predicate:
@@ -114,7 +180,9 @@ def _membership(condition: Membership, items: Items, listed: frozenset[str], lim
             if len(results) > limit:
                 results.clear()
                 results[None] = not positive
-            result = results[value] = (not listed.isdisjoint(str(value).split(_SEPARATOR))) is positive
+            text = str(value)
+            result = (text in listed or not listed.isdisjoint(text.split(_SEPARATOR))) is positive
+            results[value] = result
         return result
 
     return holds
@@ -133,71 +201,83 @@ def _comparison(condition: Comparison, items: Items, operand: float) -> Predicat
 def _check_column(rule: Filter, condition: Condition, items: Items) -> None:
     kind = items.columns.get(condition.column)
     if kind is None:
-        known = ", ".join(f"{name} ({kind})" for name, kind in sorted(items.columns.items())) or "no columns"
-        refuse(
-            rule.text,
-            condition.position,
-            f"this model's items have no column {condition.column}",
-            f"they have {known}: use one of them",
-        )
-    if kind == "text":
-        usable = ", ".join(sorted(name for name, kind in items.columns.items() if kind != "text")) or "none here"
-        refuse(
-            rule.text,
-            condition.position,
-            f"{condition.column} is free text",
-            f"use a category or number column: {usable}",
-        )
+        names = sorted(items.columns.items())
+        known = ", ".join(f"{column_reference(name)} ({kind})" for name, kind in names) or "no columns"
+        problem = f"this model's items have no column {condition.column}"
+        refuse(rule.text, condition.position, problem, f"they have {known}")
     if isinstance(condition, Membership) and kind == "number":
         refuse(rule.text, condition.position, f"{condition.column} is a number", "compare it with =, <, <=, > or >=")
-    if isinstance(condition, Comparison) and kind == "category":
+    if isinstance(condition, Comparison) and kind != "number":
         refuse(
             rule.text,
             condition.position,
-            f"{condition.column} is a category",
-            'compare it with IN ("...") or NOT IN ("...")',
+            f"{condition.column} is a {kind}",
+            'match it with IN ("...") or NOT IN ("..."), or train with --types NAME=number if its values are numbers',
         )
 
 
-def _parameter_value(rule: Filter, parameter: Parameter, condition: Condition, values: Mapping[str, Value]) -> Value:
-    if parameter.name not in values:
-        refuse(
-            rule.text,
-            condition.position,
-            f"${parameter.name} has no value",
-            "send one with the request (filter_values)",
-        )
-    return values[parameter.name]
-
-
-def _texts(rule: Filter, condition: Membership, values: Mapping[str, Value]) -> frozenset[str]:
-    listed: set[str] = set()
+def _texts(compiling: _Compiling, condition: Membership) -> frozenset[str]:
+    """The listed texts; warns of those that no item has."""
+    listed: dict[str, None] = {}
     for value in condition.values:
-        texts = _parameter_value(rule, value, condition, values) if isinstance(value, Parameter) else value
+        texts = compiling.value(value, condition) if isinstance(value, Parameter) else value
+        if isinstance(texts, str) and isinstance(value, Parameter):
+            texts = _separated(compiling, condition, value.name, texts)
         texts = (texts,) if isinstance(texts, str) else texts
         if isinstance(texts, float | int) or not all(isinstance(text, str) for text in texts):
             refuse(
-                rule.text,
+                compiling.rule.text,
                 condition.position,
                 f"a value of {condition.column} is not a text",
                 "send texts, even if they look like numbers",
             )
-        listed.update(texts)
+        listed.update(dict.fromkeys(texts))
     if len(listed) > MAX_VALUES:
-        refuse(rule.text, condition.position, f"{len(listed)} values are compared", f"send at most {MAX_VALUES}")
+        problem = f"{len(listed)} values are compared"
+        refuse(compiling.rule.text, condition.position, problem, f"send at most {MAX_VALUES}")
+    unknown = [text for text in listed if not compiling.items.has(condition.column, text)]
+    if unknown and not compiling.items.is_empty(condition.column):
+        compiling.warn(_unknown(compiling.items, condition.column, unknown))
     return frozenset(listed)
 
 
-def _number(rule: Filter, condition: Comparison, values: Mapping[str, Value]) -> float:
+def _separated(compiling: _Compiling, condition: Membership, name: str, text: str) -> Sequence[str]:
+    """The entries of a value with commas, if it is none that an item has, but one of its entries is."""
+    entries = [entry.strip() for entry in text.split(",")]
+    has, column = compiling.items.has, condition.column
+    if len(entries) == 1 or has(column, text) or not any(has(column, entry) for entry in entries):
+        return (text,)
+    compiling.warn(
+        f"${name} has no quotes and is read as {len(entries)} values, since no item has {text!r:.60} in "
+        f"{column_reference(column)}: send a list."
+    )
+    return entries
+
+
+def _unknown(items: Items, column: str, texts: Sequence[str]) -> str:
+    """Says which values no item has, and a value that differs only in case or blanks."""
+    names = ", ".join(f"{text!r:.60}" for text in texts[:_SHOWN])
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    first = texts[0]
+    stripped = first.strip()
+    variants = (stripped, stripped.lower(), stripped.upper(), stripped.capitalize(), stripped.title())
+    near = next((variant for variant in variants if items.has(column, variant)), None)
+    hint = f"; did you mean {near!r:.60}?" if near is not None else "."
+    return f"No item has the value {names}{more} in {column_reference(column)}{hint}"
+
+
+def _number(compiling: _Compiling, condition: Comparison) -> float:
     operand = condition.operand
-    value = _parameter_value(rule, operand, condition, values) if isinstance(operand, Parameter) else operand
+    value = compiling.value(operand, condition) if isinstance(operand, Parameter) else operand
+    if not isinstance(value, str | float | int) and len(value) == 1:
+        value = value[0]
     try:
         number = float(value) if isinstance(value, str | float | int) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         refuse(
-            rule.text,
+            compiling.rule.text,
             condition.position,
             f"{condition.column} is compared with a value that is not a finite number",
             "send one number, like 9.99",

@@ -9,11 +9,13 @@ from larder.errors import InvalidRequest
 MAX_CHARACTERS: Final = 2500  # Amazon Personalize's limit
 _SHOWN: Final = 24
 
-TokenKind = Literal["name", "text", "number", "parameter", "symbol", "end"]
+TokenKind = Literal["name", "quoted", "text", "number", "parameter", "symbol", "end"]
 
+_NAME = re.compile(r"[^\W\d]\w*")
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<name>[^\W\d]\w*)
+      | `(?P<quoted>[^`]+)`
       | (?P<text>"(?:[^"\\]|\\["\\])*")
       | (?P<number>-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<parameter>\$\w+)
@@ -31,7 +33,8 @@ class Token:
 
     Attributes:
         kind: Its kind.
-        value: Its value: a text without quotes and escapes, a parameter without ``$``.
+        value: Its value: a text without quotes and escapes, a name without backquotes, a parameter without
+            ``$``.
         position: The position of its first character, from 1.
     """
 
@@ -53,6 +56,14 @@ def tokens(text: str) -> list[Token]:
         result.append(_token(match))
         index = match.end()
     return result
+
+
+def column_reference(name: str) -> str:
+    """How a filter names an item column: ``Items.PRICE``, or ``Items."price ($)"`` with other characters."""
+    if _NAME.fullmatch(name):
+        return f"Items.{name}"
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'Items."{escaped}"'
 
 
 def refuse(text: str, position: int, problem: str, remedy: str) -> NoReturn:
@@ -80,6 +91,8 @@ def _refuse_character(text: str, index: int) -> NoReturn:
             "this text has no closing quote, or an unknown escape",
             'close it with ", and escape only " and \\',
         )
+    if text[index] == "`":
+        refuse(text, index + 1, "this name has no closing backquote", "close it with `")
     if text[index] == "$":
         refuse(text, index + 1, "a parameter needs a name", "write $ and a name of letters, digits and _, like $BRAND")
     refuse(text, index + 1, f"{text[index]!r} is not allowed here", 'write values in double quotes, like "Blue"')

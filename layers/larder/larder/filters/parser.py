@@ -4,7 +4,8 @@
 
     filter    = clause { "|" clause }
     clause    = ( "INCLUDE" | "EXCLUDE" ) "ItemID" "WHERE" condition { ( "AND" | "OR" ) condition }
-    condition = "Items" "." COLUMN ( [ "NOT" ] "IN" "(" value { "," value } ")" | operator ( NUMBER | $PARAMETER ) )
+    condition = "Items" "." column ( [ "NOT" ] "IN" "(" value { "," value } ")" | operator ( NUMBER | $PARAMETER ) )
+    column    = NAME | "TEXT" | `NAME`
     value     = "TEXT" | $PARAMETER
     operator  = "=" | "<" | "<=" | ">" | ">="
 
@@ -68,7 +69,7 @@ class _Parser:
             self._unsupported(f"conditions on {self._token.value}", "use conditions on Items, like Items.PRICE < 10")
         position = self._need("name", "Items", "a condition starts with Items and a column").position
         self._need("symbol", ".", "a dot comes between Items and its column")
-        column = self._need("name", None, "the name of a column comes after Items.").value
+        column = self._column()
         if self._take("name", "NOT"):
             self._need("name", "IN", "IN comes after NOT")
             return Membership(column, True, self._values(), position)
@@ -76,9 +77,15 @@ class _Parser:
             return Membership(column, False, self._values(), position)
         if self._token.value in _OPERATORS:
             return Comparison(column, cast("Operator", self._advance().value), self._operand(), position)
-        return refuse(
-            self._text, self._token.position, "a condition needs an operator", "use IN, NOT IN, =, <, <=, > or >="
-        )
+        remedy = "use IN, NOT IN, =, <, <=, > or >="
+        if self._token.kind == "name" or self._token.value == ".":
+            remedy += f'; a column name with blanks or signs is in double quotes, like Items."{column} ..."'
+        return refuse(self._text, self._token.position, "a condition needs an operator", remedy)
+
+    def _column(self) -> str:
+        if self._token.kind in {"text", "quoted"}:
+            return self._advance().value
+        return self._need("name", None, "the name of a column comes after Items.").value
 
     def _values(self) -> tuple[str | Parameter, ...]:
         self._need("symbol", "(", "a list of values starts with (")

@@ -3,7 +3,7 @@
 from larder.recommender.model import Recommender
 from larder.recommender.query import Promotion, Query
 from larder.recommender.request_parsing import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
-from larder.recommender.response import ALL_USERS, Reason, Recommendation, Recommendations
+from larder.recommender.response import ALL_USERS, Reason, Recommendation, Recommendations, Unknown
 from larder.recommender.segments import EVERYONE, bin_text, segment_text
 from larder.recommender.table_lookup import MAX_CLICKS
 
@@ -20,6 +20,7 @@ __all__ = [
     "Recommendation",
     "Recommendations",
     "Recommender",
+    "Unknown",
     "bin_text",
     "read_items",
     "read_parameters",

@@ -10,7 +10,7 @@ from larder.recommender.query import MAX_EXCLUDE, MAX_N, MAX_SESSION
 from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
-    from larder.filters import Predicate, Value
+    from larder.filters import CompiledFilter, Value
 
 _MOST: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
 _CACHED: Final = 32  # compiled filters, with their values and cached results
@@ -36,8 +36,8 @@ class ItemFilters:
         self._compiled = lru_cache(maxsize=_CACHED)(self._compile)
         self._matched = lru_cache(maxsize=_CACHED)(self._match)
 
-    def allowed(self, text: str | None, values: "Mapping[str, Value]") -> "Predicate | None":
-        """A function that says whether an item passes the release's filters and ``text``; None if all items pass.
+    def compiled(self, text: str | None, values: "Mapping[str, Value]") -> "CompiledFilter | None":
+        """The release's filters and ``text`` as one filter; None if all items pass.
 
         Raises InvalidRequest if the filter or its values are invalid.
         """
@@ -47,27 +47,31 @@ class ItemFilters:
         return (self._compiled if _is_small(frozen) else self._compile)(text, frozen)
 
     def matching(self, text: str, values: "Mapping[str, Value]") -> tuple[int, ...]:
-        """The first items that pass, at least as many as any response can need; raises as ``allowed``.
+        """The first items that pass, at least as many as any response can need; raises as ``compiled``.
 
         If few pass, this checks every item (about a second for a million), so the most recent results are cached.
         """
         frozen = _frozen(values)
         return (self._matched if _is_small(frozen) else self._match)(text, frozen)
 
-    def _compile(self, text: str | None, values: _Frozen) -> "Predicate":
+    def _compile(self, text: str | None, values: _Frozen) -> "CompiledFilter":
         rules = list(self._own)
         if text is not None:
             rules.append(_compiled(text, self._items, dict(values)))
         if len(rules) == 1:
             return rules[0]
-        return lambda number: all(holds(number) for holds in rules)
+        from larder.filters import CompiledFilter
+
+        predicates = [rule.holds for rule in rules]
+        warnings = dict.fromkeys(warning for rule in rules for warning in rule.warnings)
+        return CompiledFilter(lambda number: all(holds(number) for holds in predicates), tuple(warnings))
 
     def _match(self, text: str, values: _Frozen) -> tuple[int, ...]:
-        holds = self._compile(text, values)
+        holds = self._compile(text, values).holds
         return tuple(islice(filter(holds, range(len(self._items))), _MOST))
 
 
-def _compiled(text: str, items: Vocabulary, values: "Mapping[str, Value]") -> "Predicate":
+def _compiled(text: str, items: Vocabulary, values: "Mapping[str, Value]") -> "CompiledFilter":
     from larder.filters import compile_filter, parse  # most requests have no filter, so a cold start does not load this
 
     return compile_filter(parse(text), items, values)

@@ -1,6 +1,6 @@
 """The recommender: scores candidates by the tables, filters them and adds reasons."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,7 @@ from larder.recommender.filtering import ItemFilters
 from larder.recommender.promotions import interleave, place_count
 from larder.recommender.query import Promotion, Query, check_ranked
 from larder.recommender.reasons import Candidate, explain, segment_reason
-from larder.recommender.response import Reason, Recommendation, Recommendations
+from larder.recommender.response import Reason, Recommendation, Recommendations, Unknown
 from larder.recommender.scoring import Contributions, Scores, best_first
 from larder.recommender.segments import Profile, typed_profile
 from larder.recommender.table_lookup import Tables
@@ -20,7 +20,7 @@ from larder.tables import Reader
 from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
-    from larder.filters import Predicate
+    from larder.filters import Predicate, Value
 
 LOCAL_BYTES: Final = 64 * 2**20
 NAMES: Final = 2**14  # at most 3 MB; decoding a name takes as long as four look-ups
@@ -72,19 +72,21 @@ class Recommender:
         score is mostly 0. Raises InvalidRequest for an unknown column or an invalid filter.
         """
         profile = self._check(query)
-        seen = self._seen(query)
+        seen, unknown = self._seen(query)
         scores, segments = self._tables.scores(query.user, profile, seen)
         shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
         excluded = self._numbers(query.exclude) | (set() if shown else set(seen))
+        warnings: list[str] = []
         promoted: list[list[Candidate]] = []
         for promotion in query.promotions:
             remaining = query.n - sum(map(len, promoted))
             count = min(remaining, place_count(promotion.percent, query.n))
-            promoted.append(self._promoted(promotion, count, scores, excluded))
+            promoted.append(self._promoted(promotion, count, scores, excluded, warnings))
         n = query.n - sum(map(len, promoted))
-        allowed = self._filters.allowed(query.filter, query.filter_values)
-        organic = _choose(_candidates(scores, segments, n + len(excluded)), n, excluded, allowed)
-        return self._response(interleave([organic, *promoted]), scores, query.columns)
+        holds = self._filter(query.filter, query.filter_values, warnings)
+        organic = _choose(_candidates(scores, segments, n + len(excluded)), n, excluded, holds)
+        unknown = _with_user(unknown, query, scores)
+        return self._response(interleave([organic, *promoted]), scores, query.columns, unknown, warnings)
 
     def rank(self, query: Query, items: Sequence[str]) -> Recommendations:
         """All ``items`` by score, equal ones in their order; unknown ids at the end, with score None.
@@ -93,14 +95,16 @@ class Recommender:
         """
         check_ranked(items)
         profile = self._check(query)
-        scores, _ = self._tables.scores(query.user, profile, self._seen(query))
+        seen, unseen = self._seen(query)
+        scores, _ = self._tables.scores(query.user, profile, seen)
         numbers = [self._items.number(item) for item in items]
         known = [number for number in numbers if number is not None]
         known.sort(key=lambda number: -scores.totals.get(number, 0.0))
         unknown = [item for item, number in zip(items, numbers, strict=True) if number is None]
         columns = dict.fromkeys(query.columns) if query.columns else None
         ranked = self._response([(number, None) for number in known], scores, query.columns)
-        return Recommendations((*ranked.items, *(Recommendation(item, None, None, columns) for item in unknown)))
+        items_unknown = (Recommendation(item, None, None, columns) for item in unknown)
+        return Recommendations((*ranked.items, *items_unknown), _with_user(unseen, query, scores))
 
     def similar(self, query: Query) -> Recommendations:
         """The neighbours of ``query.item``, best first, with their scores in its row; filters and ``exclude`` apply.
@@ -113,10 +117,12 @@ class Recommender:
             raise NotFound(f"This model has no item {query.item!r:.80}: use an id of its training data.")
         totals = dict(zip(*self._tables.neighbours.row(number), strict=True))
         excluded = self._numbers(query.exclude) | {number}
-        allowed = self._filters.allowed(query.filter, query.filter_values)
+        warnings: list[str] = []
+        holds = self._filter(query.filter, query.filter_values, warnings)
         reason = Reason("item", items=(query.item,))
         candidates = ((neighbour, reason) for neighbour in best_first(totals, query.n + len(excluded)))
-        return self._response(_choose(candidates, query.n, excluded, allowed), Scores(totals=totals), query.columns)
+        chosen = _choose(candidates, query.n, excluded, holds)
+        return self._response(chosen, Scores(totals=totals), query.columns, None, warnings)
 
     def _check(self, query: Query) -> Profile:
         """The typed profile; raises InvalidRequest for unknown columns or values of the wrong type."""
@@ -126,30 +132,57 @@ class Recommender:
                 raise InvalidRequest(f"{name[:80]!r} is not a column of this model's items: use {known}.")
         return typed_profile(query.profile, self._serving.profile) if query.profile else query.profile
 
-    def _seen(self, query: Query) -> list[int]:
-        """The numbers of the item in view and of the session's items, newest first, without unknown ones."""
-        ids = (query.item, *reversed(query.session)) if query.item is not None else reversed(query.session)
-        numbers = (self._items.number(item) for item in ids)
-        return [number for number in numbers if number is not None]
+    def _seen(self, query: Query) -> tuple[list[int], Unknown]:
+        """The numbers of the item in view and of the session's items, newest first, and those that are unknown."""
+        number = self._items.number
+        numbers = [] if query.item is None else [number(query.item)]
+        item = query.item if numbers == [None] else None
+        unknown: list[str] = []
+        for recent in reversed(query.session):
+            numbers.append(found := number(recent))
+            if found is None:
+                unknown.append(recent)
+        return [known for known in numbers if known is not None], Unknown(None, item, tuple(dict.fromkeys(unknown)))
+
+    def _filter(self, text: str | None, values: "Mapping[str, Value]", warnings: list[str]) -> "Predicate | None":
+        """Whether an item passes the release's filters and ``text``; None if all do. Adds to ``warnings``."""
+        compiled = self._filters.compiled(text, values)
+        if compiled is None:
+            return None
+        warnings += [warning for warning in compiled.warnings if warning not in warnings]
+        return compiled.holds
 
     def _numbers(self, ids: Sequence[str]) -> set[int]:
         numbers = (self._items.number(item) for item in ids)
         return {number for number in numbers if number is not None}
 
-    def _promoted(self, promotion: Promotion, count: int, scores: Scores, excluded: set[int]) -> list[Candidate]:
+    def _promoted(
+        self, promotion: Promotion, count: int, scores: Scores, excluded: set[int], warnings: list[str]
+    ) -> list[Candidate]:
         """The promotion's items to show, best first; the release's filters and the promotion's own apply."""
         if promotion.filter is not None:
             pool: Sequence[int] = self._filters.matching(promotion.filter, promotion.filter_values)
-            allowed = self._filters.allowed(promotion.filter, promotion.filter_values)
+            holds = self._filter(promotion.filter, promotion.filter_values, warnings)
             scored: Iterator[int] = best_first(scores.totals, count + len(excluded))
         else:
             pool, scored = sorted(self._numbers(promotion.items)), iter(())
             pool = sorted(pool, key=lambda number: -scores.totals.get(number, 0.0))
-            allowed = self._filters.allowed(None, {})
+            holds = self._filter(None, {}, warnings)
+            if unknown := [item for item in promotion.items if self._items.number(item) is None]:
+                warnings.append(
+                    f"Promoted items that the model does not know: {len(unknown)}, such as {unknown[0]!r:.60}."
+                )
         reason = Reason("promotion", promotion=promotion.name)
-        return _choose(((number, reason) for number in chain(scored, pool)), count, excluded, allowed)
+        return _choose(((number, reason) for number in chain(scored, pool)), count, excluded, holds)
 
-    def _response(self, candidates: Sequence[Candidate], scores: Scores, columns: Sequence[str]) -> Recommendations:
+    def _response(
+        self,
+        candidates: Sequence[Candidate],
+        scores: Scores,
+        columns: Sequence[str],
+        unknown: Unknown | None = None,
+        warnings: Sequence[str] = (),
+    ) -> Recommendations:
         reasons = explain(candidates, scores, self._tables.neighbours.slots_of, self._name)
         totals, items, name = scores.totals, self._items, self._name
         return Recommendations(
@@ -161,8 +194,15 @@ class Recommender:
                     {column: items.value(column, number) for column in columns} if columns else None,
                 )
                 for (number, _), reason in zip(candidates, reasons, strict=True)
-            )
+            ),
+            unknown,
+            tuple(warnings),
         )
+
+
+def _with_user(unknown: Unknown, query: Query, scores: Scores) -> Unknown:
+    """``unknown`` with the user, if the model has no row of them."""
+    return unknown._replace(user=query.user) if query.user is not None and not scores.knows_user else unknown
 
 
 def _candidates(scores: Scores, segments: Iterator[tuple[str, Contributions]], count: int) -> Iterator[Candidate]:

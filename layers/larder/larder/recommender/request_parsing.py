@@ -2,6 +2,9 @@
 
 In a query string, the entries of a list are separated by commas (an entry with a comma is in double quotes, as in RFC
 4180), and ``profile`` and ``filter_values`` have one parameter per entry: ``profile.CITY=Berlin&filter_values.P=5``.
+
+A filter value may be written as clients of Amazon Personalize do, each entry in double quotes: ``"war","drama"``, also
+as one text in JSON.
 """
 
 import csv
@@ -11,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from larder.errors import InvalidRequest
-from larder.recommender.query import MAX_N, Promotion, Query
+from larder.recommender.query import MAX_N, MAX_TEXT, Promotion, Query
 from larder.release.json_fields import FieldReader
 
 if TYPE_CHECKING:  # imported when a filter is first used
@@ -24,6 +27,9 @@ RECOMMEND: Final = SIMILAR | RANK - {"items"} | {"include_seen", "promotions"}
 _LISTS: Final = frozenset({"session", "exclude", "columns", "items"})
 _BOOLEANS: Final = {"true": True, "false": False}
 _WHOLE: Final = re.compile(r"-?[0-9]{1,9}")
+_ENTRY: Final = re.compile(r'\s*(?:"((?:[^"\\]|""|\\.)*)"\s*|([^",]+))(?:,|\Z)', re.DOTALL)
+_QUOTED: Final = re.compile(rf"(?:{_ENTRY.pattern})+", re.DOTALL)
+_ESCAPED: Final = re.compile(r'["\\](["\\])')  # "" as in CSV, \" and \\ as in the filter language
 
 
 def read_parameters(parameters: Mapping[str, str]) -> dict[str, object]:
@@ -35,8 +41,7 @@ def read_parameters(parameters: Mapping[str, str]) -> dict[str, object]:
         if dot and head == "profile":
             objects.setdefault(head, {})[tail] = text
         elif dot and head == "filter_values":
-            entries = _entries(name, text)
-            objects.setdefault(head, {})[tail] = entries[0] if len(entries) == 1 else entries
+            objects.setdefault(head, {})[tail] = _parameter(name, text)
         else:
             document[name] = _json_value(name, text)
     return {**document, **objects}
@@ -89,6 +94,22 @@ def _entries(name: str, text: str) -> list[str]:
         raise InvalidRequest(f'{name:.80} is not a list: close each " and separate entries with commas.') from error
 
 
+def _parameter(name: str, text: str) -> str | list[str]:
+    """A filter value of a query string: its entries, or the text itself without quotes and commas."""
+    quoted = _quoted_entries(text)
+    if quoted is not None:
+        return list(quoted)
+    entries = _entries(name, text)
+    return entries[0] if len(entries) == 1 else entries
+
+
+def _quoted_entries(text: str) -> tuple[str, ...] | None:
+    """The entries of ``"war","drama"``, without quotes; None for a text of another form, which is one value."""
+    if len(text) > MAX_TEXT or not text.lstrip().startswith('"') or not _QUOTED.fullmatch(text):
+        return None
+    return tuple(_ESCAPED.sub(r"\1", quoted) or bare.strip() for quoted, bare in _ENTRY.findall(text))
+
+
 def _texts(fields: FieldReader, name: str) -> tuple[str, ...]:
     return fields.texts(name) if fields.has(name) else ()
 
@@ -112,6 +133,8 @@ def _values(fields: FieldReader, name: str) -> "dict[str, Value]":
     for key, value in (fields.mapping(name) if fields.has(name) else {}).items():
         if isinstance(value, list) and all(isinstance(text, str) for text in value):
             values[key] = tuple(value)
+        elif isinstance(value, str) and (entries := _quoted_entries(value)) is not None:
+            values[key] = entries
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
             values[key] = value
         else:

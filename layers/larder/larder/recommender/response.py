@@ -62,20 +62,48 @@ class Recommendation(NamedTuple):
         return document
 
 
+class Unknown(NamedTuple):
+    """The ids of a request that the model does not know.
+
+    Attributes:
+        user: The user, or None.
+        item: The item in view, or None.
+        session: Items of the session, each once.
+    """
+
+    user: str | None = None
+    item: str | None = None
+    session: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, object]:
+        """The fields that have an unknown id, named as in the request."""
+        return {name: list(ids) if name == "session" else ids for name, ids in self._asdict().items() if ids}
+
+
 @dataclass(frozen=True, slots=True)
 class Recommendations:
     """A list of recommendations.
 
     Attributes:
         items: The items, in the order in which to show them.
+        unknown: The unknown ids of the request; None where an unknown id is an error (``similar``).
+        warnings: Parts of the request that had no effect, and why.
     """
 
     items: tuple[Recommendation, ...]
+    unknown: Unknown | None = None
+    warnings: tuple[str, ...] = ()
 
     def ids(self) -> list[str]:
         """The ids of the items."""
         return [item.id for item in self.items]
 
-    def document(self) -> list[dict[str, object]]:
-        """The list as JSON."""
-        return [item.document() for item in self.items]
+    def document(self) -> dict[str, object]:
+        """The list as JSON, with ``known``, and with ``unknown`` and ``warnings`` if there are any."""
+        document: dict[str, object] = {}
+        if self.unknown is not None:
+            unknown = self.unknown.document()
+            document = {"known": not unknown, **({"unknown": unknown} if unknown else {})}
+        if self.warnings:
+            document["warnings"] = self.warnings
+        return {**document, "items": [item.document() for item in self.items]}

@@ -39,6 +39,7 @@ class Scores:
     """The scores of all candidates of one query, by source.
 
     Attributes:
+        knows_user: Whether the user has a row.
         recent: The user's recent items, newest first.
         session_rows: The rows of the session's items.
         segment_text: The name of the segment that was scored.
@@ -49,6 +50,7 @@ class Scores:
         totals: The sums of all contributions.
     """
 
+    knows_user: bool = False
     recent: Sequence[int] = ()
     session_rows: Sequence[SessionRow] = ()
     segment_text: str | None = None
@@ -75,7 +77,7 @@ class Scores:
         from_user, recent = user or (_NONE, ())
         text, popular = segment or (None, _NONE)
         totals = _sum(_sum(_sum(session, from_user), revisit), popular)
-        return cls(recent, session_rows, text, from_user, session, revisit, popular, totals)
+        return cls(user is not None, recent, session_rows, text, from_user, session, revisit, popular, totals)
 
     def main_sources(self, numbers: Iterable[int]) -> list[Source | None]:
         """The source with the largest contribution to each item, of equal ones the more personal; None if all are 0."""

@@ -6,12 +6,15 @@ Training writes a segment's row under its name, and serving looks it up by the s
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Final
 
 from larder.errors import InvalidRequest
 from larder.release.serving import ProfileColumn
 
 EVERYONE: Final = ""
+_SEPARATOR: Final = "|"
+_MOST_VALUES: Final = 20  # of one column of a profile: each is a look-up
 Profile = Mapping[str, str | float]
 
 
@@ -41,12 +44,31 @@ def bin_text(value: float, edges: Sequence[float]) -> str:
 def most_specific_first(
     segments_by: Sequence[Sequence[str]], profile: Profile, specification: Mapping[str, ProfileColumn]
 ) -> Iterator[str]:
-    """The names of a user's segments, in the order of ``segments_by``, and that of all users at the end."""
+    """The names of a user's segments, in the order of ``segments_by``, and that of all users at the end.
+
+    A category with several values, separated by ``|``, is in the segments of each, in their order.
+    """
     for columns in segments_by:
-        text = segment_text(columns, profile, specification)
-        if text is not None:
-            yield text
+        several = [_several(profile.get(name)) for name in columns]
+        if max(map(len, several)) == 1:
+            text = segment_text(columns, profile, specification)
+            if text is not None:
+                yield text
+            continue
+        for values in product(*several):
+            text = segment_text(
+                columns, {k: v for k, v in zip(columns, values, strict=True) if v is not None}, specification
+            )
+            if text is not None:
+                yield text
     yield EVERYONE
+
+
+def _several(value: str | float | None) -> tuple[str | float | None, ...]:
+    """A value and, if it holds several, each of them: the columns of a stated category have whole values."""
+    if not isinstance(value, str) or _SEPARATOR not in value:
+        return (value,)
+    return tuple(dict.fromkeys((value, *value.split(_SEPARATOR)[:_MOST_VALUES])))
 
 
 def typed_profile(profile: Profile, specification: Mapping[str, ProfileColumn]) -> Profile:

@@ -1,5 +1,7 @@
 """A column of strings in a safetensors file: ``<name>.offsets`` U64 [n + 1] and ``<name>.bytes`` U8."""
 
+from collections.abc import Iterator
+
 from larder.tables.header import Header
 from larder.tables.reader import invalid
 
@@ -33,6 +35,16 @@ class Strings:
             return str(self._view(number), "utf-8")
         except UnicodeDecodeError as error:
             raise invalid(self._file, f"{self._name} {number} is not UTF-8") from error
+
+    def all(self) -> Iterator[bytes]:
+        """Every string, without the checks of a single one: for a digest of a column, not for a response."""
+        content = bytes(self._bytes)
+        offsets = self._offsets.tolist()
+        return map(content.__getitem__, map(slice, offsets, offsets[1:]))
+
+    def contains(self, part: bytes) -> bool:
+        """Whether ``part`` is anywhere in the bytes of the column."""
+        return part in bytes(self._bytes)
 
     def _view(self, number: int) -> memoryview:
         if not 0 <= number < len(self._offsets) - 1:

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from larder.errors import InvalidRequest
 from larder.release.serving import COLUMN_TYPES, ColumnType
 from larder.tables import EMPTY, Header, Reader, Strings, hash_key, invalid, parse_header, read_exactly
+from larder.tables.value_index import ValueIndex
 
 _FILE: Final = "items.safetensors"
 # Formats of memoryview.cast. Any, since its stubs have an overload for each literal.
@@ -24,12 +25,19 @@ _FORMATS: Final[Mapping[str, Any]] = {"U32": "I", "U64": "Q", "F64": "d"}
 class _Texts:
     """A category or text column: a code for each item, and the distinct values."""
 
-    __slots__ = ("_codes", "_header", "_name", "_values")
+    __slots__ = ("_codes", "_header", "_index", "_name", "_values")
 
     def __init__(self, data: memoryview, header: Header, name: str, items: int) -> None:
         self._header, self._name = header, name
         self._codes = _numbers(data, header, f"column.{name}.codes", "U32", items)
         self._values = Strings(data, header, f"column.{name}.values")
+        self._index = ValueIndex(self._values)
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._index
+
+    def is_empty(self) -> bool:
+        return not len(self._values)
 
     def __getitem__(self, number: int) -> str | None:
         code = self._codes[number]
@@ -46,11 +54,20 @@ class _Texts:
 class _Floats:
     """A number column."""
 
-    __slots__ = ("_header", "_name", "_values")
+    __slots__ = ("_empty", "_header", "_name", "_values")
 
     def __init__(self, data: memoryview, header: Header, name: str, items: int) -> None:
         self._header, self._name = header, name
         self._values = _numbers(data, header, f"column.{name}.numbers", "F64", items)
+        self._empty: bool | None = None
+
+    def __contains__(self, text: str) -> bool:
+        return False
+
+    def is_empty(self) -> bool:
+        if self._empty is None:  # found at the first number, or, once, after the last item
+            self._empty = all(map(isnan, self._values))
+        return self._empty
 
     def __getitem__(self, number: int) -> float | None:
         value = cast("float", self._values[number])
@@ -127,6 +144,14 @@ class Vocabulary:
         if not 0 <= number < len(self._ids):
             raise IndexError(number)
         return values[number]
+
+    def has(self, column: str, text: str) -> bool:
+        """Whether an item has ``text`` in the column of texts, as its whole value or between the ``|`` of it."""
+        return text in self._columns[column]
+
+    def is_empty(self, column: str) -> bool:
+        """Whether no item has a value in the column."""
+        return self._columns[column].is_empty()
 
     def check(self) -> None:
         """Read everything; raises InvalidTable unless each id has its own number and each value can be read."""

@@ -119,7 +119,7 @@ def _crash_response(error: Exception) -> Response[str]:
 
 
 def _no_route(_: Exception) -> Response[str]:
-    message = "No such route; GET /openapi.json lists them all."
+    message = "No such route: check the URL; GET /openapi.json lists all routes."
     return json_response({"error": {"code": "not_found", "message": message}}, status=404)
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from larder.errors import InvalidRequest
-from larder_training.recommender.data.metadata import align, read_metadata, user_profiles
+from larder_training.recommender.data.columns.profiles import user_profiles
+from larder_training.recommender.data.metadata import align, read_metadata
 
 
 def table(path: Path, text: str) -> Path:
@@ -69,7 +70,10 @@ def test_other_numbers_have_quantile_bins(tmp_path: Path) -> None:
     [
         ("NAME,TITLE\na,b\n", "items.csv has no column ITEM_ID"),
         ("ITEM_ID,TITLE\n,b\n", "items.csv has no row with a ITEM_ID"),
-        ("ITEM_ID,CREATION_TIMESTAMP\na,yesterday\n", "column CREATION_TIMESTAMP: 'yesterday' is not a number"),
+        (
+            "ITEM_ID,CREATION_TIMESTAMP\na,yesterday\n",
+            "column CREATION_TIMESTAMP, data row 1: 'yesterday' is not a number. Give epoch",
+        ),
     ],
 )
 def test_errors_name_file_and_column(tmp_path: Path, text: str, message: str) -> None:

@@ -3,8 +3,8 @@ import pytest
 import scipy.sparse as sp
 from tests.larder_training.recommender.models.test_models import NEVER_SEEN, toy, training_data
 
+from larder_training.recommender.data.columns.kinds import Column
 from larder_training.recommender.data.interaction_matrix import interaction_matrix
-from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.models.base import TrainingData
 from larder_training.recommender.models.content_knn import (
     ContentKNN,

@@ -5,9 +5,9 @@ import pytest
 import scipy.sparse as sp
 from tests.toys.event_log import event_log
 
+from larder_training.recommender.data.columns.kinds import Column
 from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.interaction_matrix import interaction_matrix
-from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.models.base import Estimator, Scorer, TrainingData
 from larder_training.recommender.models.co_visitation import CoVisitation
 from larder_training.recommender.models.content_knn import ContentKNN

@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 
 from larder.release.serving import ProfileColumn
-from larder_training.recommender.data.metadata import Profiles
+from larder_training.recommender.data.columns.profiles import Profiles
 from larder_training.recommender.models.segment_popularity import MIN_USERS, Segments, segment_rows, segment_users
 
 USERS = 60

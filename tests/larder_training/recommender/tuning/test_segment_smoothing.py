@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder.release.serving import ProfileColumn
+from larder_training.recommender.data.columns.profiles import Profiles
 from larder_training.recommender.data.event_log import DAY, EventLog, known_users
-from larder_training.recommender.data.metadata import Profiles
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.models.segment_popularity import segment_users
 from larder_training.recommender.splits.rolling_origin import make_folds

@@ -9,8 +9,8 @@ import numpy as np
 
 from larder.recommender import RECOMMEND, read_query
 from larder.release.serving import RecommenderServing
+from larder_training.recommender.data.columns.profiles import Profiles
 from larder_training.recommender.data.event_log import EventLog
-from larder_training.recommender.data.metadata import Profiles
 from larder_training.release.loader import open_tables
 from larder_training.release.tables import write_probes
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from larder.release.serving import ProfileColumn, RecommenderServing, TableSpec
 from larder.tables import EMPTY
 from larder_training.numerics.topk import TopK
+from larder_training.recommender.data.columns.kinds import Column, served_type
 from larder_training.recommender.data.event_log import EventLog
-from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.ensemble.fitted import HISTORY_SLOTS, USER_SLOTS, FittedEnsemble
 from larder_training.recommender.models.segment_popularity import Segments, segment_rows
@@ -73,11 +73,12 @@ def write_tables(
     popular = segment_rows(fitted.presence, segments, params.prior_users)
     users = _append_new_users(with_history(fitted.user_rows(), log), popular, new_users.segment_of)
     transitions = fitted.transition_rows()
-    write_vocabulary(folder / ITEMS, log.items, columns)
+    served = {name: (served_type(kind), values) for name, (kind, values) in columns.items()}
+    write_vocabulary(folder / ITEMS, log.items, served)
     return RecommenderServing(
         items_file=ITEMS,
         items=len(log.items),
-        columns={name: kind for name, (kind, _) in columns.items()},
+        columns={name: kind for name, (kind, _) in served.items()},
         neighbours=_write_rows(folder / NEIGHBOURS, fitted.neighbour_rows()),
         users=write_keyed(folder / USERS, [*log.users, *new_users.ids], users.items, users.scores),
         user_slots=USER_SLOTS,

@@ -1,5 +1,6 @@
 """Options of a training. All other hyperparameters are tuned on the validation period."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ Repeats = Literal["auto", "allow", "never"]
 Bots = Literal["drop", "keep"]
 Order = Literal["time", "file", "random"]
 Reranker = Literal["auto", "never"]
+ColumnKind = Literal["number", "category", "categories", "text"]
+COLUMN_KINDS: Final[tuple[ColumnKind, ...]] = ("number", "category", "categories", "text")
 Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
 # Components that may join the item-item matrix: models (ensemble.components), content kNN for new items, and the
 # session's own items.
@@ -25,6 +28,7 @@ RELEASES: Final = Path(".larder/releases")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})
+_NO_TYPES: Final[Mapping[str, ColumnKind]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class RecommenderOptions:
         model: Name of the model.
         items: Item metadata.
         users: User metadata (profiles).
+        types: Types of item and user columns by name; the others are inferred. ``categories`` are several values in one
+            cell, separated by ``|``.
         out: Folder of releases.
         seed: Of all random draws.
         event_weights: Weight per event type; 0 ignores it, a negative weight cancels earlier events; empty: tuned.
@@ -82,6 +88,7 @@ class RecommenderOptions:
     model: str
     items: InputSource | None = None
     users: InputSource | None = None
+    types: Mapping[str, ColumnKind] = field(default_factory=lambda: _NO_TYPES)
     out: Path = RELEASES
     seed: int = 0
     event_weights: Mapping[str, float] = field(default_factory=lambda: _NONE)
@@ -122,6 +129,7 @@ class RecommenderOptions:
                 )
         if unknown := sorted(set(self.without) - set(OPTIONAL_COMPONENTS)):
             raise InvalidRequest(f"without has {', '.join(unknown)}: choose from {', '.join(OPTIONAL_COMPONENTS)}.")
+        check_kinds(self.types)
         if self.order != "time" and (self.half_life_days is not None or self.dwell or self.compare_with is not None):
             raise InvalidRequest(
                 f"order is {self.order}, so events have no time: omit half_life_days, dwell and compare_with, or give "
@@ -175,6 +183,31 @@ def parse_scales(name: str, texts: Iterable[str]) -> dict[str, Scale]:
         if not colon or not event.strip():
             raise InvalidRequest(f"{name}: {piece.strip()!r} is not EVENT=WORST:BEST. Example: review=1:5.")
     return scales
+
+
+def check_kinds(types: Mapping[str, str]) -> None:
+    """Raises InvalidRequest for a type that no column can have."""
+    for name, kind in types.items():
+        if kind not in COLUMN_KINDS:
+            raise InvalidRequest(f"types: {name}={kind!r:.40} is not a type: give {', '.join(COLUMN_KINDS)}.")
+
+
+def parse_types(name: str, texts: Iterable[str]) -> dict[str, ColumnKind]:
+    """Parses ``["YEAR=number,GENRES=categories"]``; a column name with a comma is in double quotes.
+
+    Raises InvalidRequest that names a wrong part.
+    """
+    types: dict[str, ColumnKind] = {}
+    for piece in (piece for row in csv.reader(texts, skipinitialspace=True) for piece in row if piece.strip()):
+        column, _, kind = piece.rpartition("=")
+        known = next((known for known in COLUMN_KINDS if known == kind.strip()), None)
+        if known is None or not column.strip():
+            raise InvalidRequest(
+                f"{name}: {piece.strip()!r:.80} is not COLUMN=TYPE with one of {', '.join(COLUMN_KINDS)}. Example: "
+                "YEAR=number,GENRES=categories."
+            )
+        types[column.strip()] = known
+    return types
 
 
 def parse_names(texts: Iterable[str]) -> tuple[str, ...]:

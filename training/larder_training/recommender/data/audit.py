@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -11,18 +12,21 @@ from numpy.typing import NDArray
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import InputSource
 from larder_training.recommender.config.log_format import USUAL, LogFormat
+from larder_training.recommender.config.options import ColumnKind
 from larder_training.recommender.data.bots import find_bots
+from larder_training.recommender.data.columns.description import COLUMN_HEAD, ColumnRow, column_rows, table_notices
 from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.data.log_checks.id_matching import IdMatch, match_ids
 from larder_training.recommender.data.log_checks.requirements import refusals, warnings
 from larder_training.recommender.data.log_checks.row_counts import RowCounts
-from larder_training.recommender.data.metadata import MetadataTable, read_metadata
+from larder_training.recommender.data.metadata import MetadataTable, check_stated, read_metadata
 from larder_training.reporting.progress import Progress
 
 MAX_BOT_IDS: Final = 50  # ids in the list; the count has all
 _STRAY: Final = 0.01  # share of the events, on each side, that may have a wrong time
 _MIN_EVENTS: Final = 100  # with fewer, no event has a wrong time
+_NO_TYPES: Final[Mapping[str, ColumnKind]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,8 @@ class LogAudit:
         has_users: Whether user metadata was given.
         notices: What was found in the files, in sentences.
         problems: Why a training refuses the log, in sentences.
+        item_columns: The columns of items, as rows of a table.
+        user_columns: The columns of users, as rows of a table.
     """
 
     counts: RowCounts
@@ -169,6 +175,8 @@ class LogAudit:
     has_users: bool
     notices: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    item_columns: tuple[ColumnRow, ...] = ()
+    user_columns: tuple[ColumnRow, ...] = ()
 
     def document(self) -> dict[str, object]:
         """As a JSON object."""
@@ -182,6 +190,8 @@ class LogAudit:
             "bot_ids": list(self.bots),
             "notices": list(self.notices),
             "problems": list(self.problems),
+            "item_columns": [dict(zip(COLUMN_HEAD, row, strict=True)) for row in self.item_columns],
+            "user_columns": [dict(zip(COLUMN_HEAD, row, strict=True)) for row in self.user_columns],
         }
 
     def words(self) -> list[str]:
@@ -224,6 +234,7 @@ def audit_interactions(
     log_format: LogFormat = USUAL,
     allow_small: bool = False,
     allow_unmatched_ids: bool = False,
+    types: Mapping[str, ColumnKind] = _NO_TYPES,
     now: datetime,
     progress: Progress,
 ) -> LogAudit:
@@ -236,6 +247,7 @@ def audit_interactions(
         log_format: How the files are written.
         allow_small: Whether a training may use a log that is too small to learn from.
         allow_unmatched_ids: Whether a training may use a log of which hardly an id is in the metadata.
+        types: Types of item and user columns by name; the others are inferred.
         now: The time after which events are in the future.
         progress: Where to report progress.
 
@@ -243,15 +255,16 @@ def audit_interactions(
         InvalidRequest: A file cannot be read, or the log has only events of bots.
     """
     names = log_format.of_metadata
-    item_metadata = read_metadata(items, "ITEM_ID", progress, names=names) if items is not None else None
-    user_metadata = read_metadata(users, "USER_ID", progress, names=names) if users is not None else None
+    item_metadata = read_metadata(items, "ITEM_ID", progress, types, names=names) if items is not None else None
+    user_metadata = read_metadata(users, "USER_ID", progress, types, names=names) if users is not None else None
+    check_stated(types, (item_metadata, user_metadata))
     read, counts = read_interactions(interactions, progress=progress, log_format=log_format)
     log, counts, bots = clean(read, counts)
     if not len(log):
         raise InvalidRequest("all users of the log act faster than people can: give a log with events of people.")
     matches = id_matches(log, item_metadata, user_metadata)
     problems = refusals(log, matches, timed=True, allow_small=allow_small, allow_unmatched=allow_unmatched_ids)
-    of_tables = [notice for table in (item_metadata, user_metadata) if table is not None for notice in table.notices]
+    of_tables = table_notices(item_metadata, user_metadata)
     return LogAudit(
         counts,
         summarize_log(log, item_metadata, user_metadata),
@@ -266,4 +279,6 @@ def audit_interactions(
         has_users=user_metadata is not None,
         notices=(*counts.notices, *of_tables, *counts.warnings(), *warnings(log, matches, problems)),
         problems=tuple(problems),
+        item_columns=tuple(column_rows(item_metadata)) if item_metadata else (),
+        user_columns=tuple(column_rows(user_metadata)) if user_metadata else (),
     )

@@ -1,26 +1,39 @@
-"""Metadata of items and profiles of users. The type of each column is inferred and written to the manifest."""
+"""Metadata of items and profiles of users: one row per id, and typed columns."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
-from larder.release.serving import ColumnType, ProfileColumn
 from larder_training.io.column_names import PLAIN_NAMES, ColumnNames
 from larder_training.io.inputs import InputSource, open_input
-from larder_training.io.tabular import MAX_ID, collect, distinct_notices, number, scan, whole
+from larder_training.io.tabular import MAX_ID, TabularFile, collect, distinct_notices, scan
+from larder_training.recommender.config.options import ColumnKind
+from larder_training.recommender.data.columns.kinds import Column, ColumnFacts, typed
 from larder_training.reporting.progress import Progress
 
-Column = tuple[ColumnType, Sequence[object]]
 CREATED: Final = "CREATION_TIMESTAMP"
-MAX_CATEGORIES: Final = 1000
-_AGE_EDGES: Final = (18.0, 25.0, 35.0, 45.0, 55.0, 65.0)
-_BINS: Final = 4  # quantile bins of number columns other than AGE
-MAX_PROFILE_CATEGORIES: Final = 200
+_FILE: Final = "\x00file"  # columns that no file has
+_ROW: Final = "\x00row"
+_NO_TYPES: Final[Mapping[str, ColumnKind]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class OddCell:
+    """A cell of a number column that is not a number.
+
+    Attributes:
+        file: The file's name.
+        row: The data row in the file, from 1.
+        value: The cell.
+    """
+
+    file: str
+    row: int
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +47,10 @@ class MetadataTable:
         dropped: Rows without an id, or with one of more than 256 characters.
         duplicates: Rows with the id of an earlier row; they are dropped.
         notices: What was found while reading, in sentences.
+        name: The name of the input in messages.
+        facts: What was found about each column.
+        odd: Some cells of number columns that are not numbers.
+        left_out: Columns that are not read, and what they hold.
     """
 
     ids: list[str]
@@ -42,47 +59,100 @@ class MetadataTable:
     dropped: int
     duplicates: int
     notices: tuple[str, ...] = ()
+    name: str = ""
+    facts: Mapping[str, ColumnFacts] = field(default_factory=dict)
+    odd: Mapping[str, tuple[OddCell, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_metadata(
-    source: InputSource, key: str, progress: Progress | None = None, *, names: ColumnNames = PLAIN_NAMES
+    source: InputSource,
+    key: str,
+    progress: Progress | None = None,
+    types: Mapping[str, ColumnKind] = _NO_TYPES,
+    *,
+    names: ColumnNames = PLAIN_NAMES,
 ) -> MetadataTable:
     """Reads the metadata of items (``key`` ITEM_ID) or users (USER_ID), whose files name the key as ``names`` say.
+
+    Args:
+        source: The files.
+        key: The column of the ids.
+        progress: Where to report downloads.
+        types: Stated types by column; the others are inferred.
+        names: How the files name the key.
 
     Raises:
         InvalidRequest: A file or a column is invalid, or no row has an id.
     """
     with open_input(source, progress) as files:
         scans = scan(files, (key,), names=names)
-        data = collect(scans, whole(scans))
+        data = collect(scans, _numbered(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
     unique = usable.unique(key, keep="first", maintain_order=True).sort(key)
     if not unique.height:
         raise InvalidRequest(f"{files.name} has no row with a {key}. Give one row for each.")
-    columns = {name: _column(unique, files.name, name) for name in data.columns if name != key}
+    columns = [name for name in data.columns if name not in (key, _FILE, _ROW)]
+    unusable = _unusable(columns)
+    read = {name: _column(unique, name, types.get(name), scans) for name in columns if name not in unusable}
     return MetadataTable(
         unique[key].to_list(),
-        columns,
+        {name: (facts.kind, values) for name, (facts, values, _) in read.items()},
         data.height,
         data.height - usable.height,
         usable.height - unique.height,
         tuple(distinct_notices(scans)),
+        files.name,
+        {name: facts for name, (facts, _, _) in read.items()},
+        {name: odd for name, (_, _, odd) in read.items() if odd},
+        {**scans[0].left_out, **unusable},
     )
 
 
-def _column(data: pl.DataFrame, file: str, name: str) -> Column:
-    """Infers the type: number if every value is one, category if values recur, otherwise text."""
-    values = data[name]
-    numbers = data.select(number(name))[name]
-    present = values.drop_nulls()
-    if present.len() and numbers.null_count() == values.null_count():
-        return "number", numbers.fill_nan(None).set(numbers.is_infinite().fill_null(value=False), None).to_list()
-    if name == CREATED and present.len():
-        bad = data[name].filter(numbers.is_null() & values.is_not_null())[0]
-        raise InvalidRequest(f"{file}, column {name}: {bad!r:.60} is not a number. Give epoch seconds.")
-    distinct = present.n_unique()
-    recurs = distinct <= MAX_CATEGORIES and distinct * 2 <= max(present.len(), 2)
-    return "category" if recurs else "text", values.to_list()
+def check_stated(types: Mapping[str, ColumnKind], tables: Iterable[MetadataTable | None]) -> None:
+    """Raises InvalidRequest for a stated column that no table has."""
+    known = [name for table in tables if table is not None for name in table.columns]
+    for name in types:
+        if name not in known:
+            have = f"they have {', '.join(known)[:300]}" if known else "they have no columns"
+            raise InvalidRequest(
+                f"types: neither items nor users have a column {name!r:.80} ({have}): name one of these."
+            )
+
+
+def _numbered(scans: Sequence[TabularFile]) -> pl.LazyFrame:
+    """The rows of all files, with the number of the file and of the row."""
+    frames = (
+        scanned.frame.with_row_index(_ROW, 1).with_columns(pl.lit(number, pl.UInt32).alias(_FILE))
+        for number, scanned in enumerate(scans)
+    )
+    return pl.concat(frames)
+
+
+def _unusable(names: Sequence[str]) -> dict[str, str]:
+    """Columns without a name, and columns whose name a column before them has (polars numbers these)."""
+    unusable = {"": "values without a column name"} if "" in names else {}
+    for name in names:
+        first, numbered, count = name.rpartition("_duplicated_")
+        if numbered and count.isdecimal() and first in names:
+            unusable[name] = f"a further column named {first!r}"
+    return unusable
+
+
+def _column(
+    data: pl.DataFrame, name: str, stated: ColumnKind | None, scans: Sequence[TabularFile]
+) -> tuple[ColumnFacts, list[object], tuple[OddCell, ...]]:
+    """The facts, the values and the odd cells of a column."""
+    texts = data[name]
+    facts, values = typed(name, texts, "number" if name == CREATED and texts.count() else stated)
+    odd = tuple(OddCell(scans[data[_FILE][row]].file.name, data[_ROW][row], texts[row]) for row in facts.odd_rows)
+    if facts.kind == "number" and odd and facts.missing == data.height:
+        first = odd[0]
+        remedy = "Give epoch seconds." if name == CREATED else "State another type."
+        raise InvalidRequest(
+            f"{first.file}, column {name}, data row {first.row}: {first.value!r:.60} is not a number. {remedy}"
+        )
+    return facts, values, odd
 
 
 def align(table: MetadataTable | None, ids: Sequence[str]) -> dict[str, Column]:
@@ -95,56 +165,3 @@ def align(table: MetadataTable | None, ids: Sequence[str]) -> dict[str, Column]:
         name: (kind, [None if row is None else values[row] for row in rows])
         for name, (kind, values) in table.columns.items()
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Profiles:
-    """Profiles of users.
-
-    Attributes:
-        users: Ids, sorted.
-        values: Values of each column, in the order of ``users``.
-        specification: How serving reads each column.
-        labels: int32 ``[users]`` per column: bin or category; -1: missing.
-    """
-
-    users: Sequence[str]
-    values: Mapping[str, Sequence[object]]
-    specification: Mapping[str, ProfileColumn]
-    labels: Mapping[str, NDArray[np.int32]]
-
-    def profile(self, row: int) -> dict[str, str | float]:
-        """The profile of one user, as in a request."""
-        values = {name: column[row] for name, column in self.values.items()}
-        return {name: value for name, value in values.items() if isinstance(value, str | float)}
-
-
-def user_profiles(table: MetadataTable) -> Profiles:
-    """Profiles of the columns that define segments: categories of at most 200 values, and binned numbers.
-
-    The bins of AGE begin at 18, 25, 35, 45, 55 and 65. Other numbers have four quantile bins. Texts define no segments.
-    """
-    specification: dict[str, ProfileColumn] = {}
-    labels = {}
-    for name, (kind, values) in sorted(table.columns.items()):
-        if kind == "number":
-            numbers = np.array([np.nan if value is None else value for value in values], np.float64)
-            edges = _edges(name, numbers)
-            specification[name] = ProfileColumn("number", edges)
-            bins = np.searchsorted(edges, numbers, side="right")
-            labels[name] = np.where(np.isnan(numbers), -1, bins).astype(np.int32)
-        elif kind == "category" and len(set(values)) <= MAX_PROFILE_CATEGORIES:
-            specification[name] = ProfileColumn("category")
-            codes = {value: code for code, value in enumerate(sorted({v for v in values if isinstance(v, str)}))}
-            labels[name] = np.array(
-                [codes.get(value, -1) if isinstance(value, str) else -1 for value in values], np.int32
-            )
-    values_of = {name: table.columns[name][1] for name in specification}
-    return Profiles(table.ids, values_of, specification, labels)
-
-
-def _edges(name: str, numbers: NDArray[np.float64]) -> tuple[float, ...]:
-    if name == "AGE":
-        return _AGE_EDGES
-    quantiles = np.quantile(numbers[~np.isnan(numbers)], np.arange(1, _BINS) / _BINS, method="lower")
-    return tuple(float(edge) for edge in np.unique(quantiles))

@@ -13,6 +13,7 @@ from larder_training.numerics.parallel import in_blocks
 from larder_training.numerics.sparse import with_diagonal
 from larder_training.numerics.sparse_products import dense_product, row_maxima
 from larder_training.numerics.topk import TopK, blocks, dense_rows, hide, multiply_top, top_rows
+from larder_training.recommender.data.columns.kinds import Column
 from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.interaction_matrix import (
     event_strengths,
@@ -20,7 +21,6 @@ from larder_training.recommender.data.interaction_matrix import (
     presence_matrix,
     seen_pairs,
 )
-from larder_training.recommender.data.metadata import Column
 from larder_training.recommender.ensemble.components import (
     CO_VISITATION,
     COMPONENTS,

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.blas import batch_product
 from larder_training.numerics.sparse_products import dense_product
+from larder_training.recommender.data.columns.kinds import Column
 from larder_training.recommender.data.event_log import EventLog
-from larder_training.recommender.data.metadata import Column
 
 _NONE: Final[Mapping[str, Column]] = MappingProxyType({})
 

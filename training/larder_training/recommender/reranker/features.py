@@ -12,8 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from larder_training.numerics.ragged import take
+from larder_training.recommender.data.columns.kinds import Column
+from larder_training.recommender.data.columns.profiles import LabelPairs
 from larder_training.recommender.data.event_log import DAY, EventLog
-from larder_training.recommender.data.metadata import CREATED, Column
+from larder_training.recommender.data.metadata import CREATED
 from larder_training.recommender.reranker.candidates import Candidates
 
 _SHARES: Final = (1, 4, 16, 64)  # popularity within the last 1/1, 1/4, ... of the log's time
@@ -180,6 +183,8 @@ def _column_features(pairs: Candidates, context: FeatureContext) -> Iterator[Fea
         row = np.where(code >= 0, visits.at(pairs.user * width + code), -1)
         yield f"{name} share", _pick(visits.events, row, 0) / events[pairs.user]
         yield f"{name} last", _pick((context.now - visits.last) / DAY, row)
+    for name in _named(context.columns, "categories"):
+        yield from _shares_of_several(name, LabelPairs.of(context.columns[name][1]), pairs, context)
     for name in _named(context.columns, "number"):
         values = context.columns[name][1]
         numbers = np.array([np.nan if value is None else value for value in values], np.float64)
@@ -188,6 +193,22 @@ def _column_features(pairs: Candidates, context: FeatureContext) -> Iterator[Fea
         means = sums / np.maximum(np.bincount(log.user[known], minlength=len(log.users)), 1)
         yield f"{name}", numbers[pairs.item]
         yield f"{name} above the user's mean", numbers[pairs.item] - means[pairs.user]
+
+
+def _shares_of_several(name: str, labels: LabelPairs, pairs: Candidates, context: FeatureContext) -> Iterator[Feature]:
+    """As of a category, for items with several values: the mean share, and the latest time, over the item's values."""
+    log, items, width = context.log, len(context.log.items), int(labels.codes.max(initial=0)) + 1
+    event, entry = take(labels.rows, log.item.astype(np.int64), items)
+    visits = _Visits.of(log.user[event].astype(np.int64) * width + labels.codes[entry], log.time[event])
+    pair, entry = take(labels.rows, pairs.item.astype(np.int64), items)
+    row = visits.at(pairs.user[pair] * width + labels.codes[entry])
+    counts = np.bincount(pair, minlength=len(pairs.item))
+    sums = np.bincount(pair, _pick(visits.events, row, 0), minlength=len(pairs.item))
+    events = np.maximum(np.bincount(log.user, minlength=len(log.users)), 1)
+    yield f"{name} share", sums / np.maximum(counts, 1) / events[pairs.user]
+    last = np.full(len(pairs.item), np.inf)
+    np.minimum.at(last, pair[row >= 0], (context.now - visits.last[row[row >= 0]]) / DAY)
+    yield f"{name} last", np.where(np.isfinite(last), last, np.nan)
 
 
 def _profile_features(pairs: Candidates, context: FeatureContext) -> Iterator[Feature]:
