@@ -124,7 +124,7 @@ def test_tables_align_numbers_and_stack_where_they_are_wide() -> None:
 
 
 def test_a_table_without_rows_says_so() -> None:
-    assert table(("Name", "Why"), []) == "<p>None.</p>"
+    assert table(("Name", "Why"), []) == "<p>There are none.</p>"
 
 
 def test_a_plot_takes_the_colours_of_the_page() -> None:

@@ -87,7 +87,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Block:
     """
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
-        return paragraph("None.")
+        return paragraph("There are none.")
     columns = list(zip(*cells, strict=True))
     numeric = [
         all(isinstance(cell, Numeral | Estimate) or cell == values.NOTHING for cell in column) for column in columns

@@ -115,7 +115,7 @@ class ImageAudit:
         findings += [leak.describe() for leak in self.leaks]
         if self.imbalance is None or self.imbalance >= UNEVEN:
             findings.append("the classes differ much in size")
-        return f"Audit of {len(self.scan.samples)} images: {'; '.join(findings)}"
+        return f"Audit of {len(self.scan.samples):,} images: {'; '.join(findings)}"
 
     def document(self) -> dict[str, object]:
         """The findings, JSON-ready: every count, and the first ``LISTED`` entries of each list."""

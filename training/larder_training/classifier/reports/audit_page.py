@@ -66,7 +66,7 @@ def _label_errors(audit: ImageAudit) -> Section:
         f"{len(audit.label_errors):,} of {counted(audit.checked_labels, 'image')}. Models that were not fitted on the "
         "image give its label less than a quarter of the confidence that images of this label usually get, and prefer "
         "another label. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. "
-        "None of them was left out."
+        "All of them stay in the data."
     )
     shown = [(thumbnail(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
     blocks: list[Block] = [paragraph(text), image_grid(shown)]

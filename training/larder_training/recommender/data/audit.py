@@ -197,7 +197,7 @@ class LogAudit:
     def words(self) -> list[str]:
         """The audit in sentences."""
         counts, summary = self.counts, self.summary
-        size = f"{counts.used} events of {self.users} users with {self.items} items in {summary.days} days"
+        size = f"{counts.used:,} events of {self.users:,} users with {self.items:,} items in {summary.days:,} days"
         lines = [f"{size}; {counts.dropped()}", *self.notices]
         if summary.days_without_events:
             lines.append(
