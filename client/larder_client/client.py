@@ -120,7 +120,7 @@ class Client:
         release: str | None = None,
         canary_key: str | None = None,
     ) -> Classification:
-        """Labels one image: JPEG, PNG, WebP or GIF, 4.7 MB at most.
+        """Labels one image: JPEG, PNG, WebP, GIF, HEIC or AVIF, 4.7 MB at most.
 
         Args:
             model: A classifier.

@@ -126,7 +126,7 @@ class TooLarge(APIError):
 class UnsupportedMedia(APIError):
     """415: the body is not an image of a supported format."""
 
-    advice = "send a JPEG, PNG, WebP or GIF image"
+    advice = "send a JPEG, PNG, WebP, GIF, HEIC or AVIF image"
 
 
 class Unprocessable(APIError):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.larder_local.conftest import Up, children, larder, running
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.e2e
 
@@ -29,15 +30,21 @@ def image(store: Path, kind: str) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
 def test_the_trimmed_layer_reads_all_supported_formats(up: Up, store: Path, kind: str) -> None:
     answer = up.ask("/v1/models/digits/classify", image(store, kind), {"content-type": f"image/{kind.lower()}"})
     assert answer.status == 200, answer.body
     assert json.loads(answer.body)["labels"][0]["name"] == "1"
 
 
+def test_the_trimmed_layer_reads_heic_and_colour_profiles(up: Up) -> None:
+    phone = (ROOT / "tests/larder/classifier/image_decoding/heic/display_p3.heic").read_bytes()
+    answer = up.ask("/v1/models/digits/classify", phone, {"content-type": "image/heic"})
+    assert answer.status == 200, answer.body
+
+
 def test_an_unsupported_format_is_refused(up: Up, store: Path) -> None:
-    answer = up.ask("/v1/models/digits/classify", image(store, "AVIF"), {"content-type": "image/avif"})
+    answer = up.ask("/v1/models/digits/classify", image(store, "TIFF"), {"content-type": "image/tiff"})
     assert (answer.status, json.loads(answer.body)["error"]["code"]) == (415, "unsupported_media")
 
 

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Literal
 
+from larder.classifier import image_decoding
 from larder.errors import InvalidModel, InvalidRequest
 from larder.release.manifest import Manifest
 from larder.release.serving import ClassifierServing
@@ -23,12 +24,14 @@ Target = Literal["saved-onnx", "labels.txt", "docker"]
 TARGETS: Final[tuple[Target, ...]] = ("saved-onnx", "labels.txt", "docker")
 
 _TEMPLATE: Final = Path(__file__).parent / "template"
+_SERVING: Final = Path(image_decoding.__file__).parent  # modules of the serving code that need nothing else of it
+_READING: Final = ("colour_profiles.py", "heif.py")
 _COPIED: Final[dict[Target, tuple[str, ...]]] = {
     "saved-onnx": ("classify.py", "side.py"),
     "labels.txt": (),
     "docker": ("classify.py", "side.py", "serve.py", "Dockerfile"),
 }
-_NEEDED: Final = ("numpy", "onnxruntime", "pillow")
+_NEEDED: Final = ("numpy", "onnxruntime", "pi-heif", "pillow")
 
 
 def export_folder(release: Path, target: Target, out: Path) -> Path:
@@ -96,6 +99,8 @@ def _fill(folder: Path, target: Target, manifest: Manifest, serving: ClassifierS
     for name in _COPIED[target]:
         shutil.copyfile(_TEMPLATE / name, folder / name)
     if _COPIED[target]:
+        for name in _READING:
+            shutil.copyfile(_SERVING / name, folder / name)
         _write(folder / "requirements.txt", "".join(f"{name}=={version(name)}\n" for name in _NEEDED))
     _write(folder / "README.md", _readme(target, manifest, serving))
 

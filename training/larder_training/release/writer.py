@@ -25,6 +25,7 @@ _PACKAGES: Final = (
     "numpy",
     "onnx",
     "onnxruntime",
+    "pi-heif",
     "pillow",
     "polars",
     "safetensors",

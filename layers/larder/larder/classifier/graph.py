@@ -125,7 +125,7 @@ class Classifier:
         """Classify one encoded image.
 
         Args:
-            data: A JPEG, PNG, WebP or GIF file.
+            data: A JPEG, PNG, WebP, GIF, HEIC or AVIF file.
             side: Side information by column; a missing column takes its default.
             max_labels: The maximum number of labels; None for all.
             min_confidence: One threshold for all labels, in place of those of the manifest; 0 returns every label.

@@ -1,8 +1,8 @@
 """Image decoding: from a file's bytes to the pixels that a classifier's graph takes. Training uses it too.
 
 The steps: check the size that the header states; decode (a large JPEG at 1/2, 1/4 or 1/8 of its size); crop and
-resample in one step; rotate by the EXIF orientation; blend with the background. Embedded colour profiles are ignored,
-since backbones are trained on images decoded without them.
+resample in one step; rotate by the EXIF orientation; convert an embedded colour profile to sRGB, on the few pixels that
+are left; blend with the background.
 """
 
 import re
@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile
 
+from larder.classifier.colour_profiles import colour_mode, to_srgb
 from larder.errors import InvalidRequest, TooLarge, UnreadableImage, UnsupportedMedia
 from larder.release.serving import ImageSpec
 
 MAX_PIXELS: Final = 50_000_000
-FORMATS: Final = "JPEG, PNG, WebP and GIF"
+FORMATS: Final = "JPEG, PNG, WebP, GIF, HEIC and AVIF"
 
 _MAX_SIDE: Final = 65_535  # the limit of JPEG and GIF; it also limits the resampling weights of a very wide image
 _MAX_SCANS: Final = 100  # a progressive JPEG has about ten; thousands of empty scans keep a decoder busy for minutes
@@ -48,9 +49,15 @@ _OTHER_FORMATS: Final = (
     (b"BM", "a BMP image"),
     (b"II*\0", "a TIFF image"),
     (b"MM\0*", "a TIFF image"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
     (b"<", "HTML, XML or SVG"),
     (b"{", "JSON"),
 )
+# Brands in the first box of a file of the ISO family. A file of "mif1" states in the same box which coding it has.
+_AVIF: Final = frozenset({b"avif", b"avis"})
+_HEIF: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)  # neither a restart marker nor a 0xFF byte of data
 _lock = threading.Lock()
 
@@ -61,13 +68,14 @@ def decode(data: bytes, spec: ImageSpec, *, max_pixels: int = MAX_PIXELS) -> Pix
     """Decode one image; of an animation, the first frame.
 
     Args:
-        data: A JPEG, PNG, WebP or GIF file. The content decides the format, never a name or a content type.
+        data: A JPEG, PNG, WebP, GIF, HEIC (HEIF) or AVIF file. The content decides the format, never a name or a
+            content type.
         spec: The target size, and how to crop and resample to it.
         max_pixels: The limit of width times height, checked in the header before decoding. Decoding takes up to 16
             bytes of memory per pixel (an animated or transparent image), and less than one for a large JPEG.
 
     Returns:
-        uint8 ``[spec.height, spec.width, 3]``, RGB, rotated by its EXIF orientation.
+        uint8 ``[spec.height, spec.width, 3]``, sRGB, rotated by its EXIF orientation.
 
     Raises:
         InvalidRequest: ``data`` is empty.
@@ -90,7 +98,7 @@ def decode(data: bytes, spec: ImageSpec, *, max_pixels: int = MAX_PIXELS) -> Pix
 
 
 def _opener(data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
-    """The Pillow class that reads ``data``, one of four, imported at its first use.
+    """The Pillow class that reads ``data``, one of six, imported at its first use.
 
     ``Image.open`` would import more formats, apply a size limit of the whole process, and treat a phone's JPEG that
     contains a second image as another format.
@@ -112,7 +120,39 @@ def _opener(data: bytes) -> Callable[[BytesIO], ImageFile.ImageFile]:
         from PIL.GifImagePlugin import GifImageFile
 
         return GifImageFile
+    brands = _brands(data)
+    if brands & _AVIF:
+        return _avif()
+    if brands & _HEIF:
+        return _heif()
     raise _unsupported(data)
+
+
+def _brands(data: bytes) -> frozenset[bytes]:
+    """The brands of a file of the ISO family, from its first box: at most 64."""
+    if data[4:8] != b"ftyp":
+        return frozenset()
+    size = min(int.from_bytes(data[:4], "big"), 16 + 4 * 63, len(data))
+    return frozenset((data[8:12], *(data[at : at + 4] for at in range(16, size, 4))))
+
+
+def _avif() -> Callable[[BytesIO], ImageFile.ImageFile]:
+    from PIL import AvifImagePlugin
+
+    if not AvifImagePlugin.SUPPORTED:
+        raise UnsupportedMedia("This AVIF image needs a Pillow with AVIF, which is not installed: convert it to JPEG.")
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # training decodes on every core, and a Lambda has one
+    return AvifImagePlugin.AvifImageFile
+
+
+def _heif() -> Callable[[BytesIO], ImageFile.ImageFile]:
+    try:
+        from larder.classifier.heif import HeifImageFile
+    except ImportError as error:
+        raise UnsupportedMedia(
+            "This HEIC image needs the package pi-heif, which is not installed for this platform: convert it to JPEG."
+        ) from error
+    return HeifImageFile
 
 
 def _check_scans(data: bytes) -> None:
@@ -136,7 +176,7 @@ def _unsupported(data: bytes) -> InvalidRequest | UnsupportedMedia:
         return InvalidRequest(f"The image is empty: send the bytes of a {FORMATS.replace('and', 'or')} file.")
     name = next((name for magic, name in _OTHER_FORMATS if data.startswith(magic)), "of an unknown format")
     if data[4:8] == b"ftyp":
-        name = "HEIC, AVIF or a video"
+        name = "a video or of an unknown format"
     return UnsupportedMedia(
         f"These {len(data)} bytes are {name}; {FORMATS} are supported: convert the image to one of them."
     )
@@ -165,12 +205,15 @@ def _pixels(image: ImageFile.ImageFile, spec: ImageSpec) -> Pixels:
     image.load()
     orientation = _orientation(image)
     size = (spec.height, spec.width) if orientation >= 5 else (spec.width, spec.height)
-    small = _resample(_plain(image), size, spec)
+    profile_mode = colour_mode(image)
+    small = _resample(image if profile_mode == "CMYK" else _plain(image), size, spec)
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
     if small.mode == "I;16":
         # Pillow's own conversion clips at 255. 65535 / 257 = 255, exactly.
-        return np.repeat(np.rint(np.asarray(small) / 257).astype(np.uint8)[..., None], 3, axis=2)
+        small = Image.fromarray(np.rint(np.asarray(small) / 257).astype(np.uint8))
+    if profile_mode:
+        small = to_srgb(small, image.info["icc_profile"], profile_mode)
     if small.mode == "RGBA":
         small = Image.alpha_composite(Image.new("RGBA", small.size, (*spec.background, 255)), small)
     return np.array(small.convert("RGB"))

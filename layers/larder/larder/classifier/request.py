@@ -50,8 +50,8 @@ class ClassificationRequest:
         """
         if media_type not in {"", "application/octet-stream"} and not media_type.startswith("image/"):
             raise UnsupportedMedia(
-                f"A body of type {media_type[:80]!r} is not supported: send image/jpeg, image/png, image/webp "
-                f"or image/gif, or {_JSON}."
+                f"A body of type {media_type[:80]!r} is not supported: send image/jpeg, image/png, image/webp, "
+                f"image/gif, image/heic or image/avif, or {_JSON}."
             )
         return cls(_sent(data), None, *_options(_read_options(query)))
 

@@ -131,7 +131,7 @@ def test_scan_markers_after_a_jpegs_end_or_in_comments_do_not_count(image: Image
     assert decode(data + b"\0\2" + b"\xff\xda\0\2" * 500, SPEC).shape == (12, 16, 3)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
 def test_truncated_data_are_refused_wherever_they_end(encode: Encode, kind: str) -> None:
     rng = np.random.default_rng(0)
     noisy = Image.fromarray(rng.integers(0, 256, (64, 96, 3), np.uint8))
@@ -159,7 +159,7 @@ def test_a_png_with_a_wrong_checksum_is_refused(image: Image.Image, encode: Enco
         (b"PK\x03\x04rest", "ZIP"),
         (b"BM" + bytes(60), "BMP"),
         (b"II*\0" + bytes(60), "TIFF"),
-        (b"\0\0\0\x20ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0mp41mp42", "a video"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b'{"image": ""}', "JSON"),
         (b"hello", "of an unknown format"),
@@ -168,7 +168,7 @@ def test_a_png_with_a_wrong_checksum_is_refused(image: Image.Image, encode: Enco
     ],
 )
 def test_another_format_is_named_with_the_supported_ones(data: bytes, name: str) -> None:
-    with pytest.raises(UnsupportedMedia, match=f"{name}.*JPEG, PNG, WebP and GIF"):
+    with pytest.raises(UnsupportedMedia, match=f"{name}.*JPEG, PNG, WebP, GIF, HEIC and AVIF"):
         decode(data, SPEC)
 
 
@@ -187,7 +187,7 @@ def encoded(kind: str) -> bytes:
     return file.getvalue()
 
 
-SAMPLES = {kind: encoded(kind) for kind in ("JPEG", "PNG", "WEBP", "GIF")}
+SAMPLES = {kind: encoded(kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "AVIF")}
 MAGIC = {kind: data[:12] for kind, data in SAMPLES.items()}
 
 

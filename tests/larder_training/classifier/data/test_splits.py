@@ -51,7 +51,7 @@ def test_bad_files_are_reported_with_the_reason_and_the_others_stay(own_images: 
     reasons = {image.name: reason for image, reason in scan.bad}
     assert set(reasons) == {"rings/000.png", "rings/001.png", "stripes/notes"}
     assert "truncated or damaged" in reasons["rings/000.png"]
-    assert "JPEG, PNG, WebP and GIF are supported" in reasons["stripes/notes"]
+    assert "JPEG, PNG, WebP, GIF, HEIC and AVIF are supported" in reasons["stripes/notes"]
     assert len(scan.samples) == 34
 
 

@@ -24,9 +24,9 @@ from larder_training.classifier.config.options import CACHE_BYTES, CACHE_FOLDER,
 from larder_training.classifier.features.shards import KEY, KEY_BYTES, Shard, ShardWriter, open_shards
 from larder_training.numerics.arrays import Floats
 
-FORMAT: Final = 1  # increase when rows of the same source change: decoding, views or this layout
+FORMAT: Final = 2  # increase when rows of the same source change: decoding, views or this layout
 
-_PACKAGES: Final = ("onnxruntime", "numpy", "pillow")
+_PACKAGES: Final = ("onnxruntime", "numpy", "pi-heif", "pillow")
 
 
 def describe_source(graph: bytes, output: str, image: ImageSpec, *, optimised: bool) -> dict[str, object]:

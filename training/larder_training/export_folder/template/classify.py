@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from colour_profiles import colour_mode, to_srgb  # type: ignore[import-not-found]  # next to this file, as is heif.py
+from heif import HeifImageFile  # type: ignore[import-not-found]
 from PIL import Image
-from side import encode  # type: ignore[import-not-found]  # the side.py next to this file
+from side import encode  # type: ignore[import-not-found]
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # or importing it writes a device id and sends usage data
 import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
@@ -21,7 +23,11 @@ import onnxruntime as ort  # type: ignore[import-untyped]  # ships no types
 HERE = Path(__file__).parent
 SPEC: dict[str, Any] = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))
 LABELS = (HERE / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF"]
 UPRIGHT = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF orientation: the PIL.Image.Transpose that undoes it
+
+
+Image.register_open("HEIF", HeifImageFile, lambda start: start[4:8] == b"ftyp" and start[8:11] != b"avi")
 
 
 def load() -> ort.InferenceSession:
@@ -33,7 +39,7 @@ def load() -> ort.InferenceSession:
 
 def pixels(file: Any) -> Any:  # noqa: ANN401 - a path or an open file in, an array out
     """The image in a file as the model's input: uint8 [1, height, width, 3], RGB, upright."""
-    with Image.open(file, formats=["JPEG", "PNG", "WEBP", "GIF"]) as image:
+    with Image.open(file, formats=FORMATS) as image:
         size, crop = (SPEC["width"], SPEC["height"]), SPEC["crop"] if SPEC["fit"] == "crop" else 1.0
         scale = crop * min(image.size) / max(size) / 2
         factor = next((factor for factor in (8, 4, 2) if scale >= factor), 1)
@@ -42,9 +48,10 @@ def pixels(file: Any) -> Any:  # noqa: ANN401 - a path or an open file in, an ar
         image.load()
         turn = image.getexif().get(274, 1)
         plain: Image.Image = image
+        profile = colour_mode(image)
         if image.has_transparency_data:
             plain = image.convert("RGBA")
-        elif image.mode not in {"L", "I;16", "RGB"}:
+        elif image.mode not in {"L", "I;16", "RGB"} and profile != "CMYK":
             plain = image.convert("L" if image.mode == "1" else "RGB")
     target, left, top = size[::-1] if turn in {5, 6, 7, 8} else size, 0.0, 0.0
     if SPEC["fit"] == "crop":
@@ -54,10 +61,12 @@ def pixels(file: Any) -> Any:  # noqa: ANN401 - a path or an open file in, an ar
     small = plain.resize(target, Image.Resampling[SPEC["resampling"].upper()], box=box)
     if turn in UPRIGHT:
         small = small.transpose(Image.Transpose(UPRIGHT[turn]))
+    if small.mode == "I;16":  # 16 bits of grey: 65535 / 257 = 255
+        small = Image.fromarray(np.rint(np.asarray(small) / 257).astype(np.uint8))
+    if profile:
+        small = to_srgb(small, image.info["icc_profile"], profile)
     if small.mode == "RGBA":
         small = Image.alpha_composite(Image.new("RGBA", small.size, (*SPEC["background"], 255)), small)
-    if small.mode == "I;16":  # 16 bits of grey: 65535 / 257 = 255
-        return np.repeat(np.rint(np.asarray(small) / 257).astype(np.uint8)[None, ..., None], 3, axis=3)
     return np.array(small.convert("RGB"))[None]
 
 
