@@ -69,6 +69,52 @@ def test_every_fault_is_reported(flawed: Path) -> None:
     assert json.loads(json.dumps(findings)) == findings
 
 
+def camera(folder: Path, draw: Draw, save: Save) -> Path:
+    """A list of images of one place with little noise; a column repeats the label in a word, another has sessions."""
+    place, random = draw("plain", 0).astype(float), np.random.default_rng(0)
+    rows = ["path,label,original,session"]
+    for number in range(24):
+        label, pixels = ("ok", "dirt")[number % 2], place + random.normal(0, 4, place.shape)
+        if label == "dirt":
+            row, column = random.integers(4, 30, 2)
+            pixels[row : row + 5, column : column + 5] = 20
+        save(folder / f"{number}.png", pixels.clip(0, 255).astype(np.uint8))
+        rows.append(f"{number}.png,{label},{label}_{number:03}.png,{number // 4}")
+    (folder / "list.csv").write_text("\n".join(rows))
+    return folder / "list.csv"
+
+
+def test_images_that_look_alike_and_columns_that_reveal_the_label_are_reported(
+    tmp_path: Path, draw: Draw, save: Save
+) -> None:
+    data = camera(tmp_path, draw, save)
+    findings = audited(data)
+    document: Any = findings.document()
+    assert document["together"] == "near-duplicates together"
+    assert document["alike"]["count"] >= 1
+    assert len(document["alike"]["first"][0]) >= 12
+    (leak,) = (leak for leak in document["leaking_columns"] if leak["columns"] == ["original"])
+    assert leak["reason"].startswith("its words reveal the label (")
+    assert "images look alike without evidence that they are copies" in findings.describe()
+    html = page(findings).decode()
+    assert "look alike, as images of a fixed camera do" in html
+    assert "Columns that reveal the label" in html
+
+
+def test_the_groups_of_a_column_are_reported(tmp_path: Path, draw: Draw, save: Save) -> None:
+    data = camera(tmp_path, draw, save)
+    arguments = ["audit", "classifier", str(data), "--groups", "session", "--no-cache", "--json"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["together"] == "images with the same session together"
+    assert document["alike"]["count"] == document["near_duplicates"]["count"] == 0
+    assert [row["different"] for row in document["classes"].values()] == [6, 6]
+    unknown = CliRunner().invoke(cli, [*arguments[:4], "patient"])
+    assert unknown.exit_code == 1
+    assert "'patient' is neither a column of the list (it has original, session) nor a file" in unknown.output
+
+
 def test_near_duplicates_with_two_labels_are_reported(own_images: Path, save: Save) -> None:
     save(own_images / "checks/other.jpg", np.asarray(Image.open(own_images / "rings/002.png")), quality=85)
     findings = audited(own_images)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from larder.classifier.image_decoding import decode
 from larder.errors import InvalidRequest
 from larder_training.classifier.data import grouping
 from larder_training.classifier.data.grouping import Grouping, group_copies
-from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.manifests import ImageDataset, read_dataset
 from larder_training.classifier.data.near_duplicates import THUMBNAIL, dhash, downscale
 from larder_training.classifier.data.scan import scan_images
 from larder_training.classifier.data.splits import split_dataset
@@ -243,13 +244,37 @@ def test_groups_are_those_of_a_file(parts: Path, tmp_path: Path) -> None:
     rows = [f"{image.name},{number % 12}" for number, image in enumerate(images)]
     rows[3] = f"parts/{rows[3]}"  # relative to the file instead of the data set
     file = tmp_path / "groups.csv"
-    file.write_text("\n".join(["Path, Group", *rows]))
+    rows = [row.replace(",", ";") for row in rows]
+    file.write_text("\n".join(["Path; Group", *rows]), encoding="utf-16")  # as Excel saves it
     scan = scan_images(images, QUIET, stated_groups(str(file), images))
     assert len({sample.group for sample in scan.samples}) == 12
     split = split_dataset(scan, validation=0.15, test=0.15, seed=0)
     parts_of = {sample.group: part for part, samples in split.parts.items() for sample in samples}
     assert all(parts_of[sample.group] == part for part, samples in split.parts.items() for sample in samples)
     assert split.describe().endswith("split at random by class, groups of groups.csv together")
+
+
+def test_boxes_of_one_image_stay_together() -> None:
+    labels = ["a", "b"] * 12
+    found = Grouping(np.array([0, 1, 0, *range(3, 24)]))  # the first and the third box are copies
+    sources = [*(f"{number // 4}.jpg" for number in range(23)), None]
+    joined = grouping.join_sources(found, labels, sources)
+    assert joined.groups.tolist() == [0] * 4 + [4] * 4 + [8] * 4 + [12] * 4 + [16] * 4 + [20] * 3 + [23]
+    # With two images, a class would have two groups: the boxes are split, and the user reads why.
+    alone = grouping.join_sources(found, labels, [f"{number // 12}.jpg" for number in range(24)])
+    assert alone.groups.tolist() == found.groups.tolist()
+    (note,) = alone.notes
+    assert note.startswith("The boxes of a, b come from fewer than 5 images")
+    assert grouping.join_sources(found, labels, [None] * 24) is found
+
+
+def test_stated_groups_hold_for_the_boxes_of_an_image(parts: Path) -> None:
+    boxed = [replace(image, box=(0, 0, 40 + number, 40)) for number, image in enumerate(read_dataset(parts))]
+    dataset = ImageDataset(tuple(boxed))
+    file = parts / "groups.csv"
+    file.write_text("\n".join(["path,group", *(f"{image.name},{n % 12}" for n, image in enumerate(boxed))]))
+    scan = scan_images(dataset, QUIET, stated_groups(str(file), dataset))
+    assert len({sample.group for sample in scan.samples}) == 12
 
 
 def test_groups_can_be_switched_off(save: Save, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
     """
     counts = Counter(sample.image.label for sample in scan.samples)
     groups: defaultdict[str, set[int]] = defaultdict(set)
-    sizes = Counter(sample.group for sample in scan.samples)
+    sizes = Counter(group for group, _ in {(sample.group, sample.image.file_name) for sample in scan.samples})
     members: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in scan.samples:
         groups[sample.image.label].add(sample.group)

@@ -38,7 +38,8 @@ def cut_out(image: LabelledImage) -> LabelledImage:
     path = cache_folder().with_name("boxes") / key[:2] / f"{key}.png"
     if not path.is_file():
         _write(path, _cut(data, image.box, relative=image.relative))
-    return replace(image, path=path, name=f"{image.name}#{corners.replace(' ', ',')}", box=None)
+    name = f"{image.name}#{corners.replace(' ', ',')}"
+    return replace(image, path=path, name=name, box=None, cut_from=image.name)
 
 
 def _cut(data: bytes, box: Box, *, relative: bool) -> bytes:

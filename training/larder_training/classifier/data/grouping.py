@@ -11,12 +11,14 @@ other image of the group.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import ClusterNode, linkage, to_tree
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import binom
 
 from larder_training.classifier.data.near_duplicates import (
@@ -42,10 +44,12 @@ class Grouping:
     Attributes:
         groups: ``[n]``: for each image, the lowest position in its group.
         alike: Positions of the images of each group that is not evidence of copies.
+        notes: Sentences for the user.
     """
 
     groups: Groups
-    alike: tuple[tuple[int, ...], ...]
+    alike: tuple[tuple[int, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def group_copies(labels: Sequence[str], hashes: NDArray[np.uint64], thumbnails: NDArray[np.uint8]) -> Grouping:
@@ -72,6 +76,39 @@ def group_copies(labels: Sequence[str], hashes: NDArray[np.uint64], thumbnails: 
     return Grouping(groups, tuple(tuple(members.tolist()) for members in alike))
 
 
+def join_sources(found: Grouping, labels: Sequence[str], sources: Sequence[str | None]) -> Grouping:
+    """Joins the groups of boxes that are cut out of one image, unless a class then has too few groups.
+
+    Args:
+        found: The groups of near-duplicates.
+        labels: ``[n]``.
+        sources: ``[n]``: the image that each one is cut out of; None: a whole file.
+    """
+    if not any(sources):
+        return found
+    position: dict[str, int] = {}
+    rows = [row for row, source in enumerate(sources) if source is not None]
+    firsts = [position.setdefault(str(sources[row]), row) for row in rows]
+    edges = (np.ones(len(rows), np.int8), (found.groups[rows], found.groups[firsts]))
+    _, component = connected_components(csr_array(edges, shape=(len(labels), len(labels))), directed=False)
+    _, first, member = np.unique(component[found.groups], return_index=True, return_inverse=True)
+    joined: Groups = first[member]
+    before, after = _variety(labels, found.groups), _variety(labels, joined)
+    few = sorted(label for label, groups in after.items() if groups < MIN_GROUPS <= before[label])
+    if few:
+        note = (
+            f"The boxes of {', '.join(few[:5])} come from fewer than {MIN_GROUPS} images, so boxes of one image may be "
+            "in different parts of the split, and the accuracy on other images may be lower"
+        )
+        return replace(found, notes=(*found.notes, note))
+    return replace(found, groups=joined)
+
+
+def _variety(labels: Sequence[str], groups: Groups) -> Counter[str]:
+    """The number of groups of each class."""
+    return Counter(label for label, _ in set(zip(labels, groups.tolist(), strict=True)))
+
+
 def _members(groups: Groups) -> list[NDArray[np.int64]]:
     """The positions of the images of each group of two or more."""
     order = np.argsort(groups, kind="stable")
@@ -82,7 +119,7 @@ def _members(groups: Groups) -> list[NDArray[np.int64]]:
 def _alike(found: Sequence[NDArray[np.int64]], labels: NDArray[np.str_], groups: Groups) -> list[NDArray[np.int64]]:
     """The groups that are not evidence of copies: those that fill a class, and those whose labels are mixed."""
     sizes = Counter(labels.tolist())
-    variety = Counter(label for label, _ in set(zip(labels.tolist(), groups.tolist(), strict=True)))
+    variety = _variety(labels.tolist(), groups)
     alike, others = [], []
     for members in found:
         counts = Counter(labels[members].tolist())

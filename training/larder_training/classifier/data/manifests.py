@@ -49,6 +49,7 @@ class LabelledImage:
         more_labels: The other labels of an image with several.
         box: The rectangle that the label is about; None: the whole image.
         relative: Whether the box is in shares of the width and height rather than in pixels.
+        cut_from: The name of the image that this one is cut out of; None: it is a whole file.
     """
 
     path: Path
@@ -60,6 +61,12 @@ class LabelledImage:
     more_labels: tuple[str, ...] = ()
     box: Box | None = None
     relative: bool = False
+    cut_from: str | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file: the image's name, without the box if it is cut out."""
+        return self.cut_from or self.name
 
     @property
     def labels(self) -> tuple[str, ...]:

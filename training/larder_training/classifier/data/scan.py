@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from larder.classifier.image_decoding import decode
 from larder.errors import MissingObject, RequestError
 from larder_training.classifier.data.crops import cut_out
-from larder_training.classifier.data.grouping import Grouping, group_copies
+from larder_training.classifier.data.grouping import Grouping, group_copies, join_sources
 from larder_training.classifier.data.manifests import PART_RANK, ImageDataset, LabelledImage
 from larder_training.classifier.data.near_duplicates import COLOURS, THUMBNAIL, dhash, downscale
 from larder_training.classifier.data.stated_groups import StatedGroups
@@ -65,7 +65,8 @@ class DatasetScan:
     @property
     def near_duplicates(self) -> int:
         """Number of samples that are near-duplicates of an earlier one; 0 if the user states the groups."""
-        return 0 if self.stated else len(self.samples) - len({sample.group for sample in self.samples})
+        files = {(sample.group, sample.image.file_name) for sample in self.samples}
+        return 0 if self.stated else len(files) - len({group for group, _ in files})
 
     @property
     def together(self) -> str:
@@ -110,10 +111,10 @@ ImageDigest = tuple[LabelledImage, str]  # an image and the SHA-256 of its file
 def scan_images(dataset: ImageDataset, progress: Progress, stated: StatedGroups | None = None) -> DatasetScan:
     """Reads and decodes every file once, on all cores.
 
-    Groups are those that the user states, else near-duplicates. Of exact copies with one label, one of test is kept
-    before validation before train, then the first by name. Exact copies with different labels are all left out, because
-    the right label is unknown. Images in S3 are downloaded first; a missing object counts as a bad file. Boxes are cut
-    out and become images.
+    Groups are those that the user states, else near-duplicates and boxes of one image. Of exact copies with one label,
+    one of test is kept before validation before train, then the first by name. Exact copies with different labels are
+    all left out, because the right label is unknown. Images in S3 are downloaded first; a missing object counts as a
+    bad file. Boxes are cut out and become images.
 
     Raises:
         StoreError: The store failed. The scan stops, so that no image is lost to a temporary failure.
@@ -135,25 +136,28 @@ def scan_images(dataset: ImageDataset, progress: Progress, stated: StatedGroups 
             advance(1)
     kept, copies, conflicts = _exact_copies(decoded)
     remaining = [decoded[position] for position in kept]
-    grouping = (
-        _as_stated(stated, remaining)
-        if stated
-        else group_copies([image.label for image, _ in remaining], hashes[kept], gather_rows(thumbnails, kept))
-    )
+    if stated:
+        grouping = _as_stated(stated, remaining)
+    else:
+        labels = [image.label for image, _ in remaining]
+        sources = [image.cut_from for image, _ in remaining]
+        grouping = join_sources(group_copies(labels, hashes[kept], gather_rows(thumbnails, kept)), labels, sources)
     samples = tuple(
         Sample(image, digest, number)
         for (image, digest), number in zip(remaining, grouping.groups.tolist(), strict=True)
     )
     alike = tuple(tuple(samples[position] for position in positions) for positions in grouping.alike)
-    return DatasetScan(samples, tuple(bad), tuple(copies), tuple(conflicts), alike, stated, dataset.notes)
+    return DatasetScan(
+        samples, tuple(bad), tuple(copies), tuple(conflicts), alike, stated, (*dataset.notes, *grouping.notes)
+    )
 
 
 def _as_stated(stated: StatedGroups, images: Sequence[ImageDigest]) -> Grouping:
     first: dict[str, int] = {}
     groups = np.arange(len(images))
     for position, (image, _) in enumerate(images):
-        if image.name in stated.group_of:
-            groups[position] = first.setdefault(stated.group_of[image.name], position)
+        if (group := stated.group_of.get(image.file_name)) is not None:
+            groups[position] = first.setdefault(group, position)
     return Grouping(groups, ())
 
 

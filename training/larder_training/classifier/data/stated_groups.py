@@ -1,13 +1,15 @@
 """Groups that the user states: images of one value in a column, or of one group in a CSV file, stay together."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from larder.errors import InvalidRequest
+from larder_training.classifier.data.formats.delimited import read_rows
+from larder_training.classifier.data.formats.entries import ListText
 from larder_training.classifier.data.manifests import LabelledImage
+from larder_training.io.text_encoding import read_text
 
 NONE: Final = "none"
 _LISTED: Final = 20  # columns that an error message names
@@ -72,21 +74,21 @@ def stated_groups(stated: str | None, images: Sequence[LabelledImage]) -> Stated
 def _of_file(file: Path, images: Sequence[LabelledImage]) -> Iterator[tuple[str, str]]:
     names = {image.name for image in images}
     places = {image.path.resolve(): image.name for image in images if image.origin is None}
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        rows = csv.DictReader(opened)
-        columns = {(name or "").strip().lower(): name for name in rows.fieldnames or ()}
-        if not {"path", "group"} <= set(columns):
-            raise InvalidRequest(f"{file.name} must have the columns path and group in its header. Correct it.")
-        for row in rows:
-            path, group = (str(row[columns[name]] or "").strip() for name in ("path", "group"))
-            name = path if path in names else places.get((file.parent / path).resolve()) or places.get(_here(path))
-            if name is None:
-                raise InvalidRequest(
-                    f"{file.name} line {rows.line_num}: {path!r} is not an image of the data set. Write its path as "
-                    f"the data set does, such as {images[0].name!r}."
-                )
-            if group:
-                yield name, group
+    text, _ = read_text(file, file.name)
+    _, header, rows = read_rows(ListText(file.name, text))
+    columns = {name.lower(): position for position, name in enumerate(header)}
+    if not {"path", "group"} <= set(columns):
+        raise InvalidRequest(f"{file.name} must have the columns path and group in its header. Correct it.")
+    for line, cells in rows:
+        path, group = (cells[columns[name]].strip() if columns[name] < len(cells) else "" for name in ("path", "group"))
+        name = path if path in names else places.get((file.parent / path).resolve()) or places.get(_here(path))
+        if name is None:
+            raise InvalidRequest(
+                f"{file.name} line {line}: {path!r} is not an image of the data set. Write its path as the data set "
+                f"does, such as {images[0].name!r}."
+            )
+        if group:
+            yield name, group
 
 
 def _here(path: str) -> Path:
