@@ -14,6 +14,10 @@ _COMMANDS: Final = {
     "up": ("larder_local.commands.up", "Start the service on this machine; the first start trains the demo models."),
     "train": ("larder_local.commands.train", "Train a classifier or a recommender and write a release."),
     "audit": ("larder_local.commands.audit", "Check images or interactions before a training."),
+    "split": (
+        "larder_training.cli.split",
+        "Cut a log of interactions by time, to train on one part and test on the other.",
+    ),
     "evaluate": ("larder_local.commands.evaluate", "Evaluate a release on held-out data."),
     "export": ("larder_local.commands.export", "Export a classifier to a folder that runs without Larder."),
     "publish": ("larder_local.commands.registry.publish", "Upload a release, verify it, and make it answer."),

@@ -26,6 +26,7 @@ COMMANDS = [
     "audit",
     "audit classifier",
     "audit recommender",
+    "split",
     "evaluate",
     "export",
     "publish",

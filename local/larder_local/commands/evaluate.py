@@ -10,7 +10,9 @@ import click
 from larder_local.commands.registry.options import store_option
 from larder_local.console import print_table
 from larder_local.workspace import Workspace
+from larder_training.io.column_names import parse_columns
 from larder_training.io.s3 import source
+from larder_training.recommender.config.log_format import LogFormat
 from larder_training.reporting.progress import Progress
 
 _LISTED: Final = 30  # labels in the table, the worst first
@@ -29,6 +31,10 @@ _SHOWN: Final = ("recall@20", "ndcg@20", "mrr@25", "hit_rate@10")
     help="Later interactions to evaluate a recommender on: a file, a folder or an s3:// URL.",
 )
 @click.option("--history", type=source, multiple=True, help="The users' interactions before those of --interactions.")
+@click.option(
+    "--columns", multiple=True, metavar="COLUMN=NAME,...", help="Names of the columns of interactions: USER_ID=userId."
+)
+@click.option("--time-format", metavar="FORMAT", help="Format of TIMESTAMP [default: recognized].")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole evaluation as JSON.")
 def command(
@@ -36,6 +42,8 @@ def command(
     images: Path | str | None,
     interactions: tuple[Path | str, ...],
     history: tuple[Path | str, ...],
+    columns: tuple[str, ...],
+    time_format: str | None,
     store: str | None,
     *,
     as_json: bool,
@@ -49,6 +57,7 @@ def command(
         raise click.UsageError("Give --images for a classifier, or --interactions for a recommender.")
     if history and not interactions:
         raise click.UsageError("--history needs --interactions.")
+    log_format = LogFormat(parse_columns(columns), time_format)
     from larder_local.releases import named  # obstore is slow to import: --help does without it
 
     workspace = Workspace.current()
@@ -57,7 +66,7 @@ def command(
     evaluation = (
         _evaluate_classifier(path, images, Progress(quiet=as_json))
         if images
-        else _evaluate_recommender(path, interactions, history)
+        else _evaluate_recommender(path, interactions, history, log_format)
     )
     if as_json:
         click.echo(json.dumps(evaluation, ensure_ascii=False, indent=2))
@@ -77,11 +86,11 @@ def _evaluate_classifier(release: Path, images: Path | str, progress: Progress) 
 
 
 def _evaluate_recommender(
-    release: Path, interactions: tuple[Path | str, ...], history: tuple[Path | str, ...]
+    release: Path, interactions: tuple[Path | str, ...], history: tuple[Path | str, ...], log_format: LogFormat
 ) -> Mapping[str, Any]:
     from larder_training.recommender.evaluation.evaluate import evaluate
 
-    return evaluate(release, interactions, history or None)
+    return evaluate(release, interactions, history or None, log_format)
 
 
 def _print_classifier(evaluation: Mapping[str, Any]) -> None:

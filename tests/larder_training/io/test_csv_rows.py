@@ -40,6 +40,7 @@ def test_a_regular_file_is_recognized(text: str, block: int) -> None:
         ('a,b\n1,27" screen\n3,4\n', 'a,b\n1,"27"" screen"\n3,4\n', 0, ""),
         ('a,b\n1,"2\n3,4\n5,6\n', "a,b\n3,4\n5,6\n", 1, 'line 2: a quote that does not enclose a cell: 1,"2'),
         ('a,b\n1,"2\n3,4\n5,x"\n7,8\n', 'a,b\n3,4\n5,"x"""\n7,8\n', 1, "line 2: a quote"),
+        ('a,b\n1",2\n"3",4"\n5,6\n', 'a,b\n"1""",2\n5,6\n', 1, "line 3: a quote"),
         ('a,b\n1,"2" 3\n3,4\n', "a,b\n3,4\n", 1, "line 2: a quote"),
     ],
 )

@@ -12,6 +12,7 @@ from larder_training.api.images import Images, as_source
 from larder_training.api.keywords import ImageKeywords
 from larder_training.api.report import Report
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.recommender.config.log_format import LogFormat
 from larder_training.reporting.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,7 +46,13 @@ def audit(
 ) -> AuditFindings: ...
 @overload
 def audit(
-    *, interactions: Table, items: Table | None = None, users: Table | None = None, quiet: bool = False
+    *,
+    interactions: Table,
+    items: Table | None = None,
+    users: Table | None = None,
+    columns: Mapping[str, str] | None = None,
+    time_format: str | None = None,
+    quiet: bool = False,
 ) -> AuditFindings: ...
 def audit(
     images: Images | None = None,
@@ -54,6 +61,7 @@ def audit(
     interactions: Table | None = None,
     items: Table | None = None,
     users: Table | None = None,
+    time_format: str | None = None,
     quiet: bool = False,
     **options: Unpack[ImageKeywords],
 ) -> AuditFindings:
@@ -69,9 +77,10 @@ def audit(
         interactions: Interactions, in the forms of ``train_recommender``. Give either these or ``images``.
         items: Items, with ``interactions``.
         users: Users, with ``interactions``.
+        time_format: With ``interactions``: format of TIMESTAMP, as of ``datetime.strptime``; None: recognized.
         quiet: Whether to hide the progress.
         **options: With ``images``: the options of ``train_classifier`` for reading images and extracting features, such
-            as ``backbone``, ``seed`` and ``cache``.
+            as ``backbone``, ``seed`` and ``cache``. With ``interactions``: ``columns``, as of ``train_recommender``.
 
     Raises:
         InvalidRequest: The data cannot be read, or both kinds of data are given, or none.
@@ -81,12 +90,13 @@ def audit(
     if interactions is None:
         if images is None:
             raise InvalidRequest("there is nothing to audit: give images or interactions=.")
-        if items is not None or users is not None:
-            raise InvalidRequest("items and users need interactions=: give it, or omit them.")
+        if items is not None or users is not None or time_format is not None:
+            raise InvalidRequest("items, users and time_format need interactions=: give it, or omit them.")
         return _images(images, labels, options, progress)
+    columns = options.pop("columns", None)
     if images is not None or labels is not None or options:
         raise InvalidRequest("interactions are given: omit images, labels and the options for images.")
-    return _interactions(interactions, items, users, progress)
+    return _interactions(interactions, items, users, LogFormat(columns or {}, time_format), progress)
 
 
 def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit":
@@ -117,12 +127,19 @@ def _images(
         return AuditFindings(result.document(), result.describe(), Report(page(result).decode()))
 
 
-def _interactions(interactions: Table, items: Table | None, users: Table | None, progress: Progress) -> AuditFindings:
+def _interactions(
+    interactions: Table, items: Table | None, users: Table | None, log_format: LogFormat, progress: Progress
+) -> AuditFindings:
     from larder_training.recommender.data.audit import audit_interactions
     from larder_training.recommender.reports.audit_page import page
 
     with as_files(interactions=interactions, items=items, users=users) as files:
         result = audit_interactions(
-            files["interactions"], files["items"], files["users"], now=datetime.now(UTC), progress=progress
+            files["interactions"],
+            files["items"],
+            files["users"],
+            log_format=log_format,
+            now=datetime.now(UTC),
+            progress=progress,
         )
     return AuditFindings(result.document(), "\n".join(result.words()), Report(page(result).decode()))

@@ -9,6 +9,7 @@ from larder_training.api.frames import Table, as_files
 from larder_training.api.images import Images, as_source
 from larder_training.api.release import Release
 from larder_training.classifier.config.options import Boxes
+from larder_training.recommender.config.log_format import LogFormat
 from larder_training.reporting.progress import Progress
 
 
@@ -20,6 +21,7 @@ def evaluate(
     history: Table | None = None,
     label_attribute: str | None = None,
     columns: Mapping[str, str] | None = None,
+    time_format: str | None = None,
     boxes: Boxes | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -32,7 +34,9 @@ def evaluate(
         labels: One label per image, for a list of images.
         history: For a recommender: the interactions before ``data``.
         label_attribute: For a classifier: the label attribute of a Ground Truth manifest with several.
-        columns: For a classifier: the list's names of the columns ``path``, ``label`` and ``split``, if unusual.
+        columns: For a classifier: the list's names of the columns ``path``, ``label`` and ``split``, if unusual. For
+            a recommender: the tables' name of a column by Larder's name, such as ``{"ITEM_ID": "movieId"}``.
+        time_format: For a recommender: format of TIMESTAMP, as of ``datetime.strptime``; None: recognized.
         boxes: For a classifier and a list of boxes: "cut" evaluates each box, "ignore" whole images.
         quiet: Whether to hide the progress.
 
@@ -44,8 +48,8 @@ def evaluate(
     """
     opened = release if isinstance(release, Release) else Release(release)
     if opened.kind == "classifier":
-        if history is not None:
-            raise InvalidRequest("history is given, but the release is a classifier: omit it.")
+        if history is not None or time_format is not None:
+            raise InvalidRequest("history or time_format is given, but the release is a classifier: omit it.")
         from larder_training.classifier.evaluation.evaluate import evaluate as evaluate_classifier
 
         with as_source(cast("Images", data), labels, columns) as source:
@@ -59,15 +63,13 @@ def evaluate(
                     progress=Progress(quiet=quiet),
                 )
             )
-    if any(option is not None for option in (labels, label_attribute, columns, boxes)):
-        raise InvalidRequest(
-            "labels, label_attribute, columns or boxes are given, but the release is a recommender: omit them."
-        )
-    return _recommender(opened, cast("Table", data), history)
+    if any(option is not None for option in (labels, label_attribute, boxes)):
+        raise InvalidRequest("labels, label_attribute or boxes are given, but the release is a recommender: omit them.")
+    return _recommender(opened, cast("Table", data), history, LogFormat(columns or {}, time_format))
 
 
-def _recommender(release: Release, interactions: Table, history: Table | None) -> dict[str, Any]:
+def _recommender(release: Release, interactions: Table, history: Table | None, log_format: LogFormat) -> dict[str, Any]:
     from larder_training.recommender.evaluation.evaluate import evaluate as evaluate_recommender
 
     with as_files(interactions=interactions, history=history) as files:
-        return dict(evaluate_recommender(release.path, files["interactions"], files["history"]))
+        return dict(evaluate_recommender(release.path, files["interactions"], files["history"], log_format))

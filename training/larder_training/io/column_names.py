@@ -75,14 +75,14 @@ class ColumnNames:
             file: Name of the file in messages.
             header: The names in the file.
             required: Columns that the file must have.
-            optional: Columns that it may have; None: it describes items or users, and has columns of any name.
+            optional: Columns that it may have; None: all columns are read.
 
         Raises:
             InvalidRequest: A required or stated column is missing, or several names fit.
         """
         found: dict[str, str] = {}
         for column in (*required, *(optional or ())):
-            name = self._name(file, header, column, key=optional is None)
+            name = self._name(file, header, column, key=optional is None and len(required) == 1)
             if name is not None:
                 found[column] = name
         missing = [column for column in required if column not in found]

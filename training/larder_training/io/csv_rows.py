@@ -2,10 +2,12 @@
 
 The check is fast, because most files pass it: it counts separators and quotes of whole blocks. Only a file that fails
 is read row by row. There a row with too many or too few cells is left out and counted, never shifted; a quote inside a
-cell that does not begin with one (``27" screen``) is a letter; and a quote that nothing closes costs its own line only.
+cell that does not begin with one (``27" screen``) is a letter if the row has no other quotes; and a quote that nothing
+closes costs its own line only.
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -147,6 +149,9 @@ class _RowParser:
         self._waiting: deque[str] = deque()
         self._number = 0
         self._separator = separator
+        sign, quoted = re.escape(separator), '"(?:[^"]|"")*+"'
+        self._regular = re.compile(rf'(?:[^{sign}"]*+|{quoted})(?:{sign}(?:[^{sign}"]*+|{quoted}))*+')
+        self._quoted = re.compile(rf"(?:^|{sign}){quoted}(?:{sign}|$)")
 
     def __iter__(self) -> Iterator[tuple[int, list[str] | str]]:
         while (line := self._next()) is not None:
@@ -194,7 +199,8 @@ class _RowParser:
             (cells,) = csv.reader([text], delimiter=self._separator, strict=True)
         except (csv.Error, ValueError):
             return None
-        return cells
+        stray = any('"' in cell for cell in cells) and not self._regular.fullmatch(text)
+        return None if stray and self._quoted.search(text) else cells  # 27" is a letter where no cell has quotes
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:

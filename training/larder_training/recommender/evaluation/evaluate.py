@@ -19,6 +19,7 @@ from larder.tables import KeyedTable, MappedFile
 from larder.tables.vocabulary import Vocabulary
 from larder_training.io.inputs import InputSource, open_input
 from larder_training.numerics.topk import NOTHING
+from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.config.options import Feedback
 from larder_training.recommender.data.event_log import EventLog, known_users
 from larder_training.recommender.data.feedback import counted, with_feedback
@@ -52,7 +53,12 @@ class _TestUser:
     relevant: int
 
 
-def evaluate(release_folder: Path, interactions: InputSource, history: InputSource | None = None) -> dict[str, Any]:
+def evaluate(
+    release_folder: Path,
+    interactions: InputSource,
+    history: InputSource | None = None,
+    log_format: LogFormat = USUAL,
+) -> dict[str, Any]:
     """Ranking metrics of a release on ``interactions``, with 95 % intervals, and of popularity on the same users.
 
     The release is asked once per user of ``interactions``, as of before them. All items that the user then interacted
@@ -68,6 +74,7 @@ def evaluate(release_folder: Path, interactions: InputSource, history: InputSour
         history: Events before ``interactions``. Those that the release was not trained on (later events, or users
             without a row) become the users' sessions. Their items may be recommended again if the release recommends
             items that users had before.
+        log_format: How both logs are written.
 
     Returns:
         A JSON-ready document.
@@ -78,9 +85,10 @@ def evaluate(release_folder: Path, interactions: InputSource, history: InputSour
         InvalidTable: A table cannot be read.
     """
     manifest, serving = open_release(release_folder)
-    events = _new_events(interactions, manifest)
+    events = _new_events(interactions, manifest, log_format)
     recommender, items = open_tables(release_folder, serving), open_vocabulary(release_folder, serving)
-    users = _test_users(events.log, items, _sessions(history, events.log, release_folder, manifest, serving))
+    earlier = None if history is None else read_interactions(history, log_format=log_format)[0]
+    users = _test_users(events.log, items, _sessions(earlier, events.log, release_folder, manifest, serving))
     document = {
         "model": manifest.model,
         "release": manifest.release,
@@ -104,10 +112,10 @@ class _NewEvents:
     counts: dict[str, int]
 
 
-def _new_events(interactions: InputSource, manifest: Manifest) -> _NewEvents:
+def _new_events(interactions: InputSource, manifest: Manifest, log_format: LogFormat) -> _NewEvents:
     """Reads the events that the release was not trained on, and that make their item relevant."""
     with open_input(interactions) as files:
-        log, audit = read_interactions(files, order="time" if _has_times(manifest) else "file")
+        log, audit = read_interactions(files, order="time" if _has_times(manifest) else "file", log_format=log_format)
     later = log.where(log.time > trained_until(manifest))
     above_threshold = later.where(_counted(manifest, later))
     relevant = with_feedback(above_threshold, _signals(manifest, log)).wanted()
@@ -216,12 +224,11 @@ def _read(path: Path) -> bytes:
 
 
 def _sessions(
-    history: InputSource | None, fresh: EventLog, release: Path, manifest: Manifest, serving: RecommenderServing
+    log: EventLog | None, fresh: EventLog, release: Path, manifest: Manifest, serving: RecommenderServing
 ) -> Mapping[str, tuple[str, ...]]:
     """Each user's last items of the history, newest last, without events that the user's row was trained on."""
-    if history is None:
+    if log is None:
         return {}
-    log, _ = read_interactions(history)
     earlier = log.between(int(log.time[0]), int(fresh.time[0]))
     earlier = earlier.where(_counted(manifest, earlier))
     in_row = _has_row(log, release, serving)[earlier.user] & (earlier.time <= trained_until(manifest))
