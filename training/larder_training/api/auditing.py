@@ -91,7 +91,7 @@ def audit(
         if images is None:
             raise InvalidRequest("there is nothing to audit: give images or interactions=.")
         if items is not None or users is not None or time_format is not None:
-            raise InvalidRequest("items, users and time_format need interactions=: give it, or omit them.")
+            raise InvalidRequest("items and users need interactions=: give it, or omit them. So does time_format.")
         return _images(images, labels, options, progress)
     columns = options.pop("columns", None)
     if images is not None or labels is not None or options:

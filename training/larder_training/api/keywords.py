@@ -92,6 +92,7 @@ class RecommenderKeywords(TypedDict, total=False):
     dwell: Sequence[str]
     bots: Bots
     columns: Mapping[str, str]
+    schema: PathLike | Sequence[PathLike]
     time_format: str | None
     allow_small: bool
     allow_unmatched_ids: bool

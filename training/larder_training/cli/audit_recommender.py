@@ -23,6 +23,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
     items: tuple[Path | str, ...],
     users: tuple[Path | str, ...],
     columns: tuple[str, ...],
+    schema: tuple[Path, ...],
     time_format: str | None,
     allow_small: bool,
     allow_unmatched_ids: bool,
@@ -37,6 +38,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
     command prints its findings and ends with status 1.
     """
     from larder_training.io.column_names import parse_columns
+    from larder_training.io.personalize_schema import read_schemas
     from larder_training.recommender.config.log_format import LogFormat
     from larder_training.recommender.config.options import parse_types
     from larder_training.recommender.data.audit import audit_interactions
@@ -47,7 +49,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
             interactions,
             items or None,
             users or None,
-            log_format=LogFormat(parse_columns(columns), time_format),
+            log_format=LogFormat(parse_columns(columns), time_format, read_schemas(schema)),
             allow_small=allow_small,
             allow_unmatched_ids=allow_unmatched_ids,
             types=parse_types("--types", types),

@@ -49,6 +49,12 @@ def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Format of TIMESTAMP, such as '%d/%m/%Y %H:%M' [default: recognized].",
         ),
         click.option(
+            "--schema",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            multiple=True,
+            help="Schema of Amazon Personalize (Avro) that interactions, items or users must have; may be repeated.",
+        ),
+        click.option(
             "--columns",
             multiple=True,
             metavar="COLUMN=NAME,...",
@@ -148,6 +154,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
     items: tuple[Path | str, ...],
     users: tuple[Path | str, ...],
     columns: tuple[str, ...],
+    schema: tuple[Path, ...],
     time_format: str | None,
     allow_small: bool,
     allow_unmatched_ids: bool,
@@ -185,6 +192,7 @@ def command(  # noqa: PLR0913  # click passes one argument per option
             items=items or None,
             users=users or None,
             columns=parse_columns(columns),
+            schema=schema,
             time_format=time_format,
             allow_small=allow_small,
             allow_unmatched_ids=allow_unmatched_ids,

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from larder.errors import InvalidRequest
+from larder_training.io.personalize_schema import SchemaField
 
 KEYS: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE", "EVENT_VALUE", "REVIEW_TEXT")  # what can be stated
 
@@ -61,10 +62,12 @@ class ColumnNames:
     Attributes:
         stated: The file's name by Larder's name, such as ``{"ITEM_ID": "movieId"}``; an empty name: no such column.
         everywhere: Whether each stated name must be in the file. In metadata, a name of the log's may be missing.
+        fields: Columns of a schema; those that are not nullable must be in the file.
     """
 
     stated: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
     everywhere: bool = True
+    fields: tuple[SchemaField, ...] = ()
 
     def find(
         self, file: str, header: Sequence[str], required: Sequence[str], optional: Sequence[str] | None
@@ -88,6 +91,12 @@ class ColumnNames:
         missing = [column for column in required if column not in found]
         if missing:
             raise InvalidRequest(_missing(file, header, missing))
+        for stated in self.fields:
+            if stated.required and stated.name not in found and _same(header, stated.name) is None:
+                raise InvalidRequest(
+                    f"{file} has no column {stated.name}, which the schema has (it has {shown(header)}): add it, or "
+                    "make it nullable in the schema."
+                )
         return found
 
     def _name(self, file: str, header: Sequence[str], column: str, *, key: bool) -> str | None:

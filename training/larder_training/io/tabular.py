@@ -17,6 +17,7 @@ from larder.errors import InvalidRequest
 from larder_training.io.column_names import PLAIN_NAMES, ColumnNames, describe
 from larder_training.io.csv_rows import LeftOut
 from larder_training.io.inputs import FileFormat, InputFile, InputFiles
+from larder_training.io.personalize_schema import SchemaField
 from larder_training.io.text_tables import TextTable, text_table
 
 MAX_ID: Final = 256  # characters, as in requests (larder.recommender.query)
@@ -103,6 +104,19 @@ def collect(scans: Sequence[TabularFile], query: pl.LazyFrame) -> pl.DataFrame:
         for file in scans:
             file.collect(file.frame.select(pl.len(), pl.all().null_count().name.suffix(" null")))
         raise _unreadable(scans[0].file, error) from error
+
+
+def check_numbers(scans: Sequence[TabularFile], fields: Iterable[SchemaField]) -> None:
+    """Raises InvalidRequest for the first cell that is not a number in a column that a schema says to be one."""
+    for name in (column.name for column in fields if column.number and column.name in scans[0].names):
+        wrong = pl.col(name).is_not_null() & number(name).is_null()
+        for scanned in scans:
+            rows = scanned.frame.with_row_index("row number", 1).filter(wrong).select("row number", name).head(1)
+            for row, value in scanned.collect(rows).iter_rows():
+                raise InvalidRequest(
+                    f"{scanned.file.name}, column {name}, data row {row}: {value!r:.60} is not a number, as the schema "
+                    "says. Correct the cell or the schema."
+                )
 
 
 def number(column: str) -> pl.Expr:

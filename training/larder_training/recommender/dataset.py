@@ -171,7 +171,7 @@ def _table(
         return None
     with open_input(source, progress) as files:
         inputs[name] = files.fingerprint()
-        return read_metadata(files, key, types=options.types, names=options.log_format.of_metadata)
+        return read_metadata(files, key, types=options.types, names=options.log_format.of_metadata(key))
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:

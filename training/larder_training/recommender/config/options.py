@@ -1,7 +1,7 @@
 """Options of a training. All other hyperparameters are tuned on the validation period."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
@@ -12,6 +12,7 @@ from typing import Final, Literal
 from larder.errors import InvalidRequest
 from larder_training.io.column_names import check_columns
 from larder_training.io.inputs import InputSource
+from larder_training.io.personalize_schema import read_schemas
 from larder_training.recommender.config.log_format import LogFormat
 
 Repeats = Literal["auto", "allow", "never"]
@@ -68,6 +69,7 @@ class RecommenderOptions:
         dwell: Types weighted by their duration, the time to the user's next event.
         bots: Whether to drop users who act faster, or longer without a pause, than people can.
         columns: The files' name of a column by Larder's name, such as ``{"ITEM_ID": "movieId"}``; an empty name: none.
+        schema: Files with schemas of Amazon Personalize (Avro), whose columns and types the inputs must have.
         time_format: Format of TIMESTAMP, as of ``datetime.strptime``; None: recognized.
         allow_small: Whether to train on a log that is too small to learn from.
         allow_unmatched_ids: Whether to train although hardly an id of the log is in the metadata.
@@ -98,6 +100,7 @@ class RecommenderOptions:
     dwell: tuple[str, ...] = ()
     bots: Bots = "drop"
     columns: Mapping[str, str] = field(default_factory=lambda: _NO_COLUMNS)
+    schema: Path | str | Sequence[Path | str] = ()
     time_format: str | None = None
     allow_small: bool = False
     allow_unmatched_ids: bool = False
@@ -141,7 +144,8 @@ class RecommenderOptions:
     @property
     def log_format(self) -> LogFormat:
         """How the files are written."""
-        return LogFormat(self.columns, self.time_format)
+        paths = [self.schema] if isinstance(self.schema, Path | str) else self.schema
+        return LogFormat(self.columns, self.time_format, read_schemas(paths))
 
     @property
     def feedback(self) -> Feedback:

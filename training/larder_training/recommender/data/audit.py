@@ -254,9 +254,16 @@ def audit_interactions(
     Raises:
         InvalidRequest: A file cannot be read, or the log has only events of bots.
     """
-    names = log_format.of_metadata
-    item_metadata = read_metadata(items, "ITEM_ID", progress, types, names=names) if items is not None else None
-    user_metadata = read_metadata(users, "USER_ID", progress, types, names=names) if users is not None else None
+    item_metadata = (
+        read_metadata(items, "ITEM_ID", progress, types, names=log_format.of_metadata("ITEM_ID"))
+        if items is not None
+        else None
+    )
+    user_metadata = (
+        read_metadata(users, "USER_ID", progress, types, names=log_format.of_metadata("USER_ID"))
+        if users is not None
+        else None
+    )
     check_stated(types, (item_metadata, user_metadata))
     read, counts = read_interactions(interactions, progress=progress, log_format=log_format)
     log, counts, bots = clean(read, counts)

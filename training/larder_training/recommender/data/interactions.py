@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import InputSource, open_input
-from larder_training.io.tabular import MAX_ID, TabularFile, collect, distinct_notices, number, scan, whole
+from larder_training.io.tabular import (
+    MAX_ID,
+    TabularFile,
+    check_numbers,
+    collect,
+    distinct_notices,
+    number,
+    scan,
+    whole,
+)
 from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.config.options import Order
 from larder_training.recommender.data.event_log import EventLog
@@ -66,6 +75,7 @@ def read_interactions(
     """
     with open_input(source, progress) as files:
         scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL, log_format.of_log)
+        check_numbers(scans, log_format.of_log.fields)
         rows, times = _read_with_times(scans, log_format)
         problems = rows.drop_in_place("problems").to_numpy()
         counts = _counts(scans, problems, times)

@@ -10,7 +10,8 @@ import polars as pl
 from larder.errors import InvalidRequest
 from larder_training.io.column_names import PLAIN_NAMES, ColumnNames
 from larder_training.io.inputs import InputSource, open_input
-from larder_training.io.tabular import MAX_ID, TabularFile, collect, distinct_notices, scan
+from larder_training.io.personalize_schema import SchemaField
+from larder_training.io.tabular import MAX_ID, TabularFile, check_numbers, collect, distinct_notices, scan
 from larder_training.recommender.config.options import ColumnKind
 from larder_training.recommender.data.columns.kinds import Column, ColumnFacts, typed
 from larder_training.reporting.progress import Progress
@@ -87,6 +88,7 @@ def read_metadata(
     """
     with open_input(source, progress) as files:
         scans = scan(files, (key,), names=names)
+        check_numbers(scans, names.fields)
         data = collect(scans, _numbered(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
     unique = usable.unique(key, keep="first", maintain_order=True).sort(key)
@@ -94,6 +96,7 @@ def read_metadata(
         raise InvalidRequest(f"{files.name} has no row with a {key}. Give one row for each.")
     columns = [name for name in data.columns if name not in (key, _FILE, _ROW)]
     unusable = _unusable(columns)
+    types = {**_of_schema(names.fields), **types}
     read = {name: _column(unique, name, types.get(name), scans) for name in columns if name not in unusable}
     return MetadataTable(
         unique[key].to_list(),
@@ -107,6 +110,17 @@ def read_metadata(
         {name: odd for name, (_, _, odd) in read.items() if odd},
         {**scans[0].left_out, **unusable},
     )
+
+
+def _of_schema(fields: Iterable[SchemaField]) -> dict[str, ColumnKind]:
+    """The types that a schema states."""
+    types: dict[str, ColumnKind] = {}
+    for column in fields:
+        if column.number:
+            types[column.name] = "number"
+        elif column.categorical or column.textual:
+            types[column.name] = "categories" if column.categorical else "text"
+    return types
 
 
 def check_stated(types: Mapping[str, ColumnKind], tables: Iterable[MetadataTable | None]) -> None:
