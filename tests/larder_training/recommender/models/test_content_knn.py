@@ -98,3 +98,13 @@ def test_an_item_without_events_is_scored_by_its_metadata() -> None:
 def _one_hot(column: Column) -> sp.csr_array:
     values = sorted({str(value) for value in column[1] if value is not None})
     return sp.csr_array(np.array([[float(value == category) for category in values] for value in column[1]]))
+
+
+def test_each_of_several_values_is_a_feature() -> None:
+    cells = ["a|b", "b|c", "c", None]
+    blocks = content_blocks({"TAGS": ("categories", cells)})
+
+    alike = (blocks["TAGS values"] @ blocks["TAGS values"].T).toarray()
+    assert alike[0, 1] > 0
+    assert alike[0, 2] == 0
+    assert alike[1, 2] > 0

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from larder.recommender.segments import most_specific_first
 from larder.release.serving import ProfileColumn
-from larder_training.recommender.data.columns.profiles import Profiles
+from larder_training.recommender.data.columns.profiles import LabelPairs, Profiles
 from larder_training.recommender.models.segment_popularity import MIN_USERS, Segments, segment_rows, segment_users
 
 USERS = 60
@@ -68,3 +69,35 @@ def test_without_profiles_all_users_are_one_segment() -> None:
     assert segments.texts == [""]
     assert segments.sets == ()
     assert segments.members.toarray().tolist() == [[1, 0, 1]]
+
+
+def test_a_user_with_several_values_is_in_the_segments_of_each() -> None:
+    """GIVEN forty users who like tea, twenty of them also jazz, and ages that alternate."""
+    likes: list[object] = ["tea|jazz", "tea"] * 20
+    pairs = LabelPairs.of(likes)
+    assert pairs.texts == ["jazz", "tea"]
+    profiles = Profiles(
+        [f"u{n}" for n in range(40)],
+        {"LIKES": likes, "AGE": [10.0, 30.0] * 20},
+        {"LIKES": ProfileColumn("category"), "AGE": ProfileColumn("number", (18.0,))},
+        {"LIKES": np.array([1, 1] * 20, np.int32), "AGE": np.array([0, 1] * 20, np.int32)},
+        {"LIKES": pairs},
+    )
+    segments = segment_users(np.ones(40, bool), profiles, np.arange(40))
+
+    assert dict(zip(segments.texts, segments.sizes.tolist(), strict=True)) == {
+        "": 40,
+        "AGE=(-inf,18)": 20,
+        "AGE=[18,inf)": 20,
+        "LIKES=jazz": 20,
+        "LIKES=tea": 40,
+        "AGE=(-inf,18)|LIKES=jazz": 20,
+        "AGE=(-inf,18)|LIKES=tea": 20,
+        "AGE=[18,inf)|LIKES=tea": 20,
+    }
+    # As in serving, the first value of the cell has priority.
+    for row in range(2):
+        names = most_specific_first(segments.sets, profiles.profile(row), profiles.specification)
+        expected = next(name for name in names if name in segments.texts)
+        assert segments.texts[segments.of_profile[row]] == expected
+    assert segments.texts[segments.of_profile[0]] == "AGE=(-inf,18)|LIKES=tea"

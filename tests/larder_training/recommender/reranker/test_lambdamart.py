@@ -118,6 +118,7 @@ def test_features_describe_past_events(make_log: MakeLog) -> None:
         ]
     )
     columns = {"PRICE": ("number", [10.0, 40.0, None]), "KIND": ("category", ["x", "y", "x"])}
+    columns |= {"TAGS": ("categories", ["x|y", "y", None])}
     context = FeatureContext(log, 5 * DAY, columns, {"CITY": np.array([2, -1], np.int32)})  # type: ignore[arg-type]  # literals
     # WHEN
     pairs = generate_candidates({"all": Dense(np.ones((2, 3), np.float32))}, np.array([0, 1]), 3)
@@ -130,6 +131,8 @@ def test_features_describe_past_events(make_log: MakeLog) -> None:
     assert np.array_equal(values["pair interval"][ann], [2, np.nan, np.nan], equal_nan=True)
     assert np.array_equal(values["pair due"][ann], [1, np.nan, np.nan], equal_nan=True)
     assert values["pair pay"][ann].tolist() == [1, 0, 0]
+    assert values["TAGS share"][ann] == pytest.approx([(2 / 3 + 3 / 3) / 2, 1, 0])
+    assert np.array_equal(values["TAGS last"][ann], [1, 1, np.nan], equal_nan=True)
     assert values["item users 1/1"].tolist() == [1, 1, 1, 1, 1, 1]
     assert values["item age"].tolist() == [4, 1, 5, 4, 1, 5]
     assert values["user events"].tolist() == [3, 3, 3, 1, 1, 1]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from larder_training.recommender.data.audit import LogAudit
 from larder_training.recommender.data.event_log import DAY
-from larder_training.recommender.reports.data_section import event_types, rows
+from larder_training.recommender.reports.data_section import columns, event_types, rows
 from larder_training.reporting.counts import counted
 from larder_training.reporting.html import Block, Section, bullets, facts, figure, render, subheading, table
 from larder_training.reporting.plots import drawing_of
@@ -13,7 +13,7 @@ from larder_training.reporting.title import TitleBlock
 
 def page(audit: LogAudit) -> bytes:
     """The whole page. It has no time of its creation and no path."""
-    sections = [_overview(audit), _days(audit), _rows(audit), _ids(audit)]
+    sections = [_overview(audit), _days(audit), _rows(audit), _ids(audit), *_columns(audit)]
     size = ", ".join((counted(audit.counts.used, "event"), counted(audit.users, "user"), counted(audit.items, "item")))
     warnings = [*audit.problems, *audit.counts.warnings()]
     title = TitleBlock("Audit", "Event log", f"{size} in {counted(audit.summary.days, 'day')}", warnings=warnings)
@@ -62,3 +62,8 @@ def _ids(audit: LogAudit) -> Section:
     if audit.bots:
         blocks += [subheading("Bots"), bullets(audit.bots)]
     return Section.of("Ids", *blocks)
+
+
+def _columns(audit: LogAudit) -> list[Section]:
+    found = (("Columns of items", audit.item_columns), ("Columns of users", audit.user_columns))
+    return [Section.of(title, columns(lines)) for title, lines in found if lines]

@@ -1,8 +1,10 @@
 """The report's section on the data: files, rows that were lost and why, columns, and the periods of the split."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from larder.filters import column_reference
+from larder_training.recommender.data.columns.description import ColumnRow
 from larder_training.recommender.data.log_checks.row_counts import REASONS
 from larder_training.reporting.counts import counted
 from larder_training.reporting.html import Block, Section, bullets, properties, subheading, table
@@ -27,6 +29,7 @@ _FINDINGS: Final = {
     "item_file": "Items file",
     "user_file": "Users file",
 }
+_COLUMNS: Final = {"item_file": "Columns of items", "user_file": "Columns of users"}
 _PARTS: Final = ("train", "validation", "test")
 _SHOWN: Final = {"audit", "notices", "event_types", "inputs", "first", "last", "users", "items"}  # each has its place
 
@@ -53,9 +56,13 @@ def section(evaluation: Document, training: Document) -> Section:
     types = data.get("event_types", {})
     if len(types) > 1:
         blocks += [subheading("Event types"), event_types(types)]
+    for name in ("item_file", "user_file"):
+        if name in data:
+            blocks += [subheading(_COLUMNS[name]), _columns(data[name]["columns"])]
     blocks += [subheading("Periods"), _split(evaluation)]
     findings = {name: value for name, value in data["audit"].items() if name not in {*REASONS, "rows", "used"}}
     others = {name: value for name, value in data.items() if name not in _SHOWN}
+    others |= {name: {**data[name], "columns": len(data[name]["columns"])} for name in _COLUMNS if name in data}
     named = {_FINDINGS.get(name, name): value for name, value in {**findings, **others}.items()}
     return Section.of("Data", *blocks, subheading("Findings"), properties(named))
 
@@ -71,6 +78,26 @@ def rows(audit: Document) -> Block:
     lost = [(f"Lost: {reason}", audit[name]) for name, reason in REASONS.items() if audit.get(name)]
     lines = [("Read", audit["rows"]), *lost, ("Used", audit["used"])]
     return table(("Rows", "Count", "Share"), [(title, count, percent(count / total)) for title, count in lines])
+
+
+def columns(lines: Iterable[ColumnRow]) -> Block:
+    """The columns of items or users, as ``column_rows`` has them."""
+    return table(("Column", "Type", "Values", "Missing", "In a filter", "Remark"), lines)
+
+
+def _columns(document: Document) -> Block:
+    """The columns as the manifest has them."""
+    return columns(
+        (
+            name,
+            "left out" if column["type"] is None else column["type"] + (", stated" if column["stated"] else ""),
+            column.get("distinct", 0),
+            column.get("missing", 0),
+            "" if column["type"] is None else column_reference(name),
+            column["remark"],
+        )
+        for name, column in document.items()
+    )
 
 
 def event_types(types: Mapping[str, int]) -> Block:

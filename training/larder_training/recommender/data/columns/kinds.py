@@ -84,16 +84,13 @@ def _inferred(name: str, texts: pl.Series, numbers: Numbers) -> tuple[ColumnKind
     present = len(texts) - texts.null_count()
     if not present:
         return "category", "it has no value"
-    reason = ""
     if _are_numbers(numbers, present):
         if has_codes(texts):
-            reason = "its numbers are codes: they have leading zeros or more than 15 digits"
-        elif is_code_name(name) and _are_whole(numbers.values):
-            reason = "its name says that its numbers are codes"
-        else:
-            return "number", ""
-    else:
-        reason = _almost_numbers(texts, present)
+            return "category", "its numbers are codes: they have leading zeros or more than 15 digits"
+        if is_code_name(name) and _are_whole(numbers.values):
+            return "category", "its name says that its numbers are codes"
+        return "number", ""
+    reason = _almost_numbers(texts, present)
     if recurs(split_values(texts)):
         several = bool(texts.str.contains(SEPARATOR, literal=True).any())
         return "categories" if several else "category", reason
