@@ -23,7 +23,7 @@ import numpy as np
 
 from larder_training.classifier.config.options import ClassifierOptions, SearchLimits
 from larder_training.classifier.train import train
-from larder_training.reporting.progress import Advance, Progress
+from larder_training.reporting.progress import Advance, Progress, ignore
 
 MIB = 2**20
 INTERVAL = 0.005  # seconds between two samples
@@ -84,7 +84,7 @@ class SamplingProgress(Progress):
     def task(self, title: str, total: int) -> Iterator[Advance]:  # noqa: ARG002 - as in the base class
         """One step."""
         self.sampler.start_step(title)
-        yield lambda _units: None
+        yield ignore
         self.sampler.start_step(f"after: {title}")
 
 

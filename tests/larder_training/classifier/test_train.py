@@ -25,7 +25,7 @@ from larder_training.classifier.fitting.quantize import allowed_loss
 from larder_training.classifier.onnx.graph import session
 from larder_training.classifier.train import train
 from larder_training.cli.train_classifier import command
-from larder_training.reporting.progress import Progress
+from larder_training.reporting.progress import Advance, Progress
 
 Draw = Callable[..., NDArray[np.uint8]]
 Save = Callable[..., Path]
@@ -213,8 +213,9 @@ class _Interrupted(Progress):
     step: str = ""
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        def advance(_: int) -> None:
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        def advance(_: int, note: str = "", /, *, total: int | None = total, seconds_left: float | None = None) -> None:
+            del note, seconds_left
             if title == self.step and total:
                 raise KeyboardInterrupt
 

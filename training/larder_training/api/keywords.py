@@ -106,6 +106,7 @@ class RecommenderKeywords(TypedDict, total=False):
     trials: int | None
     compare_with: PathLike | None
     created: datetime | None
+    cache: PathLike | None
 
 
 def arguments(

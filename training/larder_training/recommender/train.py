@@ -25,6 +25,7 @@ from larder_training.recommender.models.segment_popularity import Segments
 from larder_training.recommender.pipeline import Pipeline
 from larder_training.recommender.reports.examples import examples, popular_by_segment
 from larder_training.recommender.reports.page import RecommenderReport, metrics_json
+from larder_training.recommender.tuning.trial_store import TrialStore
 from larder_training.recommender.tuning.trials import TRIALS, SearchBudget, TrialLog
 from larder_training.release.writer import REPORT, provenance, write_release
 from larder_training.reporting.progress import Progress
@@ -36,8 +37,9 @@ def train(options: RecommenderOptions, progress: Progress, command: str | None =
     """Trains a recommender and returns its release folder, ``<options.out>/<release>``.
 
     The same input, seed, trials and versions give the same bytes of every file except the manifest and the report,
-    which have times. An interrupted training leaves no files behind. ``command`` is the command line that started the
-    training, for the manifest and the report.
+    which have times. An interrupted training leaves no release behind. What its search has evaluated is kept in
+    ``options.cache``, and the same training goes on from there; the result is that of an uninterrupted one. ``command``
+    is the command line that started the training, for the manifest and the report.
 
     Raises:
         InvalidRequest: The input or an option cannot be used; the message says what to do.
@@ -48,7 +50,7 @@ def train(options: RecommenderOptions, progress: Progress, command: str | None =
     if options.compare_with is not None:
         last_event(options.compare_with, data.log)  # fails early if the release cannot be compared
     pipeline = Pipeline(data, RecommenderContext(options, progress))
-    trials = TrialLog(SearchBudget.of(options))
+    trials = TrialLog(SearchBudget.of(options), store=TrialStore.of(options, data.inputs))
     params = pipeline.tune(trials)
     evaluation = {"split": _split(pipeline), **pipeline.evaluate(params)}
     fitted = pipeline.fit(data.log.end, params, "Fitting to all events")
@@ -57,7 +59,10 @@ def train(options: RecommenderOptions, progress: Progress, command: str | None =
     training |= provenance(options.seed, command, progress.warnings)
     training["seconds"] = round(time.monotonic() - start, 1)
     with TemporaryDirectory(prefix=".training-", dir=options.out) as scratch:
-        return _write_release(Path(scratch), pipeline, fitted, trials, {"evaluation": evaluation, "training": training})
+        sections = {"evaluation": evaluation, "training": training}
+        release = _write_release(Path(scratch), pipeline, fitted, trials, sections)
+    trials.store.remove()
+    return release
 
 
 def _write_release(

@@ -136,10 +136,12 @@ def search(rows: StandardisedRows, context: ClassifierContext, *, parent: Parent
     with context.progress.task("Searching for the head", limits.trials) as advance:
         for config in plan(trials, weightings, hidden=hidden, parent=parent.config if parent else None):
             trials.append(cross_validation.trial(len(trials) + 1, config))
-            advance(1)
+            left = None if limits.minutes is None else max(until - time.monotonic(), 0)
+            advance(1, f"least cross-validated loss {min(trial.loss for trial in trials):.4f}", seconds_left=left)
             out_of_time = time.monotonic() > until
             if len(trials) >= limits.trials or out_of_time:
                 break
+        advance(0, total=len(trials))  # the plan may have fewer trials than the limit
     return HeadSearch(tuple(trials), folds, balanced, out_of_time)
 
 

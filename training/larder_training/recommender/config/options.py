@@ -26,6 +26,7 @@ Scale = tuple[float, float]  # the worst and the best EVENT_VALUE
 # session's own items.
 OPTIONAL_COMPONENTS: Final = ("item_knn", "co_visitation", "pure_svd", "als", "bpr", "user_ease", "content", "repeat")
 RELEASES: Final = Path(".larder/releases")
+CACHE_FOLDER: Final = Path(".larder/cache/search")
 _NONE: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_SCALES: Final[Mapping[str, Scale]] = MappingProxyType({})
@@ -84,6 +85,7 @@ class RecommenderOptions:
         trials: Limit of trials; with it, the same input gives the same bytes. None: no limit.
         compare_with: Folder of a release, such as the one in service, to evaluate on the same users.
         created: Time of the release; None: now.
+        cache: Folder that keeps what an interrupted search has evaluated; None: keep nothing.
     """
 
     interactions: InputSource
@@ -114,6 +116,7 @@ class RecommenderOptions:
     trials: int | None = None
     compare_with: Path | None = None
     created: datetime | None = None
+    cache: Path | None = CACHE_FOLDER
 
     def __post_init__(self) -> None:
         check_columns(self.columns)

@@ -5,7 +5,7 @@ Every candidate that is evaluated becomes a line of ``trials.jsonl``.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from larder_training.recommender.config.context import RecommenderContext
 from larder_training.recommender.ensemble.hyperparameters import Hyperparameters
 from larder_training.recommender.tuning.fold_cache import FoldCache, TaskName
-from larder_training.recommender.tuning.trials import TrialLog, within_noise
+from larder_training.recommender.tuning.trials import METRIC, TrialLog, within_noise
+from larder_training.reporting.progress import Advance, ignore
 
 Values: TypeAlias = NDArray[np.float64]
+_OF_TASK: Final[dict[TaskName, str]] = {"known": "", "session": " of sessions", "visit": " of items seen again"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +62,43 @@ class CoordinateSearch:
         caches: Validation folds; a candidate is evaluated on the users of all of them.
         trials: Log of all candidates that were evaluated.
         current: Best hyperparameters so far.
+        advance: Reports each trial.
+        expected: Number of trials that the search has at most, as far as it is known.
     """
 
     context: RecommenderContext
     caches: Sequence[FoldCache]
     trials: TrialLog
     current: Hyperparameters
+    advance: Advance = ignore
+    expected: int = 0
 
     def values(self, params: Hyperparameters, task: TaskName) -> Values:
         """NDCG@20 of each user of the task, over all folds, ``[users]``."""
-        return np.concatenate([cache.values(params, task) for cache in self.caches])
+        return self.trials.values(
+            f"{task} {params!r}", lambda: np.concatenate([cache.values(params, task) for cache in self.caches])
+        )
 
     def evaluate(self, name: str, candidate: Candidate, task: TaskName = "known") -> Result:
         """Evaluates a candidate and adds it to the trials."""
         values = self.values(candidate.hyperparameters, task)
-        return Result(candidate.hyperparameters, values, self.trials.add(name, candidate.value, task, values))
+        return self.add(name, candidate, task, values)
+
+    def add(self, name: str, candidate: Candidate, task: TaskName, values: Values) -> Result:
+        """Adds an evaluated candidate to the trials, and reports the progress."""
+        result = Result(candidate.hyperparameters, values, self.trials.add(name, candidate.value, task, values))
+        best_metric = self.trials.best(task)
+        self.advance(
+            1,
+            f"best {METRIC}{_OF_TASK[task]} {best_metric:.4f}",
+            total=self._total(),
+            seconds_left=self.trials.budget.seconds_left(),
+        )
+        return result
+
+    def _total(self) -> int:
+        limit = self.trials.budget.trials
+        return self.expected if limit is None else min(self.expected, limit)
 
     def accept(self, result: Result) -> None:
         """Makes a candidate the current best."""
@@ -123,7 +147,6 @@ class CoordinateSearch:
                 if not 0 <= index < len(candidates) or self.trials.spent():
                     return -np.inf
                 results[index] = self.evaluate(name, candidates[index], task)
-                self.context.progress.say(f"{name} = {candidates[index].value}: {results[index].mean:.4f}")
             return results[index].mean
 
         index = min(max(start, 0), len(candidates) - 1)

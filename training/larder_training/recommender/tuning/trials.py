@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.tuning.trial_store import TrialStore
 from larder_training.reporting.html import Block, figure
 from larder_training.reporting.plots import drawing_of, legend_above
 from larder_training.reporting.values import number
@@ -70,12 +71,24 @@ class SearchBudget:
         """Budget of a training that begins now."""
         return cls(options.minutes, options.trials, _FIRST if options.reranker == "auto" else 1.0)
 
+    def elapsed(self) -> float:
+        """Seconds since the search began, with those of an interrupted search that this one continues."""
+        return time.monotonic() - self._start
+
+    def reach(self, seconds: float) -> None:
+        """Lets the search be at least ``seconds`` old: an interrupted search had used that time."""
+        self._start = min(self._start, time.monotonic() - seconds)
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the time limit; None without one."""
+        return None if self.minutes is None else max(60 * self.minutes - self.elapsed(), 0.0)
+
     def spent(self, trial_count: int, *, last: bool = False) -> bool:
         """Whether another trial exceeds the budget after ``trial_count`` trials; ``last``: the reranker."""
         if self.trials is not None and trial_count >= self.trials:
             return True
         share = 1.0 if last else self.first
-        return self.minutes is not None and time.monotonic() - self._start >= 60 * self.minutes * share
+        return self.minutes is not None and self.elapsed() >= 60 * self.minutes * share
 
 
 @dataclass(slots=True)
@@ -86,17 +99,29 @@ class TrialLog:
         budget: Limits of the search.
         trials: All trials, in order.
         cut_short: Whether the budget ended the search.
+        store: What an interrupted search has left, and what this one keeps.
     """
 
     budget: SearchBudget
     trials: list[RecommenderTrial] = field(default_factory=list)
     cut_short: bool = False
+    store: TrialStore = field(default_factory=TrialStore)
 
     def spent(self, *, last: bool = False) -> bool:
         """Whether the budget is spent; sets ``cut_short`` if so. ``last``: the reranker's trial."""
         spent = self.budget.spent(len(self.trials), last=last)
         self.cut_short = self.cut_short or spent
         return spent
+
+    def values(self, candidate: str, compute: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The users' values of a candidate, from the store if they are there; counts the time that they took."""
+        values, seconds = self.store.values(candidate, compute, self.budget.elapsed)
+        self.budget.reach(seconds)
+        return values
+
+    def best(self, question: str) -> float | None:
+        """The best metric of the trials of a validation task so far; None without one."""
+        return max((trial.metric for trial in self.trials if trial.question == question), default=None)
 
     def add(self, hyperparameter: str, value: object, task: str, values: NDArray[np.float64]) -> int:
         """Adds a trial with the users' ``values`` ``[users]`` and returns its number."""

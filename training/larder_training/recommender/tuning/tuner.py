@@ -4,8 +4,9 @@ Grids are short, and the search climbs from a start value: on real logs, the met
 step costs a fit. A component is added only if it improves validation significantly.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,9 +22,10 @@ from larder_training.recommender.models.item_knn import ItemKNN
 from larder_training.recommender.splits.rolling_origin import MIN_USERS
 from larder_training.recommender.tuning.component_weights import choose_weights
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
-from larder_training.recommender.tuning.search import Candidate, CoordinateSearch, Result, simplest
+from larder_training.recommender.tuning.search import Candidate, CoordinateSearch, Result, Values, simplest
 from larder_training.recommender.tuning.trials import within_noise
 
+TITLE: Final = "Searching hyperparameters"
 MAX_RERANKED_USERS: Final = 200_000  # reranking takes milliseconds of processor time per user
 _HALF_LIVES: Final = (1.0, 3.0, 7.0, 30.0, 90.0, 270.0, None)
 _RIDGES: Final = (1.0, 4.0, 16.0, 64.0)
@@ -60,32 +62,49 @@ class Tuner(CoordinateSearch):
         if users < MIN_USERS:
             self.context.progress.say(f"Only {users} validation users: hyperparameters keep their defaults.")
             return self.current
-        if self.options.order != "time":
-            return self._tune_without_times()
-        if not self._can_rerank:
-            self.trials.budget.first = 1.0  # without a reranker, all minutes are for the other trials
-        self._choose_matrix()
-        self._tune_matrix()
-        self._tune_segment()
-        self._choose_content()
-        if sum(len(cache.fold.sessions.users) for cache in self.caches) >= MIN_USERS:
-            self._tune_session()
-        self._add_components()
-        self._choose_model(trainer)
+        kept = self.trials.store
+        if kept.seconds:
+            self.context.progress.say(
+                f"The search goes on where it was interrupted: {len(kept.seconds)} candidates are in {kept.folder}"
+            )
+        steps = self._steps(trainer)
+        with self.context.progress.task(TITLE, sum(most for _, most in steps)) as self.advance:
+            for position, (step, _) in enumerate(steps):
+                self.expected = len(self.trials.trials) + sum(most for _, most in steps[position:])
+                step()
+            self.advance(0, total=len(self.trials.trials))
         if self.trials.cut_short:
             self.context.progress.say("The budget is spent: untried hyperparameters keep their defaults.")
         return self.current
 
-    def _tune_without_times(self) -> Hyperparameters:
-        """Tunes the component weights and the segment weight; half-lives, sessions and the reranker need times."""
-        if self.current.components:
-            self._tune_component_weights()
-        self._tune_segment_weight(_SMALL_SEGMENT_WEIGHTS, 1)
-        self._choose_model(None)
-        return self.current
+    def _steps(self, trainer: RerankerTrainer) -> list[tuple[Callable[[], None], int]]:
+        """The steps of the search in their order, each with the number of trials that it has at most."""
+        models = 3 + len(COMPONENTS)
+        if self.options.order != "time":  # half-lives, sessions and the reranker need times
+            return [
+                (self._tune_component_weights, 1),
+                (partial(self._tune_segment_weight, _SMALL_SEGMENT_WEIGHTS, 1), len(_SMALL_SEGMENT_WEIGHTS)),
+                (partial(self._choose_model, None), models),
+            ]
+        if not self._can_rerank:
+            self.trials.budget.first = 1.0  # without a reranker, all minutes are for the other trials
+        sessions = sum(len(cache.fold.sessions.users) for cache in self.caches) >= MIN_USERS
+        matrix = 2 * len(_DIAGONAL_WEIGHTS) + 4 + len(_HALF_LIVES) + len(_RIDGES)
+        session = len(_SESSION_WEIGHTS) + len(_TRANSITION_WEIGHTS) + len(_REVISIT_WEIGHTS) + 3 * len(_DECAYS)
+        return [
+            (self._choose_matrix, 2),
+            (self._tune_matrix, matrix),
+            (self._tune_segment, len(_TRENDS) + len(_SEGMENT_WEIGHTS)),
+            (self._choose_content, 1),
+            *([(self._tune_session, session)] if sessions else []),
+            (self._add_components, len(COMPONENTS) * len(_COMPONENT_WEIGHTS)),
+            (partial(self._choose_model, trainer), models),
+        ]
 
     def _tune_component_weights(self) -> None:
         """Accepts the best component weights over all folds if they are significantly better."""
+        if not self.current.components:
+            return
         before = self.values(self.current, "known")
         start = {MATRIX: 1.0, **self.current.components}
         weights, _ = choose_weights([cache.pools(self.current) for cache in self.caches], start)
@@ -240,13 +259,16 @@ class Tuner(CoordinateSearch):
 
     def _with_reranker(self, params: Hyperparameters, trainer: RerankerTrainer) -> list[Result]:
         """The ensemble with a reranker that is fitted before each fold; empty if the history of a fold is too short."""
-        rerankers = [trainer.fit(params, cache.fold.now) for cache in self.caches]
-        if None in rerankers:
-            return []
-        values = np.concatenate(
-            [cache.values(params, "known", reranker) for cache, reranker in zip(self.caches, rerankers, strict=True)]
-        )
-        return [Result(params, values, self.trials.add("model", "all, ranked by trees", "known", values))]
+
+        def evaluate() -> Values:
+            rerankers = [trainer.fit(params, cache.fold.now) for cache in self.caches]
+            if None in rerankers:
+                return np.empty(0)
+            pairs = zip(self.caches, rerankers, strict=True)
+            return np.concatenate([cache.values(params, "known", reranker) for cache, reranker in pairs])
+
+        values = self.trials.values(f"reranked {params!r}", evaluate)
+        return [self.add("model", Candidate("all, ranked by trees", params), "known", values)] if len(values) else []
 
     @property
     def _can_rerank(self) -> bool:
