@@ -1,6 +1,7 @@
 """Click groups that import a command when it runs: ``larder --help`` does not wait for slow libraries."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -32,6 +33,16 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}.command is not a click command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with the nearest names in the error for an unknown command."""
+        name = args[0]
+        near = get_close_matches(name, self._modules)
+        if name not in self._modules and not name.startswith("-") and near:
+            ctx.fail(f"No such command {name!r}. Did you mean {' or '.join(repr(match) for match in near)}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the lines of help of all commands without importing them."""

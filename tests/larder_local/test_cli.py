@@ -127,7 +127,7 @@ def test_a_refusal_exits_with_1_and_a_reason_without_a_stack_trace(
     done = larder(*arguments, folder=tmp_path, LARDER_URL="http://127.0.0.1:9")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: ")
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
     assert reason in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -178,6 +178,13 @@ def test_a_release_is_a_folder_or_the_newest_of_a_model(
         with pytest.raises(InvalidRequest, match=r"train it first.* Did you mean 'pets'"):
             find("pet", folder, folder.store)
     assert not (folder.root / "store").exists()
+
+
+@pytest.mark.parametrize(("typed", "near"), [("publishes", "'publish'"), ("model", "'models'")])
+def test_a_mistyped_command_gets_the_nearest_names(tmp_path: Path, typed: str, near: str) -> None:
+    done = larder(typed, folder=tmp_path)
+    assert done.returncode == 2
+    assert f"No such command {typed!r}. Did you mean {near}" in done.stderr
 
 
 def test_the_digits_of_the_demo_are_written_as_a_whole(tmp_path: Path) -> None:

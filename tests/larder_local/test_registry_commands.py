@@ -258,7 +258,7 @@ def test_a_name_takes_the_live_release_and_says_so(home: Workspace, trained: Wri
     found = named.live_or_newest("pets", home, home.store)
     assert found.path == stored(home, first, "manifest.json").parent
     exported = larder("export", "pets", "--to", "labels.txt")
-    assert (exported.exit_code, exported.stdout.strip()) == (0, "pets-labels")
+    assert (exported.exit_code, exported.stdout) == (0, "Wrote pets-labels. Next: read pets-labels/README.md\n")
     assert f"Taking {first.name}, the live release of pets." in exported.stderr
 
 

@@ -31,8 +31,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where the first ``larder up`` was interrupted during the training of the second demo model."""
     folder = tmp_path_factory.mktemp("home")
     up = start(folder, until="events of")
+    # The first model answers meanwhile.
+    assert [model["model"] for model in json.loads(up.ask("/v1/models").body)["models"]] == ["digits"]
+    assert f"Larder answers at {up.address}" in up.printed
+    assert "while shop is trained" in up.printed
     up.process.send_signal(signal.SIGTERM)
-    assert up.process.wait(30) == 143
+    assert up.process.wait(30) == 0
     assert not (folder / ".larder" / "service.json").exists()
     unfinished = [path for part in ("releases", "demo") for path in (folder / ".larder" / part).glob(".*")]
     assert unfinished == []
@@ -78,7 +82,8 @@ def test_an_interrupted_start_resumes(up: Up) -> None:
 
 
 def test_the_three_commands_that_it_prints_work(up: Up, home: Path) -> None:
-    commands = [shlex.split(line) for line in up.printed.splitlines() if line.startswith("  curl ")]
+    shown = up.printed.rpartition("Larder answers at")[2]
+    commands = [shlex.split(line) for line in shown.splitlines() if line.startswith("  curl ")]
     assert len(commands) == 3
     for words in commands:
         url = urlsplit(next(word for word in words if word.startswith(up.address)))
@@ -92,6 +97,45 @@ def test_the_three_commands_that_it_prints_work(up: Up, home: Path) -> None:
             assert len(document["items"]) == 10
         else:
             assert [model["model"] for model in document["models"]] == ["digits", "shop"]
+
+
+def test_the_commands_that_it_prints_work_as_they_stand(up: Up, home: Path) -> None:
+    """GIVEN a shell without `larder` on its PATH, in another folder, and a service on a port of its own."""
+    shown = up.printed.rpartition("finds this address by itself:")[2].partition("Press")[0]
+    lines = [line.strip() for line in shown.splitlines() if line.strip()]
+    assert [line.split()[0] for line in lines] == ["cd", "export", "larder", "larder", "larder"]
+    environment = {"PATH": "/usr/bin:/bin"}
+    for command in lines[2:]:
+        script = "\n".join([*lines[:2], command])
+        done = subprocess.run(["bash", "-ec", script], cwd="/", env=environment, capture_output=True, check=False)  # noqa: S603, S607  ours
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    del home
+
+
+def test_classify_goes_on_after_a_bad_file(up: Up, home: Path, tmp_path: Path) -> None:
+    image = next((home / ".larder/demo/digits/test/7").glob("*.png"))
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff damaged")
+    files = [str(image), str(tmp_path / "bad.jpg"), str(tmp_path / "missing.jpg"), str(tmp_path), str(image)]
+    done = larder("classify", *files, "--model", "digits", folder=home)
+    assert done.returncode == 1
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [files[0], files[4]]
+    assert [line.partition(": Error: ")[0] for line in done.stderr.splitlines()[:3]] == files[1:4]
+    assert done.stderr.splitlines()[3] == "3 of 5 files were not classified."
+    lines = [json.loads(line) for line in larder("classify", *files, "--json", folder=home).stdout.splitlines()]
+    assert [line["file"] for line in lines] == files
+    assert ["error" in line for line in lines] == [False, True, True, True, False]
+    near = larder("classify", files[0], "--model", "digit", folder=home)
+    assert (near.returncode, "Did you mean 'digits'?" in near.stderr) == (1, True)
+    del up
+
+
+def test_status_shows_the_service_and_its_models(up: Up, home: Path) -> None:
+    shown = larder("status", "--json", folder=home)
+    document = json.loads(shown.stdout)
+    assert (shown.returncode, document["problems"]) == (0, [])
+    assert document["service"]["url"] == up.address
+    assert [model["state"] for model in document["models"]] == ["live", "live"]
 
 
 def test_the_readmes_curl_commands_work(up: Up, home: Path) -> None:
@@ -119,7 +163,7 @@ def test_the_thin_clients(up: Up, home: Path) -> None:
     assert len(items) == 3
     assert all(item["columns"]["PRICE"] > 0 for item in items)
     assert larder("recommend", user, folder=home).stdout.count("\n") == 10
-    assert larder("models", folder=home).stdout.count("\n") == 2
+    assert larder("models", folder=home).stdout.count("\n") == 3
 
     unknown = larder("classify", image, "--model", "nothing", folder=home)
     assert (unknown.returncode, "nothing" in unknown.stderr, image in unknown.stderr) == (1, True, True)
@@ -131,7 +175,7 @@ def test_a_release_is_evaluated_on_held_out_images(home: Path) -> None:
     assert json.loads(evaluated.stdout)["accuracy"] > 0.95
 
 
-def test_a_second_release_answers_within_35_s_under_load_and_no_request_fails(up: Up, home: Path) -> None:
+def test_a_second_release_answers_at_once_under_load_and_no_request_fails(up: Up, home: Path) -> None:
     before = {model: _live(up, model) for model in ("digits", "shop")}
     releases = {model: _release(home, model) for model in before}
     image = next((home / ".larder/demo/digits/test/5").glob("*.png")).read_bytes()
@@ -159,7 +203,7 @@ def test_a_second_release_answers_within_35_s_under_load_and_no_request_fails(up
         for release in releases.values():
             assert "Promoted" in larder("publish", str(release), folder=home).stdout
         promoted = time.monotonic()
-        while time.monotonic() < promoted + 36 and not all(release.name in first for release in releases.values()):
+        while time.monotonic() < promoted + 20 and not all(release.name in first for release in releases.values()):
             time.sleep(0.2)
         time.sleep(1)
     finally:
@@ -170,7 +214,7 @@ def test_a_second_release_answers_within_35_s_under_load_and_no_request_fails(up
     assert failures == []
     for model, release in releases.items():
         assert answered[before[model]] > 0
-        assert first[release.name] < promoted + 35
+        assert first[release.name] < promoted + 5
         assert _live(up, model) == release.name
 
 

@@ -44,4 +44,5 @@ def command(release: str, target: str, out: Path | None, store: str | None) -> N
     export_target = cast("Target", target)
     if out is None:
         out = Path(f"{parse((path / MANIFEST).read_bytes()).model}-{_SUFFIX[export_target]}")
-    click.echo(export_folder(path, export_target, out))
+    written = export_folder(path, export_target, out)
+    click.echo(f"Wrote {written}. Next: read {written / 'README.md'}")

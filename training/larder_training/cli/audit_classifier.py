@@ -1,6 +1,7 @@
 """The command ``larder audit classifier``: checks labelled images before a training."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,8 +42,12 @@ def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: An
         report.write_bytes(page(audit))
     if as_json:
         click.echo(json.dumps(audit.document(), ensure_ascii=False, indent=2))
-    else:
-        _print_findings(audit)
+        return
+    _print_findings(audit)
+    if trust := audit.trust():
+        click.echo(trust)
+    click.echo(f"Report: {report}" if report is not None else "Add --report audit.html to see the images.")
+    click.echo(f"Next: larder train classifier {shlex.quote(str(data))} --model NAME")
 
 
 def _print_findings(audit: "ImageAudit") -> None:

@@ -1,6 +1,7 @@
 """The command ``larder audit recommender``: checks an event log before training."""
 
 import json
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,5 +66,10 @@ def command(  # noqa: PLR0913  # click passes one argument per option
     else:
         for line in audit.words():
             click.echo(line)
+        click.echo(f"Report: {report}" if report is not None else "Add --report audit.html for a page with a plot.")
+        if not audit.problems:
+            groups = (("interactions", interactions), ("items", items), ("users", users))
+            files = [f"--{name} {shlex.quote(str(file))}" for name, group in groups for file in group]
+            click.echo(f"Next: larder train recommender {' '.join(files)} --model NAME")
     if audit.problems:
         raise click.exceptions.Exit(1)

@@ -20,6 +20,7 @@ from larder_training.classifier.config.options import (
 )
 from larder_training.cli.image_options import image_options, to_options
 from larder_training.cli.invocation import command_line
+from larder_training.cli.summary import print_release
 from larder_training.reporting.progress import Progress
 
 
@@ -99,8 +100,9 @@ from larder_training.reporting.progress import Progress
     show_default=True,
     help="Random seed; the same input, seed and package versions give the same model file.",
 )
+@click.option("--quiet", is_flag=True, help="Print the release folder only, and hide progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON and hide progress.")
-def command(data: Path | str, *, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - click hands over what it parsed
+def command(data: Path | str, *, quiet: bool, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - click hands over what it parsed
     """Train an image classifier and write a release folder.
 
     DATA is a folder with one sub-folder per class, which may be below train/, val/ and test/, or a list: CSV
@@ -114,14 +116,16 @@ def command(data: Path | str, *, as_json: bool, **flags: Any) -> None:  # noqa: 
     try:
         side = {} if no_side else parse_side_columns(columns) or None
         options = ClassifierOptions(data, search=SearchLimits(**limits), side=side, **to_options(flags))
-        release = train(options, Progress(quiet=as_json), command_line())
+        release = train(options, Progress(quiet=as_json or quiet), command_line())
     except LarderError as error:
         raise click.ClickException(str(error)) from error
     if as_json:
         manifest = json.loads((release / "manifest.json").read_bytes())
         click.echo(json.dumps({"release": str(release), "evaluation": manifest["evaluation"]}, indent=2))
-    else:
+    elif quiet:
         click.echo(release)
+    else:
+        print_release(release, newest_of=OUT)
 
 
 def parse_side_columns(flags: Sequence[str]) -> dict[str, ColumnType | None]:

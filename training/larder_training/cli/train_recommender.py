@@ -8,9 +8,11 @@ import click
 
 from larder.errors import LarderError
 from larder_training.cli.invocation import command_line
+from larder_training.cli.summary import print_release
 from larder_training.io.column_names import parse_columns
 from larder_training.io.s3 import source
 from larder_training.recommender.config.options import (
+    CACHE_FOLDER,
     OPTIONAL_COMPONENTS,
     RELEASES,
     Bots,
@@ -147,6 +149,14 @@ def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of a release, such as the live one, to evaluate on the same users.",
 )
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=CACHE_FOLDER,
+    show_default=True,
+    help="Folder that keeps what a search has evaluated: the same command goes on where it was interrupted.",
+)
+@click.option("--no-cache", is_flag=True, help="Begin the search from its start, and keep nothing.")
 @click.option("--quiet", is_flag=True, help="Print the release folder only, no progress.")
 def command(  # noqa: PLR0913  # click passes one argument per option
     *,
@@ -176,9 +186,11 @@ def command(  # noqa: PLR0913  # click passes one argument per option
     minutes: float,
     trials: int | None,
     compare_with: Path | None,
+    cache: Path,
+    no_cache: bool,
     quiet: bool,
 ) -> None:
-    """Train a recommender from an event log and print the release folder.
+    """Train a recommender from an event log and write a release folder.
 
     Files are CSV, Parquet or JSON lines with Amazon Personalize's columns, local or at s3://; CSV and JSON may be
     gzipped. Repeat an option for several files.
@@ -213,8 +225,16 @@ def command(  # noqa: PLR0913  # click passes one argument per option
             minutes=minutes,
             trials=trials,
             compare_with=compare_with,
+            cache=None if no_cache else cache,
         )
         folder = train(options, Progress(quiet=quiet), command_line())
     except LarderError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(folder)
+    except KeyboardInterrupt:
+        if not no_cache:
+            click.echo("Interrupted: the same command goes on where the search stopped.", err=True)
+        raise
+    if quiet:
+        click.echo(folder)
+    else:
+        print_release(folder, newest_of=RELEASES)

@@ -188,3 +188,23 @@ def test_a_training_writes_the_audit_to_the_report_the_metrics_and_the_manifest(
     report = (release / "report.html").read_text()
     assert ">Likely label errors</h2>" in report
     assert "stripes/003-swapped.png: stripes" in report
+
+
+def test_it_says_how_far_its_suspicions_can_be_trusted(images: Path, tmp_path: Path, save: Save) -> None:
+    # GIVEN classes that differ, and classes of the same noise, which no features can separate
+    good = audited(images)
+    random = np.random.default_rng(0)
+    for number in range(24):
+        save(tmp_path / "noise" / "ab"[number % 2] / f"{number}.png", random.integers(0, 255, (32, 32, 3), np.uint8))
+    bad = audited(tmp_path / "noise")
+    # THEN the measured accuracy out of fold decides what is said
+    assert good.agreement is not None
+    assert good.agreement >= 0.95
+    assert bad.agreement is not None
+    assert bad.agreement < 0.9
+    assert "A label that they contradict deserves a look." in str(good.trust())
+    assert f"predict {bad.agreement:.1%} of the labels out of fold (always the largest class: 50.0%)" in str(
+        bad.trust()
+    )
+    assert "Expect false suspicions" in str(bad.trust())
+    assert replace(bad, agreement=None).trust() is None

@@ -86,5 +86,5 @@ def test_the_report_names_the_estimator_of_the_matrix_if_there_was_a_choice() ->
     trials.add("matrix", "ease", "known", np.array([0.2, 0.3]))
     assert not any("Item-item model" in line for line in explain(trials))
     trials.keep(trials.add("matrix", "item_knn", "known", np.array([0.3, 0.4])))
-    expected = "Item-item model: item_knn (NDCG@20 0.3500 with a quick fit and default settings; ease 0.2500)."
+    expected = "Item-item model: item_knn (NDCG@20 0.350 with a quick fit and default settings; ease 0.250)."
     assert expected in explain(trials)

@@ -23,6 +23,7 @@ from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import plain_views
 
 UNEVEN: Final = 5.0  # the imbalance from which the summary mentions it
+_GOOD: Final = 0.95  # share of labels that are predicted; below it, the audit says that its suspicions are weak
 LISTED: Final = 1000  # entries of a list in the JSON document; counts are complete
 
 
@@ -71,6 +72,9 @@ class ImageAudit:
         label_errors: Likely label errors, the lowest confidence first.
         checked_labels: Number of images whose label was checked: those of classes with at least two groups.
         leaks: Columns of the list that reveal the label.
+        agreement: Share of these whose label is what models on the features predict, out of fold; None if none was
+            checked.
+        builtin: Whether the features are the built-in ones, not those of a backbone.
     """
 
     scan: DatasetScan
@@ -79,6 +83,8 @@ class ImageAudit:
     label_errors: tuple[LabelError, ...]
     checked_labels: int
     leaks: tuple[LabelLeak, ...] = ()
+    agreement: float | None = None
+    builtin: bool = False
 
     @property
     def conflicting_groups(self) -> tuple[tuple[Sample, ...], ...]:
@@ -117,6 +123,24 @@ class ImageAudit:
             findings.append("the classes differ much in size")
         return f"Audit of {len(self.scan.samples):,} images: {'; '.join(findings)}"
 
+    def trust(self) -> str | None:
+        """How far the label errors can be trusted, by the measured accuracy of the features; None without a check."""
+        if self.agreement is None:
+            return None
+        checked = [statistics.images for statistics in self.classes if statistics.different > 1]
+        most = max(checked) / sum(checked)
+        text = (
+            f"How far to trust this: models on {'the built-in features' if self.builtin else 'these features'} predict "
+            f"{self.agreement:.1%} of the labels out of fold (always the largest class: {most:.1%}). "
+        )
+        if self.agreement >= _GOOD:
+            return text + "A label that they contradict deserves a look."
+        advice = " A backbone finds label errors much better: leave out --backbone none." if self.builtin else ""
+        return (
+            f"{text}They contradict {1 - self.agreement:.1%} of the labels: so many are wrong, or the features are too "
+            f"weak to judge them. Expect false suspicions, and label errors that are not found.{advice}"
+        )
+
     def document(self) -> dict[str, object]:
         """The findings, JSON-ready: every count, and the first ``LISTED`` entries of each list."""
         scan = self.scan
@@ -145,6 +169,7 @@ class ImageAudit:
             "leaking_columns": [{"columns": list(leak.columns), "reason": leak.reason} for leak in self.leaks],
             "suspects": {
                 "judged": self.checked_labels,
+                "agreement": None if self.agreement is None else round(self.agreement, 6),
                 **_listed(len(self.label_errors), map(_error_entry, self.label_errors)),
             },
         }
@@ -164,7 +189,7 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
         if sizes[sample.group] > 1 and not scan.stated:
             members[sample.group].append(sample)
     checkable = [sample for sample in scan.samples if len(groups[sample.image.label]) > 1]
-    label_errors = _label_errors(checkable, features, context)
+    label_errors, agreement = _label_errors(checkable, features, context)
     error_counts = Counter(error.sample.image.label for error in label_errors)
     left_out = (image.label for image in (*(image for image, _ in scan.bad), *scan.copies, *scan.conflicts))
     left_out = (label for label in left_out if label)  # an entry without a label is of no class
@@ -174,7 +199,16 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
     ]
     near_duplicate_groups = tuple(tuple(samples) for samples in members.values())
     leaks = find_leaks(scan.samples, _columns(scan))
-    return ImageAudit(scan, tuple(classes), near_duplicate_groups, tuple(label_errors), len(checkable), tuple(leaks))
+    return ImageAudit(
+        scan=scan,
+        classes=tuple(classes),
+        near_duplicate_groups=near_duplicate_groups,
+        label_errors=tuple(label_errors),
+        checked_labels=len(checkable),
+        leaks=tuple(leaks),
+        agreement=agreement,
+        builtin="builtin" in features.description,
+    )
 
 
 def _columns(scan: DatasetScan) -> set[str]:
@@ -188,10 +222,13 @@ def untrainable_classes(audit: ImageAudit) -> tuple[ClassStatistics, ...]:
     return tuple(statistics for statistics in audit.classes if statistics.different < MIN_GROUPS)
 
 
-def _label_errors(samples: Sequence[Sample], features: FeatureGraph, context: ClassifierContext) -> list[LabelError]:
+def _label_errors(
+    samples: Sequence[Sample], features: FeatureGraph, context: ClassifierContext
+) -> tuple[list[LabelError], float | None]:
+    """The likely label errors, and the share of labels that are predicted out of fold."""
     names, labels = np.unique([sample.image.label for sample in samples], return_inverse=True)
     if len(names) < 2:
-        return []
+        return [], None
     extract = FeatureExtractor.of(features, context)
     rows = extract(plain_views(samples, features.image_spec), "Features for the audit")[:, : features.dimensions]
     groups = np.array([sample.group for sample in samples])
@@ -202,7 +239,7 @@ def _label_errors(samples: Sequence[Sample], features: FeatureGraph, context: Cl
         best = int(probabilities.argmax())
         own, proposed = float(probabilities[labels[position]]), float(probabilities[best])
         label_errors.append(LabelError(samples[position], round(own, 6), str(names[best]), round(proposed, 6)))
-    return label_errors
+    return label_errors, float((check.probabilities.argmax(axis=1) == labels).mean())
 
 
 def _listed(count: int, entries: Iterable[object]) -> dict[str, object]:
