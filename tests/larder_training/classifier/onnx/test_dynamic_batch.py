@@ -154,3 +154,12 @@ def test_batches_are_compared_by_row(make_backbone: Callable[..., onnx.ModelProt
     mixed.graph.node.append(helper.make_node("ReduceMean", ["alone"], ["mean"], axes=[0]))
     mixed.graph.node.append(helper.make_node("Sub", ["alone", "mean"], ["features"]))
     assert compare_batches(mixed, images) == "different"
+
+
+@pytest.mark.parametrize(("name", "features"), [("shufflenet", 544), ("squeezenet", 512)])
+def test_networks_of_the_model_zoo_load(name: str, features: int) -> None:
+    """ONNX ships them without their trained weights: IR version 3, a batch of 1, a softmax at the end."""
+    path = Path(onnx.__file__).parent / f"backend/test/data/light/light_{name}.onnx"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in this version of onnx")
+    assert load_backbone(path, Preprocessing(), {}).dimensions == features
