@@ -10,9 +10,12 @@ import click
 from larder_local.commands.registry.options import store_option
 from larder_local.console import print_table
 from larder_local.workspace import Workspace
+from larder_training.classifier.config.options import parse_columns as parse_image_columns
+from larder_training.cli.image_options import list_options
 from larder_training.io.column_names import parse_columns
 from larder_training.io.s3 import source
 from larder_training.recommender.config.log_format import LogFormat
+from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 _LISTED: Final = 30  # labels in the table, the worst first
@@ -22,8 +25,12 @@ _SHOWN: Final = ("recall@20", "ndcg@20", "mrr@25", "hit_rate@10")
 @click.command("evaluate")
 @click.argument("release")
 @click.option(
-    "--images", type=source, help="Labelled images to evaluate a classifier on: a folder, or s3://bucket/prefix."
+    "--images",
+    type=source,
+    help="Labelled images to evaluate a classifier on: a folder or a list, local or at s3://. Of a split, the test "
+    "part.",
 )
+@list_options
 @click.option(
     "--interactions",
     type=source,
@@ -32,7 +39,10 @@ _SHOWN: Final = ("recall@20", "ndcg@20", "mrr@25", "hit_rate@10")
 )
 @click.option("--history", type=source, multiple=True, help="The users' interactions before those of --interactions.")
 @click.option(
-    "--columns", multiple=True, metavar="COLUMN=NAME,...", help="Names of the columns of interactions: USER_ID=userId."
+    "--columns",
+    multiple=True,
+    metavar="COLUMN=NAME,...",
+    help="Names of columns: of interactions (USER_ID=userId) or of a list of images (path=file,label=breed).",
 )
 @click.option("--time-format", metavar="FORMAT", help="Format of TIMESTAMP [default: recognized].")
 @store_option
@@ -47,6 +57,7 @@ def command(
     store: str | None,
     *,
     as_json: bool,
+    **lists: Any,  # noqa: ANN401 - click passes what it parsed
 ) -> None:
     """Evaluate RELEASE on held-out data: --images for a classifier, --interactions for a recommender.
 
@@ -57,16 +68,15 @@ def command(
         raise click.UsageError("Give --images for a classifier, or --interactions for a recommender.")
     if history and not interactions:
         raise click.UsageError("--history needs --interactions.")
-    log_format = LogFormat(parse_columns(columns), time_format)
     from larder_local.releases import named  # obstore is slow to import: --help does without it
 
     workspace = Workspace.current()
     found = named.live_or_newest(release, workspace, store or workspace.store)
     path = found.announce()
     evaluation = (
-        _evaluate_classifier(path, images, Progress(quiet=as_json))
+        _evaluate_classifier(path, images, {**lists, "columns": parse_image_columns(columns)}, Progress(quiet=as_json))
         if images
-        else _evaluate_recommender(path, interactions, history, log_format)
+        else _evaluate_recommender(path, interactions, history, LogFormat(parse_columns(columns), time_format))
     )
     if as_json:
         click.echo(json.dumps(evaluation, ensure_ascii=False, indent=2))
@@ -79,10 +89,12 @@ def command(
         click.echo(f"Next: larder publish {path}")
 
 
-def _evaluate_classifier(release: Path, images: Path | str, progress: Progress) -> Mapping[str, Any]:
+def _evaluate_classifier(
+    release: Path, images: Path | str, lists: Mapping[str, Any], progress: Progress
+) -> Mapping[str, Any]:
     from larder_training.classifier.evaluation.evaluate import evaluate
 
-    return evaluate(release, images, progress=progress)
+    return evaluate(release, images, **lists, progress=progress)
 
 
 def _evaluate_recommender(
@@ -106,7 +118,10 @@ def _print_classifier(evaluation: Mapping[str, Any]) -> None:
         ["known images flagged unknown", _percent(unknown["known_flagged"]), ""],
         ["images of other labels flagged", _percent(unknown["foreign_flagged"]), ""],
     ]
-    print_table([f"{evaluation['photos']:,} images", "value", "95 % interval"], rows, right=("value",))
+    of_part = f" of the {evaluation['part']} part" if evaluation["part"] else ""
+    print_table(
+        [f"{counted(evaluation['photos'], 'image')}{of_part}", "value", "95 % interval"], rows, right=("value",)
+    )
     present = sorted((row for row in labels if row["photos"]), key=lambda row: (row["f1"], row["label"]))
     click.echo()
     print_table(
@@ -119,9 +134,10 @@ def _print_classifier(evaluation: Mapping[str, Any]) -> None:
     )
     if len(present) > _LISTED:
         click.echo(f"... and {len(present) - _LISTED} better labels.")
-    for name, what in (("bad_files", "bad files"), ("foreign_labels", "other labels, which the release does not have")):
+    others = ("other label, which the release does not have", "other labels, which the release does not have")
+    for name, what in (("bad_files", ("bad file",)), ("foreign_labels", others)):
         if evaluation[name]:
-            click.echo(f"{len(evaluation[name])} {what}: see --json")
+            click.echo(f"{counted(len(evaluation[name]), *what)}: see --json")
 
 
 def _print_recommender(evaluation: Mapping[str, Any]) -> None:

@@ -27,6 +27,17 @@ def _numbers(_context: click.Context, parameter: click.Parameter, value: str | N
         ) from error
 
 
+_LIST_FLAGS: Final = (
+    click.option(
+        "--label-attribute",
+        help="Label attribute of a Ground Truth manifest, or question of Label Studio, needed if there are several.",
+    ),
+    click.option(
+        "--boxes",
+        type=click.Choice(BOXES),
+        help="For a list of boxes: cut makes an image of each, ignore gives their label to the whole image.",
+    ),
+)
 _FLAGS: Final = (
     click.argument("data", type=s3.source),
     click.option(
@@ -41,15 +52,7 @@ _FLAGS: Final = (
     click.option("--input-size", type=int, help="Side of the backbone's square input, in pixels."),
     click.option("--output", help="Tensor of the backbone to use as features, or several: A,B."),
     click.option("--resampling", type=click.Choice(RESAMPLINGS), help="Filter for scaling images."),
-    click.option(
-        "--label-attribute", help="Label attribute of a Ground Truth manifest, needed if the manifest has several."
-    ),
-    click.option(
-        "--groups",
-        metavar="COLUMN|FILE|none",
-        help="Images that stay together in the split: those with one value in a column of the list, or with one group "
-        "in a CSV file (path,group); none: each image by itself [default: near-duplicates].",
-    ),
+    *_LIST_FLAGS,
     click.option(
         "--columns",
         multiple=True,
@@ -57,9 +60,10 @@ _FLAGS: Final = (
         help="Columns of the list with the path, label and split, as path=file,label=breed [default: by their names].",
     ),
     click.option(
-        "--boxes",
-        type=click.Choice(BOXES),
-        help="For a list of boxes: cut makes an image of each, ignore gives their label to the whole image.",
+        "--groups",
+        metavar="COLUMN|FILE|none",
+        help="Images that stay together in the split: those with one value in a column of the list, or with one group "
+        "in a CSV file (path,group); none: each image by itself [default: near-duplicates].",
     ),
     click.option(
         "--cache",
@@ -82,11 +86,17 @@ def image_options(command: F) -> F:
     return command
 
 
+def list_options(command: F) -> F:
+    """Decorator that adds the options that say how to read a list of images."""
+    for flag in reversed(_LIST_FLAGS):
+        command = flag(command)
+    return command
+
+
 def to_options(flags: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of ``ClassifierOptions`` from the parsed flags of a command with ``image_options``."""
-    keywords = dict(flags)
+    keywords = {**flags, "columns": parse_columns(flags["columns"]) or None}
     preprocessing = {name: keywords.pop(name) for name in _PREPROCESSING}
     resampling = cast("Resampling | None", keywords.pop("resampling"))
-    keywords["columns"] = parse_columns(keywords["columns"]) or None
     keywords["cache"] = None if keywords.pop("no_cache") else keywords["cache"]
     return {**keywords, "preprocessing": Preprocessing(**preprocessing, resampling=resampling)}

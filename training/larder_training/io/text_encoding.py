@@ -110,6 +110,8 @@ def decoded_blocks(path: Path, name: str, encoding: TextEncoding) -> Iterator[st
             text = decoder.decode(block[skip:])
             skip = max(skip - len(block), 0)
             text = text.replace("\r", "\n") if encoding.old_line_ends else text
+            if "\0" in text:
+                raise _no_text(name, lines + text[: text.index("\0")].count("\n"))
             lines += text.count("\n")
             yield text
         decoder.decode(b"", final=True)
@@ -237,10 +239,13 @@ class _Survey:
         strays = min(even, odd)
         if max(even, odd) * 10 > self._size and strays <= _RARE * max(even, odd):
             return "utf-16-le" if little else "utf-16-be"
-        raise InvalidRequest(
-            f"{self._name}, line {self._first_nul}: a NUL byte, which no text has: the file is damaged or not text. "
-            "Write it again as UTF-8."
-        )
+        raise _no_text(self._name, self._first_nul or 1)
+
+
+def _no_text(name: str, line: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"{name}, line {line}: a NUL byte, which no text has: the file is damaged or not text. Write it again as UTF-8."
+    )
 
 
 def _opened(path: Path) -> IO[bytes]:

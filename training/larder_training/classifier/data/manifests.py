@@ -15,7 +15,6 @@ from larder_training.classifier.data.formats.detect import read_list
 from larder_training.classifier.data.formats.entries import (
     Box,
     Boxes,
-    ImageList,
     ListedImage,
     ListOptions,
     ListText,
@@ -140,7 +139,8 @@ def read_dataset(
     labels = Counter(image.label for image in dataset.images)
     if len(labels) < 2:
         number, classes = counted(len(dataset), "image"), counted(len(labels), "class", "classes")
-        found = "" if not dataset.notes else f" ({'; '.join(dataset.notes)[:300]})"
+        reasons = [*dataset.notes, *(reason for _, reason in dataset.bad[:1])]
+        found = f" ({'; '.join(reasons)[:300]})" if reasons else ""
         raise InvalidRequest(
             f"{name!r} has {number} of {classes}; a classifier needs at least two classes{found}. "
             "Give a folder with one sub-folder per class, or a manifest with two labels."
@@ -232,17 +232,22 @@ def _from_lists(
         text, encoding = read_text(place.file, place.name)
         described = encoding.describe(place.name)
         found = read_list(ListText(place.name, text, part), options)
-        _check_most(place.name, found)
         notes += [*([described] if described else []), *found.notes]
         kept, about_boxes = _by_boxes(place.name, found.entries, boxes)
         notes += about_boxes
-        images += [(_labelled_image(place, entry), f"{place.name} {entry.where}") for entry in kept]
         bad += [
             (LabelledImage(Path(row.name), row.name or place.name, ""), f"{place.name} {row.where}: {row.reason}")
             for row in found.unusable
         ]
-    several, single = _with_several(images)
+        for entry in kept:
+            try:
+                images.append((_labelled_image(place, entry), f"{place.name} {entry.where}"))
+            except InvalidRequest as error:
+                nameless = LabelledImage(Path(), ascii(entry.name)[1:-1], "")
+                bad.append((nameless, f"{place.name} {entry.where}: {error}"))
     name = places[0][0].name
+    _check_most(len(images), bad)
+    several, single = _with_several(images)
     if len(several) > _FEW * (len(several) + len(single)):
         shown = "; ".join(f"{image.name}: {', '.join(image.labels)}" for image, _ in several[:_NAMED])
         total = counted(len(several) + len(single), "image")
@@ -256,14 +261,11 @@ def _from_lists(
     return ImageDataset(tuple(single), tuple(bad), tuple(notes))
 
 
-def _check_most(name: str, found: ImageList) -> None:
-    total = len(found.entries) + len(found.unusable)
-    if found.unusable and len(found.unusable) > _MOST * total:
-        first = found.unusable[0]
-        raise InvalidRequest(
-            f"{name} {first.where}{f' ({first.name[:80]})' if first.name else ''}: {first.reason} "
-            f"{len(found.unusable)} of {counted(total, 'entry', 'entries')} cannot be used."
-        )
+def _check_most(usable: int, bad: Sequence[tuple[LabelledImage, str]]) -> None:
+    """Raises InvalidRequest with the first reason if most entries cannot be used."""
+    total = usable + len(bad)
+    if bad and len(bad) > _MOST * total:
+        raise InvalidRequest(f"{bad[0][1]} {len(bad)} of {counted(total, 'entry', 'entries')} cannot be used.")
 
 
 def _by_boxes(name: str, entries: Sequence[ListedImage], boxes: Boxes | None) -> tuple[list[ListedImage], list[str]]:
@@ -308,6 +310,7 @@ def _identity(image: LabelledImage) -> tuple[str, Box | None]:
 
 
 def _labelled_image(place: _Place, entry: ListedImage) -> LabelledImage:
+    _check_texts(entry)
     label, *more = entry.labels
     image = LabelledImage(
         Path(entry.name), entry.name, label, entry.part, entry.side, None, tuple(more), entry.box, entry.relative
@@ -319,10 +322,17 @@ def _labelled_image(place: _Place, entry: ListedImage) -> LabelledImage:
         return replace(image, path=Path(unquote(url.path)))
     if len(url.scheme) > 1 and "://" in entry.name:
         raise InvalidRequest(
-            f"{place.name} {entry.where} lists {entry.name[:80]!r}, but only local files and s3:// URLs can be read. "
-            "Copy the images next to the manifest and write paths relative to it."
+            f"{entry.name[:80]!r} is a URL, but only local files and s3:// URLs can be read. Copy the images next to "
+            "the list and write paths relative to it."
         )
     return replace(image, path=_existing(place.file.parent, entry))
+
+
+def _check_texts(entry: ListedImage) -> None:
+    """Raises InvalidRequest for texts that no file and no release can have; JSON can write them by escapes."""
+    for text in (entry.name, *entry.labels, *(value for value in entry.side.values() if isinstance(value, str))):
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise InvalidRequest(f"{text[:80]!a} has a NUL or half of a character. Correct it.")
 
 
 def _existing(folder: Path, entry: ListedImage) -> Path:

@@ -200,6 +200,14 @@ def test_many_images_with_several_labels_are_refused_with_counts(tmp_path: Path)
         from_text(tmp_path, "path,label\na.jpg,cat|dog\nb.jpg,cat\nc.jpg,dog\n")
 
 
+def test_escapes_that_no_text_can_have_are_bad_files(tmp_path: Path) -> None:
+    rows = [{"path": f"{n}.jpg", "label": "cat" if n % 2 else "dog"} for n in range(6)]
+    odd = [{"path": "a\0.jpg", "label": "cat"}, {"path": "a.jpg", "label": "\ud83d"}, {"path": "s3://", "label": "cat"}]
+    dataset = from_text(tmp_path, lines(*rows, *odd))
+    assert [reason.partition(": ")[0] for _, reason in dataset.bad] == ["list line 7", "list line 8", "list line 9"]
+    assert len(dataset) == 6
+
+
 # Ground Truth.
 
 
@@ -215,7 +223,7 @@ def test_lines_that_a_job_could_not_label_are_bad_files(tmp_path: Path) -> None:
 
 
 def test_a_manifest_without_usable_lines_is_refused_with_the_first_reason(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match=r"list line 1 \(a\): It has no label.* 3 of 3 entries cannot be used"):
+    with pytest.raises(InvalidRequest, match=r"list line 1: It has no label.* 3 of 3 entries cannot be used"):
         from_text(tmp_path, lines(*({"source-ref": name} for name in "abc")))
 
 
