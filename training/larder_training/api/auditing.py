@@ -124,7 +124,7 @@ def _images(
     arguments = keywords.arguments(ClassifierOptions, ImageKeywords, options, "audit")
     with as_source(images, labels, arguments.get("columns")) as data:
         result = audit_images(ClassifierOptions(data=data, model="audit", **arguments), progress)
-        return AuditFindings(result.document(), result.describe(), Report(page(result).decode()))
+        return AuditFindings(result.printed(), result.describe(), Report(page(result).decode()))
 
 
 def _interactions(

@@ -26,9 +26,10 @@ def train_classifier(
     A terminal or a notebook shows the progress; elsewhere the logger ``larder`` gets it.
 
     Args:
-        images: A folder with one sub-folder per class, a CSV manifest (``path,label[,split][,more]``) or a Ground Truth
-            manifest, each also at ``s3://``; a data frame with these columns; or a list of images: paths, bytes,
-            Pillow images, or uint8 arrays ``[height, width, 3]`` (RGB, 0 to 255).
+        images: A folder with one sub-folder per class, which may be below ``train/``, ``val/`` and ``test/``, or a list
+            (CSV, Ground Truth, COCO, Label Studio, CVAT, Roboflow), each also at ``s3://``; a data frame with the
+            columns of a CSV; or a list of images: paths, bytes, Pillow images, or uint8 arrays ``[height, width, 3]``
+            (RGB, 0 to 255).
         labels: One label per image, for a list of images.
         quiet: Whether to hide the progress.
         **options: Fields of ``ClassifierOptions``, ``SearchLimits`` and ``Preprocessing``, such as ``backbone``,

@@ -41,7 +41,7 @@ def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: An
     if report is not None:
         report.write_bytes(page(audit))
     if as_json:
-        click.echo(json.dumps(audit.document(), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(audit.printed(), ensure_ascii=False, indent=2))
         return
     _print_findings(audit)
     if trust := audit.trust():

@@ -141,6 +141,10 @@ class ImageAudit:
             f"weak to judge them. Expect false suspicions, and label errors that are not found.{advice}"
         )
 
+    def printed(self) -> dict[str, object]:
+        """What ``larder audit --json`` prints: ``document``, and what the reader of the data chose and found."""
+        return {**self.document(), "notes": list(self.scan.notes)}
+
     def document(self) -> dict[str, object]:
         """The findings, JSON-ready: every count, and the first ``LISTED`` entries of each list."""
         scan = self.scan
@@ -156,7 +160,6 @@ class ImageAudit:
             },
             "tiny_classes": [statistics.label for statistics in self.small_classes],
             "imbalance": None if self.imbalance is None else round(self.imbalance, 2),
-            "notes": list(scan.notes),
             "bad": _listed(len(scan.bad), ({"file": image.name, "reason": reason} for image, reason in scan.bad)),
             "copies": _listed(len(scan.copies), map(_name, scan.copies)),
             "conflicting": _listed(len(scan.conflicts), map(_name, scan.conflicts)),
