@@ -2,8 +2,8 @@
 
 The check is fast, because most files pass it: it counts separators and quotes of whole blocks. Only a file that fails
 is read row by row. There a row with too many or too few cells is left out and counted, never shifted; a quote inside a
-cell that does not begin with one (``27" screen``) is a letter if the row has no other quotes; and a quote that nothing
-closes costs its own line only.
+cell that does not begin with one (``27" screen``) is a letter if no cell before it was in quotes; and a quote that
+nothing closes costs its own line only.
 """
 
 import csv
@@ -148,6 +148,7 @@ class _RowParser:
         self._lines = lines
         self._waiting: deque[str] = deque()
         self._number = 0
+        self._quotes = False  # whether a cell was in quotes, so that the writer of the file knows of them
         self._separator = separator
         sign, quoted = re.escape(separator), '"(?:[^"]|"")*+"'
         self._regular = re.compile(rf'(?:[^{sign}"]*+|{quoted})(?:{sign}(?:[^{sign}"]*+|{quoted}))*+')
@@ -199,8 +200,10 @@ class _RowParser:
             (cells,) = csv.reader([text], delimiter=self._separator, strict=True)
         except (csv.Error, ValueError):
             return None
+        if "\n" not in text:
+            self._quotes = self._quotes or self._quoted.search(text) is not None
         stray = any('"' in cell for cell in cells) and not self._regular.fullmatch(text)
-        return None if stray and self._quoted.search(text) else cells  # 27" is a letter where no cell has quotes
+        return None if stray and self._quotes else cells  # 27" is a letter where no cell has been in quotes
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
