@@ -40,7 +40,7 @@ def main() -> None:
         data = save_digits(Path(scratch) / "digits")
         for seed in arguments.seeds:
             options = ClassifierOptions(
-                data, "digits", out=Path(scratch) / "out", seed=seed, cache=Path(scratch) / "cache"
+                data, "digits", out=Path(scratch) / "out", backbone="none", seed=seed, cache=Path(scratch) / "cache"
             )
             manifest = json.loads((train(options, Progress(quiet=True)) / "manifest.json").read_bytes())
             test = manifest["evaluation"]["test"]

@@ -16,7 +16,7 @@ from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import DatasetScan, scan_images
-from larder_training.classifier.train import choose_features
+from larder_training.classifier.selection.backbone_choice import load_features
 from larder_training.reporting.progress import Progress
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -48,10 +48,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10, 20)))
     arguments = parser.parse_args()
     quiet = Progress(quiet=True)
-    backbone = None if arguments.backbone == "none" else arguments.backbone
-    options = ClassifierOptions(arguments.data, "noise", backbone=backbone)
+    options = ClassifierOptions(arguments.data, "noise", backbone=arguments.backbone)
     context = ClassifierContext(options, quiet)
-    features = choose_features(context)
+    features = load_features(arguments.backbone, context)
     scan = scan_images(read_dataset(arguments.data), quiet)
     original = audit(scan, features, context)
     print(f"{len(scan.samples)} images, original labels: {len(original.label_errors)} listed")

@@ -1,7 +1,7 @@
 """Trains on photos10's train/ folder and evaluates on its test/ folder.
 
-    python benchmarks/classifier/photos10.py --photos10 ../shared/data/photos10 --backbone mobilenetv2.onnx
-        [--resize-short 224 --output features,t145,t156,t167]
+    python benchmarks/classifier/photos10.py --photos10 ../shared/data/photos10
+        [--backbone mobilenetv2.onnx --resize-short 224 --output features,t145,t156,t167]
 
 15 % of train/ (of each class, drawn with the seed) are validation images.
 """
@@ -44,7 +44,7 @@ def main() -> None:
     """Prints one row per seed. The seed changes the validation images, not the test images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos10", type=Path, required=True)
-    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--backbone", help="as in larder train classifier; default: the default there")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--cache", type=Path, help="folder of the feature cache; default: an empty one")
     parser.add_argument("--resize-short", type=int, help="as in larder train classifier")

@@ -95,7 +95,7 @@ def resident() -> tuple[float, float]:
     return anonymous, files
 
 
-def measure(folder: Path, images: int, backbone: str | None) -> dict[str, object]:
+def measure(folder: Path, images: int, backbone: str) -> dict[str, object]:
     """Trains on ``images`` images in this process; returns the seconds and the peak of each step."""
     sampler = MemorySampler()
     sampler.start()
@@ -137,10 +137,9 @@ def write_manifest(folder: Path, images: int, temporary: Path) -> Path:
     return manifest
 
 
-def measure_in_process(folder: Path, images: int, backbone: str | None) -> dict[str, Any]:
+def measure_in_process(folder: Path, images: int, backbone: str) -> dict[str, Any]:
     """The result of ``measure`` in a process of its own; also printed on stderr."""
-    command = [sys.executable, __file__, str(folder), "--one", str(images)]
-    command += ["--backbone", backbone] if backbone else []
+    command = [sys.executable, __file__, str(folder), "--one", str(images), "--backbone", backbone]
     completed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this very script
     line = completed.stdout.splitlines()[-1]
     print(line, file=sys.stderr)
@@ -169,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="CIFAR-10's train folder, unpacked")
     parser.add_argument("--images", type=int, nargs="+", default=[5_000, 10_000, 20_000], help="sizes to measure")
-    parser.add_argument("--backbone", help="ONNX file; default: the built-in features")
+    parser.add_argument("--backbone", default="none", help="name or ONNX file; default: the built-in features")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # measure this size in this process
     arguments = parser.parse_args()
     if arguments.one:

@@ -18,6 +18,8 @@ _COMMANDS: Final = {
         "larder_training.cli.split",
         "Cut a log of interactions by time, to train on one part and test on the other.",
     ),
+    "backbones": ("larder_training.cli.backbones", "List the pretrained networks that a classifier can be trained on."),
+    "backbone": ("larder_training.cli.backbone", "Register a pretrained network of your own, or remove it."),
     "evaluate": ("larder_local.commands.evaluate", "Evaluate a release on held-out data."),
     "export": ("larder_local.commands.export", "Export a classifier to a folder that runs without Larder."),
     "publish": ("larder_local.commands.registry.publish", "Upload a release, verify it, and make it answer."),

@@ -71,7 +71,7 @@ def options(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Classifie
     out = tmp_path_factory.mktemp("releases")
     created = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     return ClassifierOptions(
-        images, "patterns", out=out, augment="medium", copies=1, flip="no", cache=None, created=created
+        images, "patterns", out=out, backbone="none", augment="medium", copies=1, flip="no", cache=None, created=created
     )
 
 

@@ -28,7 +28,7 @@ def images() -> list[NDArray[np.uint8]]:
 def image_options(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
     """Options of a quick training."""
     out = tmp_path_factory.mktemp("classifiers")
-    return {"out": out, "trials": 2, "augment": "none", "flip": "no", "cache": None, "quiet": True}
+    return {"out": out, "backbone": "none", "trials": 2, "augment": "none", "flip": "no", "cache": None, "quiet": True}
 
 
 @pytest.fixture(scope="session")

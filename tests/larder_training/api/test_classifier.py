@@ -51,7 +51,7 @@ def test_limits_of_an_answer(classifier: Release, images: list[Image]) -> None:
 def test_a_training_starts_from_a_release(
     classifier: Release, images: list[Image], labels: list[str], image_options: Mapping[str, object]
 ) -> None:
-    again = train_classifier(images, labels, parent=classifier, **image_options)  # type: ignore[arg-type]  # one mapping for all options
+    again = train_classifier(images, labels, **{**image_options, "backbone": None, "parent": classifier})  # type: ignore[arg-type]  # one mapping for all options
     parent = again.manifest.training["parent"]
     assert isinstance(parent, dict)
     assert parent["release"] == classifier.manifest.release

@@ -290,6 +290,8 @@ def test_the_command_prints_only_json_with_json(images: Path, tmp_path: Path) ->
         "--augment",
         "none",
         "--no-cache",
+        "--backbone",
+        "none",
         "--json",
     ]
     result = CliRunner().invoke(command, arguments)

@@ -173,6 +173,21 @@ def test_a_folder_holds_what_its_target_says_and_the_same_bytes_each_time(
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
 
 
+def test_the_readme_states_the_licence_of_the_weights_in_the_model(builtin_release: Path, tmp_path: Path) -> None:
+    assert "licence" not in (export_folder(builtin_release, "saved-onnx", tmp_path / "own") / "README.md").read_text()
+    # GIVEN a release on a backbone of the catalogue
+    release = tmp_path / "release"
+    shutil.copytree(builtin_release, release)
+    manifest = parse((release / "manifest.json").read_bytes())
+    backbone = {"name": "lite0", "licence": "Apache-2.0", "source": "https://example.com/weights"}
+    (release / "manifest.json").write_bytes(
+        dump(replace(manifest, training={**manifest.training, "backbone": backbone}))
+    )
+    # THEN its README names the weights, where they come from, and their licence
+    readme = (export_folder(release, "labels.txt", tmp_path / "out") / "README.md").read_text()
+    assert "backbone `lite0` (https://example.com/weights), licence: Apache-2.0" in readme
+
+
 def test_the_example_is_short() -> None:
     lines = (write._TEMPLATE / "classify.py").read_text().split('"""', 2)[2].splitlines()
     code = [line for line in lines if line.strip() and not line.lstrip().startswith(('"""', "import ", "from ", "#"))]

@@ -17,6 +17,7 @@ from larder_training.reporting.progress import Progress
 
 if TYPE_CHECKING:
     from larder_training.classifier.audit.audit import ImageAudit
+    from larder_training.classifier.data.scan import DatasetScan
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +107,18 @@ def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit"
     from larder_training.classifier.data.manifests import read_dataset
     from larder_training.classifier.data.scan import scan_images
     from larder_training.classifier.data.stated_groups import stated_groups
+    from larder_training.classifier.selection.backbone_choice import choose_backbone, open_backbone
     from larder_training.classifier.selection.usable_images import with_usable_images
-    from larder_training.classifier.train import choose_features
 
     context = ClassifierContext(options, progress)
+    opened = open_backbone(context)  # first, as in a training
     dataset = read_dataset(options.data, options.label_attribute, options.columns, options.boxes)
     scanned = scan_images(dataset, progress, stated_groups(options.groups, dataset))
-    features = choose_features(context)
-    return with_usable_images(scanned, lambda scan: audit_scan(scan, features, context))
+
+    def audit_usable(scan: "DatasetScan") -> "ImageAudit":
+        return audit_scan(scan, choose_backbone(opened, scan.samples, context).features, context)
+
+    return with_usable_images(scanned, audit_usable)
 
 
 def _images(

@@ -8,14 +8,12 @@ from larder.release.manifest import PROBES
 from larder_training.classifier.audit.audit import audit
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
-from larder_training.classifier.config.preprocessing import read_spec
 from larder_training.classifier.data.manifests import read_dataset
 from larder_training.classifier.data.scan import DatasetScan, scan_images
 from larder_training.classifier.data.side_columns import fit_columns
 from larder_training.classifier.data.splits import DatasetSplit, split_dataset
 from larder_training.classifier.data.stated_groups import stated_groups
 from larder_training.classifier.evaluation.ood_holdout import estimate
-from larder_training.classifier.features import backbone, download, hog
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.fitting.export import MODEL, export
 from larder_training.classifier.fitting.final_fit import FinalFitInputs
@@ -23,11 +21,12 @@ from larder_training.classifier.fitting.warm_start import ParentRelease, open_pa
 from larder_training.classifier.heads.head import Head, fit_head
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import TRIALS
-from larder_training.classifier.onnx.graph import optimise, structure
+from larder_training.classifier.onnx.graph import structure
 from larder_training.classifier.reports import manifest_sections
 from larder_training.classifier.reports.golden_requests import golden_requests
 from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
+from larder_training.classifier.selection.backbone_choice import BackboneChoice, choose_backbone, open_backbone
 from larder_training.classifier.selection.layer_search import choose_layers
 from larder_training.classifier.selection.learning_curve import learning_curve
 from larder_training.classifier.selection.side_ablation import choose_fusion
@@ -68,7 +67,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None, command:
             PROBES: golden_requests(run),
             "metrics.json": manifest_sections.metrics(run),
             REPORT: partial(page, run),
-            TRIALS: run.layers.jsonl() + augmentations + run.fusion.head.search.jsonl(),
+            TRIALS: run.backbone.jsonl() + run.layers.jsonl() + augmentations + run.fusion.head.search.jsonl(),
         },
         evaluation=evaluation,
         training=manifest_sections.training(run, seconds=time.monotonic() - started, command=command),
@@ -84,7 +83,7 @@ def _run(context: ClassifierContext) -> TrainingRun:
     options, progress = context.options, context.progress
     # First, since what is wrong with a backbone takes seconds to find, and many images take minutes to read.
     parent = open_parent(options) if options.parent is not None else None
-    features = parent.features if parent and options.backbone is None else choose_features(context)
+    features = parent.features if parent and options.backbone is None else open_backbone(context)
     dataset = read_dataset(options.data, options.label_attribute, options.columns, options.boxes)
     scan = scan_images(dataset, progress, stated_groups(options.groups, dataset))
     return with_usable_images(scan, partial(_run_on, context, parent, features))
@@ -97,7 +96,11 @@ def _run_on(
     split = split_dataset(scan, validation=options.validation, test=options.test, seed=options.seed)
     _log_data(scan, split, progress)
     split = parent.ordered(split) if parent else split
-    layers = choose_layers(features, split, context)
+    if parent and options.backbone is None:
+        backbone = BackboneChoice(features, "parent")
+    else:
+        backbone = choose_backbone(features, split.parts["train"], context)
+    layers = choose_layers(backbone.features, split, context)
     features = layers.features
     findings = audit(scan, features, context)
     progress.say(findings.describe())
@@ -113,7 +116,9 @@ def _run_on(
     exported = export(FinalFitInputs(context, features, split, fusion, parent))
     curve = learning_curve(fusion.training_set.rows, fusion.head.search.chosen, context)
     held_out = estimate(training_set.rows, split.labels, rate=options.false_alarms, seed=options.seed)
-    return TrainingRun(context, findings, split, layers, fusion, exported, curve, held_out, parent, side.left_out)
+    return TrainingRun(
+        context, findings, split, backbone, layers, fusion, exported, curve, held_out, parent, side.left_out
+    )
 
 
 def _fit(context: ClassifierContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
@@ -131,26 +136,3 @@ def _log_data(scan: DatasetScan, split: DatasetSplit, progress: Progress) -> Non
     if scan.stated:
         progress.say(scan.stated.describe(len(scan.samples)))
     progress.say(f"{len(split.labels)} labels; {split.describe()}")
-
-
-def choose_features(context: ClassifierContext) -> FeatureGraph:
-    """The feature graph of the backbone, or of the built-in features without one.
-
-    Raises:
-        InvalidRequest: The backbone cannot be found or used.
-        InvalidModel: The backbone does not run.
-    """
-    options, progress = context.options, context.progress
-    stated = options.preprocessing
-    if options.backbone is None:
-        image = hog.image_spec(stated.input_size, stated.resampling)
-        progress.say(f"No backbone: built-in HOG and colour features at {image.width} x {image.height} pixels")
-        model = optimise(hog.feature_graph(image.width), "basic")
-        return FeatureGraph(model, image, {"builtin": "hog-colour", "features": hog.width()})
-    path, source = download.locate_backbone(options.backbone, progress)
-    if options.backbone_spec is not None:
-        stated = stated.over(read_spec(options.backbone_spec))
-    features = backbone.load_backbone(path, stated, source)
-    for assumption in features.assumed:
-        progress.say(f"Not stated for the backbone, assumed: {assumption}")
-    return features

@@ -28,8 +28,8 @@ LINES: Final = 50  # files and label errors printed on a terminal
 def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: Any) -> None:  # noqa: ANN401 - click passes what it parsed
     """Audit labelled images: bad files, copies, near-duplicates, small classes and label errors.
 
-    DATA has the forms that `larder train classifier` reads. Nothing is changed. With a backbone, the audit finds label
-    errors much better than with the built-in features.
+    DATA has the forms that `larder train classifier` reads. Nothing is changed. The backbone is chosen as in a
+    training; with one, the audit finds label errors much better than with the built-in features.
     """
     from larder_training.api.auditing import audit_images
     from larder_training.classifier.reports.audit_page import page

@@ -1,19 +1,19 @@
 """Options that training and audit share: which images to read, and how to turn them into features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import click
 
-from larder.release.serving import RESAMPLINGS, Resampling
+from larder.release.serving import RESAMPLINGS
 from larder_training.classifier.config.options import BOXES, CACHE_BYTES, CACHE_FOLDER, parse_columns
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.io import s3
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PREPROCESSING: Final = ("mean", "std", "resize_short", "input_size", "output")
+_PREPROCESSING: Final = ("mean", "std", "resize_short", "input_size", "output", "resampling")
 
 
 def _numbers(_context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
@@ -38,11 +38,7 @@ _LIST_FLAGS: Final = (
         help="For a list of boxes: cut makes an image of each, ignore gives their label to the whole image.",
     ),
 )
-_FLAGS: Final = (
-    click.argument("data", type=s3.source),
-    click.option(
-        "--backbone", help="ONNX file or URL, which may end in #sha256=HEX [default: built-in HOG and colour features]."
-    ),
+_PREPROCESSING_FLAGS: Final = (
     click.option(
         "--backbone-spec", type=click.Path(path_type=Path), help="JSON file with the backbone's preprocessing."
     ),
@@ -52,6 +48,15 @@ _FLAGS: Final = (
     click.option("--input-size", type=int, help="Side of the backbone's square input, in pixels."),
     click.option("--output", help="Tensor of the backbone to use as features, or several: A,B."),
     click.option("--resampling", type=click.Choice(RESAMPLINGS), help="Filter for scaling images."),
+)
+_FLAGS: Final = (
+    click.argument("data", type=s3.source),
+    click.option(
+        "--backbone",
+        help="Name of a backbone (larder backbones lists them), ONNX file, or URL, which may end in #sha256=HEX; none "
+        "for the built-in features [default: lite0, or none where cross-validation finds it better].",
+    ),
+    *_PREPROCESSING_FLAGS,
     *_LIST_FLAGS,
     click.option(
         "--columns",
@@ -81,22 +86,33 @@ _FLAGS: Final = (
 
 def image_options(command: F) -> F:
     """Decorator that adds the argument DATA and the options of ``_FLAGS``; ``to_options`` converts their values."""
-    for flag in reversed(_FLAGS):
+    return _with(command, _FLAGS)
+
+
+def preprocessing_options(command: F) -> F:
+    """Decorator that adds the options of a backbone's preprocessing; ``to_preprocessing`` converts their values."""
+    return _with(command, _PREPROCESSING_FLAGS)
+
+
+def _with(command: F, flags: Sequence[Callable[[F], F]]) -> F:
+    for flag in reversed(flags):
         command = flag(command)
     return command
 
 
 def list_options(command: F) -> F:
     """Decorator that adds the options that say how to read a list of images."""
-    for flag in reversed(_LIST_FLAGS):
-        command = flag(command)
-    return command
+    return _with(command, _LIST_FLAGS)
 
 
 def to_options(flags: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of ``ClassifierOptions`` from the parsed flags of a command with ``image_options``."""
     keywords = {**flags, "columns": parse_columns(flags["columns"]) or None}
-    preprocessing = {name: keywords.pop(name) for name in _PREPROCESSING}
-    resampling = cast("Resampling | None", keywords.pop("resampling"))
+    preprocessing = to_preprocessing({name: keywords.pop(name) for name in _PREPROCESSING})
     keywords["cache"] = None if keywords.pop("no_cache") else keywords["cache"]
-    return {**keywords, "preprocessing": Preprocessing(**preprocessing, resampling=resampling)}
+    return {**keywords, "preprocessing": preprocessing}
+
+
+def to_preprocessing(flags: dict[str, Any]) -> Preprocessing:
+    """The preprocessing from the parsed flags of a command with ``preprocessing_options``, without the JSON file."""
+    return Preprocessing(**{name: flags[name] for name in _PREPROCESSING})

@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -124,7 +125,19 @@ def _readme(target: Target, manifest: Manifest, serving: ClassifierServing) -> s
         "HEIGHT": str(image.height),
         "SIDE": f"; `side`, float32 `[N, {width(serving.side)}]`, as `side.py` encodes it" if serving.side else "",
     }
-    text = "\n".join(parts)
+    text = "\n".join([*parts, *_backbone_licence(manifest)])
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
+
+
+def _backbone_licence(manifest: Manifest) -> list[str]:
+    """The section on the licence of the pretrained weights that the model contains; none without such weights."""
+    backbone = manifest.training.get("backbone")
+    if not isinstance(backbone, Mapping) or "licence" not in backbone:
+        return []
+    text = (
+        f"`model.onnx` contains weights of the backbone `{backbone.get('name')}` ({backbone.get('source')}), licence: "
+        f"{backbone['licence']}. They were quantised and may have been cut."
+    )
+    return [f"## Licence of the pretrained weights\n\n{text}\n"]

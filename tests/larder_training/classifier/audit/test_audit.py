@@ -43,7 +43,7 @@ def flawed(images: Path, save: Save, tmp_path: Path) -> Path:
 
 
 def audited(data: Path) -> ImageAudit:
-    return audit_images(ClassifierOptions(data, "audit", cache=None), Progress(quiet=True))
+    return audit_images(ClassifierOptions(data, "audit", backbone="none", cache=None), Progress(quiet=True))
 
 
 def test_every_fault_is_reported(flawed: Path) -> None:
@@ -150,7 +150,7 @@ def test_lists_are_bounded_and_counts_are_complete(flawed: Path, monkeypatch: py
 
 def test_the_command_prints_lines_or_json_and_writes_a_report(flawed: Path, tmp_path: Path) -> None:
     report = tmp_path / "audit.html"
-    arguments = ["audit", "classifier", str(flawed), "--no-cache"]
+    arguments = ["audit", "classifier", str(flawed), "--no-cache", "--backbone", "none"]
     result = CliRunner().invoke(cli, [*arguments, "--report", str(report)])
     assert result.exit_code == 0, result.output
     assert "stripes/003-swapped.png: stripes (" in result.stdout

@@ -139,7 +139,9 @@ def test_local_images_have_no_origin(own_images: Path) -> None:
 
 
 def test_commands_take_a_prefix_in_s3(bucket: Store) -> None:
-    result = CliRunner().invoke(cli, ["audit", "classifier", f"{bucket.url}/pets", "--no-cache", "--json"])
+    result = CliRunner().invoke(
+        cli, ["audit", "classifier", f"{bucket.url}/pets", "--no-cache", "--json", "--backbone", "none"]
+    )
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["photos"] == 36
 

@@ -356,7 +356,7 @@ def test_colour_statistics_are_part_of_the_graph(
     assert manifest(kept).evaluation["beside_the_image"]["kept"].startswith("colour statistics")  # type: ignore[index]  # JSON
     assert evaluate(kept, images_by_colour)["accuracy"] > 0.9  # type: ignore[operator]  # JSON
     with pytest.raises(InvalidRequest, match="built-in features contain colour statistics"):
-        replace(chosen, backbone=None)
+        replace(chosen, backbone="none")
 
 
 @pytest.fixture(scope="session")

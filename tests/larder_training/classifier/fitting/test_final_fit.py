@@ -14,9 +14,10 @@ from larder_training.classifier.fitting import final_fit
 from larder_training.classifier.fitting.final_fit import FinalFitInputs, fit_final_head, with_ood_detector
 from larder_training.classifier.fitting.quantize import less_likely
 from larder_training.classifier.heads.head import refit_head
+from larder_training.classifier.selection.backbone_choice import load_features
 from larder_training.classifier.selection.side_ablation import choose_fusion
 from larder_training.classifier.selection.training_set import build_training_set
-from larder_training.classifier.train import _fit, choose_features
+from larder_training.classifier.train import _fit
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -27,7 +28,7 @@ def inputs(options: ClassifierOptions) -> FinalFitInputs:
     """The choices for the generated images, with one augmented copy of each."""
     changed = replace(options, search=SearchLimits(trials=2, hidden=False))
     context = ClassifierContext(changed)
-    features = choose_features(context)
+    features = load_features("none", context)
     split = split_dataset(scan_images(read_dataset(changed.data), QUIET), validation=0.15, test=0.15, seed=0)
     training_set = build_training_set(features, split, context)
     fusion = choose_fusion(features, split, training_set, (), partial(_fit, context, None), context)

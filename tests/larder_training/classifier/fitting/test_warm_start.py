@@ -63,7 +63,7 @@ def test_the_parts_of_a_parent_with_a_hidden_layer_give_its_predictions(
 def test_a_training_starts_from_its_parent(
     options: ClassifierOptions, int8_release: Path, new_images: Path, tmp_path: Path
 ) -> None:
-    child = train(replace(options, parent=int8_release, out=tmp_path, search=SearchLimits(3)))
+    child = train(replace(options, backbone=None, parent=int8_release, out=tmp_path, search=SearchLimits(3)))
     ours, parent = manifest(child), manifest(int8_release)
     assert ours["training"]["parent"] == {"model": "small", "release": int8_release.name, "labels": 3}
     assert ours["training"]["head"]["recipe"]["customised"] is True

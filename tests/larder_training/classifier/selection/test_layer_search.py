@@ -132,7 +132,7 @@ def test_a_release_reads_middle_layers_and_can_be_a_parent(options: ClassifierOp
     release = train(changed)
     structure: Any = parse((release / "manifest.json").read_bytes()).structure
     assert {output["name"]: output["shape"] for output in structure["outputs"]}["embedding"] == ["N", 16]
-    parent = open_parent(replace(options, parent=release))
+    parent = open_parent(replace(options, backbone=None, parent=release))
     assert parent.features.outputs == ("features", "middle")
     image = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
     features = np.concatenate(session(to_bytes(parent.features.model)).run(None, {"image": image}), axis=1)

@@ -69,7 +69,8 @@ class ClassifierOptions:
         data: A folder of class folders or a manifest file, on disk or in S3 (``manifests.read_dataset``).
         model: Name of the model.
         out: Folder that the release is written to.
-        backbone: Path or URL of an ONNX file. None: the built-in features.
+        backbone: Name of a backbone, or path or URL of an ONNX file; "none" for the built-in features. None: "lite0",
+            or the built-in features where cross-validation finds them better.
         backbone_spec: JSON file with the backbone's preprocessing.
         preprocessing: Preprocessing that takes precedence over ``backbone_spec``.
         label_attribute: Label attribute of a Ground Truth manifest that has several.
@@ -150,9 +151,9 @@ class ClassifierOptions:
             raise InvalidRequest(
                 f"The shares are validation {self.validation} and test {self.test}: give each from 0.02 to 0.4."
             )
-        if self.colour_statistics and self.backbone is None:
+        if self.colour_statistics and self.backbone == "none":
             raise InvalidRequest(
-                "The built-in features contain colour statistics: omit --colour-statistics, or give --backbone."
+                "The built-in features contain colour statistics: omit --colour-statistics, or name another backbone."
             )
         if self.cache_bytes < 0:
             raise InvalidRequest(f"cache_bytes is {self.cache_bytes}: give 0 or more, or --no-cache.")

@@ -81,11 +81,7 @@ def load_backbone(path: Path, stated: Preprocessing, source: dict[str, object]) 
         InvalidRequest: The file or its preprocessing is unsuitable; the message says what to give.
         InvalidModel: The file is not an ONNX graph that runs.
     """
-    beside = path.with_name(path.name + ".json")
-    if not beside.exists():
-        beside = path.with_suffix(".json")
-    if beside.exists():
-        stated = stated.over(read_spec(beside))
+    stated = stated.over(beside_spec(path))
     model = read_graph(path)
     entry = find_input(model, stated.input_size)
     assumed: list[str] = []
@@ -169,6 +165,14 @@ def _preprocessed(
     _pool(model, outputs, channels_last=entry.layout == "NHWC")
     prune(model)
     return optimise(model, "basic")
+
+
+def beside_spec(path: Path) -> Preprocessing:
+    """The preprocessing in ``<path>.json``, or in the file with the suffix ``.json`` in place of the backbone's."""
+    beside = path.with_name(path.name + ".json")
+    if not beside.exists():
+        beside = path.with_suffix(".json")
+    return read_spec(beside) if beside.exists() else Preprocessing()
 
 
 def _assume(assumed: list[str], what: str, value: str) -> str:

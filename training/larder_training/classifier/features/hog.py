@@ -6,44 +6,27 @@ L2-Hys normalisation. Colour is the mean and standard deviation of each channel 
 the three opponent colours in 2 x 2 cells. A grey image has constant colour features.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from larder.errors import InvalidRequest
 from larder.release.serving import ImageSpec, Resampling
+from larder_training.classifier.onnx.builder import GraphBuilder
 
 ORIENTATIONS: Final = 9
 CELLS: Final = 8  # along each side
 COLOUR_CELLS: Final = 4
 COLOUR_BINS: Final = 8
 INPUT_SIZE: Final = 64
-OPSET: Final = 17
 
 # Luma of Rec. 601; red against green, yellow against blue, and intensity, each scaled to 0..1.
 LUMA: Final = (0.299, 0.587, 0.114)
 OPPONENT: Final = ((0.5, -0.5, 0.0), (0.25, 0.25, -0.5), (1 / 3, 1 / 3, 1 / 3))
 OPPONENT_OFFSET: Final = (0.5, 0.5, 0.0)
-
-
-@dataclass
-class _Graph:
-    """Collects nodes and constants; each call names one node's output and returns that name."""
-
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
-
-    def add(self, op: str, *inputs: str, to: str, **attributes: Any) -> str:  # noqa: ANN401 - as helper.make_node takes them
-        self.nodes.append(helper.make_node(op, list(inputs), [to], name=to, **attributes))
-        return to
-
-    def constant(self, name: str, value: object) -> str:
-        self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
-        return name
 
 
 def image_spec(input_size: int | None, resampling: Resampling | None) -> ImageSpec:
@@ -56,7 +39,7 @@ def image_spec(input_size: int | None, resampling: Resampling | None) -> ImageSp
 
 def feature_graph(size: int) -> onnx.ModelProto:
     """The graph ``image`` uint8 ``[N, size, size, 3]`` -> ``feature_graph`` float32 ``[N, D]``; D is ``width()``."""
-    graph = _Graph()
+    graph = GraphBuilder()
     pixels = _pixels(graph)
     parts = [_hog(graph, pixels, size), _moments(graph, pixels, size), _histogram(graph, pixels, size)]
     graph.add("Concat", *parts, to="features", axis=1)
@@ -64,8 +47,7 @@ def feature_graph(size: int) -> onnx.ModelProto:
         helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", size, size, 3]),
         helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", width()]),
     ]
-    made = helper.make_graph(graph.nodes, "larder", shape[:1], shape[1:], graph.constants)
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    return graph.model("larder", shape[:1], shape[1:])
 
 
 def width() -> int:
@@ -78,21 +60,21 @@ def centres() -> NDArray[np.float32]:
     return ((np.arange(ORIENTATIONS) + 0.5) * np.pi / ORIENTATIONS - np.pi / 2).astype(np.float32)
 
 
-def _pixels(graph: _Graph) -> str:
+def _pixels(graph: GraphBuilder) -> str:
     graph.nodes.append(helper.make_node("Cast", ["image"], ["as_float"], name="as_float", to=TensorProto.FLOAT))
     graph.add("Transpose", "as_float", to="planes", perm=[0, 3, 1, 2])
     return graph.add("Mul", "planes", graph.constant("per_255", 1 / 255), to="pixels")  # [N, 3, H, W], 0..1
 
 
-def _hog(graph: _Graph, pixels: str, size: int) -> str:
+def _hog(graph: GraphBuilder, pixels: str, size: int) -> str:
     graph.add("Conv", pixels, graph.constant("luma", np.reshape(LUMA, (1, 3, 1, 1))), to="luma_plane")
     graph.add("Sqrt", "luma_plane", to="gamma")
-    graph.constants.append(numpy_helper.from_array(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), "one_around"))
-    graph.add("Pad", "gamma", "one_around", to="padded", mode="edge")
+    one_around = graph.constant("one_around", [0, 0, 1, 1, 0, 0, 1, 1], np.int64)
+    graph.add("Pad", "gamma", one_around, to="padded", mode="edge")
     kernels = np.zeros((2, 1, 3, 3))
     kernels[0, 0, 1], kernels[1, 0, :, 1] = (-1, 0, 1), (-1, 0, 1)
     graph.add("Conv", "padded", graph.constant("differences", kernels), to="gradient")  # [N, 2, H, W]: x, y
-    graph.constants.append(numpy_helper.from_array(np.array([1, 1], np.int64), "one_each"))
+    graph.constant("one_each", [1, 1], np.int64)
     graph.nodes.append(helper.make_node("Split", ["gradient", "one_each"], ["gx", "gy"], name="split", axis=1))
     votes = _votes(graph)
     graph.add("AveragePool", votes, to="cells", kernel_shape=[size // CELLS] * 2, strides=[size // CELLS] * 2)
@@ -106,7 +88,7 @@ def _hog(graph: _Graph, pixels: str, size: int) -> str:
     return graph.add("Flatten", _normalised(graph, "clipped", "twice"), to="hog")
 
 
-def _votes(graph: _Graph) -> str:
+def _votes(graph: GraphBuilder) -> str:
     """Each pixel's gradient, shared between the two nearest orientations: ``[N, 9, H, W]``."""
     graph.add("Mul", "gx", "gx", to="gx2")
     graph.add("Mul", "gy", "gy", to="gy2")
@@ -127,14 +109,14 @@ def _votes(graph: _Graph) -> str:
     return graph.add("Mul", "weight", "magnitude", to="votes")
 
 
-def _normalised(graph: _Graph, blocks: str, name: str) -> str:
+def _normalised(graph: GraphBuilder, blocks: str, name: str) -> str:
     graph.add("ReduceSumSquare", blocks, to=f"{name}_squares", axes=[1], keepdims=1)
     graph.add("Add", f"{name}_squares", graph.constant(f"{name}_epsilon", 1e-4), to=f"{name}_safe")
     graph.add("Sqrt", f"{name}_safe", to=f"{name}_norm")
     return graph.add("Div", blocks, f"{name}_norm", to=name)
 
 
-def _moments(graph: _Graph, pixels: str, size: int) -> str:
+def _moments(graph: GraphBuilder, pixels: str, size: int) -> str:
     cell = {"kernel_shape": [size // COLOUR_CELLS] * 2, "strides": [size // COLOUR_CELLS] * 2}
     graph.add("AveragePool", pixels, to="colour_mean", **cell)
     graph.add("Mul", pixels, pixels, to="pixels2")
@@ -147,7 +129,7 @@ def _moments(graph: _Graph, pixels: str, size: int) -> str:
     return graph.add("Flatten", "colour_cells", to="moments")
 
 
-def _histogram(graph: _Graph, pixels: str, size: int) -> str:
+def _histogram(graph: GraphBuilder, pixels: str, size: int) -> str:
     weights = graph.constant("opponent", np.repeat(np.array(OPPONENT), COLOUR_BINS, axis=0).reshape(-1, 3, 1, 1))
     bins = (np.arange(COLOUR_BINS) + 0.5) / COLOUR_BINS
     offsets = np.concatenate([offset - bins for offset in OPPONENT_OFFSET])

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, fit_final_head
 from larder_training.classifier.onnx.graph import optimise
@@ -40,7 +41,7 @@ class QuantizedFit:
 def quantize(inputs: FinalFitInputs, float_fit: FinalFit) -> QuantizedFit:
     """Quantizes the feature graph and fits the head on it; keeps float32 if int8 loses too much accuracy."""
     options, features, progress = inputs.context.options, inputs.features, inputs.context.progress
-    if reason := _reason_for_float(options, features.model):
+    if reason := _reason_for_float(options, features):
         return QuantizedFit(features.model, float_fit, float_nodes=None, reason=reason)
     allowed = allowed_loss(options.max_loss, len(float_fit.truth))
     last_fit: list[FinalFit] = []
@@ -80,14 +81,14 @@ def allowed_loss(max_loss: float, count: int) -> float:
     return max(max_loss, 1 / count) if max_loss >= 0 else max_loss
 
 
-def _reason_for_float(options: ClassifierOptions, model: onnx.ModelProto) -> str:
+def _reason_for_float(options: ClassifierOptions, features: FeatureGraph) -> str:
     """Why the graph is not quantized at all, or an empty text."""
     if options.dtype == "float32":
         return "float32 was asked for"
-    if options.parent is not None and options.backbone is None:
+    if "from_parent" in features.description:
         return "the parent's features are taken as they are"
-    if is_quantized(model):
+    if is_quantized(features.model):
         return "the backbone is quantised already"
-    if options.backbone is None:
+    if "builtin" in features.description:
         return "the built-in features have no weights to quantise"
-    return "" if count_quantizable(model) else "the backbone has no weights to quantise"
+    return "" if count_quantizable(features.model) else "the backbone has no weights to quantise"

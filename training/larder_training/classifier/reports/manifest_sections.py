@@ -81,6 +81,7 @@ def training(run: TrainingRun, *, seconds: float, command: str | None) -> dict[s
         "data": _data(run),
         "split": {"validation": options.validation, "test": options.test, "stated": split.stated},
         "backbone": layers.features.description,
+        **({"backbone_choice": run.backbone.describe()} if run.backbone.compared else {}),
         **({"reading": layers.describe()} if layers.compared else {}),
         "augmentation": dict(fusion.training_set.augmentation),
         "head": _head(run),

@@ -60,6 +60,7 @@ def page(run: TrainingRun, manifest: Manifest) -> bytes:
         *_parent(manifest.evaluation),
         _quantization(exported, manifest.training),
         *side_section(run.fusion, run.left_out),
+        *run.backbone.sections(),
         *run.layers.sections(),
         *augmentation_search.sections(run.fusion.training_set.compared),
         trials_section(run.fusion.head.search),

@@ -10,6 +10,7 @@ from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.ood_holdout import HeldOutClasses
 from larder_training.classifier.fitting.export import ExportedClassifier
 from larder_training.classifier.fitting.warm_start import ParentRelease
+from larder_training.classifier.selection.backbone_choice import BackboneChoice
 from larder_training.classifier.selection.layer_search import LayerChoice
 from larder_training.classifier.selection.learning_curve import LearningCurve
 from larder_training.classifier.selection.side_ablation import FusionChoice
@@ -23,6 +24,7 @@ class TrainingRun:
         context: Options and progress.
         audit: The findings of the audit, with the scan of the data.
         split: The images by part.
+        backbone: The backbone or the built-in features, and how they were chosen.
         layers: The features, and how they were chosen.
         fusion: The head with its training set, and how side information was chosen.
         exported: The graph with its predictions.
@@ -35,6 +37,7 @@ class TrainingRun:
     context: ClassifierContext
     audit: ImageAudit
     split: DatasetSplit
+    backbone: BackboneChoice
     layers: LayerChoice
     fusion: FusionChoice
     exported: ExportedClassifier

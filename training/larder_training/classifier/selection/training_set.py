@@ -111,12 +111,12 @@ def smallest_class(samples: Sequence[Sample]) -> int:
     return min(Counter(label for label, _ in {(sample.image.label, sample.group) for sample in samples}).values())
 
 
-def sample_images(samples: Sequence[Sample], seed: int) -> list[int]:
-    """Positions of all images, or of a stratified sample of about ``SEARCH_IMAGES``, drawn by content."""
-    if len(samples) <= SEARCH_IMAGES:
+def sample_images(samples: Sequence[Sample], seed: int, size: int = SEARCH_IMAGES) -> list[int]:
+    """Positions of all images, or of a stratified sample of about ``size``, drawn by content."""
+    if len(samples) <= size:
         return list(range(len(samples)))
-    sizes = Counter(sample.image.label for sample in samples)
-    left = {label: max(LEAST_OF_CLASS, round(SEARCH_IMAGES * size / len(samples))) for label, size in sizes.items()}
+    counts = Counter(sample.image.label for sample in samples)
+    left = {label: max(LEAST_OF_CLASS, round(size * count / len(samples))) for label, count in counts.items()}
     by_content = sorted(range(len(samples)), key=lambda position: samples[position].digest)
     taken = []
     for position in np.random.default_rng(seed).permutation(by_content).tolist():

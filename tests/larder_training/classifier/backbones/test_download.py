@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from larder.errors import InvalidRequest
-from larder_training.classifier.features.download import cache_folder, locate_backbone
+from larder_training.classifier.backbones.download import cache_folder
+from larder_training.classifier.backbones.locate import locate_backbone
 from larder_training.reporting.progress import Progress
 
 QUIET = Progress(quiet=True)
@@ -54,14 +55,14 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str]) ->
 
 def test_a_url_is_fetched_once_and_its_digest_told(server: str, asked: list[str]) -> None:
     for _ in range(2):
-        path, source = locate_backbone(f"{server}/net.onnx", QUIET)
-        assert path.read_bytes() == DATA
-        assert source == {"url": f"{server}/net.onnx", "sha256": DIGEST}
+        located = locate_backbone(f"{server}/net.onnx", QUIET)
+        assert located.path.read_bytes() == DATA
+        assert located.description == {"url": f"{server}/net.onnx", "sha256": DIGEST}
     assert asked == ["/net.onnx"]
 
 
 def test_other_bytes_than_the_digest_in_the_url_are_refused(server: str) -> None:
-    assert locate_backbone(f"{server}/net.onnx#sha256={DIGEST}", QUIET)[1]["sha256"] == DIGEST
+    assert locate_backbone(f"{server}/net.onnx#sha256={DIGEST}", QUIET).description["sha256"] == DIGEST
     with pytest.raises(InvalidRequest, match=f"SHA-256 is {DIGEST}, not 00ff"):
         locate_backbone(f"{server}/net.onnx#sha256=00ff", QUIET)
     assert not list(cache_folder().rglob("*.onnx"))

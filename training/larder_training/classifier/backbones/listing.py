@@ -1,0 +1,54 @@
+"""What ``larder backbones`` prints: the catalogue and the registered backbones."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from larder_training.classifier.backbones import registered
+from larder_training.classifier.backbones.locate import catalogue_path
+from larder_training.classifier.backbones.zoo import CATALOGUE, DEFAULT, CatalogueEntry, Wheel
+
+
+def describe_all() -> list[dict[str, object]]:
+    """All backbones, JSON-ready: those of the catalogue, then the registered ones."""
+    return [*map(_of_catalogue, CATALOGUE.values()), *map(_own, registered.registered())]
+
+
+def _of_catalogue(entry: CatalogueEntry) -> dict[str, object]:
+    origin = entry.origin
+    return {
+        "name": entry.name,
+        "default": entry.name == DEFAULT,
+        "megabytes": entry.megabytes,
+        "milliseconds": entry.milliseconds,
+        "accuracy": entry.accuracy,
+        "measured": entry.measured,
+        "licence": entry.licence,
+        "source": entry.source,
+        "from": entry.origin_name,
+        "file": origin.file,
+        "sha256": entry.sha256,
+        **({"wheel_sha256": origin.sha256} if isinstance(origin, Wheel) else {}),
+        "state": _state(entry),
+    }
+
+
+def _state(entry: CatalogueEntry) -> str:
+    """Whether the backbone can be used without a network."""
+    if catalogue_path(entry).is_file():
+        return "in the cache"
+    if not isinstance(entry.origin, Wheel):
+        return "to download"
+    try:
+        return "installed" if version(entry.origin.package) else "to install"
+    except PackageNotFoundError:
+        return "to install"
+
+
+def _own(backbone: registered.RegisteredBackbone) -> dict[str, object]:
+    description = dict(backbone.description)
+    return {
+        **description,
+        "default": False,
+        "megabytes": round(backbone.path.stat().st_size / 1e6, 1),
+        "from": description.get("from", description.get("file", "")),
+        "state": "in the cache",
+    }
