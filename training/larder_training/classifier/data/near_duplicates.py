@@ -26,13 +26,15 @@ MAX_BITS: Final = 6
 MAX_DIFFERENCE: Final = 6.0  # root mean square difference, of 0..255, between thumbnails of equal brightness
 _ALIGNABLE: Final = 3 * MAX_DIFFERENCE  # differences above it do not fall below MAX_DIFFERENCE by a small shift
 _ALIGNED: Final = 256  # pairs that are aligned at a time
+_DENSE: Final = 0.01  # share of the pairs of a tile above which one matrix product is faster than single pairs
 _MAX_ALIGNED: Final = 300_000  # pairs that are aligned: at most about 20 s
 _BANDS: Final = 8  # more than MAX_BITS, so that two near hashes agree in at least one whole band
 _TILE: Final = 1024  # hashes that are compared with as many others at a time
 _PAIRS: Final = 2048  # pairs of thumbnails that are compared at a time
 
 Groups = NDArray[np.int64]
-Confirm = Callable[[NDArray[np.int64]], NDArray[np.bool_]]  # whether each of the pairs ``[k, 2]`` are near-duplicates
+# From rows [m], columns [n], candidates among their pairs [m, n] and thumbnails: the near-duplicates [k, 2].
+Confirm = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.uint8]], NDArray[np.int64]]
 
 
 def dhash(thumbnail: NDArray[np.uint8]) -> int:
@@ -61,50 +63,108 @@ def group_near_duplicates(hashes: Sequence[int] | NDArray[np.uint64], thumbnails
         ``[n]``: for each image, the lowest position in its group.
     """
     hashes, groups = np.array(hashes, np.uint64), np.arange(len(hashes))
-    groups = _merge_confirmed(hashes, groups, lambda pairs: _difference(pairs, thumbnails) <= MAX_DIFFERENCE)
+    groups = _merge_confirmed(hashes, groups, thumbnails, _near)
     # Aligning is slow, so it comes second, when most images of a video or a fixed camera are in one group.
-    return _merge_confirmed(hashes, groups, _Aligned(thumbnails))
+    return _merge_confirmed(hashes, groups, thumbnails, _Aligned())
 
 
-def _merge_confirmed(hashes: NDArray[np.uint64], groups: Groups, confirm: Confirm) -> Groups:
+def _merge_confirmed(
+    hashes: NDArray[np.uint64], groups: Groups, thumbnails: NDArray[np.uint8], confirm: Confirm
+) -> Groups:
     """The groups after merging those with a pair of near hashes that ``confirm`` finds."""
     matches: list[NDArray[np.int64]] = []
-    for rows, columns in _tiles(hashes):
-        pairs = _near_pairs(hashes, groups, rows, columns)
-        for start in range(0, len(pairs), _PAIRS):
-            piece = _in_different_groups(pairs[start : start + _PAIRS], groups)
-            near = piece[confirm(piece)]
-            matches += [near] if len(near) else []
-            if sum(map(len, matches)) >= _PAIRS:
-                groups, matches = _merge(groups, matches), []
+    for band, rows, columns in _tiles(hashes):
+        if groups[rows].min() == groups[columns].max() and groups[columns].min() == groups[rows].max():
+            continue  # one group already, as the frames of a video soon are
+        candidates = _near_hashes(hashes, groups, band, rows, columns)
+        if candidates.any():
+            matches.append(confirm(rows, columns, candidates, thumbnails))
+        if sum(map(len, matches)) >= _PAIRS:
+            groups, matches = _merge(groups, matches), []
     return _merge(groups, matches)
 
 
-def _tiles(hashes: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Positions ``[m]`` and ``[n]`` whose hashes share a byte (multi-index hashing, Norouzi et al. 2012)."""
+def _tiles(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+    """Positions ``[m]`` and ``[n]`` whose hashes share byte ``band`` (multi-index hashing, Norouzi et al. 2012)."""
     columns = hashes.astype(">u8").view(np.uint8).reshape(-1, _BANDS)
     for band in range(_BANDS):
         order = np.argsort(columns[:, band], kind="stable")
         edges = np.flatnonzero(np.diff(columns[order, band])) + 1
         for bucket in np.split(order, edges):
             for row, column in combinations_with_replacement(range(0, len(bucket), _TILE), 2):
-                yield bucket[row : row + _TILE], bucket[column : column + _TILE]
+                yield band, bucket[row : row + _TILE], bucket[column : column + _TILE]
 
 
-def _near_pairs(
-    hashes: NDArray[np.uint64], groups: Groups, rows: NDArray[np.int64], columns: NDArray[np.int64]
+def _near_hashes(
+    hashes: NDArray[np.uint64], groups: Groups, band: int, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """``[m, n]``: pairs of near hashes in different groups, each in the first band that both share only."""
+    differing = hashes[rows][:, None] ^ hashes[columns][None, :]
+    near: NDArray[np.bool_] = np.bitwise_count(differing) <= MAX_BITS
+    for earlier in range(band):
+        near &= differing >> np.uint64(8 * (_BANDS - 1 - earlier)) & np.uint64(0xFF) != 0
+    near &= groups[rows][:, None] != groups[columns][None, :]
+    return np.triu(near, 1) if rows[0] == columns[0] else near
+
+
+def _differences(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], pairs: NDArray[np.bool_], thumbnails: NDArray[np.uint8]
+) -> Floats:
+    """The differences ``[k]`` of the thumbnails of the pairs ``[m, n]``, apart from their brightness."""
+    first, second = np.nonzero(pairs)
+    if len(first) < _DENSE * pairs.size:
+        differences = [
+            (thumbnails[rows[first[part]]].astype(np.float32) - thumbnails[columns[second[part]]]).std(axis=1)
+            for part in _pieces(len(first), _PAIRS)
+        ]
+        return np.concatenate(differences)
+    left, right = relative_thumbnails(thumbnails[rows]), relative_thumbnails(thumbnails[columns])
+    squares = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1) - 2 * (left @ right.T)
+    dense: Floats = np.sqrt(np.maximum(squares[first, second], 0))
+    return dense
+
+
+def _pieces(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+def _near(
+    rows: NDArray[np.int64], columns: NDArray[np.int64], pairs: NDArray[np.bool_], thumbnails: NDArray[np.uint8]
 ) -> NDArray[np.int64]:
-    """Pairs ``[k, 2]`` of near hashes that are not in one group yet."""
-    if groups[rows].min() == groups[columns].max() and groups[columns].min() == groups[rows].max():
-        return np.zeros((0, 2), np.int64)  # one group already, as the frames of a video soon are
-    row, column = np.nonzero(np.bitwise_count(hashes[rows][:, None] ^ hashes[columns][None, :]) <= MAX_BITS)
-    pairs = _in_different_groups(np.stack([rows[row], columns[column]], axis=1), groups)
-    return pairs[pairs[:, 0] < pairs[:, 1]] if rows[0] == columns[0] else pairs
+    """The pairs ``[k, 2]`` whose thumbnails agree apart from brightness."""
+    near = _differences(rows, columns, pairs, thumbnails) <= MAX_DIFFERENCE
+    first, second = np.nonzero(pairs)
+    return np.stack([rows[first[near]], columns[second[near]]], axis=1)
 
 
-def _in_different_groups(pairs: NDArray[np.int64], groups: Groups) -> NDArray[np.int64]:
-    different: NDArray[np.int64] = pairs[groups[pairs[:, 0]] != groups[pairs[:, 1]]]
-    return different
+@dataclass(slots=True)
+class _Aligned:
+    """Confirms pairs whose thumbnails agree apart from brightness, contrast and a small shift.
+
+    Attributes:
+        remaining: Pairs that are still aligned; then none is, so that the time is bounded.
+    """
+
+    remaining: int = _MAX_ALIGNED
+
+    def __call__(
+        self,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        pairs: NDArray[np.bool_],
+        thumbnails: NDArray[np.uint8],
+    ) -> NDArray[np.int64]:
+        if not self.remaining:
+            return np.zeros((0, 2), np.int64)
+        alignable = np.flatnonzero(_differences(rows, columns, pairs, thumbnails) <= _ALIGNABLE)[: self.remaining]
+        self.remaining -= len(alignable)
+        first, second = np.nonzero(pairs)
+        chosen = np.stack([rows[first[alignable]], columns[second[alignable]]], axis=1)
+        differences = [
+            _aligned_difference(*(thumbnails[chosen[part, side]].astype(np.float32) for side in (0, 1)))
+            for part in _pieces(len(chosen), _ALIGNED)
+        ]
+        return chosen[np.concatenate(differences) <= MAX_DIFFERENCE] if differences else chosen
 
 
 def _merge(groups: Groups, pairs: Sequence[NDArray[np.int64]]) -> Groups:
@@ -126,37 +186,6 @@ def relative_thumbnails(thumbnails: NDArray[np.uint8]) -> Floats:
     rows = thumbnails.astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     return rows / np.float32(np.sqrt(COLOURS))
-
-
-def _difference(pairs: NDArray[np.int64], thumbnails: NDArray[np.uint8]) -> Floats:
-    """The difference ``[k]`` of the thumbnails of pairs, apart from their brightness."""
-    difference = thumbnails[pairs[:, 0]].astype(np.float32) - thumbnails[pairs[:, 1]]
-    deviation: Floats = difference.std(axis=1)
-    return deviation
-
-
-@dataclass(slots=True)
-class _Aligned:
-    """Confirms pairs whose thumbnails agree apart from brightness, contrast and a small shift.
-
-    Attributes:
-        thumbnails: ``[n, 864]``.
-        remaining: Pairs that are still aligned; then none is, so that the time is bounded.
-    """
-
-    thumbnails: NDArray[np.uint8]
-    remaining: int = _MAX_ALIGNED
-
-    def __call__(self, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
-        difference = _difference(pairs, self.thumbnails)
-        alignable = np.flatnonzero((difference > MAX_DIFFERENCE) & (difference <= _ALIGNABLE))[: self.remaining]
-        self.remaining -= len(alignable)
-        for start in range(0, len(alignable), _ALIGNED):
-            chosen = alignable[start : start + _ALIGNED]
-            first, second = (self.thumbnails[pairs[chosen, side]].astype(np.float32) for side in (0, 1))
-            difference[chosen] = _aligned_difference(first, second)
-        near: NDArray[np.bool_] = difference <= MAX_DIFFERENCE
-        return near
 
 
 def _aligned_difference(first: Floats, second: Floats) -> Floats:

@@ -103,7 +103,7 @@ def _check_classes(scan: DatasetScan) -> None:
     more = f"; and {counted(len(small) - _LISTED, 'more class', 'more classes')}" if len(small) > _LISTED else ""
     usable = Counter(sample.image.label for sample in scan.samples)
     grouped = any(usable[label] >= MIN_GROUPS for label in small)  # it would suffice without groups
-    remedy = f"Add images, {'state other groups with --groups, ' if grouped else ''}or remove "
+    remedy = f"Add images, {'state other groups with --groups (none: no groups), ' if grouped else ''}or remove "
     raise InvalidRequest(
         f"Class {'; '.join(described)}{more}. At least {MIN_GROUPS} are needed for each class. {remedy}"
         f"{'the class' if len(small) == 1 else 'the classes'}."
