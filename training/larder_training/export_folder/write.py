@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Literal
 
-from larder.classifier import image_decoding
+from larder import classifier
 from larder.errors import InvalidModel, InvalidRequest
 from larder.release.manifest import Manifest
 from larder.release.serving import ClassifierServing
@@ -25,8 +25,8 @@ Target = Literal["saved-onnx", "labels.txt", "docker"]
 TARGETS: Final[tuple[Target, ...]] = ("saved-onnx", "labels.txt", "docker")
 
 _TEMPLATE: Final = Path(__file__).parent / "template"
-_SERVING: Final = Path(image_decoding.__file__).parent  # modules of the serving code that need nothing else of it
-_READING: Final = ("colour_profiles.py", "heif.py")
+_SERVING: Final = Path(classifier.__file__).parent  # of its modules, none is imported: they import Pillow
+_READING: Final = ("colour_profiles.py", "heif.py")  # need nothing else of the serving code
 _COPIED: Final[dict[Target, tuple[str, ...]]] = {
     "saved-onnx": ("classify.py", "side.py"),
     "labels.txt": (),
