@@ -84,3 +84,80 @@ def test_the_error_for_a_missing_folder_does_not_show_its_path(tmp_path: Path) -
         read_dataset(tmp_path / "nothing")
     assert "'nothing'" in str(caught.value)
     assert str(tmp_path) not in str(caught.value)
+
+
+def folder(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("header", "files"),
+    [
+        ("id,breed", ("train/{}.jpg", "test/other.jpg")),
+        ("image_id,label", ("{}.png", "{}.txt")),
+        ("Image_ID;id;Class", ("images/{}.webp", "masks/{}.png")),
+        ("id_code,diagnosis", ("train_images/{}.png", "test_images/z.png")),
+        ("lesion_id,image_id,dx", ("part_2/{}.JPG", "part_1/z.jpg")),
+        ("id,label", ("train/train/{}.tif",)),
+    ],
+)
+def test_an_id_stands_for_the_image_of_this_stem(header: str, files: tuple[str, ...], tmp_path: Path) -> None:
+    # GIVEN lists of competitions, whose ids have no suffix
+    sign = ";" if ";" in header else ","
+    names = header.lower().split(sign)
+    place = next(names.index(name) for name in ("image_id", "id_code", "id") if name in names)
+    rows = []
+    for image, label in (("a1", "cat"), ("b.2", "dog")):
+        cells = ["x"] * len(names)
+        cells[place], cells[-1] = image, label
+        rows.append(sign.join(cells))
+        folder(tmp_path, *(file.format(image) for file in files))
+    # WHEN
+    dataset = read_dataset(write(tmp_path / "labels.csv", header, *rows))
+    # THEN
+    assert [image.label for image in dataset] == ["cat", "dog"]
+    assert [image.path for image in dataset] == [tmp_path / files[0].format(image) for image in ("a1", "b.2")]
+
+
+def test_a_name_with_its_suffix_is_found_in_the_folders_beside_the_list(tmp_path: Path) -> None:
+    folder(tmp_path, "train/a.jpg", "test/a.jpg", "train/b.jpg")
+    source = write(tmp_path / "train.csv", "id,label", "a.jpg,cat", "b.jpg,dog")
+    assert [image.path for image in read_dataset(source)] == [tmp_path / "train/a.jpg", tmp_path / "train/b.jpg"]
+
+
+def test_ids_of_one_class_for_each_column(tmp_path: Path) -> None:
+    folder(tmp_path, "images/Train_0.jpg", "images/Train_1.jpg")
+    source = write(tmp_path / "train.csv", "image_id,healthy,rust", "Train_0,1,0", "Train_1,0,1")
+    assert [(image.path.name, image.label) for image in read_dataset(source)] == [
+        ("Train_0.jpg", "healthy"),
+        ("Train_1.jpg", "rust"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a", "a.jpg"])
+def test_a_name_of_several_images_is_named_with_them(name: str, tmp_path: Path) -> None:
+    folder(tmp_path, "train/a.jpg", "test/a.jpg", "train/b.jpg", "train/c.jpg")
+    source = write(tmp_path / "labels.csv", "id,label", f"{name},cat", "b,dog", "c,cat")
+    (bad,) = read_dataset(source).bad
+    assert bad[1] == (
+        f"labels.csv line 2: {name!r} fits 2 images: test/a.jpg, train/a.jpg. Write the path with its folder and suffix."
+    )
+
+
+@pytest.mark.parametrize("header", ["id,label", "id,cat,dog"])
+def test_ids_that_name_no_image_are_no_paths(header: str, tmp_path: Path) -> None:
+    values = ("cat", "dog") if header.endswith("label") else ("1,0", "0,1")
+    source = write(tmp_path / "labels.csv", header, *(f"{n},{value}" for n, value in enumerate(values)))
+    with pytest.raises(InvalidRequest, match=r"none is known as path.*--columns path=NAME.*'id' names no image"):
+        read_dataset(source)
+
+
+def test_a_column_of_images_is_better_than_ids(tmp_path: Path) -> None:
+    folder(tmp_path, "a.png", "b.png")
+    source = write(tmp_path / "labels.csv", "id,image_id,file,label", "1,7,a.png,cat", "2,8,b.png,dog")
+    assert [(image.name, image.side) for image in read_dataset(source)] == [
+        ("a.png", {"id": "1", "image_id": "7"}),
+        ("b.png", {"id": "2", "image_id": "8"}),
+    ]

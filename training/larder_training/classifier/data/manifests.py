@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, overload
@@ -20,6 +20,7 @@ from larder_training.classifier.data.formats.entries import (
     ListText,
     Part,
 )
+from larder_training.classifier.data.formats.image_places import ImagePlaces
 from larder_training.classifier.data.similar_labels import merged_labels, similar_labels
 from larder_training.io import image_files, s3
 from larder_training.io.text_encoding import read_text
@@ -239,12 +240,14 @@ def _from_lists(
             (LabelledImage(Path(row.name), row.name or place.name, ""), f"{place.name} {row.where}: {row.reason}")
             for row in found.unusable
         ]
+        beside, first = ImagePlaces(place.file), len(images)
         for entry in kept:
             try:
-                images.append((_labelled_image(place, entry), f"{place.name} {entry.where}"))
+                images.append((_labelled_image(place, beside, entry), f"{place.name} {entry.where}"))
             except InvalidRequest as error:
                 nameless = LabelledImage(Path(), ascii(entry.name)[1:-1], "")
                 bad.append((nameless, f"{place.name} {entry.where}: {error}"))
+        _check_exist(found.doubt, images[first:])
     name = places[0][0].name
     _check_most(len(images), bad)
     several, single = _with_several(images)
@@ -266,6 +269,12 @@ def _check_most(usable: int, bad: Sequence[tuple[LabelledImage, str]]) -> None:
     total = usable + len(bad)
     if bad and len(bad) > _MOST * total:
         raise InvalidRequest(f"{bad[0][1]} {len(bad)} of {counted(total, 'entry', 'entries')} cannot be used.")
+
+
+def _check_exist(doubt: str, images: Sequence[tuple[LabelledImage, str]]) -> None:
+    """Raises InvalidRequest if the column of the images is a guess and none of them exists."""
+    if doubt and images and not any(image.origin or image.path.is_file() for image, _ in images):
+        raise InvalidRequest(doubt)
 
 
 def _by_boxes(name: str, entries: Sequence[ListedImage], boxes: Boxes | None) -> tuple[list[ListedImage], list[str]]:
@@ -309,7 +318,7 @@ def _identity(image: LabelledImage) -> tuple[str, Box | None]:
     return image.origin or str(image.path), image.box
 
 
-def _labelled_image(place: _Place, entry: ListedImage) -> LabelledImage:
+def _labelled_image(place: _Place, beside: ImagePlaces, entry: ListedImage) -> LabelledImage:
     _check_texts(entry)
     label, *more = entry.labels
     image = LabelledImage(
@@ -325,7 +334,7 @@ def _labelled_image(place: _Place, entry: ListedImage) -> LabelledImage:
             f"{entry.name[:80]!r} is a URL, but only local files and s3:// URLs can be read. Copy the images next to "
             "the list and write paths relative to it."
         )
-    return replace(image, path=_existing(place.file.parent, entry))
+    return replace(image, path=beside.find(entry))
 
 
 def _check_texts(entry: ListedImage) -> None:
@@ -333,22 +342,3 @@ def _check_texts(entry: ListedImage) -> None:
     for text in (entry.name, *entry.labels, *(value for value in entry.side.values() if isinstance(value, str))):
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
             raise InvalidRequest(f"{text[:80]!a} has a NUL or half of a character. Correct it.")
-
-
-def _existing(folder: Path, entry: ListedImage) -> Path:
-    """The file of an entry: next to the list, or where exports put images; the first place if it is in none."""
-    for path in _candidates(folder, entry):
-        try:
-            if path.is_file():
-                return path
-        except (OSError, ValueError):  # a name that no file can have
-            continue
-    return folder / entry.name
-
-
-def _candidates(folder: Path, entry: ListedImage) -> Iterator[Path]:
-    for name in (entry.name, *entry.other_names):
-        spelled = dict.fromkeys((name, name.replace("\\", "/")))  # Windows writes paths with backslashes
-        for way in spelled:
-            for start in (folder, folder / "images", folder.parent, folder.parent / "images"):
-                yield start / way

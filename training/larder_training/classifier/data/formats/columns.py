@@ -15,10 +15,12 @@ _NAMES: Final[Mapping[str, frozenset[str]]] = {
         "path": "path filename file image image_path image_name file_name img filepath file_path imagepath imagename "
         "img_path img_name image_file image_filename image_url image_uri fname",
         "label": "label labels class category target species class_name classname label_name labelname category_name "
-        "class_label image_label breed diagnosis tag tags y ground_truth",
+        "class_label image_label breed diagnosis dx tag tags y ground_truth",
         "split": "split set subset partition data_set dataset usage fold part",
     }.items()
 }
+# Names of ids, which are images only where files have them as their names; an earlier group wins over a later one.
+_IDS: Final = (frozenset({"image_id", "imageid", "img_id"}), frozenset({"id", "id_code", "isic_id", "photo_id"}))
 _SHOWN: Final = 12  # names of a header in a message
 
 
@@ -31,12 +33,14 @@ class Columns:
         label: The labels.
         split: The parts of the split; None without one.
         split_is_certain: Whether the column was stated or has Larder's own name, so that odd values are errors.
+        doubt: What to say if none of the images exists, since the column of the images is a guess; empty: it is none.
     """
 
     path: str
     label: str
     split: str | None
     split_is_certain: bool
+    doubt: str = ""
 
     def describe(self) -> str | None:
         """What was chosen; None if all names are Larder's own."""
@@ -63,25 +67,38 @@ def choose_columns(name: str, header: Sequence[str], stated: Mapping[str, str]) 
     found = {role: _choose(name, header, role, stated) for role in ROLES}
     missing = [role for role in ("path", "label") if found[role] is None]
     if missing:
-        option = ",".join(f"{role}=NAME" for role in missing)
-        raise InvalidRequest(
-            f"{name} has the columns {_listed(header)}, and none is known as {' or '.join(missing)}: name them path "
-            f"and label in the header, or state them, --columns {option}."
-        )
+        raise InvalidRequest(_unknown(name, header, missing))
     split = found["split"]
     certain = split is not None and ("split" in stated or _plain(split) == "split")
-    return Columns(str(found["path"]), str(found["label"]), split, certain)
+    path = str(found["path"])
+    return Columns(path, str(found["label"]), split, certain, image_doubt(name, header, path, stated))
+
+
+def _unknown(name: str, header: Sequence[str], missing: Sequence[str]) -> str:
+    option = ",".join(f"{role}=NAME" for role in missing)
+    return (
+        f"{name} has the columns {_listed(header)}, and none is known as {' or '.join(missing)}: name them path and "
+        f"label in the header, or state them, --columns {option}."
+    )
 
 
 def has_columns(header: Sequence[str], stated: Mapping[str, str]) -> bool:
     """Whether a header has a column for the image and one for the label."""
     names = {_plain(column) for column in header}
-    return all(role in stated or names & _NAMES[role] for role in ("path", "label"))
+    known = {**_NAMES, "path": _NAMES["path"].union(*_IDS)}
+    return all(role in stated or names & known[role] for role in ("path", "label"))
 
 
 def image_column(name: str, header: Sequence[str], stated: Mapping[str, str]) -> str | None:
     """The column of the images alone; None if there is none. Raises InvalidRequest if several fit."""
     return _choose(name, header, "path", stated)
+
+
+def image_doubt(name: str, header: Sequence[str], path: str, stated: Mapping[str, str]) -> str:
+    """What to say if no image has a name from the column ``path``; empty if the column is certain."""
+    if "path" in stated or _plain(path) in _NAMES["path"]:
+        return ""
+    return f"{_unknown(name, header, ['path'])} The column {path!r} names no image beside the list."
 
 
 def split_column(name: str, header: Sequence[str], stated: Mapping[str, str]) -> str | None:
@@ -99,9 +116,10 @@ def _choose(name: str, header: Sequence[str], role: str, stated: Mapping[str, st
             )
         return fitting[0]
     taken = set(stated.values())
-    fitting = [column for column in header if _plain(column) in _NAMES[role] and column not in taken]
-    own = [column for column in fitting if _plain(column) == role]
-    fitting = own or fitting
+    # Larder's own name wins over others, and names of images over ids.
+    groups = (frozenset({role}), _NAMES[role], *(_IDS if role == "path" else ()))
+    named = ([column for column in header if _plain(column) in group and column not in taken] for group in groups)
+    fitting = next((columns for columns in named if columns), [])
     if len(fitting) > 1:
         options = " or ".join(f"--columns {role}={column}" for column in fitting)
         raise InvalidRequest(

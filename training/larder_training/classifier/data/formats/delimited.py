@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from io import StringIO
 from typing import Final
 
@@ -30,7 +31,7 @@ def read_csv(source: ListText, options: ListOptions) -> ImageList:
     if chosen:
         notes.append(f"{source.name}: {chosen}.")
     result = read_records(source.name, records, columns, source.part)
-    return ImageList(result.entries, result.unusable, (*notes, *result.notes))
+    return replace(result, notes=(*notes, *result.notes))
 
 
 def read_rows(source: ListText) -> tuple[Separator, list[str], Rows]:

@@ -110,11 +110,13 @@ class ImageList:
         entries: The usable entries.
         unusable: The others.
         notes: Sentences about choices that the reader made.
+        doubt: What to say if none of the images exists, since it is a guess which column names them; empty: it is none.
     """
 
     entries: tuple[ListedImage, ...] = ()
     unusable: tuple[Unusable, ...] = ()
     notes: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 def part_named(name: str) -> Part | None:

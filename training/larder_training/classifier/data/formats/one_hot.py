@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from larder_training.classifier.data.formats.columns import image_column, split_column
+from larder_training.classifier.data.formats.columns import image_column, image_doubt, split_column
 from larder_training.classifier.data.formats.delimited import Rows, read_rows
 from larder_training.classifier.data.formats.entries import (
     ImageList,
@@ -57,7 +57,8 @@ def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
                 "No class has a 1" if not labels else f"The row has {len(cells)} cells, and the header {len(header)}"
             )
             unusable.append(Unusable(where, name, f"{reason}. Correct or remove the row."))
-    return ImageList(tuple(entries), tuple(unusable))
+    doubt = image_doubt(source.name, header, image, options.columns)
+    return ImageList(tuple(entries), tuple(unusable), doubt=doubt)
 
 
 def _classes(name: str, header: Sequence[str], options: ListOptions) -> list[tuple[int, str]]:

@@ -67,7 +67,7 @@ def read_records(name: str, records: Iterable[Record], columns: Columns, part: P
         box = _box(row.cells)
         side = _side(row, columns, without=_CORNERS | _SIZE if box else frozenset())
         entries.append(ListedImage(row.where, path, labels, part or _part(name, row, columns.split), side, box))
-    return ImageList(tuple(_divided(entries)), tuple(unusable))
+    return ImageList(tuple(_divided(entries)), tuple(unusable), doubt=columns.doubt)
 
 
 def read_json_rows(source: Parsed, options: ListOptions) -> ImageList:
@@ -77,7 +77,7 @@ def read_json_rows(source: Parsed, options: ListOptions) -> ImageList:
     records = [Record(row.where, row.fields) for row in source.rows]
     result = read_records(source.name, records, columns, source.part)
     chosen = columns.describe()
-    return ImageList(result.entries, result.unusable, (f"{source.name}: {chosen}.",) if chosen else ())
+    return replace(result, notes=(f"{source.name}: {chosen}.",) if chosen else ())
 
 
 def header_of(rows: Sequence[JsonRow]) -> list[str]:
