@@ -43,7 +43,7 @@ def test_names_that_differ_are_said() -> None:
         (
             {},
             "who,what,timestamp",
-            r"has no column USER_ID, ITEM_ID \(it has who, what, .*--columns USER_ID=\.\.\.,ITEM",
+            r"has no column USER_ID, ITEM_ID \(it has who, what, .*--columns USER_ID=NAME,ITEM",
         ),
         ({}, "userId,movieId", "has no column TIMESTAMP .* add --order random"),
         ({}, "userId,itemId,asin,ts,sku", None),
@@ -98,3 +98,27 @@ def test_statements_are_parsed() -> None:
         "ITEM_ID": "movie id",
         "EVENT_VALUE": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("header", "required", "proposal"),
+    [
+        ("Handle,Title,Vendor,Variant SKU", ("ITEM_ID",), "column it is, perhaps --columns ITEM_ID=Handle."),
+        (
+            "Name,Email,Created on,Lineitem quantity,Lineitem sku,Paid at",
+            LOG,
+            'they are, perhaps --columns "USER_ID=Email,ITEM_ID=Lineitem sku,TIMESTAMP=Created on".',
+        ),
+        (
+            "buyerNumber,item_category,item_ref,saleDate",
+            LOG,
+            "USER_ID=buyerNumber,ITEM_ID=item_ref,TIMESTAMP=saleDate.",
+        ),
+        ("a,b", ("ITEM_ID",), "say which column it is, --columns ITEM_ID=NAME."),
+        ("user_id,b,c", LOG, "say which columns they are, --columns ITEM_ID=NAME,TIMESTAMP=NAME."),
+    ],
+)
+def test_the_error_proposes_the_most_likely_column(header: str, required: tuple[str, ...], proposal: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        ColumnNames().find("file.csv", header.split(","), required, OPTIONAL)
+    assert str(error.value).endswith(proposal)

@@ -1,6 +1,7 @@
 """Finds the columns that a reader needs in a header: by their names, by stated names, or by well-known ones."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -50,6 +51,16 @@ _WELL_KNOWN: Final[Mapping[str, tuple[frozenset[str], ...]]] = {
     "EVENT_VALUE": (frozenset({"eventvalue", "rating", "stars", "overall"}), frozenset({"score"})),
     "REVIEW_TEXT": (frozenset({"reviewtext"}),),
 }
+# Words that make a name likely to be the column, for a proposal only.
+_LIKELY: Final[Mapping[str, Mapping[str, int]]] = {
+    "USER_ID": dict.fromkeys(("user", "customer", "client", "visitor", "member", "buyer", "email"), 3)
+    | {"account": 2, "session": 2, "id": 1, "number": 1},
+    "ITEM_ID": dict.fromkeys(("sku", "handle", "asin", "isbn", "gtin"), 4)
+    | dict.fromkeys(("item", "lineitem", "product", "article", "ean", "barcode"), 3)
+    | {"id": 2, "code": 2, "number": 1, "name": 1, "title": 1},
+    "TIMESTAMP": {"timestamp": 4, "time": 3, "date": 3, "created": 2, "day": 2, "when": 2, "at": 1, "on": 1},
+}
+_DETAILS: Final = _group("type category price quantity count rating value status url image group brand")
 _SHOWN: Final = 200  # characters of a header in messages
 _ALONE: Final = frozenset({"id"})  # the key of a file that describes items or users
 _NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -90,7 +101,7 @@ class ColumnNames:
                 found[column] = name
         missing = [column for column in required if column not in found]
         if missing:
-            raise InvalidRequest(_missing(file, header, missing))
+            raise InvalidRequest(_missing(file, header, missing, found))
         for stated in self.fields:
             if stated.required and stated.name not in found and _same(header, stated.name) is None:
                 raise InvalidRequest(
@@ -178,14 +189,31 @@ def _nearest(name: str, header: Sequence[str]) -> str:
     return f": did you mean {near[0]}?" if near else ": give a name of its header"
 
 
-def _missing(file: str, header: Sequence[str], missing: Sequence[str]) -> str:
+def _missing(file: str, header: Sequence[str], missing: Sequence[str], found: Mapping[str, str]) -> str:
     times = (
         " If the log has no times, add --order random, or --order file if each user's rows are in order."
         if list(missing) == ["TIMESTAMP"]
         else ""
     )
-    example = ",".join(f"{column}=..." for column in missing)
+    taken = set(found.values())
+    likely: dict[str, str] = {}
+    for column in missing:
+        best = max(header, key=lambda name: _likeness(name, column, taken), default="")
+        if best and _likeness(best, column, taken) > 0:
+            likely[column] = best
+            taken.add(best)
+    option = ",".join(f"{column}={likely.get(column, 'NAME')}" for column in missing)
+    shell = f'"{option}"' if " " in option else option
+    which = "which column it is" if len(missing) == 1 else "which columns they are"
     return (
-        f"{file} has no column {', '.join(missing)} (it has {shown(header)}): say which columns they are, "
-        f"--columns {example}.{times}"
+        f"{file} has no column {', '.join(missing)} (it has {shown(header)}): say {which}"
+        f"{', perhaps' if likely else ','} --columns {shell}.{times}"
     )
+
+
+def _likeness(name: str, column: str, taken: Collection[str]) -> int:
+    """How likely it is that a column of this name is the missing one, by the words of the name; 0: unlikely."""
+    if name in taken or {",", "="} & set(name):
+        return 0
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    return sum(_LIKELY.get(column, {}).get(word, 0) for word in words) - 2 * len(_DETAILS.intersection(words))

@@ -8,7 +8,7 @@ Amazon Personalize. Of an input that is read whole, columns of objects and the l
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -22,6 +22,9 @@ from larder_training.io.text_tables import TextTable, text_table
 
 MAX_ID: Final = 256  # characters, as in requests (larder.recommender.query)
 _WHOLE: Final = 2.0**53  # floats represent integers exactly up to here
+_DECIMAL: Final = r"^[+-]?\d+,\d+$"
+_THOUSAND: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"  # 1,234 may be a number of thousands
+_GROUPED: Final = r"^[+-]?\d[\d.]*,[\d.,]*$"  # digits with commas and points in any order
 _INFERRED: Final = 1000  # lines of JSON from which the columns of a log are inferred
 _FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
     "csv": ("CSV", "Use UTF-8, one header line, commas, and quotes around cells with commas."),
@@ -41,6 +44,7 @@ class TabularFile:
         unreadable: Rows that are not in ``frame``.
         notices: What was found while opening the file, in sentences.
         left_out: Columns of any file of the input that cannot be texts, and what they hold, such as ``objects``.
+        commas: Whether a comma may be part of a cell without quotes: in CSV with another separator.
     """
 
     file: InputFile
@@ -49,6 +53,7 @@ class TabularFile:
     unreadable: LeftOut = field(default_factory=LeftOut)
     notices: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    commas: bool = False
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
         """Runs a query on ``frame``. Raises InvalidRequest if the file does not have the format of its suffix."""
@@ -77,7 +82,15 @@ def scan(
     left_out = {} if optional is not None else _nested(opened)
     common = [name for name in _common_columns(opened, required, optional) if name in required or name not in left_out]
     return [
-        TabularFile(table.file, _texts(table, common), tuple(common), table.text.left_out, table.notices, left_out)
+        TabularFile(
+            table.file,
+            _texts(table, common),
+            tuple(common),
+            table.text.left_out,
+            table.notices,
+            left_out,
+            table.file.format == "csv" and table.text.separator != ",",
+        )
         for table in opened
     ]
 
@@ -104,6 +117,54 @@ def collect(scans: Sequence[TabularFile], query: pl.LazyFrame) -> pl.DataFrame:
         for file in scans:
             file.collect(file.frame.select(pl.len(), pl.all().null_count().name.suffix(" null")))
         raise _unreadable(scans[0].file, error) from error
+
+
+def with_decimal_points(scans: Sequence[TabularFile], columns: Iterable[str]) -> list[TabularFile]:
+    """The files with points in place of decimal commas, in these columns of CSV with another separator than commas.
+
+    A column has decimal commas if it has cells like ``2,55``, none like ``2.55``, and mostly numbers. Thousands are not
+    guessed: cells like ``1.234,50`` or ``1,234,567``, or no other cells than those like ``1,234``, stay as they are.
+    """
+    names = [name for name in columns if name in scans[0].names]
+    possible = [scanned for scanned in scans if scanned.commas]
+    if not possible or not names:
+        return list(scans)
+    surveys = (_survey_of_commas(name).alias(name) for name in names)
+    survey = collect(possible, whole(possible).select(surveys)).row(0, named=True)
+    pointed = [name for name in names if survey[name]]
+    if not pointed:
+        return list(scans)
+    cells = [
+        pl.when(_like(name, _DECIMAL)).then(_pointed(name)).otherwise(pl.col(name)).alias(name) for name in pointed
+    ]
+    note = f"{possible[0].file.name}: numbers like 2,55 in {', '.join(pointed)} are read with a decimal comma."
+    return [
+        replace(scanned, frame=scanned.frame.with_columns(cells), notices=(*scanned.notices, note))
+        if scanned.commas
+        else scanned
+        for scanned in scans
+    ]
+
+
+def _survey_of_commas(name: str) -> pl.Expr:
+    """Whether a column has decimal commas."""
+    decimal = _like(name, _DECIMAL)
+    plain = number(name).is_not_null()
+    other = _like(name, _GROUPED) & ~decimal
+    return (
+        ((decimal & ~_like(name, _THOUSAND)).sum() > 0)
+        & ~other.any()
+        & ~(plain & _like(name, r"\.")).any()
+        & ((decimal | plain).sum() * 2 > pl.col(name).count())
+    )
+
+
+def _like(name: str, pattern: str) -> pl.Expr:
+    return pl.col(name).str.contains(pattern).fill_null(value=False)
+
+
+def _pointed(name: str) -> pl.Expr:
+    return pl.col(name).str.replace(",", ".", literal=True)
 
 
 def check_numbers(scans: Sequence[TabularFile], fields: Iterable[SchemaField]) -> None:

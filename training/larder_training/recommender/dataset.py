@@ -85,6 +85,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
     items = _table(options, "ITEM_ID", inputs, progress)
     users = _table(options, "USER_ID", inputs, progress)
     check_stated(options.types, (items, users))
+    of_tables = _said(table_notices(items, users), progress)
     with open_input(options.interactions, progress) as files:
         log, counts = read_interactions(
             files,
@@ -93,6 +94,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
             seed=options.seed,
             log_format=options.log_format,
         )
+        of_log = _said(counts.notices, progress)  # before a refusal, which they often explain
         reviews = review_texts(files, log.items, options.log_format)
         name, inputs["interactions"] = files.name, files.fingerprint()
     log, counts = _usable(log, counts, items, options)
@@ -102,9 +104,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
             "more users and items."
         )
     progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {counts.dropped()}")
-    notices, doubts = _notices(log, counts, items, users, options)
-    for notice in notices:
-        progress.say(notice)
+    doubts = _doubts(log, counts, items, users, options)
     for doubt in doubts:
         progress.warn(doubt)
     profiles = user_profiles(users) if users else None
@@ -123,18 +123,24 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
         described=described,
         inputs=inputs,
         summary=summarize_log(log, items, users),
-        notices=(*notices, *doubts),
+        notices=(*of_log, *of_tables, *doubts),
     )
 
 
-def _notices(
+def _said(notices: Sequence[str], progress: Progress) -> Sequence[str]:
+    for notice in notices:
+        progress.say(notice)
+    return notices
+
+
+def _doubts(
     log: EventLog,
     counts: RowCounts,
     items: MetadataTable | None,
     users: MetadataTable | None,
     options: RecommenderOptions,
-) -> tuple[list[str], list[str]]:
-    """What was found in the files, and what to look at. Raises InvalidRequest for what makes a training pointless."""
+) -> list[str]:
+    """What to look at. Raises InvalidRequest for what makes a training pointless."""
     matches = id_matches(log, items, users)
     problems = refusals(
         log,
@@ -145,7 +151,7 @@ def _notices(
     )
     if problems:
         raise InvalidRequest(" ".join(problems))
-    return [*counts.notices, *table_notices(items, users)], [*counts.warnings(), *warnings(log, matches, problems)]
+    return [*counts.warnings(), *warnings(log, matches, problems)]
 
 
 def _usable(
@@ -171,7 +177,13 @@ def _table(
         return None
     with open_input(source, progress) as files:
         inputs[name] = files.fingerprint()
-        return read_metadata(files, key, types=options.types, names=options.log_format.of_metadata(key))
+        return read_metadata(
+            files,
+            key,
+            types=options.types,
+            names=options.log_format.of_metadata(key),
+            time_format=options.log_format.time_format,
+        )
 
 
 def _numbers(known: Sequence[str], ids: Sequence[str]) -> NDArray[np.int64]:

@@ -167,3 +167,27 @@ def test_the_events_are_those_of_a_plain_reader(rows: list[tuple[str, str, str, 
     assert counts.rows - counts.used - counts.duplicates == dropped
     assert log.users == sorted({row[0] for row in events})
     assert log.items == sorted({row[1] for row in events})
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [(("2,55", "3", "", "-0,5"), [2.55, 3, None, -0.5]), (("1,234", "0,5"), [1.234, 0.5])],
+)
+def test_decimal_commas_are_read_where_the_separator_is_none(
+    tmp_path: Path, cells: tuple[str, ...], values: list[float | None]
+) -> None:
+    rows = "".join(f"u{number};i;{number};pay;{cell}\n" for number, cell in enumerate(cells))
+    log, counts = read_interactions(write(tmp_path / "log.csv", HEAD.replace(",", ";") + rows))
+    np.testing.assert_allclose(log.value, np.array(values, float), rtol=1e-6)
+    assert [notice for notice in counts.notices if "decimal comma" in notice] == [
+        "log.csv: numbers like 2,55 in EVENT_VALUE are read with a decimal comma."
+    ]
+
+
+@pytest.mark.parametrize(
+    "cells", [("1,234", "5,678"), ("2,55", "1.234,50"), ("1,234,567", "2,5"), ("2,5", "2.5", "3,5")]
+)
+def test_separators_of_thousands_are_not_guessed(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    rows = "".join(f"u{number};i;{number};pay;{cell}\n" for number, cell in enumerate(cells))
+    with pytest.raises(InvalidRequest, match=r"have no number \(.*Give numbers like 1234\.5, without separators"):
+        read_interactions(write(tmp_path / "log.csv", HEAD.replace(",", ";") + rows))

@@ -89,10 +89,24 @@ def test_a_stated_format_decides(tmp_path: Path) -> None:
 
 
 def test_times_that_excel_has_rounded_are_noticed(tmp_path: Path) -> None:
-    _, counts = read(tmp_path, "1.70670E+09", "1.70671E+09", "1.70672E+09")
+    _, counts = read(tmp_path, "1706700000", "1706710000", "1706720000")
     assert any("Excel has rounded them" in notice for notice in counts.notices)
     _, counts = read(tmp_path, "2024-01-30", "2024-01-31")
     assert not any("Excel" in notice for notice in counts.notices)
+
+
+@pytest.mark.parametrize("cells", [("1,70E+09", "1,71E+09", "2024-01-31"), ("1.70670E+09",), ("1.70671E+12", "2E9")])
+def test_scientific_notation_is_refused_with_its_likely_cause(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    message = (
+        rf"log.csv, column TIMESTAMP: scientific notation, like {cells[0][:4]}.* rows?: Excel .*export it again\.$"
+    )
+    with pytest.raises(InvalidRequest, match=message):
+        read(tmp_path, *cells)
+
+
+def test_scientific_notation_with_every_second_is_read(tmp_path: Path) -> None:
+    log, _ = read(tmp_path, "1.706702400e+09", "1.706702401e+09")
+    assert (log.time - NOON).tolist() == [0, 1]
 
 
 def test_numbers_that_are_no_epoch_seconds_are_noticed(tmp_path: Path) -> None:

@@ -254,16 +254,15 @@ def audit_interactions(
     Raises:
         InvalidRequest: A file cannot be read, or the log has only events of bots.
     """
-    item_metadata = (
-        read_metadata(items, "ITEM_ID", progress, types, names=log_format.of_metadata("ITEM_ID"))
-        if items is not None
-        else None
-    )
-    user_metadata = (
-        read_metadata(users, "USER_ID", progress, types, names=log_format.of_metadata("USER_ID"))
-        if users is not None
-        else None
-    )
+    tables = [
+        None
+        if source is None
+        else read_metadata(
+            source, key, progress, types, names=log_format.of_metadata(key), time_format=log_format.time_format
+        )
+        for key, source in (("ITEM_ID", items), ("USER_ID", users))
+    ]
+    item_metadata, user_metadata = tables
     check_stated(types, (item_metadata, user_metadata))
     read, counts = read_interactions(interactions, progress=progress, log_format=log_format)
     log, counts, bots = clean(read, counts)

@@ -23,6 +23,7 @@ from larder_training.io.tabular import (
     number,
     scan,
     whole,
+    with_decimal_points,
 )
 from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.config.options import Order
@@ -46,6 +47,10 @@ NO_TYPE: Final = "interaction"  # type of events without EVENT_TYPE
 LARGEST: Final = 1e12  # absolute EVENT_VALUE; prices, ratings and durations are smaller
 _ROW: Final = "row number"
 _MISSING: Final = ("nan", "NaN", "null", "NULL", "None", "\\N", "<NA>", "NaT")  # what programs write for no value
+_NUMBER_REMEDY: Final = (
+    "Give numbers like 1234.5, without separators of thousands, or empty cells; or leave the column out: --columns "
+    "EVENT_VALUE=."
+)
 _NO_NUMBER: Final = (*_MISSING, "NA", "N/A", "n/a", "#N/A", "-")
 
 
@@ -75,6 +80,7 @@ def read_interactions(
     """
     with open_input(source, progress) as files:
         scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL, log_format.of_log)
+        scans = with_decimal_points(scans, ["EVENT_VALUE"])
         check_numbers(scans, log_format.of_log.fields)
         rows, times = _read_with_times(scans, log_format)
         problems = rows.drop_in_place("problems").to_numpy()
@@ -102,7 +108,7 @@ def _check_usable(name: str, counts: RowCounts) -> None:
     """Raises InvalidRequest if more than half of the rows have no time or no number, or no row is usable."""
     for column, bad, remedy in (
         ("TIMESTAMP", "bad_timestamps", TIME_REMEDY),
-        ("EVENT_VALUE", "bad_values", "Give numbers or empty cells, or leave the column out: --columns EVENT_VALUE=."),
+        ("EVENT_VALUE", "bad_values", _NUMBER_REMEDY),
     ):
         count = counts.document()[bad]
         if count * 2 > counts.rows:

@@ -1,19 +1,30 @@
 """Metadata of items and profiles of users: one row per id, and typed columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from larder.errors import InvalidRequest
 from larder_training.io.column_names import PLAIN_NAMES, ColumnNames
 from larder_training.io.inputs import InputSource, open_input
 from larder_training.io.personalize_schema import SchemaField
-from larder_training.io.tabular import MAX_ID, TabularFile, check_numbers, collect, distinct_notices, scan
+from larder_training.io.tabular import (
+    MAX_ID,
+    TabularFile,
+    check_numbers,
+    collect,
+    distinct_notices,
+    scan,
+    whole,
+    with_decimal_points,
+)
 from larder_training.recommender.config.options import ColumnKind
 from larder_training.recommender.data.columns.kinds import Column, ColumnFacts, typed
+from larder_training.recommender.data.times import FORMS, LATEST, TIME_REMEDY, describe, find_format
 from larder_training.reporting.progress import Progress
 
 CREATED: Final = "CREATION_TIMESTAMP"
@@ -73,6 +84,7 @@ def read_metadata(
     types: Mapping[str, ColumnKind] = _NO_TYPES,
     *,
     names: ColumnNames = PLAIN_NAMES,
+    time_format: str | None = None,
 ) -> MetadataTable:
     """Reads the metadata of items (``key`` ITEM_ID) or users (USER_ID), whose files name the key as ``names`` say.
 
@@ -82,12 +94,15 @@ def read_metadata(
         progress: Where to report downloads.
         types: Stated types by column; the others are inferred.
         names: How the files name the key.
+        time_format: Format of CREATION_TIMESTAMP as of ``datetime.strptime``; None: recognized.
 
     Raises:
         InvalidRequest: A file or a column is invalid, or no row has an id.
     """
     with open_input(source, progress) as files:
         scans = scan(files, (key,), names=names)
+        scans = with_decimal_points(scans, [name for name in scans[0].names if name != key])
+        scans, times = _with_times(scans, time_format)
         check_numbers(scans, names.fields)
         data = collect(scans, _numbered(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
@@ -104,7 +119,7 @@ def read_metadata(
         data.height,
         data.height - usable.height,
         usable.height - unique.height,
-        tuple(distinct_notices(scans)),
+        (*distinct_notices(scans), *times),
         files.name,
         {name: facts for name, (facts, _, _) in read.items()},
         {name: odd for name, (_, _, odd) in read.items() if odd},
@@ -143,6 +158,24 @@ def _numbered(scans: Sequence[TabularFile]) -> pl.LazyFrame:
     return pl.concat(frames)
 
 
+def _with_times(scans: Sequence[TabularFile], time_format: str | None) -> tuple[list[TabularFile], list[str]]:
+    """The files with CREATION_TIMESTAMP in epoch seconds, and sentences on how it was read if it was not in seconds."""
+    if CREATED not in scans[0].names:
+        return list(scans), []
+    times = find_format(scans, time_format, column=CREATED, thorough=True)
+    time, form = times.columns()
+    found = collect(scans, whole(scans).select(time, form).drop_nulls())
+    inside = found.filter(pl.col("time").is_between(0, LATEST))
+    forms = np.bincount(inside["form"].to_numpy(), minlength=len(FORMS)).tolist()
+    seconds = time.cast(pl.Int64, strict=False).cast(pl.String)
+    read = pl.coalesce(seconds, CREATED).alias(CREATED)  # what is not a time is reported with its row
+    changed = [replace(scanned, frame=scanned.frame.with_columns(read)) for scanned in scans]
+    if not sum(forms[2:]):
+        return changed, []
+    first, last = (int(inside["time"].min() or 0), int(inside["time"].max() or 0))  # type: ignore[arg-type]  # numbers
+    return changed, describe(forms, first, last, CREATED)
+
+
 def _unusable(names: Sequence[str]) -> dict[str, str]:
     """Columns without a name, and columns whose name a column before them has (polars numbers these)."""
     unusable = {"": "values without a column name"} if "" in names else {}
@@ -162,9 +195,9 @@ def _column(
     odd = tuple(OddCell(scans[data[_FILE][row]].file.name, data[_ROW][row], texts[row]) for row in facts.odd_rows)
     if facts.kind == "number" and odd and facts.missing == data.height:
         first = odd[0]
-        remedy = "Give epoch seconds." if name == CREATED else "State another type."
+        what, remedy = ("time", TIME_REMEDY) if name == CREATED else ("number", "State another type.")
         raise InvalidRequest(
-            f"{first.file}, column {name}, data row {first.row}: {first.value!r:.60} is not a number. {remedy}"
+            f"{first.file}, column {name}, data row {first.row}: {first.value!r:.60} is not a {what}. {remedy}"
         )
     return facts, values, odd
 

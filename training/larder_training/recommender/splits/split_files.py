@@ -12,7 +12,7 @@ import polars as pl
 
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import InputSource, open_input
-from larder_training.io.tabular import TabularFile, collect, distinct_notices, scan, whole
+from larder_training.io.tabular import TabularFile, collect, distinct_notices, scan, whole, with_decimal_points
 from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.data.interactions import REQUIRED
 from larder_training.recommender.data.times import COLUMN, LATEST, find_format, iso
@@ -99,7 +99,7 @@ def split_log(source: InputSource, cut: Cut, history: Path, test: Path, log_form
         if path.exists():
             raise InvalidRequest(f"{path} exists: delete it, or name another folder with --out.")
     with open_input(source) as files:
-        scans = scan(files, REQUIRED, names=log_format.of_log)
+        scans = with_decimal_points(scan(files, REQUIRED, names=log_format.of_log), ["EVENT_VALUE"])
         frame = whole(scans).with_columns(find_format(scans, log_format.time_format, thorough=True).columns())
         timed = frame.filter(pl.col("time").is_between(0, LATEST, closed="left"))
         times = collect(scans, timed.select(pl.col("time").cast(pl.Int64)))["time"].sort()

@@ -67,6 +67,13 @@ def test_a_training_refuses_ids_that_do_not_meet(shop: Path) -> None:
     assert any("30 would meet" in notice for notice in read_dataset(allowed, Progress(quiet=True)).notices)
 
 
+def test_what_was_read_is_said_before_a_refusal(shop: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "larder"), pytest.raises(InvalidRequest):
+        read_dataset(RecommenderOptions(shop / "log.csv", "m", items=shop / "items.csv"), Progress())
+    assert "TIMESTAMP is read as epoch seconds" in caplog.text
+    assert "KIND" in caplog.text
+
+
 def test_an_audit_prints_its_findings_and_fails_as_a_training_would(shop: Path) -> None:
     command = ["audit", "recommender", "--interactions", str(shop / "log.csv"), "--items", str(shop / "items.csv")]
     result = CliRunner().invoke(cli, command)

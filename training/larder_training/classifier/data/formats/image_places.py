@@ -53,7 +53,7 @@ class ImagePlaces:
 
     def _indexed(self, name: PurePosixPath) -> Path | None:
         """The one image of this name, or of this stem, in the first place that has any."""
-        groups = [(start / name.parent,) for start in self._starts()]
+        groups: list[tuple[Path, ...]] = [(start / name.parent,) for start in self._starts()]
         if name.parent == PurePosixPath():
             groups += self._inner_folders()
         for folders in groups:
