@@ -110,6 +110,13 @@ class ColumnNames:
                 )
         return found
 
+    def has(self, header: Sequence[str], columns: Sequence[str]) -> bool:
+        """Whether a header has all of these columns, so that no other line can add one."""
+        try:
+            return len(self.find("", header, (), columns)) == len(columns)
+        except InvalidRequest:
+            return False
+
     def _name(self, file: str, header: Sequence[str], column: str, *, key: bool) -> str | None:
         stated = self.stated.get(column)
         if stated is not None:

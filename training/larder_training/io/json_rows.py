@@ -6,7 +6,7 @@ a missing value.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import IO, Final
 
 from larder_training.io.csv_rows import LeftOut
@@ -29,6 +29,41 @@ def write_objects(texts: Iterable[str], file: IO[str]) -> LeftOut:
         count += 1
         example = example or f"line {line}: {found}"
     return LeftOut(count, kept, example)
+
+
+def mixed_columns(texts: Iterable[str]) -> list[str]:
+    """The keys of a file, given in blocks, that have lists in some objects, and other values or other lists in others.
+
+    No type of a table holds such values, while plain values of several types are texts.
+    """
+    kinds: dict[str, set[str]] = {}
+    for _, found in _objects(iter(texts)):
+        if isinstance(found, dict):
+            for key, value in found.items():
+                kinds.setdefault(key, set()).add(_kind(value))
+    return [key for key, several in kinds.items() if len(several - {"null"}) > 1]
+
+
+def write_as_texts(texts: Iterable[str], columns: Collection[str], file: IO[str]) -> None:
+    """Writes each object of a file as one line, with texts in these columns: the values of a list joined by ``|``."""
+    for _, found in _objects(iter(texts)):
+        if isinstance(found, dict):
+            row = {key: _text(value) if key in columns else value for key, value in found.items()}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _kind(value: object) -> str:
+    if value is None or value == []:
+        return "null"
+    if isinstance(value, list):
+        return "list " + " ".join(sorted({_kind(item) for item in value} - {"null"}))
+    return "object" if isinstance(value, dict) else "value"
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, list):
+        return "|".join(text for item in value if (text := _text(item)))
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _objects(texts: Iterator[str]) -> Iterator[tuple[int, dict[str, object] | str]]:

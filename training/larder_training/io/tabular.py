@@ -18,7 +18,7 @@ from larder_training.io.column_names import PLAIN_NAMES, ColumnNames, describe
 from larder_training.io.csv_rows import LeftOut
 from larder_training.io.inputs import FileFormat, InputFile, InputFiles
 from larder_training.io.personalize_schema import SchemaField
-from larder_training.io.text_tables import TextTable, text_table
+from larder_training.io.text_tables import TextTable, text_table, with_mixed_as_texts
 
 MAX_ID: Final = 256  # characters, as in requests (larder.recommender.query)
 _WHOLE: Final = 2.0**53  # floats represent integers exactly up to here
@@ -221,7 +221,7 @@ def _opened(
             case "parquet":
                 frame = pl.scan_parquet(file.path, hive_partitioning=False, glob=False)
             case "jsonl":
-                frame = pl.scan_ndjson(text.path, infer_schema_length=None if optional is None else _INFERRED)
+                text, frame = _json_frame(files, file, text, required, optional, names)
         schema = frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(file, error) from error
@@ -239,6 +239,45 @@ def _opened(
             f"{file.name}: {text.left_out.count} rows cannot be read and are left out; {text.left_out.example}."
         )
     return _Opened(file, text, frame, schema, sources, tuple(notices))
+
+
+def _json_frame(
+    files: InputFiles,
+    file: InputFile,
+    text: TextTable,
+    required: Sequence[str],
+    optional: Sequence[str] | None,
+    names: ColumnNames,
+) -> tuple[TextTable, pl.LazyFrame]:
+    """A file of JSON lines with the types of its columns; a copy of it if they mix lists with other values.
+
+    The columns of a log are those of its first lines. All lines are read if these lack a column: the purchases that
+    have an EVENT_VALUE may come late.
+    """
+    wanted = [column for column in (*required, *(optional or ())) if names.stated.get(column) != ""]
+    for lines in (None,) if optional is None else (_INFERRED, None):
+        frame = pl.scan_ndjson(text.path, infer_schema_length=lines)
+        try:
+            schema = frame.collect_schema()
+        except pl.exceptions.PolarsError:
+            frame, schema = pl.LazyFrame(), None
+        if schema is None or (optional is None and _has_lists_as_texts(text, schema)):
+            text = files.checked[file.path] = with_mixed_as_texts(text, file.name, files.scratch)
+            frame = pl.scan_ndjson(text.path, infer_schema_length=None)
+            break
+        if lines is None or names.has(list(schema), wanted):
+            break
+    return text, frame
+
+
+def _has_lists_as_texts(text: TextTable, schema: pl.Schema) -> bool:
+    """Whether a column of texts has what polars makes of a list among texts."""
+    texts = [name for name, kind in schema.items() if kind == pl.String]
+    if not texts:
+        return False
+    lists = (pl.col(name).str.starts_with("[").any() for name in texts)
+    frame = pl.scan_ndjson(text.path, schema=dict.fromkeys(texts, pl.String())).select(lists)
+    return any(frame.collect(engine="streaming").row(0))
 
 
 def _text_table(files: InputFiles, file: InputFile) -> TextTable:

@@ -1,7 +1,7 @@
 """CSV and JSON files as other programs write them, made readable: UTF-8, one row per line, nothing out of place."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from larder.errors import InvalidRequest
 from larder_training.io.csv_rows import LeftOut, well_formed, write_rows
-from larder_training.io.json_rows import write_objects
+from larder_training.io.json_rows import mixed_columns, write_as_texts, write_objects
 from larder_training.io.separators import find_separator
 from larder_training.io.text_encoding import decoded_blocks, detect_encoding
 
@@ -69,6 +69,26 @@ def text_table(path: Path, name: str, kind: Literal["csv", "jsonl"], folder: Pat
         left_out = write_rows(texts, separator.sign, file, separator.skip)
     remedy = "Give every row as many cells as the header has, with quotes around cells that contain separators."
     return TextTable(copy, separator.sign, 0, _mostly_kept(left_out, name, remedy), notices)
+
+
+def with_mixed_as_texts(table: TextTable, name: str, folder: Path) -> TextTable:
+    """The table itself, or a copy in ``folder`` with texts in the columns that mix lists with other values.
+
+    Args:
+        table: JSON with one object per line.
+        name: The file's name in messages.
+        folder: For the copy, which the caller deletes.
+    """
+    encoding = detect_encoding(table.path, name)
+    columns = mixed_columns(decoded_blocks(table.path, name, encoding))
+    if not columns:
+        return table
+    copy = folder / f"{sum(1 for _ in folder.iterdir())}-texts.jsonl"
+    with copy.open("w", encoding="utf-8", errors="replace", newline="") as file:
+        write_as_texts(decoded_blocks(table.path, name, encoding), columns, file)
+    verb = "mixes" if len(columns) == 1 else "mix"
+    note = f"{name}: {', '.join(columns)} {verb} lists with other values; all are read as texts, lists joined by |."
+    return replace(table, path=copy, notices=(*table.notices, note))
 
 
 def _without_lines(texts: Iterator[str], lines: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from tests.larder_training.recommender.data.test_interactions import HEAD, rows_
 from larder.errors import InvalidRequest
 from larder.store import open_store
 from larder_training.io.inputs import InputSource, open_input
+from larder_training.recommender.config.log_format import LogFormat
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.data.metadata import read_metadata
 
@@ -254,3 +255,36 @@ def test_missing_objects_in_s3_are_errors(in_s3: str) -> None:
         read_interactions(f"{in_s3}/none.csv")
     with pytest.raises(InvalidRequest, match="has no readable file"):
         read_interactions(f"{in_s3}/none")
+
+
+@pytest.mark.parametrize(
+    ("values", "texts", "noted"),
+    [
+        ((True, ["x", "y"]), ["true", "x|y"], True),
+        ((["x"], {"a": 1}), ["x", '{"a": 1}'], True),
+        ((2, [3, 4.5]), ["2", "3|4.5"], True),
+        (("x", ["y", None]), ["x", "y"], True),
+        (("[x]", "[1, 2]"), ["[x]", "[1, 2]"], False),
+        ((["x"], []), ["x", None], False),
+    ],
+)
+def test_json_that_mixes_lists_with_other_values_is_read_as_texts(
+    tmp_path: Path, values: tuple[object, object], texts: list[str | None], noted: bool
+) -> None:
+    rows = [{"ITEM_ID": f"i{number}", "KIND": value} for number, value in enumerate(values)]
+    path = tmp_path / "items.jsonl"
+    path.write_bytes(as_lines(rows))
+    table = read_metadata(path, "ITEM_ID")
+    assert table.columns["KIND"][1] == texts
+    assert any("items.jsonl: KIND mixes lists with other values" in notice for notice in table.notices) == noted
+
+
+@pytest.mark.parametrize("columns", [{"EVENT_TYPE": "what"}, {}])
+def test_a_column_of_json_may_begin_late(tmp_path: Path, columns: dict[str, str]) -> None:
+    """GIVEN more lines without the column than types are inferred from."""
+    rows = [{"USER_ID": "u", "ITEM_ID": "i", "TIMESTAMP": number} for number in range(1200)]
+    late = {"USER_ID": "u", "ITEM_ID": "i", "TIMESTAMP": 5000, "what" if columns else "EVENT_TYPE": "buy"}
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(as_lines([*rows, late]))
+    log, _ = read_interactions(path, log_format=LogFormat(columns))
+    assert log.events == ["buy", "interaction"]

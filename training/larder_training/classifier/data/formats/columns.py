@@ -20,7 +20,7 @@ _NAMES: Final[Mapping[str, frozenset[str]]] = {
     }.items()
 }
 # Names of ids, which are images only where files have them as their names; an earlier group wins over a later one.
-_IDS: Final = (frozenset({"image_id", "imageid", "img_id"}), frozenset({"id", "id_code", "isic_id", "photo_id"}))
+_IDS: Final = (frozenset({"image_id", "imageid", "img_id"}), frozenset({"id", "id_code", "isic_id"}))
 _SHOWN: Final = 12  # names of a header in a message
 
 
