@@ -103,7 +103,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
             f"{name} has {len(log)} usable events of fewer than two users or fewer than two items: give a log with "
             "more users and items."
         )
-    progress.say(f"{len(log)} events of {len(log.users)} users and {len(log.items)} items; {counts.dropped()}")
+    progress.say(f"{len(log):,} events of {len(log.users):,} users and {len(log.items):,} items; {counts.dropped()}")
     doubts = _doubts(log, counts, items, users, options)
     for doubt in doubts:
         progress.warn(doubt)

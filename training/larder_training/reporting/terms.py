@@ -46,6 +46,12 @@ TERMS: Final = (
         "happens to be in them.",
     ),
     Term(
+        "ALS, BPR, PureSVD",
+        r"(?<!\w)(?:ALS|BPR|PureSVD)(?!\w)",
+        "Three ways to factorise the matrix of users and items: each user and each item becomes a short list of "
+        "numbers, and what fits together is recommended.",
+    ),
+    Term(
         "AUROC",
         r"AUROC",
         "How well a score separates two groups: the chance that an image of the one has a higher score than an image "
@@ -53,7 +59,7 @@ TERMS: Final = (
     ),
     Term(
         "Backbone",
-        r"[Bb]ackbone",
+        r"(?<![-\w])[Bb]ackbone(?!\w*=)",
         "A pretrained network that turns an image into numbers (features). The head, trained here, reads them.",
     ),
     Term(
@@ -63,10 +69,21 @@ TERMS: Final = (
         "its work if it is clearly better.",
     ),
     Term(
+        "Bootstrap",
+        r"[Bb]ootstrap",
+        "Drawing the test users again and again, some of them several times, to see how much a number changes with "
+        "who is among them.",
+    ),
+    Term(
         "Calibration error",
         r"[Cc]alibration error",
         "Mean difference between the confidence of the model and how often it is right, 0 at best. With 0.02, answers "
         "of 90 % confidence are right in about 88 to 92 % of cases.",
+    ),
+    Term(
+        "Co-visitation",
+        r"[Cc]o-visitation",
+        "Which items users had shortly after each other.",
     ),
     Term(
         "Coverage",
@@ -83,6 +100,12 @@ TERMS: Final = (
         r"[Cc]ross-validat(?:ion|ed)",
         "Training on a part of the training data and evaluating on the rest, in turn, so that each image is held out "
         "once.",
+    ),
+    Term(
+        "EASE, item kNN",
+        r"(?<!\w)(?:user EASE|EASE|item kNN)(?!\w)",
+        "Two ways to learn which items go with which from the items of each user. EASE weighs all items against each "
+        "other; item kNN compares two at a time, and is simpler. User EASE does the same between users.",
     ),
     Term("Diversity", r"[Dd]iversity", "How different the items of a list are from each other, 0 to 1."),
     Term(
@@ -164,6 +187,11 @@ TERMS: Final = (
         "Side information",
         r"[Ss]ide information",
         "Columns in addition to the image that the model reads, such as a price.",
+    ),
+    Term(
+        "Standard error",
+        r"[Ss]tandard errors?",
+        "How much a mean varies by chance. Differences of less than about two standard errors show nothing.",
     ),
     Term(
         "Temperature",

@@ -1,5 +1,6 @@
 """Values as people read them: three significant digits, thousands separators, units, words in place of Python."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ import numpy as np
 NOTHING: Final = "–"  # a value that is missing or not a number
 _SPACE: Final = "\N{NO-BREAK SPACE}"
 _DIGITS: Final = 3
+_KEY: Final = re.compile("[a-z0-9_]+")
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ")
 
 
 class Numeral(str):
@@ -90,6 +93,12 @@ def moment(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def instant(iso: str) -> str:
+    """A date and time of the manifest, such as ``2026-11-29T13:02:18Z``, as ``moment`` writes it."""
+    found = _INSTANT.fullmatch(iso)
+    return f"{found[1]} {found[2]} UTC" if found else iso
+
+
 @singledispatch
 def text(value: object) -> str:
     """Any value of a JSON document or a table as words or digits."""
@@ -133,8 +142,8 @@ def _(value: Iterable[object]) -> str:
 
 
 def words(key: str) -> str:
-    """A key of a JSON document as words."""
-    return key.replace("_", " ")
+    """A key of a JSON document as words; a title in words stays, with the names of columns in it."""
+    return key.replace("_", " ") if _KEY.fullmatch(key) else key
 
 
 def flat(document: Mapping[str, object], above: Sequence[str] = ()) -> Iterator[tuple[str, object]]:

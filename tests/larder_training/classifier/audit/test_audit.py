@@ -115,13 +115,23 @@ def test_the_groups_of_a_column_are_reported(tmp_path: Path, draw: Draw, save: S
     assert "'patient' is neither a column of the list (it has original, session) nor a file" in unknown.output
 
 
+def test_the_page_has_what_is_wrong_at_its_top_and_how_the_data_were_read(flawed: Path) -> None:
+    (flawed / "rings" / "notes.txt").write_text("no image")
+    html = page(audited(flawed)).decode()
+    top = html.split("<nav")[0]
+    assert "1 file cannot be used and is left out" in top
+    assert "2 files are left out, because a copy has another label" in top
+    assert "rings/notes.txt" in html.split("How the data were read")[1]
+    assert str(flawed.parent) not in html
+
+
 def test_near_duplicates_with_two_labels_are_reported(own_images: Path, save: Save) -> None:
     save(own_images / "checks/other.jpg", np.asarray(Image.open(own_images / "rings/002.png")), quality=85)
     findings = audited(own_images)
     (torn,) = findings.conflicting_groups
     assert {member.image.name for member in torn} == {"checks/other.jpg", "rings/002.png"}
-    assert "1 groups of near-duplicates have several labels" in findings.describe()
-    assert "1 of the groups have several labels" in page(findings).decode()
+    assert "1 group of near-duplicates with several labels" in findings.describe()
+    assert "1 of the groups has several labels" in page(findings).decode()
 
 
 def test_the_label_of_the_only_image_of_a_class_is_not_checked(own_images: Path, draw: Draw, save: Save) -> None:

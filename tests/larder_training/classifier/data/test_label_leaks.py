@@ -5,9 +5,10 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from larder_training.classifier.data.label_leaks import LabelLeak, find_leaks, words
+from larder_training.classifier.data.label_leaks import LabelLeak, _words, find_leaks, words
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.classifier.data.scan import Sample
 
@@ -156,3 +157,10 @@ def test_words_are_those_of_names_and_addresses() -> None:
     assert {"is", "guinea", "pig"} <= words("isGuineaPig")
     assert {"is", "kind3", "kind", "3", "is_kind3"} <= words("is_kind3")
     assert {"img", "ROSE".casefold(), "17", "png"} <= words("https://x.example/IMG/Rose/17.png")
+
+
+def test_equally_good_words_have_the_same_order_in_every_process() -> None:
+    texts = ["kiwi plum fig lime pear", "oak elm ash fir yew"] * 2
+    _, titles = _words(texts, np.array([0, 1, 0, 1]))
+    trees = ["ash", "elm", "fir", "oak", "oak elm ash fir yew", "yew"]
+    assert [title for title in titles if title in trees] == trees

@@ -51,7 +51,7 @@ def test_folder_markers_hidden_and_loose_objects_are_ignored(bucket: Store) -> N
         bucket.put(key, b"")
     dataset = read_dataset(f"{bucket.url}/pets")
     assert dataset.images == before
-    assert dataset.notes == (f"{bucket.url}/pets: 1 file without a label lies beside the class folders: loose.png",)
+    assert dataset.notes == ("pets: 1 file without a label lies beside the class folders: loose.png",)
 
 
 def test_bad_objects_are_reported_and_the_others_stay(bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_bad_objects_are_reported_and_the_others_stay(bucket: Store, monkeypatch
     scan = scan_images(listed, QUIET)
     reasons = {image.name: reason for image, reason in scan.bad}
     assert set(reasons) == {"rings/empty.png", "stripes/huge.png", "checks/003.png"}
-    assert scan.notes == (f"{bucket.url}/pets: 1 file of other kinds is not used: rings/notes.txt",)
+    assert scan.notes == ("pets: 1 file of other kinds is not used: rings/notes.txt",)
     assert "200000 bytes; the limit is 100000" in reasons["stripes/huge.png"]
     assert "The object pets/checks/003.png does not exist" in reasons["checks/003.png"]
     assert len(scan.samples) == 35

@@ -375,7 +375,7 @@ def test_the_command_accepts_columns_and_refuses_invalid_ones(side_images: Path,
     arguments = [str(side_images), "--model", "side", "--out", str(tmp_path), "--augment", "none", "--trials", "1"]
     result = CliRunner().invoke(command, [*arguments, "--side", "town:category", "--no-hidden"])
     assert result.exit_code == 0, result.output
-    (column,) = serving(Path(result.output.strip().splitlines()[-1])).side
+    (column,) = serving(next(path for path in tmp_path.iterdir() if path.is_dir())).side
     assert column == CategoryColumn("town", ("Oslo", "Rome"))
     for flags, message in ((["--side", "place"], "no column 'place'"), (["--side", "town:x"], "is invalid")):
         refused = CliRunner().invoke(command, [*arguments, *flags])

@@ -7,7 +7,10 @@ import pytest
 from tests.toys.reports import check_page
 
 from larder.release.manifest import Manifest
+from larder_training.recommender.config.options import OPTIONAL_COMPONENTS
+from larder_training.recommender.ensemble.titles import TITLES
 from larder_training.recommender.metrics.ranking import best_baseline
+from larder_training.recommender.reports.examples import title_columns
 from larder_training.recommender.reports.page import RecommenderReport
 from larder_training.recommender.reports.segment_title import segment_title
 from larder_training.recommender.tuning.trials import RecommenderTrial, SearchBudget, TrialLog
@@ -75,7 +78,10 @@ TRAINING: dict[str, Any] = {
         "first": 1_735_725_825,
         "last": 1_743_465_335,
         "notices": ["TIMESTAMP is read as ISO 8601"],
-        "item_file": {"rows": 600, "types": {"YEAR": "number"}},
+        "item_file": {
+            "rows": 600,
+            "columns": {"YEAR": {"type": "number", "stated": True, "distinct": 80, "missing": 7, "remark": ""}},
+        },
     },
 }
 
@@ -104,7 +110,7 @@ def test_the_report_is_a_page_that_everyone_can_read(manifest: Manifest) -> None
 
 def test_the_headline_is_the_multiple_of_the_best_baseline(manifest: Manifest) -> None:
     headline = html(manifest).split('class="headline">')[1].split("</p>")[0].replace("\N{NO-BREAK SPACE}", " ")
-    assert headline == "2.10 × the best baseline (recent popularity)"
+    assert headline == "Recall@20 is 2.10 × that of the best baseline, recent popularity"
     assert best_baseline(manifest.evaluation)[0] == "recent_popularity"
 
 
@@ -131,7 +137,44 @@ def test_notices_are_listed(manifest: Manifest) -> None:
 
 
 def test_what_a_training_adds_to_the_data_is_listed(manifest: Manifest) -> None:
-    assert "Items file: types: YEAR" in html(manifest)
+    page = html(manifest)
+    assert "Items file: rows" in page
+    assert "number, stated" in page.split(">Columns of items</h3>")[1].split("</table>")[0]
+
+
+def test_findings_about_a_file_need_the_file(manifest: Manifest) -> None:
+    counts = {"items_never_seen": 3, "users_without_profile": 0, "negative_values": 0}
+    data = {**TRAINING["data"], "audit": {**TRAINING["data"]["audit"], **counts}}
+    page = html(replace(manifest, training={**TRAINING, "data": data}))
+    assert "Items without an event" in page
+    assert "without a profile" not in page
+    assert "Events with an EVENT_VALUE below 0" in page
+
+
+def test_models_and_times_are_named_as_people_name_them(manifest: Manifest) -> None:
+    times = {"train": ["2025-01-01T06:07:08Z", "2025-02-01T00:00:00Z"], "validation": ["a", "b"], "test": ["c", "d"]}
+    chosen = {
+        "matrix": {"learner": "item_knn"},
+        "components": {"pure_svd": 0.5},
+        "reranker_components": ["co_visitation", "als"],
+    }
+    training = {**TRAINING, "hyperparameters": chosen}
+    trials = (
+        RecommenderTrial(0, "matrix", "ease", "known", 0.21, 0.01, 5, kept=True),
+        RecommenderTrial(1, "matrix", "item_knn", "known", 0.2, 0.01, 5),
+        RecommenderTrial(2, "components.user_ease", 0.3, "known", 0.2, 0.01, 5),
+        RecommenderTrial(3, "model", "ease + pure_svd", "known", 0.2, 0.01, 5, kept=True),
+    )
+    page = html(replace(manifest, evaluation={**evaluation(), "split": times}, training=training), trials)
+    assert "2025-01-01 06:07 UTC" in page
+    text = " ".join(check_page(page).texts)
+    assert not [name for name in (*OPTIONAL_COMPONENTS, *TITLES) if "_" in name and name in text]
+    assert "components: PureSVD" in text
+
+
+def test_every_model_that_can_be_left_out_has_a_title() -> None:
+    whole = {"content", "repeat"}  # words already
+    assert {*OPTIONAL_COMPONENTS} - whole <= {*TITLES}
 
 
 @pytest.mark.parametrize(
@@ -167,3 +210,18 @@ def test_warnings_of_the_training_are_at_the_top(manifest: Manifest) -> None:
 )
 def test_segments_have_titles(name: str, title: str) -> None:
     assert segment_title(name) == title
+
+
+@pytest.mark.parametrize(
+    ("columns", "best"),
+    [
+        (("genres", "title"), ["title"]),
+        (("DESCRIPTION", "Name"), ["Name", "DESCRIPTION"]),
+        (("productName", "brand_name"), ["productName"]),
+        (("price",), []),
+    ],
+)
+def test_items_are_named_by_their_title_however_the_column_is_written(
+    columns: tuple[str, ...], best: list[str]
+) -> None:
+    assert title_columns(columns) == best

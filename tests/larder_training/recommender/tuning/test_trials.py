@@ -75,8 +75,8 @@ def test_the_report_lists_which_components_were_added_and_plots_every_trial() ->
     trials.add("session_weight", 3.0, "session", np.array([0.1, 0.2]))
     trials.keep(number)
     paragraphs = explain(trials)
-    assert any("pure_svd" in line and "; added" in line for line in paragraphs)
-    assert any("bpr" in line and "not added" in line for line in paragraphs)
+    assert any("PureSVD" in line and "; added" in line for line in paragraphs)
+    assert any("BPR" in line and "not added" in line for line in paragraphs)
     assert plot(trials.trials).count("<svg") == 1
     assert "Too few" in explain(trial_log())[0]
 
@@ -86,5 +86,5 @@ def test_the_report_names_the_estimator_of_the_matrix_if_there_was_a_choice() ->
     trials.add("matrix", "ease", "known", np.array([0.2, 0.3]))
     assert not any("Item-item model" in line for line in explain(trials))
     trials.keep(trials.add("matrix", "item_knn", "known", np.array([0.3, 0.4])))
-    expected = "Item-item model: item_knn (NDCG@20 0.350 with a quick fit and default settings; ease 0.250)."
+    expected = "Item-item model: item kNN (NDCG@20 0.350 with a quick fit and default settings; EASE 0.250)."
     assert expected in explain(trials)

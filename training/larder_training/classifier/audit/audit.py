@@ -21,6 +21,7 @@ from larder_training.classifier.data.splits import FEW_GROUPS
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import plain_views
+from larder_training.reporting.counts import counted
 
 UNEVEN: Final = 5.0  # the imbalance from which the summary mentions it
 _GOOD: Final = 0.95  # share of labels that are predicted; below it, the audit says that its suspicions are weak
@@ -106,17 +107,18 @@ class ImageAudit:
 
     def describe(self) -> str:
         """A summary in one line, for the log."""
-        findings = [f"{len(self.label_errors)} labels look wrong"]
+        errors = len(self.label_errors)
+        findings = [f"{counted(errors, 'label')} {'looks' if errors == 1 else 'look'} wrong"]
         if self.scan.alike:
             images = sum(map(len, self.scan.alike))
             findings.append(f"{images} images look alike without evidence that they are copies")
         if self.conflicting_groups:
-            findings.append(f"{len(self.conflicting_groups)} groups of near-duplicates have several labels")
+            findings.append(f"{counted(len(self.conflicting_groups), 'group')} of near-duplicates with several labels")
         if self.small_classes:
             names = [statistics.label for statistics in self.small_classes]
             named = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             findings.append(
-                f"{len(self.small_classes)} classes have fewer than {FEW_GROUPS} different images ({named})"
+                f"{counted(len(names), 'class', 'classes')} with fewer than {FEW_GROUPS} different images ({named})"
             )
         findings += [leak.describe() for leak in self.leaks]
         if self.imbalance is None or self.imbalance >= UNEVEN:

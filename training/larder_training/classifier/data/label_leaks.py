@@ -194,7 +194,8 @@ def _words(values: Sequence[Value | None], labels: NDArray[np.int64]) -> tuple[c
     vocabulary: dict[str, int] = {}
     rows, columns = [], []
     for row, value in enumerate(values):
-        for word in words(str(value)) | {str(value).casefold()} if value is not None else ():
+        # Sorted, since the order of a set differs from process to process, and the trees break ties by it.
+        for word in sorted(words(str(value)) | {str(value).casefold()}) if value is not None else ():
             rows.append(row)
             columns.append(vocabulary.setdefault(word, len(vocabulary)))
     present = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(values), max(1, len(vocabulary))))
@@ -233,7 +234,11 @@ def _how(table: _Table, name: str, rows: NDArray[np.int64]) -> str:
     if name in table.numbers:
         return "its numbers reveal the label"
     importance = _tree(table, table.features[name][rows], rows).feature_importances_
-    best = [table.titles[name][feature] for feature in np.argsort(-importance)[:_NAMED] if importance[feature] > 0]
+    best = [
+        table.titles[name][feature]
+        for feature in np.argsort(-importance, kind="stable")[:_NAMED]
+        if importance[feature] > 0
+    ]
     shown = ", ".join(word[:30] for word in best if word)
     return f"its words reveal the label ({shown})" if shown else "whether it has a value reveals the label"
 

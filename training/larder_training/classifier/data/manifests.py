@@ -135,6 +135,9 @@ def read_dataset(
     options = ListOptions(label_attribute, columns or {})
     if s3.is_remote(source):
         dataset, name = _in_bucket(str(source), options, boxes), str(source)
+        # The same data in another place give the same notes, and so the same report.
+        short = str(source).rstrip("/").rpartition("/")[2]
+        dataset = replace(dataset, notes=tuple(note.replace(str(source), short) for note in dataset.notes))
     else:
         dataset, name = _on_disk(Path(source), options, boxes), Path(source).name
     labels = Counter(image.label for image in dataset.images)

@@ -18,7 +18,7 @@ from larder_training.classifier.ood.detector import LayerWidths
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import load_rows
 from larder_training.reporting.html import Section, figure, paragraph, table
-from larder_training.reporting.plots import INK, drawing_of, legend_above
+from larder_training.reporting.plots import COLOURS, INK, drawing_of, legend_above
 from larder_training.reporting.values import number, percent
 
 CLASSES: Final = 20  # held out at most; of more, the seed draws these
@@ -133,14 +133,23 @@ def unknown_section(
     unknown = np.empty(0, np.float32) if held_out_classes is None else held_out_classes.ood_scores
     top = float(np.concatenate([known, unknown, [1e-3 if threshold is None else threshold]]).max())
     bins = np.linspace(0, top, 41).tolist()
-    for scores, name in ((known, "held-out images"), (unknown, "held-out classes")):
+    for scores, name, colour in ((known, "held-out images", COLOURS[0]), (unknown, "held-out classes", COLOURS[1])):
         if len(scores):
             shares = np.full(len(scores), 1 / len(scores))
-            axes.hist(scores, bins, weights=shares, alpha=0.6, label=name)
+            axes.hist(
+                scores,
+                bins,
+                weights=shares,
+                histtype="stepfilled",
+                label=name,
+                facecolor=(colour, 0.3),
+                edgecolor=colour,
+                linewidth=1.5,
+            )
     if threshold is not None:
         axes.axvline(threshold, color=INK, linewidth=1, label="threshold")
-    axes.set(xlabel="OOD score", ylabel="share of images")
-    legend_above(axes, columns=3)
+    axes.set(xlabel="out-of-distribution score", ylabel="share of images")
+    legend_above(axes)
     text = f"The threshold flags {percent(options.false_alarms)} of the images of known classes as unknown."
     chart = figure(drawing, "Left of the threshold the response has labels; right of it, the image is unknown.")
     if held_out_classes is None:

@@ -14,6 +14,7 @@ from larder_training.numerics.arrays import Floats
 Weighting = Literal["none", "balanced"]
 FittedHead = SoftmaxRegression | MLP
 FAMILIES: Final = ("l2", "l1", "elastic", "hidden")
+_OPTIMISERS: Final[dict[Optimiser | None, str]] = {"adam": "Adam", "sgd": "SGD"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ class HeadConfig:
         }
 
     def __str__(self) -> str:
-        parts = [f"hidden layer of {self.units}, {self.optimiser}" if self.units else f"linear, {self.family}"]
-        parts += [f"{name} {value:g}" for name, value in (("L2", self.l2), ("L1", self.l1)) if value]
+        parts = [f"hidden layer of {self.units}, {_OPTIMISERS.get(self.optimiser)}" if self.units else "linear"]
+        parts += [f"{name} penalty {value:g}" for name, value in (("L2", self.l2), ("L1", self.l1)) if value]
         if self.weighting != "none":
             parts.append("classes balanced")
         if self.customised:

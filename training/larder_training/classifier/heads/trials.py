@@ -14,7 +14,12 @@ from larder_training.reporting.values import Estimate, number, percent
 
 TRIALS: Final = "trials.jsonl"
 LISTED: Final = 40  # trials in the manifest; trials.jsonl has all
-_NAMES: Final = {"l2": "linear, L2", "l1": "linear, L1", "elastic": "linear, elastic net", "hidden": "hidden layer"}
+_NAMES: Final = {
+    "l2": "linear, L2 penalty",
+    "l1": "linear, L1 penalty",
+    "elastic": "linear, both penalties",
+    "hidden": "hidden layer",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The audit's sections of ``report.html``, and the page of ``larder audit``."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from PIL import Image
@@ -10,9 +10,19 @@ from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
 from larder_training.classifier.audit.audit import ImageAudit, LabelError, untrainable_classes
 from larder_training.classifier.data.grouping import MIN_GROUPS
-from larder_training.classifier.data.scan import Sample
+from larder_training.classifier.data.scan import DatasetScan, Sample
 from larder_training.reporting.counts import counted
-from larder_training.reporting.html import Block, Section, facts, image_grid, paragraph, render, table
+from larder_training.reporting.html import (
+    Block,
+    Section,
+    bullets,
+    facts,
+    image_grid,
+    paragraph,
+    render,
+    subheading,
+    table,
+)
 from larder_training.reporting.title import TitleBlock
 from larder_training.reporting.values import percent, times
 
@@ -22,9 +32,9 @@ GROUPS: Final = 12  # groups of near-duplicates with their images
 _THUMBNAIL: Final = ImageSpec(128, 128, background=(128, 128, 128))
 
 
-def sections(audit: ImageAudit) -> list[Section]:
-    """The sections about the data."""
-    return [_overview(audit), _label_errors(audit), *_near_duplicates(audit), *_alike(audit)]
+def sections(audit: ImageAudit, *, with_notes: bool = False) -> list[Section]:
+    """The sections about the data; ``with_notes``: with those of the reader, which a report has elsewhere."""
+    return [_overview(audit, with_notes=with_notes), _label_errors(audit), *_near_duplicates(audit), *_alike(audit)]
 
 
 def page(audit: ImageAudit) -> bytes:
@@ -32,11 +42,46 @@ def page(audit: ImageAudit) -> bytes:
     scan = audit.scan
     images = f"{counted(len(scan.samples), 'image')}, {counted(len(audit.classes), 'class', 'classes')}"
     about = {"Fingerprint": scan.fingerprint()}
-    title = TitleBlock("Audit", "Labelled images", images, audit.describe(), about)
-    return render(title, [*sections(audit), _left_out(audit)]).encode()
+    title = TitleBlock("Audit", "Labelled images", images, audit.trust() or "", about, [*doubts(audit), *leaks(audit)])
+    return render(title, [*sections(audit, with_notes=True), _left_out(audit)]).encode()
 
 
-def _overview(audit: ImageAudit) -> Section:
+def doubts(audit: ImageAudit, left_out: str = "Left out") -> list[str]:
+    """What is wrong with the data, in sentences for the top of a page; ``left_out``: its section on such files."""
+    scan, found = audit.scan, []
+    if scan.bad:
+        verb = "is" if len(scan.bad) == 1 else "are"
+        found.append(f"{counted(len(scan.bad), 'file')} cannot be used and {verb} left out: see “{left_out}”.")
+    if scan.conflicts:
+        verb = "is" if len(scan.conflicts) == 1 else "are"
+        files = counted(len(scan.conflicts), "file")
+        found.append(f"{files} {verb} left out, because a copy has another label: see “{left_out}”.")
+    if groups := audit.conflicting_groups:
+        verb = "has" if len(groups) == 1 else "have"
+        found.append(
+            f"{counted(len(groups), 'group')} of near-duplicates {verb} several labels: see “Near-duplicates”."
+        )
+    if errors := len(audit.label_errors):
+        verb = "looks" if errors == 1 else "look"
+        found.append(f"{counted(errors, 'label')} {verb} wrong: see “Likely label errors”.")
+    return found
+
+
+def leaks(audit: ImageAudit, columns: Container[str] | None = None) -> list[str]:
+    """Which columns reveal the label, in sentences; of these columns only, if they are given."""
+    sentences = [
+        leak.describe() for leak in audit.leaks if columns is None or any(name in columns for name in leak.columns)
+    ]
+    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences]
+
+
+def notes(scan: DatasetScan) -> list[Block]:
+    """What the reader of the data chose and found: encoding, columns, split, boxes."""
+    sentences = [f"{note.rstrip('.')}." for note in scan.notes]
+    return [subheading("How the data were read"), bullets(sentences)] if sentences else []
+
+
+def _overview(audit: ImageAudit, *, with_notes: bool = False) -> Section:
     scan, imbalance = audit.scan, audit.imbalance
     tiles = {
         "Images": len(scan.samples),
@@ -58,6 +103,7 @@ def _overview(audit: ImageAudit) -> Section:
         blocks.append(paragraph(f"Too few to train on (at least {MIN_GROUPS} distinct images): {names}. Add images."))
     if small := [row.label for row in audit.small_classes if row not in untrainable]:
         blocks.append(paragraph(f"Few images, so the results for these classes vary: {', '.join(small)}. Add images."))
+    blocks += notes(scan) if with_notes else []
     return Section.of("Audit", *blocks)
 
 
@@ -94,7 +140,9 @@ def _near_duplicates(audit: ImageAudit) -> Iterable[Section]:
     ordered = [*conflicting, *(group for group in audit.near_duplicate_groups if group not in first)]
     text = "Each group stays in one part of the split, so that no test image has a near-duplicate in the training part."
     if conflicting:
-        text = f"{len(conflicting):,} of the groups have several labels, shown first: decide which is right. {text}"
+        number = len(conflicting)
+        verb = "has" if number == 1 else "have"
+        text = f"{number:,} of the groups {verb} several labels, shown first: decide which is right. {text}"
     blocks = [paragraph(f"{counted(len(ordered), 'group')} of nearly identical images. {text}")]
     for group in ordered[:GROUPS]:
         blocks.append(

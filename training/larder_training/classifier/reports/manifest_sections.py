@@ -115,6 +115,7 @@ def _data(run: TrainingRun) -> dict[str, object]:
         "alike": sum(map(len, scan.alike)),
         "labels_that_look_wrong": len(run.audit.label_errors),
         "straddling_left_out": len(split.straddling),
+        **({"notes": list(scan.notes)} if scan.notes else {}),
         "parts": {
             part: dict(sorted(Counter(sample.image.label for sample in split.parts[part]).items())) for part in PARTS
         },

@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from larder.release.manifest import Manifest
+from larder_training.classifier.backbones.zoo import BUILT_IN
 from larder_training.classifier.data.formats.entries import PARTS
 from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.splits import DatasetSplit
@@ -39,6 +40,14 @@ ERRORS: Final = 24  # misclassified images, the most confident first
 FILES: Final = 200  # files that are left out, by name
 CONFUSED: Final = 12  # pairs of confused labels
 _FEW_IMAGES: Final = 100  # test images from which a result is worth a decision
+_FEATURES: Final = {
+    "assumed": "assumed, since it is not stated",
+    "builtin": "built-in features",
+    "from": "downloaded from",
+    "sha256": "SHA-256",
+    "features": "number of features",
+    "output": "tensor of the graph",
+}
 _PARTS: Final = {"validation": "held out", "test": "test"}
 
 
@@ -66,7 +75,7 @@ def page(run: TrainingRun, manifest: Manifest) -> bytes:
         trials_section(run.fusion.head.search),
         _data(run.audit.scan, split),
         *audit_page.sections(run.audit),
-        Section.of("Features", properties(run.layers.features.description)),
+        _features(run),
     ]
     return render(_title(run, manifest, test), sections).encode()
 
@@ -77,22 +86,24 @@ def _title(run: TrainingRun, manifest: Manifest, test: Mapping[str, Any]) -> Tit
     return TitleBlock(
         "Image classifier",
         manifest.model,
-        f"{percent(test['accuracy'])} of {counted(test['photos'], 'test image')} are labelled correctly",
-        _context(run.split, test),
+        *_headline(run.split, test),
         about(manifest, f"{images}; fingerprint {data['fingerprint'][:12]}…"),
         [*warnings(manifest), *_doubts(run, test)],
     )
 
 
-def _context(split: DatasetSplit, test: Mapping[str, Any]) -> str:
-    """The interval, and the accuracy of the best answer without looking at an image."""
+def _headline(split: DatasetSplit, test: Mapping[str, Any]) -> tuple[str, str]:
+    """The accuracy and its multiple of the best answer without looking at an image, and the numbers behind them."""
     low, high = test["accuracy_interval_95"]
     label, share = _most_frequent(split)
-    ratio = f", {times(test['accuracy'] / share)} that of the best baseline" if share else ""
-    return (
-        f"95 % interval {between(percent(low), percent(high))}{ratio}: the most frequent label, “{label}”, given to "
-        f"all images is right for {percent(share)}."
+    ratio = f", {times(test['accuracy'] / share)} the best baseline" if share else ""
+    verb = "is" if test["photos"] == 1 else "are"
+    context = (
+        f"95 % interval {between(percent(low), percent(high))}. The best baseline gives the most frequent label, "
+        f"“{label}”, to all images, and is right for {percent(share)}."
     )
+    images = counted(test["photos"], "test image")
+    return f"{percent(test['accuracy'])} of {images} {verb} labelled correctly{ratio}", context
 
 
 def _most_frequent(split: DatasetSplit) -> tuple[str, float]:
@@ -111,14 +122,10 @@ def _doubts(run: TrainingRun, test: Mapping[str, Any]) -> list[str]:
     if test["photos"] < _FEW_IMAGES:
         images = counted(test["photos"], "test image")
         doubts.append(f"Only {images}, so the interval is wide. More images give surer numbers.")
-    scan, audit = run.audit.scan, run.audit
-    if scan.conflicts:
-        conflicts = counted(len(scan.conflicts), "file")
-        doubts.append(f"{conflicts} left out, because a copy has another label: see Data.")
-    if audit.conflicting_groups:
-        groups = counted(len(audit.conflicting_groups), "group")
-        doubts.append(f"{groups} of near-duplicates with several labels: see Near-duplicates.")
-    return doubts
+    if run.backbone.name == BUILT_IN and run.backbone.compared:
+        doubts.append("The built-in features are better than the pretrained backbone here: see “Backbone”.")
+    columns = {*run.left_out, *(column.name for column in run.exported.serving.side)}
+    return [*doubts, *audit_page.doubts(run.audit, "Data"), *audit_page.leaks(run.audit, columns)]
 
 
 def _summary(split: DatasetSplit, exported: ExportedClassifier, test: Mapping[str, Any]) -> Section:
@@ -154,7 +161,7 @@ def _confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Sectio
     pairs = [np.unravel_index(position, wrong.shape) for position in order]
     rows = [(labels[a], labels[b], wrong[a, b], matrix[a].sum()) for a, b in pairs if wrong[a, b]]
     if rows:
-        blocks.append(table(("Class", "Predicted", "Images", "Of"), rows))
+        blocks.append(table(("Class", "Predicted", "Images", "Images of the class"), rows))
     return Section.of("Confusion matrix", *blocks)
 
 
@@ -245,6 +252,14 @@ def _quantization(exported: ExportedClassifier, training: Mapping[str, object]) 
     )
 
 
+def _features(run: TrainingRun) -> Section:
+    """What the head reads; the backbone and its preprocessing."""
+    named = {_FEATURES.get(name, name): value for name, value in run.layers.features.description.items()}
+    built_in = "The built-in features: shapes (histograms of oriented gradients) and colours, without a backbone."
+    text = built_in if run.backbone.name == BUILT_IN else "The backbone, and how images are prepared for it."
+    return Section.of("Features", paragraph(text), properties(named))
+
+
 def _data(scan: DatasetScan, split: DatasetSplit) -> Section:
     counts = {part: Counter(sample.image.label for sample in split.parts[part]) for part in PARTS}
     rows = [(label, *(counts[part][label] for part in PARTS)) for label in split.labels]
@@ -263,8 +278,12 @@ def _data(scan: DatasetScan, split: DatasetSplit) -> Section:
         "Conflicting labels": len(scan.conflicts),
         "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
     }
-    blocks: list[Block] = [table(("Class", *(part.capitalize() for part in PARTS)), rows), facts(counts_of_files)]
-    blocks.append(paragraph(f"Kept in the same part of the split: {scan.together}. Exact copies count once."))
+    blocks: list[Block] = [
+        paragraph(f"{split.describe()}. Exact copies count once."),
+        table(("Class", *(part.capitalize() for part in PARTS)), rows),
+        facts(counts_of_files),
+        *audit_page.notes(scan),
+    ]
     if left_out:
         blocks += [subheading("Left out"), table(("File", "Reason"), left_out[:FILES])]
     if len(left_out) > FILES:

@@ -35,7 +35,7 @@ def confusion_matrix(matrix: NDArray[np.int64], labels: Sequence[str]) -> tuple[
     axes.set_yticks(range(len(labels)), ticks, parse_math=False)
     if len(labels) <= _NUMBERED:
         for row, column in np.argwhere(matrix):
-            axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", fontsize=8)
+            axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", fontsize=10)
     return drawing, not named
 
 
@@ -49,7 +49,7 @@ def reliability_diagram(confidence: Floats, right: NDArray[np.bool_]) -> Figure:
     bins = reliability(confidence, right)
     drawing, axes = drawing_of(WIDTH, 3.4)
     axes.plot([0, 1], [0, 1], color=COLOURS[-1], linewidth=1)
-    axes.bar([b[0] for b in bins], [b[2] for b in bins], width=1 / 16, alpha=0.6, label="accuracy", color=COLOURS[0])
+    axes.bar([b[0] for b in bins], [b[2] for b in bins], width=1 / 16, label="accuracy", color=COLOURS[0])
     axes.plot([b[1] for b in bins], [b[2] for b in bins], "o", color=INK, markersize=4, label="at mean confidence")
     axes.set(xlabel="confidence of the best label", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
     legend_above(axes)

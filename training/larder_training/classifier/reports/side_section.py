@@ -10,7 +10,7 @@ from larder_training.reporting.values import number, percent
 
 def side_section(fusion: FusionChoice, left_out: Mapping[str, str]) -> tuple[Section, ...]:
     """The gain of additional columns, the cost of missing values, and the columns that are left out."""
-    rows = [(name, f"{reason[0].upper()}{reason[1:]}") for name, reason in left_out.items()]
+    rows = [(name, f"{reason[0].upper()}{reason[1:].rstrip('.')}.") for name, reason in left_out.items()]
     blocks = [*_gain(fusion), *([table(("Left out", "Reason"), rows)] if rows else [])]
     return (Section.of("Side information", *blocks),) if blocks else ()
 

@@ -78,7 +78,7 @@ class BackboneChoice:
         """The report's section with both scores; none without a comparison."""
         if not self.compared:
             return []
-        titles = {DEFAULT: f"{DEFAULT} (pretrained)", BUILT_IN: "built-in features"}
+        titles = {DEFAULT: f"{DEFAULT}, pretrained", BUILT_IN: "built-in features"}
         rows = [
             (titles[score.name] + (" (chosen)" if score.name == self.name else ""), *score.cells())
             for score in self.compared

@@ -49,6 +49,12 @@ class LayerScore(CandidateScore):
         middle = self.features.description.get("middle_layers")
         return f"last, means of {', '.join(map(str, middle))}" if isinstance(middle, list) else "last"
 
+    @property
+    def title(self) -> str:
+        """The layers in the report."""
+        middle = self.features.description.get("middle_layers")
+        return f"last, and {len(middle)} in the middle" if isinstance(middle, list) else "last"
+
     def describe(self) -> dict[str, object]:
         """JSON-ready."""
         return {"layers": self.layers, "crop": self.features.image_spec.crop, **self.numbers()}
@@ -87,7 +93,7 @@ class LayerChoice:
             return []
         rows = [
             (
-                score.layers + (" (chosen)" if score.features is self.features else ""),
+                score.title + (" (chosen)" if score.features is self.features else ""),
                 percent(score.features.image_spec.crop),
                 *score.cells(),
             )

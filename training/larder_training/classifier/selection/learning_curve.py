@@ -162,7 +162,7 @@ def curve_section(curve: LearningCurve | None) -> Section:
     if curve is None:
         return Section.of(title, paragraph("A class has too few images to hold any out. Add images."))
     rows = [
-        (percent(share), images, Estimate(percent(rate), f"± {number(196 * error)}"))
+        (percent(share), images, Estimate(percent(rate), f"± {number(196 * error)} points"))
         for share, images, rate, error in zip(SHARES, curve.images, curve.accuracy, curve.errors, strict=True)
     ]
     caption = (

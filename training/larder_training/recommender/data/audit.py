@@ -157,6 +157,7 @@ class LogAudit:
         has_items: Whether item metadata was given.
         has_users: Whether user metadata was given.
         notices: What was found in the files, in sentences.
+        warnings: What makes the log doubtful, in sentences.
         problems: Why a training refuses the log, in sentences.
         item_columns: The columns of items, as rows of a table.
         user_columns: The columns of users, as rows of a table.
@@ -174,6 +175,7 @@ class LogAudit:
     has_items: bool
     has_users: bool
     notices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     item_columns: tuple[ColumnRow, ...] = ()
     user_columns: tuple[ColumnRow, ...] = ()
@@ -189,13 +191,19 @@ class LogAudit:
             "event_types": dict(self.types),
             "bot_ids": list(self.bots),
             "notices": list(self.notices),
+            "warnings": list(self.warnings),
             "problems": list(self.problems),
             "item_columns": [dict(zip(COLUMN_HEAD, row, strict=True)) for row in self.item_columns],
             "user_columns": [dict(zip(COLUMN_HEAD, row, strict=True)) for row in self.user_columns],
         }
 
     def words(self) -> list[str]:
-        """The audit in sentences."""
+        """The audit in sentences, with the warnings and what a training refuses."""
+        refused = (f"A training ends with an error: {problem}" for problem in self.problems)
+        return [*self.findings(), *(f"Warning: {warning}" for warning in self.warnings), *refused]
+
+    def findings(self) -> list[str]:
+        """What the audit found, in sentences."""
         counts, summary = self.counts, self.summary
         size = f"{counts.used:,} events of {self.users:,} users with {self.items:,} items in {summary.days:,} days"
         lines = [f"{size}; {counts.dropped()}", *self.notices]
@@ -223,7 +231,7 @@ class LogAudit:
                 f"{summary.users_without_profile} users of the log have no profile, {summary.profiles_without_events} "
                 "users with a profile have no event."
             )
-        return [*lines, *(f"A training ends with an error: {problem}" for problem in self.problems)]
+        return lines
 
 
 def audit_interactions(
@@ -283,7 +291,8 @@ def audit_interactions(
         future=future(read, now),
         has_items=item_metadata is not None,
         has_users=user_metadata is not None,
-        notices=(*counts.notices, *of_tables, *counts.warnings(), *warnings(log, matches, problems)),
+        notices=(*counts.notices, *of_tables),
+        warnings=(*counts.warnings(), *warnings(log, matches, problems)),
         problems=tuple(problems),
         item_columns=tuple(column_rows(item_metadata)) if item_metadata else (),
         user_columns=tuple(column_rows(user_metadata)) if user_metadata else (),

@@ -177,10 +177,10 @@ class OfflineTest:
 
 _PROTOCOL = (
     "Users with events before the cutoff (at most 10,000, sampled by the seed). Relevant are all items that a user "
-    "has in the period after it, repeats included. All items of the catalogue are ranked, from the tables' float16 "
-    "rows. Hyperparameters, of baselines too, were tuned on the validation period. The evaluated model was fitted to "
-    "the events before the cutoff, and the released model to all events. Intervals are 95 %, by bootstrap over users; "
-    "differences and ratios are paired by user."
+    "has in the period after it, repeats included. All items of the catalogue are ranked, by the numbers that "
+    "the tables hold. Hyperparameters, of baselines too, were tuned on the validation period. The evaluated model was "
+    "fitted to the events before the cutoff, and the released model to all events. 95 % intervals are by bootstrap "
+    "over users; differences and ratios are paired by user."
 )
 
 

@@ -13,9 +13,9 @@ from larder_training.reporting.title import TitleBlock
 
 def page(audit: LogAudit) -> bytes:
     """The whole page. It has no time of its creation and no path."""
-    sections = [_overview(audit), _days(audit), _rows(audit), _ids(audit), *_columns(audit)]
+    sections = [_overview(audit), _days(audit), _rows(audit), *_ids(audit), *_columns(audit)]
     size = ", ".join((counted(audit.counts.used, "event"), counted(audit.users, "user"), counted(audit.items, "item")))
-    warnings = [*audit.problems, *audit.counts.warnings()]
+    warnings = [*audit.problems, *audit.warnings]
     title = TitleBlock("Audit", "Event log", f"{size} in {counted(audit.summary.days, 'day')}", warnings=warnings)
     return render(title, sections).encode()
 
@@ -30,13 +30,13 @@ def _overview(audit: LogAudit) -> Section:
         "Duplicate rows": audit.counts.duplicates,
         "Events in the future": audit.future,
     }
-    return Section.of("Findings", facts(tiles), bullets(audit.words()))
+    return Section.of("Findings", facts(tiles), bullets(audit.findings()))
 
 
 def _days(audit: LogAudit) -> Section:
     drawing, axes = drawing_of(height=2.4)
     days = [datetime.fromtimestamp((audit.first_day + day) * DAY, UTC) for day in range(len(audit.by_day))]
-    axes.fill_between(days, audit.by_day, step="mid", alpha=0.6)  # type: ignore[arg-type]  # matplotlib plots times
+    axes.fill_between(days, audit.by_day, step="mid")  # type: ignore[arg-type]  # matplotlib plots times
     axes.set_ylim(bottom=0)
     axes.set_ylabel("events")
     axes.tick_params(axis="x", rotation=30)
@@ -50,18 +50,21 @@ def _rows(audit: LogAudit) -> Section:
     return Section.of("Rows", *blocks)
 
 
-def _ids(audit: LogAudit) -> Section:
+def _ids(audit: LogAudit) -> list[Section]:
     findings = audit.summary
-    counts = [
+    of_items = [
         ("Items of the log without metadata", findings.unknown_items),
         ("Items without an event", findings.items_never_seen),
+    ]
+    of_users = [
         ("Users of the log without a profile", findings.users_without_profile),
         ("Profiles without an event", findings.profiles_without_events),
     ]
-    blocks: list[Block] = [table(("Ids", "Count"), counts)]
+    counts = [*(of_items if audit.has_items else []), *(of_users if audit.has_users else [])]
+    blocks: list[Block] = [table(("Ids", "Count"), counts)] if counts else []
     if audit.bots:
         blocks += [subheading("Bots"), bullets(audit.bots)]
-    return Section.of("Ids", *blocks)
+    return [Section.of("Ids", *blocks)] if blocks else []
 
 
 def _columns(audit: LogAudit) -> list[Section]:

@@ -8,7 +8,7 @@ from larder_training.recommender.data.columns.description import ColumnRow
 from larder_training.recommender.data.log_checks.row_counts import REASONS
 from larder_training.reporting.counts import counted
 from larder_training.reporting.html import Block, Section, bullets, properties, subheading, table
-from larder_training.reporting.values import moment, percent, size
+from larder_training.reporting.values import instant, moment, percent, size
 
 # Any: a section of the manifest, JSON; this module only lays it out.
 Document = Mapping[str, Any]
@@ -28,6 +28,11 @@ _FINDINGS: Final = {
     "profiles_without_events": "Profiles without an event",
     "item_file": "Items file",
     "user_file": "Users file",
+}
+# Findings about a file, which mean nothing without it.
+_OF_FILE: Final = {
+    "item_file": ("not_in_catalogue", "unknown_items", "items_never_seen"),
+    "user_file": ("users_without_profile", "profiles_without_events"),
 }
 _COLUMNS: Final = {"item_file": "Columns of items", "user_file": "Columns of users"}
 _PARTS: Final = ("train", "validation", "test")
@@ -60,10 +65,15 @@ def section(evaluation: Document, training: Document) -> Section:
         if name in data:
             blocks += [subheading(_COLUMNS[name]), _columns(data[name]["columns"])]
     blocks += [subheading("Periods"), _split(evaluation)]
-    findings = {name: value for name, value in data["audit"].items() if name not in {*REASONS, "rows", "used"}}
+    without_file = {name for file, names in _OF_FILE.items() if file not in data for name in names}
+    elsewhere = {*REASONS, *without_file, "rows", "used"}
+    findings = {name: value for name, value in data["audit"].items() if name not in elsewhere}
     others = {name: value for name, value in data.items() if name not in _SHOWN}
     others |= {name: {**data[name], "columns": len(data[name]["columns"])} for name in _COLUMNS if name in data}
-    named = {_FINDINGS.get(name, name): value for name, value in {**findings, **others}.items()}
+    named = {
+        _FINDINGS.get(name, name): instant(value) if isinstance(value, str) else value
+        for name, value in {**findings, **others}.items()
+    }
     return Section.of("Data", *blocks, subheading("Findings"), properties(named))
 
 
@@ -108,9 +118,10 @@ def event_types(types: Mapping[str, int]) -> Block:
 
 
 def _files(data: Document) -> Block:
+    inputs = sorted(data["inputs"].items(), key=lambda named: [*_FILES, named[0]].index(named[0]))
     rows = [
         (_FILES.get(name, name), file["file"], size(file["bytes"]), f"{file['sha256'][:12]}…")
-        for name, fingerprint in data["inputs"].items()
+        for name, fingerprint in inputs
         for file in fingerprint.get("files", [fingerprint])
     ]
     more = [("…", f"{counted(len(rows) - _LISTED, 'file')} more", None, None)] if len(rows) > _LISTED else []
@@ -119,4 +130,6 @@ def _files(data: Document) -> Block:
 
 def _split(evaluation: Document) -> Block:
     split = evaluation["split"]
-    return table(("Period", "From", "To (exclusive)"), [(part.capitalize(), *split[part]) for part in _PARTS])
+    return table(
+        ("Period", "From", "To (exclusive)"), [(part.capitalize(), *map(instant, split[part])) for part in _PARTS]
+    )

@@ -1,6 +1,8 @@
 """Examples in the report: recommendations of some users and popular items of segments, from the tables."""
 
+import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +20,11 @@ from larder_training.release.loader import open_tables, open_vocabulary
 _USERS: Final = 8
 _ITEMS: Final = 5
 _SEGMENTS: Final = 40
-_TITLES: Final = ("TITLE", "NAME", "DESCRIPTION")
+_MARKS: Final = re.compile(r"[\W_]")
+# Names of columns that name an item, in letters and digits, the best first.
+_TITLES: Final = (
+    "title", "name", "itemtitle", "producttitle", "itemname", "productname", "prodname", "description"
+)  # fmt: skip
 
 
 def examples(folder: Path, serving: RecommenderServing, log: EventLog) -> list[tuple[str, str, str]]:
@@ -59,7 +65,14 @@ def _number(items: Vocabulary, item: str) -> int:
     return -1 if number is None else number
 
 
+@cache
+def title_columns(columns: tuple[str, ...]) -> list[str]:
+    """The columns that name an item, the best first."""
+    plain = {column: _MARKS.sub("", column.casefold()) for column in columns}
+    return sorted((name for name in columns if plain[name] in _TITLES), key=lambda name: _TITLES.index(plain[name]))
+
+
 def _title(items: Vocabulary, number: int) -> str:
     """The item's title, or its id without one."""
-    titles: Sequence[object] = [items.value(name, number) for name in _TITLES if name in items.columns]
+    titles: Sequence[object] = [items.value(name, number) for name in title_columns(tuple(items.columns))]
     return next((title for title in titles if isinstance(title, str)), items.id(number))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from larder.release.manifest import Manifest
+from larder_training.recommender.ensemble.titles import with_titles
 from larder_training.recommender.metrics.ranking import best_baseline
 from larder_training.recommender.reports import data_section
 from larder_training.recommender.reports.segment_title import segment_title
@@ -90,7 +91,7 @@ class RecommenderReport:
                 "Hyperparameters",
                 *map(paragraph, explain(self.trials)),
                 *([plot(self.trials.trials)] if self.trials.trials else []),
-                details("All hyperparameters", properties(training["hyperparameters"])),  # type: ignore[arg-type]  # JSON: an object
+                details("All hyperparameters", properties(with_titles(training["hyperparameters"]))),  # type: ignore[arg-type]  # JSON: an object
             ),
         ]
         return render(_title(manifest), sections).encode()
@@ -126,14 +127,14 @@ def _headline(evaluation: Document) -> tuple[str, str]:
         return "Not evaluated", "No user with earlier events returned in the test period, so there are no metrics."
     name, baseline = best_baseline(evaluation)
     own, other = estimate(evaluation["metrics"][_MAIN]), estimate(baseline[_MAIN])
-    found = f"{_MAIN} is {own} for this model and {other} for {_NAMES[name]}, with 95 % intervals"
+    found = f"{_title_of(_MAIN)} is {own} for this model and {other} for {_NAMES[name]}, with 95 % intervals"
     users = counted(evaluation["users"], "user")
     if "ratio" not in baseline[_MAIN]:
-        return f"{_MAIN} {own.value}", f"{found}, over {users} of the test period."
+        return f"{_title_of(_MAIN)} is {own.value}", f"{found}, over {users} of the test period."
     ratio = baseline[_MAIN]["ratio"]
     low, high = ratio["interval"]
     return (
-        f"{times(ratio['mean'])} the best baseline ({_NAMES[name]})",
+        f"{_title_of(_MAIN)} is {times(ratio['mean'])} that of the best baseline, {_NAMES[name]}",
         f"95 % interval {number(low)} to {times(high)}. {found}, over {users} of the test period.",
     )
 
@@ -242,6 +243,7 @@ def _popularity_curve(evaluation: Document) -> list[Block]:
             colour, title = _COLOURS.get(name, INK), _NAMES.get(name, name)
             axes.plot(curve["items"], curve[name], style, marker=".", color=colour, label=title)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("most popular items")
     axes.set_ylabel("cumulative share")
     legend_above(axes)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from larder_training.recommender.config.options import RecommenderOptions
+from larder_training.recommender.ensemble.titles import model_title
 from larder_training.recommender.tuning.trial_store import TrialStore
 from larder_training.reporting.html import Block, figure
 from larder_training.reporting.plots import drawing_of, legend_above
@@ -17,6 +18,12 @@ from larder_training.reporting.values import number
 
 METRIC: Final = "ndcg@20"
 TRIALS: Final = "trials.jsonl"
+_TASKS: Final[Mapping[str, str]] = {
+    "known": "next items of users with history",
+    "session": "rest of a session",
+    "visit": "items seen again",
+    "segment": "users by their profile",
+}
 _SIGNIFICANT: Final = 1.96  # standard errors
 _FIRST: Final = 0.7  # share of the minutes for all trials but the reranker, which comes last
 
@@ -167,8 +174,8 @@ def explain(log: TrialLog) -> list[str]:
     if not trials:
         return ["Too few users returned for validation: all hyperparameters keep their defaults."]
     paragraphs = [
-        f"The search evaluated {len(trials)} candidates on periods before the test period, by NDCG@20 of up to "
-        f"{max(trial.users for trial in trials)} users."
+        f"The search evaluated {len(trials):,} candidates on periods before the test period, by NDCG@20 of up to "
+        f"{max(trial.users for trial in trials):,} users."
         + (" The budget ended it: untried hyperparameters keep their defaults." if log.cut_short else "")
     ]
     paragraphs += _matrix([trial for trial in trials if trial.hyperparameter == "matrix"])
@@ -176,7 +183,7 @@ def explain(log: TrialLog) -> list[str]:
     for hyperparameter in dict.fromkeys(trial.hyperparameter for trial in components):
         own = [trial for trial in components if trial.hyperparameter == hyperparameter]
         best = max(own, key=lambda trial: trial.metric)
-        name = hyperparameter.removeprefix("components.")
+        name = model_title(hyperparameter.removeprefix("components."))
         verdict = "added" if any(trial.kept for trial in own) else "not added, since the gain is not significant"
         paragraphs.append(f"{name}: NDCG@20 {number(best.metric)} at its best weight, {best.value}; {verdict}.")
     models = [trial for trial in trials if trial.hyperparameter == "model"]
@@ -189,37 +196,40 @@ def _matrix(trials: Sequence[RecommenderTrial]) -> list[str]:
     if len(trials) < 2:
         return []
     accepted_first = sorted(trials, key=lambda trial: not trial.kept)
-    (chosen, metric), *others = [(str(trial.value), number(trial.metric)) for trial in accepted_first]
+    (chosen, metric), *others = [(model_title(trial.value), number(trial.metric)) for trial in accepted_first]
     rest = ", ".join(f"{name} {other}" for name, other in others)
     return [f"Item-item model: {chosen} (NDCG@20 {metric} with a quick fit and default settings; {rest})."]
 
 
 def _best(models: Sequence[RecommenderTrial]) -> str:
     best = max(models, key=lambda trial: trial.metric)
-    return f"Of {len(models)} models, {best.value} ({number(best.metric)})"
+    return f"Of {len(models)} models, {model_title(best.value)} ({number(best.metric)})"
 
 
 def _kept(models: Sequence[RecommenderTrial]) -> str:
     kept = next(trial for trial in models if trial.kept)
     return (
         "Chosen is the simplest model that is not significantly worse (95 % interval of the paired difference): "
-        f"{kept.value} ({number(kept.metric)})."
+        f"{model_title(kept.value)} ({number(kept.metric)})."
     )
 
 
 def plot(trials: Sequence[RecommenderTrial]) -> Block:
     """Each trial's metric with its standard error, one colour per task; filled if the value was accepted."""
     drawing, axes = drawing_of()
-    for task in sorted({trial.question for trial in trials}):
+    tasks = sorted({trial.question for trial in trials}, key=[*_TASKS].index)
+    for task in tasks:
         own = [trial for trial in trials if trial.question == task]
         numbers, metrics = [trial.number for trial in own], [trial.metric for trial in own]
         errors = [trial.error for trial in own]
-        bars = axes.errorbar(numbers, metrics, yerr=errors, fmt="o", capsize=2, mfc="none", label=task)
+        bars = axes.errorbar(numbers, metrics, yerr=errors, fmt="o", capsize=2, mfc="none", label=_TASKS[task])
         kept = [trial for trial in own if trial.kept]
         points = [trial.number for trial in kept], [trial.metric for trial in kept]
         axes.plot(*points, "o", color=bars[0].get_color())
     axes.set_xlabel("trial")
     axes.locator_params(axis="x", integer=True)
     axes.set_ylabel("validation NDCG@20")
-    legend_above(axes, columns=4)
-    return figure(drawing, "Each trial with its standard error. Filled: accepted values. Colours: validation tasks.")
+    if len(tasks) > 1:
+        legend_above(axes)
+    colours = " Colours: validation tasks." if len(tasks) > 1 else ""
+    return figure(drawing, f"Each trial with its standard error. Filled: accepted values.{colours}")

@@ -89,6 +89,6 @@ def test_a_log_that_loses_rows_says_why(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + "\n".join(rows))
     result = CliRunner().invoke(cli, ["audit", "recommender", "--interactions", str(tmp_path / "log.csv")])
     assert (
-        "Warning: 100 of 1000 rows are lost (10.0 %): 60 without USER_ID (log.csv, data row 901); 40 whose TIMESTAMP "
+        "Warning: 100 of 1,000 rows are lost (10.0 %): 60 without USER_ID (log.csv, data row 901); 40 whose TIMESTAMP "
         "is missing or not a time from 1970 to 2100 (log.csv, data row 961: 'never')."
     ) in result.output

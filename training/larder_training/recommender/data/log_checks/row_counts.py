@@ -78,8 +78,8 @@ class RowCounts:
         if total <= MUCH * self.rows:
             return []
         reasons = [
-            f"{count} {REASONS[name]}" + (f" ({self.examples[name]})" if name in self.examples else "")
+            f"{count:,} {REASONS[name]}" + (f" ({self.examples[name]})" if name in self.examples else "")
             for name, count in sorted(lost.items(), key=lambda pair: -pair[1])
         ]
         share = 100 * total / self.rows
-        return [f"Warning: {total} of {self.rows} rows are lost ({share:.1f} %): {'; '.join(reasons)}."]
+        return [f"{total:,} of {self.rows:,} rows are lost ({share:.1f} %): {'; '.join(reasons)}."]
