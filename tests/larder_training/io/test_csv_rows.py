@@ -32,7 +32,7 @@ def test_a_regular_file_is_recognized(text: str, block: int) -> None:
 @pytest.mark.parametrize(
     ("text", "rows", "count", "example"),
     [
-        ("a,b\n1\n3,4\n", "a,b\n3,4\n", 1, "line 2: 1 cells, and the header has 2"),
+        ("a,b\n1\n3,4\n", "a,b\n3,4\n", 1, "line 2: 1 cell, and the header has 2"),
         ("a,b\n1,2,3\n3,4\n", "a,b\n3,4\n", 1, "line 2: 3 cells, and the header has 2"),
         ("a,b\n1,2,,\n3,4\n", "a,b\n1,2\n3,4\n", 0, ""),  # Excel's empty cells after the last column
         ("a,b\n\n1,2\r\n,\n   \n3,4\n\n", "a,b\n1,2\n3,4\n", 0, ""),

@@ -11,6 +11,7 @@ from larder_training.io.column_names import parse_columns
 from larder_training.io.inputs import FORMATS
 from larder_training.io.s3 import is_remote, source
 from larder_training.recommender.config.log_format import LogFormat
+from larder_training.reporting.counts import counted
 
 if TYPE_CHECKING:  # polars is imported only when a log is cut
     from larder_training.recommender.splits.split_files import LogSplit
@@ -80,15 +81,19 @@ def _place(log: Path | str) -> tuple[Path, str]:
 def _lines(found: "LogSplit") -> Iterator[str]:
     from larder_training.recommender.data.times import iso
 
+    back = counted(found.returning, "of the users is", "of the users are")
     yield from found.notices
-    for part, more in ((found.history, ""), (found.test, f"; {found.returning} of the users are in the history")):
+    for part, more in ((found.history, ""), (found.test, f"; {back} in the history")):
         yield (
-            f"{part.path}: {part.events} events of {part.users} users with {part.items} items, {iso(part.first)} to "
-            f"{iso(part.last)}{more}"
+            f"{part.path}: {counted(part.events, 'event')} of {counted(part.users, 'user')} with "
+            f"{counted(part.items, 'item')}, {iso(part.first)} to {iso(part.last)}{more}"
         )
     lost = found.without_time + found.unreadable
     if lost:
-        yield f"{lost} rows are in neither file: {found.without_time} without a time, {found.unreadable} unreadable."
+        yield (
+            f"{counted(lost, 'row is', 'rows are')} in neither file: "
+            f"{found.without_time} without a time, {found.unreadable} unreadable."
+        )
     yield "Next:"
     yield f"  larder train recommender --interactions {found.history.path} --model shop"
     yield f"  larder evaluate shop --interactions {found.test.path} --history {found.history.path}"

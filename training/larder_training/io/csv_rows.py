@@ -17,6 +17,8 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from larder_training.reporting.counts import counted
+
 _QUOTE: Final = ord('"')
 _LINE_END: Final = ord("\n")
 _RETURN: Final = ord("\r")
@@ -136,7 +138,7 @@ def write_rows(texts: Iterable[str], separator: str, file: IO[str], skipped: int
             continue
         count += 1
         if not example:
-            what = row if isinstance(row, str) else f"{len(row)} cells, and the header has {width}"
+            what = row if isinstance(row, str) else f"{counted(len(row), 'cell')}, and the header has {width}"
             example = f"line {line + skipped}: {what}"
     return LeftOut(count, max(kept - 1, 0), example)
 

@@ -19,6 +19,7 @@ from larder_training.io.csv_rows import LeftOut
 from larder_training.io.inputs import FileFormat, InputFile, InputFiles
 from larder_training.io.personalize_schema import SchemaField
 from larder_training.io.text_tables import TextTable, text_table, with_mixed_as_texts
+from larder_training.reporting.counts import counted
 
 MAX_ID: Final = 256  # characters, as in requests (larder.recommender.query)
 _WHOLE: Final = 2.0**53  # floats represent integers exactly up to here
@@ -236,7 +237,8 @@ def _opened(
         notices.append(names_differ)
     if text.left_out.count:
         notices.append(
-            f"{file.name}: {text.left_out.count} rows cannot be read and are left out; {text.left_out.example}."
+            f"{file.name}: {counted(text.left_out.count, 'row')} cannot be read and "
+            f"{'is' if text.left_out.count == 1 else 'are'} left out; {text.left_out.example}."
         )
     return _Opened(file, text, frame, schema, sources, tuple(notices))
 

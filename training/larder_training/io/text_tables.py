@@ -12,6 +12,7 @@ from larder_training.io.csv_rows import LeftOut, well_formed, write_rows
 from larder_training.io.json_rows import mixed_columns, write_as_texts, write_objects
 from larder_training.io.separators import find_separator
 from larder_training.io.text_encoding import decoded_blocks, detect_encoding
+from larder_training.reporting.counts import counted
 
 _MOSTLY: Final = 2  # a file of which more than one row in two is left out is refused
 
@@ -110,7 +111,7 @@ def _objects_per_line(path: Path) -> bool:
 def _mostly_kept(left_out: LeftOut, name: str, remedy: str) -> LeftOut:
     if left_out.count * _MOSTLY > left_out.count + left_out.rows:
         raise InvalidRequest(
-            f"{name}: {left_out.count} of {left_out.count + left_out.rows} rows cannot be read; {left_out.example}. "
-            f"{remedy}"
+            f"{name}: {left_out.count:,} of {counted(left_out.count + left_out.rows, 'row')} cannot be read; "
+            f"{left_out.example}. {remedy}"
         )
     return left_out

@@ -231,7 +231,7 @@ def test_groups_are_those_of_a_column(parts: Path) -> None:
     assert scan.alike == ()
     assert scan.near_duplicates == 0
     assert stated.describe(32) == (
-        "8 groups: images with the same session together; 1 images have no group and count by themselves"
+        "8 groups: images with the same session together; 1 image has no group and counts by itself"
     )
     sessions = {(sample.group, str(sample.image.side.get("session"))) for sample in scan.samples}
     assert len(sessions) == len({group for group, _ in sessions}) == 9

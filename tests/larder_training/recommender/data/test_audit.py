@@ -124,9 +124,9 @@ def test_the_command_prints_sentences_and_writes_a_page(files: list[str], tmp_pa
     result = CliRunner().invoke(cli, [*files, "--report", str(page)])
     assert result.exit_code == 0, result.output
     assert "300 events of 9 users with 5 items in 32 days" in result.output
-    assert "1 users act faster than people can (<b>, ...)" in result.output
-    assert "1 events have an EVENT_VALUE below 0" in result.output
-    assert "4 items of the log have no metadata, 1 items with metadata have no event." in result.output
+    assert "1 user acts faster than people can (<b>)" in result.output
+    assert "1 event has an EVENT_VALUE below 0 and counts as a return" in result.output
+    assert "4 items of the log have no metadata, 1 item with metadata has no event." in result.output
     text = page.read_text(encoding="utf-8")
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
@@ -157,5 +157,5 @@ def test_events_in_the_future_are_reported(tmp_path: Path) -> None:
     ahead = int(datetime.now(UTC).timestamp()) + DAY
     log.write_text(f"USER_ID,ITEM_ID,TIMESTAMP\nu,i,{ahead}\nv,i,{ahead - 5 * DAY}\n", encoding="utf-8")
     result = CliRunner().invoke(cli, ["audit", "recommender", "--interactions", str(log)])
-    assert "1 events are later than this machine's clock" in result.output
+    assert "1 event is later than this machine's clock" in result.output
     assert "the longest gap is 5.0 days" in result.output

@@ -151,7 +151,7 @@ def test_the_fingerprint_covers_every_file(parts: Path) -> None:
             HEAD + "u,i,1,view,\nu,i,soon,view,\nu,j,later,view,\nu,k,,view,\n",
             r"column TIMESTAMP: 3 of 5 rows .*b.csv, data row 2: 'soon'",
         ),
-        (HEAD + "u,i,1,view,1,2,3\n", "b.csv: 1 of 1 rows cannot be read; line 2: 7 cells, and the header has 5"),
+        (HEAD + "u,i,1,view,1,2,3\n", "b.csv: 1 of 1 row cannot be read; line 2: 7 cells, and the header has 5"),
     ],
 )
 def test_an_error_names_the_file_among_many(tmp_path: Path, second: str, message: str) -> None:

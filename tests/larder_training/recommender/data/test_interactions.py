@@ -115,12 +115,12 @@ def test_items_of_the_metadata_may_have_no_events(tmp_path: Path) -> None:
         ),
         (
             HEAD + "u,i,1,view,much\n",
-            r"column EVENT_VALUE: 1 of 1 rows have no number \(log.csv, data row 1: 'much'\)",
+            r"column EVENT_VALUE: 1 of 1 row has no number \(log.csv, data row 1: 'much'\)",
         ),
-        (HEAD + ",i,1,view,\n", "log.csv: none of the 1 rows is usable: without_user 1"),
+        (HEAD + ",i,1,view,\n", "log.csv: none of the 1 row is usable: without_user 1"),
         (HEAD, "log.csv: none of the 0 rows is usable"),
         ("", "log.csv is empty"),
-        (HEAD + "u,i,1,view,1,2,3\n", "log.csv: 1 of 1 rows cannot be read; line 2: 7 cells, and the header has 5"),
+        (HEAD + "u,i,1,view,1,2,3\n", "log.csv: 1 of 1 row cannot be read; line 2: 7 cells, and the header has 5"),
     ],
 )
 def test_errors_name_file_column_and_row(tmp_path: Path, text: str, message: str) -> None:

@@ -18,6 +18,7 @@ from larder_training.classifier.data.label_leaks import Value, as_number, find_l
 from larder_training.classifier.data.scan import Sample
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import allocate
+from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 TEXT_BUCKETS: Final = 256  # hash buckets of a text column
@@ -204,7 +205,9 @@ def _infer_type(values: Sequence[Value]) -> ColumnType:
 
 def _describe(column: SideColumn) -> str:
     if isinstance(column, CategoryColumn):
-        return f"a category of {len(column.values)} values (--side {column.name}:text or :number changes that)"
+        return (
+            f"a category of {counted(len(column.values), 'value')} (--side {column.name}:text or :number changes that)"
+        )
     if isinstance(column, NumberColumn):
         return f"a number, {column.mean:g} on average (--side {column.name}:category changes that)"
     return f"text (--side {column.name}:category changes that)"

@@ -10,6 +10,7 @@ from larder_training.classifier.data.formats.delimited import read_rows
 from larder_training.classifier.data.formats.entries import ListText
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.io.text_encoding import read_text
+from larder_training.reporting.counts import counted
 
 NONE: Final = "none"
 _LISTED: Final = 20  # columns that an error message names
@@ -38,8 +39,8 @@ class StatedGroups:
         if not self.group_of:
             return f"Groups are switched off: {self.how}"
         alone = images - len(self.group_of)
-        more = f"; {alone} images have no group and count by themselves" if alone > 0 else ""
-        return f"{len(set(self.group_of.values()))} groups: {self.how}{more}"
+        more = counted(alone, "image has no group and counts by itself", "images have no group and count by themselves")
+        return f"{counted(len(set(self.group_of.values())), 'group')}: {self.how}{f'; {more}' if alone > 0 else ''}"
 
 
 def stated_groups(stated: str | None, images: Sequence[LabelledImage]) -> StatedGroups | None:

@@ -24,6 +24,7 @@ from larder_training.classifier.onnx.graph import session, to_bytes
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.memmap import CHUNK_ROWS, allocate, release_pages
 from larder_training.numerics.parallel import map_in_order
+from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 IMAGES_PER_TASK: Final = 8  # of one thread
@@ -39,7 +40,7 @@ class NotFinite(InvalidModel):
     def __init__(self, samples: Sequence[Sample], count: int) -> None:
         self.samples = tuple(samples)
         super().__init__(
-            f"The backbone makes NaN or infinity of {len(samples)} of {count} images, such as "
+            f"The backbone makes NaN or infinity of {len(samples):,} of {counted(count, 'image')}, such as "
             f"{samples[0].image.name}. Check the preprocessing, leave these images out, or export it again."
         )
 

@@ -12,6 +12,7 @@ from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.fitting.final_fit import FinalFit, FinalFitInputs, fit_final_head
 from larder_training.classifier.onnx.graph import optimise
 from larder_training.classifier.onnx.quantization import count_quantizable, is_quantized, quantize_graph
+from larder_training.reporting.counts import counted
 
 CALIBRATION_IMAGES: Final = 128  # training images whose activations set the int8 ranges
 
@@ -57,7 +58,7 @@ def quantize(inputs: FinalFitInputs, float_fit: FinalFit) -> QuantizedFit:
     samples = inputs.split.parts["train"]
     taken = np.random.default_rng(options.seed).permutation(len(samples))[:CALIBRATION_IMAGES]
     load = plain_views(samples, features.image_spec)
-    progress.say(f"Quantizing to int8 with {len(taken)} training images")
+    progress.say(f"Quantizing to int8 with {counted(len(taken), 'training image')}")
     calibration_images = [load(int(position)) for position in sorted(taken)]
     result = quantize_graph(features.model, calibration_images, loss, max_loss=allowed, progress=progress)
     if result.model is None:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from larder_training.classifier.heads.config import FAMILIES, HeadConfig
+from larder_training.reporting.counts import counted
 from larder_training.reporting.html import Block, Section, figure, paragraph, table
 from larder_training.reporting.plots import COLOURS, INK, drawing_of, legend_above
 from larder_training.reporting.values import Estimate, number, percent
@@ -100,7 +101,9 @@ class HeadSearch:
     def explain(self) -> str:
         """A sentence or two about the choice."""
         best, chosen = self.best, self.chosen
-        summary = f"{len(self.trials)} heads were compared by {self.folds}-fold cross-validation"
+        summary = (
+            f"{counted(len(self.trials), 'head was', 'heads were')} compared by {self.folds}-fold cross-validation"
+        )
         if chosen is best:
             return f"{summary}. The best head was chosen: {chosen.config}."
         return (

@@ -21,6 +21,7 @@ from larder_training.recommender.data.log_checks.id_matching import IdMatch, mat
 from larder_training.recommender.data.log_checks.requirements import refusals, warnings
 from larder_training.recommender.data.log_checks.row_counts import RowCounts
 from larder_training.recommender.data.metadata import MetadataTable, check_stated, read_metadata
+from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 MAX_BOT_IDS: Final = 50  # ids in the list; the count has all
@@ -205,31 +206,44 @@ class LogAudit:
     def findings(self) -> list[str]:
         """What the audit found, in sentences."""
         counts, summary = self.counts, self.summary
-        size = f"{counts.used:,} events of {self.users:,} users with {self.items:,} items in {summary.days:,} days"
+        size = (
+            f"{counted(counts.used, 'event')} of {counted(self.users, 'user')} with {counted(self.items, 'item')} in "
+            f"{counted(summary.days, 'day')}"
+        )
         lines = [f"{size}; {counts.dropped()}", *self.notices]
         if summary.days_without_events:
             lines.append(
-                f"{summary.days_without_events} days without events; the longest gap is "
+                f"{counted(summary.days_without_events, 'day')} without events; the longest gap is "
                 f"{summary.longest_gap_days:.1f} days from {summary.longest_gap_from}. Check that no file is missing."
             )
         if counts.bot_users:
             lines.append(
-                f"{counts.bot_users} users act faster than people can ({', '.join(self.bots[:3])}, ...): a training "
+                f"{counted(counts.bot_users, 'user acts', 'users act')} faster than people can "
+                f"({', '.join(self.bots[:3])}{', ...' if counts.bot_users > len(self.bots[:3]) else ''}): a training "
                 "drops them, unless --bots keep."
             )
         if self.future:
-            lines.append(f"{self.future} events are later than this machine's clock. Check the clocks that wrote them.")
+            lines.append(
+                f"{counted(self.future, 'event is', 'events are')} later than this machine's clock. Check the "
+                "clocks that wrote them."
+            )
         if summary.negative_values:
-            lines.append(f"{summary.negative_values} events have an EVENT_VALUE below 0 and count as returns.")
+            returns = counted(
+                summary.negative_values,
+                "event has an EVENT_VALUE below 0 and counts as a return",
+                "events have an EVENT_VALUE below 0 and count as returns",
+            )
+            lines.append(f"{returns}.")
         if self.has_items:
             lines.append(
-                f"{summary.unknown_items} items of the log have no metadata, {summary.items_never_seen} items with "
-                "metadata have no event."
+                f"{counted(summary.unknown_items, 'item of the log has', 'items of the log have')} no metadata, "
+                f"{counted(summary.items_never_seen, 'item with metadata has', 'items with metadata have')} no event."
             )
         if self.has_users:
+            silent = counted(summary.profiles_without_events, "user with a profile has", "users with a profile have")
             lines.append(
-                f"{summary.users_without_profile} users of the log have no profile, {summary.profiles_without_events} "
-                "users with a profile have no event."
+                f"{counted(summary.users_without_profile, 'user of the log has', 'users of the log have')} no profile, "
+                f"{silent} no event."
             )
         return lines
 

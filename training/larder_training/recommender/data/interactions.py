@@ -39,6 +39,7 @@ from larder_training.recommender.data.times import (
     find_format,
     rounded,
 )
+from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 REQUIRED: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
@@ -112,14 +113,15 @@ def _check_usable(name: str, counts: RowCounts) -> None:
     ):
         count = counts.document()[bad]
         if count * 2 > counts.rows:
+            verb = "has" if count == 1 else "have"
             what = "time between 1970 and 2100" if column == "TIMESTAMP" else "number"
             raise InvalidRequest(
-                f"{name}, column {column}: {count} of {counts.rows} rows have no {what} ({counts.examples[bad]}). "
-                f"{remedy}"
+                f"{name}, column {column}: {count:,} of {counted(counts.rows, 'row')} {verb} no {what} "
+                f"({counts.examples[bad]}). {remedy}"
             )
     if not counts.used:
         raise InvalidRequest(
-            f"{name}: none of the {counts.rows} rows is usable: {counts.dropped()}. Correct these rows."
+            f"{name}: none of the {counted(counts.rows, 'row')} is usable: {counts.dropped()}. Correct these rows."
         )
 
 

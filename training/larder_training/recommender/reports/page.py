@@ -104,7 +104,7 @@ def _segments(segments: Sequence[tuple[str, int, str]]) -> list[Block]:
     more = rows[_LARGEST:]
     return [
         table(head, rows[:_LARGEST]),
-        *([details(f"{len(more)} smaller segments", table(head, more))] if more else []),
+        *([details(counted(len(more), "smaller segment"), table(head, more))] if more else []),
     ]
 
 

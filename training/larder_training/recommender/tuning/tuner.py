@@ -24,6 +24,7 @@ from larder_training.recommender.tuning.component_weights import choose_weights
 from larder_training.recommender.tuning.reranker_training import RerankerTrainer
 from larder_training.recommender.tuning.search import Candidate, CoordinateSearch, Result, Values, simplest
 from larder_training.recommender.tuning.trials import within_noise
+from larder_training.reporting.counts import counted
 
 TITLE: Final = "Searching hyperparameters"
 MAX_RERANKED_USERS: Final = 200_000  # reranking takes milliseconds of processor time per user
@@ -60,12 +61,13 @@ class Tuner(CoordinateSearch):
         """
         users = sum(len(cache.fold.known.users) for cache in self.caches)
         if users < MIN_USERS:
-            self.context.progress.say(f"Only {users} validation users: hyperparameters keep their defaults.")
+            self.context.progress.say(f"Only {counted(users, 'validation user')}: hyperparameters keep their defaults.")
             return self.current
         kept = self.trials.store
         if kept.seconds:
             self.context.progress.say(
-                f"The search goes on where it was interrupted: {len(kept.seconds)} candidates are in {kept.folder}"
+                f"The search goes on where it was interrupted: "
+                f"{counted(len(kept.seconds), 'candidate is', 'candidates are')} in {kept.folder}"
             )
         steps = self._steps(trainer)
         with self.context.progress.task(TITLE, sum(most for _, most in steps)) as self.advance:

@@ -12,6 +12,7 @@ from larder_training.classifier.data.formats.columns import choose_columns
 from larder_training.classifier.data.formats.entries import ImageList, ListOptions, ListText
 from larder_training.classifier.data.formats.records import Record, read_records
 from larder_training.io.separators import Separator, find_separator
+from larder_training.reporting.counts import counted
 
 _SAMPLE: Final = 2**16  # characters to find the separator in
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+(,\d+)?")
@@ -69,7 +70,7 @@ def _record(header: Sequence[str], line: int, cells: Sequence[str]) -> Record:
     where = f"line {line}"
     values = dict(zip(header, cells, strict=False))
     if any(cell.strip() for cell in cells[len(header) :]):
-        widths = f"The row has {len(cells)} cells, and the header has {len(header)}"
+        widths = f"The row has {counted(len(cells), 'cell')}, and the header has {len(header)}"
         return Record(where, values, f"{widths}. Put quotes around cells with separators.")
     return Record(where, values)
 

@@ -14,6 +14,7 @@ from larder_training.classifier.data.formats.entries import (
     part_named,
 )
 from larder_training.classifier.data.formats.parsed import Parsed
+from larder_training.reporting.counts import counted
 
 _YES: Final = frozenset({"1", "1.0", "true", "yes"})
 _NO: Final = frozenset({"0", "0.0", "false", "no", ""})
@@ -54,7 +55,9 @@ def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
             unusable.append(Unusable(where, name, f"{image} is empty. Fill it in."))
         else:
             reason = (
-                "No class has a 1" if not labels else f"The row has {len(cells)} cells, and the header {len(header)}"
+                "No class has a 1"
+                if not labels
+                else f"The row has {counted(len(cells), 'cell')}, and the header {len(header)}"
             )
             unusable.append(Unusable(where, name, f"{reason}. Correct or remove the row."))
     doubt = image_doubt(source.name, header, image, options.columns)

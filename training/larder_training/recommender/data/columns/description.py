@@ -7,6 +7,7 @@ from typing import Final
 from larder.filters import column_reference
 from larder_training.recommender.data.columns.kinds import ColumnFacts
 from larder_training.recommender.data.metadata import MetadataTable
+from larder_training.reporting.counts import counted
 
 ColumnRow = tuple[str, str, int, int, str, str]
 COLUMN_HEAD: Final = ("column", "type", "values", "missing", "in a filter", "remark")
@@ -82,7 +83,9 @@ def _remark(table: MetadataTable, name: str) -> str:
 
 
 def _type(facts: ColumnFacts) -> str:
-    return f"{facts.kind} ({facts.distinct} values)" if facts.kind in {"category", "categories"} else facts.kind
+    return (
+        f"{facts.kind} ({counted(facts.distinct, 'value')})" if facts.kind in {"category", "categories"} else facts.kind
+    )
 
 
 def _kind(facts: ColumnFacts) -> str:

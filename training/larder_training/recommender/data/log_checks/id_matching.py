@@ -47,10 +47,11 @@ class IdMatch:
         if not self.few and not self.remedy:
             return None
         noun = "items" if self.column == "ITEM_ID" else "users"
+        verb = "is" if self.both == 1 else "are"
         log, metadata = self.examples
         return (
-            f"Only {self.both} of the {self.in_log} {noun} of the log are among the {self.in_metadata} of the {noun} "
-            f"file ({self.column} is {log!r:.40} in the log, {metadata!r:.40} in the file)."
+            f"Only {self.both} of the {self.in_log} {noun} of the log {verb} among the {self.in_metadata} of the "
+            f"{noun} file ({self.column} is {log!r:.40} in the log, {metadata!r:.40} in the file)."
             + (f" {self.remedy}" if self.remedy else "")
             + " Write the ids in both files alike."
         )

@@ -8,6 +8,7 @@ import numpy as np
 from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.log_checks.id_matching import IdMatch
 from larder_training.recommender.data.times import iso
+from larder_training.reporting.counts import counted
 
 ALLOW_SMALL: Final = "--allow-small (allow_small=True)"
 ALLOW_UNMATCHED: Final = "--allow-unmatched-ids (allow_unmatched_ids=True)"
@@ -54,8 +55,9 @@ def times_problem(log: EventLog) -> str | None:
     if len(moments) >= TIMES or len(moments := np.unique(log.time)) >= TIMES:
         return None
     when = " or ".join(iso(int(moment)) for moment in moments)
+    events = f"All {len(log)} events happen" if len(log) > 1 else "The only event happens"
     return (
-        f"All {len(log)} events happen at {when}, so nothing can be tested by time. If the log has no times, train "
+        f"{events} at {when}, so nothing can be tested by time. If the log has no times, train "
         "with --order random, or with --order file if each user's rows are in order, the oldest first. If it has, look "
         "at TIMESTAMP in the file: Excel rounds long numbers to 1.73569E+09, and exports by day lose the hour."
     )
@@ -66,8 +68,9 @@ def size_problem(log: EventLog) -> str | None:
     returning = returning_users(log)
     if len(log) >= _LARGE or returning >= RETURNING:
         return None
+    users = f"{counted(returning, 'user')} of the last tenth of its {counted(len(log), 'event')}"
     return (
-        f"The log is too small to learn from: {returning} users of the last tenth of its {len(log)} events have "
+        f"The log is too small to learn from: {users} {'has' if returning == 1 else 'have'} "
         f"another event, and a test needs {RETURNING}. Collect more events, or state {ALLOW_SMALL}; the report's "
         "numbers are then chance."
     )
