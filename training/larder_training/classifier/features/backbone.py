@@ -49,6 +49,8 @@ class FeatureGraph:
         assumed: Defaults that were used for missing preprocessing, for the log and the manifest.
         dtype: "int8" if the graph is quantised already, as a parent release's may be, else "float32".
         undecided: Settings that no option specifies, which ``selection.layer_search`` may choose.
+        file: The backbone's ONNX file if its scaling may be wrong (``selection.preprocessing_check``). None: the
+            scaling is known, or part of the network.
     """
 
     model: onnx.ModelProto
@@ -57,6 +59,7 @@ class FeatureGraph:
     assumed: tuple[str, ...] = ()
     dtype: str = "float32"
     undecided: frozenset[Undecided] = frozenset()
+    file: Path | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -105,7 +108,8 @@ def load_backbone(path: Path, stated: Preprocessing, source: dict[str, object]) 
     open_to_choice: dict[Undecided, object] = {"layers": stated.output, "crop": stated.resize_short}
     undecided = frozenset(name for name, value in open_to_choice.items() if value is None)
     dtype = "int8" if is_quantized(optimised) else "float32"
-    return FeatureGraph(optimised, spec, description, tuple(assumed), dtype, undecided)
+    file = None if entry.eight_bit else path
+    return FeatureGraph(optimised, spec, description, tuple(assumed), dtype, undecided, file)
 
 
 def _build(

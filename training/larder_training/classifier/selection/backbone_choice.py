@@ -24,6 +24,7 @@ from larder_training.classifier.onnx.graph import optimise
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.augmentation_search import ViewFeatures
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
+from larder_training.classifier.selection.preprocessing_check import check_preprocessing
 from larder_training.classifier.selection.training_set import SEARCH_FOLDS, groups_of, sample_images, smallest_class
 from larder_training.numerics.blas import single_threaded_blas
 from larder_training.reporting.html import Section, paragraph, table
@@ -109,7 +110,8 @@ def load_features(name: str, context: ClassifierContext) -> FeatureGraph:
         stated = stated.over(read_spec(options.backbone_spec))
     features = backbone.load_backbone(located.path, stated.over(located.preprocessing), dict(located.description))
     if located.known:  # what is not stated is left to the choice of layers and crop on purpose
-        return replace(features, assumed=(), description={**features.description, "assumed": []})
+        file = features.file if stated.mean or stated.std else None
+        return replace(features, assumed=(), description={**features.description, "assumed": []}, file=file)
     for assumption in features.assumed:
         context.progress.say(f"Not stated for the backbone, assumed: {assumption}")
     return features
@@ -123,6 +125,8 @@ def open_backbone(context: ClassifierContext) -> FeatureGraph:
 def choose_backbone(features: FeatureGraph, samples: Sequence[Sample], context: ClassifierContext) -> BackboneChoice:
     """The features that the options name; without a name, the better of ``lite0`` and the built-in features.
 
+    Warns if the preprocessing of a named backbone looks wrong.
+
     Args:
         features: What ``open_backbone`` opened.
         samples: Training images, on a sample of which both are compared.
@@ -135,7 +139,7 @@ def choose_backbone(features: FeatureGraph, samples: Sequence[Sample], context: 
     if name == BUILT_IN:
         progress.say(f"No backbone: built-in HOG and colour features at {_side(features)} pixels")
     if not _undecided(context):
-        return BackboneChoice(features, name)
+        return BackboneChoice(check_preprocessing(features, samples, context), name)
     subset = [samples[position] for position in sample_images(samples, context.seed, IMAGES)]
     folds = min(SEARCH_FOLDS, smallest_class(subset))
     if folds < 2:  # a class with one image, of which none can be held out
