@@ -25,7 +25,7 @@ def test_the_error_names_the_refused_image(service: str, tmp_path: Path) -> None
     (tmp_path / "a.txt").write_bytes(b"text")
     printed = larder("classify", "a.txt", "--model", "digits", folder=tmp_path, LARDER_URL=service)
     assert (printed.returncode, printed.stdout) == (1, "")
-    assert printed.stderr.startswith("Error: a.txt: ")
+    assert printed.stderr.startswith("a.txt: Error: ")
 
 
 def test_items(service: str, tmp_path: Path) -> None:
@@ -46,16 +46,14 @@ def test_a_list_with_an_open_quote_is_wrong_usage(service: str, tmp_path: Path) 
     assert (printed.returncode, "close each" in printed.stderr) == (2, True)
 
 
-def test_models(service: str, tmp_path: Path) -> None:
+def test_models(service: str, store: Path, tmp_path: Path) -> None:
     with Client(service) as client:
         releases = [model.live for model in client.models()]
-    printed = larder("models", folder=tmp_path, LARDER_URL=service)
-    assert printed.stdout.splitlines() == [
-        f"digits  classifier  {releases[0]}  2026-01-02T03:04:05Z",
-        f"shop  recommender  {releases[1]}  2026-01-02T03:04:05Z",
-    ]
-    printed = larder("models", "--json", folder=tmp_path, LARDER_URL=service)
-    assert [model["live"] for model in json.loads(printed.stdout)["models"]] == releases
+    printed = larder("models", "--store", f"file://{store}", folder=tmp_path)
+    header, digits, shop = printed.stdout.splitlines()
+    assert header.split()[:4] == ["model", "kind", "state", "live"]
+    assert digits.split()[:4] == ["digits", "classifier", "live", releases[0]]
+    assert shop.split()[:4] == ["shop", "recommender", "live", releases[1]]
 
 
 SIGNED_ONLY = (
@@ -82,6 +80,6 @@ def test_errors_have_advice_for_users_of_the_command(
     scripted: Scripted, tmp_path: Path, reply: Reply, message: str
 ) -> None:
     scripted.replies = [reply]
-    printed = larder("models", folder=tmp_path, LARDER_URL=scripted.url)
+    printed = larder("recommend", "u1", "--model", "shop", folder=tmp_path, LARDER_URL=scripted.url)
     assert (printed.returncode, printed.stdout) == (1, "")
     assert printed.stderr == f"Error: {message.format(url=scripted.url)}\n"

@@ -194,7 +194,7 @@ def test_bad_files_and_copies_are_reported_and_the_training_continues(
     data = tmp_path / "images"
     shutil.copytree(images, data)
     (data / "rings/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing else")
-    (data / "rings/<script>.txt").write_text("not an image")
+    (data / "rings/<script>.png").write_text("not an image")
     shutil.copy(data / "stripes/001.png", data / "stripes/again.png")
     shutil.copy(data / "stripes/002.png", data / "checks/conflict.png")
     release = train(replace(options, data=data, out=tmp_path / "out", augment="none"))
@@ -202,7 +202,7 @@ def test_bad_files_and_copies_are_reported_and_the_training_continues(
     assert (counts["bad"], counts["copies"], counts["conflicting"], counts["photos"]) == (2, 1, 2, 89)
     report = (release / "report.html").read_text()
     assert "rings/broken.png" in report
-    assert "rings/&lt;script&gt;.txt" in report
+    assert "rings/&lt;script&gt;.png" in report
     assert "checks/conflict.png" in report
 
 
@@ -274,7 +274,8 @@ def test_the_command_trains_and_prints_the_folder(images: Path, backbone: Path, 
     ]
     result = CliRunner().invoke(command, [*arguments, *flags])
     assert result.exit_code == 0, result.output
-    release = Path(result.output.strip().splitlines()[-1])
+    (release,) = (path.parent for path in tmp_path.glob("*/manifest.json"))
+    assert str(release) in result.output
     description: Any = manifest(release).training["backbone"]
     assert description["mean"] == [120.0, 120.0, 120.0]
     assert description["assumed"] == ["features are the tensor features", "bilinear resampling"]

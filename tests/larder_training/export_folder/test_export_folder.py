@@ -374,7 +374,10 @@ def test_the_command_writes_beside_and_prints_the_folder(builtin_release: Path) 
     runner = CliRunner()
     with runner.isolated_filesystem():
         reply = runner.invoke(command, [str(builtin_release), "--to", "docker"])
-        assert (reply.exit_code, reply.output) == (0, "patterns-docker\n")
+        assert (reply.exit_code, reply.output) == (
+            0,
+            "Wrote patterns-docker. Next: read patterns-docker/README.md\n",
+        )
         assert {path.name for path in Path("patterns-docker").iterdir()} == CONTENTS["docker"]
 
 

@@ -243,7 +243,7 @@ def test_a_log_without_test_users_is_trained_without_metrics(tmp_path: Path) -> 
     """GIVEN eight events, and no user with events before and after the cutoff."""
     lines = [f"u{n % 4},i{n % 3},{n * 1000}" for n in range(8)]
     (tmp_path / "log.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\n" + "\n".join(lines), encoding="utf-8")
-    folder = train(RecommenderOptions(tmp_path / "log.csv", "tiny", out=tmp_path / "out"), QUIET)
+    folder = train(RecommenderOptions(tmp_path / "log.csv", "tiny", out=tmp_path / "out", allow_small=True), QUIET)
     manifest = parse((folder / "manifest.json").read_bytes())
     recommender = open_tables(folder, serving_of(manifest))
     assert len(recommender.recommend(Query(user="u1")).ids()) == 3

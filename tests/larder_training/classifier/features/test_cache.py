@@ -170,4 +170,4 @@ def test_an_origin_tells_graph_image_output_and_optimisation_apart() -> None:
         describe_source(b"graph", "features", image, optimised=False),
     ]
     assert len({str(one) for one in origins}) == 5
-    assert set(origins[0]["versions"]) == {"onnxruntime", "numpy", "pillow"}  # type: ignore[call-overload]  # a dict
+    assert set(origins[0]["versions"]) == {"onnxruntime", "numpy", "pillow", "pi-heif"}  # type: ignore[call-overload]  # a dict

@@ -23,7 +23,13 @@ from larder_training.classifier.features.views import PLAIN, plain_views
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.augmentation_search import ViewFeatures
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
-from larder_training.classifier.selection.training_set import SEARCH_FOLDS, groups_of, sample_images, smallest_class
+from larder_training.classifier.selection.training_set import (
+    SEARCH_FOLDS,
+    SEARCH_IMAGES,
+    groups_of,
+    sample_images,
+    smallest_class,
+)
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.blas import single_threaded_blas
 from larder_training.reporting.html import Section, paragraph, table
@@ -133,7 +139,7 @@ def choose_layers(features: FeatureGraph, split: DatasetSplit, context: Classifi
     """Compares the candidates on a sample of the training images and chooses one by the rule."""
     options = candidates(features)
     samples = split.parts["train"]
-    subset = [samples[position] for position in sample_images(samples, context.seed)]
+    subset = [samples[position] for position in sample_images(samples, context.seed, SEARCH_IMAGES)]
     folds = min(SEARCH_FOLDS, smallest_class(subset))
     if len(options) == 1 or folds < 2:
         return LayerChoice(features)

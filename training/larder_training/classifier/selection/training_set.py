@@ -76,7 +76,7 @@ def _choose_augmentation(
         return choices[0], (), {"chosen_by": "the options"}
     if len(samples) > MANY:
         return choices[0], (), {"chosen_by": f"the number of training images, more than {MANY}"}
-    subset = [samples[position] for position in sample_images(samples, options.seed)]
+    subset = [samples[position] for position in sample_images(samples, options.seed, SEARCH_IMAGES)]
     folds = min(SEARCH_FOLDS, smallest_class(subset))
     if folds < 2:
         return choices[0], (), {"chosen_by": "a class with one training image: none can be held out"}
@@ -111,7 +111,7 @@ def smallest_class(samples: Sequence[Sample]) -> int:
     return min(Counter(label for label, _ in {(sample.image.label, sample.group) for sample in samples}).values())
 
 
-def sample_images(samples: Sequence[Sample], seed: int, size: int = SEARCH_IMAGES) -> list[int]:
+def sample_images(samples: Sequence[Sample], seed: int, size: int) -> list[int]:
     """Positions of all images, or of a stratified sample of about ``size``, drawn by content."""
     if len(samples) <= size:
         return list(range(len(samples)))
