@@ -19,7 +19,7 @@ class Label:
 
     Attributes:
         name: The label.
-        confidence: The calibrated probability, from 0 to 1.
+        confidence: The calibrated probability, from 0 to 1. Those of a multi-label classifier need not sum to 1.
     """
 
     name: str

@@ -81,7 +81,8 @@ def command(
     if as_json:
         click.echo(json.dumps(evaluation, ensure_ascii=False, indent=2))
         return
-    _print_classifier(evaluation) if images else _print_recommender(evaluation)
+    printed = _print_multi_label if evaluation.get("multi_label") else _print_classifier
+    printed(evaluation) if images else _print_recommender(evaluation)
     click.echo(f"\nEvaluated {evaluation['model']}/{evaluation['release']}. --json prints everything.")
     if (path / "report.html").is_file():
         click.echo(f"Report of its training: {path / 'report.html'}")
@@ -138,6 +139,36 @@ def _print_classifier(evaluation: Mapping[str, Any]) -> None:
     for name, what in (("bad_files", ("bad file",)), ("foreign_labels", others)):
         if evaluation[name]:
             click.echo(f"{counted(len(evaluation[name]), *what)}: see --json")
+
+
+def _print_multi_label(evaluation: Mapping[str, Any]) -> None:
+    names = {"micro_f1": "micro F1", "map": "mean average precision", "macro_f1": "macro F1"}
+    rows = []
+    for metric, name in (*names.items(), ("subset_accuracy", "all labels right")):
+        low, high = evaluation[f"{metric}_interval_95"]
+        rows.append([name, _percent(evaluation[metric]), f"{_percent(low)} to {_percent(high)}"])
+    rows.append(["wrong decisions (Hamming loss)", _percent(evaluation["hamming_loss"]), ""])
+    rows.append(["calibration error", _percent(evaluation["expected_calibration_error"]), ""])
+    rows.append(["images flagged unknown", _percent(evaluation["unknown"]["known_flagged"]), ""])
+    of_part = f" of the {evaluation['part']} part" if evaluation["part"] else ""
+    print_table(
+        [f"{counted(evaluation['photos'], 'image')}{of_part}", "value", "95 % interval"], rows, right=("value",)
+    )
+    shown = ("precision", "recall", "f1", "average_precision")
+    present = sorted((row for row in evaluation["labels"] if row["photos"]), key=lambda row: (row["f1"], row["label"]))
+    click.echo()
+    print_table(
+        ["label", "images", "precision", "recall", "F1", "average precision"],
+        [[row["label"], f"{row['photos']:,}", *(_percent(row[name]) for name in shown)] for row in present[:_LISTED]],
+        right=("images", "precision", "recall", "F1", "average precision"),
+    )
+    if len(present) > _LISTED:
+        click.echo(f"... and {len(present) - _LISTED} better labels.")
+    if evaluation["bad_files"]:
+        click.echo(f"{counted(len(evaluation['bad_files']), 'bad file')}: see --json")
+    if others := evaluation["foreign_labels"]:
+        labels = counted(len(others), "other label", "other labels")
+        click.echo(f"{labels}, which the release does not have, left out: see --json")
 
 
 def _print_recommender(evaluation: Mapping[str, Any]) -> None:

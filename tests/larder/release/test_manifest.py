@@ -255,7 +255,22 @@ def test_all_problems_are_reported_at_once(classifier_manifest: Manifest) -> Non
     assert [problem.split(":")[0] for problem in caught.value.problems] == ["model", "created", "more"]
 
 
-@pytest.mark.parametrize("format_", [0, 2, "1", None])
+def test_several_labels_are_format_2_and_no_other_manifest_is(classifier_manifest: Manifest) -> None:
+    assert isinstance(classifier_manifest.serving, ClassifierServing)
+    several = replace(classifier_manifest, serving=replace(classifier_manifest.serving, multi_label=True), format=2)
+    document = json.loads(dump(several))
+    assert (document["format"], document["serving"]["multi_label"]) == (2, True)
+    assert parse(dump(several)) == several
+    for manifest, number in ((several, 1), (classifier_manifest, 2)):
+        with pytest.raises(InvalidManifest) as caught:
+            parse(changed(manifest, "format", number))
+        assert list(caught.value.problems) == [f"format: must be {3 - number} for this serving section"]
+    before = json.loads(dump(classifier_manifest))
+    assert before["format"] == 1
+    assert "multi_label" not in before["serving"]
+
+
+@pytest.mark.parametrize("format_", [0, 3, "1", None])
 def test_another_format_is_refused_before_anything_else(classifier_manifest: Manifest, format_: object) -> None:
     with pytest.raises(InvalidManifest, match="upgrade"):
         parse(changed(classifier_manifest, "format", format_))

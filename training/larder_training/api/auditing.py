@@ -112,7 +112,14 @@ def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit"
 
     context = ClassifierContext(options, progress)
     opened = open_backbone(context)  # first, as in a training
-    dataset = read_dataset(options.data, options.label_attribute, options.columns, options.boxes)
+    dataset = read_dataset(
+        options.data,
+        options.label_attribute,
+        options.columns,
+        options.boxes,
+        multi_label=options.multi_label,
+        label_separator=options.label_separator,
+    )
     scanned = scan_images(dataset, progress, stated_groups(options.groups, dataset))
 
     def audit_usable(scan: "DatasetScan") -> "ImageAudit":
@@ -127,7 +134,8 @@ def _images(
     from larder_training.classifier.reports.audit_page import page
 
     arguments = keywords.arguments(ClassifierOptions, ImageKeywords, options, "audit")
-    with as_source(images, labels, arguments.get("columns")) as data:
+    multi_label = bool(arguments.get("multi_label"))
+    with as_source(images, labels, arguments.get("columns"), multi_label=multi_label) as data:
         result = audit_images(ClassifierOptions(data=data, model="audit", **arguments), progress)
         return AuditFindings(result.printed(), result.describe(), Report(page(result).decode()))
 

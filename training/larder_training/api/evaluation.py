@@ -13,7 +13,7 @@ from larder_training.recommender.config.log_format import LogFormat
 from larder_training.reporting.progress import Progress
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the options of the command, all by name
     release: Release | str | os.PathLike[str],
     data: Images | Table,
     labels: Iterable[object] | None = None,
@@ -23,6 +23,7 @@ def evaluate(
     columns: Mapping[str, str] | None = None,
     time_format: str | None = None,
     boxes: Boxes | None = None,
+    label_separator: str | None = None,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Evaluates a release on held-out data with the serving code, as ``larder evaluate`` does.
@@ -31,13 +32,14 @@ def evaluate(
         release: A release or its folder.
         data: Labelled images for a classifier, or interactions for a recommender, in the forms of
             ``train_classifier`` and ``train_recommender``.
-        labels: One label per image, for a list of images.
+        labels: One label per image, for a list of images; for a multi-label release, a list of labels.
         history: For a recommender: the interactions before ``data``.
         label_attribute: For a classifier: the label attribute of a Ground Truth manifest with several.
         columns: For a classifier: the list's names of the columns ``path``, ``label`` and ``split``, if unusual. For
             a recommender: the tables' name of a column by Larder's name, such as ``{"ITEM_ID": "movieId"}``.
         time_format: For a recommender: format of TIMESTAMP, as of ``datetime.strptime``; None: recognized.
         boxes: For a classifier and a list of boxes: "cut" evaluates each box, "ignore" whole images.
+        label_separator: For a multi-label classifier: what separates the labels of a cell, in addition to ``|``.
         quiet: Whether to hide the progress.
 
     Returns:
@@ -52,7 +54,7 @@ def evaluate(
             raise InvalidRequest("history or time_format is given, but the release is a classifier: omit it.")
         from larder_training.classifier.evaluation.evaluate import evaluate as evaluate_classifier
 
-        with as_source(cast("Images", data), labels, columns) as source:
+        with as_source(cast("Images", data), labels, columns, multi_label=opened.multi_label) as source:
             return dict(
                 evaluate_classifier(
                     opened.path,
@@ -60,10 +62,11 @@ def evaluate(
                     label_attribute=label_attribute,
                     columns=columns,
                     boxes=boxes,
+                    label_separator=label_separator,
                     progress=Progress(quiet=quiet),
                 )
             )
-    if any(option is not None for option in (labels, label_attribute, boxes)):
+    if any(option is not None for option in (labels, label_attribute, boxes, label_separator)):
         raise InvalidRequest("labels, label_attribute or boxes are given, but the release is a recommender: omit them.")
     return _recommender(opened, cast("Table", data), history, LogFormat(columns or {}, time_format))
 

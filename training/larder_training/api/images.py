@@ -19,6 +19,7 @@ from PIL import Image, ImageOps
 from larder.errors import InvalidRequest, RequestError
 from larder_training.api.frames import Frame, is_frame, to_polars
 from larder_training.classifier.data.formats.columns import choose_columns
+from larder_training.classifier.data.formats.entries import SEVERAL
 from larder_training.io import image_files, s3
 
 # One image: a path or an s3:// URL, the bytes of an encoded image, an array, or a Pillow image. An array is uint8
@@ -67,7 +68,11 @@ def named(index: int) -> Iterator[None]:
 
 @contextmanager
 def as_source(
-    images: Images, labels: Iterable[object] | None, columns: Mapping[str, str] | None = None
+    images: Images,
+    labels: Iterable[object] | None,
+    columns: Mapping[str, str] | None = None,
+    *,
+    multi_label: bool = False,
 ) -> Iterator[Path | str]:
     """The input of the reader of manifests: ``images`` if it is a location, otherwise a temporary manifest.
 
@@ -76,6 +81,7 @@ def as_source(
             side columns); or images.
         labels: One label per image, for images only.
         columns: The data frame's names of the columns ``path``, ``label`` and ``split``, if they are unusual.
+        multi_label: Whether an image may have several labels: a list of texts, or one text with ``|`` between them.
 
     Raises:
         InvalidRequest: Labels are missing, superfluous, or not as many as the images; a row has no path or label; or
@@ -88,9 +94,9 @@ def as_source(
     with TemporaryDirectory(prefix="larder-") as folder:
         if is_frame(images):
             _check_no_labels(labels, "the data frame has labels in its column 'label'")
-            rows, path = _rows(to_polars(images), columns or {})
+            rows, path = _rows(to_polars(images), columns or {}, multi_label=multi_label)
         elif isinstance(images, Iterable):
-            rows, path = list(_written(images, labels, Path(folder))), "path"
+            rows, path = list(_written(images, labels, Path(folder), multi_label=multi_label)), "path"
         else:
             raise InvalidRequest(
                 f"the images are of type {type(images).__name__}: give a folder, a manifest, a data frame, or a list "
@@ -123,13 +129,15 @@ def _check_no_labels(labels: Iterable[object] | None, reason: str) -> None:
         raise InvalidRequest(f"labels are given, but {reason}: omit them.")
 
 
-def _rows(table: pl.DataFrame, stated: Mapping[str, str]) -> tuple[list[dict[str, object]], str]:
+def _rows(table: pl.DataFrame, stated: Mapping[str, str], *, multi_label: bool) -> tuple[list[dict[str, object]], str]:
     """The rows of a data frame, and the name of the column with the images."""
     chosen = choose_columns("the data frame", table.columns, stated)
     rows = table.fill_nan(None).rows(named=True)
     for index, row in enumerate(rows):
+        where = f"row {index} of the data frame (counted from 0): {chosen.label}"
+        row[chosen.label] = _cell(row[chosen.label], where, multi_label=multi_label)
         for column in (chosen.path, chosen.label):
-            if _is_missing(row[column]):
+            if _is_missing(row[column]) and not (column == chosen.label and multi_label and row[column] == ""):
                 raise InvalidRequest(
                     f"row {index} of the data frame (counted from 0): {column} is {row[column]!r}. Fill it in, or drop "
                     "the row."
@@ -137,11 +145,13 @@ def _rows(table: pl.DataFrame, stated: Mapping[str, str]) -> tuple[list[dict[str
     return rows, chosen.path
 
 
-def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folder: Path) -> Iterator[dict[str, object]]:
+def _written(
+    images: Iterable[ImageLike], labels: Iterable[object] | None, folder: Path, *, multi_label: bool
+) -> Iterator[dict[str, object]]:
     """The rows of a manifest; images in memory are written to ``folder``."""
     if labels is None:
         raise InvalidRequest("the images have no labels: give labels=, one for each image.")
-    images, names = list(images), _label_names(labels)
+    images, names = list(images), _label_names(labels, multi_label=multi_label)
     if len(images) != len(names):
         raise InvalidRequest(f"there are {len(images)} images and {len(names)} labels: give one label for each image.")
     digits = len(str(len(images)))
@@ -155,13 +165,29 @@ def _written(images: Iterable[ImageLike], labels: Iterable[object] | None, folde
         yield {"path": str(folder / name), "label": label}
 
 
-def _label_names(labels: Iterable[object]) -> list[str]:
+def _label_names(labels: Iterable[object], *, multi_label: bool) -> list[str]:
     series = nw.from_native(labels, series_only=True, pass_through=True)
     values: Sequence[object] = series.to_list() if isinstance(series, nw.Series) else list(labels)
-    for index, label in enumerate(values):
-        if _is_missing(label):
+    names = []
+    for index, value in enumerate(values):
+        label = _cell(value, f"label {index} (counted from 0)", multi_label=multi_label)
+        if _is_missing(label) and not (multi_label and label == ""):
             raise InvalidRequest(f"label {index} (counted from 0) is {label!r}: give a text or a whole number.")
-    return [str(label) for label in values]
+        names.append(str(label))
+    return names
+
+
+def _cell(label: object, where: str, *, multi_label: bool) -> object:
+    """A label as a cell of a manifest: several of them with ``|`` between. Raises InvalidRequest for a list of one."""
+    if isinstance(label, np.ndarray):
+        label = label.tolist()
+    if isinstance(label, set | frozenset):
+        label = sorted(label)
+    if not isinstance(label, list | tuple):
+        return label
+    if not multi_label:
+        raise InvalidRequest(f"{where} is a list: give one label, or multi_label=True for several of them.")
+    return SEVERAL.join(str(piece) for piece in label)
 
 
 def _is_missing(label: object) -> bool:

@@ -39,6 +39,8 @@ class ImageKeywords(TypedDict, total=False):
     groups: str | None
     columns: Mapping[str, str] | None
     boxes: Boxes | None
+    multi_label: bool
+    label_separator: str | None
     backbone: PathLike | None
     backbone_spec: PathLike | None
     mean: tuple[float, ...] | None

@@ -53,6 +53,11 @@ class Release(os.PathLike[str]):
         return self.manifest.kind
 
     @property
+    def multi_label(self) -> bool:
+        """Whether it is a classifier that gives an image any number of labels."""
+        return isinstance(self.manifest.serving, ClassifierServing) and self.manifest.serving.multi_label
+
+    @property
     def metrics(self) -> Mapping[str, Any]:
         """The evaluation on held-out data with 95 % intervals, from the manifest."""
         return self.manifest.evaluation

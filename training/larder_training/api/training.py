@@ -30,7 +30,8 @@ def train_classifier(
             (CSV, Ground Truth, COCO, Label Studio, CVAT, Roboflow), each also at ``s3://``; a data frame with the
             columns of a CSV; or a list of images: paths, bytes, Pillow images, or uint8 arrays ``[height, width, 3]``
             (RGB, 0 to 255).
-        labels: One label per image, for a list of images.
+        labels: One label per image, for a list of images. With ``multi_label=True``, a list of labels per image, or
+            texts such as "cat|dog"; so in a data frame. An empty list or text means no label.
         quiet: Whether to hide the progress.
         **options: Fields of ``ClassifierOptions``, ``SearchLimits`` and ``Preprocessing``, such as ``backbone``,
             ``trials``, ``resize_short`` and ``seed``. ``model`` is "classifier" by default.
@@ -46,7 +47,8 @@ def train_classifier(
 
     chosen = {"model": keywords.CLASSIFIER, **options}
     arguments = keywords.arguments(ClassifierOptions, ClassifierKeywords, chosen, "train_classifier")
-    with as_source(images, labels, arguments.get("columns")) as data:
+    multi_label = bool(arguments.get("multi_label"))
+    with as_source(images, labels, arguments.get("columns"), multi_label=multi_label) as data:
         return Release(train(ClassifierOptions(data=data, **arguments), Progress(quiet=quiet)))
 
 

@@ -21,6 +21,7 @@ from larder_training.classifier.fitting.warm_start import ParentRelease, open_pa
 from larder_training.classifier.heads.head import Head, fit_head
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.heads.trials import TRIALS
+from larder_training.classifier.multilabel.train import train_multi_label
 from larder_training.classifier.onnx.graph import structure
 from larder_training.classifier.reports import manifest_sections
 from larder_training.classifier.reports.golden_requests import golden_requests
@@ -52,6 +53,8 @@ def train(options: ClassifierOptions, progress: Progress | None = None, command:
     """
     from larder_training.classifier.reports.page import page
 
+    if options.multi_label:
+        return train_multi_label(options, progress, command)
     started = time.monotonic()
     context = ClassifierContext(options, progress or Progress(quiet=True))
     run = _run(context)
@@ -64,7 +67,7 @@ def train(options: ClassifierOptions, progress: Progress | None = None, command:
         serving=run.exported.serving,
         files={
             MODEL: run.exported.model,
-            PROBES: golden_requests(run),
+            PROBES: golden_requests(run.exported.model, run.exported.serving, run.split.parts["test"]),
             "metrics.json": manifest_sections.metrics(run),
             REPORT: partial(page, run),
             TRIALS: run.backbone.jsonl() + run.layers.jsonl() + augmentations + run.fusion.head.search.jsonl(),

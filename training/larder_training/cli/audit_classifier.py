@@ -47,7 +47,8 @@ def command(data: Path | str, *, report: Path | None, as_json: bool, **flags: An
     if trust := audit.trust():
         click.echo(trust)
     click.echo(f"Report: {report}" if report is not None else "Add --report audit.html to see the images.")
-    click.echo(f"Next: larder train classifier {shlex.quote(str(data))} --model NAME")
+    several = " --multi-label" if flags["multi_label"] else ""
+    click.echo(f"Next: larder train classifier {shlex.quote(str(data))} --model NAME{several}")
 
 
 def _print_findings(audit: "ImageAudit") -> None:
@@ -63,7 +64,6 @@ def _print_findings(audit: "ImageAudit") -> None:
     for image, reason in scan.bad[:LINES]:
         click.echo(f"{image.name}: {reason}")
     for error in audit.label_errors[:LINES]:
-        image = error.sample.image
-        click.echo(f"{image.name}: {image.label} ({error.confidence:.1%}), rather {error.proposed}")
+        click.echo(f"{error.sample.image.name}: {error.stated} ({error.confidence:.1%}), rather {error.proposed}")
     if len(audit.label_errors) > LINES:
         click.echo(f"... and {len(audit.label_errors) - LINES} more: use --report or --json to list them all.")

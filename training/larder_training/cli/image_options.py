@@ -37,6 +37,9 @@ _LIST_FLAGS: Final = (
         type=click.Choice(BOXES),
         help="For a list of boxes: cut makes an image of each, ignore gives their label to the whole image.",
     ),
+    click.option(
+        "--label-separator", help="With several labels for an image: what separates those of a cell, in addition to |."
+    ),
 )
 _PREPROCESSING_FLAGS: Final = (
     click.option(
@@ -58,6 +61,9 @@ _FLAGS: Final = (
     ),
     *_PREPROCESSING_FLAGS,
     *_LIST_FLAGS,
+    click.option(
+        "--multi-label", is_flag=True, help="Give an image any number of labels, also none: one yes or no for each."
+    ),
     click.option(
         "--columns",
         multiple=True,

@@ -91,6 +91,7 @@ def _fill(folder: Path, target: Target, manifest: Manifest, serving: ClassifierS
         "thresholds": serving.thresholds,
         "novelty_threshold": serving.novelty_threshold,
         "side": [asdict(column) for column in serving.side],
+        **({"multi_label": True} if serving.multi_label else {}),
         "model": manifest.model,
         "release": manifest.release,
     }
@@ -123,6 +124,12 @@ def _readme(target: Target, manifest: Manifest, serving: ClassifierServing) -> s
         "COUNT": str(len(serving.labels)),
         "WIDTH": str(image.width),
         "HEIGHT": str(image.height),
+        "LABELLING": (
+            "Each probability is that of its label alone: an image has every label at or above its threshold, and the "
+            "probabilities need not sum to 1."
+            if serving.multi_label
+            else "The probabilities of an image sum to 1."
+        ),
         "SIDE": f"; `side`, float32 `[N, {width(serving.side)}]`, as `side.py` encodes it" if serving.side else "",
     }
     text = "\n".join([*parts, *_backbone_licence(manifest)])

@@ -174,6 +174,8 @@ def _classifier(manifest: Manifest, serving: ClassifierServing) -> Quality:
     parent = manifest.evaluation.get("parent")
     if isinstance(parent, Mapping) and metric == "accuracy":
         baselines.append(_certain(f"parent {parent['release']}", parent["parent_accuracy"]))
+    constant: Any = manifest.evaluation.get("baselines", {})
+    baselines += [_certain(name, values[metric]) for name, values in constant.items() if metric in values]
     return Quality(
         metric=metric,
         score=Score("this release", float(test[metric]), float(low), float(high)),

@@ -13,7 +13,7 @@ from platform import python_version
 from typing import Final
 
 from larder.release.keys import MANIFEST
-from larder.release.manifest import FileEntry, Kind, Manifest, dump, parse
+from larder.release.manifest import FileEntry, Kind, Manifest, dump, format_of, parse
 from larder.release.serving import ClassifierServing, RecommenderServing, section
 
 REPORT: Final = "report.html"
@@ -81,6 +81,7 @@ def write_release(
             evaluation=evaluation,
             training=training,
             structure=structure,
+            format=format_of(serving),
         )
         made = {name: make(manifest) for name, make in files.items() if not isinstance(make, Path | bytes)}
         entries |= {name: _write(scratch / name, content) for name, content in made.items()}

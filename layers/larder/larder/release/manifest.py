@@ -17,6 +17,8 @@ from larder.release.serving import ClassifierServing, RecommenderServing, sectio
 from larder.release.serving_reader import read_classifier, read_recommender
 
 FORMAT: Final = 1
+MULTI_LABEL_FORMAT: Final = 2  # of classifiers with any number of labels for an image, which format 1 cannot state
+FORMATS: Final = (FORMAT, MULTI_LABEL_FORMAT)
 KINDS: Final = ("classifier", "recommender")
 MAX_BYTES: Final = 4 * 2**20
 PROBES: Final = "probes.safetensors"
@@ -53,7 +55,7 @@ class Manifest:
         evaluation: Metrics with intervals, and how the data were split; a JSON object.
         training: Hyperparameters, fingerprint of the data, versions, seed and seconds; a JSON object.
         structure: Inputs, outputs, operators and parameters; a JSON object.
-        format: The version of the format.
+        format: The version of the format, as ``format_of`` gives it.
     """
 
     model: str
@@ -71,9 +73,10 @@ class Manifest:
 def parse(data: bytes) -> Manifest:
     """Read a manifest; raises InvalidManifest with every problem."""
     fields = FieldReader(_load(data))
-    if fields.integer("format") != FORMAT:
+    number = fields.integer("format")
+    if number not in FORMATS:
         raise InvalidManifest(
-            "This manifest cannot be read.", [f"format: this version of Larder reads {FORMAT} only; upgrade it"]
+            "This manifest cannot be read.", [f"format: this version of Larder reads {FORMATS} only; upgrade it"]
         )
     kind = cast("Kind", fields.choice("kind", KINDS))
     serving = fields.child("serving")
@@ -87,8 +90,11 @@ def parse(data: bytes) -> Manifest:
         evaluation=fields.mapping("evaluation"),
         training=fields.mapping("training"),
         structure=fields.mapping("structure"),
+        format=number,
     )
     fields.finish()
+    if number != format_of(manifest.serving):
+        fields.note("format", f"must be {format_of(manifest.serving)} for this serving section")
     fields.problems.extend(
         f"files: {name} is missing, but serving names it"
         for name in _served_files(manifest.serving)
@@ -97,6 +103,14 @@ def parse(data: bytes) -> Manifest:
     if fields.problems:
         raise InvalidManifest("This manifest is not valid.", fields.problems)
     return manifest
+
+
+def format_of(serving: ClassifierServing | RecommenderServing) -> int:
+    """The format of a manifest with this section: the lowest that states it, so that older versions read what they can.
+
+    A version that reads format 1 only would take the probabilities of several labels for those of one.
+    """
+    return MULTI_LABEL_FORMAT if isinstance(serving, ClassifierServing) and serving.multi_label else FORMAT
 
 
 def dump(manifest: Manifest) -> bytes:

@@ -118,6 +118,8 @@ class ClassifierServing:
         novelty_threshold: The OOD score above which an image is ``unknown``; None if the release has no OOD detection.
         side: The columns of side information, in the order of the graph's second input. A release without them has one
             input, and its manifest lacks the field.
+        multi_label: Whether an image has any number of labels, so that each probability stands by itself and they need
+            not sum to 1. A manifest of format 1 lacks the field, which means false.
     """
 
     file: str
@@ -127,6 +129,7 @@ class ClassifierServing:
     temperature: float
     novelty_threshold: float | None
     side: tuple[SideColumn, ...] = ()
+    multi_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,7 @@ class RecommenderServing:
 
 # Fields added after format 1, with their defaults: written only if they differ from these.
 _OPTIONAL: Mapping[str, object] = MappingProxyType(
-    {"side": (), "transitions": None, "transition_decay": 1.0, "revisit_decay": 1.0}
+    {"side": (), "multi_label": False, "transitions": None, "transition_decay": 1.0, "revisit_decay": 1.0}
 )
 
 

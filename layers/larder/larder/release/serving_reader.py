@@ -56,6 +56,7 @@ def read_classifier(fields: FieldReader) -> ClassifierServing:
         fields.number("temperature", 1e-3, 1e3),
         ood_threshold,
         _read_side(fields) if fields.has("side") else (),
+        fields.boolean("multi_label") if fields.has("multi_label") else False,
     )
     fields.finish()
     return serving

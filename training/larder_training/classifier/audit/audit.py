@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from larder_training.classifier.audit.label_errors import find_label_errors
+from larder_training.classifier.audit.multi_label_errors import find_multi_label_errors
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.grouping import MIN_GROUPS
 from larder_training.classifier.data.label_leaks import LabelLeak, find_leaks
@@ -37,12 +38,22 @@ class LabelError:
         confidence: Probability of its label, from a model that is not fitted on it.
         proposed: The most probable label.
         proposed_confidence: Probability of ``proposed``.
+        label: Of multi-label data: the label in question, which ``proposed`` adds or, with "not", takes away. None: the
+            image's only one.
     """
 
     sample: Sample
     confidence: float
     proposed: str
     proposed_confidence: float
+    label: str | None = None
+
+    @property
+    def stated(self) -> str:
+        """What the data say: the image's label; of multi-label data, the label in question, or "not" and the label."""
+        if self.label is None:
+            return self.sample.image.label
+        return self.label if self.label in self.sample.image.classes else f"not {self.label}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,25 +196,37 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
 
     A training with the same images and features finds the features in the cache.
     """
-    counts = Counter(sample.image.label for sample in scan.samples)
+    counts = Counter(label for sample in scan.samples for label in sample.image.classes)
     groups: defaultdict[str, set[int]] = defaultdict(set)
     sizes = Counter(group for group, _ in {(sample.group, sample.image.file_name) for sample in scan.samples})
     members: defaultdict[int, list[Sample]] = defaultdict(list)
     for sample in scan.samples:
-        groups[sample.image.label].add(sample.group)
+        for label in sample.image.classes:
+            groups[label].add(sample.group)
         if sizes[sample.group] > 1 and not scan.stated:
             members[sample.group].append(sample)
-    checkable = [sample for sample in scan.samples if len(groups[sample.image.label]) > 1]
-    label_errors, agreement = _label_errors(checkable, features, context)
-    error_counts = Counter(error.sample.image.label for error in label_errors)
-    left_out = (image.label for image in (*(image for image, _ in scan.bad), *scan.copies, *scan.conflicts))
+    if context.options.multi_label:
+        checkable, agreement = list(scan.samples), None
+        label_errors = [
+            LabelError(sample, confidence, proposed, proposed_confidence, label)
+            for sample, label, confidence, proposed, proposed_confidence in find_multi_label_errors(
+                scan.samples, features, context
+            )
+        ]
+    else:
+        checkable = [sample for sample in scan.samples if len(groups[sample.image.label]) > 1]
+        label_errors, agreement = _label_errors(checkable, features, context)
+    error_counts = Counter(error.label or error.sample.image.label for error in label_errors)
+    unusable = (*(image for image, _ in scan.bad), *scan.copies, *scan.conflicts)
+    left_out = (label for image in unusable for label in image.classes)
     left_out = (label for label in left_out if label)  # an entry without a label is of no class
     classes = [
         ClassStatistics(label, counts[label], len(groups[label]), error_counts[label])
         for label in sorted({*counts, *left_out})
     ]
     near_duplicate_groups = tuple(tuple(samples) for samples in members.values())
-    leaks = find_leaks(scan.samples, _columns(scan))
+    # A multi-label training uses no side information, which could leak.
+    leaks = [] if context.options.multi_label else find_leaks(scan.samples, _columns(scan))
     return ImageAudit(
         scan=scan,
         classes=tuple(classes),
@@ -262,7 +285,7 @@ def _names(samples: Iterable[Sample]) -> list[Mapping[str, str]]:
 def _error_entry(error: LabelError) -> Mapping[str, object]:
     return {
         "file": error.sample.image.name,
-        "label": error.sample.image.label,
+        "label": error.stated,
         "confidence": error.confidence,
         "proposed": error.proposed,
         "proposed_confidence": error.proposed_confidence,

@@ -97,6 +97,8 @@ class ClassifierOptions:
         max_loss: Share of validation images that int8 may lose against float32; one image may always be lost.
         false_alarms: Target share of in-distribution images that are flagged unknown.
         precision: Precision that each label's threshold must reach. None: the thresholds with the best F1.
+        multi_label: Whether an image may have several labels, or none: the outputs are sigmoids, one for each label.
+        label_separator: What separates the labels of a cell, in addition to ``|``, with ``multi_label``.
         seed: Random seed.
         cache: Folder of the feature cache; None for no cache. It changes no byte of the release.
         cache_bytes: Maximum size of the feature cache.
@@ -131,6 +133,8 @@ class ClassifierOptions:
     max_loss: float = 0.003
     false_alarms: float = 0.04
     precision: float | None = None
+    multi_label: bool = False
+    label_separator: str | None = None
     seed: int = 0
     cache: Path | None = CACHE_FOLDER
     cache_bytes: int = CACHE_BYTES
@@ -162,6 +166,7 @@ class ClassifierOptions:
             raise InvalidRequest(f"folds is {self.folds}: give a number from 2 to 20.")
         if not 0 <= self.seed < 2**63:
             raise InvalidRequest(f"seed is {self.seed}: give a whole number from 0 to 2^63 - 1.")
+        _check_multi_label(self)
 
 
 def check_list_options(columns: Mapping[str, str] | None, boxes: str | None) -> None:
@@ -185,6 +190,33 @@ def parse_columns(texts: Sequence[str]) -> dict[str, str]:
             )
         stated[role.casefold()] = column
     return stated
+
+
+def check_separator(separator: str | None, *, multi_label: bool) -> None:
+    """Checks ``label_separator``. Raises InvalidRequest if it is empty, or given for data of one label."""
+    if separator is not None and not multi_label:
+        raise InvalidRequest("label_separator is given, but each image has one label: add --multi-label, or omit it.")
+    if separator == "":
+        raise InvalidRequest("label_separator is empty: give what stands between two labels, such as ';'.")
+
+
+def _check_multi_label(options: ClassifierOptions) -> None:
+    """Raises InvalidRequest for an option that a head with one output for each label does not have."""
+    check_separator(options.label_separator, multi_label=options.multi_label)
+    if not options.multi_label:
+        return
+    refused = {
+        "--parent": options.parent is not None,
+        "--side": bool(options.side),
+        "--keep-side": options.keep_side,
+        "--colour-statistics": options.colour_statistics,
+        f"--augment {options.augment}": options.augment not in {"auto", "none"},
+        "--flip yes": options.flip == "yes",
+        "--class-weights balanced": options.search.class_weights == "balanced",
+    }
+    found = [flag for flag, given in refused.items() if given]
+    if found:
+        raise InvalidRequest(f"{found[0]} does not work with --multi-label: omit one of the two.")
 
 
 def _check_thresholds(false_alarms: float, precision: float | None) -> None:

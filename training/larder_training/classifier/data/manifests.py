@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, overload
@@ -13,6 +13,7 @@ from larder.release import side_columns
 from larder_training.classifier.data.folder_layout import LISTS, Tree, read_layout
 from larder_training.classifier.data.formats.detect import read_list
 from larder_training.classifier.data.formats.entries import (
+    SEVERAL,
     Box,
     Boxes,
     ListedImage,
@@ -42,7 +43,8 @@ class LabelledImage:
     Attributes:
         path: The file. For an image in S3, ``scan`` sets it to the local copy; for a box, to the part cut out.
         name: The path as the data set writes it.
-        label: The class; the first one of an image with several labels, empty for an entry without.
+        label: The class; the first one of an image with several labels, empty for an entry without. Of multi-label
+            data: all its labels, sorted and joined by ``|``, so that equal labels mean equal sets.
         part: The part of the split, if the data set specifies it.
         side: Side information: strings and numbers by column; empty values are omitted.
         origin: The ``s3://`` URL of an image in S3, else None.
@@ -50,6 +52,8 @@ class LabelledImage:
         box: The rectangle that the label is about; None: the whole image.
         relative: Whether the box is in shares of the width and height rather than in pixels.
         cut_from: The name of the image that this one is cut out of; None: it is a whole file.
+        label_set: The labels of an image of multi-label data, sorted; may be empty. None: the data have one label for
+            an image.
     """
 
     path: Path
@@ -62,6 +66,7 @@ class LabelledImage:
     box: Box | None = None
     relative: bool = False
     cut_from: str | None = None
+    label_set: tuple[str, ...] | None = None
 
     @property
     def file_name(self) -> str:
@@ -70,8 +75,13 @@ class LabelledImage:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All labels: one, or several of multi-label data."""
-        return (self.label, *self.more_labels)
+        """All labels that the list has for the image."""
+        return (self.label, *self.more_labels) if self.label_set is None else self.label_set
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the image counts for: its label, or each label of multi-label data."""
+        return (self.label,) if self.label_set is None else self.label_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,9 @@ def read_dataset(
     label_attribute: str | None = None,
     columns: Mapping[str, str] | None = None,
     boxes: Boxes | None = None,
+    *,
+    multi_label: bool = False,
+    label_separator: str | None = None,
 ) -> ImageDataset:
     """Lists the images of a data set, sorted by name. Image files are not opened.
 
@@ -127,12 +140,14 @@ def read_dataset(
         columns: The list's names of the columns ``path``, ``label`` and ``split``, if they are unusual.
         boxes: For a list of boxes: "cut" makes an image of each box; "ignore" gives the label of its boxes to the whole
             image.
+        multi_label: Whether an image may have several labels, or none. The source is then a list.
+        label_separator: What separates the labels of a cell in addition to ``|``, with ``multi_label``.
 
     Raises:
         InvalidRequest: The source has another form, or is invalid; the message names the line.
         StoreError: The bucket or list does not exist in S3, or access is denied.
     """
-    options = ListOptions(label_attribute, columns or {})
+    options = ListOptions(label_attribute, columns or {}, multi_label, label_separator)
     if s3.is_remote(source):
         dataset, name = _in_bucket(str(source), options, boxes), str(source)
         # The same data in another place give the same notes, and so the same report.
@@ -140,7 +155,7 @@ def read_dataset(
         dataset = replace(dataset, notes=tuple(note.replace(str(source), short) for note in dataset.notes))
     else:
         dataset, name = _on_disk(Path(source), options, boxes), Path(source).name
-    labels = Counter(image.label for image in dataset.images)
+    labels = Counter(label for image in dataset.images for label in image.classes)
     if len(labels) < 2:
         number, classes = counted(len(dataset), "image"), counted(len(labels), "class", "classes")
         reasons = [*dataset.notes, *(reason for _, reason in dataset.bad[:1])]
@@ -189,9 +204,14 @@ def _folder(tree: Tree, place_of: Callable[[str], _Place], options: ListOptions,
             return replace(dataset, notes=(*layout.notes, *dataset.notes))
         except InvalidRequest as error:
             layout = read_layout(tree, use_lists=False)
-            if len({entry.labels for entry in layout.entries}) < 2:
+            if options.multi_label or len({entry.labels for entry in layout.entries}) < 2:
                 raise
             notes = (f"The folders are the labels, since the list in them cannot be used: {error}",)
+    if options.multi_label:
+        raise InvalidRequest(
+            f"{tree.name!r} has classes as folders, so each image has one label: give a list of images with their "
+            "labels, or omit --multi-label."
+        )
     images = []
     for entry in layout.entries:
         place = place_of(entry.name)
@@ -237,7 +257,7 @@ def _from_lists(
         described = encoding.describe(place.name)
         found = read_list(ListText(place.name, text, part), options)
         notes += [*([described] if described else []), *found.notes]
-        kept, about_boxes = _by_boxes(place.name, found.entries, boxes)
+        kept, about_boxes = _by_boxes(place.name, found.entries, boxes, options)
         notes += about_boxes
         bad += [
             (LabelledImage(Path(row.name), row.name or place.name, ""), f"{place.name} {row.where}: {row.reason}")
@@ -253,13 +273,16 @@ def _from_lists(
         _check_exist(found.doubt, images[first:])
     name = places[0][0].name
     _check_most(len(images), bad)
+    if options.multi_label:
+        return ImageDataset(tuple(_with_label_sets(images)), tuple(bad), tuple(notes))
     several, single = _with_several(images)
     if len(several) > _FEW * (len(several) + len(single)):
         shown = "; ".join(f"{image.name}: {', '.join(image.labels)}" for image, _ in several[:_NAMED])
         total = counted(len(several) + len(single), "image")
         raise InvalidRequest(
             f"{name} has several labels for {len(several)} of {total} ({shown}). A "
-            "classifier gives one label to an image: keep one label for each, or make one list for each question."
+            "classifier gives one label to an image: train with --multi-label to give each image all its labels, keep "
+            "one label for each, or make one list for each question."
         )
     bad += [
         (image, f"{where}: It has several labels ({', '.join(image.labels)}). Keep one.") for image, where in several
@@ -280,7 +303,9 @@ def _check_exist(doubt: str, images: Sequence[tuple[LabelledImage, str]]) -> Non
         raise InvalidRequest(doubt)
 
 
-def _by_boxes(name: str, entries: Sequence[ListedImage], boxes: Boxes | None) -> tuple[list[ListedImage], list[str]]:
+def _by_boxes(
+    name: str, entries: Sequence[ListedImage], boxes: Boxes | None, options: ListOptions
+) -> tuple[list[ListedImage], list[str]]:
     """The entries to use of a list that may have boxes, and a note about the choice."""
     whole = [entry for entry in entries if entry.box is None]
     within = [entry for entry in entries if entry.box is not None]
@@ -291,6 +316,9 @@ def _by_boxes(name: str, entries: Sequence[ListedImage], boxes: Boxes | None) ->
         return within, [f"{name}: {counted(len(within), 'box', 'boxes')} cut out{left}"]
     if boxes == "ignore":
         return whole + [replace(entry, box=None) for entry in within], []
+    if options.multi_label:
+        given = f"{name}: each image gets the labels of its {counted(len(within), 'box', 'boxes')}"
+        return whole + [replace(entry, box=None) for entry in within], [f"{given}; --boxes cut trains on the boxes"]
     if whole:
         return whole, [f"{name}: {counted(len(within), 'box', 'boxes')} not used, only the labels of whole images"]
     raise InvalidRequest(
@@ -317,13 +345,27 @@ def _with_several(
     return list(several.values()), single
 
 
+def _with_label_sets(images: Sequence[tuple[LabelledImage, str]]) -> Iterator[LabelledImage]:
+    """Each image once, with the labels of all its entries."""
+    sets: defaultdict[tuple[str, Box | None], set[str]] = defaultdict(set)
+    first: dict[tuple[str, Box | None], LabelledImage] = {}
+    for image, _ in images:
+        sets[_identity(image)].update(label for label in image.labels if label)
+        known = first.setdefault(_identity(image), image)
+        if PART_RANK[image.part] < PART_RANK[known.part]:
+            first[_identity(image)] = image
+    for identity, image in first.items():
+        labels = tuple(sorted(sets[identity]))
+        yield replace(image, label=SEVERAL.join(labels), more_labels=(), label_set=labels)
+
+
 def _identity(image: LabelledImage) -> tuple[str, Box | None]:
     return image.origin or str(image.path), image.box
 
 
 def _labelled_image(place: _Place, beside: ImagePlaces, entry: ListedImage) -> LabelledImage:
     _check_texts(entry)
-    label, *more = entry.labels
+    label, *more = entry.labels or ("",)
     image = LabelledImage(
         Path(entry.name), entry.name, label, entry.part, entry.side, None, tuple(more), entry.box, entry.relative
     )

@@ -62,24 +62,30 @@ def split_dataset(scan: DatasetScan, *, validation: float, test: float, seed: in
     Raises:
         InvalidRequest: A class has too few different images, or only some images have a split.
     """
+    stated = states_parts(scan)
+    _check_classes(scan)
+    labels = tuple(sorted({sample.image.label for sample in scan.samples}))
+    shares: dict[Part, float] = {"validation": validation, "test": test}
+    cut: list[Part] = []
+    if stated:
+        parts, straddling = by_manifest(scan.samples)
+        cut = [part for part in shares if _cut_missing(part, shares[part], parts, labels, seed)]
+    else:
+        parts, straddling = _at_random(scan.samples, shares, seed), []
+    final = {part: tuple(parts[part]) for part in PARTS}
+    result = DatasetSplit(labels, final, tuple(straddling), stated, scan.together, tuple(cut))
+    _check_parts(result)
+    return result
+
+
+def states_parts(scan: DatasetScan) -> bool:
+    """Whether the data state the split. Raises InvalidRequest if they do for some images only."""
     stated = {sample.image.part is not None for sample in scan.samples}
     if stated == {True, False}:
         raise InvalidRequest(
             "Some images have a split and others do not. Fill in the whole split column, or leave it empty."
         )
-    _check_classes(scan)
-    labels = tuple(sorted({sample.image.label for sample in scan.samples}))
-    shares: dict[Part, float] = {"validation": validation, "test": test}
-    cut: list[Part] = []
-    if stated == {True}:
-        parts, straddling = _by_manifest(scan.samples)
-        cut = [part for part in shares if _cut_missing(part, shares[part], parts, labels, seed)]
-    else:
-        parts, straddling = _at_random(scan.samples, shares, seed), []
-    final = {part: tuple(parts[part]) for part in PARTS}
-    result = DatasetSplit(labels, final, tuple(straddling), stated == {True}, scan.together, tuple(cut))
-    _check_parts(result)
-    return result
+    return stated == {True}
 
 
 def _check_classes(scan: DatasetScan) -> None:
@@ -121,7 +127,8 @@ def _check_parts(split: DatasetSplit) -> None:
             )
 
 
-def _by_manifest(samples: Sequence[Sample]) -> tuple[Mapping[Part, list[Sample]], list[Sample]]:
+def by_manifest(samples: Sequence[Sample]) -> tuple[Mapping[Part, list[Sample]], list[Sample]]:
+    """The samples by the part that the data state, and those that are left out: a copy is in a later part."""
     rank = {part: position for position, part in enumerate(PARTS)}
     latest: dict[int, int] = {}  # the last part that each group is in
     for sample in samples:

@@ -1,6 +1,7 @@
 """Assembles the graph that a release serves: features, additional columns, the head and the OOD score."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -13,6 +14,8 @@ from larder_training.classifier.onnx.finite import propagate_not_finite
 from larder_training.classifier.onnx.graph import HEAD_INPUTS, MIDDLE, OUTPUTS, opset, optimise
 from larder_training.classifier.ood.detector import OODDetector
 from larder_training.numerics.arrays import Floats
+
+Activation = Literal["Softmax", "Sigmoid"]
 
 
 def assemble(inputs: FinalFitInputs, model: onnx.ModelProto, head: Head, temperature: float) -> onnx.ModelProto:
@@ -28,11 +31,12 @@ def with_head(
     bias: Floats,
     detector: OODDetector,
     hidden: tuple[Floats, Floats] | None = None,
+    activation: Activation = "Softmax",
 ) -> onnx.ModelProto:
     """Adds the head and the OOD score to a feature graph.
 
-    The outputs are ``probabilities = softmax(inputs @ weights + bias)``, ``embedding`` (the features at length 1) and
-    ``novelty`` (the OOD score). The inputs of the head are ``features``, or ``HEAD_INPUTS`` if the graph makes it
+    The outputs are ``probabilities = activation(inputs @ weights + bias)``, ``embedding`` (the features at length 1)
+    and ``novelty`` (the OOD score). The inputs of the head are ``features``, or ``HEAD_INPUTS`` if the graph makes it
     (``AdditionalColumns.extend_graph``); with a hidden layer, ``relu(inputs @ hidden[0] + hidden[1])``.
 
     Args:
@@ -41,6 +45,7 @@ def with_head(
         bias: ``[C]``.
         detector: The OOD detector.
         hidden: Weights ``[D, H]`` and bias ``[H]`` of the hidden layer, if there is one.
+        activation: "Softmax" for one label for each image, "Sigmoid" for any number of them.
     """
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
@@ -53,7 +58,7 @@ def with_head(
     graph.initializer.extend(
         numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name) for name, value in constants.items()
     )
-    graph.node.extend(_head_nodes(source if hidden is None else "hidden.units"))
+    graph.node.extend(_head_nodes(source if hidden is None else "hidden.units", activation))
     graph.node.extend(ood_onnx.nodes(detector, opset(extended), MIDDLE))
     del graph.output[:]
     shapes = {"probabilities": ["N", weights.shape[1]], "embedding": ["N", len(detector.centre)], "novelty": ["N"]}
@@ -67,7 +72,10 @@ def _hidden_nodes(source: str) -> Iterable[onnx.NodeProto]:
     yield helper.make_node("Relu", ["hidden.sums"], ["hidden.units"])
 
 
-def _head_nodes(source: str) -> Iterable[onnx.NodeProto]:
+def _head_nodes(source: str, activation: Activation) -> Iterable[onnx.NodeProto]:
     yield helper.make_node("Gemm", [source, "head.weights", "head.bias"], ["head.logits"])
-    yield helper.make_node("Softmax", ["head.logits"], ["probabilities"], axis=1)
+    if activation == "Softmax":
+        yield helper.make_node("Softmax", ["head.logits"], ["probabilities"], axis=1)
+    else:
+        yield helper.make_node("Sigmoid", ["head.logits"], ["probabilities"])
     yield helper.make_node("LpNormalization", ["features"], ["embedding"], axis=1, p=2)

@@ -42,7 +42,7 @@ class QuantizedFit:
 def quantize(inputs: FinalFitInputs, float_fit: FinalFit) -> QuantizedFit:
     """Quantizes the feature graph and fits the head on it; keeps float32 if int8 loses too much accuracy."""
     options, features, progress = inputs.context.options, inputs.features, inputs.context.progress
-    if reason := _reason_for_float(options, features):
+    if reason := reason_for_float(options, features):
         return QuantizedFit(features.model, float_fit, float_nodes=None, reason=reason)
     allowed = allowed_loss(options.max_loss, len(float_fit.truth))
     last_fit: list[FinalFit] = []
@@ -82,7 +82,7 @@ def allowed_loss(max_loss: float, count: int) -> float:
     return max(max_loss, 1 / count) if max_loss >= 0 else max_loss
 
 
-def _reason_for_float(options: ClassifierOptions, features: FeatureGraph) -> str:
+def reason_for_float(options: ClassifierOptions, features: FeatureGraph) -> str:
     """Why the graph is not quantized at all, or an empty text."""
     if options.dtype == "float32":
         return "float32 was asked for"

@@ -33,6 +33,7 @@ ROUGH_PROGRESS: Final = 1e-6  # the same for a fit that is only evaluated: a tri
 
 Doubles = NDArray[np.float64]
 Smooth = Callable[[Doubles, Doubles], tuple[float, Doubles, Doubles]]
+Sums = Callable[["SoftmaxRegression", Floats, NDArray[Any], Floats], tuple[float, Doubles, Doubles]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def zero_head(dimensions: int, classes: int) -> SoftmaxRegression:
 
 def fit_softmax_regression(
     features: FeatureRows,
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     row_weights: Floats,
     *,
     l2: float,
@@ -67,19 +68,22 @@ def fit_softmax_regression(
     centre: SoftmaxRegression,
     start: SoftmaxRegression | None = None,
     rough: bool = False,
+    sums: Sums | None = None,
 ) -> SoftmaxRegression:
     """Minimises the loss above.
 
     Args:
         features: ``[N, D]``, standardised, in memory or streamed.
-        labels: ``[N]``, of 0..C-1.
+        labels: ``[N]``, of 0..C-1, or what ``sums`` reads.
         row_weights: ``[N]``, of mean 1.
         l2: Strength of the squared distance to M.
         l1: Strength of the absolute distance to M.
         centre: M, and the initial bias.
         start: Where to begin, ``centre`` by default; it changes the result only by rounding.
         rough: Whether to stop earlier, to save time.
+        sums: The loss of some rows and its gradient, for another loss than the cross-entropy of the softmax.
     """
+    sums = sums or _sums
     shape = centre.weights.shape
     start = start or centre
     change = (start.weights - centre.weights).astype(np.float64).ravel()
@@ -92,7 +96,7 @@ def fit_softmax_regression(
         model = SoftmaxRegression((change.reshape(shape) + centre.weights).astype(np.float32), bias.astype(np.float32))
 
         def summed(part: slice) -> tuple[float, Doubles, Doubles]:
-            return _sums(model, features[part], labels[part], share[part])
+            return sums(model, features[part], labels[part], share[part])
 
         loss, gradient, bias_gradient = l2 / 2 * float(change @ change), l2 * change, np.zeros(shape[1])
         for value, by_weights, by_bias in map(summed, parts) if len(parts) == 1 else map_in_order(summed, parts):

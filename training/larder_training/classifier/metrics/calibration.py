@@ -47,10 +47,11 @@ def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
 
 def thresholds(probabilities: Floats, labels: NDArray[np.int64]) -> tuple[float, ...]:
     """For each label, the confidence threshold with the best F1; of equal ones, the nearest to 0.5."""
-    return tuple(_threshold(column, labels == label) for label, column in enumerate(probabilities.T))
+    return tuple(best_f1_threshold(column, labels == label) for label, column in enumerate(probabilities.T))
 
 
-def _threshold(confidence: Floats, positive: NDArray[np.bool_]) -> float:
+def best_f1_threshold(confidence: Floats, positive: NDArray[np.bool_]) -> float:
+    """The confidence threshold of one label with the best F1; of equal ones, the nearest to 0.5."""
     cuts, predicted, correct = _cuts(confidence, positive)
     f1 = 2 * correct / np.maximum(predicted + positive.sum(), 1)
     best = np.flatnonzero(f1 >= f1.max() - 1e-12)
@@ -71,10 +72,13 @@ def _cuts(confidence: Floats, positive: NDArray[np.bool_]) -> tuple[NDArray[np.f
 
 def thresholds_at_precision(probabilities: Floats, labels: NDArray[np.int64], precision: float) -> tuple[float, ...]:
     """For each label, the lowest confidence threshold with this precision; 1 if there is none."""
-    return tuple(_at_precision(column, labels == label, precision) for label, column in enumerate(probabilities.T))
+    return tuple(
+        threshold_at_precision(column, labels == label, precision) for label, column in enumerate(probabilities.T)
+    )
 
 
-def _at_precision(confidence: Floats, positive: NDArray[np.bool_], precision: float) -> float:
+def threshold_at_precision(confidence: Floats, positive: NDArray[np.bool_], precision: float) -> float:
+    """The lowest confidence threshold of one label with this precision; 1 if there is none."""
     cuts, predicted, correct = _cuts(confidence, positive)
     precise = np.flatnonzero((predicted > 0) & (correct >= precision * predicted - 1e-9))
     return round(float(cuts[precise[0]]), 6) if len(precise) else 1.0

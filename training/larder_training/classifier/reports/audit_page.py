@@ -117,18 +117,14 @@ def _label_errors(audit: ImageAudit) -> Section:
     shown = [(thumbnail(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
     blocks: list[Block] = [paragraph(text), image_grid(shown)]
     if rest := audit.label_errors[SHOWN : SHOWN + NAMED]:
-        rows = [
-            (error.sample.image.name, error.sample.image.label, percent(error.confidence), error.proposed)
-            for error in rest
-        ]
+        rows = [(error.sample.image.name, error.stated, percent(error.confidence), error.proposed) for error in rest]
         blocks.append(table(("File", "Label", "Confidence", "More likely"), rows))
     blocks += _more(len(audit.label_errors) - SHOWN - NAMED)
     return Section.of("Likely label errors", *blocks)
 
 
 def _caption(error: LabelError) -> str:
-    image = error.sample.image
-    return f"{image.name}: {image.label} {percent(error.confidence)}, more likely {error.proposed}"
+    return f"{error.sample.image.name}: {error.stated} {percent(error.confidence)}, more likely {error.proposed}"
 
 
 def _near_duplicates(audit: ImageAudit) -> Iterable[Section]:

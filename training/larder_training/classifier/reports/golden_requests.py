@@ -14,28 +14,31 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from larder.classifier.image_decoding import decode
-from larder.release.serving import ImageSpec
+from larder.release.serving import ClassifierServing, ImageSpec
 from larder.release.side_columns import encode
 from larder_training.classifier.data import side_columns
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features import augmentation
 from larder_training.classifier.onnx.graph import session
-from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.release.tables import write_probes
 
 COUNT: Final = 8  # at least; one per label, up to 16
 
 
-def golden_requests(run: TrainingRun) -> bytes:
+def golden_requests(model: bytes, serving: ClassifierServing, tested: Sequence[Sample]) -> bytes:
     """``probes.safetensors``: requests with their expected probabilities; the rollout repeats them.
 
     Requests are PNG files. With side information they are JSON, and the last one has no side values.
+
+    Args:
+        model: The bytes of ``model.onnx``.
+        serving: How it is served.
+        tested: The test images.
     """
-    split, exported = run.split, run.exported
-    image, columns = exported.serving.image, exported.serving.side
-    running = session(exported.model)
+    image, columns = serving.image, serving.side
+    running = session(model)
     requests, expected = [], []
-    samples = _by_label(split.parts["test"], split.labels)
+    samples = _by_label(tested, serving.labels)
     for number, sample in enumerate(samples, 1):
         request = _png(sample.image.path.read_bytes(), image)
         inputs: dict[str, NDArray[np.generic]] = {"image": decode(request, image)[None]}
@@ -53,12 +56,16 @@ def golden_requests(run: TrainingRun) -> bytes:
 
 
 def _by_label(samples: Sequence[Sample], labels: Sequence[str]) -> list[Sample]:
-    """The first image of each label, then the second of each, until there are enough."""
+    """The first image of each label, then the second of each, until there are enough.
+
+    An image of several labels counts for the first of them, and one without labels comes after those with one.
+    """
     rank: Counter[str] = Counter()
     ordered = []
     for sample in sorted(samples, key=lambda sample: sample.digest):
-        ordered.append((rank[sample.image.label], labels.index(sample.image.label), sample))
-        rank[sample.image.label] += 1
+        label = sample.image.classes[0] if sample.image.classes else ""
+        ordered.append((rank[label], labels.index(label) if label in labels else len(labels), sample))
+        rank[label] += 1
     ordered.sort(key=lambda entry: entry[:2])
     return [sample for *_, sample in ordered[: max(COUNT, min(len(labels), 2 * COUNT))]]
 

@@ -164,7 +164,7 @@ def _undecided(context: ClassifierContext) -> bool:
     common = Preprocessing(input_size=stated.input_size, resampling=stated.resampling)
     multiple = stated.input_size is None or stated.input_size % hog.CELLS == 0
     backbone_only = options.backbone_spec is not None or options.colour_statistics or stated != common
-    return options.backbone is None and multiple and not backbone_only
+    return options.backbone is None and multiple and not backbone_only and not options.multi_label
 
 
 def _side(features: FeatureGraph) -> str:

@@ -28,8 +28,10 @@ def is_coco(source: Parsed) -> bool:
     return isinstance(document.get("images"), list) and isinstance(document.get("annotations"), list)
 
 
-def read_coco(source: Parsed, _options: ListOptions) -> ImageList:
+def read_coco(source: Parsed, options: ListOptions) -> ImageList:
     """The entries of a COCO document: one for each image with categories, and one for each box.
+
+    Where an image may have several labels, one without annotations is an entry without labels.
 
     Raises:
         InvalidRequest: An annotation names an image or a category that the document does not have.
@@ -47,7 +49,7 @@ def read_coco(source: Parsed, _options: ListOptions) -> ImageList:
                     "Export it again."
                 )
         annotations[_id(row, "image_id")].append(row)
-    return _entries(source, images, annotations, categories)
+    return _entries(source, images, annotations, categories, options)
 
 
 def _entries(
@@ -55,6 +57,7 @@ def _entries(
     images: Sequence[Object],
     annotations: Mapping[object, Sequence[Object]],
     categories: Mapping[object, str],
+    options: ListOptions,
 ) -> ImageList:
     entries: list[ListedImage] = []
     unusable: list[Unusable] = []
@@ -66,7 +69,9 @@ def _entries(
         if not name:
             unusable.append(Unusable(where, "", "It has no file_name. Export it again."))
             continue
-        if not found:
+        if not found and options.multi_label:
+            entries.append(ListedImage(where, name, (), source.part))
+        elif not found:
             unusable.append(Unusable(where, name, "It has no annotation. Label it, or remove it."))
         entries += _image_entries(where, name, found, source.part)
     notes: tuple[str, ...] = ()

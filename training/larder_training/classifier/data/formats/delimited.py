@@ -31,7 +31,7 @@ def read_csv(source: ListText, options: ListOptions) -> ImageList:
         chosen = f"{chosen or 'columns'} separated by {separator.name}"
     if chosen:
         notes.append(f"{source.name}: {chosen}.")
-    result = read_records(source.name, records, columns, source.part)
+    result = read_records(source.name, records, columns, source.part, options)
     return replace(result, notes=(*notes, *result.notes))
 
 

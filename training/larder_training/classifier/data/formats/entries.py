@@ -29,6 +29,7 @@ _PART_NAMES: Final[Mapping[str, Part]] = {
     "testing": "test",
     "tst": "test",
 }
+SEVERAL: Final = "|"  # between the labels of a cell
 _NO_SIDE: Final[Side] = MappingProxyType({})
 _NO_COLUMNS: Final[Mapping[str, str]] = MappingProxyType({})
 _WORDS: Final = re.compile(r"[^a-z]+")
@@ -41,10 +42,19 @@ class ListOptions:
     Attributes:
         label_attribute: The label attribute of a manifest that has several.
         columns: The list's names of the columns ``path``, ``label`` and ``split``.
+        multi_label: Whether an image may have several labels, or none.
+        separator: What separates the labels of a cell, in addition to ``|``, if an image may have several.
     """
 
     label_attribute: str | None = None
     columns: Mapping[str, str] = field(default_factory=lambda: _NO_COLUMNS)
+    multi_label: bool = False
+    separator: str | None = None
+
+    def split(self, cell: str) -> list[str]:
+        """The labels of a cell of multi-label data."""
+        pieces = cell.split(SEVERAL)
+        return [piece for text in pieces for piece in text.split(self.separator)] if self.separator else pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ class ListedImage:
     Attributes:
         where: The place in the list, such as "line 4", for messages.
         name: Path or URL of the image, as the list writes it.
-        labels: Its labels, each once, in the list's order; more than one for multi-label data.
+        labels: Its labels, each once, in the list's order; for multi-label data also several, or none.
         part: The part of the split, if stated.
         side: Side information: strings and numbers by column.
         box: The rectangle that the labels are about; None: the whole image.

@@ -45,7 +45,7 @@ def read_manifest(source: Parsed, options: ListOptions) -> ImageList:
             reason = f"{row.where} has no string {SOURCE}. Give the path or URL of the image there."
             unusable.append(Unusable(row.where, "", reason.removeprefix(f"{row.where} ")))
             continue
-        read = _read_row(row, name.strip(), attributes, source.part)
+        read = _read_row(row, name.strip(), attributes, source.part, multi_label=options.multi_label)
         if isinstance(read, str):
             unusable.append(Unusable(row.where, name.strip(), read))
         else:
@@ -92,10 +92,13 @@ def _one_per_label(rows: Sequence[JsonRow], names: Sequence[str]) -> bool:
     return len(single) == len(names) == len(set(single)) and None not in single
 
 
-def _read_row(row: JsonRow, name: str, attributes: Sequence[str], part: Part | None) -> list[ListedImage] | str:
+def _read_row(
+    row: JsonRow, name: str, attributes: Sequence[str], part: Part | None, *, multi_label: bool
+) -> list[ListedImage] | str:
     """The entries of a line: one for the image, or one for each box; or why there is none."""
     labels: list[str] = []
     boxes: list[tuple[str, Box]] = []
+    answered = False  # whether the job says which labels the image has, if only that it has none
     for attribute in attributes:
         metadata = row.fields.get(attribute + _METADATA)
         if not isinstance(metadata, dict):
@@ -108,6 +111,7 @@ def _read_row(row: JsonRow, name: str, attributes: Sequence[str], part: Part | N
             labels.append(metadata["class-name"])
         elif isinstance(metadata.get("class-map"), dict):
             value, names = row.fields.get(attribute), metadata["class-map"]
+            answered = answered or isinstance(value, list) or _has_boxes(value)
             labels += [_class(names, number) for number in value] if isinstance(value, list) else []
             boxes += _boxes(value, names)
         else:
@@ -118,12 +122,18 @@ def _read_row(row: JsonRow, name: str, attributes: Sequence[str], part: Part | N
         return [ListedImage(row.where, name, found, part, side)]
     if boxes:
         return [ListedImage(row.where, name, (label,), part, side, box) for label, box in boxes]
+    if multi_label and answered:
+        return [ListedImage(row.where, name, (), part, side)]
     return "It has no label. Label it, or remove the line."
 
 
 def _class(names: Mapping[str, object], number: object) -> str:
     name = names.get(str(number))
     return name if isinstance(name, str) else ""
+
+
+def _has_boxes(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("annotations"), list)
 
 
 def _boxes(value: object, names: Mapping[str, object]) -> list[tuple[str, Box]]:

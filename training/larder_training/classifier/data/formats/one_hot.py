@@ -35,7 +35,7 @@ def is_one_hot(name: str, header: Sequence[str], rows: Rows, options: ListOption
 
 
 def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
-    """The entries of a one-hot CSV; a row without a 1 is unusable."""
+    """The entries of a one-hot CSV; a row without a 1 is unusable, unless an image may have no label."""
     _, header, rows = read_rows(source.source)
     image = image_column(source.name, header, options.columns) or ""
     split = split_column(source.name, header, options.columns)
@@ -44,11 +44,11 @@ def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
     for line, cells in rows:
         where = f"line {line}"
         values = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        labels = [
-            label for _, label in _classes(source.name, header, options) if values.get(label, "").casefold() in _YES
-        ]
+        classes = [label for _, label in _classes(source.name, header, options)]
+        labels = [label for label in classes if values.get(label, "").casefold() in _YES]
         name = values.get(image, "")
-        if name and labels and len(cells) <= len(header):
+        answered = labels or (options.multi_label and any(values.get(label) for label in classes))
+        if name and answered and len(cells) <= len(header):
             part = source.part or part_named(values.get(split or "", ""))
             entries.append(ListedImage(where, name, distinct_labels(labels), part))
         elif not name:
@@ -56,7 +56,7 @@ def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
         else:
             reason = (
                 "No class has a 1"
-                if not labels
+                if not answered
                 else f"The row has {counted(len(cells), 'cell')}, and the header {len(header)}"
             )
             unusable.append(Unusable(where, name, f"{reason}. Correct or remove the row."))

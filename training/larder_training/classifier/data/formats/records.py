@@ -7,6 +7,7 @@ from typing import Final
 from larder.errors import InvalidRequest
 from larder_training.classifier.data.formats.columns import Columns, choose_columns
 from larder_training.classifier.data.formats.entries import (
+    SEVERAL,
     Box,
     ImageList,
     ListedImage,
@@ -19,7 +20,6 @@ from larder_training.classifier.data.formats.entries import (
 )
 from larder_training.classifier.data.formats.parsed import JsonRow, Parsed
 
-_SEVERAL: Final = "|"  # between the labels of a cell
 _CORNERS: Final = frozenset({"xmin", "ymin", "xmax", "ymax"})
 _SIZE: Final = frozenset({"width", "height"})
 _NAMES: Final = 60  # characters of a value in a message
@@ -40,7 +40,9 @@ class Record:
     problem: str | None = None
 
 
-def read_records(name: str, records: Iterable[Record], columns: Columns, part: Part | None) -> ImageList:
+def read_records(
+    name: str, records: Iterable[Record], columns: Columns, part: Part | None, options: ListOptions
+) -> ImageList:
     """The entries of a table.
 
     Args:
@@ -48,6 +50,7 @@ def read_records(name: str, records: Iterable[Record], columns: Columns, part: P
         records: The rows.
         columns: Which columns to read; the others are side information.
         part: The part of all images, if the list's folder states one.
+        options: Whether an image may have several labels, or none.
 
     Raises:
         InvalidRequest: A value of the split is unknown; the message names the row.
@@ -60,14 +63,15 @@ def read_records(name: str, records: Iterable[Record], columns: Columns, part: P
         columns = replace(columns, split=None)  # a column named "set" or "fold" with other values
     for row in rows:
         path, labels = _text(row.cells.get(columns.path)), _labels(row.cells.get(columns.label))
-        problem = row.problem or _problem(path, labels, columns)
+        may_be_empty = options.multi_label and row.cells.get(columns.label) is not None
+        problem = row.problem or _problem(path, labels, columns, may_be_empty=may_be_empty)
         if problem:
             unusable.append(Unusable(row.where, path, problem))
             continue
         box = _box(row.cells)
         side = _side(row, columns, without=_CORNERS | _SIZE if box else frozenset())
         entries.append(ListedImage(row.where, path, labels, part or _part(name, row, columns.split), side, box))
-    return ImageList(tuple(_divided(entries)), tuple(unusable), doubt=columns.doubt)
+    return ImageList(tuple(_divided(entries, options)), tuple(unusable), doubt=columns.doubt)
 
 
 def read_json_rows(source: Parsed, options: ListOptions) -> ImageList:
@@ -75,7 +79,7 @@ def read_json_rows(source: Parsed, options: ListOptions) -> ImageList:
     header = header_of(source.rows)
     columns = choose_columns(source.name, header, options.columns)
     records = [Record(row.where, row.fields) for row in source.rows]
-    result = read_records(source.name, records, columns, source.part)
+    result = read_records(source.name, records, columns, source.part, options)
     chosen = columns.describe()
     return replace(result, notes=(f"{source.name}: {chosen}.",) if chosen else ())
 
@@ -85,10 +89,10 @@ def header_of(rows: Sequence[JsonRow]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row.fields))
 
 
-def _problem(path: str, labels: Sequence[str], columns: Columns) -> str | None:
+def _problem(path: str, labels: Sequence[str], columns: Columns, *, may_be_empty: bool) -> str | None:
     if not path:
         return f"{columns.path} is empty. Fill it in."
-    if not labels:
+    if not labels and not may_be_empty:
         return f"{columns.label} is empty. Fill it in, or remove the row."
     for column, text in ((columns.path, path), (columns.label, " ".join(labels))):
         if "\n" in text or "\r" in text:
@@ -96,11 +100,20 @@ def _problem(path: str, labels: Sequence[str], columns: Columns) -> str | None:
     return None
 
 
-def _divided(entries: Sequence[ListedImage]) -> Iterable[ListedImage]:
-    """Labels such as ``cat|dog`` are several labels if one of them is also a label of its own."""
+def _divided(entries: Sequence[ListedImage], options: ListOptions) -> Iterable[ListedImage]:
+    """Labels such as ``cat|dog`` are several labels if one of them is also a label of its own.
+
+    They always are where an image may have several.
+    """
+    if options.multi_label:
+        for entry in entries:
+            yield replace(
+                entry, labels=distinct_labels([piece for label in entry.labels for piece in options.split(label)])
+            )
+        return
     known = {label for entry in entries for label in entry.labels}
     for entry in entries:
-        pieces = [piece for label in entry.labels for piece in label.split(_SEVERAL)]
+        pieces = [piece for label in entry.labels for piece in label.split(SEVERAL)]
         if len(pieces) > len(entry.labels) and any(piece.strip() in known for piece in pieces):
             yield replace(entry, labels=distinct_labels(pieces))
         else:

@@ -1,0 +1,225 @@
+"""``report.html`` of a multi-label classifier."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import numpy as np
+
+from larder.release.manifest import Manifest
+from larder_training.classifier.data.formats.entries import PARTS
+from larder_training.classifier.fitting.export import EVALUATED
+from larder_training.classifier.heads.trials import trials_section
+from larder_training.classifier.multilabel.manifest_sections import (
+    LOSS,
+    SKIPPED,
+    MultiLabelRun,
+    describe_split,
+    known_flagged,
+)
+from larder_training.classifier.reports import audit_page
+from larder_training.reporting.counts import counted
+from larder_training.reporting.html import (
+    Block,
+    Section,
+    facts,
+    image_grid,
+    paragraph,
+    properties,
+    render,
+    subheading,
+    table,
+)
+from larder_training.reporting.title import TitleBlock, about, warnings
+from larder_training.reporting.values import Estimate, between, number, percent, size, times
+
+ERRORS: Final = 24  # images with the most improbable labels
+FILES: Final = 200  # files that are left out, by name
+_FEW_IMAGES: Final = 100
+_METRICS: Final = {
+    "micro_f1": "Micro F1",
+    "map": "Mean average precision",
+    "macro_f1": "Macro F1",
+    "subset_accuracy": "All labels right",
+}
+_PARTS: Final = {"validation": "held out", "test": "test"}
+
+
+def page(run: MultiLabelRun, manifest: Manifest) -> bytes:
+    """The report, HTML."""
+    test = cast("dict[str, Any]", manifest.evaluation["test"])
+    sections = [
+        _summary(run, test, manifest),
+        _labels(test["labels"]),
+        _errors(run),
+        _unknown(run),
+        _speed(run, manifest),
+        trials_section(run.fitted.search),
+        _data(run),
+        *audit_page.sections(run.audit),
+        Section.of("Features", properties(run.features.description)),
+    ]
+    return render(_title(run, manifest, test), sections).encode()
+
+
+def _title(run: MultiLabelRun, manifest: Manifest, test: Mapping[str, Any]) -> TitleBlock:
+    data = cast("Mapping[str, Any]", manifest.training["data"])
+    images = f"{counted(data['photos'], 'image')}, {counted(len(run.split.labels), 'label')}"
+    low, high = test["micro_f1_interval_95"]
+    name, values = _baseline(manifest)
+    ratio = f", {times(test['micro_f1'] / values['micro_f1'])} that of the best baseline" if values["micro_f1"] else ""
+    return TitleBlock(
+        "Multi-label image classifier",
+        manifest.model,
+        f"Micro F1 of {number(test['micro_f1'])} on {counted(test['photos'], 'test image')}",
+        f"95 % interval {between(number(low), number(high))}{ratio}: {name}, {number(values['micro_f1'])}.",
+        about(manifest, f"{images}; fingerprint {data['fingerprint'][:12]}…"),
+        [*warnings(manifest), *_doubts(run, test, values)],
+    )
+
+
+def _baseline(manifest: Manifest) -> tuple[str, Mapping[str, float]]:
+    baselines = cast("Mapping[str, Mapping[str, float]]", manifest.evaluation["baselines"])
+    return next(iter(baselines.items()))
+
+
+def _doubts(run: MultiLabelRun, test: Mapping[str, Any], baseline: Mapping[str, float]) -> list[str]:
+    doubts = []
+    if test["micro_f1_interval_95"][0] <= baseline["micro_f1"]:
+        doubts.append("The model is not better than the baseline beyond noise: it should not go live.")
+    if test["photos"] < _FEW_IMAGES:
+        images = counted(test["photos"], "test image")
+        doubts.append(f"Only {images}, so the intervals are wide. More images give surer numbers.")
+    if run.audit.scan.conflicts:
+        conflicts = counted(len(run.audit.scan.conflicts), "file")
+        doubts.append(f"{conflicts} left out, because a copy has other labels: see Data.")
+    untested = [row["label"] for row in test["labels"] if not row["photos"]]
+    if untested:
+        doubts.append(f"No test image has {', '.join(untested[:5])}: these labels are not measured.")
+    return doubts
+
+
+def _summary(run: MultiLabelRun, test: Mapping[str, Any], manifest: Manifest) -> Section:
+    name, values = _baseline(manifest)
+    rows: list[tuple[object, ...]] = []
+    for metric, title in _METRICS.items():
+        low, high = test[f"{metric}_interval_95"]
+        estimate = Estimate(number(test[metric]), between(number(low), number(high)))
+        rows.append((title, estimate, number(values[metric]) if metric in values else None))
+    rows.append(("Wrong decisions (Hamming loss)", number(test["hamming_loss"]), number(values["hamming_loss"])))
+    fitted = run.fitted
+    tiles = {
+        "Labels": len(run.split.labels),
+        "Labels of a test image": number(test["labels_per_image"]),
+        "Labels answered": number(test["labels_predicted_per_image"]),
+        "Calibration error": number(test["expected_calibration_error"]),
+        "Model file": f"{size(len(fitted.model))}, {fitted.comparison['dtype']}",
+    }
+    text = (
+        f"{describe_split(run.split)}. No choice was made with the test images. Micro F1 counts all decisions alike, "
+        "macro F1 and mean average precision all labels alike; average precision judges the order of the images "
+        "without a threshold."
+    )
+    return Section.of(
+        "Summary",
+        facts(tiles),
+        table(("Metric", "This release", f"Baseline: {name}"), rows),
+        paragraph(text),
+        paragraph(f"Not part of a multi-label training: {SKIPPED}."),
+    )
+
+
+def _labels(rows: Sequence[Mapping[str, Any]]) -> Section:
+    head = ("Label", "Images", "Precision", "Recall", "F1", "Average precision", "Threshold")
+    names = ("precision", "recall", "f1", "average_precision", "threshold")
+    lines = [
+        (row["label"], row["photos"], *(None if row[name] is None else number(row[name]) for name in names))
+        for row in rows
+    ]
+    text = (
+        "An image gets every label at or above its threshold; the probabilities of an image need not sum to 1. The "
+        "thresholds are chosen on held-out images: for the best F1, or for the precision of --precision."
+    )
+    return Section.of("Labels", table(head, lines), paragraph(text))
+
+
+def _errors(run: MultiLabelRun) -> Section:
+    fitted, samples = run.fitted, run.split.parts["test"]
+    probabilities, truth = fitted.predictions["test"].probabilities, fitted.truth["test"]
+    wrong = (probabilities >= np.array(fitted.serving.thresholds)) != truth
+    surprise = np.where(wrong, np.abs(probabilities - truth), 0).max(axis=1)
+    order = [row for row in np.argsort(-surprise, kind="stable").tolist() if wrong[row].any()][:ERRORS]
+    shown = []
+    for row in order:
+        differences = [
+            f"{'without' if truth[row, c] else 'also'} {run.split.labels[c]} ({percent(probabilities[row, c])})"
+            for c in np.flatnonzero(wrong[row]).tolist()
+        ]
+        image = samples[row].image
+        has = ", ".join(image.classes) or "no label"
+        shown.append((audit_page.thumbnail(samples[row]), f"{image.name}: {has}; answered {', '.join(differences)}"))
+    count = f"{int(wrong.any(axis=1).sum()):,} of {counted(len(truth), 'test image')} with a wrong decision"
+    blocks = (
+        [paragraph(f"{count}; the most confident first."), image_grid(shown)] if shown else [paragraph(f"{count}.")]
+    )
+    return Section.of("Errors", *blocks)
+
+
+def _unknown(run: MultiLabelRun) -> Section:
+    flagged, target = known_flagged(run), percent(run.context.options.false_alarms)
+    if flagged is None:
+        return Section.of("Unknown", paragraph("There are too few images for an out-of-distribution score."))
+    rows = [(_PARTS[part], percent(flagged[part])) for part in EVALUATED]
+    text = f"The threshold of the out-of-distribution score flags {target} of images like those of the training."
+    return Section.of("Unknown", paragraph(text), table(("Images", "Flagged as unknown"), rows))
+
+
+def _speed(run: MultiLabelRun, manifest: Manifest) -> Section:
+    comparison = cast("Mapping[str, Any]", run.fitted.comparison)
+    rows: list[tuple[object, ...]] = [
+        (
+            f"Right decisions, {_PARTS[part]}",
+            *(percent(comparison[part][name]) for name in ("float32_accuracy", "release_accuracy")),
+        )
+        for part in EVALUATED
+    ]
+    float_model = run.fitted.float_model or run.fitted.model
+    rows.append(("Size", size(len(float_model)), size(len(run.fitted.model))))
+    quantisation = cast("Mapping[str, Mapping[str, float]]", manifest.training["quantisation"])
+    milliseconds = quantisation["milliseconds_a_photo"]
+    rows.append(
+        ("Milliseconds per image, one thread", *(milliseconds.get(name) for name in ("float32", comparison["dtype"])))
+    )
+    reason = f": {comparison['reason']}" if "reason" in comparison else ""
+    return Section.of(
+        "Size and speed",
+        paragraph(f"The release is in {comparison['dtype']}{reason}. The loss in Trials is the {LOSS}."),
+        table(("Question", "float32", "This release"), rows),
+    )
+
+
+def _data(run: MultiLabelRun) -> Section:
+    scan, split = run.audit.scan, run.split
+    counts = {part: Counter(label for sample in split.parts[part] for label in sample.image.classes) for part in PARTS}
+    without = {part: sum(not sample.image.classes for sample in split.parts[part]) for part in PARTS}
+    rows = [(label, *(counts[part][label] for part in PARTS)) for label in split.labels]
+    rows.append(("No label", *(without[part] for part in PARTS)))
+    rows.append(("All images", *(len(split.parts[part]) for part in PARTS)))
+    left_out = [
+        *((image.name, reason) for image, reason in scan.bad),
+        *((image.name, "A copy of this file has other labels. Decide which are right.") for image in scan.conflicts),
+        *((s.image.name, "An image of its group is in the validation or test part.") for s in split.straddling),
+    ]
+    tiles = {
+        "Bad files": len(scan.bad),
+        "Exact copies": len(scan.copies),
+        "Conflicting labels": len(scan.conflicts),
+        "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
+    }
+    blocks: list[Block] = [table(("Label", *(part.capitalize() for part in PARTS)), rows), facts(tiles)]
+    blocks.append(paragraph(f"Kept in the same part of the split: {scan.together}. Exact copies count once."))
+    if left_out:
+        blocks += [subheading("Left out"), table(("File", "Reason"), left_out[:FILES])]
+    if len(left_out) > FILES:
+        blocks.append(paragraph(f"… and {counted(len(left_out) - FILES, 'file')} more."))
+    return Section.of("Data", *blocks)

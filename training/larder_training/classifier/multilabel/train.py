@@ -1,0 +1,92 @@
+"""Trains a classifier with any number of labels for an image: from a list to a release folder."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from larder.release.manifest import PROBES
+from larder_training.classifier.audit.audit import audit
+from larder_training.classifier.config.context import ClassifierContext
+from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.manifests import read_dataset
+from larder_training.classifier.data.scan import DatasetScan, scan_images
+from larder_training.classifier.data.stated_groups import stated_groups
+from larder_training.classifier.features.backbone import FeatureGraph
+from larder_training.classifier.fitting.export import MODEL
+from larder_training.classifier.heads.trials import TRIALS
+from larder_training.classifier.multilabel import manifest_sections
+from larder_training.classifier.multilabel.fit import fit_and_export
+from larder_training.classifier.multilabel.manifest_sections import MultiLabelRun
+from larder_training.classifier.multilabel.split import split_images
+from larder_training.classifier.onnx.graph import structure
+from larder_training.classifier.reports.golden_requests import golden_requests
+from larder_training.classifier.selection.backbone_choice import choose_backbone, open_backbone
+from larder_training.classifier.selection.usable_images import with_usable_images
+from larder_training.release.writer import REPORT, write_release
+from larder_training.reporting.counts import counted
+from larder_training.reporting.progress import Progress
+
+
+def train_multi_label(options: ClassifierOptions, progress: Progress | None, command: str | None) -> Path:
+    """Trains and returns the release folder, as ``classifier.train.train`` does for one label for each image."""
+    from larder_training.classifier.multilabel.page import page
+
+    started = time.monotonic()
+    context = ClassifierContext(options, progress or Progress(quiet=True))
+    run = _run(context)
+    evaluation = manifest_sections.evaluation(run)
+    release = write_release(
+        options.out,
+        model=options.model,
+        kind="classifier",
+        serving=run.fitted.serving,
+        files={
+            MODEL: run.fitted.model,
+            PROBES: golden_requests(run.fitted.model, run.fitted.serving, run.split.parts["test"]),
+            "metrics.json": manifest_sections.metrics(run),
+            REPORT: partial(page, run),
+            TRIALS: run.fitted.search.jsonl(),
+        },
+        evaluation=evaluation,
+        training=manifest_sections.training(run, seconds=time.monotonic() - started, command=command),
+        structure=structure(run.fitted.graph),
+        created=options.created,
+    )
+    context.progress.say(manifest_sections.headline(evaluation))
+    return release
+
+
+def _run(context: ClassifierContext) -> MultiLabelRun:
+    options = context.options
+    features = open_backbone(context)  # first, since what is wrong with a backbone takes seconds to find
+    dataset = read_dataset(
+        options.data,
+        options.label_attribute,
+        options.columns,
+        options.boxes,
+        multi_label=True,
+        label_separator=options.label_separator,
+    )
+    scan = scan_images(dataset, context.progress, stated_groups(options.groups, dataset))
+    return with_usable_images(scan, partial(_run_on, context, features))
+
+
+def _run_on(context: ClassifierContext, features: FeatureGraph, scan: DatasetScan) -> MultiLabelRun:
+    options, progress = context.options, context.progress
+    split = split_images(scan, validation=options.validation, test=options.test, seed=options.seed)
+    for note in (*scan.notes, *(f"Bad file {image.name}: {reason}" for image, reason in scan.bad[:20])):
+        progress.say(note)
+    progress.say(scan.describe())
+    for alike in scan.describe_alike():
+        progress.say(alike)
+    if scan.stated:
+        progress.say(scan.stated.describe(len(scan.samples)))
+    without = sum(not sample.image.classes for sample in scan.samples)
+    has = f"{counted(without, 'image')} without a label; " if without else ""
+    progress.say(f"{len(split.labels)} labels; {has}{manifest_sections.describe_split(split)}")
+    progress.say(f"Not part of a multi-label training: {manifest_sections.SKIPPED}")
+    chosen = choose_backbone(features, split.parts["train"], context)
+    findings = audit(scan, chosen.features, context)
+    progress.say(findings.describe())
+    fitted = fit_and_export(context, chosen.features, split)
+    return MultiLabelRun(context, findings, split, chosen.features, chosen.name, fitted)
