@@ -51,7 +51,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, image: bytes) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not the session: the environment variables must not reach other tests
 def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """Sends a request through the template's routes to the function."""
     routes = load(ROOT / "template.yaml").routes
