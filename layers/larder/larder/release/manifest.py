@@ -76,7 +76,8 @@ def parse(data: bytes) -> Manifest:
     number = fields.integer("format")
     if number not in FORMATS:
         raise InvalidManifest(
-            "This manifest cannot be read.", [f"format: this version of Larder reads {FORMATS} only; upgrade it"]
+            "This manifest cannot be read.",
+            [f"format: this version of Larder reads {' and '.join(map(str, FORMATS))} only; upgrade it"],
         )
     kind = cast("Kind", fields.choice("kind", KINDS))
     serving = fields.child("serving")
