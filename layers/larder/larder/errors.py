@@ -5,10 +5,13 @@
     LarderError                       500  an error of Larder or its deployment
     ├── RequestError                       an error of the request
     │   ├── InvalidRequest            400  an invalid field, parameter, name or body
+    │   ├── Unauthorized              401  no key, or one that is not valid
+    │   ├── Forbidden                 403  the key may not do this
     │   ├── NotFound                  404  no such model, release, item, file or object
     │   ├── TooLarge                  413  too many bytes, pixels or entries
     │   ├── UnsupportedMedia          415  not a supported image format or content type
-    │   └── UnreadableImage           422  a supported format, but its data do not decode
+    │   ├── UnreadableImage           422  a supported format, but its data do not decode
+    │   └── TooManyRequests           429  the key's rate is exceeded
     ├── NotReady                      503  the model exists, but no release is live
     ├── StoreError                    503  the object store refused or did not respond
     │   ├── MissingObject             503  an expected object is missing, or this role may not read it
@@ -19,18 +22,27 @@
     │   ├── InvalidManifest           422  its manifest breaks the format; lists every problem
     │   ├── InvalidTable              422  a table's bytes break the format
     │   └── InvalidModel              422  its ONNX graph differs from the manifest, or is unsafe
+    ├── InvalidKeys                   500  the document of API keys breaks its format; lists every problem
     └── SettingsError                 500  the function's environment; lists every problem
 
 A message says what is wrong with which value, and ends with what to do. Callers see it unchanged, so it never holds a
 secret, a path of this machine or another caller's data.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+Refusal = Literal["missing", "malformed", "unknown", "expired", "signature", "skewed"]
+"""Why a request is not authenticated: it has no key; what it has cannot be read; the key does not exist, has another
+secret or is revoked; the key, token or signature has expired; the signature is wrong; the clocks differ."""
 
 __all__ = [
     "Conflict",
     "DamagedRelease",
+    "Forbidden",
     "FunctionUnavailable",
+    "InvalidKeys",
     "InvalidManifest",
     "InvalidModel",
     "InvalidRequest",
@@ -44,6 +56,8 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "TooLarge",
+    "TooManyRequests",
+    "Unauthorized",
     "UnreadableImage",
     "UnsupportedMedia",
 ]
@@ -60,6 +74,11 @@ class LarderError(Exception):
     status = 500
     code = "internal"
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the response that reports the error."""
+        return {}
+
 
 class RequestError(LarderError):
     """An error of the request: the same request fails again until it is changed."""
@@ -70,6 +89,33 @@ class RequestError(LarderError):
 
 class InvalidRequest(RequestError):
     """An invalid field, parameter, name or body."""
+
+
+class Unauthorized(RequestError):
+    """No key, or one that is not valid: unknown, expired, revoked or with a wrong signature.
+
+    Attributes:
+        reason: Which of these, for protocols that have an error for each.
+    """
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self, message: str, reason: "Refusal" = "missing") -> None:
+        super().__init__(message)
+        self.reason: Refusal = reason
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """How to send a key."""
+        return {"www-authenticate": "Bearer"}
+
+
+class Forbidden(RequestError):
+    """A valid key that may not do this. The same whether the model exists or not."""
+
+    status = 403
+    code = "forbidden"
 
 
 class NotFound(RequestError):
@@ -98,6 +144,26 @@ class UnreadableImage(RequestError):
 
     status = 422
     code = "unreadable_image"
+
+
+class TooManyRequests(RequestError):
+    """The key's rate is exceeded.
+
+    Attributes:
+        retry_after: How long to wait, in seconds.
+    """
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """How long to wait, in whole seconds."""
+        return {"retry-after": str(max(1, math.ceil(self.retry_after)))}
 
 
 class NotReady(LarderError):
@@ -175,6 +241,16 @@ class InvalidModel(ReleaseError):
     """An ONNX graph that is unsafe to load, or differs from its manifest."""
 
     code = "invalid_model"
+
+
+class InvalidKeys(_ProblemList):
+    """A document of API keys that breaks the format.
+
+    Attributes:
+        problems: Each problem, with the field.
+    """
+
+    code = "invalid_keys"
 
 
 class SettingsError(_ProblemList):
