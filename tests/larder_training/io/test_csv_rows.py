@@ -36,6 +36,7 @@ def test_a_regular_file_is_recognized(text: str, block: int) -> None:
         ("a,b\n1,2,3\n3,4\n", "a,b\n3,4\n", 1, "line 2: 3 cells, and the header has 2"),
         ("a,b\n1,2,,\n3,4\n", "a,b\n1,2\n3,4\n", 0, ""),  # Excel's empty cells after the last column
         ("a,b\n\n1,2\r\n,\n   \n3,4\n\n", "a,b\n1,2\n3,4\n", 0, ""),
+        ("a,b\r\n1,2\r\n,\r\n,\r\n", "a,b\n1,2\n", 0, ""),  # Excel's empty rows at the end
         ('a,b\n1,"2\nx"\n3,4\n', 'a,b\n1,"2\nx"\n3,4\n', 0, ""),  # a line break inside a cell
         ('a,b\n1,27" screen\n3,4\n', 'a,b\n1,"27"" screen"\n3,4\n', 0, ""),
         ('a,b\n1,"2\n3,4\n5,6\n', "a,b\n3,4\n5,6\n", 1, 'line 2: a quote that does not enclose a cell: 1,"2'),
@@ -64,3 +65,9 @@ def test_a_lost_quote_in_a_long_file_costs_its_row_only() -> None:
     copy, left_out = rewritten("u,i,t\n" + "\n".join(lines), block=4096)
     assert left_out.count == 3
     assert copy.count("\n") == 1 + 2000 - 3
+
+
+def test_a_quote_in_every_row_is_read_once() -> None:
+    rows = [f'u{number},a 27" screen,{number}' for number in range(20_000)]
+    _, left_out = rewritten('"u",i,t\n' + "\n".join(rows), block=2**20)
+    assert left_out.count == 20_000

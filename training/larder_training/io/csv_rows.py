@@ -11,7 +11,6 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import IO, Final
 
 import numpy as np
@@ -74,32 +73,31 @@ def _ended(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _separators(rows: NDArray[np.uint8], sign: int) -> NDArray[np.int64] | None:
-    """``[lines]``: separators per line outside of quotes; None if a line is empty or its quotes are irregular.
+    """``[lines]``: separators per line outside of quotes; None if a line has no content or irregular quotes.
 
     Args:
         rows: Bytes of whole lines.
         sign: The separator.
     """
-    marks = (rows == sign) | (rows == _LINE_END)
+    lines = rows == _LINE_END
+    marks = (rows == sign) | lines
     quotes = rows == _QUOTE
     if quotes.any():
         inside = np.cumsum(quotes, dtype=np.uint8) & np.uint8(1)  # parity survives the overflow
-        if (inside[rows == _LINE_END]).any() or not _regular(rows, np.flatnonzero(quotes), inside, sign):
+        if (inside & lines).any() or not _regular(rows, np.flatnonzero(quotes), sign):
             return None
         marks &= inside == 0
     places = np.flatnonzero(marks)
     line_ends = np.flatnonzero(rows[places] == _LINE_END)
     ends = places[line_ends]
-    lengths = np.diff(ends, prepend=-1)
-    if (lengths == 1).any() or ((lengths == 2) & (rows[ends - 1] == _RETURN)).any():  # empty, \r\n too
-        return None
-    return np.diff(line_ends, prepend=-1) - 1
+    separators = np.diff(line_ends, prepend=-1) - 1
+    content = np.diff(ends, prepend=-1) - 1 - separators - (rows[ends - 1] == _RETURN)
+    return None if (content <= 0).any() else separators
 
 
-def _regular(rows: NDArray[np.uint8], quotes: NDArray[np.int64], inside: NDArray[np.uint8], sign: int) -> bool:
+def _regular(rows: NDArray[np.uint8], quotes: NDArray[np.int64], sign: int) -> bool:
     """Whether quotes open at the start of a cell and close at its end, or are doubled inside."""
-    opening = quotes[inside[quotes] == 1]
-    closing = quotes[inside[quotes] == 0]
+    opening, closing = quotes[::2], quotes[1::2]
     before = rows[opening[opening > 0] - 1]
     after = rows[closing + 1]  # a line end follows the last quote
     opens_well = (before == sign) | (before == _LINE_END) | (before == _QUOTE)
@@ -123,22 +121,20 @@ def write_rows(texts: Iterable[str], separator: str, file: IO[str], skipped: int
     writer = csv.writer(file, delimiter=separator, lineterminator="\n")
     width, kept, count, example = 0, 0, 0, ""
     for line, row in rows:
-        cells = row if isinstance(row, list) else None
-        if cells is not None and not any(cell.strip() for cell in cells):
-            continue
-        if cells is not None and not width:
-            while len(cells) > 1 and not cells[-1].strip():  # Excel's separators after the last name
-                cells = cells[:-1]
-            width = len(cells)
-        while cells is not None and len(cells) > width and not cells[-1].strip():
-            cells = cells[:-1]
-        if cells is not None and len(cells) == width:
-            writer.writerow(cells)
-            kept += 1
-            continue
+        cells = len(row)
+        if isinstance(row, list):
+            while len(row) > (width or 1) and not row[-1].strip():  # Excel's separators after the last name
+                row.pop()
+            if not any(map(str.strip, row)):
+                continue
+            width = width or len(row)
+            if len(row) == width:
+                writer.writerow(row)
+                kept += 1
+                continue
         count += 1
         if not example:
-            what = row if isinstance(row, str) else f"{counted(len(row), 'cell')}, and the header has {width}"
+            what = row if isinstance(row, str) else f"{counted(cells, 'cell')}, and the header has {width}"
             example = f"line {line + skipped}: {what}"
     return LeftOut(count, max(kept - 1, 0), example)
 
@@ -170,26 +166,25 @@ class _RowParser:
         if '"' not in line:
             return line.split(self._separator)
         cells = self._cells(line)
-        if cells is not None:
-            return cells
-        return self._long_row(line) or f"a quote that does not enclose a cell: {line[:_SHOWN]}"
+        if cells is None and self._open(line):
+            cells = self._long_row(line)
+        return f"a quote that does not enclose a cell: {line[:_SHOWN]}" if cells is None else cells
 
     def _long_row(self, line: str) -> list[str] | None:
         """The cells of a row that goes on in the next lines, up to the line that closes its quote; None: there is none.
 
         Lines between the first and the last that are rows by themselves show that the quote is a mistake.
         """
-        width = len(line.split(self._separator))
-        more = list(islice(iter(self._next, None), _MAX_LINES))
-        for count in range(1, len(more) + 1):
-            if '"' not in more[count - 1]:
+        more: list[str] = []
+        while len(more) < _MAX_LINES and (following := self._next()) is not None:
+            more.append(following)
+            if '"' not in following or self._open(text := "\n".join((line, *more))):
                 continue
-            cells = self._cells("\n".join((line, *more[:count])))
-            inner = more[: count - 1]
-            rows_inside = bool(inner) and all(len(text.split(self._separator)) >= max(width, 2) for text in inner)
-            if cells is not None and not rows_inside:
-                self._put_back(more[count:])
+            cells, inner = self._cells(text), more[:-1]
+            width = max(len(line.split(self._separator)), 2)
+            if cells is not None and not (inner and all(len(row.split(self._separator)) >= width for row in inner)):
                 return cells
+            break
         self._put_back(more)
         return None
 
@@ -198,14 +193,24 @@ class _RowParser:
         self._number -= len(lines)
 
     def _cells(self, text: str) -> list[str] | None:
+        cells = self._parsed(text)
+        if cells is None:
+            return None
+        if "\n" not in text:
+            self._quotes = self._quotes or self._quoted.search(text) is not None
+        stray = '"' in "".join(cells) and not self._regular.fullmatch(text)
+        return None if stray and self._quotes else cells  # 27" is a letter where no cell has been in quotes
+
+    def _open(self, text: str) -> bool:
+        """Whether a quote is open at the end, so that only there a new line may follow."""
+        return self._parsed(f'{text}\n"') is not None
+
+    def _parsed(self, text: str) -> list[str] | None:
         try:
             (cells,) = csv.reader([text], delimiter=self._separator, strict=True)
         except (csv.Error, ValueError):
             return None
-        if "\n" not in text:
-            self._quotes = self._quotes or self._quoted.search(text) is not None
-        stray = any('"' in cell for cell in cells) and not self._regular.fullmatch(text)
-        return None if stray and self._quotes else cells  # 27" is a letter where no cell has been in quotes
+        return cells
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
