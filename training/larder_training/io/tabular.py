@@ -26,7 +26,8 @@ _WHOLE: Final = 2.0**53  # floats represent integers exactly up to here
 _DECIMAL: Final = r"^[+-]?\d+,\d+$"
 _THOUSAND: Final = r"^[+-]?[1-9]\d{0,2},\d{3}$"  # 1,234 may be a number of thousands
 _GROUPED: Final = r"^[+-]?\d[\d.]*,[\d.,]*$"  # digits with commas and points in any order
-_INFERRED: Final = 1000  # lines of JSON from which the columns of a log are inferred
+_ROW: Final = "\x00row"  # a column that no file has
+_FIRST_LINES: Final = 1000  # lines of JSON from which the columns of a log are inferred
 _FORMATS: Final[dict[FileFormat, tuple[str, str]]] = {
     "csv": ("CSV", "Use UTF-8, one header line, commas, and quotes around cells with commas."),
     "parquet": ("Parquet", "Write the file again."),
@@ -168,17 +169,47 @@ def _pointed(name: str) -> pl.Expr:
     return pl.col(name).str.replace(",", ".", literal=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of an input.
+
+    Attributes:
+        file: The name of the file.
+        row: The data row in the file, from 1.
+        value: The text; None: empty.
+    """
+
+    file: str
+    row: int
+    value: str | None
+
+
+def first_cells(scans: Sequence[TabularFile], wanted: Mapping[str, tuple[str, pl.Expr]]) -> dict[str, Cell]:
+    """The first cell of each kind that is in the files, by its kind; ``wanted`` has its column and which rows fit."""
+    found: dict[str, Cell] = {}
+    for scanned in scans:
+        cells = [
+            pl.struct(row=_ROW, value=column).filter(fits).first().alias(kind)
+            for kind, (column, fits) in wanted.items()
+            if kind not in found
+        ]
+        if not cells:
+            break
+        firsts = scanned.collect(scanned.frame.with_row_index(_ROW, 1).select(cells)).row(0, named=True)
+        found |= {kind: Cell(scanned.file.name, **first) for kind, first in firsts.items() if first is not None}
+    return found
+
+
 def check_numbers(scans: Sequence[TabularFile], fields: Iterable[SchemaField]) -> None:
     """Raises InvalidRequest for the first cell that is not a number in a column that a schema says to be one."""
-    for name in (column.name for column in fields if column.number and column.name in scans[0].names):
-        wrong = pl.col(name).is_not_null() & number(name).is_null()
-        for scanned in scans:
-            rows = scanned.frame.with_row_index("row number", 1).filter(wrong).select("row number", name).head(1)
-            for row, value in scanned.collect(rows).iter_rows():
-                raise InvalidRequest(
-                    f"{scanned.file.name}, column {name}, data row {row}: {value!r:.60} is not a number, as the schema "
-                    "says. Correct the cell or the schema."
-                )
+    names = [column.name for column in fields if column.number and column.name in scans[0].names]
+    wrong = first_cells(scans, {name: (name, pl.col(name).is_not_null() & number(name).is_null()) for name in names})
+    for name in names:
+        if (cell := wrong.get(name)) is not None:
+            raise InvalidRequest(
+                f"{cell.file}, column {name}, data row {cell.row}: {cell.value!r:.60} is not a number, as the schema "
+                "says. Correct the cell or the schema."
+            )
 
 
 def number(column: str) -> pl.Expr:
@@ -222,7 +253,8 @@ def _opened(
             case "parquet":
                 frame = pl.scan_parquet(file.path, hive_partitioning=False, glob=False)
             case "jsonl":
-                text, frame = _json_frame(files, file, text, required, optional, names)
+                text, schema = _json_types(files, file, text, required, optional, names)
+                frame = pl.scan_ndjson(text.path, schema=schema)
         schema = frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(file, error) from error
@@ -243,33 +275,40 @@ def _opened(
     return _Opened(file, text, frame, schema, sources, tuple(notices))
 
 
-def _json_frame(
+def _json_types(
     files: InputFiles,
     file: InputFile,
     text: TextTable,
     required: Sequence[str],
     optional: Sequence[str] | None,
     names: ColumnNames,
-) -> tuple[TextTable, pl.LazyFrame]:
-    """A file of JSON lines with the types of its columns; a copy of it if they mix lists with other values.
+) -> tuple[TextTable, pl.Schema]:
+    """A file of JSON lines, or a copy of it if they mix lists with other values, and the types of its columns.
 
-    The columns of a log are those of its first lines. All lines are read if these lack a column: the purchases that
-    have an EVENT_VALUE may come late.
+    The columns of a log are those of its first lines. All lines are read, once, if these lack a column: the purchases
+    that have an EVENT_VALUE may come late.
     """
-    wanted = [column for column in (*required, *(optional or ())) if names.stated.get(column) != ""]
-    for lines in (None,) if optional is None else (_INFERRED, None):
-        frame = pl.scan_ndjson(text.path, infer_schema_length=lines)
-        try:
-            schema = frame.collect_schema()
-        except pl.exceptions.PolarsError:
-            frame, schema = pl.LazyFrame(), None
-        if schema is None or (optional is None and _has_lists_as_texts(text, schema)):
-            text = files.checked[file.path] = with_mixed_as_texts(text, file.name, files.scratch)
-            frame = pl.scan_ndjson(text.path, infer_schema_length=None)
-            break
-        if lines is None or names.has(list(schema), wanted):
-            break
-    return text, frame
+    if optional is not None:
+        if text.schema is not None:
+            return text, text.schema
+        wanted = [column for column in (*required, *optional) if names.stated.get(column) != ""]
+        schema = _inferred(text, _FIRST_LINES)
+        if schema is not None and names.has(list(schema), wanted):
+            return text, schema
+    schema = _inferred(text)
+    if schema is None or (optional is None and _has_lists_as_texts(text, schema)):
+        text = with_mixed_as_texts(text, file.name, files.scratch)
+        schema = pl.scan_ndjson(text.path, infer_schema_length=None).collect_schema()
+    files.checked[file.path] = text = replace(text, schema=schema)
+    return text, schema
+
+
+def _inferred(text: TextTable, lines: int | None = None) -> pl.Schema | None:
+    """The types of the columns in the first lines, or in all; None if they mix types that no column can have."""
+    try:
+        return pl.scan_ndjson(text.path, infer_schema_length=lines).collect_schema()
+    except pl.exceptions.PolarsError:
+        return None
 
 
 def _has_lists_as_texts(text: TextTable, schema: pl.Schema) -> bool:

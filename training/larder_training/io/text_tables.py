@@ -11,7 +11,7 @@ from larder.errors import InvalidRequest
 from larder_training.io.csv_rows import LeftOut, well_formed, write_rows
 from larder_training.io.json_rows import mixed_columns, write_as_texts, write_objects
 from larder_training.io.separators import find_separator
-from larder_training.io.text_encoding import decoded_blocks, detect_encoding
+from larder_training.io.text_encoding import as_utf8, decoded_blocks, detect_encoding
 from larder_training.reporting.counts import counted
 
 _MOSTLY: Final = 2  # a file of which more than one row in two is left out is refused
@@ -27,6 +27,7 @@ class TextTable:
         skip: Lines before the header.
         left_out: Rows that cannot be read.
         notices: What was found, in sentences.
+        schema: Of JSON: the types of the columns over all lines, once a reader needed them.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class TextTable:
     skip: int = 0
     left_out: LeftOut = field(default_factory=LeftOut)
     notices: tuple[str, ...] = ()
+    schema: pl.Schema | None = None
 
 
 def text_table(path: Path, name: str, kind: Literal["csv", "jsonl"], folder: Path) -> TextTable:
@@ -50,21 +52,21 @@ def text_table(path: Path, name: str, kind: Literal["csv", "jsonl"], folder: Pat
     """
     if not path.stat().st_size:
         raise InvalidRequest(f"{name} is empty (0 bytes): write or copy it again.")
-    encoding = detect_encoding(path, name)
+    utf8, encoding = as_utf8(path, name, folder)
     note = encoding.describe(name)
     notices = () if note is None else (note,)
     copy = folder / f"{sum(1 for _ in folder.iterdir())}-{path.name.removesuffix('.gz')}"
     if kind == "jsonl":
-        if encoding.plain and _objects_per_line(path):
-            return TextTable(path, notices=notices)
+        if _objects_per_line(utf8):
+            return TextTable(utf8, notices=notices)
         with copy.open("w", encoding="utf-8", errors="replace", newline="") as file:
             left_out = write_objects(decoded_blocks(path, name, encoding), file)
         left_out = _mostly_kept(left_out, name, "Write one JSON object per line, with column names as keys.")
         return TextTable(copy, left_out=left_out, notices=notices)
     separator = find_separator(next(decoded_blocks(path, name, encoding), ""))
     texts = _without_lines(decoded_blocks(path, name, encoding), separator.skip)
-    if well_formed(texts, separator.sign) and encoding.plain:
-        return TextTable(path, separator.sign, separator.skip, notices=notices)
+    if well_formed(texts, separator.sign):
+        return TextTable(utf8, separator.sign, separator.skip, notices=notices)
     texts = _without_lines(decoded_blocks(path, name, encoding), separator.skip)
     with copy.open("w", encoding="utf-8", errors="replace", newline="") as file:
         left_out = write_rows(texts, separator.sign, file, separator.skip)

@@ -288,3 +288,11 @@ def test_a_column_of_json_may_begin_late(tmp_path: Path, columns: dict[str, str]
     path.write_bytes(as_lines([*rows, late]))
     log, _ = read_interactions(path, log_format=LogFormat(columns))
     assert log.events == ["buy", "interaction"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8-sig", "utf-16"])
+def test_empty_rows_do_not_count_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    rows = "USER_ID,ITEM_ID,TIMESTAMP\r\nu1,i1,5\r\nu2,i2,6\r\n" + ",,\r\n" * 9
+    (tmp_path / "log.csv").write_bytes(rows.encode(encoding))
+    log, counts = read_interactions(tmp_path / "log.csv")
+    assert (log.users, counts.rows, counts.used) == (["u1", "u2"], 2, 2)

@@ -20,6 +20,7 @@ from larder_training.io.tabular import (
     check_numbers,
     collect,
     distinct_notices,
+    first_cells,
     number,
     scan,
     whole,
@@ -46,7 +47,6 @@ REQUIRED: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
 OPTIONAL: Final = ("EVENT_TYPE", "EVENT_VALUE")
 NO_TYPE: Final = "interaction"  # type of events without EVENT_TYPE
 LARGEST: Final = 1e12  # absolute EVENT_VALUE; prices, ratings and durations are smaller
-_ROW: Final = "row number"
 _MISSING: Final = ("nan", "NaN", "null", "NULL", "None", "\\N", "<NA>", "NaT")  # what programs write for no value
 _NUMBER_REMEDY: Final = (
     "Give numbers like 1234.5, without separators of thousands, or empty cells; or leave the column out: --columns "
@@ -214,28 +214,14 @@ def _counts(scans: Sequence[TabularFile], problems: NDArray[np.uint8], times: Ti
 
 def _examples(scans: Sequence[TabularFile], times: TimeFormat, reasons: Sequence[str]) -> dict[str, str]:
     """The first row that is dropped for each reason."""
-    found: dict[str, str] = {}
-    exprs = _problems()
-    for scanned in scans:
-        wanted = [reason for reason in reasons if reason not in found]
-        if not wanted:
-            break
-        frame = _cells(scanned.frame.with_row_index(_ROW, 1), scanned.names, times)
-        query = frame.select(
-            part
-            for reason in wanted
-            for part in (
-                pl.col(_ROW).filter(exprs[reason]).first().alias(f"{reason} {_ROW}"),
-                pl.col(_SHOWN.get(reason, "USER_ID")).filter(exprs[reason]).first().alias(reason),
-            )
-        )
-        first = scanned.collect(query).row(0, named=True)
-        for reason in wanted:
-            row = first[f"{reason} {_ROW}"]
-            if row is not None:
-                value = f": {first[reason]!r:.60}" if reason in _SHOWN and first[reason] is not None else ""
-                found[reason] = f"{scanned.file.name}, data row {row}{value}"
-    return found
+    problems = _problems()
+    read = [replace(scanned, frame=_cells(scanned.frame, scanned.names, times)) for scanned in scans]
+    first = first_cells(read, {reason: (_SHOWN.get(reason, "USER_ID"), problems[reason]) for reason in reasons})
+    return {
+        reason: f"{cell.file}, data row {cell.row}"
+        + (f": {cell.value!r:.60}" if reason in _SHOWN and cell.value is not None else "")
+        for reason, cell in first.items()
+    }
 
 
 def _count(problems: NDArray[np.uint8]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from larder_training.io.inputs import InputSource, open_input
 from larder_training.io.personalize_schema import SchemaField
 from larder_training.io.tabular import (
     MAX_ID,
+    Cell,
     TabularFile,
     check_numbers,
     collect,
@@ -31,21 +32,6 @@ CREATED: Final = "CREATION_TIMESTAMP"
 _FILE: Final = "\x00file"  # columns that no file has
 _ROW: Final = "\x00row"
 _NO_TYPES: Final[Mapping[str, ColumnKind]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class OddCell:
-    """A cell of a number column that is not a number.
-
-    Attributes:
-        file: The file's name.
-        row: The data row in the file, from 1.
-        value: The cell.
-    """
-
-    file: str
-    row: int
-    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +59,7 @@ class MetadataTable:
     notices: tuple[str, ...] = ()
     name: str = ""
     facts: Mapping[str, ColumnFacts] = field(default_factory=dict)
-    odd: Mapping[str, tuple[OddCell, ...]] = field(default_factory=dict)
+    odd: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -188,11 +174,11 @@ def _unusable(names: Sequence[str]) -> dict[str, str]:
 
 def _column(
     data: pl.DataFrame, name: str, stated: ColumnKind | None, scans: Sequence[TabularFile]
-) -> tuple[ColumnFacts, list[object], tuple[OddCell, ...]]:
+) -> tuple[ColumnFacts, list[object], tuple[Cell, ...]]:
     """The facts, the values and the odd cells of a column."""
     texts = data[name]
     facts, values = typed(name, texts, "number" if name == CREATED and texts.count() else stated)
-    odd = tuple(OddCell(scans[data[_FILE][row]].file.name, data[_ROW][row], texts[row]) for row in facts.odd_rows)
+    odd = tuple(Cell(scans[data[_FILE][row]].file.name, data[_ROW][row], texts[row]) for row in facts.odd_rows)
     if facts.kind == "number" and odd and facts.missing == data.height:
         first = odd[0]
         what, remedy = ("time", TIME_REMEDY) if name == CREATED else ("number", "State another type.")
