@@ -70,6 +70,14 @@ def test_types_of_item_columns_are_those_of_the_schema(tmp_path: Path) -> None:
     assert {name: kind for name, (kind, _) in columns.items()} == {"YEAR": "number", "KIND": "categories"}
 
 
+def test_a_wrong_number_is_found_in_a_file_with_a_column_of_row_numbers(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("ITEM_ID,row number,YEAR,PRICE\ni1,1,1999,5\ni2,2,2001,free\ni3,3,soon,7\n")
+    fields = [("ITEM_ID", "string"), ("YEAR", "int"), ("PRICE", "float")]
+    names = log_format(schema(tmp_path / "items.json", fields, "Items")).of_metadata("ITEM_ID")
+    with pytest.raises(InvalidRequest, match=r"items\.csv, column YEAR, data row 3: 'soon' is not a number"):
+        read_metadata(tmp_path / "items.csv", "ITEM_ID", names=names)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -77,6 +85,9 @@ def test_types_of_item_columns_are_those_of_the_schema(tmp_path: Path) -> None:
         ("{}", 'has no "fields"'),
         ('{"fields": [{"name": "A", "type": "string"}]}', "has neither USER_ID nor ITEM_ID"),
         ('{"fields": [{"name": "USER_ID", "type": "bytes"}]}', "has no name, or another type than boolean, double"),
+        ('{"fields": [{"name": "USER_ID", "type": {"type": "array"}}]}', "has no name, or another type than boolean"),
+        ('{"fields": [{"name": "USER_ID"}]}', "has no name, or another type than boolean, double"),
+        ('{"schema": "cut off"}', "cannot be read as JSON"),
     ],
 )
 def test_what_is_not_a_schema_is_an_error(tmp_path: Path, content: str, message: str) -> None:
@@ -95,4 +106,4 @@ def test_a_schema_is_found_by_its_name_or_its_columns(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"b\.json is a second schema of items"):
         read_schemas([paths[1], paths[1]])
     options = RecommenderOptions(tmp_path, "shop", schema=paths[0])
-    assert set(options.log_format.schemas) == {"interactions"}
+    assert set(options.log_format().schemas) == {"interactions"}

@@ -72,12 +72,12 @@ def read_schemas(paths: Sequence[Path | str]) -> dict[Dataset, TableSchema]:
 def _schema(path: Path) -> TableSchema:
     try:
         record = json.loads(path.read_text(encoding="utf-8-sig"))
+        if isinstance(record, dict) and isinstance(record.get("schema"), str):  # what DescribeSchema answers
+            record = json.loads(record["schema"])
     except (OSError, ValueError) as error:
         raise InvalidRequest(
             f"{path} cannot be read as JSON ({error}): give a schema of Amazon Personalize."
         ) from error
-    if isinstance(record, dict) and isinstance(record.get("schema"), str):  # what DescribeSchema answers
-        record = json.loads(record["schema"])
     fields = record.get("fields") if isinstance(record, dict) else None
     if not isinstance(fields, list) or not fields:
         raise InvalidRequest(f'{path.name} has no "fields": give a schema of Amazon Personalize (an Avro record).')
@@ -99,7 +99,7 @@ def _dataset(file: str, record: Mapping[str, Any], names: set[str]) -> Dataset:
 
 def _field(file: str, field: object) -> SchemaField:
     kinds = field.get("type") if isinstance(field, dict) else None
-    types = frozenset(kinds if isinstance(kinds, list) else [kinds])
+    types = frozenset(str(kind) for kind in (kinds if isinstance(kinds, list) else [kinds]))
     if not isinstance(field, dict) or not isinstance(field.get("name"), str) or not types <= _TYPES:
         raise InvalidRequest(
             f"{file}: the field {json.dumps(field)[:80]} has no name, or another type than {', '.join(sorted(_TYPES))}."

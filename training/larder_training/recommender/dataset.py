@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from larder.errors import InvalidRequest
 from larder_training.io.inputs import open_input
+from larder_training.recommender.config.log_format import LogFormat
 from larder_training.recommender.config.options import RecommenderOptions
 from larder_training.recommender.data.audit import LogSummary, clean, id_matches, summarize_log
 from larder_training.recommender.data.columns.description import table_notices
@@ -82,8 +83,9 @@ class Dataset:
 def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
     """Reads and checks all inputs. Raises InvalidRequest if a training is not possible with them."""
     inputs: dict[str, object] = {}
-    items = _table(options, "ITEM_ID", inputs, progress)
-    users = _table(options, "USER_ID", inputs, progress)
+    log_format = options.log_format()
+    items = _table(options, log_format, "ITEM_ID", inputs, progress)
+    users = _table(options, log_format, "USER_ID", inputs, progress)
     check_stated(options.types, (items, users))
     of_tables = _said(table_notices(items, users), progress)
     with open_input(options.interactions, progress) as files:
@@ -92,10 +94,10 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
             items.ids if items else None,
             order=options.order,
             seed=options.seed,
-            log_format=options.log_format,
+            log_format=log_format,
         )
         of_log = _said(counts.notices, progress)  # before a refusal, which they often explain
-        reviews = review_texts(files, log.items, options.log_format)
+        reviews = review_texts(files, log.items, log_format)
         name, inputs["interactions"] = files.name, files.fingerprint()
     log, counts = _usable(log, counts, items, options)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
@@ -169,7 +171,7 @@ def _usable(
 
 
 def _table(
-    options: RecommenderOptions, key: str, inputs: dict[str, object], progress: Progress
+    options: RecommenderOptions, log_format: LogFormat, key: str, inputs: dict[str, object], progress: Progress
 ) -> MetadataTable | None:
     """Reads the metadata of a key, and adds its fingerprint to ``inputs``."""
     name, source = ("items", options.items) if key == "ITEM_ID" else ("users", options.users)
@@ -181,8 +183,8 @@ def _table(
             files,
             key,
             types=options.types,
-            names=options.log_format.of_metadata(key),
-            time_format=options.log_format.time_format,
+            names=log_format.of_metadata(key),
+            time_format=log_format.time_format,
         )
 
 

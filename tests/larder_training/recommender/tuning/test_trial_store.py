@@ -129,6 +129,16 @@ def test_other_data_or_options_start_again_and_a_time_limit_does_not(tmp_path: P
     assert TrialStore.of(options, INPUTS).seconds == {}
 
 
+def test_a_schema_that_was_changed_starts_again(tmp_path: Path) -> None:
+    schema = tmp_path / "items.json"
+    options = replace(OPTIONS, cache=tmp_path, schema=schema)
+    folders = []
+    for text in ("{}", "{}", '{"fields": []}'):
+        schema.write_text(text)
+        folders.append(TrialStore.of(options, INPUTS).folder)
+    assert folders[0] == folders[1] != folders[2]
+
+
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     options = replace(OPTIONS, cache=tmp_path)
     store = TrialStore.of(options, INPUTS)

@@ -145,10 +145,13 @@ class RecommenderOptions:
             raise InvalidRequest(f"width is {self.width}: give 1 to 2000 co-occurring items; 200 is a good start.")
 
     @property
+    def schema_files(self) -> list[Path]:
+        """The files of ``schema``."""
+        return [Path(path) for path in ([self.schema] if isinstance(self.schema, Path | str) else self.schema)]
+
     def log_format(self) -> LogFormat:
-        """How the files are written."""
-        paths = [self.schema] if isinstance(self.schema, Path | str) else self.schema
-        return LogFormat(self.columns, self.time_format, read_schemas(paths))
+        """How the files are written; reads the schemas."""
+        return LogFormat(self.columns, self.time_format, read_schemas(self.schema_files))
 
     @property
     def feedback(self) -> Feedback:

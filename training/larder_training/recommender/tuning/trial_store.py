@@ -21,7 +21,7 @@ from larder_training.release.writer import provenance
 
 _TRIALS: Final = "trials.jsonl"
 _KEPT_SEARCHES: Final = 8  # of other data or options; the oldest are removed
-# Options that do not change the value of a candidate. Inputs count by their digests.
+# Options that do not change the value of a candidate. Inputs count by their digests, as schemas do.
 _IRRELEVANT: Final = frozenset(
     {"interactions", "items", "users", "model", "out", "minutes", "trials", "compare_with", "created", "cache"}
 )
@@ -47,6 +47,7 @@ class TrialStore:
         stated = {
             entry.name: getattr(options, entry.name) for entry in fields(options) if entry.name not in _IRRELEVANT
         }
+        stated["schema"] = [sha256(path.read_bytes()).hexdigest() for path in options.schema_files]
         document = {"inputs": inputs, "options": stated, **provenance(options.seed)}
         folder = options.cache / sha256(json.dumps(document, sort_keys=True, default=_plain).encode()).hexdigest()[:16]
         _remove_old(options.cache, folder)
