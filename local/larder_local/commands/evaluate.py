@@ -12,6 +12,7 @@ from larder_local.console import print_table
 from larder_local.workspace import Workspace
 from larder_training.classifier.config.options import parse_columns as parse_image_columns
 from larder_training.cli.image_options import list_options
+from larder_training.cli.log_options import time_format_option
 from larder_training.io.column_names import parse_columns
 from larder_training.io.s3 import source
 from larder_training.recommender.config.log_format import LogFormat
@@ -44,7 +45,7 @@ _SHOWN: Final = ("recall@20", "ndcg@20", "mrr@25", "hit_rate@10")
     metavar="COLUMN=NAME,...",
     help="Names of columns: of interactions (USER_ID=userId) or of a list of images (path=file,label=breed).",
 )
-@click.option("--time-format", metavar="FORMAT", help="Format of TIMESTAMP [default: recognized].")
+@time_format_option
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole evaluation as JSON.")
 def command(

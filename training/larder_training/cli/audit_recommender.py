@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from larder.errors import LarderError
-from larder_training.cli.train_recommender import log_options
+from larder_training.cli.log_options import log_options
 from larder_training.reporting.progress import Progress
 
 
@@ -68,8 +68,17 @@ def command(  # noqa: PLR0913  # click passes one argument per option
             click.echo(line)
         click.echo(f"Report: {report}" if report is not None else "Add --report audit.html for a page with a plot.")
         if not audit.problems:
-            groups = (("interactions", interactions), ("items", items), ("users", users))
-            files = [f"--{name} {shlex.quote(str(file))}" for name, group in groups for file in group]
-            click.echo(f"Next: larder train recommender {' '.join(files)} --model NAME")
+            given = {
+                "interactions": interactions,
+                "items": items,
+                "users": users,
+                "types": types,
+                "columns": columns,
+                "schema": schema,
+                "time-format": () if time_format is None else (time_format,),
+            }
+            options = [f"--{name} {shlex.quote(str(value))}" for name, values in given.items() for value in values]
+            options += ["--allow-small"] * allow_small + ["--allow-unmatched-ids"] * allow_unmatched_ids
+            click.echo(f"Next: larder train recommender {' '.join(options)} --model NAME")
     if audit.problems:
         raise click.exceptions.Exit(1)

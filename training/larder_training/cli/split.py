@@ -1,5 +1,6 @@
 """The command ``larder split``: cuts a log by time, to train on one part and to evaluate on the other."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from larder.errors import LarderError
+from larder_training.cli.log_options import columns_option, time_format_option
 from larder_training.io.column_names import parse_columns
 from larder_training.io.inputs import FORMATS
 from larder_training.io.s3 import is_remote, source
@@ -29,13 +31,8 @@ if TYPE_CHECKING:  # polars is imported only when a log is cut
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for both files [default: that of the log; of one in S3, this folder].",
 )
-@click.option(
-    "--columns",
-    multiple=True,
-    metavar="COLUMN=NAME,...",
-    help="The file's names of columns: USER_ID=userId,TIMESTAMP=ts.",
-)
-@click.option("--time-format", metavar="FORMAT", help="Format of TIMESTAMP [default: recognized].")
+@columns_option
+@time_format_option
 def command(
     *,
     interactions: tuple[Path | str, ...],
@@ -95,5 +92,6 @@ def _lines(found: "LogSplit") -> Iterator[str]:
             f"{found.without_time} without a time, {found.unreadable} unreadable."
         )
     yield "Next:"
-    yield f"  larder train recommender --interactions {found.history.path} --model shop"
-    yield f"  larder evaluate shop --interactions {found.test.path} --history {found.history.path}"
+    history, test = (shlex.quote(str(part.path)) for part in (found.history, found.test))
+    yield f"  larder train recommender --interactions {history} --model shop"
+    yield f"  larder evaluate shop --interactions {test} --history {history}"

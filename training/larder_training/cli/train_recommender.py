@@ -1,16 +1,14 @@
 """The command ``larder train recommender``."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from larder.errors import LarderError
 from larder_training.cli.invocation import command_line
+from larder_training.cli.log_options import log_options
 from larder_training.cli.summary import print_release
 from larder_training.io.column_names import parse_columns
-from larder_training.io.s3 import source
 from larder_training.recommender.config.options import (
     CACHE_FOLDER,
     OPTIONAL_COMPONENTS,
@@ -26,54 +24,6 @@ from larder_training.recommender.config.options import (
     parse_types,
 )
 from larder_training.reporting.progress import Progress
-
-
-def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options for the event log and its metadata: files, folders or patterns, local or at s3://."""
-    columns = {
-        "--users": "User metadata: USER_ID and profile columns.",
-        "--items": "Item metadata: ITEM_ID and any columns.",
-        "--interactions": "Events: USER_ID, ITEM_ID, TIMESTAMP and optionally EVENT_TYPE, EVENT_VALUE; a file, a "
-        "folder, a pattern or an s3:// URL.",
-    }
-    for name, text in columns.items():
-        required = name == "--interactions"
-        option = click.option(name, type=source, multiple=True, required=required, metavar="FILE", help=text)
-        function = option(function)
-    formats = (
-        click.option(
-            "--allow-unmatched-ids", is_flag=True, help="Accept a log of which hardly an id is in the metadata."
-        ),
-        click.option("--allow-small", is_flag=True, help="Accept a log that is too small to learn from."),
-        click.option(
-            "--time-format",
-            metavar="FORMAT",
-            help="Format of TIMESTAMP, such as '%d/%m/%Y %H:%M' [default: recognized].",
-        ),
-        click.option(
-            "--schema",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            multiple=True,
-            help="Schema of Amazon Personalize (Avro) that interactions, items or users must have; may be repeated.",
-        ),
-        click.option(
-            "--columns",
-            multiple=True,
-            metavar="COLUMN=NAME,...",
-            help="The files' names of columns: USER_ID=userId,ITEM_ID=movieId,TIMESTAMP=ts; EVENT_VALUE= for none "
-            "[default: usual names are recognized].",
-        ),
-        click.option(
-            "--types",
-            multiple=True,
-            metavar="COLUMN=TYPE,...",
-            help="Type of an item or user column [default: inferred]: number, category, categories (several in one "
-            "cell, separated by |) or text.",
-        ),
-    )
-    for option in formats:
-        function = option(function)
-    return function
 
 
 @click.command("recommender")

@@ -51,6 +51,15 @@ def test_events_before_the_cut_are_the_history(split: Split, log: Path, options:
     assert len(read_interactions(log.with_name("log-test.csv"))[0]) == 72 - cut
 
 
+def test_columns_called_time_and_form_stay_as_they_are(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    rows = [f"u{n % 2},i{n},{START + n},{n}:30,web" for n in range(4)]
+    log.write_text("USER_ID,ITEM_ID,TIMESTAMP,time,form\n" + "\n".join(rows) + "\n")
+    assert CliRunner().invoke(cli, ["split", str(log), "--fraction", "0.5"]).exit_code == 0
+    assert (tmp_path / "log-history.csv").read_text().splitlines()[1:] == rows[:2]
+    assert (tmp_path / "log-test.csv").read_text().splitlines() == ["USER_ID,ITEM_ID,TIMESTAMP,time,form", *rows[2:]]
+
+
 def test_it_prints_counts_and_what_to_do_next(split: Split, log: Path) -> None:
     lines = split("--last", "1d").output.splitlines()
     history, test = log.with_name("log-history.csv"), log.with_name("log-test.csv")

@@ -17,6 +17,7 @@ from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.data.interactions import REQUIRED
 from larder_training.recommender.data.times import COLUMN, LATEST, find_format, iso
 
+_TIME: Final = "\x00time"  # a column that no file has
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}  # seconds
 
 
@@ -100,9 +101,11 @@ def split_log(source: InputSource, cut: Cut, history: Path, test: Path, log_form
             raise InvalidRequest(f"{path} exists: delete it, or name another folder with --out.")
     with open_input(source) as files:
         scans = with_decimal_points(scan(files, REQUIRED, names=log_format.of_log), ["EVENT_VALUE"])
-        frame = whole(scans).with_columns(find_format(scans, log_format.time_format, thorough=True).columns())
-        timed = frame.filter(pl.col("time").is_between(0, LATEST, closed="left"))
-        times = collect(scans, timed.select(pl.col("time").cast(pl.Int64)))["time"].sort()
+        time, _ = find_format(scans, log_format.time_format, thorough=True).columns()
+        rows = whole(scans).with_columns(time.alias(_TIME))
+        timed = pl.col(_TIME).is_between(0, LATEST, closed="left")
+        found = collect(scans, rows.select(_TIME))
+        times = found.filter(timed)[_TIME].cast(pl.Int64).sort()
         if not len(times):
             raise InvalidRequest(
                 f"{files.name} has no row with a time from 1970 to 2100: see `larder audit recommender`."
@@ -113,14 +116,13 @@ def split_log(source: InputSource, cut: Cut, history: Path, test: Path, log_form
                 f"{files.name} runs from {iso(times[0])} to {iso(times[-1])}, and a cut at {iso(moment)} leaves a part "
                 "empty: choose a time between."
             )
-        _write(scans, timed.filter(pl.col("time") < moment), history)
-        _write(scans, timed.filter(pl.col("time") >= moment), test)
-        rows = collect(scans, frame.select(pl.len())).item()
+        _write(scans, rows.filter(timed & (pl.col(_TIME) < moment)), history)
+        _write(scans, rows.filter(timed & (pl.col(_TIME) >= moment)), test)
     return LogSplit(
         _part(history),
         _part(test),
         _returning(history, test),
-        rows - len(times),
+        len(found) - len(times),
         sum(scanned.unreadable.count for scanned in scans),
         tuple(distinct_notices(scans)),
     )
@@ -148,10 +150,10 @@ def parse_moment(text: str) -> int:
 
 def _write(scans: Sequence[TabularFile], rows: pl.LazyFrame, path: Path) -> None:
     """Writes the rows with their times in epoch seconds."""
-    seconds = pl.col("time").cast(pl.Int64).cast(pl.String).alias(COLUMN)
+    seconds = pl.col(_TIME).cast(pl.Int64).cast(pl.String).alias(COLUMN)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        rows.with_columns(seconds).drop("time", "form").sink_csv(unfinished)
+        rows.with_columns(seconds).drop(_TIME).sink_csv(unfinished)
         unfinished.rename(path)
     except pl.exceptions.PolarsError:
         collect(scans, rows.select(pl.len()))  # names the file that cannot be read

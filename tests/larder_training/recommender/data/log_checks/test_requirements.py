@@ -1,3 +1,4 @@
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def test_an_audit_prints_its_findings_and_fails_as_a_training_would(shop: Path) 
     assert "480 events of 40 users" in result.output
     assert result.output.count("30 would meet without leading zeros") == 1
     assert CliRunner().invoke(cli, [*command, "--allow-unmatched-ids"]).exit_code == 0
+
+
+def test_the_next_command_has_the_options_of_the_audit(shop: Path) -> None:
+    options = ["--interactions", str(shop / "log.csv"), "--columns", "USER_ID=USER_ID", "--time-format", "%d %m"]
+    result = CliRunner().invoke(cli, ["audit", "recommender", *options, "--allow-small"])
+    assert result.exit_code == 0, result.output
+    assert f"Next: larder train recommender {shlex.join(options)} --allow-small --model NAME" in result.output
 
 
 def test_a_log_that_loses_rows_says_why(tmp_path: Path) -> None:
