@@ -10,7 +10,12 @@ import pytest
 
 from larder.errors import InvalidRequest
 from larder_training.recommender.config.options import RecommenderOptions, parse_types
-from larder_training.recommender.data.columns.description import COLUMN_HEAD, column_rows, table_notices
+from larder_training.recommender.data.columns.description import (
+    COLUMN_HEAD,
+    column_document,
+    column_rows,
+    table_notices,
+)
 from larder_training.recommender.data.columns.kinds import typed
 from larder_training.recommender.data.columns.profiles import user_profiles
 from larder_training.recommender.data.metadata import MetadataTable, check_stated, read_metadata
@@ -93,8 +98,8 @@ def test_types_can_be_stated(tmp_path: Path) -> None:
     }
     assert table.columns["TAGS"][1] == ["x|y", "z"]
     assert table.columns["SIZE"][1] == [4.0, None]
-    assert next(row[:3] for row in column_rows(table)) == ("YEAR", "category, stated", 2)
-    assert len(COLUMN_HEAD) == len(column_rows(table)[0])
+    assert next(row[:3] for row in column_rows(column_document(table), filters=True)) == ("YEAR", "category, stated", 2)
+    assert len(COLUMN_HEAD) == len(column_rows(column_document(table), filters=True)[0])
 
 
 @pytest.mark.parametrize("text", ["YEAR", "YEAR=year", "=number", "YEAR=number=", "A=number,B"])
@@ -225,5 +230,13 @@ def test_any_catalogue_is_read_or_refused(tmp_path: Path) -> None:
         assert len(table.ids) == len(rows)
         assert all(len(values) == len(rows) for _, values in table.columns.values())
         assert table_notices(table, None)
-        assert len(column_rows(table)) >= len(table.columns)
+        assert len(column_rows(column_document(table), filters=True)) >= len(table.columns)
     assert readable > 200
+
+
+def test_only_columns_of_items_have_a_name_in_filters(tmp_path: Path) -> None:
+    table = read(tmp_path / "items.csv", "ITEM_ID,AGE,AGE\ni1,30,5\ni2,40,6\n", {})
+    rows = {filters: column_rows(column_document(table), filters=filters) for filters in (True, False)}
+    assert [row[4] for row in rows[True]] == ["Items.AGE", ""]
+    assert [row[4] for row in rows[False]] == ["", ""]
+    assert rows[False][1][:4] == ("AGE_duplicated_0", "left out", 0, 2)

@@ -14,7 +14,13 @@ from larder_training.io.inputs import InputSource
 from larder_training.recommender.config.log_format import USUAL, LogFormat
 from larder_training.recommender.config.options import ColumnKind
 from larder_training.recommender.data.bots import find_bots
-from larder_training.recommender.data.columns.description import COLUMN_HEAD, ColumnRow, column_rows, table_notices
+from larder_training.recommender.data.columns.description import (
+    COLUMN_HEAD,
+    ColumnRow,
+    column_document,
+    column_rows,
+    table_notices,
+)
 from larder_training.recommender.data.event_log import DAY, EventLog
 from larder_training.recommender.data.interactions import read_interactions
 from larder_training.recommender.data.log_checks.id_matching import IdMatch, match_ids
@@ -308,6 +314,10 @@ def audit_interactions(
         notices=(*counts.notices, *of_tables),
         warnings=(*counts.warnings(), *warnings(log, matches, problems)),
         problems=tuple(problems),
-        item_columns=tuple(column_rows(item_metadata)) if item_metadata else (),
-        user_columns=tuple(column_rows(user_metadata)) if user_metadata else (),
+        item_columns=_columns(item_metadata, filters=True),
+        user_columns=_columns(user_metadata, filters=False),
     )
+
+
+def _columns(table: MetadataTable | None, *, filters: bool) -> tuple[ColumnRow, ...]:
+    return () if table is None else tuple(column_rows(column_document(table), filters=filters))

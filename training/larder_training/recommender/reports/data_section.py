@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from larder.filters import column_reference
-from larder_training.recommender.data.columns.description import ColumnRow
+from larder_training.recommender.data.columns.description import COLUMN_HEAD, ColumnRow, column_rows
 from larder_training.recommender.data.log_checks.row_counts import REASONS
 from larder_training.reporting.counts import counted
 from larder_training.reporting.html import Block, Section, bullets, properties, subheading, table
@@ -63,7 +62,8 @@ def section(evaluation: Document, training: Document) -> Section:
         blocks += [subheading("Event types"), event_types(types)]
     for name in ("item_file", "user_file"):
         if name in data:
-            blocks += [subheading(_COLUMNS[name]), _columns(data[name]["columns"])]
+            lines = column_rows(data[name]["columns"], filters=name == "item_file")
+            blocks += [subheading(_COLUMNS[name]), columns(lines)]
     blocks += [subheading("Periods"), _split(evaluation)]
     without_file = {name for file, names in _OF_FILE.items() if file not in data for name in names}
     elsewhere = {*REASONS, *without_file, "rows", "used"}
@@ -92,22 +92,7 @@ def rows(audit: Document) -> Block:
 
 def columns(lines: Iterable[ColumnRow]) -> Block:
     """The columns of items or users, as ``column_rows`` has them."""
-    return table(("Column", "Type", "Values", "Missing", "In a filter", "Remark"), lines)
-
-
-def _columns(document: Document) -> Block:
-    """The columns as the manifest has them."""
-    return columns(
-        (
-            name,
-            "left out" if column["type"] is None else column["type"] + (", stated" if column["stated"] else ""),
-            column.get("distinct", 0),
-            column.get("missing", 0),
-            "" if column["type"] is None else column_reference(name),
-            column["remark"],
-        )
-        for name, column in document.items()
-    )
+    return table([name.capitalize() for name in COLUMN_HEAD], lines)
 
 
 def event_types(types: Mapping[str, int]) -> Block:

@@ -1,8 +1,8 @@
-"""What people read about metadata columns: sentences, rows of a table, and a section of the manifest."""
+"""What people read about metadata columns: sentences, a section of the manifest, and its rows in a table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from larder.filters import column_reference
 from larder_training.recommender.data.columns.kinds import ColumnFacts
@@ -33,17 +33,7 @@ def _notices(table: MetadataTable, *, filters: bool) -> list[str]:
     return lines
 
 
-def column_rows(table: MetadataTable) -> list[ColumnRow]:
-    """One row per column, and per column that is left out, under ``COLUMN_HEAD``."""
-    rows: list[ColumnRow] = [
-        (name, _kind(facts), facts.distinct, facts.missing, column_reference(name), _remark(table, name))
-        for name, facts in table.facts.items()
-    ]
-    rows += [(name, "left out", 0, table.rows, "", content) for name, content in table.left_out.items()]
-    return rows
-
-
-def column_document(table: MetadataTable) -> dict[str, object]:
+def column_document(table: MetadataTable) -> dict[str, dict[str, Any]]:
     """The section of the manifest: what was found about each column."""
     return {
         **{
@@ -57,8 +47,23 @@ def column_document(table: MetadataTable) -> dict[str, object]:
             }
             for name, facts in table.facts.items()
         },
-        **{name: {"type": None, "remark": content} for name, content in table.left_out.items()},
+        **{name: {"type": None, "missing": table.rows, "remark": what} for name, what in table.left_out.items()},
     }
+
+
+def column_rows(columns: Mapping[str, Mapping[str, Any]], *, filters: bool) -> list[ColumnRow]:
+    """One row under ``COLUMN_HEAD`` per column of ``column_document``; ``filters``: filters can name the columns."""
+    return [
+        (
+            name,
+            "left out" if column["type"] is None else column["type"] + (", stated" if column["stated"] else ""),
+            column.get("distinct", 0),
+            column.get("missing", 0),
+            column_reference(name) if filters and column["type"] is not None else "",
+            column["remark"],
+        )
+        for name, column in columns.items()
+    ]
 
 
 def _problems(table: MetadataTable) -> Iterator[str]:
@@ -86,10 +91,6 @@ def _type(facts: ColumnFacts) -> str:
     return (
         f"{facts.kind} ({counted(facts.distinct, 'value')})" if facts.kind in {"category", "categories"} else facts.kind
     )
-
-
-def _kind(facts: ColumnFacts) -> str:
-    return f"{facts.kind}, stated" if facts.stated else facts.kind
 
 
 def _same_but_case(table: MetadataTable) -> list[list[str]]:
