@@ -1,11 +1,10 @@
 """Content kNN: items with similar metadata, whether they have events or not.
 
 Each column becomes blocks of features of unit length. A category is one feature per value, and a cell may have several
-(``a|b``); a number is interpolated
-between two quantiles of the column; a text is its words, and its character n-grams of three to five letters, so that
-``mugs`` is near ``mug``. Features are weighted by inverse document frequency (Spärck Jones, 1972). The weights of the
-blocks are fitted to the items with events: non-negative least squares of the items' similarity by users on the
-similarities by block.
+(``a|b``); a number is interpolated between two quantiles of the column; a text is its words, and its character n-grams
+of three to five letters, so that ``mugs`` is near ``mug``. Features are weighted by inverse document frequency (Spärck
+Jones, 1972). The weights of the blocks are fitted to the items with events: non-negative least squares of the items'
+similarity by users on the similarities by block.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 
 from larder_training.numerics.parallel import in_blocks
 from larder_training.numerics.topk import CELLS, TopK, top_rows
-from larder_training.recommender.data.columns.cells import SEPARATOR
 from larder_training.recommender.data.columns.kinds import Column
+from larder_training.recommender.data.columns.profiles import LabelPairs
 from larder_training.recommender.data.metadata import CREATED
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 
@@ -27,9 +26,7 @@ Matrix = sp.csr_array
 _WORD: Final = r"(?u)\b\w+\b"  # words of one letter too, such as a size
 _BINS: Final = 10  # quantiles of a number column
 _MAX_SHARE: Final = 0.2  # a more frequent value does not distinguish items, and would make all items neighbours
-_MANY_VALUES: Final = (
-    1000  # the values of a category with more of them, such as names of artists, are compared as texts
-)
+_MANY_VALUES: Final = 1000  # a category with more of them, such as names of artists, is also compared as text
 _MAX_ITEMS: Final = 1000  # a value of at most so many items is kept in any case
 _MAX_TERMS: Final = 200_000  # most frequent words or n-grams of a column
 _ANCHORS: Final = 1000  # items whose pairs the weights are fitted to
@@ -80,8 +77,11 @@ def content_blocks(columns: Mapping[str, Column]) -> dict[str, Matrix]:
         if kind == "number":
             blocks[f"{name} bins"] = _bins(values)
             blocks[f"{name} values"] = _values(values)
-        elif kind != "text":
-            blocks[f"{name} values"] = _values(values, several=kind == "categories")
+        elif kind == "categories":
+            pairs = LabelPairs.of(values)
+            blocks[f"{name} values"] = _indicators(pairs.rows, pairs.codes, len(values))
+        elif kind == "category":
+            blocks[f"{name} values"] = _values(values)
         if kind != "number":
             blocks[f"{name} words"] = _terms(values, token_pattern=_WORD)
         if kind == "text" or (kind != "number" and len(set(values)) > _MANY_VALUES):
@@ -154,17 +154,20 @@ def _bins(values: Sequence[object]) -> Matrix:
     return _unit_rows(matrix)
 
 
-def _values(values: Sequence[object], *, several: bool = False) -> Matrix:
-    """One feature per value; with ``several``, a cell has values separated by ``|``."""
-    cells = [_parts(value) if several else [] if value is None else [value] for value in values]
-    codes = {value: code for code, value in enumerate(sorted({value for cell in cells for value in cell}, key=str))}
-    pairs = [(row, codes[value]) for row, cell in enumerate(cells) for value in cell]
+def _values(values: Sequence[object]) -> Matrix:
+    """One feature per value."""
+    codes = {
+        value: code for code, value in enumerate(sorted({value for value in values if value is not None}, key=str))
+    }
+    pairs = [(row, codes[value]) for row, value in enumerate(values) if value is not None]
     rows, columns = np.array(pairs, np.int64).reshape(-1, 2).T
-    return _weighted(sp.csr_array((np.ones(rows.size), (rows, columns)), shape=(len(values), len(codes))))
+    return _indicators(rows, columns, len(values))
 
 
-def _parts(cell: object) -> list[object]:
-    return list(dict.fromkeys(cell.split(SEPARATOR))) if isinstance(cell, str) else []
+def _indicators(rows: NDArray[np.int64], codes: NDArray[np.int64], items: int) -> Matrix:
+    """One feature per code that rows have."""
+    shape = (items, int(codes.max(initial=-1)) + 1)
+    return _weighted(sp.csr_array((np.ones(rows.size), (rows, codes)), shape=shape))
 
 
 def _terms(values: Sequence[object], **options: Any) -> Matrix:  # noqa: ANN401  # options of scikit-learn, which has no types
