@@ -69,7 +69,7 @@ def match_ids(column: str, log: Collection[str], metadata: Collection[str]) -> I
     both = sum(name in known for name in log)
     shorter = min(len(log), len(known))
     best, way = both, ""
-    if both < shorter:
+    if shorter - both > CLOSER * shorter:  # otherwise no spelling can add enough
         for words, spell in _SPELLINGS.items():
             found = _meeting(log, known, spell)
             if found > best:
@@ -79,9 +79,8 @@ def match_ids(column: str, log: Collection[str], metadata: Collection[str]) -> I
             best, way = everything, "without leading zeros, .0, blanks and signs, in one case"
     closer = best - both > CLOSER * shorter
     remedy = f"{best} would meet {way}." if closer else ""
-    unmatched = sorted(set(log) - known) or sorted(log)
-    others = sorted(known - set(log)) or sorted(known)
-    return IdMatch(column, len(log), len(known), both, remedy, (unmatched[0], others[0]))
+    examples = min(set(log) - known or log), min(known - set(log) or known)
+    return IdMatch(column, len(log), len(known), both, remedy, examples)
 
 
 def _meeting(log: Collection[str], metadata: Collection[str], spell: Callable[[str], str]) -> int:
