@@ -27,6 +27,11 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_header("Content-Length", "100")
             self.end_headers()
             self.wfile.write(b"only this")
+        elif self.path == "/chunked.onnx":
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"64\r\nonly this")
         else:
             super().do_GET()
 
@@ -68,7 +73,15 @@ def test_other_bytes_than_the_digest_in_the_url_are_refused(server: str) -> None
     assert not list(cache_folder().rglob("*.onnx"))
 
 
-@pytest.mark.parametrize(("name", "message"), [("none.onnx", "404"), ("short.onnx", "9 of the backbone's 100 bytes")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.onnx", "404"),
+        ("short.onnx", "9 of the backbone's 100 bytes"),
+        ("chunked.onnx", "IncompleteRead"),
+        ("my net.onnx", "can't contain control characters"),
+    ],
+)
 def test_what_does_not_come_whole_is_not_kept(server: str, name: str, message: str) -> None:
     with pytest.raises(InvalidRequest, match=message):
         locate_backbone(f"{server}/{name}", QUIET)

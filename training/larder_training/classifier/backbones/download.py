@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import file_digest
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -67,7 +68,7 @@ def download(url: str, path: Path, progress: Progress) -> None:
     with new_file(path) as scratch:
         try:
             _receive(url, scratch, path.name, progress)
-        except OSError as error:
+        except (OSError, HTTPException) as error:  # HTTPException: the URL has a space, or a chunked reply is cut short
             raise InvalidRequest(f"The backbone cannot be downloaded from {url}: {error}. Check the URL.") from error
 
 
