@@ -171,6 +171,13 @@ def test_a_registered_file_that_was_changed_is_refused(backbone: Path, cache: Pa
         locate_backbone("mine", QUIET)
 
 
+def test_a_damaged_backbone_does_not_hide_that_another_name_is_unknown(backbone: Path, cache: Path) -> None:
+    larder("backbone", "add", backbone, "--name", "mine")
+    (cache / "registered/mine/backbone.onnx").unlink()
+    with pytest.raises(InvalidRequest, match=r"'min' does not exist. Did you mean mine\?"):
+        locate_backbone("min", QUIET)
+
+
 def test_weights_in_other_files_are_registered_too(tmp_path: Path, backbone: Path) -> None:
     path = tmp_path / "split.onnx"
     onnx.save(

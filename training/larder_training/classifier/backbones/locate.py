@@ -59,7 +59,7 @@ def catalogue_path(entry: CatalogueEntry) -> Path:
 
 
 def _missing(backbone: str) -> str:
-    names = [*CATALOGUE, *(own.name for own in registered.registered())]
+    names = [*CATALOGUE, *registered.names()]
     near = get_close_matches(backbone, names, n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"Check the path, or give one of {', '.join(names)}."
     return f"The backbone {Path(backbone).name!r} does not exist. {remedy}"

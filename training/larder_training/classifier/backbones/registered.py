@@ -91,10 +91,14 @@ def find(name: str) -> RegisteredBackbone | None:
     return RegisteredBackbone(name, folder / _MODEL, description, read_spec(folder / _SPEC))
 
 
+def names() -> list[str]:
+    """The names of all registered backbones, in order; their files are not read."""
+    return sorted(path.parent.name for path in _folder().glob(f"*/{_ORIGIN}"))
+
+
 def registered() -> list[RegisteredBackbone]:
     """All registered backbones, by name."""
-    names = sorted(path.parent.name for path in _folder().glob(f"*/{_ORIGIN}"))
-    return [found for found in map(find, names) if found is not None]
+    return [found for found in map(find, names()) if found is not None]
 
 
 def remove(name: str) -> None:
@@ -104,6 +108,5 @@ def remove(name: str) -> None:
         InvalidRequest: None is registered under this name.
     """
     if not _NAME.fullmatch(name) or not (_folder() / name).is_dir():
-        names = ", ".join(path.name for path in sorted(_folder().glob("*"))) or "none"
-        raise InvalidRequest(f"No backbone is registered as {name!r}. Registered: {names}.")
+        raise InvalidRequest(f"No backbone is registered as {name!r}. Registered: {', '.join(names()) or 'none'}.")
     shutil.rmtree(_folder() / name)
