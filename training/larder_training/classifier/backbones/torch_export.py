@@ -54,9 +54,8 @@ def export_network(library: str, name: str, *, pretrained: bool) -> Iterator[Exp
     except InvalidRequest:
         raise
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InvalidRequest(
-            f"{library} cannot make {name!r}: {reason[0][:200]}. Check the name; pretrained weights need a network or "
+            f"{library} cannot make {name!r}: {_reason(error)}. Check the name; pretrained weights need a network or "
             "the library's own cache."
         ) from error
     with tempfile.TemporaryDirectory(prefix="larder-") as folder:
@@ -92,10 +91,15 @@ def _export(torch: Any, network: Any, size: int, path: Path, title: str) -> None
                 dynamic_axes={"image": {0: "N"}, "features": {0: "N"}},
             )
     except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InvalidRequest(
-            f"{title} cannot be exported to ONNX: {reason[0][:200]}. Choose another network."
+            f"{title} cannot be exported to ONNX: {_reason(error)}. Choose another network."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, or its type if it has none."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
 
 
 Created = tuple[Any, Preprocessing, dict[str, object]]
