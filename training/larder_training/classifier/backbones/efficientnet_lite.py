@@ -116,8 +116,8 @@ def build_graph(name: str, weights: Mapping[str, Tensor]) -> onnx.ModelProto:
     for number, block in enumerate(blocks(SCALINGS[name])):
         tensor = network.block(tensor, f"_blocks.{number}", block)
         channels = block.channels_out
-    network.relu6(network.convolution(tensor, "_conv_head", "_bn1", (HEAD, channels, 1, 1)))
-    graph.add("GlobalAveragePool", "_conv_head.relu6", to="pooled")
+    tensor = network.relu6(network.convolution(tensor, "_conv_head", "_bn1", (HEAD, channels, 1, 1)))
+    graph.add("GlobalAveragePool", tensor, to="pooled")
     graph.add("Flatten", "pooled", to="features", axis=1)
     graph.constant("_fc.weight", network.weight("_fc.weight", (CLASSES, HEAD)))
     graph.constant("_fc.bias", network.weight("_fc.bias", (CLASSES,)))
