@@ -226,8 +226,9 @@ def _normalise(model: onnx.ModelProto, entry: ImageInput, mean: Sequence[float],
             graph.initializer.append(numpy_helper.from_array(shaped.astype(np.float32), constant))
         steps += [("Mul", ["larder.scale"], {}), ("Add", ["larder.shift"], {})]
     nodes, source = [], "image"
-    for number, (operator, constants, attributes) in enumerate(steps or [("Identity", [], {})], start=1):
-        to = name if number == max(len(steps), 1) else f"larder.{operator.lower()}"
+    steps = steps or [("Identity", [], {})]
+    for number, (operator, constants, attributes) in enumerate(steps, start=1):
+        to = name if number == len(steps) else f"larder.{operator.lower()}"
         nodes.append(helper.make_node(operator, [source, *constants], [to], **attributes))
         source = to
     nodes += graph.node
