@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import onnx
-from onnx.external_data_helper import uses_external_data
+from onnx.external_data_helper import load_external_data_for_model, uses_external_data
 
 from larder.errors import InvalidRequest
 from larder_training.classifier.backbones.registered import RegisteredBackbone, check_name, register
@@ -53,9 +53,10 @@ def _register(
 ) -> tuple[RegisteredBackbone, tuple[str, ...]]:
     features = load_backbone(path, stated, origin)
     spec = stated.over(beside_spec(path))
-    model = onnx.load(path)
-    if not any(uses_external_data(tensor) for tensor in onnx.load(path, load_external_data=False).graph.initializer):
+    model = onnx.load(path, format="protobuf", load_external_data=False)
+    if not any(map(uses_external_data, model.graph.initializer)):
         return register(name, path, spec, origin), features.assumed
+    load_external_data_for_model(model, str(path.parent))
     with tempfile.TemporaryDirectory(prefix="larder-") as folder:
         whole = Path(folder) / "whole.onnx"
         onnx.save(model, whole)  # with the weights of the other files inside
