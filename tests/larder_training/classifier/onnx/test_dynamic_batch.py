@@ -53,6 +53,15 @@ def reshaped_behind_an_open_input() -> onnx.ModelProto:
     )
 
 
+def reshaped_by_a_node() -> onnx.ModelProto:
+    """As some exporters write a shape: a Constant, whose numbers are not a tensor."""
+    nodes = [
+        helper.make_node("Constant", [], ["shape"], value_ints=[1, WIDTH * TOKENS]),
+        helper.make_node("Reshape", ["map", "shape"], ["out"]),
+    ]
+    return patches(nodes, [])
+
+
 def with_class_token(*, expanded: bool) -> onnx.ModelProto:
     """A vision transformer's tokens: a learned token in front of the patches, as a constant or by Expand."""
     token = np.random.default_rng(6).normal(0, 1, (1, 1, WIDTH)).tolist()
@@ -88,11 +97,12 @@ def attention_order() -> onnx.ModelProto:
         reshaped(1),
         reshaped(4),
         reshaped_behind_an_open_input(),
+        reshaped_by_a_node(),
         with_class_token(expanded=False),
         with_class_token(expanded=True),
         attention_order(),
     ],
-    ids=["reshape", "batch of four", "open input", "class token", "expanded", "attention"],
+    ids=["reshape", "batch of four", "open input", "node", "class token", "expanded", "attention"],
 )
 def test_a_fixed_batch_is_freed(model: onnx.ModelProto, tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "net.onnx")

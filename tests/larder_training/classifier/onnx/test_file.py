@@ -5,6 +5,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -129,6 +130,49 @@ def test_weights_among_the_inputs_are_constants(make_backbone: Make, tmp_path: P
         old.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
     old.ir_version = 3
     np.testing.assert_array_equal(features_of(old, tmp_path), features_of(make_backbone(), tmp_path))
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+def test_constants_become_weights(make_backbone: Make, tmp_path: Path, opset: int) -> None:
+    model = make_backbone(opset=opset)
+    nodes = [
+        helper.make_node("Constant", [], [tensor.name], value=tensor)
+        for tensor in model.graph.initializer
+        if tensor.name != "w1"
+    ]
+    assert nodes
+    kept = [tensor for tensor in model.graph.initializer if tensor.name == "w1"]
+    nodes += model.graph.node
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(kept)
+    np.testing.assert_array_equal(features_of(model, tmp_path), features_of(make_backbone(opset=opset), tmp_path))
+    assert "Constant" not in {node.op_type for node in read_graph(tmp_path / "net.onnx").graph.node}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"value_int": 3}, np.array(3, np.int64)),
+        ({"value_ints": [1, 2]}, np.array([1, 2], np.int64)),
+        ({"value_float": 0.5}, np.array(0.5, np.float32)),
+        ({"value_floats": [0.5, 2.0]}, np.array([0.5, 2], np.float32)),
+        ({"value": numpy_helper.from_array(np.array([4], np.int32))}, np.array([4], np.int32)),
+    ],
+)
+def test_each_form_of_a_constant_is_read(
+    tmp_path: Path, value: dict[str, Any], expected: np.ndarray[Any, np.dtype[Any]]
+) -> None:
+    model = identity("Identity")
+    nodes = [helper.make_node("Constant", [], ["numbers"], **value), *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, tmp_path / "net.onnx")
+    graph = read_graph(tmp_path / "net.onnx").graph
+    assert [(node.op_type, list(node.output)) for node in graph.node] == [("Identity", ["out"])]
+    assert graph.initializer[0].name == "numbers"
+    read = numpy_helper.to_array(graph.initializer[0])
+    assert (read.dtype, read.tolist()) == (expected.dtype, expected.tolist())
 
 
 def test_half_precision_becomes_single(make_backbone: Make, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def free_batch(model: onnx.ModelProto, entry: str, batch: int) -> Iterator[onnx.
     """Copies of a graph, each with its constants freed in another way, the most likely first.
 
     Args:
-        model: The graph, with ``OPSET`` or newer.
+        model: The graph, in the form of ``file.read_graph``.
         entry: The name of its image input.
         batch: The size that it was exported for.
     """
@@ -78,9 +78,6 @@ class _Freed:
         self._batch, self._growing = batch, growing
         graph = self._model.graph
         self._constants = {tensor.name: tensor for tensor in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute[0].HasField("t"):
-                self._constants[node.output[0]] = node.attribute[0].t
         inferred = shape_inference.infer_shapes(model, data_prop=True).graph
         self._first = {
             value.name: value.type.tensor_type.shape.dim[0].dim_value

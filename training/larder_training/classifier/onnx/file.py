@@ -1,6 +1,7 @@
 """Reads an ONNX file that someone else exported: says what is wrong with it, and brings it to one usual form.
 
-The usual form: weights in the file, float32, no local functions, weights not among the inputs, ``OPSET`` or newer.
+The usual form: weights in the file, float32, no local functions, weights not among the inputs, ``OPSET`` or newer, and
+no Constant: what does not depend on the image is a weight.
 """
 
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ _HEAD: Final = 1024
 _DATA: Final = TensorProto.DataType
 _NARROW: Final = (_DATA.FLOAT16, _DATA.BFLOAT16, _DATA.DOUBLE)
 _CONTRIBUTED: Final = "com.microsoft"  # operators of onnxruntime
+_NUMBERS: Final = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
 _EXPORT: Final = "Export the network to ONNX and give the .onnx file."
 _OTHER_FORMATS: Final = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run git lfs pull and give it again."),
@@ -55,7 +57,9 @@ def read_graph(path: Path) -> onnx.ModelProto:
     _drop_weights_from_inputs(model)
     _to_float32(model)
     _check_weights(model, path.name)
-    return _convert(model, path.name)
+    model = _convert(model, path.name)
+    _constants_to_weights(model)
+    return model
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -196,6 +200,32 @@ def _convert(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     missing = {opset.domain for opset in kept} - {opset.domain for opset in model.opset_import}
     model.opset_import.extend(opset for opset in kept if opset.domain in missing)
     return model
+
+
+def _constants_to_weights(model: onnx.ModelProto) -> None:
+    graph, kept = model.graph, []
+    for node in graph.node:
+        tensor = _constant_of(node) if node.op_type == "Constant" else None
+        if tensor is None:
+            kept.append(node)
+        else:
+            tensor.name = node.output[0]
+            graph.initializer.append(tensor)
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def _constant_of(node: onnx.NodeProto) -> onnx.TensorProto | None:
+    """The numbers of a Constant, a copy; None for texts and sparse tensors."""
+    for attribute in node.attribute:
+        if attribute.name == "value":
+            tensor = onnx.TensorProto()
+            tensor.CopyFrom(attribute.t)
+            return tensor
+        if attribute.name in _NUMBERS:
+            values = np.array(helper.get_attribute_value(attribute), _NUMBERS[attribute.name])
+            return numpy_helper.from_array(values)
+    return None
 
 
 def _standard_opset(model: onnx.ModelProto) -> int:

@@ -93,9 +93,6 @@ class _Facts:
         self.constants: dict[str, NDArray[Any]] = {
             tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer
         }
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
-                self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
         self._pixels = {value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
         self._makers: Mapping[str, onnx.NodeProto] = {name: node for node in graph.node for name in node.output}
 
