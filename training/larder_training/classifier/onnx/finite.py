@@ -73,14 +73,16 @@ def _watched(model: onnx.ModelProto) -> Iterator[tuple[str, str]]:
     """
     graph = model.graph
     facts = _Facts(graph)
+    risky = [node for node in graph.node if facts.may_overflow(node)]
+    if not risky:
+        return
     inferred = shape_inference.infer_shapes(model, data_prop=True).graph
     kinds = {value.name: value.type.tensor_type for value in (*inferred.value_info, *inferred.output)}
     batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param
     done = {node.input[0] for node in graph.node if node.op_type == "Sub" and node.input[0] == node.input[1]}
-    for node in graph.node:
-        name = node.output[0]
+    for name in (node.output[0] for node in risky):
         kind = kinds.get(name)
-        if kind is None or kind.elem_type != TensorProto.FLOAT or name in done or not facts.may_overflow(node):
+        if kind is None or kind.elem_type != TensorProto.FLOAT or name in done:
             continue
         first = kind.shape.dim[0].dim_param if kind.shape.dim else ""
         yield name, "by_image" if first == batch else "together"
