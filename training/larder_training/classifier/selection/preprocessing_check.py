@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, rel_entr
 
+from larder_training.classifier.backbones.zoo import IMAGENET_MEAN, IMAGENET_STD
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features.backbone import FeatureGraph
@@ -40,7 +41,7 @@ LESS_ALIKE: Final = 0.15  # is enough by itself
 Measure = Literal["certainty", "likeness"]
 Judge = Callable[[Outputs, Outputs], tuple[float, float] | None]
 
-IMAGENET: Final = InputScaling((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+IMAGENET: Final = InputScaling(IMAGENET_MEAN, IMAGENET_STD)
 USUAL: Final = (
     InputScaling((127.5,), (127.5,)),
     IMAGENET,
