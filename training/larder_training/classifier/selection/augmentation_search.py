@@ -5,7 +5,6 @@ regression on the first principal components, with its own L2 strength for each 
 head to rank candidates. The head is then searched for with the chosen augmentation.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from larder_training.classifier.config.options import AUGMENTATION_NAMES, Augmen
 from larder_training.classifier.features.views import View
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
+from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best, trial_lines
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.blas import single_threaded_blas
 from larder_training.reporting.html import Section, paragraph, table
@@ -134,22 +133,23 @@ def choose_augmentation(scores: Sequence[AugmentationScore]) -> AugmentationScor
     return next(score for score in scores if score.worse <= score.standard_error)
 
 
-def explain(scores: Sequence[AugmentationScore], chosen: AugmentationScore) -> Mapping[str, object]:
+def explain(scores: Sequence[AugmentationScore]) -> Mapping[str, object]:
     """For the manifest: the rule, and the score of every augmentation."""
     return {
         "rule": "the least change within one standard error of the best",
         "loss": "cross-validated cross-entropy on training images, after one temperature",
-        "compared": [{**score.describe(), "chosen": score is chosen} for score in scores],
+        "compared": _rows(scores),
     }
 
 
 def jsonl(scores: Sequence[AugmentationScore]) -> bytes:
     """Lines of ``trials.jsonl``, one per augmentation, with the ``stage`` "augmentation"."""
-    if not scores:
-        return b""
-    chosen = choose_augmentation(scores)
-    lines = ({"stage": "augmentation", **score.describe(), "chosen": score is chosen} for score in scores)
-    return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
+    return trial_lines("augmentation", _rows(scores))
+
+
+def _rows(scores: Sequence[AugmentationScore]) -> list[Mapping[str, object]]:
+    chosen = choose_augmentation(scores) if scores else None
+    return [{**score.describe(), "chosen": score is chosen} for score in scores]
 
 
 def sections(scores: Sequence[AugmentationScore]) -> list[Section]:

@@ -3,7 +3,6 @@
 Both are compared as in ``layer_search``: by cross-validation on a sample of the training images, as they are served.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -23,7 +22,7 @@ from larder_training.classifier.features.views import PLAIN, plain_views
 from larder_training.classifier.onnx.graph import optimise
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.augmentation_search import ViewFeatures
-from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
+from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best, trial_lines
 from larder_training.classifier.selection.preprocessing_check import check_preprocessing
 from larder_training.classifier.selection.training_set import SEARCH_FOLDS, groups_of, sample_images, smallest_class
 from larder_training.numerics.blas import single_threaded_blas
@@ -62,18 +61,16 @@ class BackboneChoice:
 
     def describe(self) -> dict[str, object]:
         """For the manifest."""
-        rows = [
-            {"backbone": score.name, **score.numbers(), "chosen": score.name == self.name} for score in self.compared
-        ]
-        return {"rule": _RULE, "loss": "cross-entropy of held-out training images", "compared": rows}
+        return {"rule": _RULE, "loss": "cross-entropy of held-out training images", "compared": self._rows()}
 
     def jsonl(self) -> bytes:
         """Lines of ``trials.jsonl``, one per candidate, with the ``stage`` "backbone"."""
-        lines = (
-            {"stage": "backbone", "backbone": score.name, **score.numbers(), "chosen": score.name == self.name}
-            for score in self.compared
-        )
-        return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
+        return trial_lines("backbone", self._rows())
+
+    def _rows(self) -> list[dict[str, object]]:
+        return [
+            {"backbone": score.name, **score.numbers(), "chosen": score.name == self.name} for score in self.compared
+        ]
 
     def sections(self) -> list[Section]:
         """The report's section with both scores; none without a comparison."""

@@ -1,6 +1,7 @@
 """Paired comparison of candidates that are cross-validated on the same held-out images."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,11 @@ class CandidateScore:
             Estimate(number(self.worse), f"± {number(self.standard_error)}"),
             percent(self.accuracy),
         )
+
+
+def trial_lines(stage: str, rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Lines of ``trials.jsonl``, one per candidate, with its ``stage``."""
+    return "".join(f"{json.dumps({'stage': stage, **row}, sort_keys=True)}\n" for row in rows).encode()
 
 
 def compare_to_best(results: Sequence[tuple[Floats, Floats]]) -> Iterator[tuple[float, float, float, float]]:

@@ -4,7 +4,6 @@ Candidates are compared as in ``augmentation_search``: by cross-validation on th
 served.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -22,7 +21,7 @@ from larder_training.classifier.features.intermediate_layers import with_interme
 from larder_training.classifier.features.views import PLAIN, plain_views
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.augmentation_search import ViewFeatures
-from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best
+from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best, trial_lines
 from larder_training.classifier.selection.training_set import (
     SEARCH_FOLDS,
     SEARCH_IMAGES,
@@ -82,16 +81,14 @@ class LayerChoice:
         """For the manifest."""
         if not self.compared:
             return {}
-        rows = [{**score.describe(), "chosen": score.features is self.features} for score in self.compared]
-        return {"rule": _RULE, "loss": "cross-entropy of held-out training images", "compared": rows}
+        return {"rule": _RULE, "loss": "cross-entropy of held-out training images", "compared": self._rows()}
 
     def jsonl(self) -> bytes:
         """Lines of ``trials.jsonl``, one per candidate, with the ``stage`` "reading"."""
-        lines = (
-            {"stage": "reading", **score.describe(), "chosen": score.features is self.features}
-            for score in self.compared
-        )
-        return "".join(f"{json.dumps(line, sort_keys=True)}\n" for line in lines).encode()
+        return trial_lines("reading", self._rows())
+
+    def _rows(self) -> list[dict[str, object]]:
+        return [{**score.describe(), "chosen": score.features is self.features} for score in self.compared]
 
     def sections(self) -> list[Section]:
         """The report's section with the score of each candidate; none without a comparison."""

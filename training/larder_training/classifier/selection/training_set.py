@@ -91,7 +91,7 @@ def _choose_augmentation(
         f"Augmentation {chosen.choice.name}, {'with' if chosen.choice.flip else 'without'} mirrored images: "
         f"cross-validated loss {chosen.loss:.4f} ({scores[0].loss:.4f} without augmentation) on {len(subset)} images"
     )
-    return chosen.choice, scores, {"photos": len(subset), "folds": folds, **augmentation_search.explain(scores, chosen)}
+    return chosen.choice, scores, {"photos": len(subset), "folds": folds, **augmentation_search.explain(scores)}
 
 
 def _extract(
