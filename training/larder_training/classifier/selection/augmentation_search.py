@@ -17,7 +17,7 @@ from scipy.special import log_softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
 from larder_training.classifier.config.options import AUGMENTATION_NAMES, AugmentationName
-from larder_training.classifier.features.views import View
+from larder_training.classifier.features.views import PLAIN, View
 from larder_training.classifier.heads.softmax_regression import SoftmaxRegression, fit_softmax_regression, zero_head
 from larder_training.classifier.metrics import calibration
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best, trial_lines
@@ -188,6 +188,19 @@ def principal_components(data: ViewFeatures) -> ViewFeatures:
     for view in range(views):
         reduced[:, view] = ((data.features[:, view] - centre) * scale).astype(np.float32) @ axes
     return ViewFeatures(reduced, data.labels, data.groups, data.views)
+
+
+def cross_validate_plain(
+    features: Floats, labels: Labels, groups: NDArray[np.int64], folds: Folds
+) -> tuple[Floats, Floats]:
+    """Cross-validates features ``[N, D]`` of images as they are served, without augmentation.
+
+    Returns:
+        The loss of each held-out image, and whether its label is right.
+    """
+    data = principal_components(ViewFeatures(features[:, None], labels, groups, (PLAIN,)))
+    _, losses, right = cross_validate(AugmentationChoice("none", 0, flip=False), data, folds)
+    return losses, right
 
 
 def cross_validate(choice: AugmentationChoice, data: ViewFeatures, folds: Folds) -> tuple[float, Floats, Floats]:

@@ -18,10 +18,9 @@ from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.features import backbone, hog
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
-from larder_training.classifier.features.views import PLAIN, plain_views
+from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.onnx.graph import optimise
-from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.augmentation_search import ViewFeatures
+from larder_training.classifier.selection.augmentation_search import cross_validate_plain
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best, trial_lines
 from larder_training.classifier.selection.preprocessing_check import check_preprocessing
 from larder_training.classifier.selection.training_set import SEARCH_FOLDS, groups_of, sample_images, smallest_class
@@ -174,14 +173,11 @@ def _compare(
     labels = label_indices(samples, sorted({sample.image.label for sample in samples}))
     groups = groups_of(samples)
     splits = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
-    plain = augmentation_search.AugmentationChoice("none", 0, flip=False)
     results = []
     for name, features in candidates.items():
         rows = FeatureExtractor.of(features, context)(
             plain_views(samples, features.image_spec), f"Features of backbone {name}"
         )
         with single_threaded_blas():
-            data = augmentation_search.principal_components(ViewFeatures(rows[:, None], labels, groups, (PLAIN,)))
-            _, losses, right = augmentation_search.cross_validate(plain, data, splits)
-        results.append((losses, right))
+            results.append(cross_validate_plain(rows, labels, groups, splits))
     return [BackboneScore(*score, name) for name, score in zip(candidates, compare_to_best(results), strict=True)]

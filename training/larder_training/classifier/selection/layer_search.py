@@ -18,9 +18,8 @@ from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import DEFAULT_CROP_NOTE, FeatureGraph
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.intermediate_layers import with_intermediate_layers
-from larder_training.classifier.features.views import PLAIN, plain_views
-from larder_training.classifier.selection import augmentation_search
-from larder_training.classifier.selection.augmentation_search import ViewFeatures
+from larder_training.classifier.features.views import plain_views
+from larder_training.classifier.selection.augmentation_search import Labels, cross_validate_plain
 from larder_training.classifier.selection.comparison import CandidateScore, compare_to_best, trial_lines
 from larder_training.classifier.selection.training_set import (
     SEARCH_FOLDS,
@@ -153,7 +152,7 @@ def choose_layers(features: FeatureGraph, split: DatasetSplit, context: Classifi
 def _compare(
     options: Sequence[FeatureGraph],
     samples: Sequence[Sample],
-    labels: augmentation_search.Labels,
+    labels: Labels,
     folds: int,
     context: ClassifierContext,
 ) -> list[LayerScore]:
@@ -161,20 +160,16 @@ def _compare(
     splits = list(StratifiedGroupKFold(folds).split(labels, labels, groups))
     rows = _rows(options, samples, context)
     results = []
-    no_augmentation = augmentation_search.AugmentationChoice("none", 0, flip=False)
     with (
         single_threaded_blas(),
         context.progress.task("Choosing layers and crop", len(options)) as advance,
     ):
         for features in options:
             width = None if len(features.outputs) > 1 else features.dimensions
-            columns = rows[features.image_spec.crop][:, None, :width]
-            data = ViewFeatures(columns, labels, groups, (PLAIN,))
-            reduced = augmentation_search.principal_components(data)
-            results.append(augmentation_search.cross_validate(no_augmentation, reduced, splits))
-            advance(1, f"least cross-validated loss {min(float(losses.mean()) for _, losses, _ in results):.4f}")
-    scores = compare_to_best([(losses, right) for _, losses, right in results])
-    return [LayerScore(*score, features) for features, score in zip(options, scores, strict=True)]
+            columns = rows[features.image_spec.crop][:, :width]
+            results.append(cross_validate_plain(columns, labels, groups, splits))
+            advance(1, f"least cross-validated loss {min(float(losses.mean()) for losses, _ in results):.4f}")
+    return [LayerScore(*score, features) for features, score in zip(options, compare_to_best(results), strict=True)]
 
 
 def _rows(
