@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from larder.errors import InvalidRequest
-from larder_training.classifier.data.formats.delimited import read_rows
 from larder_training.classifier.data.formats.entries import ListText
+from larder_training.classifier.data.formats.parsed import read_table
 from larder_training.classifier.data.manifests import LabelledImage
 from larder_training.io.text_encoding import read_text
 from larder_training.reporting.counts import counted
@@ -76,11 +76,11 @@ def _of_file(file: Path, images: Sequence[LabelledImage]) -> Iterator[tuple[str,
     names = {image.name for image in images}
     places = {image.path.resolve(): image.name for image in images if image.origin is None}
     text, _ = read_text(file, file.name)
-    _, header, rows = read_rows(ListText(file.name, text))
-    columns = {name.lower(): position for position, name in enumerate(header)}
+    table = read_table(ListText(file.name, text))
+    columns = {name.lower(): position for position, name in enumerate(table.header)}
     if not {"path", "group"} <= set(columns):
         raise InvalidRequest(f"{file.name} must have the columns path and group in its header. Correct it.")
-    for line, cells in rows:
+    for line, cells in table.rows:
         path, group = (cells[columns[name]].strip() if columns[name] < len(cells) else "" for name in ("path", "group"))
         name = path if path in names else places.get((file.parent / path).resolve()) or places.get(_here(path))
         if name is None:

@@ -1,69 +1,33 @@
 """Lists in CSV with any separator."""
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from io import StringIO
 from typing import Final
 
-from larder.errors import InvalidRequest
 from larder_training.classifier.data.formats.columns import choose_columns
-from larder_training.classifier.data.formats.entries import ImageList, ListOptions, ListText
+from larder_training.classifier.data.formats.entries import ImageList, ListOptions
+from larder_training.classifier.data.formats.parsed import Parsed
 from larder_training.classifier.data.formats.records import Record, read_records
-from larder_training.io.separators import Separator, find_separator
 from larder_training.reporting.counts import counted
 
-_SAMPLE: Final = 2**16  # characters to find the separator in
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+(,\d+)?")
-Rows = list[tuple[int, list[str]]]  # each row with the number of the line that it ends on
 
 
-def read_csv(source: ListText, options: ListOptions) -> ImageList:
+def read_csv(source: Parsed, options: ListOptions) -> ImageList:
     """The entries of a CSV with a header; columns other than image, label and split are side information."""
-    separator, header, rows = read_rows(source)
-    columns = choose_columns(source.name, header, options.columns)
-    records = [_record(header, line, cells) for line, cells in rows]
+    table = source.table
+    columns = choose_columns(source.name, table.header, options.columns)
+    records = [_record(table.header, line, cells) for line, cells in table.rows]
     notes = []
     chosen = columns.describe()
-    if separator.sign != ",":
+    if table.separator.sign != ",":
         records = _with_decimal_points(records, {columns.path, columns.label, columns.split})
-        chosen = f"{chosen or 'columns'} separated by {separator.name}"
+        chosen = f"{chosen or 'columns'} separated by {table.separator.name}"
     if chosen:
         notes.append(f"{source.name}: {chosen}.")
     result = read_records(source.name, records, columns, source.part, options)
     return replace(result, notes=(*notes, *result.notes))
-
-
-def read_rows(source: ListText) -> tuple[Separator, list[str], Rows]:
-    """The separator, the header, and the rows below it with their lines; rows without content are left out.
-
-    Raises:
-        InvalidRequest: The text has no header, or a quote is wrong; the message names the line.
-    """
-    separator = find_separator(source.text[:_SAMPLE])
-    rows = _parsed(source, separator)
-    _, header = next(rows, (0, []))
-    if not header:
-        raise InvalidRequest(f"{source.name} is empty: its first line must name the columns, such as path,label.")
-    return separator, [cell.strip() for cell in header], list(rows)
-
-
-def _parsed(source: ListText, separator: Separator) -> Iterator[tuple[int, list[str]]]:
-    file = StringIO(source.text, newline="")
-    for _ in range(separator.skip):
-        file.readline()
-    reader = csv.reader(file, delimiter=separator.sign, strict=True)
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield reader.line_num + separator.skip, row
-    except csv.Error as error:
-        line = reader.line_num + separator.skip
-        raise InvalidRequest(
-            f"{source.name} line {line} is not CSV ({error}). Put quotes around whole cells only, and double each "
-            "quote inside a cell."
-        ) from error
 
 
 def _record(header: Sequence[str], line: int, cells: Sequence[str]) -> Record:

@@ -8,7 +8,6 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from larder.errors import InvalidRequest
-from larder_training.classifier.data.formats.delimited import read_rows
 from larder_training.classifier.data.formats.entries import (
     Box,
     ImageList,
@@ -18,7 +17,7 @@ from larder_training.classifier.data.formats.entries import (
     Unusable,
     distinct_labels,
 )
-from larder_training.classifier.data.formats.parsed import JsonRow, Parsed
+from larder_training.classifier.data.formats.parsed import JsonRow, Parsed, header_of
 
 _CHOICES: Final = ("choices", "taxonomy", "labels")  # of whole images
 _RECTANGLES: Final = "rectanglelabels"
@@ -73,13 +72,13 @@ def read_flat_json(source: Parsed, options: ListOptions) -> ImageList:
 
 def read_flat_csv(source: Parsed, options: ListOptions) -> ImageList:
     """The entries of the CSV export."""
-    _, header, rows = read_rows(source.source)
-    records = [JsonRow(f"line {line}", dict(zip(header, cells, strict=False))) for line, cells in rows]
+    table = source.table
+    records = [JsonRow(f"line {line}", dict(zip(table.header, cells, strict=False))) for line, cells in table.rows]
     return _read_flat(source.name, records, source.part, options)
 
 
 def _read_flat(name: str, rows: Sequence[JsonRow], part: Part | None, options: ListOptions) -> ImageList:
-    header = list(dict.fromkeys(key for row in rows for key in row.fields))
+    header = header_of(rows)
     image = options.columns.get("path") or _image_column(rows, header)
     label = options.label_attribute or options.columns.get("label")
     if label is None:

@@ -1,16 +1,20 @@
-"""Parses the text of a list as far as its syntax goes: JSON of one document or of lines, XML, or neither."""
+"""Parses the text of a list as far as its syntax goes: JSON of one document or of lines, XML, or else CSV."""
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Final, Literal
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from larder.errors import InvalidRequest
 from larder_training.classifier.data.formats.entries import ListText, Part
+from larder_training.io.separators import Separator, find_separator
 
-Syntax = Literal["rows", "document", "xml", "delimited"]
+Syntax = Literal["rows", "xml", "delimited"]
 _QUOTED: Final = 60  # characters of a line in a message
+_SAMPLE: Final = 2**16  # characters to find the separator in
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,35 @@ class JsonRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CsvTable:
+    """The cells of CSV.
+
+    Attributes:
+        separator: What stands between cells.
+        header: The names of the columns, without blanks around them.
+        rows: The rows below the header, each with the number of the line that it ends on; those without content are
+            left out.
+    """
+
+    separator: Separator
+    header: Sequence[str]
+    rows: Sequence[tuple[int, Sequence[str]]]
+
+
+_NO_TABLE: Final = CsvTable(Separator(","), (), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """A list by its syntax.
 
     Attributes:
         source: The text.
-        syntax: "rows": ``rows`` has objects; "document": ``document`` is one object; "xml": ``xml`` is the root;
-            "delimited": anything else, as CSV.
+        syntax: "rows": ``rows`` has objects; "xml": ``xml`` is the root; "delimited": anything else, as CSV.
         rows: Objects of JSON lines or of a JSON array.
-        document: One JSON object over the whole text.
+        document: One JSON object over the whole text, which is also the only row.
         xml: The root of an XML document.
+        table: The cells of CSV.
     """
 
     source: ListText
@@ -44,6 +67,7 @@ class Parsed:
     rows: Sequence[JsonRow] = ()
     document: Mapping[str, object] | None = None
     xml: Element | None = None
+    table: CsvTable = _NO_TABLE
 
     @property
     def name(self) -> str:
@@ -60,7 +84,7 @@ def parse(source: ListText) -> Parsed:
     """Parses a list by its first character, whatever its suffix.
 
     Raises:
-        InvalidRequest: The JSON or XML is invalid; the message names the line.
+        InvalidRequest: The JSON, XML or CSV is invalid; the message names the line.
     """
     text = source.text.lstrip()
     if text.startswith("<"):
@@ -72,13 +96,47 @@ def parse(source: ListText) -> Parsed:
     if text.startswith("["):
         return Parsed(source, "rows", rows=tuple(_array(source, text)))
     if not text.startswith("{"):
-        return Parsed(source, "delimited")
+        return Parsed(source, "delimited", table=read_table(source))
     document, end = _first_value(source, text)
     if isinstance(document, dict) and not text[end:].strip():
-        several_lines = "\n" in text[:end].strip()
-        row = (JsonRow(f"line {_line(source, text)}", document),)
-        return Parsed(source, "document" if several_lines else "rows", rows=row, document=document)
+        return Parsed(source, "rows", rows=(JsonRow(f"line {_line(source, text)}", document),), document=document)
     return Parsed(source, "rows", rows=tuple(_lines(source)))
+
+
+def header_of(rows: Sequence[JsonRow]) -> list[str]:
+    """The keys of all rows, in the order in which they appear."""
+    return list(dict.fromkeys(key for row in rows for key in row.fields))
+
+
+def read_table(source: ListText) -> CsvTable:
+    """The cells of CSV with any separator.
+
+    Raises:
+        InvalidRequest: The text has no header, or a quote is wrong; the message names the line.
+    """
+    separator = find_separator(source.text[:_SAMPLE])
+    rows = _csv_rows(source, separator)
+    _, header = next(rows, (0, []))
+    if not header:
+        raise InvalidRequest(f"{source.name} is empty: its first line must name the columns, such as path,label.")
+    return CsvTable(separator, tuple(cell.strip() for cell in header), tuple(rows))
+
+
+def _csv_rows(source: ListText, separator: Separator) -> Iterator[tuple[int, list[str]]]:
+    file = StringIO(source.text, newline="")
+    for _ in range(separator.skip):
+        file.readline()
+    reader = csv.reader(file, delimiter=separator.sign, strict=True)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield reader.line_num + separator.skip, row
+    except csv.Error as error:
+        line = reader.line_num + separator.skip
+        raise InvalidRequest(
+            f"{source.name} line {line} is not CSV ({error}). Put quotes around whole cells only, and double each "
+            "quote inside a cell."
+        ) from error
 
 
 def _first_value(source: ListText, text: str) -> tuple[object, int]:

@@ -18,7 +18,7 @@ from larder_training.classifier.data.formats.entries import (
     distinct_labels,
     part_named,
 )
-from larder_training.classifier.data.formats.parsed import JsonRow, Parsed
+from larder_training.classifier.data.formats.parsed import Parsed, header_of
 
 _CORNERS: Final = frozenset({"xmin", "ymin", "xmax", "ymax"})
 _SIZE: Final = frozenset({"width", "height"})
@@ -82,11 +82,6 @@ def read_json_rows(source: Parsed, options: ListOptions) -> ImageList:
     result = read_records(source.name, records, columns, source.part, options)
     chosen = columns.describe()
     return replace(result, notes=(f"{source.name}: {chosen}.",) if chosen else ())
-
-
-def header_of(rows: Sequence[JsonRow]) -> list[str]:
-    """The keys of all rows, in the order in which they appear."""
-    return list(dict.fromkeys(key for row in rows for key in row.fields))
 
 
 def _problem(path: str, labels: Sequence[str], columns: Columns, *, may_be_empty: bool) -> str | None:
