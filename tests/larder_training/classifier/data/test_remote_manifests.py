@@ -83,6 +83,22 @@ def test_a_version_is_downloaded_once(bucket: Store, own_cache: Path) -> None:
     assert list(second.parent.iterdir()) == [second]
 
 
+def test_an_object_with_several_boxes_is_fetched_once(bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = ["path,label,xmin,ymin,xmax,ymax", "rings/000.png,cat,0,0,9,9", "rings/000.png,dog,5,5,20,20"]
+    bucket.put("pets/boxes.csv", "\n".join(rows).encode())
+    listed = read_dataset(f"{bucket.url}/pets/boxes.csv", boxes="cut")
+    fetch, fetched = image_files.fetch, []
+
+    def counted(url: str) -> Path:
+        fetched.append(url)
+        return fetch(url)
+
+    monkeypatch.setattr(image_files, "fetch", counted)
+    scan = scan_images(listed, QUIET)
+    assert [sample.image.label for sample in scan.samples] == ["cat", "dog"]
+    assert fetched == [f"{bucket.url}/pets/rings/000.png"]
+
+
 def test_a_store_error_ends_the_scan(bucket: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = read_dataset(f"{bucket.url}/pets")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from larder.classifier.image_decoding import decode
 from larder.errors import InvalidRequest
-from larder_training.classifier.data import near_duplicates
+from larder_training.classifier.data import crops, near_duplicates
 from larder_training.classifier.data.formats.entries import Part
 from larder_training.classifier.data.manifests import LabelledImage, read_dataset
 from larder_training.classifier.data.near_duplicates import THUMBNAIL, dhash, downscale, group_near_duplicates
@@ -261,6 +261,29 @@ def test_boxes_are_cut_out_and_bad_boxes_are_bad_files(
     ((image, reason),) = scan.bad
     assert image.name == "rings/001.png"
     assert "outside of the image" in reason
+
+
+def test_a_file_is_decoded_once_for_all_its_boxes(
+    own_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    decoded: list[bytes] = []
+    decode_file = crops._decoded
+
+    def counted(data: bytes) -> Image.Image:
+        decoded.append(data)
+        return decode_file(data)
+
+    monkeypatch.setattr(crops, "_decoded", counted)
+    boxes = [(name, "cat" if left < 6 else "dog", left) for name in ("000", "001") for left in range(0, 12, 3)]
+    rows = [f"rings/{name}.png,{label},{left},0,{left + 9},19" for name, label, left in boxes]
+    (own_images / "boxes.csv").write_text("\n".join(["filename,class,xmin,ymin,xmax,ymax", *rows]))
+    dataset = read_dataset(own_images / "boxes.csv", boxes="cut")
+    first = scan_images(dataset, QUIET)
+    assert len(first.samples) == len(rows)
+    assert len(decoded) == 2
+    assert scan_images(dataset, QUIET).fingerprint() == first.fingerprint()
+    assert len(decoded) == 2  # the parts are in the cache
 
 
 def test_a_split_of_some_images_only_is_an_error() -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -175,18 +177,22 @@ def _download_all(
     images: Sequence[LabelledImage], progress: Progress
 ) -> tuple[list[LabelledImage], list[tuple[LabelledImage, str]]]:
     """The images with the paths of their local copies, and those that cannot be downloaded, with the reason."""
-    remote = [image for image in images if image.origin is not None]
-    if not remote:
+    urls = list(dict.fromkeys(image.origin for image in images if image.origin is not None))  # boxes share a file
+    if not urls:
         return list(images), []
-    local, missing = [image for image in images if image.origin is None], []
-    with progress.task("Downloading images", len(remote)) as advance:
-        for image, result in zip(remote, map_in_order(_download, remote, DOWNLOAD_THREADS), strict=True):
-            if isinstance(result, str):
-                missing.append((image, result))
-            else:
-                local.append(result)
+    copies: dict[str, Path | str] = {}
+    with progress.task("Downloading images", len(urls)) as advance:
+        for url, copy in zip(urls, map_in_order(_download, urls, DOWNLOAD_THREADS), strict=True):
+            copies[url] = copy
             advance(1)
-    return sorted(local, key=lambda image: (image.name, image.label)), missing
+    local, missing = [], []
+    for image in images:
+        copy = image.path if image.origin is None else copies[image.origin]
+        if isinstance(copy, str):
+            missing.append((image, copy))
+        else:
+            local.append(replace(image, path=copy))
+    return local, missing
 
 
 def _cut_all(
@@ -197,26 +203,21 @@ def _cut_all(
     if not total:
         return images, []
     cut, bad = [], []
+    files = [list(group) for _, group in groupby(images, key=lambda image: image.path)]
     with progress.task("Cutting out boxes", total) as advance:
-        for image, result in zip(images, map_in_order(_cut, images), strict=True):
-            if isinstance(result, str):
-                bad.append((image, result))
-            else:
-                cut.append(result)
-            advance(int(image.box is not None))
+        for file, results in zip(files, map_in_order(cut_out, files), strict=True):
+            for image, result in zip(file, results, strict=True):
+                if isinstance(result, str):
+                    bad.append((image, result))
+                else:
+                    cut.append(result)
+                advance(int(image.box is not None))
     return cut, bad
 
 
-def _cut(image: LabelledImage) -> LabelledImage | str:
+def _download(url: str) -> Path | str:
     try:
-        return cut_out(image)
-    except RequestError as error:
-        return str(error)
-
-
-def _download(image: LabelledImage) -> LabelledImage | str:
-    try:
-        return replace(image, path=image_files.fetch(image.origin or ""))
+        return image_files.fetch(url)
     except (MissingObject, RequestError) as error:
         return str(error)
 
