@@ -277,6 +277,17 @@ def test_stated_groups_hold_for_the_boxes_of_an_image(parts: Path) -> None:
     assert len({sample.group for sample in scan.samples}) == 12
 
 
+def test_boxes_of_an_image_without_a_stated_group_stay_together(parts: Path) -> None:
+    images = read_dataset(parts)
+    dataset = ImageDataset(tuple(replace(image, box=(0, 0, side, 40)) for image in images for side in (40, 50)))
+    file = parts / "groups.csv"
+    file.write_text(f"path,group\n{images[0].name},1\n{images[1].name},1\n")
+    scan = scan_images(dataset, QUIET, stated_groups(str(file), dataset))
+    assert len({sample.group for sample in scan.samples}) == len(images) - 1
+    off = scan_images(dataset, QUIET, stated_groups("none", dataset))
+    assert len({sample.group for sample in off.samples}) == 2 * len(images)
+
+
 def test_groups_can_be_switched_off(save: Save, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for number in range(10):

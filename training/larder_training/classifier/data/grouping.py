@@ -17,14 +17,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import ClusterNode, linkage, to_tree
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 from scipy.stats import binom
 
 from larder_training.classifier.data.near_duplicates import (
     MAX_DIFFERENCE,
     Groups,
     group_near_duplicates,
+    merge_groups,
     relative_thumbnails,
 )
 
@@ -80,7 +79,7 @@ def join_sources(found: Grouping, labels: Sequence[str], sources: Sequence[str |
     """Joins the groups of boxes that are cut out of one image, unless a class then has too few groups.
 
     Args:
-        found: The groups of near-duplicates.
+        found: The groups of near-duplicates, or as stated.
         labels: ``[n]``.
         sources: ``[n]``: the image that each one is cut out of; None: a whole file.
     """
@@ -89,10 +88,7 @@ def join_sources(found: Grouping, labels: Sequence[str], sources: Sequence[str |
     position: dict[str, int] = {}
     rows = [row for row, source in enumerate(sources) if source is not None]
     firsts = [position.setdefault(str(sources[row]), row) for row in rows]
-    edges = (np.ones(len(rows), np.int8), (found.groups[rows], found.groups[firsts]))
-    _, component = connected_components(csr_array(edges, shape=(len(labels), len(labels))), directed=False)
-    _, first, member = np.unique(component[found.groups], return_index=True, return_inverse=True)
-    joined: Groups = first[member]
+    joined = merge_groups(found.groups, [np.array([rows, firsts]).T])
     before, after = _variety(labels, found.groups), _variety(labels, joined)
     few = sorted(label for label, groups in after.items() if groups < MIN_GROUPS <= before[label])
     if few:

@@ -80,8 +80,8 @@ def _merge_confirmed(
         if candidates.any():
             matches.append(confirm(rows, columns, candidates, thumbnails))
         if sum(map(len, matches)) >= _PAIRS:
-            groups, matches = _merge(groups, matches), []
-    return _merge(groups, matches)
+            groups, matches = merge_groups(groups, matches), []
+    return merge_groups(groups, matches)
 
 
 def _tiles(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
@@ -167,8 +167,13 @@ class _Aligned:
         return chosen[np.concatenate(differences) <= MAX_DIFFERENCE] if differences else chosen
 
 
-def _merge(groups: Groups, pairs: Sequence[NDArray[np.int64]]) -> Groups:
-    """The groups after merging those of each pair."""
+def merge_groups(groups: Groups, pairs: Sequence[NDArray[np.int64]]) -> Groups:
+    """The groups after merging those of each pair.
+
+    Args:
+        groups: ``[n]``: for each image, the lowest position in its group.
+        pairs: Positions ``[k, 2]`` of images that stay together, in any number of arrays.
+    """
     if not pairs:
         return groups
     count = len(groups)

@@ -113,10 +113,10 @@ ImageDigest = tuple[LabelledImage, str]  # an image and the SHA-256 of its file
 def scan_images(dataset: ImageDataset, progress: Progress, stated: StatedGroups | None = None) -> DatasetScan:
     """Reads and decodes every file once, on all cores.
 
-    Groups are those that the user states, else near-duplicates and boxes of one image. Of exact copies with one label,
-    one of test is kept before validation before train, then the first by name. Exact copies with different labels are
-    all left out, because the right label is unknown. Images in S3 are downloaded first; a missing object counts as a
-    bad file. Boxes are cut out and become images.
+    Groups are those that the user states, else near-duplicates; boxes of one image stay together, unless the user
+    switches groups off. Of exact copies with one label, one of test is kept before validation before train, then the
+    first by name. Exact copies with different labels are all left out, because the right label is unknown. Images in S3
+    are downloaded first; a missing object counts as a bad file. Boxes are cut out and become images.
 
     Raises:
         StoreError: The store failed. The scan stops, so that no image is lost to a temporary failure.
@@ -138,12 +138,13 @@ def scan_images(dataset: ImageDataset, progress: Progress, stated: StatedGroups 
             advance(1)
     kept, copies, conflicts = _exact_copies(decoded)
     remaining = [decoded[position] for position in kept]
+    labels = [image.label for image, _ in remaining]
     if stated:
         grouping = _as_stated(stated, remaining)
     else:
-        labels = [image.label for image, _ in remaining]
-        sources = [image.cut_from for image, _ in remaining]
-        grouping = join_sources(group_copies(labels, hashes[kept], gather_rows(thumbnails, kept)), labels, sources)
+        grouping = group_copies(labels, hashes[kept], gather_rows(thumbnails, kept))
+    if not (stated and stated.off):
+        grouping = join_sources(grouping, labels, [image.cut_from for image, _ in remaining])
     samples = tuple(
         Sample(image, digest, number)
         for (image, digest), number in zip(remaining, grouping.groups.tolist(), strict=True)

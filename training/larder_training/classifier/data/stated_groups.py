@@ -30,13 +30,18 @@ class StatedGroups:
     group_of: Mapping[str, str]
     column: str | None = None
 
+    @property
+    def off(self) -> bool:
+        """Whether nothing stays together, not even boxes of one image."""
+        return not self.group_of
+
     def describe(self, images: int) -> str:
         """One line for the log.
 
         Args:
             images: Number of usable images.
         """
-        if not self.group_of:
+        if self.off:
             return f"Groups are switched off: {self.how}"
         alone = images - len(self.group_of)
         more = counted(alone, "image has no group and counts by itself", "images have no group and count by themselves")
