@@ -10,7 +10,7 @@ import click
 from larder_local.commands.registry.options import store_option
 from larder_local.console import print_table
 from larder_local.workspace import Workspace
-from larder_training.classifier.config.options import parse_columns as parse_image_columns
+from larder_training.classifier.config.options import parse_roles
 from larder_training.cli.image_options import list_options
 from larder_training.cli.log_options import time_format_option
 from larder_training.io.column_names import parse_columns
@@ -75,7 +75,7 @@ def command(
     found = named.live_or_newest(release, workspace, store or workspace.store)
     path = found.announce()
     evaluation = (
-        _evaluate_classifier(path, images, {**lists, "columns": parse_image_columns(columns)}, Progress(quiet=as_json))
+        _evaluate_classifier(path, images, {**lists, "columns": parse_roles(columns)}, Progress(quiet=as_json))
         if images
         else _evaluate_recommender(path, interactions, history, LogFormat(parse_columns(columns), time_format))
     )

@@ -84,6 +84,7 @@ def test_metadata_may_name_its_key_otherwise_than_the_log() -> None:
     [
         ("USER_ID", "'USER_ID' is not COLUMN=NAME"),
         ("userId=USER_ID", "Larder has no column userId: give USER_ID=userId"),
+        ("ITEM_ID=a,USER_ID=u,ITEM_ID=b", "--columns states ITEM_ID as a and as b: give one"),
         ("GENRE=g", "Larder has no column GENRE: choose from USER_ID"),
     ],
 )

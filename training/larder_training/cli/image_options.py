@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from larder.release.serving import RESAMPLINGS
-from larder_training.classifier.config.options import BOXES, CACHE_BYTES, CACHE_FOLDER, parse_columns
+from larder_training.classifier.config.options import BOXES, CACHE_BYTES, CACHE_FOLDER, parse_roles
 from larder_training.classifier.config.preprocessing import Preprocessing
 from larder_training.io import s3
 
@@ -113,7 +113,7 @@ def list_options(command: F) -> F:
 
 def to_options(flags: dict[str, Any]) -> dict[str, Any]:
     """Keyword arguments of ``ClassifierOptions`` from the parsed flags of a command with ``image_options``."""
-    keywords = {**flags, "columns": parse_columns(flags["columns"]) or None}
+    keywords = {**flags, "columns": parse_roles(flags["columns"]) or None}
     preprocessing = to_preprocessing({name: keywords.pop(name) for name in _PREPROCESSING})
     keywords["cache"] = None if keywords.pop("no_cache") else keywords["cache"]
     return {**keywords, "preprocessing": preprocessing}

@@ -1,7 +1,7 @@
 """Finds the columns that a reader needs in a header: by their names, by stated names, or by well-known ones."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -149,13 +149,26 @@ PLAIN_NAMES: Final = ColumnNames()
 
 def parse_columns(texts: Iterable[str]) -> dict[str, str]:
     """Parses ``["USER_ID=userId,ITEM_ID=movieId"]`` to the file's names by Larder's. Raises InvalidRequest."""
+    return check_columns(statements(texts, example="USER_ID=userId"))
+
+
+def statements(texts: Iterable[str], example: str, spelling: Callable[[str], str] = str) -> dict[str, str]:
+    """The right sides of ``["left=right,left=right"]`` by the left ones. Raises InvalidRequest, with the example.
+
+    Args:
+        texts: What the user states, in one option or in several.
+        example: For the message if an equals sign is missing.
+        spelling: Gives a left side the spelling in which it is compared.
+    """
     stated: dict[str, str] = {}
     for piece in (piece for text in texts for piece in text.split(",") if piece.strip()):
         column, equals, name = (part.strip() for part in piece.partition("="))
         if not equals:
-            raise InvalidRequest(f"--columns: {piece.strip()!r} is not COLUMN=NAME. Example: USER_ID=userId.")
-        stated[column] = name
-    return check_columns(stated)
+            raise InvalidRequest(f"--columns: {piece.strip()!r} is not COLUMN=NAME. Example: {example}.")
+        column = spelling(column)
+        if stated.setdefault(column, name) != name:
+            raise InvalidRequest(f"--columns states {column} as {stated[column]} and as {name}: give one of them.")
+    return stated
 
 
 def check_columns(stated: Mapping[str, str]) -> dict[str, str]:

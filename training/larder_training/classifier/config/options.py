@@ -10,6 +10,7 @@ from larder.errors import InvalidRequest
 from larder.release.keys import check_model
 from larder.release.serving import ColumnType
 from larder_training.classifier.config.preprocessing import Preprocessing
+from larder_training.io.column_names import statements
 
 Boxes = Literal["cut", "ignore"]
 BOXES: Final[tuple[Boxes, ...]] = get_args(Boxes)
@@ -170,26 +171,19 @@ class ClassifierOptions:
 
 
 def check_list_options(columns: Mapping[str, str] | None, boxes: str | None) -> None:
-    """Checks the options of a list of images. Raises InvalidRequest if a role of a column or a value is unknown."""
-    unknown = [role for role in columns or () if role not in COLUMNS]
-    if unknown:
-        raise InvalidRequest(f"columns have {unknown[0]!r}: give the list's names for {', '.join(COLUMNS)}.")
+    """Checks the options of a list of images. Raises InvalidRequest for an unknown role or value, or an empty name."""
+    for role, column in (columns or {}).items():
+        if role not in COLUMNS or not column:
+            raise InvalidRequest(f"columns have {role}={column}: give the list's names for {', '.join(COLUMNS)}.")
     if boxes is not None and boxes not in BOXES:
         raise InvalidRequest(f"boxes is {boxes!r}: give one of {', '.join(BOXES)}, or omit it.")
 
 
-def parse_columns(texts: Sequence[str]) -> dict[str, str]:
+def parse_roles(texts: Sequence[str]) -> dict[str, str]:
     """Parses ``["path=file,label=breed"]`` to the list's names by role. Raises InvalidRequest."""
-    stated: dict[str, str] = {}
-    for piece in (piece for text in texts for piece in text.split(",") if piece.strip()):
-        role, equals, column = (part.strip() for part in piece.partition("="))
-        if not equals or not column or role.casefold() not in COLUMNS:
-            raise InvalidRequest(
-                f"--columns {piece.strip()!r} is not ROLE=NAME with one of the roles {', '.join(COLUMNS)}. Example: "
-                "path=file,label=breed."
-            )
-        stated[role.casefold()] = column
-    return stated
+    roles = statements(texts, example="path=file,label=breed", spelling=str.casefold)
+    check_list_options(roles, None)
+    return roles
 
 
 def check_separator(separator: str | None, *, multi_label: bool) -> None:
