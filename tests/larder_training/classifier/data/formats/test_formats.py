@@ -251,6 +251,14 @@ def test_boxes_of_coco_and_cvat() -> None:
     assert cvat.notes == ("list: 1 image without a box not used.",)
 
 
+def test_an_image_whose_only_label_is_empty_is_unusable() -> None:
+    nameless = COCO | {"annotations": [{"image_id": 0, "category_id": 9}], "categories": [{"id": 9}]}
+    assert next((row.where, row.name) for row in read(json.dumps(nameless)).unusable) == ("image 1", "a.jpg")
+    box = '<image id="4" name="a.jpg"><box label=" " xtl="4" ytl="5" xbr="14" ybr="25"/></image>'
+    cvat = read(f"<annotations>{box}{CVAT}</annotations>")
+    assert [(row.where, row.name) for row in cvat.unusable] == [("image 4", "a.jpg")]
+
+
 def test_a_box_around_the_whole_image_is_a_label_of_the_image() -> None:
     whole = {
         "images": [{"id": 7, "file_name": "a.jpg", "width": 64, "height": 48}],

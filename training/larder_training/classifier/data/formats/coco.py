@@ -10,12 +10,11 @@ from larder_training.classifier.data.formats.entries import (
     ImageList,
     ListedImage,
     ListOptions,
-    Part,
     Unusable,
-    distinct_labels,
+    entries_of,
+    without_background,
 )
 from larder_training.classifier.data.formats.parsed import Parsed
-from larder_training.reporting.counts import counted
 
 _WHOLE: Final = 0.999  # a box that covers this share of width and height is the whole image
 
@@ -69,29 +68,12 @@ def _entries(
         if not name:
             unusable.append(Unusable(where, "", "It has no file_name. Export it again."))
             continue
-        if not found and options.multi_label:
-            entries.append(ListedImage(where, name, (), source.part))
-        elif not found:
+        listed = ListedImage(where, name, (), source.part)
+        labelled = [listed] if not found and options.multi_label else entries_of(listed, found)
+        entries += labelled
+        if not labelled:
             unusable.append(Unusable(where, name, "It has no annotation. Label it, or remove it."))
-        entries += _image_entries(where, name, found, source.part)
-    notes: tuple[str, ...] = ()
-    if any(entry.box for entry in entries):  # images of background are ordinary in lists of boxes
-        empty = [row for row in unusable if row.name]
-        unusable = [row for row in unusable if not row.name]
-        notes = (f"{source.name}: {counted(len(empty), 'image')} without a box not used.",) if empty else ()
-    return ImageList(tuple(entries), tuple(unusable), notes)
-
-
-def _image_entries(
-    where: str, name: str, found: Sequence[tuple[str, Box | None]], part: Part | None
-) -> list[ListedImage]:
-    labels = distinct_labels([label for label, box in found if box is None])
-    entries = [ListedImage(where, name, labels, part)] if labels else []
-    return entries + [
-        ListedImage(where, name, distinct_labels([label]), part, box=box)
-        for label, box in found
-        if box and label.strip()
-    ]
+    return without_background(source.name, entries, unusable)
 
 
 def _box(row: Object, image: Object) -> Box | None:

@@ -10,11 +10,11 @@ from larder_training.classifier.data.formats.entries import (
     ListedImage,
     ListOptions,
     Unusable,
-    distinct_labels,
+    entries_of,
     part_named,
+    without_background,
 )
 from larder_training.classifier.data.formats.parsed import Parsed
-from larder_training.reporting.counts import counted
 
 _SHAPES: Final = ("box", "polygon")
 
@@ -35,26 +35,18 @@ def read_cvat(source: Parsed, _options: ListOptions) -> ImageList:
         raise InvalidRequest(f"{source.name} has the tracks of a video: export it as 'CVAT for images'.")
     entries: list[ListedImage] = []
     unusable: list[Unusable] = []
-    empty = 0
     for image in root.iter("image"):
         name = image.get("name", "").strip()
         where, part = f"image {image.get('id', name)}", source.part or part_named(image.get("subset", ""))
-        labels = distinct_labels([tag.get("label", "") for tag in image.iter("tag")])
+        tags: list[tuple[str, Box | None]] = [(tag.get("label", ""), None) for tag in image.iter("tag")]
         shapes = [
             (shape.get("label", ""), _rectangle(source, where, shape)) for kind in _SHAPES for shape in image.iter(kind)
         ]
-        if labels:
-            entries.append(ListedImage(where, name, labels, part))
-        entries += [
-            ListedImage(where, name, distinct_labels([label]), part, box=box) for label, box in shapes if label.strip()
-        ]
-        if not labels and not shapes:
-            empty += 1
+        found = entries_of(ListedImage(where, name, (), part), [*tags, *shapes])
+        entries += found
+        if not found:
             unusable.append(Unusable(where, name, "It has no tag. Label it, or remove it."))
-    if any(entry.box for entry in entries):  # images of background are ordinary in lists of boxes
-        note = (f"{source.name}: {counted(empty, 'image')} without a box not used.",) if empty else ()
-        return ImageList(tuple(entries), (), note)
-    return ImageList(tuple(entries), tuple(unusable))
+    return without_background(source.name, entries, unusable)
 
 
 def _rectangle(source: Parsed, where: str, shape: Element) -> Box:

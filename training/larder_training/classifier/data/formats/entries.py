@@ -1,12 +1,13 @@
 """What every format of a list gives: entries with labels, lines that cannot be used, and notes for the user."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
 from larder.release import side_columns
+from larder_training.reporting.counts import counted
 
 Part = Literal["train", "validation", "test"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test")
@@ -143,3 +144,35 @@ def part_within(name: str) -> Part | None:
 def distinct_labels(labels: tuple[str, ...] | list[str]) -> tuple[str, ...]:
     """The labels in the form in which they are compared, each once and none empty."""
     return tuple(dict.fromkeys(plain for label in labels if (plain := side_columns.plain(label))))
+
+
+def entries_of(image: ListedImage, labels: Iterable[tuple[str, Box | None]]) -> list[ListedImage]:
+    """The entries of an image: one with the labels of the whole image, if it has some, and one for each box.
+
+    Args:
+        image: What its entries have in common.
+        labels: Its labels, each with its box; None: of the whole image. Boxes with an empty label are left out.
+    """
+    labels = list(labels)
+    whole = distinct_labels([label for label, box in labels if box is None])
+    boxed = ((distinct_labels([label]), box) for label, box in labels if box is not None)
+    return [
+        *([replace(image, labels=whole)] if whole else []),
+        *(replace(image, labels=label, box=box) for label, box in boxed if label),
+    ]
+
+
+def without_background(name: str, entries: Sequence[ListedImage], unusable: Sequence[Unusable]) -> ImageList:
+    """The list, without images that lack an annotation if it has boxes: there, images of background are ordinary.
+
+    Args:
+        name: The list's name in messages.
+        entries: The usable entries.
+        unusable: The others; those with a name lack an annotation.
+    """
+    if not any(entry.box for entry in entries):
+        return ImageList(tuple(entries), tuple(unusable))
+    nameless = tuple(row for row in unusable if not row.name)
+    empty = len(unusable) - len(nameless)
+    notes = (f"{name}: {counted(empty, 'image')} without a box not used.",) if empty else ()
+    return ImageList(tuple(entries), nameless, notes)

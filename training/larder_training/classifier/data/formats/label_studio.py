@@ -15,7 +15,7 @@ from larder_training.classifier.data.formats.entries import (
     ListOptions,
     Part,
     Unusable,
-    distinct_labels,
+    entries_of,
 )
 from larder_training.classifier.data.formats.parsed import JsonRow, Parsed, header_of
 
@@ -160,13 +160,7 @@ def _whole(answer: Sequence[Label]) -> list[str]:
 
 def _entries(where: str, url: str, answer: Sequence[Label], part: Part | None) -> list[ListedImage]:
     name, others = _file_names(url)
-    labels = distinct_labels(_whole(answer))
-    entries = [ListedImage(where, name, labels, part, other_names=others)] if labels else []
-    return entries + [
-        ListedImage(where, name, distinct_labels([label]), part, box=box, relative=True, other_names=others)
-        for label, box in answer
-        if box is not None and label.strip()
-    ]
+    return entries_of(ListedImage(where, name, (), part, relative=True, other_names=others), answer)
 
 
 def _image_column(rows: Sequence[JsonRow], header: Sequence[str]) -> str:
