@@ -336,6 +336,11 @@ def test_backslashes_of_windows_are_slashes(tmp_path: Path) -> None:
     assert {image.label for image in dataset if image.path.is_file()} == {"cat"}
 
 
+def test_two_classes_of_one_name_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="list has two columns named 'cat'"):
+        read("filename,cat,cat,dog\na.jpg,1,0,0\nb.jpg,0,0,1\n")
+
+
 def test_lists_of_parts_are_read_together(tmp_path: Path) -> None:
     for part, image in (("train", "a.jpg"), ("train", "b.jpg"), ("valid", "c.jpg")):
         (tmp_path / part).mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 """Finds the columns of image, label and split in the header of a list."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -61,9 +62,7 @@ def choose_columns(name: str, header: Sequence[str], stated: Mapping[str, str]) 
     Raises:
         InvalidRequest: A column is missing or ambiguous; the message lists the choices and the option that decides.
     """
-    doubled = sorted({column for column in header if column and header.count(column) > 1})
-    if doubled:
-        raise InvalidRequest(f"{name} has two columns named {doubled[0]!r}: rename or remove one.")
+    check_distinct(name, header)
     found = {role: _choose(name, header, role, stated) for role in ROLES}
     missing = [role for role in ("path", "label") if found[role] is None]
     if missing:
@@ -72,6 +71,13 @@ def choose_columns(name: str, header: Sequence[str], stated: Mapping[str, str]) 
     certain = split is not None and ("split" in stated or _plain(split) == "split")
     path = str(found["path"])
     return Columns(path, str(found["label"]), split, certain, image_doubt(name, header, path, stated))
+
+
+def check_distinct(name: str, header: Sequence[str]) -> None:
+    """Raises InvalidRequest if two columns have one name."""
+    doubled = sorted(column for column, count in Counter(header).items() if column and count > 1)
+    if doubled:
+        raise InvalidRequest(f"{name} has two columns named {doubled[0]!r}: rename or remove one.")
 
 
 def _unknown(name: str, header: Sequence[str], missing: Sequence[str]) -> str:

@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from larder_training.classifier.data.formats.columns import has_columns, image_column, image_doubt, split_column
+from larder_training.classifier.data.formats.columns import (
+    check_distinct,
+    has_columns,
+    image_column,
+    image_doubt,
+    split_column,
+)
 from larder_training.classifier.data.formats.entries import (
     ImageList,
     ListedImage,
@@ -35,8 +41,13 @@ def is_one_hot(source: Parsed, options: ListOptions) -> bool:
 
 
 def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
-    """The entries of a one-hot CSV; a row without a 1 is unusable, unless an image may have no label."""
+    """The entries of a one-hot CSV; a row without a 1 is unusable, unless an image may have no label.
+
+    Raises:
+        InvalidRequest: Two columns have one name.
+    """
     header = source.table.header
+    check_distinct(source.name, header)
     image, split, classes = _columns(source, options)
     entries: list[ListedImage] = []
     unusable: list[Unusable] = []
