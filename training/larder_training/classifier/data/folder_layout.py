@@ -22,7 +22,7 @@ LISTS: Final = ("metadata.csv", "metadata.jsonl", "_classes.csv", "_annotations.
 _SYSTEM: Final = frozenset(
     {"__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "@eadir", "$recycle.bin", "lost+found"}
 )
-_LIST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".manifest", ".xml"})
+LIST_SUFFIXES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".manifest", ".xml"})
 _NAMED: Final = 3  # files that a note names
 
 
@@ -136,7 +136,7 @@ def _sorted_out(tree: Tree) -> tuple[_Folder, list[str]]:
         *folders, name = path.split("/")
         suffix = PurePosixPath(path).suffix.lower()
         other = kind is not None and not kind.startswith("image/")
-        if other or suffix in _LIST_SUFFIXES or (not suffix and not folders):
+        if other or suffix in LIST_SUFFIXES or (not suffix and not folders):
             others.append(path)
             continue
         _at(root, folders).files.append(name)
@@ -235,11 +235,10 @@ def _of_split(
         for name in parts.get(part, ()):
             folder = root.folders[name]
             way, inner = _entered(folder)
-            found = list(_of_classes(inner, f"{prefix}{name}/{way}", part))
+            entries += _of_classes(inner, f"{prefix}{name}/{way}", part)
             if inner.files:
                 where = "have no class folder and are" if len(inner.files) > 1 else "has no class folder and is"
                 notes.append(f"{tree.name}: {counted(len(inner.files), 'image')} in {name}/ {where} not used")
-            entries += found
     used = {entry.part for entry in entries}
     named = ", ".join(f"{'/, '.join(parts[part])}/ as {part}" for part in PARTS if part in used)
     notes.insert(0, f"{tree.name}: the folders are the split: {named}")
@@ -271,7 +270,7 @@ def _inner_split(entries: Sequence[ListedImage], prefix: str) -> list[ListedImag
 
 def _check_other_lists(tree: Tree, entries: Sequence[ListedImage], others: Sequence[str]) -> None:
     """A folder without classes may have a list of another name: it is named."""
-    lists = [path for path in others if PurePosixPath(path).suffix.lower() in _LIST_SUFFIXES]
+    lists = [path for path in others if PurePosixPath(path).suffix.lower() in LIST_SUFFIXES]
     if lists and len({entry.labels for entry in entries}) < 2:
         shown = ", ".join(lists[:_NAMED])
         raise InvalidRequest(f"{tree.name} has no class folders, but {shown}: give that file in place of the folder.")

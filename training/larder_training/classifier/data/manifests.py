@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from larder.errors import InvalidRequest
 from larder.release import side_columns
-from larder_training.classifier.data.folder_layout import LISTS, Tree, read_layout
+from larder_training.classifier.data.folder_layout import LIST_SUFFIXES, LISTS, Tree, read_layout
 from larder_training.classifier.data.formats.detect import read_list
 from larder_training.classifier.data.formats.entries import (
     SEVERAL,
@@ -29,7 +29,7 @@ from larder_training.reporting.counts import counted
 
 # Of copies, those in a part that is evaluated are kept; images without a part come last.
 PART_RANK: Final[Mapping[Part | None, int]] = {"test": 0, "validation": 1, "train": 2, None: 3}
-_LISTS: Final = frozenset({".csv", ".tsv", ".txt", ".manifest", ".jsonl", ".json", ".ndjson", ".xml"})  # in S3
+_LISTS: Final = LIST_SUFFIXES | {".txt"}  # in S3
 _MANIFEST_BYTES: Final = 2**29  # of a manifest in S3
 _FEW: Final = 0.2  # share of images with several labels up to which they are left out, rather than all refused
 _MOST: Final = 0.5  # share of unusable entries above which a list is refused

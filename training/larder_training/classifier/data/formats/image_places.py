@@ -7,7 +7,7 @@ from typing import Final
 from larder.errors import InvalidRequest
 from larder_training.classifier.data.formats.entries import ListedImage, part_named, part_within
 
-_SUFFIXES: Final = frozenset(
+IMAGE_SUFFIXES: Final = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
 )
 _NAMED: Final = 3  # files that a message names
@@ -73,7 +73,7 @@ class ImagePlaces:
             index = self._index[folder] = {}
             for name in _names(folder, folders=False):
                 stem, suffix = os.path.splitext(name)  # noqa: PTH122  of names, of which there are many
-                if suffix.lower() in _SUFFIXES:
+                if suffix.lower() in IMAGE_SUFFIXES:
                     for key in (name, stem):
                         index.setdefault(key, []).append(folder / name)
         return self._index[folder]

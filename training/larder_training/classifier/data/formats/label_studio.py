@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +18,7 @@ from larder_training.classifier.data.formats.entries import (
     Unusable,
     entries_of,
 )
+from larder_training.classifier.data.formats.image_places import IMAGE_SUFFIXES
 from larder_training.classifier.data.formats.parsed import JsonRow, Parsed, header_of
 
 _CHOICES: Final = ("choices", "taxonomy", "labels")  # of whole images
@@ -25,7 +27,6 @@ _SERVICE: Final = frozenset(  # columns that Label Studio adds
     ("id", "annotation_id", "annotator", "created_at", "updated_at", "lead_time", "inner_id", "agreement", "project")
 )
 _UPLOAD: Final = re.compile(r"^[0-9a-f]{6,8}-(.+)$")  # the prefix of uploaded files
-_IMAGE: Final = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?|heic|heif|avif)$", re.IGNORECASE)
 
 Label = tuple[str, Box | None]  # the box in shares of the image
 
@@ -179,8 +180,7 @@ def _image_of(data: Mapping[str, object]) -> str:
 
 
 def _is_image(text: str) -> bool:
-    url = urlsplit(text)
-    return bool(_IMAGE.search(url.path) or _IMAGE.search(text))
+    return any(PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES for path in (urlsplit(text).path, text))
 
 
 def _file_names(url: str) -> tuple[str, tuple[str, ...]]:
