@@ -8,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
 
 import narwhals as nw
 import numpy as np
@@ -20,6 +19,7 @@ from larder.errors import InvalidRequest, RequestError
 from larder_training.api.frames import Frame, is_frame, to_polars
 from larder_training.classifier.data.formats.columns import choose_columns
 from larder_training.classifier.data.formats.entries import SEVERAL
+from larder_training.classifier.data.formats.image_places import split_url
 from larder_training.io import image_files, s3
 
 # One image: a path or an s3:// URL, the bytes of an encoded image, an array, or a Pillow image. An array is uint8
@@ -213,7 +213,7 @@ def _manifest_name(name: str, folder: Path) -> str:
 
     A relative name stays as it is, because messages and reports show it; a symbolic link in ``folder`` makes it valid.
     """
-    if urlsplit(name).scheme:
+    if split_url(name).scheme:
         return name
     if Path(name).is_relative_to(folder):
         return str(Path(name).relative_to(folder))

@@ -263,6 +263,17 @@ def test_boxes_are_cut_out_and_bad_boxes_are_bad_files(
     assert "outside of the image" in reason
 
 
+@pytest.mark.parametrize("row", ["0,0,inf,19", "0,-inf,9,19", "-1e999,0,9,9", "0,0,9,1e999"])
+def test_a_box_without_end_is_a_bad_file(
+    own_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rows = ["filename,class,xmin,ymin,xmax,ymax", f"rings/000.png,cat,{row}", "rings/001.png,dog,0,0,9,9"]
+    (own_images / "boxes.csv").write_text("\n".join(rows))
+    scan = scan_images(read_dataset(own_images / "boxes.csv", boxes="cut"), QUIET)
+    assert [(image.name, "inf" in reason) for image, reason in scan.bad] == [("rings/000.png", True)]
+
+
 def test_a_file_is_decoded_once_for_all_its_boxes(
     own_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

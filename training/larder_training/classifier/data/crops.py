@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache, partial
 from hashlib import sha256
 from io import BytesIO
-from math import ceil, floor
+from math import ceil, floor, isfinite
 from pathlib import Path
 from typing import Final
 
@@ -75,14 +75,16 @@ def _cut(upright: Image.Image, box: Box, *, relative: bool) -> bytes:
 def _area(image: Image.Image, box: Box, *, relative: bool) -> tuple[int, int, int, int]:
     """The box in whole pixels of the image."""
     across, down = (image.width, image.height) if relative else (1, 1)
-    left, top = max(floor(box[0] * across), 0), max(floor(box[1] * down), 0)
-    right, bottom = min(ceil(box[2] * across), image.width), min(ceil(box[3] * down), image.height)
-    if right - left < SMALLEST or bottom - top < SMALLEST:
-        raise InvalidRequest(
-            f"The box {', '.join(f'{side:g}' for side in box)} is outside of the image of {image.width}x{image.height} "
-            f"pixels, or smaller than {SMALLEST} pixels. Correct or remove it."
-        )
-    return left, top, right, bottom
+    sides = [side * length for side, length in zip(box, (across, down, across, down), strict=True)]
+    if all(map(isfinite, sides)):  # lists may have NaN and infinity
+        left, top = max(floor(sides[0]), 0), max(floor(sides[1]), 0)
+        right, bottom = min(ceil(sides[2]), image.width), min(ceil(sides[3]), image.height)
+        if right - left >= SMALLEST and bottom - top >= SMALLEST:
+            return left, top, right, bottom
+    raise InvalidRequest(
+        f"The box {', '.join(f'{side:g}' for side in box)} is outside of the image of {image.width}x{image.height} "
+        f"pixels, or smaller than {SMALLEST} pixels. Correct or remove it."
+    )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, overload
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from larder.errors import InvalidRequest
 from larder.release import side_columns
@@ -21,7 +21,7 @@ from larder_training.classifier.data.formats.entries import (
     ListText,
     Part,
 )
-from larder_training.classifier.data.formats.image_places import ImagePlaces
+from larder_training.classifier.data.formats.image_places import ImagePlaces, split_url
 from larder_training.classifier.data.similar_labels import merged_labels, similar_labels
 from larder_training.io import image_files, s3
 from larder_training.io.text_encoding import read_text
@@ -371,7 +371,7 @@ def _labelled_image(place: _Place, beside: ImagePlaces, entry: ListedImage) -> L
     )
     if s3.is_remote(entry.name) or place.url is not None:
         return replace(image, origin=image_files.beside(place.url or entry.name, entry.name))
-    url = urlsplit(entry.name)
+    url = split_url(entry.name)
     if url.scheme == "file":
         return replace(image, path=Path(unquote(url.path)))
     if len(url.scheme) > 1 and "://" in entry.name:

@@ -336,6 +336,13 @@ def test_backslashes_of_windows_are_slashes(tmp_path: Path) -> None:
     assert {image.label for image in dataset if image.path.is_file()} == {"cat"}
 
 
+@pytest.mark.parametrize("name", ["//[a.png", "http://[a/b.png"])
+def test_a_name_that_is_no_valid_url_is_a_path(tmp_path: Path, name: str) -> None:
+    for text in (f"path,label\n{name},cat\nb.jpg,dog\n", json.dumps([task("b.jpg", "dog"), task("c.jpg", "cat")])):
+        dataset = from_text(tmp_path, text.replace("/data/upload/3/1f2e3d4c-c.jpg", name))
+        assert len(dataset) == 2
+
+
 def test_two_classes_of_one_name_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="list has two columns named 'cat'"):
         read("filename,cat,cat,dog\na.jpg,1,0,0\nb.jpg,0,0,1\n")

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 from larder.errors import InvalidRequest
 from larder_training.classifier.data.formats.entries import ListedImage, part_named, part_within
@@ -11,6 +12,14 @@ IMAGE_SUFFIXES: Final = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
 )
 _NAMED: Final = 3  # files that a message names
+
+
+def split_url(name: str) -> SplitResult:
+    """The parts of a URL; a name that looks like one but has no valid host, such as ``//[a.png``, is a path."""
+    try:
+        return urlsplit(name)
+    except ValueError:
+        return SplitResult("", "", name, "", "")
 
 
 class ImagePlaces:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from larder.errors import InvalidRequest
 from larder_training.classifier.data.formats.entries import (
@@ -18,7 +18,7 @@ from larder_training.classifier.data.formats.entries import (
     Unusable,
     entries_of,
 )
-from larder_training.classifier.data.formats.image_places import IMAGE_SUFFIXES
+from larder_training.classifier.data.formats.image_places import IMAGE_SUFFIXES, split_url
 from larder_training.classifier.data.formats.parsed import JsonRow, Parsed, header_of
 
 _CHOICES: Final = ("choices", "taxonomy", "labels")  # of whole images
@@ -180,14 +180,14 @@ def _image_of(data: Mapping[str, object]) -> str:
 
 
 def _is_image(text: str) -> bool:
-    return any(PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES for path in (urlsplit(text).path, text))
+    return any(PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES for path in (split_url(text).path, text))
 
 
 def _file_names(url: str) -> tuple[str, tuple[str, ...]]:
     """The names under which an image may lie next to the export: Label Studio adds a prefix to uploaded files."""
     if url.startswith(("s3://", "file://")):
         return url, ()
-    parts = urlsplit(url)
+    parts = split_url(url)
     local = parse_qs(parts.query).get("d")
     if local:
         return local[0].lstrip("/"), (local[0].rpartition("/")[2],)
