@@ -336,6 +336,13 @@ def test_backslashes_of_windows_are_slashes(tmp_path: Path) -> None:
     assert {image.label for image in dataset if image.path.is_file()} == {"cat"}
 
 
+def test_an_unknown_part_in_a_one_hot_list_is_named() -> None:
+    rows = "filename,{},cat,dog\na.jpg,train,1,0\nb.jpg,holdout,0,1\n"
+    with pytest.raises(InvalidRequest, match="list line 3: split is 'holdout'; write train, validation, test"):
+        read(rows.format("split"))
+    assert [entry.part for entry in read(rows.format("fold")).entries] == ["train", None]
+
+
 @pytest.mark.parametrize("name", ["//[a.png", "http://[a/b.png"])
 def test_a_name_that_is_no_valid_url_is_a_path(tmp_path: Path, name: str) -> None:
     for text in (f"path,label\n{name},cat\nb.jpg,dog\n", json.dumps([task("b.jpg", "dog"), task("c.jpg", "cat")])):

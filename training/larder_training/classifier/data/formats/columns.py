@@ -68,7 +68,7 @@ def choose_columns(name: str, header: Sequence[str], stated: Mapping[str, str]) 
     if missing:
         raise InvalidRequest(_unknown(name, header, missing))
     split = found["split"]
-    certain = split is not None and ("split" in stated or _plain(split) == "split")
+    certain = split_is_certain(split, stated)
     path = str(found["path"])
     return Columns(path, str(found["label"]), split, certain, image_doubt(name, header, path, stated))
 
@@ -110,6 +110,11 @@ def image_doubt(name: str, header: Sequence[str], path: str, stated: Mapping[str
 def split_column(name: str, header: Sequence[str], stated: Mapping[str, str]) -> str | None:
     """The column of the split alone; None if there is none. Raises InvalidRequest if several fit."""
     return _choose(name, header, "split", stated)
+
+
+def split_is_certain(split: str | None, stated: Mapping[str, str]) -> bool:
+    """Whether the column of the split was stated or has Larder's own name, so that odd values are errors."""
+    return split is not None and ("split" in stated or _plain(split) == "split")
 
 
 def _choose(name: str, header: Sequence[str], role: str, stated: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
+from larder.errors import InvalidRequest
 from larder.release import side_columns
 from larder_training.reporting.counts import counted
 
@@ -133,6 +134,18 @@ class ImageList:
 def part_named(name: str) -> Part | None:
     """The part of a split that a folder or a cell names, without regard to case: "Val", "validation"."""
     return _PART_NAMES.get(name.strip().casefold())
+
+
+def part_in_cell(where: str, column: str, text: str) -> Part | None:
+    """The part that a cell of the split's column names; None if it is empty.
+
+    Raises:
+        InvalidRequest: It names none.
+    """
+    part = part_named(text)
+    if text and part is None:
+        raise InvalidRequest(f"{where}: {column} is {text!r}; write train, validation, test or nothing.")
+    return part
 
 
 def part_within(name: str) -> Part | None:

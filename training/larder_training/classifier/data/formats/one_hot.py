@@ -8,6 +8,7 @@ from larder_training.classifier.data.formats.columns import (
     image_column,
     image_doubt,
     split_column,
+    split_is_certain,
 )
 from larder_training.classifier.data.formats.entries import (
     ImageList,
@@ -15,6 +16,7 @@ from larder_training.classifier.data.formats.entries import (
     ListOptions,
     Unusable,
     distinct_labels,
+    part_in_cell,
     part_named,
 )
 from larder_training.classifier.data.formats.parsed import Parsed
@@ -44,11 +46,12 @@ def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
     """The entries of a one-hot CSV; a row without a 1 is unusable, unless an image may have no label.
 
     Raises:
-        InvalidRequest: Two columns have one name.
+        InvalidRequest: Two columns have one name, or a value of the column ``split`` is unknown.
     """
     header = source.table.header
     check_distinct(source.name, header)
     image, split, classes = _columns(source, options)
+    certain = split_is_certain(split, options.columns)
     entries: list[ListedImage] = []
     unusable: list[Unusable] = []
     for line, cells in source.table.rows:
@@ -58,7 +61,10 @@ def read_one_hot(source: Parsed, options: ListOptions) -> ImageList:
         name = values.get(image, "")
         answered = labels or (options.multi_label and any(values.get(label) for _, label in classes))
         if name and answered and len(cells) <= len(header):
-            part = source.part or part_named(values.get(split, ""))
+            stated = values.get(split, "")
+            part = source.part or (
+                part_in_cell(f"{source.name} {where}", split, stated) if certain else part_named(stated)
+            )
             entries.append(ListedImage(where, name, distinct_labels(labels), part))
         elif not name:
             unusable.append(Unusable(where, name, f"{image} is empty. Fill it in."))

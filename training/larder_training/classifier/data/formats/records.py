@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from larder.errors import InvalidRequest
 from larder_training.classifier.data.formats.columns import Columns, choose_columns
 from larder_training.classifier.data.formats.entries import (
     SEVERAL,
@@ -16,6 +15,7 @@ from larder_training.classifier.data.formats.entries import (
     Side,
     Unusable,
     distinct_labels,
+    part_in_cell,
     part_named,
 )
 from larder_training.classifier.data.formats.parsed import Parsed, header_of
@@ -121,11 +121,7 @@ def _odd_split(row: Record, column: str) -> bool:
 
 
 def _part(name: str, row: Record, column: str | None) -> Part | None:
-    text = _text(row.cells.get(column)) if column else ""
-    part = part_named(text)
-    if text and part is None:
-        raise InvalidRequest(f"{name} {row.where}: {column} is {text!r}; write train, validation, test or nothing.")
-    return part
+    return part_in_cell(f"{name} {row.where}", column, _text(row.cells.get(column))) if column else None
 
 
 def _labels(value: object) -> tuple[str, ...]:
