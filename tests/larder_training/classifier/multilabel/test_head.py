@@ -29,7 +29,7 @@ def test_platt_scaling_restores_slope_and_frequency_of_each_label() -> None:
     wrong = logits * np.array([3, 0.5]) + np.array([1, 0.5])
     scaling = fit_platt_scaling(wrong.astype(np.float32), truth)
     assert scaling.logits(wrong) == pytest.approx(logits, abs=0.5)
-    assert scaling.probabilities(wrong).mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.002)
+    assert expit(scaling.logits(wrong)).mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.002)
     weights, bias = scaling.fold_in(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))
     assert wrong @ weights + bias == pytest.approx(scaling.logits(wrong), abs=1e-4)
 
@@ -37,7 +37,7 @@ def test_platt_scaling_restores_slope_and_frequency_of_each_label() -> None:
 def test_labels_that_are_always_right_keep_finite_probabilities() -> None:
     logits = np.array([[-50.0], [-40], [40], [50]], np.float32)
     truth = np.array([[False], [False], [True], [True]])
-    probabilities = fit_platt_scaling(logits, truth).probabilities(logits)
+    probabilities = expit(fit_platt_scaling(logits, truth).logits(logits))
     assert np.all((probabilities > 0.001) & (probabilities < 0.999))
     assert fit_thresholds(probabilities, truth, None) == (0.5,)
     assert fit_thresholds(probabilities, truth, 0.9)[0] <= 0.5

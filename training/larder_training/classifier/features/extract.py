@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]  # ships no types
 
@@ -69,12 +70,21 @@ class FeatureExtractor:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
     @classmethod
-    def of(cls, features: FeatureGraph, context: ClassifierContext) -> "FeatureExtractor":
-        """The extractor of a float feature graph, with the cache and the progress of a training."""
+    def of(
+        cls, features: FeatureGraph, context: ClassifierContext, model: onnx.ModelProto | None = None
+    ) -> "FeatureExtractor":
+        """The extractor of a float feature graph, with the cache and the progress of a training.
+
+        Args:
+            features: The float graph.
+            context: Options and progress.
+            model: A variant of its graph to run, such as in int8. None: itself.
+        """
+        model = features.model if model is None else model
         return cls(
-            to_bytes(propagate_not_finite(features.model)),
+            to_bytes(propagate_not_finite(model)),
             features.outputs,
-            optimise=True,
+            optimise=model is features.model,
             cache=feature_cache(context.options),
             progress=context.progress,
         )

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -59,7 +60,9 @@ def export(inputs: FinalFitInputs) -> ExportedClassifier:
     The test images are used only at the end, to evaluate; nothing is chosen by them.
     """
     float_fit = fit_final_head(inputs, inputs.features.model)
-    quantized = quantize(inputs, float_fit)
+    quantized = quantize(
+        inputs.features, float_fit, partial(fit_final_head, inputs), inputs.split.parts["train"], inputs.context
+    )
     fit = with_ood_detector(quantized.fit, float_fit)
     calibration = calibrate(fit, inputs.context.options)
     graph = assemble(inputs, quantized.model, fit.head, calibration.temperature)
@@ -93,27 +96,28 @@ def _serving(inputs: FinalFitInputs, calibration: Calibration) -> ClassifierServ
 def _compare_with_float(
     inputs: FinalFitInputs,
     float_fit: FinalFit,
-    quantized: QuantizedFit,
+    quantized: QuantizedFit[FinalFit],
     truth: Truth,
     predictions: PredictionsByPart,
 ) -> dict[str, object]:
     """The data type of the release, why, and its accuracy next to that of float32, by evaluated part."""
-    # The features of a parent may be int8 before this training quantizes anything.
-    comparison: dict[str, object] = {"dtype": "int8" if quantized.quantized else inputs.features.dtype}
-    if quantized.reason:
-        comparison["reason"] = quantized.reason
-    if quantized.float_nodes is not None:
-        comparison["float_nodes"] = list(quantized.float_nodes)
+    comparison = quantized.describe(inputs.features)
     test_inputs = inputs.served_inputs(inputs.features.model, inputs.split.parts["test"])
     float_logits: dict[Part, Floats] = {"validation": float_fit.logits(), "test": float_fit.head.logits(test_inputs)}
     for part in EVALUATED:
-        comparison[part] = _agreement(truth[part], float_logits[part].argmax(axis=1), predictions[part])
+        labels = predictions[part].probabilities.argmax(axis=1)
+        comparison[part] = agreement(truth[part], float_logits[part].argmax(axis=1), labels)
     return comparison
 
 
-def _agreement(truth: NDArray[np.int64], float_labels: NDArray[np.int64], predictions: Predictions) -> dict[str, float]:
-    """Accuracy of float32 and of the release on one part, and how often both give the same label."""
-    labels = predictions.probabilities.argmax(axis=1)
+def agreement(truth: NDArray[Any], float_labels: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
+    """Accuracy of float32 and of the release on one part, and how often both give the same label.
+
+    Args:
+        truth: ``[N]``, the labels of the images; or ``[N, C]``, whether an image has each label.
+        float_labels: The answers in float32, in the same form.
+        labels: Those of the release.
+    """
     return {
         "float32_accuracy": float((float_labels == truth).mean()),
         "release_accuracy": float((labels == truth).mean()),

@@ -23,7 +23,6 @@ from larder_training.classifier.data.labels import label_indices
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import FeatureGraph
-from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import Views, plain_views
 from larder_training.classifier.fitting.warm_start import ParentRelease
@@ -32,8 +31,6 @@ from larder_training.classifier.heads.head import Head, fit_ood_detector, refit_
 from larder_training.classifier.heads.search import LEAST_LIKELIHOOD, MAX_ROWS, fewest_groups
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics import calibration
-from larder_training.classifier.onnx.finite import propagate_not_finite
-from larder_training.classifier.onnx.graph import to_bytes
 from larder_training.classifier.selection.side_ablation import FusionChoice
 from larder_training.classifier.selection.training_set import groups_of
 from larder_training.numerics.arrays import Floats
@@ -119,13 +116,7 @@ class FinalFitInputs:
         return self.parent.parent_head(len(self.split.labels), dimensions) if self.parent else None
 
     def _extract(self, model: onnx.ModelProto, views: Views) -> Floats:
-        extract = FeatureExtractor(
-            to_bytes(propagate_not_finite(model)),
-            self.features.outputs,
-            optimise=model is self.features.model,
-            cache=feature_cache(self.context.options),
-            progress=self.context.progress,
-        )
+        extract = FeatureExtractor.of(self.features, self.context, model)
         return extract(views, "Features of the training and validation images")
 
 

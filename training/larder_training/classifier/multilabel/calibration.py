@@ -40,11 +40,6 @@ class PlattScaling:
         """The calibrated logits ``[N, C]``."""
         return logits * self.slope + self.offset
 
-    def probabilities(self, logits: Floats) -> Floats:
-        """The calibrated probabilities ``[N, C]``."""
-        probabilities: Floats = expit(self.logits(logits)).astype(np.float32)
-        return probabilities
-
     def fold_in(self, weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
         """Weights and bias of a linear head whose logits are calibrated."""
         return (weights * self.slope).astype(np.float32), (bias * self.slope + self.offset).astype(np.float32)

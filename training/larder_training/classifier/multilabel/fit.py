@@ -6,11 +6,12 @@ on the training images, and the validation images calibrate it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import onnx
+from scipy.special import expit
 
 from larder.release.serving import ClassifierServing
 from larder.rollout.onnx_checks import check_graph
@@ -20,18 +21,17 @@ from larder_training.classifier.data.labels import label_matrix
 from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.features.backbone import FeatureGraph
-from larder_training.classifier.features.cache import feature_cache
 from larder_training.classifier.features.extract import FeatureExtractor
 from larder_training.classifier.features.views import plain_views
 from larder_training.classifier.fitting.assemble import with_head
-from larder_training.classifier.fitting.export import MODEL
+from larder_training.classifier.fitting.export import EVALUATED, MODEL, agreement
 from larder_training.classifier.fitting.predictions import Predictions, predict
-from larder_training.classifier.fitting.quantize import CALIBRATION_IMAGES, allowed_loss, reason_for_float
+from larder_training.classifier.fitting.quantize import quantize
 from larder_training.classifier.heads.scaler import Scaler, standardise
 from larder_training.classifier.heads.search import MAX_ROWS
 from larder_training.classifier.heads.trials import HeadSearch
 from larder_training.classifier.metrics.calibration import ood_threshold
-from larder_training.classifier.multilabel.calibration import PlattScaling, fit_platt_scaling, fit_thresholds
+from larder_training.classifier.multilabel.calibration import fit_platt_scaling, fit_thresholds
 from larder_training.classifier.multilabel.logistic_regression import (
     Truth,
     binary_cross_entropy,
@@ -41,7 +41,6 @@ from larder_training.classifier.multilabel.prototypes import disjoint_classes
 from larder_training.classifier.multilabel.search import MultiLabelRows, fit_folds, out_of_fold, search
 from larder_training.classifier.onnx.finite import propagate_not_finite
 from larder_training.classifier.onnx.graph import optimise, to_bytes
-from larder_training.classifier.onnx.quantization import quantize_graph
 from larder_training.classifier.ood import detector
 from larder_training.classifier.ood.detector import OODDetector
 from larder_training.classifier.selection.training_set import groups_of
@@ -56,28 +55,29 @@ class FittedLabels:
     """A calibrated head on the features of one graph.
 
     Attributes:
-        model: The feature graph.
         weights: ``[D, C]``, for features that are not standardised, with the calibration folded in.
         bias: ``[C]``.
         truth: ``[n, C]``, the labels of the images that calibrate.
         logits: ``[n, C]``, their calibrated logits from heads that are not fitted on them.
         features: ``[N, D]``, of the images that the head is fitted on.
-        scaling: The calibration.
         folds: The number of folds of ``logits``; 0: of the validation part.
     """
 
-    model: onnx.ModelProto
     weights: Floats
     bias: Floats
     truth: Truth
     logits: Floats
     features: Floats
-    scaling: PlattScaling
     folds: int
 
     def correct(self) -> int:
         """The number of images whose labels are all right at a probability of 0.5."""
         return int(((self.logits > 0) == self.truth).all(axis=1).sum())
+
+    def probabilities(self) -> Floats:
+        """``[n, C]``: those of ``logits``."""
+        probabilities: Floats = expit(self.logits.astype(np.float64)).astype(np.float32)
+        return probabilities
 
     def losses(self) -> Floats:
         """``[n]``: the mean cross-entropy of each image's labels."""
@@ -139,14 +139,8 @@ class LabelFitting:
         return (*self.split.parts["train"], *(self.split.parts["validation"] if self.refits else ()))
 
     def extract(self, model: onnx.ModelProto, samples: tuple[Sample, ...]) -> Floats:
-        """The features ``[N, D]`` of images as they are served."""
-        extract = FeatureExtractor(
-            to_bytes(propagate_not_finite(model)),
-            self.features.outputs,
-            optimise=model is self.features.model,
-            cache=feature_cache(self.context.options),
-            progress=self.context.progress,
-        )
+        """The features ``[N, D]`` of images as they are served, by this variant of the feature graph."""
+        extract = FeatureExtractor.of(self.features, self.context, model)
         return extract(plain_views(samples, self.features.image_spec), "Extracting features")
 
     def rows(self, features: Floats, scaler: Scaler, samples: tuple[Sample, ...]) -> MultiLabelRows:
@@ -155,9 +149,8 @@ class LabelFitting:
             standardise(features, scaler), label_matrix(samples, self.split.labels), groups_of(samples)
         )
 
-    def fit(self, model: onnx.ModelProto, l2: float) -> FittedLabels:
-        """Fits and calibrates the head on the features of ``model``."""
-        features = self.extract(model, self.samples)
+    def fit(self, model: onnx.ModelProto, features: Floats, l2: float) -> FittedLabels:
+        """Fits and calibrates the head on ``features`` ``[N, D]`` of ``samples``, which ``model`` makes."""
         scaler = Scaler.fit(features)
         rows = self.rows(features, scaler, self.samples)
         with single_threaded_blas():
@@ -171,26 +164,32 @@ class LabelFitting:
                 truth, logits = held_out.truth, head.logits(held_out.features[np.arange(len(validation))])
         scaling = fit_platt_scaling(logits, truth)
         weights, bias = scaling.fold_in(*scaler.fold_in(head.weights, head.bias))
-        return FittedLabels(model, weights, bias, truth, scaling.logits(logits), features, scaling, len(folds))
+        return FittedLabels(weights, bias, truth, scaling.logits(logits), features, len(folds))
 
 
 def fit_and_export(context: ClassifierContext, features: FeatureGraph, split: DatasetSplit) -> MultiLabelModel:
     """Chooses the regularisation on the training images, fits, quantizes, calibrates and evaluates."""
     fitting = LabelFitting(context, features, split)
     train = split.parts["train"]
-    train_features = fitting.extract(features.model, train)
+    float_features = fitting.extract(features.model, fitting.samples)
+    train_features = float_features[: len(train)]
     with single_threaded_blas():
         found = search(fitting.rows(train_features, Scaler.fit(train_features), train), context)
     context.progress.say(found.explain())
     l2 = found.chosen.config.l2
-    float_fit = fitting.fit(features.model, l2)
-    fit, reason, float_nodes = _quantized(fitting, float_fit, l2)
+    float_fit = fitting.fit(features.model, float_features, l2)
+
+    def refit(model: onnx.ModelProto) -> FittedLabels:
+        return fitting.fit(model, fitting.extract(model, fitting.samples), l2)
+
+    quantized = quantize(features, float_fit, refit, train, context)
+    fit = quantized.fit
     groups = groups_of(fitting.samples)
     classes = disjoint_classes(label_matrix(fitting.samples, split.labels), groups)
     ood_detector, ood_scores = detector.fit_with_held_out_scores(fit.features, classes, groups)
-    graph = _assembled(fit, ood_detector)
+    graph = _assembled(quantized.model, fit, ood_detector)
     model = to_bytes(graph)
-    probabilities = _sigmoid(fit.logits)
+    probabilities = fit.probabilities()
     serving = ClassifierServing(
         file=MODEL,
         image=features.image_spec,
@@ -207,74 +206,19 @@ def fit_and_export(context: ClassifierContext, features: FeatureGraph, split: Da
         "test": predict(model, tested, serving, title="Evaluating on test", progress=context.progress),
     }
     truth: Mapping[Part, Truth] = {"validation": fit.truth, "test": label_matrix(tested, split.labels)}
-    quantized = fit is not float_fit
-    float_logits = fitting.extract(features.model, tested) @ float_fit.weights + float_fit.bias
-    comparison: dict[str, object] = {
-        "dtype": "int8" if quantized else features.dtype,
-        **({"reason": reason} if reason else {}),
-        **({"float_nodes": list(float_nodes)} if float_nodes is not None else {}),
-        "validation": _agreement(fit.truth, float_fit.logits, probabilities),
-        "test": _agreement(truth["test"], float_logits, predictions["test"].probabilities),
-    }
+    comparison = quantized.describe(features)
+    test_logits = fitting.extract(features.model, tested) @ float_fit.weights + float_fit.bias
+    float_logits: Mapping[Part, Floats] = {"validation": float_fit.logits, "test": test_logits}
+    for part in EVALUATED:  # decisions at a probability of 0.5
+        labels = predictions[part].probabilities >= 0.5
+        comparison[part] = agreement(truth[part], float_logits[part] > 0, labels)
     float_model = None
-    if quantized:
-        float_detector, _ = detector.fit_with_held_out_scores(float_fit.features, classes, groups)
-        float_model = to_bytes(_assembled(float_fit, float_detector))
+    if quantized.quantized:
+        float_detector = detector.fit_detector(float_fit.features, classes)
+        float_model = to_bytes(_assembled(features.model, float_fit, float_detector))
     return MultiLabelModel(graph, model, float_model, serving, fit, found, truth, predictions, comparison, ood_detector)
 
 
-def _assembled(fit: FittedLabels, ood_detector: OODDetector) -> onnx.ModelProto:
-    graph = with_head(propagate_not_finite(fit.model), fit.weights, fit.bias, ood_detector, activation="Sigmoid")
+def _assembled(model: onnx.ModelProto, fit: FittedLabels, ood_detector: OODDetector) -> onnx.ModelProto:
+    graph = with_head(propagate_not_finite(model), fit.weights, fit.bias, ood_detector, activation="Sigmoid")
     return optimise(graph, "extended")
-
-
-def _quantized(
-    fitting: LabelFitting, float_fit: FittedLabels, l2: float
-) -> tuple[FittedLabels, str, tuple[str, ...] | None]:
-    """The head on int8 features; or on float ones, with the reason. The check is that of one label for each image:
-    the share of images that are no longer right, unless the labels stay as likely.
-    """
-    options, features, progress = fitting.context.options, fitting.features, fitting.context.progress
-    if reason := reason_for_float(options, features):
-        return float_fit, reason, None
-    allowed = allowed_loss(options.max_loss, len(float_fit.truth))
-    last: list[FittedLabels] = []
-
-    def loss(model: onnx.ModelProto) -> float:
-        fit = fitting.fit(optimise(model, "extended"), l2)
-        last[:] = [fit]
-        lost = (float_fit.correct() - fit.correct()) / len(float_fit.truth)
-        return allowed if lost > allowed >= 0 and not _less_likely(fit, float_fit) else lost
-
-    samples = fitting.split.parts["train"]
-    taken = np.random.default_rng(options.seed).permutation(len(samples))[:CALIBRATION_IMAGES]
-    load = plain_views(samples, features.image_spec)
-    progress.say(f"Quantizing to int8 with {len(taken)} training images")
-    images = [load(int(position)) for position in sorted(taken)]
-    result = quantize_graph(features.model, images, loss, max_loss=allowed, progress=progress)
-    if result.model is None:
-        reason = f"int8 loses {100 * result.loss:.2f} points on held-out images, more than {100 * allowed:.2g}"
-        progress.say(f"The release stays in float32: {reason}")
-        return float_fit, reason, result.float_nodes
-    return replace(last[0], model=result.model), "", result.float_nodes
-
-
-def _less_likely(fit: FittedLabels, float_fit: FittedLabels) -> bool:
-    """Whether the labels are less likely, by more than the standard error of the difference."""
-    difference = fit.losses() - float_fit.losses()
-    return float(difference.mean()) > float(difference.std(ddof=1) / np.sqrt(len(difference)))
-
-
-def _agreement(truth: Truth, float_logits: Floats, probabilities: Floats) -> dict[str, float]:
-    """Shares of label decisions, at a probability of 0.5: right in float32 and in the release, and the same in both."""
-    float_labels, labels = float_logits > 0, probabilities >= 0.5
-    return {
-        "float32_accuracy": float((float_labels == truth).mean()),
-        "release_accuracy": float((labels == truth).mean()),
-        "agreement": float((float_labels == labels).mean()),
-    }
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    probabilities: Floats = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
-    return probabilities
