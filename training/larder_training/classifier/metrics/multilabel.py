@@ -19,7 +19,12 @@ Doubles = NDArray[np.float64]
 
 
 def multi_label_summary(
-    probabilities: Floats, truth: Truth, labels: Sequence[str], thresholds: Sequence[float]
+    probabilities: Floats,
+    truth: Truth,
+    labels: Sequence[str],
+    thresholds: Sequence[float],
+    *,
+    intervals: bool = True,
 ) -> dict[str, object]:
     """Summarises predictions; an image is predicted to have each label at or above its threshold.
 
@@ -28,6 +33,7 @@ def multi_label_summary(
         truth: ``[N, C]``.
         labels: The C labels.
         thresholds: ``[C]``.
+        intervals: Whether to estimate the intervals, which takes nearly all of the time.
 
     Returns:
         JSON-ready: ``map`` (mean average precision), micro and macro F1, each with its 95 % interval; Hamming loss, the
@@ -40,18 +46,13 @@ def multi_label_summary(
         for c, label in enumerate(labels)
     ]
     exact = (predicted == truth).all(axis=1)
-    values, intervals = _with_intervals(probabilities, predicted, truth, exact)
     right = predicted & truth
     certainty = np.where(probabilities >= 0.5, probabilities, 1 - probabilities)
     return {
         "photos": len(truth),
         "labels_per_image": float(truth.sum(axis=1).mean()),
         "labels_predicted_per_image": float(predicted.sum(axis=1).mean()),
-        **{
-            name: value
-            for metric in values
-            for name, value in ((metric, values[metric]), (f"{metric}_interval_95", intervals[metric]))
-        },
+        **_metrics_of_all(probabilities, predicted, truth, exact, intervals=intervals),
         "micro_precision": _ratio(right.sum(), predicted.sum()),
         "micro_recall": _ratio(right.sum(), truth.sum()),
         "hamming_loss": float((predicted != truth).mean()),
@@ -151,22 +152,27 @@ def _label(label: str, scores: Floats, predicted: Truth, positive: Truth, thresh
     }
 
 
-def _with_intervals(
-    probabilities: Floats, predicted: Truth, truth: Truth, exact: Truth
-) -> tuple[dict[str, float], dict[str, list[float]]]:
+def _metrics_of_all(
+    probabilities: Floats, predicted: Truth, truth: Truth, exact: Truth, *, intervals: bool
+) -> dict[str, object]:
     """Each metric of the images, and its 95 % bootstrap interval."""
-    value = _metrics(np.ones((1, len(truth))), probabilities, predicted, truth, exact)
-    resampled = [_metrics(weights, probabilities, predicted, truth, exact) for weights in _resamples(*truth.shape)]
-    values, intervals = {}, {}
-    for metric, single in value.items():
-        values[metric] = float(np.nan_to_num(single[0]))
-        draws = np.concatenate([found[metric] for found in resampled])
-        draws = draws[np.isfinite(draws)]
-        low, high = np.quantile(draws, (0.025, 0.975)) if len(draws) else (0.0, 0.0)
-        if exact.all():  # every resample is perfect too: the exact interval of that many right images is wider
-            low = accuracy_interval(exact)[0]
-        intervals[metric] = [float(low), float(high)]
-    return values, intervals
+    values = _metrics(np.ones((1, len(truth))), probabilities, predicted, truth, exact)
+    weights = _resamples(*truth.shape) if intervals else ()
+    resampled = [_metrics(drawn, probabilities, predicted, truth, exact) for drawn in weights]
+    found: dict[str, object] = {}
+    for metric, value in values.items():
+        found[metric] = float(np.nan_to_num(value[0]))
+        if intervals:
+            found[f"{metric}_interval_95"] = _interval(np.concatenate([draws[metric] for draws in resampled]), exact)
+    return found
+
+
+def _interval(draws: Doubles, exact: Truth) -> list[float]:
+    draws = draws[np.isfinite(draws)]
+    low, high = np.quantile(draws, (0.025, 0.975)) if len(draws) else (0.0, 0.0)
+    if exact.all():  # every resample is perfect too: the exact interval of that many right images is wider
+        low = accuracy_interval(exact)[0]
+    return [float(low), float(high)]
 
 
 def _resamples(images: int, labels: int) -> Iterator[Doubles]:

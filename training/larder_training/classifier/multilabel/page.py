@@ -1,13 +1,11 @@
 """``report.html`` of a multi-label classifier."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import numpy as np
 
 from larder.release.manifest import Manifest
-from larder_training.classifier.data.formats.entries import PARTS
 from larder_training.classifier.fitting.export import EVALUATED
 from larder_training.classifier.heads.trials import trials_section
 from larder_training.classifier.multilabel.manifest_sections import (
@@ -18,23 +16,22 @@ from larder_training.classifier.multilabel.manifest_sections import (
     known_flagged,
 )
 from larder_training.classifier.reports import audit_page
+from larder_training.classifier.reports.data_section import data_section
+from larder_training.classifier.reports.size_and_speed import PART_NAMES, size_and_speed
 from larder_training.reporting.counts import counted
 from larder_training.reporting.html import (
-    Block,
     Section,
     facts,
     image_grid,
     paragraph,
     properties,
     render,
-    subheading,
     table,
 )
 from larder_training.reporting.title import TitleBlock, about, warnings
 from larder_training.reporting.values import Estimate, between, number, percent, size, times
 
 ERRORS: Final = 24  # images with the most improbable labels
-FILES: Final = 200  # files that are left out, by name
 _FEW_IMAGES: Final = 100
 _METRICS: Final = {
     "micro_f1": "Micro F1",
@@ -42,20 +39,26 @@ _METRICS: Final = {
     "macro_f1": "Macro F1",
     "subset_accuracy": "All labels right",
 }
-_PARTS: Final = {"validation": "held out", "test": "test"}
 
 
 def page(run: MultiLabelRun, manifest: Manifest) -> bytes:
     """The report, HTML."""
-    test = cast("dict[str, Any]", manifest.evaluation["test"])
+    test, fitted = cast("dict[str, Any]", manifest.evaluation["test"]), run.fitted
     sections = [
         _summary(run, test, manifest),
         _labels(test["labels"]),
         _errors(run),
         _unknown(run),
-        _speed(run, manifest),
-        trials_section(run.fitted.search),
-        _data(run),
+        size_and_speed(
+            fitted.comparison,
+            fitted.model,
+            fitted.float_model,
+            manifest.training,
+            right="Right decisions",
+            same="Same decisions",
+        ),
+        trials_section(fitted.search),
+        data_section(run.audit.scan, run.split, multi_label=True),
         *audit_page.sections(run.audit),
         Section.of("Features", properties(run.features.description)),
     ]
@@ -90,13 +93,10 @@ def _doubts(run: MultiLabelRun, test: Mapping[str, Any], baseline: Mapping[str, 
     if test["photos"] < _FEW_IMAGES:
         images = counted(test["photos"], "test image")
         doubts.append(f"Only {images}, so the intervals are wide. More images give surer numbers.")
-    if run.audit.scan.conflicts:
-        conflicts = counted(len(run.audit.scan.conflicts), "file")
-        doubts.append(f"{conflicts} left out, because a copy has other labels: see Data.")
     untested = [row["label"] for row in test["labels"] if not row["photos"]]
     if untested:
         doubts.append(f"No test image has {', '.join(untested[:5])}: these labels are not measured.")
-    return doubts
+    return [*doubts, *audit_page.doubts(run.audit, "Data")]
 
 
 def _summary(run: MultiLabelRun, test: Mapping[str, Any], manifest: Manifest) -> Section:
@@ -125,7 +125,7 @@ def _summary(run: MultiLabelRun, test: Mapping[str, Any], manifest: Manifest) ->
         facts(tiles),
         table(("Metric", "This release", f"Baseline: {name}"), rows),
         paragraph(text),
-        paragraph(f"Not part of a multi-label training: {SKIPPED}."),
+        paragraph(f"Not part of a multi-label training: {SKIPPED}. The loss in Trials is the {LOSS}."),
     )
 
 
@@ -169,57 +169,6 @@ def _unknown(run: MultiLabelRun) -> Section:
     flagged, target = known_flagged(run), percent(run.context.options.false_alarms)
     if flagged is None:
         return Section.of("Unknown", paragraph("There are too few images for an out-of-distribution score."))
-    rows = [(_PARTS[part], percent(flagged[part])) for part in EVALUATED]
+    rows = [(PART_NAMES[part], percent(flagged[part])) for part in EVALUATED]
     text = f"The threshold of the out-of-distribution score flags {target} of images like those of the training."
     return Section.of("Unknown", paragraph(text), table(("Images", "Flagged as unknown"), rows))
-
-
-def _speed(run: MultiLabelRun, manifest: Manifest) -> Section:
-    comparison = cast("Mapping[str, Any]", run.fitted.comparison)
-    rows: list[tuple[object, ...]] = [
-        (
-            f"Right decisions, {_PARTS[part]}",
-            *(percent(comparison[part][name]) for name in ("float32_accuracy", "release_accuracy")),
-        )
-        for part in EVALUATED
-    ]
-    float_model = run.fitted.float_model or run.fitted.model
-    rows.append(("Size", size(len(float_model)), size(len(run.fitted.model))))
-    quantisation = cast("Mapping[str, Mapping[str, float]]", manifest.training["quantisation"])
-    milliseconds = quantisation["milliseconds_a_photo"]
-    rows.append(
-        ("Milliseconds per image, one thread", *(milliseconds.get(name) for name in ("float32", comparison["dtype"])))
-    )
-    reason = f": {comparison['reason']}" if "reason" in comparison else ""
-    return Section.of(
-        "Size and speed",
-        paragraph(f"The release is in {comparison['dtype']}{reason}. The loss in Trials is the {LOSS}."),
-        table(("Question", "float32", "This release"), rows),
-    )
-
-
-def _data(run: MultiLabelRun) -> Section:
-    scan, split = run.audit.scan, run.split
-    counts = {part: Counter(label for sample in split.parts[part] for label in sample.image.classes) for part in PARTS}
-    without = {part: sum(not sample.image.classes for sample in split.parts[part]) for part in PARTS}
-    rows = [(label, *(counts[part][label] for part in PARTS)) for label in split.labels]
-    rows.append(("No label", *(without[part] for part in PARTS)))
-    rows.append(("All images", *(len(split.parts[part]) for part in PARTS)))
-    left_out = [
-        *((image.name, reason) for image, reason in scan.bad),
-        *((image.name, "A copy of this file has other labels. Decide which are right.") for image in scan.conflicts),
-        *((s.image.name, "An image of its group is in the validation or test part.") for s in split.straddling),
-    ]
-    tiles = {
-        "Bad files": len(scan.bad),
-        "Exact copies": len(scan.copies),
-        "Conflicting labels": len(scan.conflicts),
-        "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
-    }
-    blocks: list[Block] = [table(("Label", *(part.capitalize() for part in PARTS)), rows), facts(tiles)]
-    blocks.append(paragraph(f"Kept in the same part of the split: {scan.together}. Exact copies count once."))
-    if left_out:
-        blocks += [subheading("Left out"), table(("File", "Reason"), left_out[:FILES])]
-    if len(left_out) > FILES:
-        blocks.append(paragraph(f"… and {counted(len(left_out) - FILES, 'file')} more."))
-    return Section.of("Data", *blocks)

@@ -43,7 +43,7 @@ def train_multi_label(options: ClassifierOptions, progress: Progress | None, com
         files={
             MODEL: run.fitted.model,
             PROBES: golden_requests(run.fitted.model, run.fitted.serving, run.split.parts["test"]),
-            "metrics.json": manifest_sections.metrics(run),
+            "metrics.json": manifest_sections.metrics(run, evaluation),
             REPORT: partial(page, run),
             TRIALS: run.fitted.search.jsonl(),
         },
@@ -89,4 +89,4 @@ def _run_on(context: ClassifierContext, features: FeatureGraph, scan: DatasetSca
     findings = audit(scan, chosen.features, context)
     progress.say(findings.describe())
     fitted = fit_and_export(context, chosen.features, split)
-    return MultiLabelRun(context, findings, split, chosen.features, chosen.name, fitted)
+    return MultiLabelRun(context, findings, split, chosen.features, fitted)

@@ -6,9 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from larder.release.serving import ImageSpec
+from larder_training.classifier.audit.audit import ImageAudit
+from larder_training.classifier.config.options import ClassifierOptions
 from larder_training.classifier.data.formats.entries import PARTS
+from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation import ood_holdout
-from larder_training.classifier.fitting.export import ExportedClassifier
 from larder_training.classifier.fitting.quantize import CALIBRATION_IMAGES
 from larder_training.classifier.fitting.warm_start import ParentRelease
 from larder_training.classifier.heads import softmax_regression
@@ -76,9 +79,9 @@ def metrics(run: TrainingRun) -> bytes:
 
 def training(run: TrainingRun, *, seconds: float, command: str | None) -> dict[str, object]:
     """The manifest's ``training``: hyperparameters, fingerprint and counts of the data, versions and seed."""
-    options, split, layers, fusion = run.options, run.split, run.layers, run.fusion
+    options, split, layers, fusion, exported = run.options, run.split, run.layers, run.fusion, run.exported
     return {
-        "data": _data(run),
+        "data": data(run.audit, split),
         "split": {"validation": options.validation, "test": options.test, "stated": split.stated},
         "backbone": layers.features.description,
         **({"backbone_choice": run.backbone.describe()} if run.backbone.compared else {}),
@@ -87,23 +90,18 @@ def training(run: TrainingRun, *, seconds: float, command: str | None) -> dict[s
         "head": _head(run),
         **({"beside_the_image": fusion.additional.describe(split.parts["train"])} if fusion.additional else {}),
         **({"side_left_out": dict(run.left_out)} if run.left_out else {}),
-        "search": {**options.search.describe(), **run.exported.fit.head.search.describe()},
+        "search": {**options.search.describe(), **exported.fit.head.search.describe()},
         "calibration": _calibration(run),
-        "quantisation": {
-            "asked": options.dtype,
-            "scheme": "static, U8S8, weights by channel in 7 bits (depthwise: 8 bits), QDQ",
-            "calibration_photos": CALIBRATION_IMAGES,
-            "max_loss": options.max_loss,
-            "milliseconds_a_photo": _milliseconds(run.exported),
-        },
+        "quantisation": quantisation(options, exported.serving.image, exported.model, exported.float_model),
         "parent": run.parent.describe() if run.parent else None,
         "seconds": round(seconds, 1),
         **provenance(options.seed, command, run.context.progress.warnings),
     }
 
 
-def _data(run: TrainingRun) -> dict[str, object]:
-    scan, split = run.audit.scan, run.split
+def data(audit: ImageAudit, split: DatasetSplit) -> dict[str, object]:
+    """The fingerprint and the counts of the images, what was left out, and the images of each label by part."""
+    scan = audit.scan
     return {
         "fingerprint": scan.fingerprint(),
         "photos": len(scan.samples),
@@ -111,13 +109,14 @@ def _data(run: TrainingRun) -> dict[str, object]:
         "copies": len(scan.copies),
         "conflicting": len(scan.conflicts),
         "near_duplicates": scan.near_duplicates,
-        "near_duplicates_of_other_labels": len(run.audit.conflicting_groups),
+        "near_duplicates_of_other_labels": len(audit.conflicting_groups),
         "alike": sum(map(len, scan.alike)),
-        "labels_that_look_wrong": len(run.audit.label_errors),
+        "labels_that_look_wrong": len(audit.label_errors),
         "straddling_left_out": len(split.straddling),
         **({"notes": list(scan.notes)} if scan.notes else {}),
         "parts": {
-            part: dict(sorted(Counter(sample.image.label for sample in split.parts[part]).items())) for part in PARTS
+            part: dict(sorted(Counter(label for s in split.parts[part] for label in s.image.classes).items()))
+            for part in PARTS
         },
     }
 
@@ -145,13 +144,32 @@ def _calibration(run: TrainingRun) -> dict[str, object]:
     }
 
 
-def _milliseconds(exported: ExportedClassifier) -> dict[str, float]:
+def quantisation(
+    options: ClassifierOptions, image: ImageSpec, model: bytes, float_model: bytes | None
+) -> dict[str, object]:
+    """How the graph was quantized, and the time per image.
+
+    Args:
+        options: Of the training.
+        image: What the graph reads.
+        model: The released graph.
+        float_model: The same in float32; None if it is not quantized.
+    """
+    return {
+        "asked": options.dtype,
+        "scheme": "static, U8S8, weights by channel in 7 bits (depthwise: 8 bits), QDQ",
+        "calibration_photos": CALIBRATION_IMAGES,
+        "max_loss": options.max_loss,
+        "milliseconds_a_photo": _milliseconds(image, model, float_model),
+    }
+
+
+def _milliseconds(image: ImageSpec, model: bytes, float_model: bytes | None) -> dict[str, float]:
     """The time per image on this machine and one thread; for int8 also the ratio to float32."""
-    image = exported.serving.image
     grey = np.full((1, image.height, image.width, 3), 128, np.uint8)
-    if exported.float_model is None:
-        return milliseconds({"float32": exported.model}, grey)
-    times = milliseconds({"float32": exported.float_model, "int8": exported.model}, grey)
+    if float_model is None:
+        return milliseconds({"float32": model}, grey)
+    times = milliseconds({"float32": float_model, "int8": model}, grey)
     return {**times, "int8_to_float32": round(times["int8"] / times["float32"], 3)}
 
 

@@ -8,21 +8,20 @@ import numpy as np
 
 from larder.release.manifest import Manifest
 from larder_training.classifier.backbones.zoo import BUILT_IN
-from larder_training.classifier.data.formats.entries import PARTS
-from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.splits import DatasetSplit
 from larder_training.classifier.evaluation.ood_holdout import unknown_section
-from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
+from larder_training.classifier.fitting.export import ExportedClassifier
 from larder_training.classifier.heads.trials import trials_section
 from larder_training.classifier.metrics.classification import classification_summary
 from larder_training.classifier.reports import audit_page, plots
+from larder_training.classifier.reports.data_section import data_section
 from larder_training.classifier.reports.side_section import side_section
+from larder_training.classifier.reports.size_and_speed import size_and_speed
 from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.learning_curve import curve_section
 from larder_training.reporting.counts import counted
 from larder_training.reporting.html import (
-    Block,
     Section,
     facts,
     figure,
@@ -30,14 +29,12 @@ from larder_training.reporting.html import (
     paragraph,
     properties,
     render,
-    subheading,
     table,
 )
 from larder_training.reporting.title import TitleBlock, about, warnings
 from larder_training.reporting.values import Estimate, between, number, percent, size, times
 
 ERRORS: Final = 24  # misclassified images, the most confident first
-FILES: Final = 200  # files that are left out, by name
 CONFUSED: Final = 12  # pairs of confused labels
 _FEW_IMAGES: Final = 100  # test images from which a result is worth a decision
 _FEATURES: Final = {
@@ -48,7 +45,6 @@ _FEATURES: Final = {
     "features": "number of features",
     "output": "tensor of the graph",
 }
-_PARTS: Final = {"validation": "held out", "test": "test"}
 
 
 def page(run: TrainingRun, manifest: Manifest) -> bytes:
@@ -67,13 +63,13 @@ def page(run: TrainingRun, manifest: Manifest) -> bytes:
         _reliability(exported, test),
         unknown_section(run.options, exported, run.held_out_classes),
         *_parent(manifest.evaluation),
-        _quantization(exported, manifest.training),
+        size_and_speed(exported.comparison, exported.model, exported.float_model, manifest.training),
         *side_section(run.fusion, run.left_out),
         *run.backbone.sections(),
         *run.layers.sections(),
         *augmentation_search.sections(run.fusion.training_set.compared),
         trials_section(run.fusion.head.search),
-        _data(run.audit.scan, split),
+        data_section(run.audit.scan, split),
         *audit_page.sections(run.audit),
         _features(run),
     ]
@@ -225,67 +221,9 @@ def _parent(evaluation: Mapping[str, object]) -> list[Section]:
     ]
 
 
-def _quantization(exported: ExportedClassifier, training: Mapping[str, object]) -> Section:
-    comparison = cast("Mapping[str, Any]", exported.comparison)
-    rows: list[tuple[object, ...]] = [
-        (
-            f"Accuracy, {_PARTS[part]}",
-            *(percent(comparison[part][name]) for name in ("float32_accuracy", "release_accuracy")),
-        )
-        for part in EVALUATED
-    ]
-    float_model = exported.model if exported.float_model is None else exported.float_model
-    rows.append(("Size", *(size(len(graph)) for graph in (float_model, exported.model))))
-    quantization = cast("Mapping[str, Mapping[str, float]]", training["quantisation"])
-    milliseconds = quantization["milliseconds_a_photo"]
-    rows.append(
-        ("Milliseconds per image, one thread", *(milliseconds.get(name) for name in ("float32", comparison["dtype"])))
-    )
-    rows += [(f"Same label, {_PARTS[part]}", None, percent(comparison[part]["agreement"])) for part in EVALUATED]
-    text = f"The release is in {comparison['dtype']}" + (f": {comparison['reason']}" if "reason" in comparison else "")
-    float_nodes = comparison.get("float_nodes", ())
-    more = ""
-    if float_nodes and comparison["dtype"] == "int8":
-        more = f" {counted(len(float_nodes), 'sensitive operator')} in float32."
-    return Section.of(
-        "Size and speed", paragraph(f"{text}.{more}"), table(("Question", "float32", "This release"), rows)
-    )
-
-
 def _features(run: TrainingRun) -> Section:
     """What the head reads; the backbone and its preprocessing."""
     named = {_FEATURES.get(name, name): value for name, value in run.layers.features.description.items()}
     built_in = "The built-in features: shapes (histograms of oriented gradients) and colours, without a backbone."
     text = built_in if run.backbone.name == BUILT_IN else "The backbone, and how images are prepared for it."
     return Section.of("Features", paragraph(text), properties(named))
-
-
-def _data(scan: DatasetScan, split: DatasetSplit) -> Section:
-    counts = {part: Counter(sample.image.label for sample in split.parts[part]) for part in PARTS}
-    rows = [(label, *(counts[part][label] for part in PARTS)) for label in split.labels]
-    rows.append(("All", *(len(split.parts[part]) for part in PARTS)))
-    left_out = [
-        *((image.name, reason) for image, reason in scan.bad),
-        *((image.name, "A copy of this file has another label. Decide which is right.") for image in scan.conflicts),
-        *(
-            (sample.image.name, "An image of its group is in the validation or test part.")
-            for sample in split.straddling
-        ),
-    ]
-    counts_of_files = {
-        "Bad files": len(scan.bad),
-        "Exact copies": len(scan.copies),
-        "Conflicting labels": len(scan.conflicts),
-        "Near-duplicates": "not looked for" if scan.stated else scan.near_duplicates,
-    }
-    blocks: list[Block] = [
-        paragraph(f"{split.describe()}. Exact copies count once."),
-        table(("Class", *(part.capitalize() for part in PARTS)), rows),
-        facts(counts_of_files),
-        *audit_page.notes(scan),
-    ]
-    if left_out:
-        blocks += [subheading("Left out"), table(("File", "Reason"), left_out[:FILES])]
-    if len(left_out) > FILES:
-        blocks.append(paragraph(f"… and {counted(len(left_out) - FILES, 'file')} more."))
-    return Section.of("Data", *blocks)
