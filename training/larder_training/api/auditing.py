@@ -104,28 +104,16 @@ def audit_images(options: ClassifierOptions, progress: Progress) -> "ImageAudit"
     """Audits the images of ``options``, with the features that a training with these options uses."""
     from larder_training.classifier.audit.audit import audit as audit_scan
     from larder_training.classifier.config.context import ClassifierContext
-    from larder_training.classifier.data.manifests import read_dataset
-    from larder_training.classifier.data.scan import scan_images
-    from larder_training.classifier.data.stated_groups import stated_groups
     from larder_training.classifier.selection.backbone_choice import choose_backbone, open_backbone
-    from larder_training.classifier.selection.usable_images import with_usable_images
+    from larder_training.classifier.selection.usable_images import scan_data, with_usable_images
 
     context = ClassifierContext(options, progress)
     opened = open_backbone(context)  # first, as in a training
-    dataset = read_dataset(
-        options.data,
-        options.label_attribute,
-        options.columns,
-        options.boxes,
-        multi_label=options.multi_label,
-        label_separator=options.label_separator,
-    )
-    scanned = scan_images(dataset, progress, stated_groups(options.groups, dataset))
 
     def audit_usable(scan: "DatasetScan") -> "ImageAudit":
         return audit_scan(scan, choose_backbone(opened, scan.samples, context).features, context)
 
-    return with_usable_images(scanned, audit_usable)
+    return with_usable_images(scan_data(context), audit_usable)
 
 
 def _images(

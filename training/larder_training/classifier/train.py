@@ -8,11 +8,9 @@ from larder.release.manifest import PROBES
 from larder_training.classifier.audit.audit import audit
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
-from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import DatasetScan, scan_images
+from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.data.side_columns import fit_columns
-from larder_training.classifier.data.splits import DatasetSplit, split_dataset
-from larder_training.classifier.data.stated_groups import stated_groups
+from larder_training.classifier.data.splits import split_dataset
 from larder_training.classifier.evaluation.ood_holdout import estimate
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.fitting.export import MODEL, export
@@ -32,7 +30,7 @@ from larder_training.classifier.selection.layer_search import choose_layers
 from larder_training.classifier.selection.learning_curve import learning_curve
 from larder_training.classifier.selection.side_ablation import choose_fusion
 from larder_training.classifier.selection.training_set import build_training_set
-from larder_training.classifier.selection.usable_images import with_usable_images
+from larder_training.classifier.selection.usable_images import scan_data, with_usable_images
 from larder_training.release.writer import REPORT, write_release
 from larder_training.reporting.progress import Progress
 
@@ -83,13 +81,11 @@ def train(options: ClassifierOptions, progress: Progress | None = None, command:
 
 def _run(context: ClassifierContext) -> TrainingRun:
     """All steps up to the graph, in their order."""
-    options, progress = context.options, context.progress
+    options = context.options
     # First, since what is wrong with a backbone takes seconds to find, and many images take minutes to read.
     parent = open_parent(options) if options.parent is not None else None
     features = parent.features if parent and options.backbone is None else open_backbone(context)
-    dataset = read_dataset(options.data, options.label_attribute, options.columns, options.boxes)
-    scan = scan_images(dataset, progress, stated_groups(options.groups, dataset))
-    return with_usable_images(scan, partial(_run_on, context, parent, features))
+    return with_usable_images(scan_data(context), partial(_run_on, context, parent, features))
 
 
 def _run_on(
@@ -97,7 +93,8 @@ def _run_on(
 ) -> TrainingRun:
     options, progress = context.options, context.progress
     split = split_dataset(scan, validation=options.validation, test=options.test, seed=options.seed)
-    _log_data(scan, split, progress)
+    for line in (*scan.log(), f"{len(split.labels)} labels; {split.describe()}"):
+        progress.say(line)
     split = parent.ordered(split) if parent else split
     if parent and options.backbone is None:
         backbone = BackboneChoice(features, "parent")
@@ -126,16 +123,3 @@ def _run_on(
 
 def _fit(context: ClassifierContext, parent: ParentRelease | None, rows: TrainingRows) -> Head:
     return fit_head(rows, context, parent=parent.parent_head(rows.classes, rows.dimensions) if parent else None)
-
-
-def _log_data(scan: DatasetScan, split: DatasetSplit, progress: Progress) -> None:
-    for note in scan.notes:
-        progress.say(note)
-    for image, reason in scan.bad[:20]:
-        progress.say(f"Bad file {image.name}: {reason}")
-    progress.say(scan.describe())
-    for alike in scan.describe_alike():
-        progress.say(alike)
-    if scan.stated:
-        progress.say(scan.stated.describe(len(scan.samples)))
-    progress.say(f"{len(split.labels)} labels; {split.describe()}")

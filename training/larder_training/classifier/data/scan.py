@@ -24,6 +24,7 @@ from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 _LISTED: Final = 5  # labels that a message names
+_BAD: Final = 20  # bad files that the log names
 DOWNLOAD_THREADS: Final = 16  # downloads wait for the network, not for a core
 
 
@@ -93,6 +94,16 @@ class DatasetScan:
             f"{counted(len(self.conflicts), 'copy', 'copies')} with conflicting labels, "
             f"{counted(self.near_duplicates, 'near-duplicate')}"
         )
+
+    def log(self) -> list[str]:
+        """What a training reports about its images before it splits them, a line each."""
+        return [
+            *self.notes,
+            *(f"Bad file {image.name}: {reason}" for image, reason in self.bad[:_BAD]),
+            self.describe(),
+            *self.describe_alike(),
+            *([self.stated.describe(len(self.samples))] if self.stated else []),
+        ]
 
     def fingerprint(self) -> str:
         """SHA-256 over the sorted lines ``<file digest> <label>``; it does not depend on file names."""

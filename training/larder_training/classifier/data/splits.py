@@ -27,7 +27,8 @@ class DatasetSplit:
         straddling: Samples left out because an image of their group is in a part that is evaluated.
         stated: Whether the split is that of the list or of the folders.
         together: What stays together in a random split.
-        cut: Parts that a stated split lacks, as a whole or for a class, and that were cut from train at random.
+        cut: Parts that a stated split lacks, as a whole or for a class, and that were cut from train.
+        method: How images are assigned to a part that is not stated.
     """
 
     labels: tuple[str, ...]
@@ -36,12 +37,13 @@ class DatasetSplit:
     stated: bool
     together: str = "near-duplicates together"
     cut: tuple[Part, ...] = ()
+    method: str = "at random by class"
 
     def describe(self) -> str:
         """The split in one sentence, to report with every number that depends on it."""
         sizes = ", ".join(f"{len(self.parts[part]):,} {part}" for part in PARTS)
-        how = "as the data states" if self.stated else f"at random by class, {self.together}"
-        cut = f"; {' and '.join(self.cut)} cut from train at random by class where missing" if self.cut else ""
+        how = "as the data states" if self.stated else f"{self.method}, {self.together}"
+        cut = f"; {' and '.join(self.cut)} cut from train {self.method} where missing" if self.cut else ""
         return f"{sizes} images, split {how}{cut}"
 
 

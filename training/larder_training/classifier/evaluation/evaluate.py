@@ -16,7 +16,6 @@ from larder_training.classifier.data.scan import DatasetScan, Sample, scan_image
 from larder_training.classifier.evaluation.multilabel import evaluate_multi_label
 from larder_training.classifier.fitting.predictions import predict
 from larder_training.classifier.metrics.classification import classification_summary, ood_auroc
-from larder_training.numerics.arrays import Floats
 from larder_training.release.loader import read_classifier
 from larder_training.reporting.progress import Progress
 
@@ -94,8 +93,8 @@ def evaluate(
         **classification_summary(predictions.probabilities, label_indices(known, serving.labels), serving.labels),
         "unknown": {
             "threshold": serving.novelty_threshold,
-            "known_flagged": _flagged(predictions.ood_scores, serving),
-            "foreign_flagged": _flagged(other_predictions.ood_scores, serving),
+            "known_flagged": predictions.flagged(serving.novelty_threshold),
+            "foreign_flagged": other_predictions.flagged(serving.novelty_threshold),
             "auroc": ood_auroc(predictions.ood_scores, other_predictions.ood_scores) if other else None,
         },
         "foreign_labels": dict(sorted(Counter(sample.image.label for sample in other).items())),
@@ -130,10 +129,3 @@ def _side_coverage(serving: ClassifierServing, samples: Sequence[Sample]) -> dic
         for column in serving.side
     }
     return {"side": shares} if shares else {}
-
-
-def _flagged(ood_scores: Floats, serving: ClassifierServing) -> float | None:
-    """The share of images above the OOD threshold; None without images or a threshold."""
-    if serving.novelty_threshold is None or not len(ood_scores):
-        return None
-    return float((ood_scores > serving.novelty_threshold).mean())

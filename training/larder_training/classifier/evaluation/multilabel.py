@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from larder.errors import InvalidRequest
 from larder.release.serving import ClassifierServing
 from larder_training.classifier.data.labels import label_matrix
@@ -48,7 +46,7 @@ def _summary(
 ) -> dict[str, object]:
     truth = label_matrix(samples, serving.labels)
     limit = serving.novelty_threshold
-    flagged = None if limit is None else float(np.mean(predictions.ood_scores > limit))
+    flagged = predictions.flagged(limit)
     return {
         "multi_label": True,
         **multi_label_summary(predictions.probabilities, truth, serving.labels, serving.thresholds),

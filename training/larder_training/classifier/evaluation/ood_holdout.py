@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from larder_training.classifier.config.options import ClassifierOptions
+from larder_training.classifier.data.formats.entries import Part
 from larder_training.classifier.fitting.export import EVALUATED, ExportedClassifier
+from larder_training.classifier.fitting.predictions import Predictions
 from larder_training.classifier.heads.training_rows import TrainingRows
 from larder_training.classifier.metrics.calibration import ood_threshold
 from larder_training.classifier.metrics.classification import ood_auroc
@@ -116,12 +118,17 @@ def ood_summary(
     options: ClassifierOptions, exported: ExportedClassifier, held_out_classes: HeldOutClasses | None
 ) -> dict[str, object]:
     """For the manifest's ``evaluation``: the share of images flagged as unknown, of known and of held-out classes."""
-    limit = exported.serving.novelty_threshold
-    flagged = (
-        {part: float((exported.predictions[part].ood_scores > limit).mean()) for part in EVALUATED} if limit else None
-    )
+    flagged = known_flagged(exported.predictions, exported.serving.novelty_threshold)
     left_out = None if held_out_classes is None else held_out_classes.describe()
     return {"false_alarms": options.false_alarms, "known_flagged": flagged, "classes_left_out": left_out}
+
+
+def known_flagged(predictions: Mapping[Part, Predictions], threshold: float | None) -> dict[str, float] | None:
+    """The share of images flagged as unknown, by evaluated part that has images; None without a threshold."""
+    if threshold is None:
+        return None
+    shares = {part: predictions[part].flagged(threshold) for part in EVALUATED}
+    return {part: share for part, share in shares.items() if share is not None}
 
 
 def unknown_section(

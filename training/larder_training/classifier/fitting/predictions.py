@@ -37,6 +37,12 @@ class Predictions:
         usable = [sample for sample, finite in zip(samples, kept, strict=True) if finite]
         return usable, Predictions(self.probabilities[kept], self.ood_scores[kept])
 
+    def flagged(self, threshold: float | None) -> float | None:
+        """The share of the images above this OOD threshold; None without images or a threshold."""
+        if threshold is None or not len(self.ood_scores):
+            return None
+        return float((self.ood_scores > threshold).mean())
+
     def _finite(self) -> NDArray[np.bool_]:
         finite: NDArray[np.bool_] = np.isfinite(self.probabilities).all(axis=1) & np.isfinite(self.ood_scores)
         return finite

@@ -10,8 +10,8 @@ from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.formats.entries import PARTS, Part
 from larder_training.classifier.data.labels import label_matrix
 from larder_training.classifier.data.splits import DatasetSplit
+from larder_training.classifier.evaluation.ood_holdout import known_flagged
 from larder_training.classifier.features.backbone import FeatureGraph
-from larder_training.classifier.fitting.export import EVALUATED
 from larder_training.classifier.heads import softmax_regression
 from larder_training.classifier.metrics.multilabel import (
     constant_baselines,
@@ -59,37 +59,28 @@ class MultiLabelRun:
             intervals=intervals,
         )
 
+    def known_flagged(self) -> dict[str, float] | None:
+        """The share of images flagged as unknown, by evaluated part; None without a threshold."""
+        return known_flagged(self.fitted.predictions, self.fitted.serving.novelty_threshold)
+
 
 def evaluation(run: MultiLabelRun) -> dict[str, object]:
     """The manifest's ``evaluation``: the split, the numbers of the test part and of the baseline."""
     validation = run.summary("validation", intervals=False)
     train = label_matrix(run.split.parts["train"], run.split.labels)
     return {
-        "split": describe_split(run.split),
+        "split": run.split.describe(),
         "test": run.summary("test"),
         "baselines": constant_baselines(train, run.fitted.truth["test"]),
         "validation": {"how": calibrated_by(run), **{name: validation[name] for name in _VALIDATION}},
-        "unknown": {"false_alarms": run.context.options.false_alarms, "known_flagged": known_flagged(run)},
+        "unknown": {"false_alarms": run.context.options.false_alarms, "known_flagged": run.known_flagged()},
         "quantisation": run.fitted.comparison,
     }
-
-
-def describe_split(split: DatasetSplit) -> str:
-    """The split in one sentence."""
-    return split.describe().replace("at random by class", "by iterative stratification over the labels")
 
 
 def calibrated_by(run: MultiLabelRun) -> str:
     """Which predictions calibrate."""
     return f"out of fold, {run.fitted.fit.folds} folds" if run.fitted.fit.folds else "the validation part"
-
-
-def known_flagged(run: MultiLabelRun) -> dict[str, float] | None:
-    """The share of images flagged as unknown, by evaluated part; None without a threshold."""
-    limit = run.fitted.serving.novelty_threshold
-    if limit is None:
-        return None
-    return {part: float((run.fitted.predictions[part].ood_scores > limit).mean()) for part in EVALUATED}
 
 
 def metrics(run: MultiLabelRun, evaluation: Mapping[str, object]) -> bytes:
@@ -98,7 +89,7 @@ def metrics(run: MultiLabelRun, evaluation: Mapping[str, object]) -> bytes:
     document = {
         **rekognition_multi_label_summary(test, len(run.split.parts["train"])),
         "larder": {
-            "split": describe_split(run.split),
+            "split": run.split.describe(),
             "test": test,
             "quantisation": run.fitted.comparison,
             "audit": run.audit.document(),

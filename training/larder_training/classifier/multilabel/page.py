@@ -6,14 +6,11 @@ from typing import Any, Final, cast
 import numpy as np
 
 from larder.release.manifest import Manifest
-from larder_training.classifier.fitting.export import EVALUATED
 from larder_training.classifier.heads.trials import trials_section
 from larder_training.classifier.multilabel.manifest_sections import (
     LOSS,
     SKIPPED,
     MultiLabelRun,
-    describe_split,
-    known_flagged,
 )
 from larder_training.classifier.reports import audit_page
 from larder_training.classifier.reports.data_section import data_section
@@ -116,7 +113,7 @@ def _summary(run: MultiLabelRun, test: Mapping[str, Any], manifest: Manifest) ->
         "Model file": f"{size(len(fitted.model))}, {fitted.comparison['dtype']}",
     }
     text = (
-        f"{describe_split(run.split)}. No choice was made with the test images. Micro F1 counts all decisions alike, "
+        f"{run.split.describe()}. No choice was made with the test images. Micro F1 counts all decisions alike, "
         "macro F1 and mean average precision all labels alike; average precision judges the order of the images "
         "without a threshold."
     )
@@ -166,9 +163,9 @@ def _errors(run: MultiLabelRun) -> Section:
 
 
 def _unknown(run: MultiLabelRun) -> Section:
-    flagged, target = known_flagged(run), percent(run.context.options.false_alarms)
+    flagged, target = run.known_flagged(), percent(run.context.options.false_alarms)
     if flagged is None:
         return Section.of("Unknown", paragraph("There are too few images for an out-of-distribution score."))
-    rows = [(PART_NAMES[part], percent(flagged[part])) for part in EVALUATED]
+    rows = [(PART_NAMES[part], percent(share)) for part, share in flagged.items()]
     text = f"The threshold of the out-of-distribution score flags {target} of images like those of the training."
     return Section.of("Unknown", paragraph(text), table(("Images", "Flagged as unknown"), rows))

@@ -16,6 +16,7 @@ from larder_training.classifier.multilabel.stratification import iterative_strat
 from larder_training.classifier.selection.training_set import groups_of
 from larder_training.reporting.counts import counted
 
+METHOD: Final = "by iterative stratification over the labels"
 _LISTED: Final = 20  # labels that an error names
 
 
@@ -48,7 +49,13 @@ def split_images(scan: DatasetScan, *, validation: float, test: float, seed: int
     else:
         parts = _at_random(scan.samples, labels, shares, seed)
     split = DatasetSplit(
-        labels, {part: tuple(parts[part]) for part in PARTS}, tuple(straddling), stated, scan.together, tuple(cut)
+        labels,
+        {part: tuple(parts[part]) for part in PARTS},
+        tuple(straddling),
+        stated,
+        scan.together,
+        tuple(cut),
+        METHOD,
     )
     _check_train(split)
     return split

@@ -8,9 +8,7 @@ from larder.release.manifest import PROBES
 from larder_training.classifier.audit.audit import audit
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.config.options import ClassifierOptions
-from larder_training.classifier.data.manifests import read_dataset
-from larder_training.classifier.data.scan import DatasetScan, scan_images
-from larder_training.classifier.data.stated_groups import stated_groups
+from larder_training.classifier.data.scan import DatasetScan
 from larder_training.classifier.features.backbone import FeatureGraph
 from larder_training.classifier.fitting.export import MODEL
 from larder_training.classifier.heads.trials import TRIALS
@@ -21,7 +19,7 @@ from larder_training.classifier.multilabel.split import split_images
 from larder_training.classifier.onnx.graph import structure
 from larder_training.classifier.reports.golden_requests import golden_requests
 from larder_training.classifier.selection.backbone_choice import choose_backbone, open_backbone
-from larder_training.classifier.selection.usable_images import with_usable_images
+from larder_training.classifier.selection.usable_images import scan_data, with_usable_images
 from larder_training.release.writer import REPORT, write_release
 from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
@@ -57,33 +55,17 @@ def train_multi_label(options: ClassifierOptions, progress: Progress | None, com
 
 
 def _run(context: ClassifierContext) -> MultiLabelRun:
-    options = context.options
     features = open_backbone(context)  # first, since what is wrong with a backbone takes seconds to find
-    dataset = read_dataset(
-        options.data,
-        options.label_attribute,
-        options.columns,
-        options.boxes,
-        multi_label=True,
-        label_separator=options.label_separator,
-    )
-    scan = scan_images(dataset, context.progress, stated_groups(options.groups, dataset))
-    return with_usable_images(scan, partial(_run_on, context, features))
+    return with_usable_images(scan_data(context), partial(_run_on, context, features))
 
 
 def _run_on(context: ClassifierContext, features: FeatureGraph, scan: DatasetScan) -> MultiLabelRun:
     options, progress = context.options, context.progress
     split = split_images(scan, validation=options.validation, test=options.test, seed=options.seed)
-    for note in (*scan.notes, *(f"Bad file {image.name}: {reason}" for image, reason in scan.bad[:20])):
-        progress.say(note)
-    progress.say(scan.describe())
-    for alike in scan.describe_alike():
-        progress.say(alike)
-    if scan.stated:
-        progress.say(scan.stated.describe(len(scan.samples)))
     without = sum(not sample.image.classes for sample in scan.samples)
     has = f"{counted(without, 'image')} without a label; " if without else ""
-    progress.say(f"{len(split.labels)} labels; {has}{manifest_sections.describe_split(split)}")
+    for line in (*scan.log(), f"{len(split.labels)} labels; {has}{split.describe()}"):
+        progress.say(line)
     progress.say(f"Not part of a multi-label training: {manifest_sections.SKIPPED}")
     chosen = choose_backbone(features, split.parts["train"], context)
     findings = audit(scan, chosen.features, context)
