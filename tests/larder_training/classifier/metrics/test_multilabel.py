@@ -49,6 +49,11 @@ def test_an_average_precision_with_weights_counts_images_several_times() -> None
     assert found == pytest.approx(expected)
 
 
+def test_the_values_are_the_same_without_intervals() -> None:
+    found = multi_label_summary(SCORES, TRUTH, LABELS, THRESHOLDS, intervals=False)
+    assert found == {name: value for name, value in summary().items() if not name.endswith("_interval_95")}
+
+
 def test_the_intervals_hold_the_values_and_narrow_with_more_images() -> None:
     found, many = summary(), multi_label_summary(np.tile(SCORES, (9, 1)), np.tile(TRUTH, (9, 1)), LABELS, THRESHOLDS)
     for metric in ("map", "micro_f1", "macro_f1", "subset_accuracy"):
