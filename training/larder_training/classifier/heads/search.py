@@ -5,7 +5,7 @@ The order of the trials is fixed, and the next trial depends only on the losses 
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -122,7 +122,7 @@ def sample(labels: Labels, groups: NDArray[np.int64]) -> NDArray[np.int64]:
 def search(rows: StandardisedRows, context: ClassifierContext, *, parent: ParentHead | None) -> HeadSearch:
     """Runs trials until the plan, the number of trials or the time is used up; at least one."""
     limits = context.options.search
-    until = time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf
+    until = time_limit(limits)
     folds = min(context.options.folds, rows.fewest_groups())
     rows = rows.subsample()
     weightings = _weightings(limits, rows)
@@ -132,17 +132,49 @@ def search(rows: StandardisedRows, context: ClassifierContext, *, parent: Parent
     )
     trials: list[HeadTrial] = []
     hidden = limits.hidden and rows.fewest_groups() >= HIDDEN_GROUPS
-    out_of_time = False
-    with context.progress.task("Searching for the head", limits.trials) as advance:
-        for config in plan(trials, weightings, hidden=hidden, parent=parent.config if parent else None):
-            trials.append(cross_validation.trial(len(trials) + 1, config))
-            left = None if limits.minutes is None else max(until - time.monotonic(), 0)
+    configs = plan(trials, weightings, hidden=hidden, parent=parent.config if parent else None)
+    out_of_time = run_trials(trials, configs, cross_validation.trial, context, most=limits.trials, until=until)
+    return HeadSearch(tuple(trials), folds, balanced, out_of_time)
+
+
+def time_limit(limits: SearchLimits) -> float:
+    """When a search that begins now ends, in seconds of ``time.monotonic``."""
+    return time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf
+
+
+def run_trials(
+    trials: list[HeadTrial],
+    configs: Iterable[HeadConfig],
+    cross_validate: Callable[[int, HeadConfig], HeadTrial],
+    context: ClassifierContext,
+    *,
+    most: int,
+    until: float,
+) -> bool:
+    """Appends to ``trials`` until the configurations, their number or the time is used up; at least one.
+
+    Args:
+        trials: Where the results go; ``configs`` may depend on them.
+        configs: What to try, in this order.
+        cross_validate: Tries a configuration, under this number.
+        context: Options and progress.
+        most: The number of trials at most.
+        until: The ``time_limit``.
+
+    Returns:
+        Whether the time is used up.
+    """
+    minutes, out_of_time = context.options.search.minutes, False
+    with context.progress.task("Searching for the head", most) as advance:
+        for config in configs:
+            trials.append(cross_validate(len(trials) + 1, config))
+            left = None if minutes is None else max(until - time.monotonic(), 0)
             advance(1, f"least cross-validated loss {min(trial.loss for trial in trials):.4f}", seconds_left=left)
             out_of_time = time.monotonic() > until
-            if len(trials) >= limits.trials or out_of_time:
+            if len(trials) >= most or out_of_time:
                 break
-        advance(0, total=len(trials))  # the plan may have fewer trials than the limit
-    return HeadSearch(tuple(trials), folds, balanced, out_of_time)
+        advance(0, total=len(trials))  # there may be fewer configurations than the limit
+    return out_of_time
 
 
 def _weightings(limits: SearchLimits, rows: StandardisedRows) -> tuple[Weighting, ...]:
@@ -162,8 +194,8 @@ def plan(
     if parent is not None:
         yield replace(parent, customised=True)
         if not parent.units:
-            yield from _path(trials, [HeadConfig(l2=l2, weighting=first, customised=True) for l2 in STRENGTHS])
-    yield from _path(trials, [HeadConfig(l2=l2, weighting=first) for l2 in STRENGTHS])
+            yield from strength_path(trials, [HeadConfig(l2=l2, weighting=first, customised=True) for l2 in STRENGTHS])
+    yield from strength_path(trials, [HeadConfig(l2=l2, weighting=first) for l2 in STRENGTHS])
     weighting = first
     for other in weightings[1:]:
         best = min(trials, key=lambda trial: trial.loss).config
@@ -179,7 +211,7 @@ def plan(
         yield from (replace(config, weighting=weighting) for config in HIDDEN[1:])
 
 
-def _path(trials: Sequence[HeadTrial], configs: Sequence[HeadConfig]) -> Iterator[HeadConfig]:
+def strength_path(trials: Sequence[HeadTrial], configs: Sequence[HeadConfig]) -> Iterator[HeadConfig]:
     """From strong to weak regularisation, until ``PATIENCE`` in a row are not better."""
     begun, worse = len(trials), 0
     for config in configs:

@@ -3,7 +3,6 @@
 A strength of its own for each label would be chosen by a handful of images for a rare label.
 """
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
@@ -14,7 +13,14 @@ from numpy.typing import NDArray
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.heads.config import HeadConfig
 from larder_training.classifier.heads.scaler import FeatureRows
-from larder_training.classifier.heads.search import LEAST_LIKELIHOOD, MAX_ROWS, PATIENCE, STRENGTHS
+from larder_training.classifier.heads.search import (
+    LEAST_LIKELIHOOD,
+    MAX_ROWS,
+    STRENGTHS,
+    run_trials,
+    strength_path,
+    time_limit,
+)
 from larder_training.classifier.heads.trials import HeadSearch, HeadTrial
 from larder_training.classifier.multilabel.logistic_regression import (
     LinearHead,
@@ -59,24 +65,20 @@ class MultiLabelRows:
 def search(rows: MultiLabelRows, context: ClassifierContext) -> HeadSearch:
     """Tries strengths from strong to weak, until two in a row are not better, or the options end it."""
     limits = context.options.search
-    until = time.monotonic() + 60 * limits.minutes if limits.minutes is not None else np.inf
+    until = time_limit(limits)
     rows = rows.sample()
     folds = rows.folds(context.options.folds)
     last: list[LinearHead | None] = [None] * len(folds)
     trials: list[HeadTrial] = []
-    out_of_time = False
+
+    def cross_validate(number: int, config: HeadConfig) -> HeadTrial:
+        heads = fit_folds(rows, folds, config.l2, last, rough=True)
+        last[:] = heads
+        return _trial(number, config, rows, folds, heads)
+
+    configs = strength_path(trials, [HeadConfig(l2=l2) for l2 in STRENGTHS])
     most = min(limits.trials, len(STRENGTHS))
-    with context.progress.task("Searching for the head", most) as advance:
-        for number, l2 in enumerate(STRENGTHS[:most], 1):
-            heads = fit_folds(rows, folds, l2, last, rough=True)
-            last = list(heads)
-            trials.append(_trial(number, l2, rows, folds, heads))
-            advance(1, f"least cross-validated loss {min(trial.loss for trial in trials):.4f}")
-            best = min(range(len(trials)), key=lambda position: trials[position].loss)
-            out_of_time = time.monotonic() > until
-            if out_of_time or len(trials) - 1 - best >= PATIENCE:
-                break
-        advance(0, total=len(trials))
+    out_of_time = run_trials(trials, configs, cross_validate, context, most=most, until=until)
     return HeadSearch(tuple(trials), len(folds), out_of_time=out_of_time)
 
 
@@ -111,14 +113,14 @@ def out_of_fold(rows: MultiLabelRows, folds: list[NDArray[np.int64]], heads: lis
 
 
 def _trial(
-    number: int, l2: float, rows: MultiLabelRows, folds: list[NDArray[np.int64]], heads: list[LinearHead]
+    number: int, config: HeadConfig, rows: MultiLabelRows, folds: list[NDArray[np.int64]], heads: list[LinearHead]
 ) -> HeadTrial:
     logits = out_of_fold(rows, folds, heads)
     losses = np.minimum(binary_cross_entropy(logits, rows.truth), -np.log(LEAST_LIKELIHOOD)).mean(axis=1)
     by_fold = [float(losses[fold].mean()) for fold in folds]
     return HeadTrial(
         number,
-        HeadConfig(l2=l2),
+        config,
         float(losses.mean()),
         float(np.std(by_fold, ddof=1) / np.sqrt(len(by_fold))),
         float(((logits > 0) == rows.truth).mean()),
