@@ -1,7 +1,8 @@
-"""The report's plots can draw any class name; warnings are errors here."""
+"""The report's plots can draw any class name, warnings are errors here; and what it says of the features."""
 
 import pytest
 
+from larder_training.classifier.reports.features_section import features_section
 from larder_training.classifier.reports.page import _confusion
 
 COUNTS = [[3, 1], [0, 4]]
@@ -19,3 +20,9 @@ def test_classes_that_cannot_be_drawn_are_numbered(first: str, second: str) -> N
     assert "<svg" in blocks[0]
     assert f"1 {first}, 2 {second}." in blocks[1]
     assert first in blocks[2]
+
+
+def test_the_built_in_features_of_a_parent_are_not_called_a_backbone() -> None:
+    parent = "".join(features_section({"builtin": "hog-colour", "from_parent": "20260102T030405Z"}).blocks)
+    assert "The built-in features" in parent
+    assert "SHA-256" in "".join(features_section({"sha256": "ab"}).blocks)

@@ -7,24 +7,13 @@ import numpy as np
 
 from larder.release.manifest import Manifest
 from larder_training.classifier.heads.trials import trials_section
-from larder_training.classifier.multilabel.manifest_sections import (
-    LOSS,
-    SKIPPED,
-    MultiLabelRun,
-)
+from larder_training.classifier.multilabel.manifest_sections import LOSS, SKIPPED, MultiLabelRun
 from larder_training.classifier.reports import audit_page
 from larder_training.classifier.reports.data_section import data_section
+from larder_training.classifier.reports.features_section import features_section
 from larder_training.classifier.reports.size_and_speed import PART_NAMES, size_and_speed
 from larder_training.reporting.counts import counted
-from larder_training.reporting.html import (
-    Section,
-    facts,
-    image_grid,
-    paragraph,
-    properties,
-    render,
-    table,
-)
+from larder_training.reporting.html import Section, facts, image_grid, paragraph, render, table
 from larder_training.reporting.title import TitleBlock, about, warnings
 from larder_training.reporting.values import Estimate, between, number, percent, size, times
 
@@ -57,7 +46,7 @@ def page(run: MultiLabelRun, manifest: Manifest) -> bytes:
         trials_section(fitted.search),
         data_section(run.audit.scan, run.split, multi_label=True),
         *audit_page.sections(run.audit),
-        Section.of("Features", properties(run.features.description)),
+        features_section(run.features.description),
     ]
     return render(_title(run, manifest, test), sections).encode()
 
@@ -155,11 +144,12 @@ def _errors(run: MultiLabelRun) -> Section:
         image = samples[row].image
         has = ", ".join(image.classes) or "no label"
         shown.append((audit_page.thumbnail(samples[row]), f"{image.name}: {has}; answered {', '.join(differences)}"))
-    count = f"{int(wrong.any(axis=1).sum()):,} of {counted(len(truth), 'test image')} with a wrong decision"
-    blocks = (
-        [paragraph(f"{count}; the most confident first."), image_grid(shown)] if shown else [paragraph(f"{count}.")]
-    )
-    return Section.of("Errors", *blocks)
+    images = int(wrong.any(axis=1).sum())
+    count = f"{images:,} of {counted(len(truth), 'test image')} with a wrong decision"
+    if not shown:
+        return Section.of("Errors", paragraph(f"{count}."))
+    first = f"the {len(shown)} most confident" if images > ERRORS else "the most confident first"
+    return Section.of("Errors", paragraph(f"{count}; {first}."), image_grid(shown))
 
 
 def _unknown(run: MultiLabelRun) -> Section:

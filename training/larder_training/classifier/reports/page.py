@@ -15,36 +15,20 @@ from larder_training.classifier.heads.trials import trials_section
 from larder_training.classifier.metrics.classification import classification_summary
 from larder_training.classifier.reports import audit_page, plots
 from larder_training.classifier.reports.data_section import data_section
+from larder_training.classifier.reports.features_section import features_section
 from larder_training.classifier.reports.side_section import side_section
 from larder_training.classifier.reports.size_and_speed import size_and_speed
 from larder_training.classifier.reports.training_run import TrainingRun
 from larder_training.classifier.selection import augmentation_search
 from larder_training.classifier.selection.learning_curve import curve_section
 from larder_training.reporting.counts import counted
-from larder_training.reporting.html import (
-    Section,
-    facts,
-    figure,
-    image_grid,
-    paragraph,
-    properties,
-    render,
-    table,
-)
+from larder_training.reporting.html import Section, facts, figure, image_grid, paragraph, render, table
 from larder_training.reporting.title import TitleBlock, about, warnings
 from larder_training.reporting.values import Estimate, between, number, percent, size, times
 
 ERRORS: Final = 24  # misclassified images, the most confident first
 CONFUSED: Final = 12  # pairs of confused labels
 _FEW_IMAGES: Final = 100  # test images from which a result is worth a decision
-_FEATURES: Final = {
-    "assumed": "assumed, since it is not stated",
-    "builtin": "built-in features",
-    "from": "downloaded from",
-    "sha256": "SHA-256",
-    "features": "number of features",
-    "output": "tensor of the graph",
-}
 
 
 def page(run: TrainingRun, manifest: Manifest) -> bytes:
@@ -71,7 +55,7 @@ def page(run: TrainingRun, manifest: Manifest) -> bytes:
         trials_section(run.fusion.head.search),
         data_section(run.audit.scan, split),
         *audit_page.sections(run.audit),
-        _features(run),
+        features_section(run.layers.features.description),
     ]
     return render(_title(run, manifest, test), sections).encode()
 
@@ -219,11 +203,3 @@ def _parent(evaluation: Mapping[str, object]) -> list[Section]:
             table(("Question", "This release", "Parent"), rows),
         )
     ]
-
-
-def _features(run: TrainingRun) -> Section:
-    """What the head reads; the backbone and its preprocessing."""
-    named = {_FEATURES.get(name, name): value for name, value in run.layers.features.description.items()}
-    built_in = "The built-in features: shapes (histograms of oriented gradients) and colours, without a backbone."
-    text = built_in if run.backbone.name == BUILT_IN else "The backbone, and how images are prepared for it."
-    return Section.of("Features", paragraph(text), properties(named))
