@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from larder_training.classifier.audit.label_errors import find_label_errors
+from larder_training.classifier.audit.label_errors import LabelError, find_label_errors
 from larder_training.classifier.audit.multi_label_errors import find_multi_label_errors
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.grouping import MIN_GROUPS
@@ -27,33 +27,6 @@ from larder_training.reporting.counts import counted
 UNEVEN: Final = 5.0  # the imbalance from which the summary mentions it
 _GOOD: Final = 0.95  # share of labels that are predicted; below it, the audit says that its suspicions are weak
 LISTED: Final = 1000  # entries of a list in the JSON document; counts are complete
-
-
-@dataclass(frozen=True, slots=True)
-class LabelError:
-    """An image whose label is probably wrong.
-
-    Attributes:
-        sample: The image.
-        confidence: Probability of its label, from a model that is not fitted on it.
-        proposed: The most probable label.
-        proposed_confidence: Probability of ``proposed``.
-        label: Of multi-label data: the label in question, which ``proposed`` adds or, with "not", takes away. None: the
-            image's only one.
-    """
-
-    sample: Sample
-    confidence: float
-    proposed: str
-    proposed_confidence: float
-    label: str | None = None
-
-    @property
-    def stated(self) -> str:
-        """What the data say: the image's label; of multi-label data, the label in question, or "not" and the label."""
-        if self.label is None:
-            return self.sample.image.label
-        return self.label if self.label in self.sample.image.classes else f"not {self.label}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +180,7 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
             members[sample.group].append(sample)
     if context.options.multi_label:
         checkable, agreement = list(scan.samples), None
-        label_errors = [
-            LabelError(sample, confidence, proposed, proposed_confidence, label)
-            for sample, label, confidence, proposed, proposed_confidence in find_multi_label_errors(
-                scan.samples, features, context
-            )
-        ]
+        label_errors = find_multi_label_errors(scan.samples, features, context)
     else:
         checkable = [sample for sample in scan.samples if len(groups[sample.image.label]) > 1]
         label_errors, agreement = _label_errors(checkable, features, context)

@@ -20,6 +20,7 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from larder_training.classifier.data.scan import Sample
 from larder_training.classifier.metrics.calibration import fit_temperature
 from larder_training.numerics.arrays import Floats
 from larder_training.numerics.blas import single_threaded_blas
@@ -37,6 +38,33 @@ PENALTY: Final = 1.0
 MAX_ROWS: Final = 8_000  # that the model of a fold is fitted on, about; every image is predicted
 MAX_ITERATIONS: Final = 100
 _MISSING_CLASS: Final = -30.0  # logit of a class that is not in the training rows of a fold
+
+
+@dataclass(frozen=True, slots=True)
+class LabelError:
+    """An image whose label is probably wrong.
+
+    Attributes:
+        sample: The image.
+        confidence: Probability of its label, from a model that is not fitted on it.
+        proposed: The most probable label.
+        proposed_confidence: Probability of ``proposed``.
+        label: Of multi-label data: the label in question, which ``proposed`` adds or, with "not", takes away. None: the
+            image's only one.
+    """
+
+    sample: Sample
+    confidence: float
+    proposed: str
+    proposed_confidence: float
+    label: str | None = None
+
+    @property
+    def stated(self) -> str:
+        """What the data say: the image's label; of multi-label data, the label in question, or "not" and the label."""
+        if self.label is None:
+            return self.sample.image.label
+        return self.label if self.label in self.sample.image.classes else f"not {self.label}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from larder_training.classifier.audit.label_errors import find_label_errors
+from larder_training.classifier.audit.label_errors import LabelError, find_label_errors
 from larder_training.classifier.config.context import ClassifierContext
 from larder_training.classifier.data.labels import label_matrix
 from larder_training.classifier.data.scan import Sample
@@ -15,13 +15,8 @@ from larder_training.classifier.features.views import plain_views
 
 def find_multi_label_errors(
     samples: Sequence[Sample], features: FeatureGraph, context: ClassifierContext
-) -> list[tuple[Sample, str, float, str, float]]:
-    """The likely errors, the least probable first.
-
-    Returns:
-        For each: the image, the label in question, the probability of what the data say about it, what is more likely
-        (the label, or "not" and the label), and how likely that is.
-    """
+) -> list[LabelError]:
+    """The likely errors, the least probable first."""
     labels = sorted({label for sample in samples for label in sample.image.classes})
     truth, groups = label_matrix(samples, labels), np.array([sample.group for sample in samples], np.int64)
     checkable = [
@@ -33,12 +28,12 @@ def find_multi_label_errors(
         return []
     extract = FeatureExtractor.of(features, context)
     rows = extract(plain_views(samples, features.image_spec), "Features for the audit")[:, : features.dimensions]
-    found: list[tuple[Sample, str, float, str, float]] = []
+    found = []
     for label in checkable:
         answers = truth[:, label].astype(np.int64)
         check = find_label_errors(rows, answers, groups, seed=context.seed, progress=context.progress)
         for position in check.label_errors:
             own = float(check.probabilities[position][answers[position]])
             proposed = f"not {labels[label]}" if answers[position] else labels[label]
-            found.append((samples[position], labels[label], round(own, 6), proposed, round(1 - own, 6)))
-    return sorted(found, key=lambda error: (error[2], error[0].image.name, error[1]))
+            found.append(LabelError(samples[position], round(own, 6), proposed, round(1 - own, 6), labels[label]))
+    return sorted(found, key=lambda error: (error.confidence, error.sample.image.name))  # stable: then by label

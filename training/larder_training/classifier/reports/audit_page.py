@@ -8,7 +8,8 @@ from PIL import Image
 
 from larder.classifier.image_decoding import decode
 from larder.release.serving import ImageSpec
-from larder_training.classifier.audit.audit import ImageAudit, LabelError, untrainable_classes
+from larder_training.classifier.audit.audit import ImageAudit, untrainable_classes
+from larder_training.classifier.audit.label_errors import LabelError
 from larder_training.classifier.data.grouping import MIN_GROUPS
 from larder_training.classifier.data.scan import DatasetScan, Sample
 from larder_training.reporting.counts import counted
