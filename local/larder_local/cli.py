@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "releases": ("larder_local.commands.registry.releases", "List all releases of a model with their states."),
     "rollback": ("larder_local.commands.registry.rollback", "Make an earlier release of a model answer again."),
     "rm": ("larder_local.commands.registry.rm", "Remove releases from the store and from this machine."),
+    "aliases": ("larder_local.commands.registry.aliases", "Let other names, such as ARNs, mean a model."),
     "status": ("larder_local.commands.registry.status", "Show whether the service answers, and all problems."),
     "demo": ("larder_local.commands.demo", "Write the training data of the demo to a folder."),
 }

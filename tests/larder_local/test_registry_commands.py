@@ -287,3 +287,22 @@ def test_status_without_a_service_names_the_command(trained: Write) -> None:
     shown = larder("status")
     assert shown.exit_code == 1
     assert "Problem: no service runs in this folder. Start it: larder up" in shown.stdout
+
+
+def test_another_name_means_a_model_until_it_is_removed(trained: Write) -> None:
+    assert larder("aliases", "list").stdout == "There is no alias. Make one: larder aliases set NAME MODEL\n"
+    larder("publish", str(trained(1)))
+    arn = "arn:aws:rekognition:eu-west-1:123456789012:project/Cats/version/v1/1"
+    assert larder("aliases", "set", arn, "pets").stdout == f"{arn} means pets. See all: larder aliases list\n"
+    assert document("aliases", "list") == {arn: "pets"}
+    assert larder("aliases", "list").stdout.splitlines()[1].split() == [arn, "pets"]
+    assert larder("aliases", "rm", arn).stdout == f"{arn} is no longer an alias.\n"
+    again = larder("aliases", "rm", arn)
+    assert (again.exit_code, "There is no alias" in again.stderr) == (1, True)
+
+
+def test_a_name_cannot_mean_a_model_that_does_not_exist(trained: Write) -> None:
+    larder("publish", str(trained(1)))
+    refused = larder("aliases", "set", "cats", "petz")
+    assert refused.exit_code == 1
+    assert "Did you mean 'pets'?" in refused.stderr
