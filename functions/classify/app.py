@@ -22,27 +22,31 @@ service = ModelService("classifier", _open_release)
 with service.preloading():  # the model downloads during these imports
     from larder.classifier.graph import Classifier
     from larder.classifier.request import FIELDS, OPTIONS, ClassificationRequest
+    from larder.compat import routes as compat
     from larder.release.routes import CLASSIFY
     from larder.web.request import Request, check_fields
     from larder.web.resolver import Response
-    from larder.web.router import Router, json_response
+    from larder.web.responses import json_response
+    from larder.web.router import PUBLIC, Router
 
 router = Router()
+for route in compat.CLASSIFY:
+    router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 
 
-@router.get("/health")
+@router.get("/health", action=PUBLIC)
 def health(_: Request) -> Response[str]:
     """For a load balancer: the function starts and can open its store."""
     service.open()
     return json_response({"status": "ok"})
 
 
-@router.post(CLASSIFY, parameters=OPTIONS)
+@router.post(CLASSIFY, action="classify", parameters=OPTIONS)
 def classify(request: Request) -> Response[str]:
     """Classify one image."""
     query = _parse(request)
     model = request.path_parameter("model")
-    loaded = service.host.get(model, release=request.release, key=request.caller_key)
+    loaded = service.loaded(request, model)
     result = loaded.value.classify(
         query.image(service.store),
         side=query.side,
@@ -64,7 +68,7 @@ def _parse(request: Request) -> ClassificationRequest:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
+    """Lambda's entry point; events are HTTP requests, see larder.web.http_event."""
     return router.handle(event, context)
 
 

@@ -4,6 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from larder.compat import routes as compat
 from larder.registry import Registry
 from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, ModelDocuments
 from larder.runtime.cold_start import cold_start
@@ -11,53 +12,57 @@ from larder.runtime.settings import Settings
 from larder.web.bootstrap import Service
 from larder.web.request import Request
 from larder.web.resolver import Response
-from larder.web.router import Router, json_response, release_headers
+from larder.web.responses import json_response, release_headers
+from larder.web.router import PUBLIC, Router
 
 MODEL = "/v1/models/{model}"
 RELEASE = f"{MODEL}/releases/{{release}}"
+READ = "models:read"
 
 service = Service(Settings.from_environment, lambda store, _: ModelDocuments(Registry(store)))
 router = Router()
+for route in compat.MODELS:
+    router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 
 
-@router.get("/v1/models", parameters=())
-def list_models(_: Request) -> Response[str]:
-    """Every model."""
-    return _respond(service.value.models())
+@router.get("/v1/models", action=READ, parameters=())
+def list_models(request: Request) -> Response[str]:
+    """Every model that the caller may read."""
+    return _respond(service.value.models(lambda name: request.caller.may(READ, name)))
 
 
-@router.get(MODEL, parameters=())
+@router.get(MODEL, action=READ, parameters=())
 def describe_model(request: Request) -> Response[str]:
     """One model and its live release."""
     return _respond(service.value.describe(request.path_parameter("model")))
 
 
-@router.get(f"{MODEL}/releases", parameters=("n",))
+@router.get(f"{MODEL}/releases", action=READ, parameters=("n",))
 def list_releases(request: Request) -> Response[str]:
     """The newest releases of a model."""
     n = request.integer("n", DEFAULT_LISTED, 1, MAX_LISTED)
     return _respond(service.value.releases(request.path_parameter("model"), n))
 
 
-@router.get(RELEASE, parameters=())
+@router.get(RELEASE, action=READ, parameters=())
 def get_manifest(request: Request) -> Response[str]:
     """The manifest of a release."""
     return _respond(service.value.document(*_release(request)))
 
 
-@router.get(f"{RELEASE}/structure", parameters=())
+@router.get(f"{RELEASE}/structure", action=READ, parameters=())
 def get_structure(request: Request) -> Response[str]:
     """The structure of a release's graph or tables."""
     return _respond(service.value.structure(*_release(request)))
 
 
-@router.get(f"{RELEASE}/files", parameters=())
+@router.get(f"{RELEASE}/files", action=READ, parameters=())
 def list_files(request: Request) -> Response[str]:
     """The files of a release."""
     return _respond(service.value.files(*_release(request)))
 
 
-@router.get(f"{RELEASE}/files/{{name}}", parameters=())
+@router.get(f"{RELEASE}/files/{{name}}", action=READ, parameters=())
 def get_file(request: Request) -> Response[bytes]:
     """One file: a redirect if the store can sign a URL, else its bytes."""
     model, release = _release(request)
@@ -67,7 +72,7 @@ def get_file(request: Request) -> Response[bytes]:
     return Response(file.status, content_type=file.content_type, headers=headers, body=file.body)
 
 
-@router.get("/openapi.json", parameters=())
+@router.get("/openapi.json", action=PUBLIC, parameters=())
 def get_description(_: Request) -> Response[str]:
     """The OpenAPI document of this API."""
     return Response(200, content_type="application/json", body=description())
@@ -89,7 +94,7 @@ def _respond(document: Document) -> Response[str]:
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
+    """Lambda's entry point; events are HTTP requests, see larder.web.http_event."""
     return router.handle(event, context)
 
 

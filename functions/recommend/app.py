@@ -18,6 +18,7 @@ def _open_release(files: ReleaseFiles, _: Settings) -> "Recommender":
 service = ModelService("recommender", _open_release)
 
 with service.preloading():  # the tables download during these imports
+    from larder.compat import routes as compat
     from larder.recommender import (
         RANK,
         RECOMMEND,
@@ -31,13 +32,16 @@ with service.preloading():  # the tables download during these imports
     from larder.release import routes
     from larder.web.request import Request
     from larder.web.resolver import Response
-    from larder.web.router import Router, json_response
+    from larder.web.responses import json_response
+    from larder.web.router import Router
 
 router = Router()
+for route in compat.RECOMMEND:
+    router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 
 
-@router.get(routes.RECOMMEND)
-@router.post(routes.RECOMMEND)
+@router.get(routes.RECOMMEND, action="recommend")
+@router.post(routes.RECOMMEND, action="recommend")
 def recommend(request: Request) -> Response[str]:
     """The best items for a user, a session or a profile."""
     document = request.json() if request.method == "POST" else read_parameters(request.query)
@@ -45,7 +49,7 @@ def recommend(request: Request) -> Response[str]:
     return _respond(request, query.user, lambda recommender: recommender.recommend(query))
 
 
-@router.post("/v1/models/{model}/rank")
+@router.post("/v1/models/{model}/rank", action="recommend")
 def rank(request: Request) -> Response[str]:
     """The caller's items, best first."""
     document = request.json()
@@ -53,7 +57,7 @@ def rank(request: Request) -> Response[str]:
     return _respond(request, query.user, lambda recommender: recommender.rank(query, items))
 
 
-@router.get("/v1/models/{model}/similar/{item+}")
+@router.get("/v1/models/{model}/similar/{item+}", action="recommend")
 def similar(request: Request) -> Response[str]:
     """The items that are most similar to one item."""
     query = read_query(read_parameters(request.query), SIMILAR, item=request.path_parameter("item"))
@@ -62,15 +66,15 @@ def similar(request: Request) -> Response[str]:
 
 def _respond(request: Request, user: str | None, ask: Callable[[Recommender], Recommendations]) -> Response[str]:
     # Without a caller's key, the user's id keeps them on canary or stable, from whichever page they ask.
-    model, key = request.path_parameter("model"), request.caller_key or user
-    loaded = service.host.get(model, release=request.release, key=key)
+    model = request.path_parameter("model")
+    loaded = service.loaded(request, model, key=user)
     release = loaded.manifest.release
     document = {"model": model, "release": release, **ask(loaded.value).document()}
     return json_response(document, model=model, release=release)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Lambda's entry point; events are those of an API Gateway HTTP API, format 2.0."""
+    """Lambda's entry point; events are HTTP requests, see larder.web.http_event."""
     return router.handle(event, context)
 
 

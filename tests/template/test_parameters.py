@@ -27,6 +27,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "ClassifyProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
     "RecommendProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
     "PreloadModels": ("digits,shop", {"Environment", "Description"}),
+    "DefaultClassifier": ("digits", {"Environment", "Description"}),
 }
 
 

@@ -131,7 +131,8 @@ def test_settings_accept_the_environment(resources: Tree) -> None:
         assert variables["LARDER_STORE"] == {"Fn::Sub": "s3://${Bucket}"}
         if name == "RolloutFunction":
             continue
-        settings = Settings.from_environment({**variables, "LARDER_STORE": "s3://toy", "LARDER_PRELOAD": ""})
+        optional = {"LARDER_STORE": "s3://toy", "LARDER_PRELOAD": "", "LARDER_DEFAULT_CLASSIFIER": ""}
+        settings = Settings.from_environment({**variables, **optional})
         function = of_type(resources, "AWS::Lambda::Function")[name]
         assert settings.cache_dir.is_relative_to("/tmp")  # noqa: S108  # the only writable folder of a Lambda
         # The cache must fit into /tmp, and loaded models into memory.

@@ -18,12 +18,17 @@ COMPLETE = {
 
 def test_a_complete_environment_is_read() -> None:
     lambdas = COMPLETE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
-    assert Settings.from_environment(lambdas) == Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), 1)
+    expected = Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), "", 1)
+    assert Settings.from_environment(lambdas) == expected
 
 
 @pytest.mark.parametrize(("names", "read"), [("", ()), ("digits", ("digits",)), (" digits, shop,", ("digits", "shop"))])
 def test_the_models_to_preload_are_optional(names: str, read: tuple[str, ...]) -> None:
     assert Settings.from_environment(COMPLETE | {"LARDER_PRELOAD": names}).preload == read
+
+
+def test_the_default_classifier_is_optional() -> None:
+    assert Settings.from_environment(COMPLETE | {"LARDER_DEFAULT_CLASSIFIER": " pets "}).default_classifier == "pets"
 
 
 @pytest.mark.parametrize(("memory", "vcpus"), [("128", 1), ("1769", 1), ("3008", 2), ("10240", 6)])

@@ -10,7 +10,7 @@ from larder.web.request import Request, check_fields
 
 
 def request(**event: object) -> Request:
-    return Request({"requestContext": {"http": {"method": "post", "path": "/try/one"}}, **event}, {})
+    return Request.of({"requestContext": {"http": {"method": "post", "path": "/try/one"}}, **event})
 
 
 def with_text(body: str) -> Request:
@@ -62,7 +62,7 @@ def test_headers_name_media_type_release_and_caller() -> None:
 
 def test_path_parameters_are_those_that_api_gateway_decoded_else_those_of_the_router() -> None:
     event = {"requestContext": {"http": {"method": "GET"}}, "pathParameters": {"item": "a b"}}
-    sent = Request(event, {"model": "shop", "item": "a%20b"})
+    sent = Request.of(event, {"model": "shop", "item": "a%20b"})
     assert [sent.path_parameter(name) for name in ("model", "item")] == ["shop", "a b"]
     with pytest.raises(InvalidRequest, match="no path parameter 'release'"):
         sent.path_parameter("release")

@@ -1,16 +1,19 @@
 """Events in, responses out: routes, errors and the log line, with a handler of the test's own."""
 
 import json
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from larder.errors import LarderError, NotFound, SettingsError, StoreError
+from larder.errors import Forbidden, LarderError, NotFound, SettingsError, StoreError, Unauthorized
 from larder.web.request import Request
 from larder.web.resolver import Response
-from larder.web.router import Router, json_response
+from larder.web.responses import json_response
+from larder.web.router import PUBLIC, Router
 
 
 @dataclass
@@ -35,9 +38,26 @@ def ask(
 ) -> tuple[int, Any, dict[str, str]]:
     """The status, parsed JSON body and headers of one request to a router whose only route calls ``function``."""
     router = Router()
-    router.post("/try/{name}", parameters=parameters)(function)
+    router.post("/try/{name}", action="classify", parameters=parameters)(function)
     answer = router.handle(sent, Context())
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+
+
+class Caller:
+    """Who may read the model ``one``, and what they asked for."""
+
+    default_model = None
+
+    def __init__(self) -> None:
+        self.checked: list[tuple[str, str | None]] = []
+
+    def may(self, action: str, model: str | None = None) -> bool:
+        return (action, model) == ("models:read", "one")
+
+    def check(self, action: str, model: str | None = None) -> None:
+        self.checked.append((action, model))
+        if not self.may(action, model):
+            raise Forbidden("The key may not do this.")
 
 
 def named(request: Request) -> Response[str]:
@@ -115,3 +135,54 @@ def test_one_log_line_has_route_status_and_time_but_nothing_of_the_user(capsys: 
     assert (record["status"], record["request"]) == (200, "request-1")
     assert record["ms"] >= 0
     assert not any(secret in line for secret in ("secret-user", "192.0.2.1", "one"))
+
+
+@pytest.mark.parametrize(("model", "status"), [("one", 200), ("two", 403)])
+def test_the_model_of_the_path_is_authorized_before_the_function_runs(model: str, status: int) -> None:
+    caller, asked = Caller(), []
+    router = Router(lambda _: caller)
+
+    @router.post("/try/{model}", action="models:read")
+    def answer(request: Request) -> Response[str]:
+        asked.append(request.path_parameter("model"))
+        return json_response({})
+
+    assert router.handle(event(path=f"/try/{model}"), Context())["statusCode"] == status
+    assert caller.checked == [("models:read", model)]
+    assert asked == ([model] if status == 200 else [])
+
+
+def test_a_public_route_asks_for_no_caller() -> None:
+    def refuse(_: Request) -> Caller:
+        raise Unauthorized("Send a key.")
+
+    router = Router(refuse)
+    router.post("/try/{name}", action=PUBLIC)(named)
+    router.post("/keys/{name}", action="classify")(named)
+    assert router.handle(event(), Context())["statusCode"] == 200
+    refused = router.handle(event(path="/keys/one"), Context())
+    assert (refused["statusCode"], refused["headers"]["www-authenticate"]) == (401, "Bearer")
+
+
+def test_a_protocols_module_is_imported_at_its_first_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "toy_protocol.py").write_text(
+        "from larder.errors import NotFound\n"
+        "from larder.web.responses import json_response\n"
+        "def answer(request, service):\n"
+        "    if request.header('x-fail'):\n"
+        "        raise NotFound('Nothing here.')\n"
+        "    return json_response({'service': service, 'action': request.action})\n"
+        "def format_error(problem, request):\n"
+        "    return json_response({'__type': type(problem.error).__name__, 'message': problem.message}, status=400)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    router = Router()
+    router.lazy("POST", "/try/one", "toy_protocol:answer", "the service", action="classify")
+    assert "toy_protocol" not in sys.modules
+    answer = router.handle(event(), Context())
+    assert json.loads(answer["body"]) == {"service": "the service", "action": "classify"}
+    failed = router.handle({**event(), "headers": {"x-fail": "1"}}, Context())
+    assert (failed["statusCode"], json.loads(failed["body"])) == (
+        400,
+        {"__type": "NotFound", "message": "Nothing here."},
+    )

@@ -30,6 +30,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def _every(_: str) -> bool:
+    return True
+
+
 class ModelDocuments:
     """The models of one registry, as JSON documents. Thread-safe.
 
@@ -41,13 +45,13 @@ class ModelDocuments:
         self._registry = registry
         self._manifest = lru_cache(maxsize=_CACHED)(self._read_manifest)
 
-    def models(self) -> Document:
-        """Every model that has a release: ``model``, ``kind``, ``live`` and its date, ``created``.
+    def models(self, visible: Callable[[str], bool] = _every) -> Document:
+        """Every model that is ``visible`` and has a release: ``model``, ``kind``, ``live`` and its date, ``created``.
 
         ``live`` is null if no release is, or if the manifest of the live release cannot be read. For a model without a
         live release, kind and date are those of its newest release.
         """
-        names = [name for name in self._registry.models() if _is_model(name)]
+        names = [name for name in self._registry.models() if _is_model(name) and visible(name)]
         return {"models": [entry for entry in _map_concurrently(self._summary, names) if entry]}
 
     def describe(self, model: str) -> Document:

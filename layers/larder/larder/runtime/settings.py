@@ -1,14 +1,15 @@
 """The settings of a function, read from its environment, with all problems reported at once.
 
-========================  ==============================================================================
-``LARDER_STORE``          the store of the models: ``s3://bucket[/prefix]``, ``file:///folder`` or ``memory://``
-``LARDER_CACHE_DIR``      a folder for downloaded releases (Lambda: under ``/tmp``)
-``LARDER_CACHE_BYTES``    the limit for loaded releases, in bytes; the least recently used are evicted
-``LARDER_REFRESH_SECONDS``  how long a function serves a release before it reads the pointer again
-``LARDER_MAX_PIXELS``     the limit for the size of an image, in pixels
-``LARDER_PRELOAD``        names of models, separated by commas, that load while the function starts; if empty
-                          or missing, the store's only model, if it has only one
-========================  ==============================================================================
+=============================  =========================================================================
+``LARDER_STORE``               the store of the models: ``s3://bucket[/prefix]``, ``file:///folder`` or ``memory://``
+``LARDER_CACHE_DIR``           a folder for downloaded releases (Lambda: under ``/tmp``)
+``LARDER_CACHE_BYTES``         the limit for loaded releases, in bytes; the least recently used are evicted
+``LARDER_REFRESH_SECONDS``     how long a function serves a release before it reads the pointer again
+``LARDER_MAX_PIXELS``          the limit for the size of an image, in pixels
+``LARDER_PRELOAD``             names of models, separated by commas, that load while the function starts; if empty or
+                               missing, the store's only model, if it has only one
+``LARDER_DEFAULT_CLASSIFIER``  the classifier that answers protocols that name none; if empty or missing, the only one
+=============================  =========================================================================
 
 The rollout reads ``LARDER_STORE`` and:
 
@@ -48,6 +49,7 @@ class Settings:
         refresh_seconds: How long a pointer counts as fresh.
         max_pixels: The limit for the size of an image, in pixels.
         preload: The models to load at the start.
+        default_classifier: The classifier that answers protocols that name none; empty for the only one.
         vcpus: The number of vCPUs.
     """
 
@@ -57,6 +59,7 @@ class Settings:
     refresh_seconds: float
     max_pixels: int
     preload: tuple[str, ...]
+    default_classifier: str
     vcpus: int
 
     @classmethod
@@ -70,6 +73,7 @@ class Settings:
             refresh_seconds=variables.read("LARDER_REFRESH_SECONDS", _seconds, "a number of seconds, 0 or more", 0.0),
             max_pixels=variables.read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
             preload=tuple(name.strip() for name in environment.get("LARDER_PRELOAD", "").split(",") if name.strip()),
+            default_classifier=environment.get("LARDER_DEFAULT_CLASSIFIER", "").strip(),
             vcpus=_vcpus(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
         )
         variables.check()

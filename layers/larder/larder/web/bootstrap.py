@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts(Generic[T]):
+class _Parts(Generic[S, T]):
+    settings: S
     store: Store
     value: T
 
@@ -39,7 +40,7 @@ class Service(Generic[S, T]):
         """
         self._read_settings = read_settings
         self._build = build
-        self._parts: _Parts[T] | None = None
+        self._parts: _Parts[S, T] | None = None
         self._lock = Lock()  # the thread that preloads and the first request use the same store
 
     def open(self) -> None:
@@ -57,6 +58,11 @@ class Service(Generic[S, T]):
         return self._open().value
 
     @property
+    def settings(self) -> S:
+        """The settings, read if necessary; raises SettingsError or StoreError."""
+        return self._open().settings
+
+    @property
     def is_open(self) -> bool:
         """Whether the environment was read and the store opened. For tests."""
         return self._parts is not None
@@ -66,12 +72,12 @@ class Service(Generic[S, T]):
         with self._lock:
             self._parts = None
 
-    def _open(self) -> _Parts[T]:
+    def _open(self) -> _Parts[S, T]:
         if self._parts is None:
             with self._lock:
                 if self._parts is None:
                     with cold_start.measured("store"):
                         settings = self._read_settings(os.environ)
                         store = open_store(settings.store)
-                    self._parts = _Parts(store, self._build(store, settings))
+                    self._parts = _Parts(settings, store, self._build(store, settings))
         return self._parts

@@ -1,15 +1,25 @@
 """The service of a function that answers from models: a store, a model host, and preloading."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
+from larder.errors import InvalidRequest, LarderError
 from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
-from larder.host.release_cache import T
+from larder.host.release_cache import LoadedRelease, T
+from larder.registry import Registry
 from larder.release.manifest import Kind
 from larder.runtime.settings import Settings
 from larder.store import Store
 from larder.web.bootstrap import Service
+
+if TYPE_CHECKING:  # a function preloads its model before it imports what reads requests
+    from larder.registry.aliases import Aliases
+    from larder.web.request import Request
+
+_LISTED_SECONDS: Final = 30.0
 
 
 class ModelService(Service[Settings, ModelHost[T]]):
@@ -34,11 +44,66 @@ class ModelService(Service[Settings, ModelHost[T]]):
             )
 
         super().__init__(Settings.from_environment, build)
+        self._kind: Final = kind
+        self._aliases: Aliases | None = None
+        self._of_kind: tuple[str, ...] = ()
+        self._listed_until = -1.0
 
     @property
     def host(self) -> ModelHost[T]:
         """The host of the models; raises SettingsError or StoreError."""
         return self.value
+
+    def loaded(
+        self, request: "Request", model: str, *, release: str | None = None, key: str | None = None
+    ) -> LoadedRelease[T]:
+        """The release that answers a request, if its caller may use the model.
+
+        Args:
+            request: The request, which may name a release, and a key that keeps the caller on canary or stable.
+            model: The model's name.
+            release: A release that the request names in its own way.
+            key: The caller's key if the request has none.
+
+        Raises:
+            Forbidden: the caller may not use the model, whether it exists or not.
+            LarderError: as ``ModelHost.get``.
+        """
+        request.authorize(model)
+        return self.host.get(model, release=release or request.release, key=request.caller_key or key)
+
+    def model_of(self, name: str, part: str | None = None) -> str:
+        """The model that a client of another service means by ``name``: its alias, or its last part ``part``."""
+        if self._aliases is None:
+            from larder.registry.aliases import Aliases  # for protocols with names of their own only
+
+            self._aliases = Aliases(self.store, self.settings.refresh_seconds)
+        return self._aliases.model(name, part)
+
+    def default_model(self, request: "Request") -> str:
+        """The model for a request of a protocol that names none.
+
+        It is the key's default model, else the deployment's, else the only one of this kind that the caller may use.
+        Raises InvalidRequest if that leaves a choice.
+        """
+        named = request.caller.default_model or self.settings.default_classifier
+        if named:
+            return named
+        models = [name for name in self._models() if request.caller.may(request.action, name)]
+        if len(models) == 1:
+            return models[0]
+        raise InvalidRequest(
+            f"This request names no model, and {len(models)} models could answer: set the key's default model "
+            "(larder keys add --default-model), or LARDER_DEFAULT_CLASSIFIER of the deployment."
+        )
+
+    def _models(self) -> tuple[str, ...]:
+        """The live models of this kind."""
+        if time.monotonic() >= self._listed_until:
+            registry = Registry(self.store)
+            self._of_kind = tuple(name for name in registry.models() if _is_live(registry, name, self._kind))
+            self._listed_until = time.monotonic() + _LISTED_SECONDS
+        return self._of_kind
 
     @contextmanager
     def preloading(self) -> Iterator[None]:
@@ -50,3 +115,11 @@ class ModelService(Service[Settings, ModelHost[T]]):
         renew_after_restore(os.environ, lambda: self.host)
         yield
         wait()
+
+
+def _is_live(registry: Registry, model: str, kind: Kind) -> bool:
+    try:
+        version = registry.pointer(model)
+        return version is not None and registry.manifest(model, version.pointer.stable).kind == kind
+    except LarderError:  # a folder without a model, or a damaged release: it cannot answer
+        return False

@@ -1,55 +1,101 @@
-"""The request that a handler gets: parameters, headers and body of an API Gateway HTTP API event."""
+"""The request that a handler gets: parameters, headers, body and caller of an HTTP event."""
 
 import base64
 import json
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from larder.errors import InvalidRequest
 from larder.release.json_fields import reject_constant
-from larder.release.routes import KEY_HEADER, RELEASE_HEADER
+from larder.release.routes import KEY_HEADER, KEY_PARAMETER, RELEASE_HEADER
+from larder.web.http_event import HttpEvent, unquoted
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
+
+
+class Caller(Protocol):
+    """Who sent a request, as far as their key says."""
+
+    @property
+    def default_model(self) -> str | None:
+        """The model that answers this caller where a protocol names none."""
+
+    def may(self, action: str, model: str | None = None) -> bool:
+        """Whether the caller may do ``action``, with ``model`` if one is named."""
+
+    def check(self, action: str, model: str | None = None) -> None:
+        """Raise Forbidden unless the caller may do ``action``, with ``model`` if one is named."""
+
+
+class AnyCaller:
+    """A caller who may do everything: the front door checks callers, or nothing does."""
+
+    default_model: str | None = None
+
+    def may(self, action: str, model: str | None = None) -> bool:  # noqa: ARG002  # the same as every Caller
+        """True."""
+        return True
+
+    def check(self, action: str, model: str | None = None) -> None:
+        """Do nothing."""
 
 
 class Request:
     """One request. Every reader raises InvalidRequest if the caller sent something else.
 
     Attributes:
+        http: The event, in one form for all front doors.
         method: The HTTP method, in upper case.
-        query: The query parameters. API Gateway joins the values of a repeated parameter with commas.
+        query: The query parameters without the caller's ``key``. The values of a repeated parameter are joined with
+            commas.
+        action: What the route does, as scopes of keys name it; empty for a public route.
+        caller: Who sent the request.
     """
 
-    def __init__(self, event: Mapping[str, Any], variables: Mapping[str, str]) -> None:
-        """Wrap an event of payload format 2.0.
+    def __init__(
+        self, http: HttpEvent, variables: Mapping[str, str], *, action: str = "", caller: Caller | None = None
+    ) -> None:
+        """Wrap an event.
 
         Args:
-            event: The event.
+            http: The event.
             variables: The path parameters as the router cut them out of the path; those of the event, which API
                 Gateway has decoded, take precedence.
+            action: What the route does.
+            caller: Who sent the request; None for a caller who may do everything.
         """
-        self.method: Final[str] = event["requestContext"]["http"]["method"].upper()
-        self.query: Final[Mapping[str, str]] = event.get("queryStringParameters") or {}
-        self._path: Mapping[str, str] = {**variables, **(event.get("pathParameters") or {})}
-        self._headers: Mapping[str, str] = event.get("headers") or {}
-        self._body: str = event.get("body") or ""
-        self._is_base64 = bool(event.get("isBase64Encoded"))
+        self.http: Final = http
+        self.method: Final = http.method
+        query = http.query
+        self.query: Final = query if KEY_PARAMETER not in query else _without(query, KEY_PARAMETER)
+        self.action: Final = action
+        self.caller: Caller = caller or AnyCaller()
+        self._variables = variables
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> "Request":
+        """The request of an event; raises InvalidRequest if it is not an HTTP request."""
+        return cls(HttpEvent.read(event), variables or {})
+
+    def authorize(self, model: str | None = None) -> None:
+        """Raise Forbidden unless the caller may do what the route does, with ``model`` if one is named."""
+        self.caller.check(self.action, model)
 
     def path_parameter(self, name: str) -> str:
         """A parameter of the path, decoded."""
+        decoded = self.http.path_parameters
+        if name in decoded:
+            return decoded[name]
         try:
-            return self._path[name]
+            return unquoted(self._variables[name])
         except KeyError as error:
             raise InvalidRequest(f"The event has no path parameter {name!r}: call this function by its API.") from error
 
     def header(self, name: str) -> str:
         """The header with this lower-case name; empty if it was not sent."""
-        if name in self._headers:  # API Gateway writes names in lower case
-            return self._headers[name]
-        same = (other for other in self._headers if len(other) == len(name) and other.lower() == name)
-        return next((self._headers[other] for other in same), "")  # `sam local` leaves names as they were sent
+        return self.http.headers.get(name, "")
 
     @property
     def media_type(self) -> str:
@@ -68,10 +114,11 @@ class Request:
 
     def body(self) -> bytes:
         """The raw body. API Gateway passes text only for a few media types, and everything else as base64."""
-        if not self._is_base64:
-            return self._body.encode()
+        body = self.http.body
+        if not self.http.is_base64:
+            return body.encode()
         try:
-            return base64.b64decode("".join(self._body.split()), validate=True)
+            return base64.b64decode("".join(body.split()), validate=True)
         except ValueError as error:
             raise InvalidRequest("The body is not base64: send standard base64 with its padding.") from error
 
@@ -102,6 +149,10 @@ class Request:
     def check_parameters(self, allowed: Collection[str]) -> None:
         """Raise InvalidRequest for a query parameter that is not ``allowed``, so that no typing error is ignored."""
         _check_names(self.query, allowed, "parameter")
+
+
+def _without(query: Mapping[str, str], name: str) -> Mapping[str, str]:
+    return {other: value for other, value in query.items() if other != name}
 
 
 def check_fields(document: Mapping[str, object], allowed: Collection[str]) -> None:

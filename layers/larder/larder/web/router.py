@@ -1,69 +1,119 @@
-"""From an API Gateway event to a handler's function and back: routes, errors as JSON, one log line per request."""
+"""From an HTTP event to a handler's function and back: routes, callers, errors, one log line per request."""
 
-import json
 import re
-import sys
 import time
-import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
+from importlib import import_module
 from typing import Any, Final, TypeVar
 
-from larder.errors import LarderError
+from larder.errors import InvalidRequest, NotFound
 from larder.release.routes import MODEL_HEADER, RELEASE_HEADER
 from larder.runtime.cold_start import cold_start
-from larder.web.request import Request
+from larder.web.http_event import HttpEvent
+from larder.web.request import Caller, Request
 from larder.web.resolver import APIGatewayHttpResolver, Response
+from larder.web.responses import ErrorFormat, Problem, encode_json, error_response, write_log
 
-_JSON: Final = "application/json"
-_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+PUBLIC: Final = ""
+"""The action of a route that needs no key."""
+_MODEL: Final = "model"
 
-H = TypeVar("H", bound=Callable[[Request], Response[Any]])
+Handler = Callable[[Request], Response[Any]]
+H = TypeVar("H", bound=Handler)
 
 
 class Router:
-    """The routes of one function. Errors become JSON responses; a caller never sees a stack trace.
+    """The routes of one function. Errors become responses; a caller never sees a stack trace.
 
     Attributes:
         resolver: The resolver of Powertools that finds the route.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authenticate: Callable[[Request], Caller] | None = None) -> None:
+        """Make a router without routes.
+
+        Args:
+            authenticate: Finds out who sent a request; raises Unauthorized. None if every caller may do everything.
+        """
         self.resolver: Final = APIGatewayHttpResolver()
-        self.resolver.exception_handler(LarderError)(_error_response)
-        self.resolver.exception_handler(Exception)(_crash_response)
-        self.resolver.not_found(_no_route)
+        self.resolver.not_found(self._no_route)
+        self._authenticate = authenticate
+        self._http: HttpEvent | None = None
+        self._route: str | None = None
 
-    def get(self, path: str, *, parameters: Collection[str] | None = None) -> Callable[[H], H]:
+    def get(self, path: str, *, action: str, parameters: Collection[str] | None = None) -> Callable[[H], H]:
         """Register a function for GET ``path``; see :meth:`route`."""
-        return self.route("GET", path, parameters=parameters)
+        return self.route("GET", path, action=action, parameters=parameters)
 
-    def post(self, path: str, *, parameters: Collection[str] | None = None) -> Callable[[H], H]:
+    def post(self, path: str, *, action: str, parameters: Collection[str] | None = None) -> Callable[[H], H]:
         """Register a function for POST ``path``; see :meth:`route`."""
-        return self.route("POST", path, parameters=parameters)
+        return self.route("POST", path, action=action, parameters=parameters)
 
-    def route(self, method: str, path: str, *, parameters: Collection[str] | None = None) -> Callable[[H], H]:
+    def route(
+        self, method: str, path: str, *, action: str, parameters: Collection[str] | None = None
+    ) -> Callable[[H], H]:
         """Register the function that is decorated.
 
         Args:
             method: The HTTP method.
             path: The path as the template has it; ``{name}`` is a parameter, ``{name+}`` takes the rest of the path.
+            action: What the route does, as scopes of keys name it, with the model of the path if it has one; ``PUBLIC``
+                for a route that needs no key.
             parameters: The query parameters that the route takes, others are a 400; None to leave that check to the
                 function.
         """
-        # Powertools' own pattern of a parameter does not match every Unicode character.
-        rule = re.sub(r"\{(\w+)\}", r"<\1>", re.sub(r"\{\w+\+\}", ".+", path))
 
         def register(function: H) -> H:
-            def call(**variables: str) -> Response[Any]:
-                request = Request(self.resolver.current_event.raw_event, variables)
+            def checked(request: Request) -> Response[Any]:
                 if parameters is not None:
                     request.check_parameters(parameters)
                 return function(request)
 
-            self.resolver.route(rule, method=method)(call)
+            self._register(method, path, action, lambda: (checked, error_response))
             return function
 
         return register
+
+    def lazy(self, method: str, path: str, target: str, service: object, *, action: str) -> None:
+        """Register a function of a protocol's module, which is imported at the first request.
+
+        Args:
+            method: The HTTP method.
+            path: The path as the template has it.
+            target: ``module:function``. The function takes the request and ``service``; the module's ``format_error``
+                is its ErrorFormat.
+            service: What the function answers with.
+            action: What the route does. The function authorizes the model, once it knows it.
+        """
+        module, _, name = target.partition(":")
+
+        def load() -> tuple[Handler, ErrorFormat]:
+            loaded = import_module(module)
+            function = getattr(loaded, name)
+            return (lambda request: function(request, service)), loaded.format_error
+
+        self._register(method, path, action, load)
+
+    def _register(self, method: str, path: str, action: str, load: Callable[[], tuple[Handler, ErrorFormat]]) -> None:
+        # Powertools' own pattern of a parameter does not match every Unicode character.
+        rule = re.sub(r"\{(\w+)\}", r"<\1>", re.sub(r"\{\w+\+\}", ".+", path))
+
+        def call(**variables: str) -> Response[Any]:
+            assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
+            self._route = f"{method} {path}"
+            request = Request(self._http, variables, action=action)
+            errors: ErrorFormat = error_response
+            try:
+                function, errors = load()
+                if action and self._authenticate is not None:
+                    request.caller = self._authenticate(request)
+                if action and f"{{{_MODEL}}}" in path:
+                    request.authorize(request.path_parameter(_MODEL))
+                return function(request)
+            except Exception as error:  # noqa: BLE001  # a caller never sees a stack trace
+                return errors(Problem.of(error), request)
+
+        self.resolver.route(rule, method=method)(call)
 
     def handle(self, event: dict[str, Any], context: object) -> dict[str, Any]:
         """Lambda's entry point: answer one event and write one JSON line about it.
@@ -73,12 +123,13 @@ class Router:
         nothing that identifies a user.
         """
         begun = time.perf_counter()
-        response = self.resolver.resolve(event, context)  # type: ignore[arg-type]  # Powertools wants its own class
+        self._route = None
+        response = self._respond(event, context)
         headers, seconds = response.get("headers") or {}, time.perf_counter() - begun
-        _log(
+        write_log(
             {
                 "level": "INFO",
-                "route": event.get("routeKey"),
+                "route": self._route,
                 "model": headers.get(MODEL_HEADER),
                 "release": headers.get(RELEASE_HEADER),
                 "status": response["statusCode"],
@@ -87,42 +138,32 @@ class Router:
                 "request": getattr(context, "aws_request_id", None),
             }
         )
-        return response
+        return response if self._http is None else self._http.response(response)
+
+    def _respond(self, event: object, context: object) -> dict[str, Any]:
+        """The response, in format 2.0."""
+        self._http = None
+        try:
+            http = HttpEvent.read(event)
+        except InvalidRequest as error:
+            return _refusal(error)
+        self._http = http
+        routed = {
+            "version": "2.0",
+            "rawPath": http.path,
+            "requestContext": {"http": {"method": http.method, "path": http.path}, "stage": "$default"},
+        }
+        return self.resolver.resolve(routed, context)  # type: ignore[arg-type]  # Powertools wants its own class
+
+    def _no_route(self, _: Exception) -> Response[str]:
+        error = NotFound("No such route: check the URL; GET /openapi.json lists all routes.")
+        assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
+        return error_response(Problem.of(error), Request(self._http, {}))
 
 
-def json_response(
-    document: object, *, status: int = 200, model: str | None = None, release: str | None = None
-) -> Response[str]:
-    """A JSON response; its headers name the model and the release that it is about."""
-    return Response(status, content_type=_JSON, body=_encode(document), headers=release_headers(model, release))
-
-
-def release_headers(model: str | None, release: str | None) -> dict[str, str | list[str]]:
-    """The headers that name a model and a release."""
-    headers = {MODEL_HEADER: model, RELEASE_HEADER: release}
-    return {name: value for name, value in headers.items() if value}
-
-
-def _error_response(error: LarderError) -> Response[str]:
-    message = str(error)
-    if error.status >= 500 and error.status != 503:  # details that the caller cannot act on go to the log
-        _log({"level": "ERROR", "error": type(error).__name__, "message": message})
-        message = "Larder failed; its log says why."
-    return json_response({"error": {"code": error.code, "message": message}}, status=error.status)
-
-
-def _crash_response(error: Exception) -> Response[str]:
-    # The type and the frames, not the text: an exception's text may quote what the caller sent.
-    _log({"level": "ERROR", "error": type(error).__name__, "at": traceback.format_tb(error.__traceback__)})
-    message = "Larder failed; its log says why. Try again."
-    return json_response({"error": {"code": "internal", "message": message}}, status=500)
-
-
-def _no_route(_: Exception) -> Response[str]:
-    message = "No such route: check the URL; GET /openapi.json lists all routes."
-    return json_response({"error": {"code": "not_found", "message": message}}, status=404)
-
-
-def _log(record: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(record) + "\n")
-    sys.stdout.flush()
+def _refusal(error: InvalidRequest) -> dict[str, Any]:
+    """The response to an event that is not an HTTP request."""
+    problem = Problem.of(error)
+    document = {"error": {"code": problem.code, "message": problem.message}}
+    headers = {"Content-Type": "application/json"}
+    return {"statusCode": problem.status, "headers": headers, "body": encode_json(document), "isBase64Encoded": False}

@@ -1,0 +1,36 @@
+"""The routes of other services' protocols, by the function that answers them.
+
+A module of a protocol is imported at its first request, so that no cold start pays for unused protocols.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_PACKAGE: Final = "larder.compat"
+
+
+@dataclass(frozen=True, slots=True)
+class CompatRoute:
+    """A route of a protocol.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path as the template has it.
+        target: ``module:function`` in this package; see ``larder.web.router.Router.lazy``.
+        action: What the route does, as scopes of keys name it; empty for a public route.
+    """
+
+    method: str
+    path: str
+    target: str
+    action: str
+
+    @property
+    def full_target(self) -> str:
+        """``target`` with its package."""
+        return f"{_PACKAGE}.{self.target}"
+
+
+CLASSIFY: Final[tuple[CompatRoute, ...]] = ()
+RECOMMEND: Final[tuple[CompatRoute, ...]] = ()
+MODELS: Final[tuple[CompatRoute, ...]] = ()
