@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from larder.errors import InvalidRequest
 from larder.filters import Value, compile_filter, compiler, parse
-from larder.filters.compiler import MAX_VALUES
+from larder.filters.values import MAX_VALUES
 from larder.tables.vocabulary import Vocabulary
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from larder.errors import InvalidRequest
 from larder.recommender import Promotion, Query, Reason, Recommender
-from larder.recommender.promotions import interleave, place_count
+from larder.recommender.rules.promotions import interleave, place_count
 
 OpenShop = Callable[..., Recommender]
 KALE = "Grünkohl 🥬"

@@ -19,7 +19,7 @@ _TOKEN = re.compile(
       | (?P<text>"(?:[^"\\]|\\["\\])*")
       | (?P<number>-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<parameter>\$\w+)
-      | (?P<symbol><=|>=|[()=<>,.|*])
+      | (?P<symbol><=|>=|!=|[()=<>,.|*])
       | (?P<end>\Z)
     )""",
     re.VERBOSE,
@@ -46,7 +46,10 @@ class Token:
 def tokens(text: str) -> list[Token]:
     """All tokens of ``text``, with ``end`` as the last; raises InvalidRequest with the position of an invalid one."""
     if len(text) > MAX_CHARACTERS:
-        raise InvalidRequest(f"The filter has {len(text)} characters: the limit is {MAX_CHARACTERS}.")
+        raise InvalidRequest(
+            f"The filter has {len(text)} characters: the limit is {MAX_CHARACTERS}. Shorten it: it is too long from "
+            f"character {MAX_CHARACTERS + 1} on."
+        )
     result: list[Token] = []
     index = 0
     while not result or result[-1].kind != "end":
@@ -58,12 +61,12 @@ def tokens(text: str) -> list[Token]:
     return result
 
 
-def column_reference(name: str) -> str:
-    """How a filter names an item column: ``Items.PRICE``, or ``Items."price ($)"`` with other characters."""
+def column_reference(name: str, dataset: str = "Items") -> str:
+    """How a filter names a column: ``Items.PRICE``, or ``Items."price ($)"`` with other characters."""
     if _NAME.fullmatch(name):
-        return f"Items.{name}"
+        return f"{dataset}.{name}"
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'Items."{escaped}"'
+    return f'{dataset}."{escaped}"'
 
 
 def refuse(text: str, position: int, problem: str, remedy: str) -> NoReturn:

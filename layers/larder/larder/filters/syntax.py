@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-Operator = Literal["=", "<", "<=", ">", ">="]
+Operator = Literal["=", "!=", "<", "<=", ">", ">="]
+Dataset = Literal["Items", "Interactions", "CurrentUser"]
+ANY_EVENT: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +21,33 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemInView:
+    """``CurrentItem.COLUMN``: the value of the request's item.
+
+    Attributes:
+        column: The column.
+    """
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
 class Membership:
     """``Items.COLUMN IN ("a", $P)`` or ``NOT IN``.
 
     Attributes:
         column: The column.
         negated: Whether it is NOT IN.
-        values: The listed texts and parameters.
+        values: The listed texts and parameters, or the item in view; of interactions, ``*`` is any event type.
         position: Its position in the text, from 1.
+        dataset: What has the column.
     """
 
     column: str
     negated: bool
-    values: tuple[str | Parameter, ...]
+    values: tuple[str | Parameter | ItemInView, ...]
     position: int
+    dataset: Dataset = "Items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +57,16 @@ class Comparison:
     Attributes:
         column: The column.
         operator: The operator.
-        operand: The number or the parameter on the right.
+        operand: The number, the text (of users only), the parameter or the item in view, on the right.
         position: Its position in the text, from 1.
+        dataset: What has the column.
     """
 
     column: str
     operator: Operator
-    operand: float | Parameter
+    operand: float | str | Parameter | ItemInView
     position: int
+    dataset: Dataset = "Items"
 
 
 Condition = Membership | Comparison
@@ -61,22 +78,28 @@ class Clause:
 
     Attributes:
         include: Whether it is INCLUDE.
-        alternatives: The conditions as an OR of ANDs.
+        alternatives: The conditions as an OR of ANDs, all of one dataset.
+        users: The conditions on the current user behind IF, all of which must hold; without any, the clause always
+            applies.
     """
 
     include: bool
     alternatives: tuple[tuple[Condition, ...], ...]
+    users: tuple[Condition, ...] = ()
 
     def conditions(self) -> Iterator[Condition]:
-        """All conditions, in the order of the text."""
+        """All conditions behind WHERE, in the order of the text."""
         for alternative in self.alternatives:
             yield from alternative
 
+    def operands(self) -> Iterator[float | str | Parameter | ItemInView]:
+        """What the conditions, those behind IF too, compare with; with repetitions."""
+        for condition in (*self.conditions(), *self.users):
+            yield from condition.values if isinstance(condition, Membership) else (condition.operand,)
+
     def parameters(self) -> Iterator[str]:
         """The name of every parameter, with repetitions."""
-        for condition in self.conditions():
-            values = condition.values if isinstance(condition, Membership) else (condition.operand,)
-            yield from (value.name for value in values if isinstance(value, Parameter))
+        return (operand.name for operand in self.operands() if isinstance(operand, Parameter))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +117,16 @@ class Filter:
     def parameters(self) -> frozenset[str]:
         """The names of all parameters."""
         return frozenset(name for clause in self.clauses for name in clause.parameters())
+
+    def conditions(self) -> Iterator[Condition]:
+        """All conditions, those behind IF too, in the order of the text."""
+        for clause in self.clauses:
+            yield from clause.conditions()
+            yield from clause.users
+
+    @property
+    def depends_on_request(self) -> bool:
+        """Whether it asks about the user or the item of a request, so that its result differs between requests."""
+        return any(condition.dataset != "Items" for condition in self.conditions()) or any(
+            isinstance(operand, ItemInView) for clause in self.clauses for operand in clause.operands()
+        )

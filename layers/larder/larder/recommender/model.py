@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
-from larder.recommender.filtering import ItemFilters
-from larder.recommender.promotions import interleave, place_count
 from larder.recommender.query import Promotion, Query, check_ranked
 from larder.recommender.reasons import Candidate, explain, segment_reason
 from larder.recommender.response import Reason, Recommendation, Recommendations, Unknown
+from larder.recommender.rules.filtering import ItemFilters, MakeContext
+from larder.recommender.rules.promotions import interleave, place_count
+from larder.recommender.rules.request_context import request_context
 from larder.recommender.scoring import Contributions, Scores, best_first
 from larder.recommender.segments import Profile, typed_profile
 from larder.recommender.table_lookup import Tables
@@ -77,13 +78,14 @@ class Recommender:
         shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
         excluded = self._numbers(query.exclude) | (set() if shown else set(seen))
         warnings: list[str] = []
+        context = self._context(query, profile)
         promoted: list[list[Candidate]] = []
         for promotion in query.promotions:
             remaining = query.n - sum(map(len, promoted))
             count = min(remaining, place_count(promotion.percent, query.n))
-            promoted.append(self._promoted(promotion, count, scores, excluded, warnings))
+            promoted.append(self._promoted(promotion, count, scores, excluded, context, warnings))
         n = query.n - sum(map(len, promoted))
-        holds = self._filter(query.filter, query.filter_values, warnings)
+        holds = self._filter(query.filter, query.filter_values, context, warnings)
         organic = _choose(_candidates(scores, segments, n + len(excluded)), n, excluded, holds)
         unknown = _with_user(unknown, query, scores)
         return self._response(interleave([organic, *promoted]), scores, query.columns, unknown, warnings)
@@ -111,14 +113,14 @@ class Recommender:
 
         Raises NotFound for an unknown item.
         """
-        self._check(query)
+        profile = self._check(query)
         number = None if query.item is None else self._items.number(query.item)
         if number is None or query.item is None:
             raise NotFound(f"This model has no item {query.item!r:.80}: use an id of its training data.")
         totals = dict(zip(*self._tables.neighbours.row(number), strict=True))
         excluded = self._numbers(query.exclude) | {number}
         warnings: list[str] = []
-        holds = self._filter(query.filter, query.filter_values, warnings)
+        holds = self._filter(query.filter, query.filter_values, self._context(query, profile), warnings)
         reason = Reason("item", items=(query.item,))
         candidates = ((neighbour, reason) for neighbour in best_first(totals, query.n + len(excluded)))
         chosen = _choose(candidates, query.n, excluded, holds)
@@ -144,9 +146,15 @@ class Recommender:
                 unknown.append(recent)
         return [known for known in numbers if known is not None], Unknown(None, item, tuple(dict.fromkeys(unknown)))
 
-    def _filter(self, text: str | None, values: "Mapping[str, Value]", warnings: list[str]) -> "Predicate | None":
+    def _context(self, query: Query, profile: Profile) -> MakeContext:
+        """Makes the context of a request at its first use, once for all of its filters."""
+        return lru_cache(1)(lambda: request_context(self._serving, self._items, query, profile))
+
+    def _filter(
+        self, text: str | None, values: "Mapping[str, Value]", context: MakeContext, warnings: list[str]
+    ) -> "Predicate | None":
         """Whether an item passes the release's filters and ``text``; None if all do. Adds to ``warnings``."""
-        compiled = self._filters.compiled(text, values)
+        compiled = self._filters.compiled(text, values, context)
         if compiled is None:
             return None
         warnings += [warning for warning in compiled.warnings if warning not in warnings]
@@ -157,17 +165,23 @@ class Recommender:
         return {number for number in numbers if number is not None}
 
     def _promoted(
-        self, promotion: Promotion, count: int, scores: Scores, excluded: set[int], warnings: list[str]
+        self,
+        promotion: Promotion,
+        count: int,
+        scores: Scores,
+        excluded: set[int],
+        context: MakeContext,
+        warnings: list[str],
     ) -> list[Candidate]:
         """The promotion's items to show, best first; the release's filters and the promotion's own apply."""
         if promotion.filter is not None:
-            pool: Sequence[int] = self._filters.matching(promotion.filter, promotion.filter_values)
-            holds = self._filter(promotion.filter, promotion.filter_values, warnings)
+            pool: Sequence[int] = self._filters.matching(promotion.filter, promotion.filter_values, context)
+            holds = self._filter(promotion.filter, promotion.filter_values, context, warnings)
             scored: Iterator[int] = best_first(scores.totals, count + len(excluded))
         else:
             pool, scored = sorted(self._numbers(promotion.items)), iter(())
             pool = sorted(pool, key=lambda number: -scores.totals.get(number, 0.0))
-            holds = self._filter(None, {}, warnings)
+            holds = self._filter(None, {}, context, warnings)
             if unknown := [item for item in promotion.items if self._items.number(item) is None]:
                 warnings.append(
                     f"Promoted items that the model does not know: {len(unknown)}, such as {unknown[0]!r:.60}."

@@ -1,6 +1,6 @@
 """Filters in recommendations: the release's own, which always apply, and the request's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -10,13 +10,15 @@ from larder.recommender.query import MAX_EXCLUDE, MAX_N, MAX_SESSION
 from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
-    from larder.filters import CompiledFilter, Value
+    from larder.filters import CompiledFilter, Context, Value
 
 _MOST: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
 _CACHED: Final = 32  # compiled filters, with their values and cached results
 _SMALL: Final = 4096  # characters of values; a filter with more is not cached
 
 _Frozen: TypeAlias = "tuple[tuple[str, Value], ...]"
+MakeContext: TypeAlias = "Callable[[], Context]"
+"""Makes what a filter may ask about a request; called only for a filter that asks."""
 
 
 class ItemFilters:
@@ -29,6 +31,7 @@ class ItemFilters:
         for index, rule in enumerate(rules):
             try:
                 self._own.append(_compiled(rule, items, {}))
+                _check_rule(rule)
             except InvalidRequest as error:
                 problems.append(f"serving.rules.{index}: {error}")
         if problems:
@@ -36,7 +39,9 @@ class ItemFilters:
         self._compiled = lru_cache(maxsize=_CACHED)(self._compile)
         self._matched = lru_cache(maxsize=_CACHED)(self._match)
 
-    def compiled(self, text: str | None, values: "Mapping[str, Value]") -> "CompiledFilter | None":
+    def compiled(
+        self, text: str | None, values: "Mapping[str, Value]", context: MakeContext
+    ) -> "CompiledFilter | None":
         """The release's filters and ``text`` as one filter; None if all items pass.
 
         Raises InvalidRequest if the filter or its values are invalid.
@@ -44,20 +49,25 @@ class ItemFilters:
         if text is None and not self._own:
             return None
         frozen = _frozen(values)
+        if text is not None and _depends_on_request(text):
+            return self._compile(text, frozen, context())
         return (self._compiled if _is_small(frozen) else self._compile)(text, frozen)
 
-    def matching(self, text: str, values: "Mapping[str, Value]") -> tuple[int, ...]:
+    def matching(self, text: str, values: "Mapping[str, Value]", context: MakeContext) -> tuple[int, ...]:
         """The first items that pass, at least as many as any response can need; raises as ``compiled``.
 
-        If few pass, this checks every item (about a second for a million), so the most recent results are cached.
+        If few pass, this checks every item (about a second for a million), so the most recent results are cached,
+        except of filters that ask about the request.
         """
         frozen = _frozen(values)
+        if _depends_on_request(text):
+            return self._match(text, frozen, context())
         return (self._matched if _is_small(frozen) else self._match)(text, frozen)
 
-    def _compile(self, text: str | None, values: _Frozen) -> "CompiledFilter":
+    def _compile(self, text: str | None, values: _Frozen, context: "Context | None" = None) -> "CompiledFilter":
         rules = list(self._own)
         if text is not None:
-            rules.append(_compiled(text, self._items, dict(values)))
+            rules.append(_compiled(text, self._items, dict(values), context))
         if len(rules) == 1:
             return rules[0]
         from larder.filters import CompiledFilter
@@ -66,15 +76,29 @@ class ItemFilters:
         warnings = dict.fromkeys(warning for rule in rules for warning in rule.warnings)
         return CompiledFilter(lambda number: all(holds(number) for holds in predicates), tuple(warnings))
 
-    def _match(self, text: str, values: _Frozen) -> tuple[int, ...]:
-        holds = self._compile(text, values).holds
+    def _match(self, text: str, values: _Frozen, context: "Context | None" = None) -> tuple[int, ...]:
+        holds = self._compile(text, values, context).holds
         return tuple(islice(filter(holds, range(len(self._items))), _MOST))
 
 
-def _compiled(text: str, items: Vocabulary, values: "Mapping[str, Value]") -> "CompiledFilter":
-    from larder.filters import compile_filter, parse  # most requests have no filter, so a cold start does not load this
+def _compiled(
+    text: str, items: Vocabulary, values: "Mapping[str, Value]", context: "Context | None" = None
+) -> "CompiledFilter":
+    from larder.filters import NO_CONTEXT, compile_filter, parse  # most requests have no filter: a cold start goes by
 
-    return compile_filter(parse(text), items, values)
+    return compile_filter(parse(text), items, values, context or NO_CONTEXT)
+
+
+def _depends_on_request(text: str) -> bool:
+    from larder.filters import parse
+
+    return parse(text).depends_on_request
+
+
+def _check_rule(rule: str) -> None:
+    """Raise InvalidRequest for a rule of a release that needs more than items: it applies to every request."""
+    if _depends_on_request(rule):
+        raise InvalidRequest("A release's own rules have conditions on Items only: send this one with the requests.")
 
 
 def _frozen(values: "Mapping[str, Value]") -> _Frozen:

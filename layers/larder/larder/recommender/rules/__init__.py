@@ -1,0 +1,1 @@
+"""What decides over the items of a response besides their scores: filters and promotions."""
