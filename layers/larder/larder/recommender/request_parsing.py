@@ -27,8 +27,7 @@ RECOMMEND: Final = SIMILAR | RANK - {"items"} | {"include_seen", "promotions"}
 _LISTS: Final = frozenset({"session", "exclude", "columns", "items"})
 _BOOLEANS: Final = {"true": True, "false": False}
 _WHOLE: Final = re.compile(r"-?[0-9]{1,9}")
-_ENTRY: Final = re.compile(r'\s*(?:"((?:[^"\\]|""|\\.)*)"\s*|([^",]+))(?:,|\Z)', re.DOTALL)
-_QUOTED: Final = re.compile(rf"(?:{_ENTRY.pattern})+", re.DOTALL)
+_ENTRY: Final = re.compile(r'(?:\s*+"((?:[^"\\]|""|\\.)*+)"\s*+|([^",]++))(?:,|\Z)', re.DOTALL)
 _ESCAPED: Final = re.compile(r'["\\](["\\])')  # "" as in CSV, \" and \\ as in the filter language
 
 
@@ -105,9 +104,18 @@ def _parameter(name: str, text: str) -> str | list[str]:
 
 def _quoted_entries(text: str) -> tuple[str, ...] | None:
     """The entries of ``"war","drama"``, without quotes; None for a text of another form, which is one value."""
-    if len(text) > MAX_TEXT or not text.lstrip().startswith('"') or not _QUOTED.fullmatch(text):
+    if len(text) > MAX_TEXT or not text.lstrip().startswith('"'):
         return None
-    return tuple(_ESCAPED.sub(r"\1", quoted) or bare.strip() for quoted, bare in _ENTRY.findall(text))
+    entries: list[str] = []
+    end = 0
+    while end < len(text):  # entry by entry: a regular expression of all reads a text with a wrong end in too many ways
+        found = _ENTRY.match(text, end)
+        if found is None:
+            return None
+        quoted, bare = found.groups(default="")
+        entries.append(_ESCAPED.sub(r"\1", quoted) or bare.strip())
+        end = found.end()
+    return tuple(entries)
 
 
 def _texts(fields: FieldReader, name: str) -> tuple[str, ...]:
