@@ -49,23 +49,17 @@ def most_specific_first(
     A category with several values, separated by ``|``, is in the segments of each, in their order.
     """
     for columns in segments_by:
-        several = [_several(profile.get(name)) for name in columns]
-        if max(map(len, several)) == 1:
-            text = segment_text(columns, profile, specification)
-            if text is not None:
-                yield text
-            continue
-        for values in product(*several):
-            text = segment_text(
-                columns, {k: v for k, v in zip(columns, values, strict=True) if v is not None}, specification
-            )
+        for values in product(*(_several(profile.get(name)) for name in columns)):
+            text = segment_text(columns, dict(zip(columns, values, strict=True)), specification)
             if text is not None:
                 yield text
     yield EVERYONE
 
 
-def _several(value: str | float | None) -> tuple[str | float | None, ...]:
+def _several(value: str | float | None) -> tuple[str | float, ...]:
     """A value and, if it holds several, each of them: the columns of a stated category have whole values."""
+    if value is None:
+        return ()
     if not isinstance(value, str) or _SEPARATOR not in value:
         return (value,)
     return tuple(dict.fromkeys((value, *value.split(_SEPARATOR)[:_MOST_VALUES])))
