@@ -179,10 +179,11 @@ class Recommender:
             holds = self._filter(promotion.filter, promotion.filter_values, context, warnings)
             scored: Iterator[int] = best_first(scores.totals, count + len(excluded))
         else:
-            pool, scored = sorted(self._numbers(promotion.items)), iter(())
-            pool = sorted(pool, key=lambda number: -scores.totals.get(number, 0.0))
+            numbers = [self._items.number(item) for item in promotion.items]
+            pool = sorted({number for number in numbers if number is not None})
+            pool, scored = sorted(pool, key=lambda number: -scores.totals.get(number, 0.0)), iter(())
             holds = self._filter(None, {}, context, warnings)
-            if unknown := [item for item in promotion.items if self._items.number(item) is None]:
+            if unknown := [item for item, number in zip(promotion.items, numbers, strict=True) if number is None]:
                 warnings.append(
                     f"Promoted items that the model does not know: {len(unknown)}, such as {unknown[0]!r:.60}."
                 )
