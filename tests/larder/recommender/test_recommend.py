@@ -167,6 +167,14 @@ def test_the_requests_filter_and_the_releases_both_apply(open_shop: OpenShop) ->
     assert shop.rank(Query(), ["bread", "apple"]).ids() == ["apple", "bread"]  # rank ignores filters
 
 
+def test_a_response_warns_of_the_requests_filter_not_of_the_releases(open_shop: OpenShop) -> None:
+    shop = open_shop(rules=('EXCLUDE ItemID WHERE Items.KIND IN ("meat")',))
+
+    assert shop.recommend(Query()).warnings == ()
+    filtered = shop.recommend(Query(filter='EXCLUDE ItemID WHERE Items.KIND IN ("fish")'))
+    assert filtered.warnings == ("No item has the value 'fish' in Items.KIND.",)
+
+
 def test_a_release_with_an_invalid_rule_does_not_load(open_shop: OpenShop) -> None:
     with pytest.raises(InvalidManifest) as raised:
         open_shop(rules=("EXCLUDE ItemID WHERE Items.PRICE < 1", "EXCLUDE ItemID WHERE Items.COST < 1", "nonsense"))

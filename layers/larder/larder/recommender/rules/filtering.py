@@ -10,7 +10,7 @@ from larder.recommender.query import MAX_EXCLUDE, MAX_N, MAX_SESSION
 from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
-    from larder.filters import CompiledFilter, Context, Value
+    from larder.filters import CompiledFilter, Context, Predicate, Value
 
 _MOST: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
 _CACHED: Final = 32  # compiled filters, with their values and cached results
@@ -30,7 +30,7 @@ class ItemFilters:
         self._own, problems = [], []
         for index, rule in enumerate(rules):
             try:
-                self._own.append(_compiled(rule, items, {}))
+                self._own.append(_compiled(rule, items, {}).holds)
                 _check_rule(rule)
             except InvalidRequest as error:
                 problems.append(f"serving.rules.{index}: {error}")
@@ -65,16 +65,17 @@ class ItemFilters:
         return (self._matched if _is_small(frozen) else self._match)(text, frozen)
 
     def _compile(self, text: str | None, values: _Frozen, context: "Context | None" = None) -> "CompiledFilter":
-        rules = list(self._own)
-        if text is not None:
-            rules.append(_compiled(text, self._items, dict(values), context))
-        if len(rules) == 1:
-            return rules[0]
         from larder.filters import CompiledFilter
 
-        predicates = [rule.holds for rule in rules]
-        warnings = dict.fromkeys(warning for rule in rules for warning in rule.warnings)
-        return CompiledFilter(lambda number: all(holds(number) for holds in predicates), tuple(warnings))
+        predicates: list[Predicate] = list(self._own)
+        warnings: tuple[str, ...] = ()  # of the request's filter: a caller cannot change the release's own
+        if text is not None:
+            requested = _compiled(text, self._items, dict(values), context)
+            predicates.append(requested.holds)
+            warnings = requested.warnings
+        if len(predicates) == 1:
+            return CompiledFilter(predicates[0], warnings)
+        return CompiledFilter(lambda number: all(holds(number) for holds in predicates), warnings)
 
     def _match(self, text: str, values: _Frozen, context: "Context | None" = None) -> tuple[int, ...]:
         holds = self._compile(text, values, context).holds
