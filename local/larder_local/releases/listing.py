@@ -1,6 +1,5 @@
 """Lists models and releases of a store and of this machine, with their states, qualities and sizes."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -191,10 +190,7 @@ def _check(
 
 def _other_digest(registry: Registry, manifest: Manifest) -> str | None:
     for name, expected in sorted(manifest.files.items()):
-        digest = hashlib.sha256()
-        for chunk in registry.store.stream(registry.file_key(manifest.model, manifest.release, name)):
-            digest.update(chunk)
-        if digest.hexdigest() != expected.sha256:
+        if registry.store.sha256(registry.file_key(manifest.model, manifest.release, name)) != expected.sha256:
             return f"the SHA-256 of {name} is not that of the manifest: publish the release again."
     return None
 

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,7 @@ class Contract:
         (tmp_path / "source").write_bytes(data)
         store.upload("models/m/table", tmp_path / "source")
         assert b"".join(store.stream("models/m/table")) == data
+        assert store.sha256("models/m/table") == sha256(data).hexdigest()
         store.download("models/m/table", tmp_path / "new" / "copy")
         assert (tmp_path / "new" / "copy").read_bytes() == data
         assert [path.name for path in (tmp_path / "new").iterdir()] == ["copy"]

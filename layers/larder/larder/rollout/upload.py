@@ -88,14 +88,9 @@ def _has(registry: Registry, manifest: Manifest, name: str, entry: FileEntry) ->
     """Whether the store has these bytes; reads them only if their length is right."""
     key = registry.file_key(manifest.model, manifest.release, name)
     try:
-        if registry.store.size(key) != entry.bytes:
-            return False
-        digest = hashlib.sha256()
-        for chunk in registry.store.stream(key):
-            digest.update(chunk)
+        return registry.store.size(key) == entry.bytes and registry.store.sha256(key) == entry.sha256
     except MissingObject:
         return False
-    return digest.hexdigest() == entry.sha256
 
 
 def _read(path: Path) -> bytes:

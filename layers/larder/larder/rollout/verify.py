@@ -1,6 +1,5 @@
 """Check that the bytes in the store are the release that its manifest describes, and that they are safe to load."""
 
-import hashlib
 from typing import Final
 
 from larder.errors import DamagedRelease, InvalidManifest, InvalidModel, InvalidRequest, InvalidTable, MissingObject
@@ -58,12 +57,10 @@ def _check_size(store: Store, manifest: Manifest, name: str, entry: FileEntry) -
 
 
 def _check_digest(store: Store, manifest: Manifest, name: str, entry: FileEntry) -> None:
-    digest = hashlib.sha256()
-    for chunk in store.stream(_key(manifest, name)):
-        digest.update(chunk)
-    if digest.hexdigest() != entry.sha256:
+    digest = store.sha256(_key(manifest, name))
+    if digest != entry.sha256:
         raise DamagedRelease(
-            f"{name} is damaged: its SHA-256 is {digest.hexdigest()}, but the manifest states {entry.sha256}. "
+            f"{name} is damaged: its SHA-256 is {digest}, but the manifest states {entry.sha256}. "
             "Upload it again, or train a new release."
         )
 

@@ -1,6 +1,7 @@
 """The store of S3 and memory, on obstore. ``larder.store.folder`` overrides what is different for a folder."""
 
 import builtins
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -102,6 +103,13 @@ class Store:
         """The object in chunks of about 1 MiB, so that memory does not grow with its size."""
         with translated(key):
             yield from obstore.get(self._backend, check_key(key)).stream(min_chunk_size=CHUNK_BYTES)
+
+    def sha256(self, key: str) -> str:
+        """The SHA-256 of the object in lower-case hex; reads it in chunks."""
+        digest = hashlib.sha256()
+        for chunk in self.stream(key):
+            digest.update(chunk)
+        return digest.hexdigest()
 
     def size(self, key: str) -> int:
         """The object's length in bytes."""
