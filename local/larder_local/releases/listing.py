@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from larder.errors import InvalidManifest, InvalidRequest, MissingObject
+from larder.errors import InvalidManifest, MissingObject
 from larder.registry import Registry, StoredFiles
-from larder.release.keys import MANIFEST, check_model
+from larder.release.keys import MANIFEST
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer
 from larder.store import Store
@@ -122,7 +122,7 @@ class ListedModel:
 
 def list_models(workspace: Workspace, store: Store | None, *, digests: bool = False) -> list[ListedModel]:
     """All models of the store (None: it does not exist yet) and of this machine, by name; see ``list_releases``."""
-    stored = [name for name in Registry(store).models() if _is_model(name)] if store is not None else []
+    stored = Registry(store).models() if store is not None else []
     return [list_releases(workspace, store, name, digests=digests) for name in sorted({*stored, *workspace.models()})]
 
 
@@ -212,11 +212,3 @@ def _state(pointer: Pointer | None, release: str) -> State:
 
 def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _is_model(name: str) -> bool:
-    try:
-        check_model(name)
-    except InvalidRequest:
-        return False
-    return True

@@ -7,7 +7,7 @@ import click
 
 from larder.errors import InvalidManifest, InvalidRequest, MissingObject
 from larder.registry import Registry
-from larder.release.keys import MANIFEST, check_model
+from larder.release.keys import MANIFEST, is_name
 from larder.store import Store, open_store
 from larder_local.console import suggestion
 from larder_local.workspace import Workspace
@@ -84,7 +84,7 @@ def model_names(workspace: Workspace, store: Store | None) -> set[str]:
 def _folder(name: str, workspace: Workspace) -> NamedRelease | None:
     if (Path(name) / MANIFEST).is_file():
         return NamedRelease(Path(name))
-    if _is_name(name) and (workspace.releases / name / MANIFEST).is_file():
+    if is_name(name) and (workspace.releases / name / MANIFEST).is_file():
         return NamedRelease(workspace.releases / name)
     return None
 
@@ -102,7 +102,7 @@ def _newest(name: str, workspace: Workspace, store: Store | None, note: str) -> 
 
 
 def _live(name: str, store: Store) -> str | None:
-    if not _is_name(name):
+    if not is_name(name):
         return None
     version = Registry(store).pointer(name)
     return None if version is None else version.pointer.stable
@@ -131,11 +131,3 @@ def _local_copy(store: Store, model: str, release: str, workspace: Workspace) ->
             store.download(registry.file_key(model, release, name), folder / name)
     store.download(key, folder / MANIFEST)
     return folder
-
-
-def _is_name(name: str) -> bool:
-    try:
-        check_model(name)
-    except InvalidRequest:
-        return False
-    return True

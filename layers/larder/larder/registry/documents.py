@@ -10,10 +10,10 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import Final, TypeVar
 
-from larder.errors import InvalidManifest, InvalidRequest, MissingObject, NotFound
+from larder.errors import InvalidManifest, MissingObject, NotFound
 from larder.registry.download import Download, download
 from larder.registry.registry import Registry, StoredFiles
-from larder.release.keys import check_file, check_model
+from larder.release.keys import check_file
 from larder.release.manifest import Manifest, dump
 from larder.release.pointer import Pointer
 from larder.release.serving import ClassifierServing, RecommenderServing
@@ -51,7 +51,7 @@ class ModelDocuments:
         ``live`` is null if no release is, or if the manifest of the live release cannot be read. For a model without a
         live release, kind and date are those of its newest release.
         """
-        names = [name for name in self._registry.models() if _is_model(name) and visible(name)]
+        names = [name for name in self._registry.models() if visible(name)]
         return {"models": [entry for entry in _map_concurrently(self._summary, names) if entry]}
 
     def describe(self, model: str) -> Document:
@@ -161,14 +161,6 @@ class ModelDocuments:
         except (InvalidManifest, NotFound) as error:
             return None, None, str(error)
         return manifest.kind, manifest.created, None
-
-
-def _is_model(name: str) -> bool:
-    try:
-        check_model(name)
-    except InvalidRequest:
-        return False
-    return True
 
 
 def headline(evaluation: Mapping[str, object]) -> Document:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from larder.errors import InvalidManifest, InvalidRequest, MissingObject
+from larder.errors import InvalidManifest, MissingObject
 from larder.release import manifest as manifests
 from larder.release.keys import (
     MANIFEST,
     REJECTED,
-    check_release,
     file_key,
+    is_name,
     models_prefix,
     pointer_key,
     releases_prefix,
@@ -99,8 +99,8 @@ class Registry:
         self.store: Final = store
 
     def models(self) -> list[str]:
-        """The names of all folders of models, sorted; StoreError if this role must not list."""
-        return self.store.folders(models_prefix())
+        """The names of all models, sorted, without folders of other names; StoreError if this role must not list."""
+        return [name for name in self.store.folders(models_prefix()) if is_name(name)]
 
     def has_files(self, model: str) -> bool:
         """Whether anything is stored for ``model``."""
@@ -112,7 +112,7 @@ class Registry:
         sizes: dict[str, dict[str, int]] = {}
         for entry in self.store.list(prefix):
             path = entry.key.removeprefix(prefix).split("/")
-            if len(path) == 2 and _is_release(path[0]):
+            if len(path) == 2 and is_name(path[0]):
                 sizes.setdefault(path[0], {})[path[1]] = entry.size
         return {release: StoredFiles(files) for release, files in sizes.items()}
 
@@ -205,11 +205,3 @@ class Registry:
         except MissingObject:
             return False
         return True
-
-
-def _is_release(name: str) -> bool:
-    try:
-        check_release(name)
-    except InvalidRequest:
-        return False
-    return True

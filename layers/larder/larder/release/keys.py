@@ -30,6 +30,11 @@ def _checked(kind: str, value: str, pattern: re.Pattern[str], allowed: str) -> s
     return value
 
 
+def is_name(name: str) -> bool:
+    """Whether ``name`` follows the rule of models' and releases' names; see ``check_model``."""
+    return _MODEL.fullmatch(name) is not None
+
+
 def check_model(name: str) -> str:
     """Return ``name``; raises InvalidRequest unless it is 1-63 of ``a-z 0-9 -``, without a dash at either end."""
     return _checked("model", name, _MODEL, "1 to 63 of a-z, 0-9 and '-', without '-' at either end")
