@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from larder.errors import InvalidManifest, MissingObject
 from larder.registry import Registry, StoredFiles
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Manifest
-from larder.release.pointer import Pointer
+from larder.release.pointer import Role
 from larder.store import Store
 from larder_local.workspace import Workspace
 from larder_training.release.quality import Quality, quality
 
-State = Literal["live", "canary", "previous", "rejected", "damaged", "uploaded", "local only"]
+State: TypeAlias = Role | Literal["rejected", "damaged", "uploaded", "local only"]
 _ABSENT: Final = "live.json names it, but the store does not have it: roll back, or publish another release."
 _UNFINISHED: Final = "its upload has not ended: it has no manifest."
 
@@ -28,7 +28,7 @@ class ListedRelease:
         release: The release's name.
         state: ``live``, ``canary``, ``previous``, ``rejected``, ``damaged``, ``uploaded`` (in the store, and none of
             these), or ``local only``.
-        named: Whether the pointer names it as the live release, intact or not.
+        role: As what the pointer names it, intact or not; None if it does not.
         reason: Why it is rejected or damaged; None otherwise.
         kind: ``classifier`` or ``recommender``; None if its manifest cannot be read.
         created: Its date; None if its manifest cannot be read.
@@ -41,7 +41,7 @@ class ListedRelease:
     model: str
     release: str
     state: State
-    named: bool = False
+    role: Role | None = None
     reason: str | None = None
     kind: str | None = None
     created: str | None = None
@@ -49,6 +49,11 @@ class ListedRelease:
     stored_bytes: int = 0
     local_bytes: int = 0
     path: Path | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the pointer names it as the live release, intact or not."""
+        return self.role == "live"
 
     def document(self) -> dict[str, object]:
         """JSON-ready."""
@@ -102,7 +107,7 @@ class ListedModel:
         )
 
     def _damaged_live(self) -> Iterator[ListedRelease]:
-        return (entry for entry in self.releases if entry.state == "damaged" and entry.named)
+        return (entry for entry in self.releases if entry.state == "damaged" and entry.is_live)
 
     def document(self) -> dict[str, object]:
         """JSON-ready."""
@@ -143,12 +148,12 @@ def list_releases(workspace: Workspace, store: Store | None, model: str, *, dige
         except InvalidManifest as error:
             problem = " ".join(str(error).split())
         stored = registry.releases(model)
-    named = {pointer.stable} if pointer else set()
+    live = {pointer.stable} if pointer else set()
     entries = []
-    for release in sorted({*local, *stored, *named}, reverse=True):
-        entry = ListedRelease(model, release, "local only", named=release in named)
-        if store is not None and (release in stored or release in named):
-            entry = _stored(Registry(store), entry, stored.get(release, StoredFiles({})), pointer, digests=digests)
+    for release in sorted({*local, *stored, *live}, reverse=True):
+        entry = ListedRelease(model, release, "local only", role=pointer.role(release) if pointer else None)
+        if store is not None and (release in stored or release in live):
+            entry = _stored(Registry(store), entry, stored.get(release, StoredFiles({})), digests=digests)
         if release in local:
             path, manifest = local[release]
             entry = _described(replace(entry, path=path, local_bytes=_bytes(path)), manifest)
@@ -156,16 +161,13 @@ def list_releases(workspace: Workspace, store: Store | None, model: str, *, dige
     return ListedModel(model, tuple(entries), problem)
 
 
-def _stored(
-    registry: Registry, entry: ListedRelease, files: StoredFiles, pointer: Pointer | None, *, digests: bool
-) -> ListedRelease:
+def _stored(registry: Registry, entry: ListedRelease, files: StoredFiles, *, digests: bool) -> ListedRelease:
     """The entry with what the store knows of it."""
-    state = _state(pointer, entry.release)
-    entry = replace(entry, state=state, stored_bytes=files.total_bytes)
+    entry = replace(entry, state=entry.role or "uploaded", stored_bytes=files.total_bytes)
     manifest, damage = _check(registry, entry, files, digests=digests)
     if manifest is not None:
         entry = _described(entry, manifest)
-    if files.rejected and state == "uploaded":
+    if files.rejected and entry.role is None:
         rejection = registry.rejection(entry.model, entry.release)
         return replace(entry, state="rejected", reason=None if rejection is None else rejection.reason)
     return entry if damage is None else replace(entry, state="damaged", reason=damage)
@@ -176,14 +178,14 @@ def _check(
 ) -> tuple[Manifest | None, str | None]:
     """The manifest if it can be read, and what is damaged."""
     if not files.complete:
-        return None, _ABSENT if entry.named and not files.sizes else _UNFINISHED
+        return None, _ABSENT if entry.is_live and not files.sizes else _UNFINISHED
     try:
         manifest = registry.manifest(entry.model, entry.release)
     except (InvalidManifest, MissingObject) as error:
         return None, " ".join(str(error).split())
     damage = files.damage(manifest)
     is_folder = registry.store.local_path(registry.file_key(entry.model, entry.release, MANIFEST)) is not None
-    if damage is None and (digests or (entry.named and is_folder)):
+    if damage is None and (digests or (entry.is_live and is_folder)):
         damage = _other_digest(registry, manifest)
     return manifest, damage
 
@@ -197,17 +199,6 @@ def _other_digest(registry: Registry, manifest: Manifest) -> str | None:
 
 def _described(entry: ListedRelease, manifest: Manifest) -> ListedRelease:
     return replace(entry, kind=manifest.kind, created=manifest.created, quality=quality(manifest))
-
-
-def _state(pointer: Pointer | None, release: str) -> State:
-    if pointer is None:
-        return "uploaded"
-    named: dict[str | None, State] = {
-        pointer.previous: "previous",
-        pointer.canary: "canary",
-        pointer.stable: "live",
-    }
-    return named.get(release, "uploaded")
 
 
 def _bytes(folder: Path) -> int:

@@ -20,7 +20,7 @@ def remove(releases: Iterable[ListedRelease], store: Store | None) -> int:
     """
     freed = 0
     for entry in releases:
-        if store is not None and (entry.stored_bytes or entry.named):
+        if store is not None and (entry.stored_bytes or entry.is_live):
             freed += _remove_stored(entry, store)
         if entry.path is not None:
             freed += entry.local_bytes
@@ -30,7 +30,7 @@ def remove(releases: Iterable[ListedRelease], store: Store | None) -> int:
 
 def _remove_stored(entry: ListedRelease, store: Store) -> int:
     registry = Registry(store)
-    if entry.named:
+    if entry.is_live:
         store.delete(pointer_key(entry.model))
     else:
         version = registry.pointer(entry.model)
@@ -38,7 +38,7 @@ def _remove_stored(entry: ListedRelease, store: Store) -> int:
             raise Conflict(f"{entry.release} has just become live: it is kept. List the releases and try again.")
     files = registry.releases(entry.model).get(entry.release)
     if files is None:
-        if entry.named:
+        if entry.is_live:
             return 0
         raise NotFound(f"{entry.model} no longer has the release {entry.release}: another process removed it.")
     for name in sorted(files.sizes, key=lambda name: name != MANIFEST):

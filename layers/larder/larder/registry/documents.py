@@ -15,7 +15,7 @@ from larder.registry.download import Download, download
 from larder.registry.registry import Registry, StoredFiles
 from larder.release.keys import check_file
 from larder.release.manifest import Manifest, dump
-from larder.release.pointer import Pointer
+from larder.release.pointer import Pointer, Role
 from larder.release.serving import ClassifierServing, RecommenderServing
 
 DEFAULT_LISTED: Final = 25
@@ -83,7 +83,8 @@ class ModelDocuments:
         newest = sorted(stored, reverse=True)[:n]
 
         def entry(release: str) -> Document:
-            return self._release(model, release, _state(pointer, release), stored[release])
+            role = pointer.role(release) if pointer else None
+            return self._release(model, release, role, stored[release])
 
         return {"model": model, "total": len(stored), "releases": _map_concurrently(entry, newest)}
 
@@ -145,9 +146,10 @@ class ModelDocuments:
         live = pointer.stable if pointer and damage is None else None
         return {"model": model, "kind": kind, "live": live, "created": created}
 
-    def _release(self, model: str, release: str, state: str, files: StoredFiles) -> Document:
+    def _release(self, model: str, release: str, role: Role | None, files: StoredFiles) -> Document:
         kind, created, reason = self._kind_and_date(model, release)
-        if files.rejected and state == "stored":
+        state: str = role or "stored"
+        if files.rejected and role is None:
             rejection = self._registry.rejection(model, release)
             state, reason = "rejected", None if rejection is None else rejection.reason
         elif reason := reason or files.damage(self._manifest(model, release)):
@@ -184,13 +186,6 @@ def _contents(serving: ClassifierServing | RecommenderServing) -> dict[str, obje
         return {"labels": list(serving.labels), **({"side": side} if side else {})}
     users = serving.users.rows if serving.users else 0
     return {"items": serving.items, "users": users, "columns": dict(serving.columns)}
-
-
-def _state(pointer: Pointer | None, release: str) -> str:
-    if pointer is None:
-        return "stored"
-    named = {pointer.previous: "previous", pointer.canary: "canary", pointer.stable: "live"}
-    return named.get(release, "stored")
 
 
 def _map_concurrently(function: Callable[[T], R], items: Iterable[T]) -> list[R]:

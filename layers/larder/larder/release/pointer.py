@@ -3,11 +3,12 @@
 import json
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from larder.errors import InvalidManifest
 from larder.release.json_fields import FieldReader
 
+Role: TypeAlias = Literal["live", "canary", "previous"]
 _RELEASE: Final = r"[a-z0-9-]+"
 _REMEDY: Final = "delete it from the store, then publish a release"
 
@@ -36,6 +37,11 @@ class Pointer:
             return self.stable
         bucket = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % 100
         return self.canary if bucket < self.canary_percent else self.stable
+
+    def role(self, release: str) -> Role | None:
+        """As what the pointer names the release; None if it does not."""
+        roles: dict[str | None, Role] = {self.previous: "previous", self.canary: "canary", self.stable: "live"}
+        return roles.get(release)
 
 
 def parse_pointer(data: bytes) -> Pointer:

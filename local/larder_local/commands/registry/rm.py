@@ -34,7 +34,7 @@ def command(model: str, release: str | None, store: str | None, *, yes: bool, fo
     if release is not None:
         check_known(listed, release)
     chosen = [entry for entry in listed.releases if release in (None, entry.release)]
-    kept = [entry for entry in chosen if not force and (entry.named or entry.state == "canary")]
+    kept = [entry for entry in chosen if not force and (entry.is_live or entry.state == "canary")]
     removed = [entry for entry in chosen if entry not in kept]
     if kept and not removed:
         raise InvalidRequest(
