@@ -16,7 +16,7 @@ from obstore.store import MemoryStore
 
 from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
-from larder.registry import Registry
+from larder.registry import Registry, Rejection
 from larder.release import manifest as manifests
 from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import Manifest
@@ -406,7 +406,8 @@ def test_a_repeated_rejection_writes_once_and_a_repaired_release_goes_live(store
     for _ in range(2):
         assert roll_out(store, "shop", manifest.release).state == "rejected"
     etag = store.get(file_key("shop", manifest.release, "rejected.json")).etag
-    Registry(store).reject("shop", manifest.release, rejected(store, "shop", manifest.release), damaged=True)
+    rejection = Rejection(rejected(store, "shop", manifest.release), damaged=True)
+    Registry(store).reject("shop", manifest.release, rejection)
     assert store.get(file_key("shop", manifest.release, "rejected.json")).etag == etag
     assert roll_out(store, "shop", manifest.release, event=True).state == "kept"
     assert upload(folder, store).sent == ("items.safetensors", MANIFEST)
@@ -460,7 +461,7 @@ def test_a_model_keeps_its_kind(store: Store, classifier: Write, recommender: Wr
 def test_invalid_names_write_nothing(store: Store, model: str, release: str) -> None:
     for call in (
         lambda: roll_out(store, model, release),
-        lambda: Registry(store).reject(model, release, "x"),
+        lambda: Registry(store).reject(model, release, Rejection("x")),
         lambda: verify(store, model, release),
     ):
         with pytest.raises(InvalidRequest):

@@ -2,11 +2,13 @@
 
 import pytest
 
+from larder.registry import Rejection
 from larder.release.pointer import Pointer
 from larder.rollout import ClearRejection, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
 
 FIRST, SECOND, THIRD = (f"2026010{day}t000000z-0000000{day}" for day in (1, 2, 3))
 LIVE = Pointer(SECOND, previous=FIRST, revision=2)
+BAD, WORSE, DAMAGED = Rejection("Bad."), Rejection("Worse."), Rejection("Bad.", damaged=True)
 
 
 @pytest.mark.parametrize(
@@ -17,14 +19,17 @@ LIVE = Pointer(SECOND, previous=FIRST, revision=2)
         (RolloutState(THIRD, LIVE), (Verify(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, event=True), (Verify(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, probe=False), (Verify(), Promote())),
-        (RolloutState(THIRD, LIVE, rejected="Bad."), (Verify(), ClearRejection(), Probe(), Promote())),
-        (RolloutState(THIRD, LIVE, failure="Bad."), (Reject("Bad."),)),
-        (RolloutState(THIRD, LIVE, failure="Worse.", event=True, rejected="Bad."), (Reject("Worse."),)),
-        (RolloutState(THIRD, LIVE, failure="Bad.", rejected="Bad."), (Reject("Bad."),)),
-        (RolloutState(FIRST, LIVE), (Verify(), Probe(), Promote())),
-        (RolloutState(THIRD, LIVE, failure="Bad.", damaged=True), (Reject("Bad.", damaged=True),)),
+        (RolloutState(THIRD, LIVE, rejected=BAD), (Verify(), ClearRejection(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, failure=BAD), (Reject(BAD),)),
         (
-            RolloutState(THIRD, LIVE, event=True, rejected="Bad.", damaged=True),
+            RolloutState(THIRD, LIVE, failure=WORSE, event=True, rejected=BAD),
+            (Reject(WORSE),),
+        ),
+        (RolloutState(THIRD, LIVE, failure=BAD, rejected=BAD), (Reject(BAD),)),
+        (RolloutState(FIRST, LIVE), (Verify(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, failure=DAMAGED), (Reject(DAMAGED),)),
+        (
+            RolloutState(THIRD, LIVE, event=True, rejected=DAMAGED),
             (Verify(), ClearRejection(), Probe(), Promote()),
         ),
     ],
@@ -41,9 +46,9 @@ def test_steps(state: RolloutState, steps: tuple[Step, ...]) -> None:
         (RolloutState(FIRST, LIVE, event=True), "It was live before"),
         (RolloutState(FIRST, Pointer(SECOND), event=True), "is newer"),
         (RolloutState(THIRD, Pointer(SECOND, previous=THIRD), event=True), "It was live before"),  # after going back
-        (RolloutState(THIRD, LIVE, event=True, rejected="Bad."), "It was rejected: Bad. Publish it again"),
-        (RolloutState(FIRST, None, event=True, rejected="Bad."), "It was rejected: Bad. Publish it again"),
-        (RolloutState(THIRD, LIVE, event=True, rejected="Bad.", damaged=True, failure="Bad."), "It was rejected: Bad."),
+        (RolloutState(THIRD, LIVE, event=True, rejected=BAD), "It was rejected: Bad. Publish it again"),
+        (RolloutState(FIRST, None, event=True, rejected=BAD), "It was rejected: Bad. Publish it again"),
+        (RolloutState(THIRD, LIVE, event=True, rejected=DAMAGED, failure=DAMAGED), "It was rejected: Bad."),
     ],
 )
 def test_the_pointer_is_kept_with_a_reason(state: RolloutState, reason: str) -> None:

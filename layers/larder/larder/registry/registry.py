@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -106,7 +106,7 @@ class Registry:
         """Whether anything is stored for ``model``."""
         return bool(self.store.folders(f"{models_prefix()}{model}"))
 
-    def releases(self, model: str) -> dict[str, "StoredFiles"]:
+    def releases(self, model: str) -> dict[str, StoredFiles]:
         """The files of each release, complete or not; reads one listing."""
         prefix = releases_prefix(model)
         sizes: dict[str, dict[str, int]] = {}
@@ -186,12 +186,11 @@ class Registry:
         except (ValueError, KeyError, TypeError, AttributeError):
             return Rejection(_NO_REASON)
 
-    def reject(self, model: str, release: str, reason: str, *, damaged: bool = False) -> None:
-        """Write ``reason`` and the time next to the manifest; does nothing if the same reason is there already."""
-        if self.rejection(model, release) == Rejection(reason, damaged):
+    def reject(self, model: str, release: str, rejection: Rejection) -> None:
+        """Write ``rejection`` and the time next to the manifest; does nothing if the same one is there already."""
+        if self.rejection(model, release) == rejection:
             return
-        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        document = {"reason": reason, "damaged": damaged, "rejected": now}
+        document = {**asdict(rejection), "rejected": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         self.store.put(file_key(model, release, REJECTED), text.encode())
 

@@ -17,7 +17,7 @@ from larder.errors import (
     ReleaseError,
     StoreError,
 )
-from larder.registry import Registry
+from larder.registry import Registry, Rejection
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer
 from larder.rollout.plan import (
@@ -104,12 +104,11 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
     registry = Registry(store)
     if not registry.has_release(model, release):
         raise NotFound(f"Model {model!r} has no release {release!r} with a manifest: upload it first.")
-    version, rejection = registry.pointer(model), registry.rejection(model, release)
+    version = registry.pointer(model)
     state = RolloutState(
         release=release,
         pointer=None if version is None else version.pointer,
-        rejected=None if rejection is None else rejection.reason,
-        damaged=rejection is not None and rejection.damaged,
+        rejected=registry.rejection(model, release),
         event=event,
         probe=probe is not None,
     )
@@ -117,19 +116,19 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
     try:
         return rollout.take(plan(state))
     except _StepFailed as failure:
-        return rollout.take(plan(replace(state, failure=str(failure), damaged=failure.damaged)))
+        return rollout.take(plan(replace(state, failure=failure.rejection)))
 
 
 class _StepFailed(Exception):
-    """A step failed; the text is the reason.
+    """A step failed.
 
     Attributes:
-        damaged: Whether the bytes differ from the manifest, so that intact ones may pass.
+        rejection: Why the release must not be served.
     """
 
-    def __init__(self, reason: str, *, damaged: bool = False) -> None:
-        super().__init__(reason)
-        self.damaged = damaged
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.reason)
+        self.rejection = rejection
 
 
 class _Rollout:
@@ -170,9 +169,9 @@ class _Rollout:
                 if after.stable == release:
                     return Outcome(model, release, "promoted", None, after)
                 return Outcome(model, release, "kept", skip_reason(replace(self._state, pointer=after)), after)
-            case Reject(reason, damaged):
-                self._registry.reject(model, release, reason, damaged=damaged)
-                return Outcome(model, release, "rejected", reason, pointer)
+            case Reject(rejection):
+                self._registry.reject(model, release, rejection)
+                return Outcome(model, release, "rejected", rejection.reason, pointer)
             case KeepPointer(reason):
                 return Outcome(model, release, "kept", reason, pointer)
             case _:
@@ -186,14 +185,14 @@ def _failures_as_reasons() -> Iterator[None]:
     except (StoreError, FunctionUnavailable):
         raise
     except LarderError as error:
-        raise _StepFailed(str(error), damaged=isinstance(error, DamagedRelease | InvalidManifest)) from error
+        damaged = isinstance(error, DamagedRelease | InvalidManifest)
+        raise _StepFailed(Rejection(str(error), damaged)) from error
     except Exception as error:
         # A hostile file can break any check, and must not be served then. The reason is public, so the details stay in
         # the log.
         _log.exception("a check of a release failed")
-        raise _StepFailed(
-            f"A check failed ({type(error).__name__}): see the log, then train and publish a new release."
-        ) from error
+        reason = f"A check failed ({type(error).__name__}): see the log, then train and publish a new release."
+        raise _StepFailed(Rejection(reason)) from error
 
 
 def _check_kind(registry: Registry, manifest: Manifest, pointer: Pointer | None) -> None:

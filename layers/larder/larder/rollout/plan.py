@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from larder.registry import Rejection
 from larder.release.pointer import Pointer
 
 
@@ -29,15 +30,13 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Write the reason next to the manifest; the pointer stays.
+    """Write the rejection next to the manifest; the pointer stays.
 
     Attributes:
-        reason: Why the release is rejected.
-        damaged: Whether its bytes differ from its manifest, so that an intact upload may go live.
+        rejection: Why the release is rejected.
     """
 
-    reason: str
-    damaged: bool = False
+    rejection: Rejection
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +63,26 @@ class RolloutState:
     Attributes:
         release: The release's name.
         pointer: The pointer, or None if no release is live.
-        rejected: The reason of an earlier rejection, or None.
-        damaged: Whether the earlier rejection, or ``failure``, is due to damaged bytes.
+        rejected: An earlier rejection, or None.
         event: Whether an upload event started the rollout, which may come late or repeatedly; False if a person did.
         probe: Whether to send the golden requests.
-        failure: The reason why a step of this rollout failed, or None.
+        failure: Why a step of this rollout failed, or None.
     """
 
     release: str
     pointer: Pointer | None
-    rejected: str | None = None
-    damaged: bool = False
+    rejected: Rejection | None = None
     event: bool = False
     probe: bool = True
-    failure: str | None = None
+    failure: Rejection | None = None
 
 
 def plan(state: RolloutState) -> tuple[Step, ...]:
     """The steps to take, in order; if one fails, call ``plan`` again with ``failure`` set."""
     if state.failure is not None:
         if state.event and state.failure == state.rejected:  # the bytes are as damaged as before
-            return (KeepPointer(f"It was rejected: {state.rejected}"),)
-        return (Reject(state.failure, state.damaged),)
+            return (KeepPointer(f"It was rejected: {state.failure.reason}"),)
+        return (Reject(state.failure),)
     reason = skip_reason(state)
     if reason is not None:
         return (KeepPointer(reason),)
@@ -104,8 +101,8 @@ def skip_reason(state: RolloutState) -> str | None:
         return "It is live already."
     if not state.event:
         return None
-    if state.rejected is not None and not state.damaged:  # damaged bytes may have been replaced: they are read again
-        return f"It was rejected: {state.rejected} Publish it again to check it again."
+    if state.rejected is not None and not state.rejected.damaged:  # else they may be intact now: they are read again
+        return f"It was rejected: {state.rejected.reason} Publish it again to check it again."
     return _why_outdated(release, live) if live is not None else None
 
 
