@@ -45,7 +45,8 @@ def upload(folder: Path, store: Store) -> Upload:
     document = _read(folder / MANIFEST)
     manifest = manifests.parse(document)
     present = _get(store, registry.file_key(manifest.model, manifest.release, MANIFEST))
-    if present is not None and present.data != document:
+    replaces = present is not None and present.data != document
+    if replaces:
         _check_replaceable(registry, manifest)
     for name, entry in sorted(manifest.files.items()):
         _check_local(folder / name, entry)
@@ -54,10 +55,10 @@ def upload(folder: Path, store: Store) -> Upload:
         store.upload(registry.file_key(manifest.model, manifest.release, name), folder / name)
     sent = list(wanted)
     rejection = registry.rejection(manifest.model, manifest.release)
-    again = rejection is not None and (bool(wanted) or rejection.damaged)
+    again = rejection is not None and (bool(wanted) or replaces or rejection.damaged)
     if again:
         registry.clear_rejection(manifest.model, manifest.release)
-    if again or present is None or present.data != document:
+    if again or replaces or present is None:
         _send_manifest(registry, manifest, document, present)
         sent.append(MANIFEST)
     sizes = {name: entry.bytes for name, entry in manifest.files.items()} | {MANIFEST: len(document)}
@@ -66,8 +67,6 @@ def upload(folder: Path, store: Store) -> Upload:
 
 def _send_manifest(registry: Registry, manifest: Manifest, document: bytes, present: Blob | None) -> None:
     key = registry.file_key(manifest.model, manifest.release, MANIFEST)
-    if present is not None and present.data != document:
-        registry.clear_rejection(manifest.model, manifest.release)
     try:
         registry.store.put(key, document, etag=None if present is None else present.etag, create=present is None)
     except Conflict:  # another process uploads the same release now
