@@ -1,6 +1,6 @@
 """Lists models and releases of a store and of this machine, with their states, qualities and sizes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -15,6 +15,7 @@ from larder_local.workspace import Workspace
 from larder_training.release.quality import Quality, quality
 
 State: TypeAlias = Role | Literal["rejected", "damaged", "uploaded", "local only"]
+_Local: TypeAlias = tuple[Path, Manifest]
 _ABSENT: Final = "live.json names it, but the store does not have it: roll back, or publish another release."
 _UNFINISHED: Final = "its upload has not ended: it has no manifest."
 
@@ -54,6 +55,11 @@ class ListedRelease:
     def is_live(self) -> bool:
         """Whether the pointer names it as the live release, intact or not."""
         return self.role == "live"
+
+    @property
+    def total_bytes(self) -> int:
+        """Its size in the store and on this machine."""
+        return self.stored_bytes + self.local_bytes
 
     def document(self) -> dict[str, object]:
         """JSON-ready."""
@@ -101,17 +107,22 @@ class ListedModel:
     def problems(self) -> tuple[str, ...]:
         """What keeps the model from answering as it should."""
         pointer = (f"live.json cannot be read: {self.problem}",) if self.problem else ()
-        return (
-            *pointer,
-            *(f"the live release {entry.release} is damaged: {entry.reason}" for entry in self._damaged_live()),
-        )
+        damaged = [entry for entry in self.releases if entry.state == "damaged" and entry.is_live]
+        return (*pointer, *(f"the live release {entry.release} is damaged: {entry.reason}" for entry in damaged))
 
-    def _damaged_live(self) -> Iterator[ListedRelease]:
-        return (entry for entry in self.releases if entry.state == "damaged" and entry.is_live)
+    @property
+    def shown(self) -> ListedRelease | None:
+        """The release that stands for the model: the live one, else the newest."""
+        return self.live or next(iter(self.releases), None)
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all releases, in the store and on this machine."""
+        return sum(entry.total_bytes for entry in self.releases)
 
     def document(self) -> dict[str, object]:
         """JSON-ready."""
-        shown = self.live or (self.releases[0] if self.releases else None)
+        shown = self.shown
         return {
             "model": self.model,
             "kind": shown and shown.kind,
@@ -120,15 +131,16 @@ class ListedModel:
             "created": shown and shown.created,
             "quality": shown.quality.document() if shown and shown.quality else None,
             "releases": len(self.releases),
-            "bytes": sum(entry.stored_bytes + entry.local_bytes for entry in self.releases),
+            "bytes": self.total_bytes,
             "problems": list(self.problems),
         }
 
 
 def list_models(workspace: Workspace, store: Store | None, *, digests: bool = False) -> list[ListedModel]:
     """All models of the store (None: it does not exist yet) and of this machine, by name; see ``list_releases``."""
+    local = _local_releases(workspace)
     stored = Registry(store).models() if store is not None else []
-    return [list_releases(workspace, store, name, digests=digests) for name in sorted({*stored, *workspace.models()})]
+    return [_listed(name, local.get(name, {}), store, digests=digests) for name in sorted({*stored, *local})]
 
 
 def list_releases(workspace: Workspace, store: Store | None, model: str, *, digests: bool = False) -> ListedModel:
@@ -137,11 +149,22 @@ def list_releases(workspace: Workspace, store: Store | None, model: str, *, dige
     Every file's presence and length are compared with the manifest. The SHA-256 of each file of the live release is
     compared too if the store is a folder, and with ``digests`` that of every file.
     """
-    local = {path.name: (path, manifest) for path, manifest in workspace.manifests() if manifest.model == model}
+    return _listed(model, _local_releases(workspace).get(model, {}), store, digests=digests)
+
+
+def _local_releases(workspace: Workspace) -> dict[str, dict[str, _Local]]:
+    """The folders of the releases of this machine and their manifests, by model and release."""
+    found: dict[str, dict[str, _Local]] = {}
+    for path, manifest in workspace.manifests():
+        found.setdefault(manifest.model, {})[path.name] = (path, manifest)
+    return found
+
+
+def _listed(model: str, local: Mapping[str, _Local], store: Store | None, *, digests: bool) -> ListedModel:
+    registry = Registry(store) if store is not None else None
     pointer, problem = None, None
     stored: Mapping[str, StoredFiles] = {}
-    if store is not None:
-        registry = Registry(store)
+    if registry is not None:
         try:
             version = registry.pointer(model)
             pointer = None if version is None else version.pointer
@@ -152,8 +175,8 @@ def list_releases(workspace: Workspace, store: Store | None, model: str, *, dige
     entries = []
     for release in sorted({*local, *stored, *live}, reverse=True):
         entry = ListedRelease(model, release, "local only", role=pointer.role(release) if pointer else None)
-        if store is not None and (release in stored or release in live):
-            entry = _stored(Registry(store), entry, stored.get(release, StoredFiles({})), digests=digests)
+        if registry is not None and (release in stored or release in live):
+            entry = _stored(registry, entry, stored.get(release, StoredFiles({})), digests=digests)
         if release in local:
             path, manifest = local[release]
             entry = _described(replace(entry, path=path, local_bytes=_bytes(path)), manifest)

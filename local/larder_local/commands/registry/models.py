@@ -32,7 +32,7 @@ def command(store: str | None, *, digests: bool, as_json: bool) -> None:
         return
     rows = []
     for entry in models:
-        shown = entry.live or entry.releases[0] if entry.releases else None
+        shown = entry.shown
         rows.append(
             [
                 entry.model,
@@ -41,7 +41,7 @@ def command(store: str | None, *, digests: bool, as_json: bool) -> None:
                 entry.live.release if entry.live else "-",
                 shown.quality.short() if shown and shown.quality else "-",
                 str(len(entry.releases)),
-                size(sum(release.stored_bytes + release.local_bytes for release in entry.releases)),
+                size(entry.total_bytes),
             ]
         )
     print_table(

@@ -45,7 +45,7 @@ def command(model: str, release: str | None, store: str | None, *, yes: bool, fo
         if not sys.stdin.isatty():
             raise click.UsageError("Give --yes: there is no terminal to ask for confirmation.")
         for entry in removed:
-            click.echo(f"{entry.release}  {entry.state}  {size(entry.stored_bytes + entry.local_bytes)}")
+            click.echo(f"{entry.release}  {entry.state}  {size(entry.total_bytes)}")
         where = f"the store {opened.url} and this machine" if opened is not None else "this machine"
         click.confirm(f"Remove {_count(len(removed))} of {model} from {where}?", abort=True)
     freed = remove(removed, opened)
