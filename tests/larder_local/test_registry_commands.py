@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 from tests.toys.rollout import classifier, golden_classifier, golden_recommender, recommender
 
+from larder.errors import Conflict
+from larder.release.pointer import Pointer, dump_pointer, parse_pointer
+from larder.store import open_store
 from larder_local.cli import main
 from larder_local.releases import named
+from larder_local.releases.listing import list_releases
+from larder_local.releases.removal import remove
 from larder_local.workspace import Workspace
 
 __all__ = ["classifier", "golden_classifier", "golden_recommender", "recommender"]  # fixtures
@@ -245,6 +250,39 @@ def test_rm_removes_all_but_the_live_release(home: Workspace, trained: Write) ->
     assert document("rm", "pets", live.name, "--yes", "--force")["removed"] == [live.name]
     assert document("models") == {"models": []}
     assert [path.name for path in (home.root / "store").rglob("*") if path.is_file()] == [".larder.lock"]
+
+
+@pytest.mark.parametrize("uploaded", [True, False])
+def test_rm_ends_a_canary_only_with_force(home: Workspace, trained: Write, *, uploaded: bool) -> None:
+    live, canary, other = trained(1), trained(2), trained(3)
+    larder("publish", str(live))
+    if uploaded:
+        larder("publish", str(canary), "--upload-only")
+    pointer = home.root / "store" / "models" / "pets" / "live.json"
+    pointer.write_bytes(dump_pointer(Pointer(live.name, canary=canary.name, canary_percent=10)))
+    removed = larder("rm", "pets", "--yes").stdout.splitlines()
+    assert removed[1:] == [f"{canary.name} is the canary and stays.", f"{live.name} is live and stays."]
+    assert not other.exists()
+    refused = larder("rm", "pets", canary.name, "--yes")
+    assert (refused.exit_code, "which ends the canary" in refused.stderr) == (1, True)
+    assert larder("rm", "pets", canary.name, "--yes", "--force").exit_code == 0
+    assert states() == {live.name: "live"}
+    assert parse_pointer(pointer.read_bytes()) == Pointer(live.name, revision=2)
+
+
+def test_rm_follows_a_pointer_that_changed_since_the_releases_were_listed(home: Workspace, trained: Write) -> None:
+    # GIVEN a list in which the first release is live and the second is not
+    first, second = trained(1), trained(2)
+    larder("publish", str(first))
+    store = open_store(home.store)
+    entries = {entry.release: entry for entry in list_releases(home, store, "pets").releases}
+    # WHEN the second goes live before the removal
+    larder("publish", str(second))
+    # THEN it keeps answering
+    with pytest.raises(Conflict, match="has just become live"):
+        remove([replace(entries[second.name], stored_bytes=1)], store)
+    remove([entries[first.name]], store)
+    assert states() == {second.name: "live"}
 
 
 def test_a_name_takes_the_live_release_and_says_so(home: Workspace, trained: Write) -> None:

@@ -57,6 +57,11 @@ class ListedRelease:
         return self.role == "live"
 
     @property
+    def answers(self) -> bool:
+        """Whether the pointer sends callers to it: as the live release or the canary, intact or not."""
+        return self.role in ("live", "canary")
+
+    @property
     def total_bytes(self) -> int:
         """Its size in the store and on this machine."""
         return self.stored_bytes + self.local_bytes

@@ -34,12 +34,13 @@ def command(model: str, release: str | None, store: str | None, *, yes: bool, fo
     if release is not None:
         check_known(listed, release)
     chosen = [entry for entry in listed.releases if release in (None, entry.release)]
-    kept = [entry for entry in chosen if not force and (entry.is_live or entry.state == "canary")]
+    kept = [entry for entry in chosen if not force and entry.answers]
     removed = [entry for entry in chosen if entry not in kept]
     if kept and not removed:
+        after = "ends the canary" if kept[0].role == "canary" else "leaves the model without a live release"
         raise InvalidRequest(
             f"{kept[0].release} answers for {model}: publish or roll back to another release first, or add --force, "
-            "which leaves the model without a live release."
+            f"which {after}."
         )
     if not yes:
         if not sys.stdin.isatty():
@@ -54,8 +55,8 @@ def command(model: str, release: str | None, store: str | None, *, yes: bool, fo
         click.echo(json.dumps({"model": model, "removed": names, "bytes": freed}, ensure_ascii=False, indent=2))
         return
     click.echo(f"Removed {_count(len(removed))} of {model}: {freed:,} bytes ({size(freed)}) are free.")
-    if kept:
-        click.echo(f"{kept[0].release} is live and stays.")
+    for entry in kept:
+        click.echo(f"{entry.release} is {'live' if entry.is_live else 'the canary'} and stays.")
 
 
 def _count(number: int) -> str:
