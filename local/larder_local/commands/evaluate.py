@@ -1,7 +1,7 @@
 """``larder evaluate``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from larder_training.reporting.counts import counted
 from larder_training.reporting.progress import Progress
 
 _LISTED: Final = 30  # labels in the table, the worst first
+_BY_LABEL: Final = {"precision": "precision", "recall": "recall", "f1": "F1"}
 _SHOWN: Final = ("recall@20", "ndcg@20", "mrr@25", "hit_rate@10")
 
 
@@ -120,26 +121,11 @@ def _print_classifier(evaluation: Mapping[str, Any]) -> None:
         ["known images flagged unknown", _percent(unknown["known_flagged"]), ""],
         ["images of other labels flagged", _percent(unknown["foreign_flagged"]), ""],
     ]
-    of_part = f" of the {evaluation['part']} part" if evaluation["part"] else ""
-    print_table(
-        [f"{counted(evaluation['photos'], 'image')}{of_part}", "value", "95 % interval"], rows, right=("value",)
-    )
-    present = sorted((row for row in labels if row["photos"]), key=lambda row: (row["f1"], row["label"]))
-    click.echo()
-    print_table(
-        ["label", "images", "precision", "recall", "F1"],
-        [
-            [row["label"], f"{row['photos']:,}", *(_percent(row[name]) for name in ("precision", "recall", "f1"))]
-            for row in present[:_LISTED]
-        ],
-        right=("images", "precision", "recall", "F1"),
-    )
-    if len(present) > _LISTED:
-        click.echo(f"... and {len(present) - _LISTED} better labels.")
+    _print_values(evaluation, rows)
+    _print_labels(evaluation, _BY_LABEL)
     others = ("other label, which the release does not have", "other labels, which the release does not have")
-    for name, what in (("bad_files", ("bad file",)), ("foreign_labels", others)):
-        if evaluation[name]:
-            click.echo(f"{counted(len(evaluation[name]), *what)}: see --json")
+    if evaluation["foreign_labels"]:
+        click.echo(f"{counted(len(evaluation['foreign_labels']), *others)}: see --json")
 
 
 def _print_multi_label(evaluation: Mapping[str, Any]) -> None:
@@ -151,25 +137,34 @@ def _print_multi_label(evaluation: Mapping[str, Any]) -> None:
     rows.append(["wrong decisions (Hamming loss)", _percent(evaluation["hamming_loss"]), ""])
     rows.append(["calibration error", _percent(evaluation["expected_calibration_error"]), ""])
     rows.append(["images flagged unknown", _percent(evaluation["unknown"]["known_flagged"]), ""])
+    _print_values(evaluation, rows)
+    _print_labels(evaluation, {**_BY_LABEL, "average_precision": "average precision"})
+    if others := evaluation["foreign_labels"]:
+        labels = counted(len(others), "other label", "other labels")
+        click.echo(f"{labels}, which the release does not have, left out: see --json")
+
+
+def _print_values(evaluation: Mapping[str, Any], rows: Sequence[Sequence[str]]) -> None:
+    """The metrics of all images."""
     of_part = f" of the {evaluation['part']} part" if evaluation["part"] else ""
     print_table(
         [f"{counted(evaluation['photos'], 'image')}{of_part}", "value", "95 % interval"], rows, right=("value",)
     )
-    shown = ("precision", "recall", "f1", "average_precision")
+
+
+def _print_labels(evaluation: Mapping[str, Any], metrics: Mapping[str, str]) -> None:
+    """The metrics, by name in the evaluation and title, of each label, the worst first; then what was left out."""
     present = sorted((row for row in evaluation["labels"] if row["photos"]), key=lambda row: (row["f1"], row["label"]))
     click.echo()
     print_table(
-        ["label", "images", "precision", "recall", "F1", "average precision"],
-        [[row["label"], f"{row['photos']:,}", *(_percent(row[name]) for name in shown)] for row in present[:_LISTED]],
-        right=("images", "precision", "recall", "F1", "average precision"),
+        ["label", "images", *metrics.values()],
+        [[row["label"], f"{row['photos']:,}", *(_percent(row[name]) for name in metrics)] for row in present[:_LISTED]],
+        right=("images", *metrics.values()),
     )
     if len(present) > _LISTED:
         click.echo(f"... and {len(present) - _LISTED} better labels.")
     if evaluation["bad_files"]:
         click.echo(f"{counted(len(evaluation['bad_files']), 'bad file')}: see --json")
-    if others := evaluation["foreign_labels"]:
-        labels = counted(len(others), "other label", "other labels")
-        click.echo(f"{labels}, which the release does not have, left out: see --json")
 
 
 def _print_recommender(evaluation: Mapping[str, Any]) -> None:
