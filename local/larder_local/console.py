@@ -19,6 +19,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     """
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     on_terminal = sys.stdout.isatty()
@@ -27,7 +28,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     for column in columns:
         table.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
+        table.add_row(*map(escape, row))
     console = Console(file=sys.stdout, width=None if on_terminal else _UNLIMITED, highlight=False, emoji=False)
     if on_terminal:
         console.print(table)
@@ -35,12 +36,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     with console.capture() as capture:
         console.print(table)
     sys.stdout.write("\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n")
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def size(count: int) -> str:

@@ -1,11 +1,12 @@
 """Click groups that import a command when it runs: ``larder --help`` does not wait for slow libraries."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
 import click
+
+from larder_local.console import suggestion
 
 
 class LazyGroup(click.Group):
@@ -39,9 +40,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, with the nearest names in the error for an unknown command."""
         name = args[0]
-        near = get_close_matches(name, self._modules)
+        near = suggestion(name, self._modules)
         if name not in self._modules and not name.startswith("-") and near:
-            ctx.fail(f"No such command {name!r}. Did you mean {' or '.join(repr(match) for match in near)}?")
+            ctx.fail(f"No such command {name!r}.{near}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -94,10 +94,10 @@ def _newest(name: str, workspace: Workspace, store: Store | None, note: str) -> 
     if releases:
         return NamedRelease(releases[-1], f"the newest release of {name} on this machine{f': {note}' if note else ''}")
     known = model_names(workspace, store)
-    listed = f" Models are {', '.join(sorted(known))}." if known and not suggestion(name, known) else ""
+    hint = suggestion(name, known) or (f" Models are {', '.join(sorted(known))}." if known else "")
     raise InvalidRequest(
         f"{name!r} is neither a release folder nor a model with a release in {workspace.releases}: train it first, "
-        f"or give the path of a release folder.{suggestion(name, known) or listed}"
+        f"or give the path of a release folder.{hint}"
     )
 
 

@@ -13,6 +13,7 @@ from larder_local.console import print_table, size
 from larder_training.release.loader import read_manifest
 from larder_training.release.local_prober import request_sender
 from larder_training.release.quality import compare, quality
+from larder_training.reporting.counts import counted
 
 
 def publish(release: Path, store_url: str, *, force: bool) -> Outcome:
@@ -139,7 +140,7 @@ def _upload(release: Path, store: Store) -> Manifest:
     manifest = uploaded.manifest
     name = f"{manifest.model}/{manifest.release}"
     if uploaded.sent:
-        count = "1 file" if len(uploaded.sent) == 1 else f"{len(uploaded.sent)} files"
+        count = counted(len(uploaded.sent), "file")
         click.echo(f"Uploaded {name}: {count}, {uploaded.sent_bytes:,} bytes ({size(uploaded.sent_bytes)}).")
     else:
         click.echo(f"The store has all files of {name}.")

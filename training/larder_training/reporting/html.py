@@ -5,7 +5,6 @@ page and each block, and Jinja escapes all text from data.
 """
 
 import base64
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -47,7 +46,7 @@ def render(title: TitleBlock, sections: Sequence[Section]) -> str:
     """The whole document."""
     anchored: list[tuple[str, Section]] = []
     for section in sections:
-        anchor = re.sub("[^a-z0-9]+", "-", section.title.lower()).strip("-")
+        anchor = terms.slug(section.title)
         count = sum(other.title == section.title for _, other in anchored)
         anchored.append((f"{anchor}-{count + 1}" if count else anchor, section))
     content = Markup("\n").join([terms.linked(title.context), *(block for part in sections for block in part.blocks)])

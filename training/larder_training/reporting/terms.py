@@ -7,6 +7,11 @@ from typing import Final
 from markupsafe import Markup, escape
 
 
+def slug(text: str) -> str:
+    """A text as part of an id: lower-case letters and digits, with dashes between the words."""
+    return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A term and what it means.
@@ -24,7 +29,7 @@ class Term:
     @property
     def anchor(self) -> str:
         """Its id on the page."""
-        return f"term-{re.sub('[^a-z0-9]+', '-', self.name.lower()).strip('-')}"
+        return f"term-{slug(self.name)}"
 
 
 TERMS: Final = (

@@ -9,6 +9,7 @@ from larder.errors import InvalidRequest
 from larder_local.commands.registry.options import check_known, listed_model, open_existing, store_option
 from larder_local.console import size
 from larder_local.workspace import Workspace
+from larder_training.reporting.counts import counted
 
 
 @click.command("rm")
@@ -48,16 +49,12 @@ def command(model: str, release: str | None, store: str | None, *, yes: bool, fo
         for entry in removed:
             click.echo(f"{entry.release}  {entry.state}  {size(entry.total_bytes)}")
         where = f"the store {opened.url} and this machine" if opened is not None else "this machine"
-        click.confirm(f"Remove {_count(len(removed))} of {model} from {where}?", abort=True)
+        click.confirm(f"Remove {counted(len(removed), 'release')} of {model} from {where}?", abort=True)
     freed = remove(removed, opened)
     if as_json:
         names = [entry.release for entry in removed]
         click.echo(json.dumps({"model": model, "removed": names, "bytes": freed}, ensure_ascii=False, indent=2))
         return
-    click.echo(f"Removed {_count(len(removed))} of {model}: {freed:,} bytes ({size(freed)}) are free.")
+    click.echo(f"Removed {counted(len(removed), 'release')} of {model}: {freed:,} bytes ({size(freed)}) are free.")
     for entry in kept:
         click.echo(f"{entry.release} is {'live' if entry.is_live else 'the canary'} and stays.")
-
-
-def _count(number: int) -> str:
-    return "1 release" if number == 1 else f"{number} releases"
