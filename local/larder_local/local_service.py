@@ -9,7 +9,6 @@ import socket
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -103,7 +102,6 @@ class _LocalService:
                 pid=os.getpid(),
                 functions=sorted(self._template.functions),
                 workers=self._workers,
-                started=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             )
             with self._workspace.announce(running):
                 await self._serve(address, missing)

@@ -25,14 +25,12 @@ class RunningService:
         pid: Its process.
         functions: The names of the functions that it runs.
         workers: The maximum number of worker processes per function.
-        started: The date in UTC, ISO 8601.
     """
 
     url: str
     pid: int
     functions: list[str]
     workers: int
-    started: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Workspace:
         """The file with the ``RunningService`` of this folder, while one runs."""
         return self.root / "service.json"
 
-    def running_service(self) -> "RunningService | None":
+    def running_service(self) -> RunningService | None:
         """The ``larder up`` that serves this folder; None if none does."""
         try:
             service = RunningService(**json.loads(self.service_file.read_bytes()))
@@ -90,7 +88,7 @@ class Workspace:
         return service
 
     @contextmanager
-    def announce(self, service: "RunningService") -> Iterator[None]:
+    def announce(self, service: RunningService) -> Iterator[None]:
         """States inside the block that ``service`` serves this folder."""
         part = self.service_file.with_suffix(".part")
         part.write_text(json.dumps(asdict(service), indent=2) + "\n", encoding="utf-8")
