@@ -59,7 +59,7 @@ def command(
         for file in files:
             try:
                 response = client.classify(
-                    name, _readable(file), max_labels=max_labels, min_confidence=min_confidence, side=side_values
+                    name, file, max_labels=max_labels, min_confidence=min_confidence, side=side_values
                 )
             except (OSError, BadRequest, TooLarge, UnsupportedMedia, Unprocessable) as error:
                 failures += 1
@@ -73,13 +73,6 @@ def command(
         if len(files) > 1:
             click.echo(f"{failures} of {len(files)} files were not classified.", err=True)
         sys.exit(1)
-
-
-def _readable(file: Path) -> Path:
-    """``file``; raises OSError if it cannot be read."""
-    with file.open("rb") as opened:
-        opened.read(1)
-    return file
 
 
 def _print_labels(file: Path, response: Classification, *, as_json: bool) -> None:
