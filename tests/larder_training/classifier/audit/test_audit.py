@@ -218,3 +218,30 @@ def test_it_says_how_far_its_suspicions_can_be_trusted(images: Path, tmp_path: P
     )
     assert "Expect false suspicions" in str(bad.trust())
     assert replace(bad, agreement=None).trust() is None
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_an_audit_of_any_number_of_labels_says_how_far_it_can_be_trusted(
+    tmp_path: Path, save: Save, seen: bool
+) -> None:
+    # GIVEN images of noise, on which a label is a coloured or a bright stripe, or nothing
+    random, rows = np.random.default_rng(0), ["path,label"]
+    for number in range(36):
+        pixels = random.integers(90, 160, (32, 32, 3)).astype(np.uint8)
+        labels = [label for label, step in (("left", 2), ("right", 3)) if number % step == 0]
+        for label in labels if seen else ():
+            pixels[:, slice(0, 12) if label == "left" else slice(20, 32)] = (20, 20, 230) if label == "left" else 240
+        save(tmp_path / f"{number}.png", pixels)
+        rows.append(f"{number}.png,{'|'.join(labels)}")
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    options = ClassifierOptions(tmp_path / "list.csv", "audit", multi_label=True, backbone="none", cache=None)
+    # WHEN they are audited
+    findings = audit_images(options, Progress(quiet=True))
+    # THEN each label of an image counts, and the measured F1 decides what is said
+    assert findings.agreement is not None
+    assert (findings.agreement >= 0.95) is seen
+    assert f"reach a micro F1 of {findings.agreement:.2f} out of fold" in str(findings.trust())
+    assert ("Expect false suspicions" in str(findings.trust())) is not seen
+    assert findings.checked_labels == 2 * len(findings.scan.samples)
+    count = f"{len(findings.label_errors)} of {findings.checked_labels} pairs of an image and a label"
+    assert count in page(findings).decode()

@@ -55,10 +55,11 @@ class ImageAudit:
         classes: Counts of each class, sorted by label.
         near_duplicate_groups: Groups of two or more near-duplicates; none if the user states the groups.
         label_errors: Likely label errors, the lowest confidence first.
-        checked_labels: Number of images whose label was checked: those of classes with at least two groups.
+        checked_labels: Number of images whose label was checked: those of classes with at least two groups. Of
+            multi-label data, the number of pairs of an image and a label.
         leaks: Columns of the list that reveal the label.
-        agreement: Share of these whose label is what models on the features predict, out of fold; None if none was
-            checked.
+        agreement: Share of these whose label is what models on the features predict, out of fold; of multi-label data,
+            the micro F1 of the predictions. None if none was checked.
         builtin: Whether the features are the built-in ones, not those of a backbone.
     """
 
@@ -77,6 +78,11 @@ class ImageAudit:
         return tuple(
             members for members in self.near_duplicate_groups if len({sample.image.label for sample in members}) > 1
         )
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image has any number of labels."""
+        return any(sample.image.label_set is not None for sample in self.scan.samples)
 
     @property
     def small_classes(self) -> tuple[ClassStatistics, ...]:
@@ -113,18 +119,21 @@ class ImageAudit:
         """How far the label errors can be trusted, by the measured accuracy of the features; None without a check."""
         if self.agreement is None:
             return None
-        checked = [statistics.images for statistics in self.classes if statistics.different > 1]
-        most = max(checked) / sum(checked)
-        text = (
-            f"How far to trust this: models on {'the built-in features' if self.builtin else 'these features'} predict "
-            f"{self.agreement:.1%} of the labels out of fold (always the largest class: {most:.1%}). "
-        )
+        text = f"How far to trust this: models on {'the built-in features' if self.builtin else 'these features'} "
+        if self.multi_label:
+            text += f"reach a micro F1 of {self.agreement:.2f} out of fold. "
+            contradicted = "Labels are wrong"
+        else:
+            checked = [statistics.images for statistics in self.classes if statistics.different > 1]
+            most = max(checked) / sum(checked)
+            text += f"predict {self.agreement:.1%} of the labels out of fold (always the largest class: {most:.1%}). "
+            contradicted = f"They contradict {1 - self.agreement:.1%} of the labels: so many are wrong"
         if self.agreement >= _GOOD:
             return text + "A label that they contradict deserves a look."
         advice = " A backbone finds label errors much better: leave out --backbone none." if self.builtin else ""
         return (
-            f"{text}They contradict {1 - self.agreement:.1%} of the labels: so many are wrong, or the features are too "
-            f"weak to judge them. Expect false suspicions, and label errors that are not found.{advice}"
+            f"{text}{contradicted}, or the features are too weak to judge them. Expect false suspicions, and label "
+            f"errors that are not found.{advice}"
         )
 
     def printed(self) -> dict[str, object]:
@@ -179,11 +188,11 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
         if sizes[sample.group] > 1 and not scan.stated:
             members[sample.group].append(sample)
     if context.options.multi_label:
-        checkable, agreement = list(scan.samples), None
-        label_errors = find_multi_label_errors(scan.samples, features, context)
+        label_errors, checked, agreement = find_multi_label_errors(scan.samples, features, context)
     else:
         checkable = [sample for sample in scan.samples if len(groups[sample.image.label]) > 1]
         label_errors, agreement = _label_errors(checkable, features, context)
+        checked = len(checkable)
     error_counts = Counter(error.label or error.sample.image.label for error in label_errors)
     unusable = (*(image for image, _ in scan.bad), *scan.copies, *scan.conflicts)
     left_out = (label for image in unusable for label in image.classes)
@@ -200,7 +209,7 @@ def audit(scan: DatasetScan, features: FeatureGraph, context: ClassifierContext)
         classes=tuple(classes),
         near_duplicate_groups=near_duplicate_groups,
         label_errors=tuple(label_errors),
-        checked_labels=len(checkable),
+        checked_labels=checked,
         leaks=tuple(leaks),
         agreement=agreement,
         builtin="builtin" in features.description,

@@ -109,10 +109,14 @@ def _overview(audit: ImageAudit, *, with_notes: bool = False) -> Section:
 
 
 def _label_errors(audit: ImageAudit) -> Section:
+    checked, preferred = counted(audit.checked_labels, "image"), "another label"
+    if audit.multi_label:
+        checked = counted(audit.checked_labels, "pair of an image and a label", "pairs of an image and a label")
+        preferred = "the opposite"
     text = (
-        f"{len(audit.label_errors):,} of {counted(audit.checked_labels, 'image')}. Models that were not fitted on the "
-        "image give its label less than a quarter of the confidence that images of this label usually get, and prefer "
-        "another label. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. "
+        f"{len(audit.label_errors):,} of {checked}. Models that were not fitted on the image give its label less than "
+        "a quarter of the confidence that images of this label usually get, and prefer "
+        f"{preferred}. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. "
         "All of them stay in the data."
     )
     shown = [(thumbnail(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
