@@ -108,6 +108,12 @@ def test_columns_that_reveal_the_label_are_found(values: Draw, columns: tuple[st
     assert leak.reason.startswith(reason)
 
 
+def test_several_columns_are_described_together() -> None:
+    alone, together = LabelLeak(("url",), "its words reveal the label"), LabelLeak(("a", "b"), "it reveals the label")
+    assert alone.describe() == "column url must not be used: its words reveal the label"
+    assert together.describe() == "columns a and b must not be used: together they reveal the label"
+
+
 def test_whether_a_column_is_filled_can_reveal_the_label() -> None:
     samples = drawn(
         lambda label, _, source: {"defect": source.choice("abc") if label else "", "n": 1}, 60, ("ok", "bad")

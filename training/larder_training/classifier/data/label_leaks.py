@@ -45,16 +45,21 @@ class LabelLeak:
 
     Attributes:
         columns: Their names, sorted; several reveal it only together.
-        reason: How they reveal it, to follow "left out:".
+        reason: How they reveal it, to follow "left out:"; of several, what each does with the others.
     """
 
     columns: tuple[str, ...]
     reason: str
 
+    @property
+    def how(self) -> str:
+        """How the columns reveal the label, said of all of them."""
+        return self.reason if len(self.columns) == 1 else "together they reveal the label"
+
     def describe(self) -> str:
         """One sentence without a full stop."""
         columns = " and ".join(self.columns)
-        return f"{'column' if len(self.columns) == 1 else 'columns'} {columns} must not be used: {self.reason}"
+        return f"{'column' if len(self.columns) == 1 else 'columns'} {columns} must not be used: {self.how}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ def _overview(audit: ImageAudit, *, with_notes: bool = False) -> Section:
     rows = [(row.label, row.images, row.different, row.label_errors) for row in audit.classes]
     blocks = [facts(tiles), table(("Class", "Images", "Distinct images", "Likely label errors"), rows)]
     if audit.leaks:
-        leaks = [(", ".join(leak.columns), f"{leak.reason[0].upper()}{leak.reason[1:]}.") for leak in audit.leaks]
+        leaks = [(", ".join(leak.columns), f"{leak.how[0].upper()}{leak.how[1:]}.") for leak in audit.leaks]
         blocks.append(paragraph("Columns that reveal the label, so a training leaves them out:"))
         blocks.append(table(("Columns", "Reason"), leaks))
     if untrainable := untrainable_classes(audit):
