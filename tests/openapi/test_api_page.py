@@ -79,7 +79,7 @@ def test_an_example_gets_the_response_below_it(ask: Ask, image: bytes, command: 
 
 def test_every_operation_of_models_has_an_example() -> None:
     urls = [request(command, b"")[:2] for command, _ in EXAMPLES]
-    routes = [route for route in load(ROOT / "template.yaml").routes if route.path not in ("/health", "/openapi.json")]
+    routes = [route for route in load(ROOT / "template.yaml").routes if route.path.startswith("/v1/models")]
     for route in routes:
         pattern = re.sub(r"\{\w+\}", "[^/]+", route.path)
         # a manifest is too long for the page, which shows its path

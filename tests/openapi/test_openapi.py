@@ -130,6 +130,8 @@ def properties(schema: str) -> set[str]:
         ("GET", "/v1/models/m/releases/r/files/f", frozenset()),
         ("GET", "/openapi.json", frozenset()),
         ("GET", "/health", frozenset()),
+        ("POST", "/", frozenset()),
+        ("POST", "/rekognition", frozenset()),
     ],
 )
 def test_query_parameters_are_those_that_the_code_reads(method: str, path: str, accepted: frozenset[str]) -> None:

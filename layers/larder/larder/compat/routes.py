@@ -31,6 +31,9 @@ class CompatRoute:
         return f"{_PACKAGE}.{self.target}"
 
 
-CLASSIFY: Final[tuple[CompatRoute, ...]] = ()
+CLASSIFY: Final[tuple[CompatRoute, ...]] = (
+    CompatRoute("POST", "/", "aws_json:answer", "classify"),
+    CompatRoute("POST", "/rekognition", "aws_json:answer", "classify"),
+)
 RECOMMEND: Final[tuple[CompatRoute, ...]] = ()
 MODELS: Final[tuple[CompatRoute, ...]] = ()

@@ -1,0 +1,46 @@
+"""Images that a request names by bucket and key. Only the bundle's own bucket is read, and in it only ``uploads/``."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from larder.classifier.request import ClassificationRequest
+from larder.errors import InvalidRequest
+from larder.store import Store
+
+LOCAL_BUCKET: Final = "larder"  # the name of a store that is a folder
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Where a store is in S3.
+
+    Attributes:
+        name: The bucket; ``larder`` for a folder.
+        prefix: The prefix of all keys of the store, with a final slash, or empty.
+    """
+
+    name: str
+    prefix: str
+
+    @classmethod
+    def of(cls, store: Store) -> "Bucket":
+        """The bucket of a store."""
+        scheme, _, rest = store.url.partition("://")
+        if scheme != "s3":
+            return cls(LOCAL_BUCKET, "")
+        name, _, prefix = rest.partition("/")
+        return cls(name, f"{prefix}/" if prefix else "")
+
+
+def read_image(store: Store, bucket: str, key: str) -> bytes:
+    """The bytes of an image in the store's bucket.
+
+    Raises InvalidRequest for another bucket or another folder than ``uploads/``, NotFound or TooLarge.
+    """
+    own = Bucket.of(store)
+    if bucket != own.name:
+        raise InvalidRequest(f"{bucket[:80]!r} is not the bucket of this service: use an image in its own bucket.")
+    if not key.startswith(own.prefix):
+        raise InvalidRequest(f"{key[:80]!r} is not in the folder of this service: use a key under uploads/.")
+    document = {"object": key.removeprefix(own.prefix)}
+    return ClassificationRequest.from_json(document, {}).image(store)

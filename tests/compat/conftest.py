@@ -1,0 +1,111 @@
+"""One running service for the contract tests: unmodified clients of other services call it over HTTP.
+
+``colours`` is a classifier with two releases (red, green and blue), ``shop`` the toy recommender. ``draft`` has no live
+release, and ``broken`` is damaged.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import pytest
+from PIL import Image
+from tests.larder_local.conftest import running
+from tests.toys.digits import SERVING, make_graph
+from tests.toys.shop import TOY
+
+from larder.release.keys import file_key, pointer_key
+from larder.release.pointer import Pointer, dump_pointer
+from larder_training.release.writer import write_release
+
+REGION: Final = "eu-west-1"
+METRICS: Final = b'{"AggregatedEvaluationResults": {"F1Score": 0.9}}\n'
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running service.
+
+    Attributes:
+        url: Its address.
+        access_key: The id of a key that may do everything, and that can sign.
+        secret_key: Its secret.
+        store: The folder of the store.
+    """
+
+    url: str
+    access_key: str
+    secret_key: str
+    store: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which a client of AWS finds its credentials."""
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED")
+        return dict(zip(names, (self.access_key, self.secret_key, REGION, "true"), strict=True))
+
+
+def make_image(colour: tuple[int, int, int], kind: str = "PNG") -> bytes:
+    """A plain image."""
+    file = BytesIO()
+    Image.new("RGB", (32, 24), colour).save(file, kind)
+    return file.getvalue()
+
+
+RED: Final = make_image((200, 30, 20), "JPEG")
+BLUE: Final = make_image((20, 30, 200))
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """The service with its toy models. ``colours`` answers protocols that name no model."""
+    home = tmp_path_factory.mktemp("compat")
+    store = home / ".larder/store"
+    fill(store, tmp_path_factory.mktemp("tables"))
+    with running(home, "--no-demo", "--workers", "1", LARDER_DEFAULT_CLASSIFIER="colours") as up:
+        yield Endpoint(up.address, "toy", "toy", store)
+
+
+def fill(store: Path, tables: Path) -> None:
+    """Writes the models and two stored images."""
+    for day, f1 in ((1, 0.8), (2, 0.9)):
+        release = add_classifier(store, "colours", datetime(2026, 1, day, tzinfo=UTC), f1)
+        (store / pointer_key("colours")).write_bytes(dump_pointer(Pointer(release)))
+    add_classifier(store, "draft", datetime(2026, 1, 1, tzinfo=UTC), 0.5)
+    broken = add_classifier(store, "broken", datetime(2026, 1, 1, tzinfo=UTC), 0.5)
+    (store / pointer_key("broken")).write_bytes(dump_pointer(Pointer(broken)))
+    (store / file_key("broken", broken, "model.onnx")).write_bytes(b"cut")
+    serving = TOY.write(tables)
+    shop = write_release(
+        store / "models/shop/releases",
+        model="shop",
+        kind="recommender",
+        serving=serving,
+        files={path.name: path for path in tables.iterdir()},
+        evaluation={},
+        training={},
+        structure={},
+    )
+    (store / pointer_key("shop")).write_bytes(dump_pointer(Pointer(shop.name)))
+    (store / "uploads").mkdir()
+    (store / "uploads/red.jpg").write_bytes(RED)
+    (store / "uploads/note.txt").write_bytes(b"no image")
+
+
+def add_classifier(store: Path, model: str, created: datetime, f1: float) -> str:
+    """Writes a release of the toy classifier of red, green and blue; returns its name."""
+    folder = write_release(
+        store / f"models/{model}/releases",
+        model=model,
+        kind="classifier",
+        serving=SERVING,
+        files={"model.onnx": make_graph(), "metrics.json": METRICS},
+        evaluation={"split": "by class", "test": {"accuracy": f1, "macro_f1": f1}},
+        training={},
+        structure={},
+        created=created,
+    )
+    return folder.name
