@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from larder.errors import InvalidRequest
-from larder.release.keys import check_file, check_model, check_release, file_key, pointer_key
+from larder.release.keys import check_file, check_model, check_release, file_key, filters_key, pointer_key
 
 HOSTILE = ["", "..", "../x", "a/b", "/a", "a\\b", "a\x00", "A", "é", "a b", "a%2fb", "-a", "a-", "a" * 200, "a\n"]
 
@@ -27,6 +27,7 @@ def test_a_file_name_has_no_dot_dot_and_no_dot_at_its_ends(name: str) -> None:
 
 def test_keys() -> None:
     assert pointer_key("pets") == "models/pets/live.json"
+    assert filters_key("pets") == "models/pets/filters.json"
     assert file_key("pets", "r1", "model.onnx") == "models/pets/releases/r1/model.onnx"
 
 

@@ -3,6 +3,7 @@
 ::
 
     models/<model>/live.json
+    models/<model>/filters.json
     models/<model>/releases/<release>/manifest.json
     models/<model>/releases/<release>/<file>
     models/<model>/releases/<release>/rejected.json
@@ -55,6 +56,11 @@ def check_file(name: str) -> str:
 def pointer_key(model: str) -> str:
     """The key of the pointer of ``model``."""
     return f"{_MODELS}/{check_model(model)}/live.json"
+
+
+def filters_key(model: str) -> str:
+    """The key of the stored filters of ``model``."""
+    return f"{_MODELS}/{check_model(model)}/filters.json"
 
 
 def releases_prefix(model: str) -> str:

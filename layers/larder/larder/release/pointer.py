@@ -1,4 +1,4 @@
-"""The pointer: which releases of a model are live. The only object of a model that changes after its upload."""
+"""The pointer: which releases of a model are live."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,0 +1,178 @@
+"""The filters that are stored beside a model, so that a request can name one: ``models/<model>/filters.json``.
+
+They belong to the model, not to a release: a release goes live without a change of its clients' filters.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from threading import Lock
+from types import MappingProxyType
+from typing import Final
+
+from larder.errors import InvalidRequest, MissingObject, NotFound, StoreError
+from larder.release.json_fields import FieldReader
+from larder.release.keys import filters_key
+from larder.store import Store
+
+FORMAT: Final = 1
+MAX_FILTERS: Final = 100
+MAX_NAME: Final = 63
+_NAME: Final = re.compile(rf"[a-zA-Z0-9][a-zA-Z0-9_-]{{0,{MAX_NAME - 1}}}")
+_TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+_MODELS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFilter:
+    """A filter of a model.
+
+    Attributes:
+        expression: Its text.
+        created: When it was stored, in UTC, ISO 8601 with seconds and Z.
+    """
+
+    expression: str
+    created: str
+
+
+StoredFilters = Mapping[str, StoredFilter]
+"""The filters of a model, by name."""
+_NONE: Final[StoredFilters] = MappingProxyType({})
+
+
+class FilterExists(InvalidRequest):
+    """A model already has a filter of this name."""
+
+
+def check_filter_name(name: str) -> str:
+    """Return ``name``; raises InvalidRequest unless it is a name of a filter, as Personalize has them."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"{name[:80]!r} is not a filter name: use 1 to {MAX_NAME} letters, digits, '-' and '_', with a letter or "
+            "digit first."
+        )
+    return name
+
+
+def parse_filters(data: bytes, model: str) -> StoredFilters:
+    """The filters of a document; raises StoreError if it breaks the format."""
+    key = filters_key(model)
+    try:
+        fields = FieldReader(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{key} is not JSON ({error}): remove it and store the filters again.") from error
+    number = fields.integer("format", low=FORMAT)
+    filters = {name: _read(entry) for name, entry in fields.children("filters").items()}
+    fields.finish()
+    if number != FORMAT:
+        raise StoreError(f"{key} has another format than {FORMAT}: use a newer version of Larder.")
+    if fields.problems:
+        raise StoreError(f"{key} is not valid ({'; '.join(fields.problems)}): remove it and store the filters again.")
+    return filters
+
+
+def _read(fields: FieldReader) -> StoredFilter:
+    stored = StoredFilter(fields.text("expression"), fields.text("created", _TIME))
+    fields.finish()
+    return stored
+
+
+def dump_filters(filters: StoredFilters) -> bytes:
+    """The document: the same bytes for the same filters."""
+    document = {"format": FORMAT, "filters": {name: asdict(stored) for name, stored in sorted(filters.items())}}
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_filters(store: Store, model: str) -> StoredFilters:
+    """The filters of a model."""
+    return _with_etag(store, model)[0]
+
+
+def stored_filter(filters: StoredFilters, model: str, name: str) -> StoredFilter:
+    """One of the filters of a model; raises NotFound."""
+    if name not in filters:
+        raise NotFound(f"Model {model!r} has no stored filter {name[:80]!r}: store it first, or send its expression.")
+    return filters[name]
+
+
+def add_filter(store: Store, model: str, name: str, expression: str) -> StoredFilter:
+    """Store a filter. The caller has checked that the model exists and its releases can answer the filter.
+
+    Raises InvalidRequest, with the position, if it is not a filter; FilterExists if the name is in use; Conflict if
+    another writer came first.
+    """
+    from larder.filters import parse  # reading stored filters needs no parser
+
+    check_filter_name(name)
+    parse(expression)
+    filters, etag = _with_etag(store, model)
+    if name in filters:
+        raise FilterExists(f"Model {model!r} already has a filter {name!r}: delete it first, or use another name.")
+    if len(filters) >= MAX_FILTERS:
+        raise InvalidRequest(f"Model {model!r} has {len(filters)} filters, which is the limit: delete some.")
+    stored = StoredFilter(expression, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    store.put(filters_key(model), dump_filters({**filters, name: stored}), etag=etag, create=etag is None)
+    return stored
+
+
+def remove_filter(store: Store, model: str, name: str) -> None:
+    """Remove a filter. Raises NotFound, or Conflict if another writer came first."""
+    filters, etag = _with_etag(store, model)
+    stored_filter(filters, model, name)
+    left = {other: stored for other, stored in filters.items() if other != name}
+    store.put(filters_key(model), dump_filters(left), etag=etag)
+
+
+def _with_etag(store: Store, model: str) -> tuple[StoredFilters, str | None]:
+    """The filters of a model and the ETag of their document, which is None if there is none yet."""
+    try:
+        blob = store.get(filters_key(model))
+    except MissingObject:
+        return _NONE, None
+    return parse_filters(blob.data, model), blob.etag
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    filters: StoredFilters
+    etag: str
+    fresh_until: float
+
+
+class FilterCache:
+    """The filters of the models of a store, read again at most every ``refresh_seconds``. Thread-safe."""
+
+    def __init__(self, store: Store, refresh_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._refresh_seconds = refresh_seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._models: dict[str, _Read] = {}
+
+    def get(self, model: str, name: str) -> StoredFilter:
+        """One of the filters of a model; raises NotFound, or StoreError if they cannot be read.
+
+        A name that is not among them is looked up again, so that a filter can be used as soon as it is stored.
+        """
+        read = self._models.get(model)
+        if read is None or self._clock() >= read.fresh_until or name not in read.filters:
+            with self._lock:
+                read = self._models[model] = self._refreshed(model, self._models.get(model))
+                while len(self._models) > _MODELS:
+                    del self._models[next(iter(self._models))]
+        return stored_filter(read.filters, model, name)
+
+    def _refreshed(self, model: str, old: _Read | None) -> _Read:
+        filters, etag = (old.filters, old.etag) if old else (_NONE, "")
+        try:
+            key = filters_key(model)
+            blob = self._store.get_if_changed(key, etag) if etag else self._store.get(key)
+            if blob is not None:
+                filters, etag = parse_filters(blob.data, model), blob.etag
+        except MissingObject:
+            filters, etag = _NONE, ""
+        return _Read(filters, etag, self._clock() + self._refresh_seconds)
