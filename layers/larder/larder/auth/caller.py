@@ -1,0 +1,36 @@
+"""The caller of a request, as far as their key says."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from larder.auth.scopes import ADMIN, Scope, allow
+from larder.errors import Forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request.
+
+    Attributes:
+        key: The id of their key; None where no key is needed.
+        scopes: What they may do.
+        default_model: The model that answers where a protocol names none, or None.
+    """
+
+    key: str | None
+    scopes: tuple[Scope, ...]
+    default_model: str | None = None
+
+    def allows(self, action: str, model: str | None = None) -> bool:
+        """Whether the caller may do ``action`` with ``model``; without a model, with any model at all."""
+        return allow(self.scopes, action, model)
+
+    def check(self, action: str, model: str | None = None) -> None:
+        """Raise Forbidden unless :meth:`allows`. The message is the same whether the model exists or not."""
+        if not self.allows(action, model):
+            needed = Scope(action, model) if model else action
+            raise Forbidden(f"This key may not do that: it needs the scope {needed}. Ask the key's issuer for it.")
+
+
+ANYONE: Final = Caller(None, (Scope(ADMIN),))
+"""The caller where the front door checks callers, or nothing does."""

@@ -1,0 +1,73 @@
+"""Scopes: what a key may do, and with which models.
+
+A scope is ``action:model``. The model is a name, the beginning of names and ``*`` (``pets-*``), or ``*`` for all
+models; without a model it is ``*``.
+
+=================  =======================================================================
+``classify``       label images
+``recommend``      recommend, rank and find similar items
+``events``         send events
+``models:read``    list and describe models, releases and files
+``models:write``   change what is stored beside models: filters and names
+``admin``          everything; has no model
+=================  =======================================================================
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from larder.errors import InvalidRequest
+
+ACTIONS: Final = ("classify", "recommend", "events", "models:read", "models:write")
+ADMIN: Final = "admin"
+ALL: Final = "*"
+_MODEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?|(?:[a-z0-9][a-z0-9-]{0,62})?\*")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One thing that a key may do.
+
+    Attributes:
+        action: One of ``ACTIONS``, or ``ADMIN``.
+        model: A model's name, the beginning of names and ``*``, or ``*``.
+    """
+
+    action: str
+    model: str = ALL
+
+    def __str__(self) -> str:
+        if self.action == ADMIN or (self.model == ALL and ":" in self.action):
+            return self.action
+        return f"{self.action}:{self.model}"
+
+    def allows(self, action: str, model: str | None) -> bool:
+        """Whether it permits ``action`` with ``model``; None for a request that is about no single model."""
+        if self.action == ADMIN:
+            return True
+        if self.action != action:
+            return False
+        if model is None or self.model in (ALL, model):
+            return True
+        return self.model.endswith(ALL) and model.startswith(self.model[:-1])
+
+
+def parse_scope(text: str) -> Scope:
+    """Read a scope; raises InvalidRequest."""
+    if text == ADMIN:
+        return Scope(ADMIN)
+    action = next((action for action in ACTIONS if text == action or text.startswith(f"{action}:")), None)
+    model = text[len(action) + 1 :] if action and text != action else ALL
+    if action is None or not _MODEL.fullmatch(model):
+        raise InvalidRequest(
+            f"{text[:80]!r} is not a scope: use {', '.join(f'{known}[:MODEL]' for known in ACTIONS)} or {ADMIN}, "
+            "where MODEL is a model's name, the beginning of names and *, or *."
+        )
+    return Scope(action, model)
+
+
+def allow(scopes: Iterable[Scope], action: str, model: str | None) -> bool:
+    """Whether one of ``scopes`` permits ``action`` with ``model``."""
+    return any(scope.allows(action, model) for scope in scopes)
