@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "rm": ("larder_local.commands.registry.rm", "Remove releases from the store and from this machine."),
     "aliases": ("larder_local.commands.registry.aliases", "Let other names, such as ARNs, mean a model."),
     "status": ("larder_local.commands.registry.status", "Show whether the service answers, and all problems."),
+    "keys": ("larder_local.commands.keys.group", "Issue, list, revoke and rotate the API keys of a store."),
     "demo": ("larder_local.commands.demo", "Write the training data of the demo to a folder."),
 }
 

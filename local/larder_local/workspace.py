@@ -78,6 +78,11 @@ class Workspace:
         """The file with the ``RunningService`` of this folder, while one runs."""
         return self.root / "service.json"
 
+    @property
+    def key_file(self) -> Path:
+        """The file with the API key of this folder, which only its owner may read."""
+        return self.root / "key"
+
     def running_service(self) -> RunningService | None:
         """The ``larder up`` that serves this folder; None if none does."""
         try:

@@ -1,6 +1,7 @@
 """Properties of single kinds of stores: URLs, failures, and concurrent processes."""
 
 import re
+import stat
 import subprocess
 import sys
 import urllib.request
@@ -52,6 +53,15 @@ def test_a_counter_that_several_processes_increment_is_exact(kind: str, tmp_path
     open_store(url).put("models/m/live.json", b"000")
     assert in_processes(4, COUNT, url) == [0] * 4
     assert open_store(url).get("models/m/live.json").data == b"100"
+
+
+def test_what_a_private_folder_writes_only_its_owner_may_read(tmp_path: Path) -> None:
+    open_store(tmp_path.as_uri()).put("open/a", b"")
+    for _ in range(2):  # created, then replaced
+        open_store(tmp_path.as_uri(), private=True).put("private/a", b"")
+    assert stat.S_IMODE((tmp_path / "private" / "a").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "open" / "a").stat().st_mode) & 0o044
 
 
 def test_one_of_several_processes_creates_an_object(tmp_path: Path) -> None:

@@ -14,16 +14,21 @@ from larder.store.reader import StoreReader
 __all__ = ["Blob", "Entry", "Store", "StoreReader", "open_store", "part_beside"]
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, private: bool = False, kms_key: str | None = None) -> Store:
     """Open the store at ``s3://bucket[/prefix]``, ``file:///folder`` (created if missing) or ``memory://[name]``.
 
     Each ``memory://`` is a new, empty store; ``memory://name`` is one store for the whole process. For S3, the
     endpoint, region and credentials come from the usual variables (``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``,
     ``AWS_REGION``, ...). Nothing is read yet.
 
+    Args:
+        url: The URL.
+        private: Whether only their owner may read what is written: S3 encrypts it with KMS, and files have mode 0600.
+        kms_key: The ARN of the KMS key for that; None for the key of S3 (``aws/s3``).
+
     Raises:
         StoreError: the URL has another form, or the store cannot be opened.
     """
     from larder.store.opening import open_url  # loads the S3 client: code that needs only the types does not load it
 
-    return open_url(url)
+    return open_url(url, private=private, kms_key=kms_key)

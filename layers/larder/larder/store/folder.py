@@ -25,7 +25,8 @@ class FolderStore(Store):
     rename.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, private: bool = False) -> None:
+        """Open or create the folder; a ``private`` one writes files that only their owner may read."""
         try:
             backend = LocalStore(root, automatic_cleanup=True, mkdir=True)
         except Exception as error:
@@ -34,6 +35,7 @@ class FolderStore(Store):
             ) from error
         super().__init__(root.as_uri(), backend)
         self._root = root
+        self._private = private
 
     def get(self, key: str) -> Blob:
         """See ``Store``; the ETag is a digest of the content."""
@@ -53,7 +55,8 @@ class FolderStore(Store):
         with self._locked():
             if etag is not None and self._current(key) != etag:
                 raise conflict(key)
-            super().put(key, data, create=create)
+            with self._masked():
+                super().put(key, data, create=create)
         return _digest(data)
 
     def delete(self, key: str) -> None:
@@ -80,6 +83,18 @@ class FolderStore(Store):
             return self.get(key).etag
         except MissingObject:
             return None
+
+    @contextmanager
+    def _masked(self) -> Iterator[None]:
+        """Let files begin with their mode: a change afterwards would come too late. The mask is the whole process's."""
+        if not self._private:
+            yield
+            return
+        mask = os.umask(0o077)
+        try:
+            yield
+        finally:
+            os.umask(mask)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from larder.store.errors import check_key
 from larder.store.folder import FolderStore
 
 if TYPE_CHECKING:  # names in obstore's stubs that do not exist at run time
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 # A Lambda behind an HTTP API has 30 s, so fail while there is time to respond. ``timeout`` is for the whole body, so it
 # must allow the longest download (15 min, the longest run of a function); ``read_timeout`` ends one that stalls.
@@ -31,13 +31,13 @@ _memories: Final[dict[str, MemoryStore]] = {}
 _memories_lock: Final = Lock()
 
 
-def open_url(url: str) -> Store:
+def open_url(url: str, *, private: bool, kms_key: str | None) -> Store:
     """See ``larder.store.open_store``."""
     scheme, _, rest = url.partition("://")
     if scheme == "s3":
-        return _open_bucket(url, rest)
+        return _open_bucket(url, rest, _encryption(kms_key) if private else {})
     if scheme == "file" and rest.startswith("/"):
-        return FolderStore(Path(os.path.normpath(unquote(rest))))
+        return FolderStore(Path(os.path.normpath(unquote(rest))), private=private)
     if scheme == "memory":
         with _memories_lock:
             memory = _memories.setdefault(rest, MemoryStore()) if rest else MemoryStore()
@@ -45,7 +45,12 @@ def open_url(url: str) -> Store:
     raise StoreError(f"{url[:80]!r} is not a store: {_USE}.")
 
 
-def _open_bucket(url: str, rest: str) -> Store:
+def _encryption(kms_key: str | None) -> "S3Config":
+    named: S3Config = {"server_side_encryption": "aws:kms"}
+    return named if kms_key is None else {**named, "sse_kms_key_id": kms_key}
+
+
+def _open_bucket(url: str, rest: str, config: "S3Config") -> Store:
     bucket, _, prefix = rest.rstrip("/").partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise StoreError(f"{url[:80]!r} has no valid bucket name: {_USE}.")
@@ -58,6 +63,7 @@ def _open_bucket(url: str, rest: str) -> Store:
             return S3Store(
                 bucket,
                 prefix=check_key(prefix) if prefix else None,
+                config=config,
                 client_options=client,
                 retry_config=_RETRIES,
                 credential_provider=container_credentials(os.environ),

@@ -1,0 +1,1 @@
+"""The commands that issue, list, revoke and rotate API keys."""

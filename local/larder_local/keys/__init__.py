@@ -1,0 +1,1 @@
+"""API keys on the side of who issues them: making, changing and storing them."""
