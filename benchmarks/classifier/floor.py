@@ -126,6 +126,7 @@ def handler(release: Path, manifest: Manifest, images: list[bytes], folder: Path
         "LARDER_CACHE_BYTES": "400000000",
         "LARDER_REFRESH_SECONDS": "30",
         "LARDER_MAX_PIXELS": "50000000",
+        "LARDER_AUTHORIZATION": "NONE",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
     }
     from classify import app

@@ -94,7 +94,7 @@ def serve(delay: float, release: Path, manifest: Manifest) -> None:
 def start(function: str, event: str, preloaded: str, cache: Path) -> float:
     """Milliseconds from the start of the import to the first response, in a new process."""
     settings = {"STORE": "s3://bucket", "CACHE_DIR": str(cache), "CACHE_BYTES": "400000000", "REFRESH_SECONDS": "30"}
-    settings |= {"MAX_PIXELS": "50000000", "PRELOAD": preloaded}
+    settings |= {"MAX_PIXELS": "50000000", "PRELOAD": preloaded, "AUTHORIZATION": "NONE"}
     environment = {**os.environ, **{f"LARDER_{name}": value for name, value in settings.items()}}
     environment |= {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
     done = subprocess.run(  # noqa: S603  # our own program

@@ -54,6 +54,7 @@ def main() -> None:
             "LARDER_CACHE_BYTES": "200000000",
             "LARDER_REFRESH_SECONDS": "30",
             "LARDER_MAX_PIXELS": "50000000",
+            "LARDER_AUTHORIZATION": "NONE",
         }
         print(f"python {platform.python_version()} on {platform.machine()}, {options.users:,} users")
         measure(options.users, options.items, options.requests)

@@ -65,8 +65,7 @@ class Client:
 
     Args:
         url: The service's URL, as ``larder up`` or the stack's output prints it.
-        key: Sent with each request as ``x-api-key``. This version of the service ignores it: keys come with a later
-            release.
+        key: A key that ``larder keys add`` made, sent with each request as ``x-api-key``.
         timeout: Seconds to wait for a connection, and for each part of an answer.
         retries: When to repeat a failed request; a number sets :attr:`Retry.count` only.
         sign: Returns headers that authenticate a request, such as a SigV4 signature.

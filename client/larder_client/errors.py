@@ -6,7 +6,7 @@
     ├── APIError                     the service answered with an error status
     │   ├── BadRequest          400  an invalid name, parameter, field or body
     │   ├── Unauthorized        401  the key is missing or not accepted
-    │   ├── Forbidden           403  the request is not signed, or the caller may not make it
+    │   ├── Forbidden           403  the key lacks a scope, or the request is not signed
     │   ├── NotFound            404  an unknown model, release, item, file, object or route
     │   ├── TooLarge            413  more bytes or pixels than one request or answer can carry
     │   ├── UnsupportedMedia    415  the body is not an image of a supported format
@@ -106,7 +106,7 @@ class Unauthorized(APIError):
 
 
 class Forbidden(APIError):
-    """403: the request is not signed, or the caller may not make it."""
+    """403: the key lacks a scope; or, without a code, the request is not signed, or the signer may not send it."""
 
     advice = "it accepts signed requests only; pass sign to Client, and allow the caller execute-api:Invoke"
 

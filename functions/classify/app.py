@@ -29,7 +29,7 @@ with service.preloading():  # the model downloads during these imports
     from larder.web.responses import json_response
     from larder.web.router import PUBLIC, Router
 
-router = Router()
+router = Router(service.callers.authenticate)
 for route in compat.CLASSIFY:
     router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 

@@ -10,6 +10,7 @@ from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, Mode
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
 from larder.web.bootstrap import Service
+from larder.web.callers import Callers
 from larder.web.request import Request
 from larder.web.resolver import Response
 from larder.web.responses import json_response, release_headers
@@ -20,7 +21,8 @@ RELEASE = f"{MODEL}/releases/{{release}}"
 READ = "models:read"
 
 service = Service(Settings.from_environment, lambda store, _: ModelDocuments(Registry(store)))
-router = Router()
+callers = Callers(service)
+router = Router(callers.authenticate)
 for route in compat.MODELS:
     router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 

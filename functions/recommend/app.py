@@ -35,7 +35,7 @@ with service.preloading():  # the tables download during these imports
     from larder.web.responses import json_response
     from larder.web.router import Router
 
-router = Router()
+router = Router(service.callers.authenticate)
 for route in compat.RECOMMEND:
     router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 

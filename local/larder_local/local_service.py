@@ -19,26 +19,39 @@ from larder.store import open_store
 from larder_local import demo
 from larder_local.gateway.server import HOST, Gateway
 from larder_local.gateway.template import Function, Template, find_template, load
+from larder_local.keys import local_key
 from larder_local.sam_build import load_build
 from larder_local.workspace import RunningService, Workspace
 
+_AUTHORIZATION: Final = "LARDER_AUTHORIZATION"
 _REFRESH: Final = "LARDER_REFRESH_SECONDS"
 
 
 def serve(
-    workspace: Workspace, port: int, workers: int, *, template: Path | None, built: Path | None, with_demo: bool
+    workspace: Workspace,
+    port: int,
+    workers: int,
+    *,
+    template: Path | None,
+    built: Path | None,
+    with_demo: bool,
+    authorization: str | None,
 ) -> None:
     """Serves until SIGINT or SIGTERM; with ``with_demo`` it first trains the demo if the store has no model.
 
     The functions come from ``built``, a folder that ``make build`` wrote, or else from ``template`` or the template of
-    the working folder. Raises SettingsError if a template cannot be served or the port is taken.
+    the working folder. ``authorization`` replaces the template's; with KEYS, the first start makes a key. Raises
+    SettingsError if a template cannot be served or the port is taken.
     """
     loaded = load_build(built) if built else load(template or find_template(Path.cwd()))
+    environment = {**os.environ, **({_AUTHORIZATION: authorization} if authorization else {})}
     with workspace.lock():
         _check_port(port)
         (workspace.root / "store").mkdir(exist_ok=True)
+        served = with_local_settings(loaded, workspace, environment)
+        key = local_key.ensure(workspace) if checks_keys(served) else None
         missing = demo.missing(workspace) if with_demo else ()
-        service = _LocalService(workspace, with_local_settings(loaded, workspace, os.environ), port, workers)
+        service = _LocalService(workspace, served, port, workers, key)
         status = asyncio.run(service.run(missing))
     if status:
         sys.exit(status)
@@ -57,6 +70,11 @@ def with_local_settings(template: Template, workspace: Workspace, environment: M
     return replace(template, functions={name: local(function) for name, function in template.functions.items()})
 
 
+def checks_keys(template: Template) -> bool:
+    """Whether a function of the template lets only the holders of keys call it."""
+    return any(function.environment.get(_AUTHORIZATION) == "KEYS" for function in template.functions.values())
+
+
 def _check_port(port: int) -> None:
     """Raises SettingsError if the port is taken, before the demo is trained."""
     with socket.socket() as probe:
@@ -72,11 +90,12 @@ def _check_port(port: int) -> None:
 class _LocalService:
     """The gateway, and beside it the training of the demo, until a signal stops both."""
 
-    def __init__(self, workspace: Workspace, template: Template, port: int, workers: int) -> None:
+    def __init__(self, workspace: Workspace, template: Template, port: int, workers: int, key: str | None) -> None:
         self._workspace = workspace
         self._template = template
         self._port = port
         self._workers = workers
+        self._key = key
         self._stop = asyncio.Event()
         self._signal = 0
 
@@ -110,11 +129,11 @@ class _LocalService:
         return 0
 
     async def _serve(self, address: str, missing: Sequence[str]) -> None:
-        click.echo(greeting(address, self._workspace, missing))
+        click.echo(greeting(address, self._workspace, missing, self._key))
         for model in missing:
             await self._until_stopped(demo.train(self._workspace, model))
         if missing and not self._stop.is_set():
-            click.echo(greeting(address, self._workspace, ()))
+            click.echo(greeting(address, self._workspace, (), self._key))
         await self._stop.wait()
         click.echo("Stopping.")
 
@@ -135,26 +154,33 @@ class _LocalService:
         self._stop.set()
 
 
-def greeting(address: str, workspace: Workspace, missing: Sequence[str]) -> str:
-    """What a person can do now, with the address of this service; ``missing`` models are still being trained."""
+def greeting(address: str, workspace: Workspace, missing: Sequence[str], key: str | None) -> str:
+    """What a person can do now, with the address of this service; ``missing`` models are still being trained.
+
+    With a ``key``, the service answers only requests that present one.
+    """
     store = open_store(workspace.store)
     digits, user = demo.digits_sample(workspace), demo.shop_sample(workspace)
     requests, commands = [], []
+    curl = 'curl -H "x-api-key: $LARDER_KEY"' if key else "curl"
     if digits and demo.is_live(store, demo.DIGITS):
         path = os.path.relpath(digits)
         requests.append(
-            f"curl --data-binary @{path} -H 'content-type: image/png' {address}/v1/models/{demo.DIGITS}/classify"
+            f"{curl} --data-binary @{path} -H 'content-type: image/png' {address}/v1/models/{demo.DIGITS}/classify"
         )
         commands.append(f"larder classify {path} --model {demo.DIGITS}")
     if user and demo.is_live(store, demo.SHOP):
-        requests.append(f"curl '{address}/v1/models/{demo.SHOP}/recommend?user={user}&n=10'")
+        requests.append(f"{curl} '{address}/v1/models/{demo.SHOP}/recommend?user={user}&n=10'")
         commands.append(f"larder recommend {user} --model {demo.SHOP}")
-    requests.append(f"curl {address}/v1/models")
+    requests.append(f"{curl} {address}/v1/models")
+    if key:
+        requests.insert(0, f"export LARDER_KEY={key}")
     commands.append("larder status")
     training = f" while {' and '.join(missing)} is trained" if missing else ""
     lines = ["", f"Larder answers at {address}. Try, in another terminal{training}:", ""]
     lines += [f"  {line}" for line in requests]
-    lines += ["", "Or with the command line, which finds this address by itself:", ""]
+    found = "address and key" if key else "address"
+    lines += ["", f"Or with the command line, which finds this {found} by itself:", ""]
     lines += [f"  {line}" for line in (*_path(), *commands)]
     if not missing:
         lines += ["", "Press Ctrl-C to stop it."]

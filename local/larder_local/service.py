@@ -10,12 +10,13 @@ import click
 from larder.release.keys import check_model
 from larder_client import APIError, Client, ClientError, ConnectionFailed, NotFound, TimedOut
 from larder_local.console import suggestion
+from larder_local.keys import local_key
 from larder_local.workspace import Workspace
 
 _DEFAULT: Final = "http://127.0.0.1:8080"
 # Advice for responses of the gateway, where it differs from the advice that larder_client gives to programs.
 _ADVICE: Final = {
-    403: "it accepts signed requests only, which this command does not send; see docs/how-to/deploy-to-aws.md",
+    403: "it accepts signed requests only, which this command does not send; see docs/how-to/call-with-a-key.md",
     404: "it has no such route; set LARDER_URL to a Larder service",
 }
 
@@ -24,19 +25,29 @@ _ADVICE: Final = {
 def connect(model: str | None = None) -> Iterator[Client]:
     """A client of ``LARDER_URL``, or of the ``larder up`` of this folder, or of port 8080 of this machine.
 
+    Its key is ``LARDER_KEY``; without it, that of this folder, which is sent to no service but the one of this folder.
     The port of ``larder up`` does not matter: it writes its address into the folder. Inside the block every ClientError
     becomes a ClickException; one about ``model``, which the service does not have, names the nearest models.
     """
-    running = Workspace.current().running_service()
+    workspace = Workspace.current()
+    running = workspace.running_service()
+    url = os.environ.get("LARDER_URL") or (running.url if running else _DEFAULT)
     try:
-        client = Client(os.environ.get("LARDER_URL") or (running.url if running else _DEFAULT))
+        client = Client(url, key_for(workspace, url))
     except ValueError as error:
-        raise click.UsageError(f"LARDER_URL cannot be used. {error}") from error
+        raise click.UsageError(f"LARDER_URL or LARDER_KEY cannot be used. {error}") from error
     with client:
         try:
             yield client
         except ClientError as error:
             raise click.ClickException(f"{message(error, client.url)}{near_models(client, error, model)}") from error
+
+
+def key_for(workspace: Workspace, url: str) -> str | None:
+    """The key for requests to ``url``: ``LARDER_KEY``, or that of this folder for the service of this folder."""
+    running = workspace.running_service()
+    own = local_key.read(workspace) if running and url == running.url else None
+    return os.environ.get(local_key.VARIABLE) or own
 
 
 def model_name(client: Client, kind: str, name: str | None) -> str:

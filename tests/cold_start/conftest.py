@@ -134,7 +134,7 @@ def start(store: Path, tmp_path: Path) -> ColdStart:
 
     def started(function: str, event: Mapping[str, object], **environment: str) -> Start:
         settings = {"STORE": store.as_uri(), "CACHE_DIR": str(tmp_path / "cache"), "CACHE_BYTES": "1000000"}
-        settings |= {"REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000", "PRELOAD": ""}
+        settings |= {"REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000", "PRELOAD": "", "AUTHORIZATION": "NONE"}
         done = subprocess.run(  # noqa: S603  # our own program
             [sys.executable, "-c", PROGRAM, json.dumps(event)],
             cwd=ROOT / "functions" / function,

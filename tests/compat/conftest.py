@@ -66,7 +66,9 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     store = home / ".larder/store"
     fill(store, tmp_path_factory.mktemp("tables"))
     with running(home, "--no-demo", "--workers", "1", LARDER_DEFAULT_CLASSIFIER="colours") as up:
-        yield Endpoint(up.address, "toy", "toy", store)
+        assert up.key is not None, "larder up has made a key"
+        access_key, _, secret_key = up.key.partition(".")
+        yield Endpoint(up.address, access_key, secret_key, store)
 
 
 def fill(store: Path, tables: Path) -> None:

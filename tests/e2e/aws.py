@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from ssl import create_default_context
 from typing import Any, TypeVar
@@ -66,12 +66,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Stack:
-    """The deployed template."""
+    """The deployed template, and a key that may do everything."""
 
     cloud: Cloud
     bucket: str
     api: str
     physical: Mapping[str, str]
+    key: str = ""
 
     @property
     def store(self) -> str:
@@ -82,7 +83,8 @@ class Stack:
         """The response of the HTTP API."""
         # The emulator has no host names: the API is the first part of the path, the stage the second.
         url = f"{self.cloud.endpoint}/_aws/execute-api/{self.api}/$default{path}"
-        request = urllib.request.Request(url, body, {"content-type": "application/octet-stream"} if body else {})  # noqa: S310
+        headers = {"x-api-key": self.key, **({"content-type": "application/octet-stream"} if body else {})}
+        request = urllib.request.Request(url, body, headers)  # noqa: S310  our own server
         trusting = create_default_context(cafile=str(self.cloud.certificate))
         try:
             with urllib.request.urlopen(request, timeout=60, context=trusting) as response:  # noqa: S310  our own server
@@ -98,16 +100,13 @@ class Stack:
 
     def publish(self, release: Path) -> None:
         """Uploads a release."""
-        done = run(
-            ROOT / ".venv/bin/larder",
-            "publish",
-            release,
-            "--store",
-            self.store,
-            "--upload-only",
-            **self.cloud.environment,
-        )
+        self.larder("publish", release, "--upload-only")
+
+    def larder(self, *arguments: str | Path) -> str:
+        """The output of a command on the stack's bucket."""
+        done = run(ROOT / ".venv/bin/larder", *arguments, "--store", self.store, **self.cloud.environment)
         assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 def wait(until: Callable[[], T | None]) -> T:
@@ -173,12 +172,13 @@ def _is_up(cloud: Cloud) -> bool:
 
 
 def deploy(cloud: Cloud, bundle: Path) -> Stack:
-    """Deploys the bundle as `make deploy` does, without questions; requests need no signature."""
+    """Deploys the bundle as `make deploy` does, without questions, and makes a key."""
     options = ("--resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM")
-    parameters = ("--parameter-overrides", "Authorization=NONE")
     template = ("--template-file", bundle / "template.yaml", "--stack-name", "larder")
-    done = run(ROOT / ".venv/bin/sam", "deploy", *template, *options, *parameters, **cloud.environment)
+    done = run(ROOT / ".venv/bin/sam", "deploy", *template, *options, **cloud.environment)
     assert done.returncode == 0, done.stdout + done.stderr
     resources = cloud.client("cloudformation").describe_stack_resources(StackName="larder")["StackResources"]
     physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
-    return Stack(cloud, physical["Bucket"], physical["Api"], physical)
+    stack = Stack(cloud, physical["Bucket"], physical["Api"], physical)
+    key = json.loads(stack.larder("keys", "add", "admin", "--json"))["key"]
+    return replace(stack, key=key)

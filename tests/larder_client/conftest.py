@@ -29,7 +29,7 @@ def service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """The URL of the whole service, with both toy models live."""
     folder = Workspace(tmp_path_factory.mktemp("service"))
     shutil.copytree(store, folder.root / "store")
-    template = with_local_settings(load(ROOT / "template.yaml"), folder, {})
+    template = with_local_settings(load(ROOT / "template.yaml"), folder, {"LARDER_AUTHORIZATION": "NONE"})
     with serving(folder.logs, workers=1, template=template) as gateway:
         yield f"http://127.0.0.1:{gateway.port}"
 

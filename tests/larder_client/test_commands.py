@@ -58,7 +58,7 @@ def test_models(service: str, store: Path, tmp_path: Path) -> None:
 
 SIGNED_ONLY = (
     "The service answered 403 Forbidden: it accepts signed requests only, which this command does not send; "
-    "see docs/how-to/deploy-to-aws.md."
+    "see docs/how-to/call-with-a-key.md."
 )
 BROKEN_OFF = (
     "No answer from {url} (IncompleteRead(4 bytes read, 95 more expected)): start it with `larder up`, "

@@ -18,6 +18,7 @@ import pytest
 
 from larder_local.gateway.server import Gateway
 from larder_local.gateway.template import Template, load
+from larder_local.keys import local_key
 from larder_local.workspace import Workspace
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
@@ -120,14 +121,16 @@ def children(pid: int) -> set[int]:
 
 @dataclass(frozen=True)
 class Up:
-    """A running ``larder up``, and its output so far."""
+    """A running ``larder up``, its key, and its output so far."""
 
     process: "subprocess.Popen[str]"
     address: str
+    key: str | None
     printed: str
 
     def ask(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        return Served(int(self.address.rpartition(":")[2]), Path()).call("POST" if body else "GET", path, body, headers)
+        sent = {**({"x-api-key": self.key} if self.key else {}), **(headers or {})}
+        return Served(int(self.address.rpartition(":")[2]), Path()).call("POST" if body else "GET", path, body, sent)
 
     def stop(self) -> int:
         self.process.terminate()
@@ -170,8 +173,9 @@ def start(folder: Path, *arguments: str, until: str = "Ctrl-C", **environment: s
         process.wait(10)
         raise
     threading.Thread(target=_drain, args=(output,)).start()  # a full pipe would block it
-    service = Workspace(folder / ".larder").running_service()
-    return Up(process, service.url if service else "", printed)
+    workspace = Workspace(folder / ".larder")
+    service = workspace.running_service()
+    return Up(process, service.url if service else "", local_key.read(workspace), printed)
 
 
 @contextmanager

@@ -85,9 +85,12 @@ def test_the_three_commands_that_it_prints_work(up: Up, home: Path) -> None:
     shown = up.printed.rpartition("Larder answers at")[2]
     commands = [shlex.split(line) for line in shown.splitlines() if line.startswith("  curl ")]
     assert len(commands) == 3
+    assert f"export LARDER_KEY={up.key}\n" in shown
     for words in commands:
         url = urlsplit(next(word for word in words if word.startswith(up.address)))
-        body = (home / words[2].removeprefix("@")).read_bytes() if "--data-binary" in words else None
+        assert words[1:3] == ["-H", "x-api-key: $LARDER_KEY"]
+        image = words[words.index("--data-binary") + 1] if "--data-binary" in words else ""
+        body = (home / image.removeprefix("@")).read_bytes() if image else None
         answer = up.ask(f"{url.path}?{url.query}".rstrip("?"), body, {"content-type": "image/png"} if body else None)
         document = json.loads(answer.body)
         assert answer.status == 200
@@ -101,7 +104,7 @@ def test_the_three_commands_that_it_prints_work(up: Up, home: Path) -> None:
 
 def test_the_commands_that_it_prints_work_as_they_stand(up: Up, home: Path) -> None:
     """GIVEN a shell without `larder` on its PATH, in another folder, and a service on a port of its own."""
-    shown = up.printed.rpartition("finds this address by itself:")[2].partition("Press")[0]
+    shown = up.printed.rpartition("finds this address and key by itself:")[2].partition("Press")[0]
     lines = [line.strip() for line in shown.splitlines() if line.strip()]
     assert [line.split()[0] for line in lines] == ["cd", "export", "larder", "larder", "larder"]
     environment = {"PATH": "/usr/bin:/bin"}
@@ -142,9 +145,11 @@ def test_the_readmes_curl_commands_work(up: Up, home: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     commands = [line for line in readme.splitlines() if line.startswith("curl ") and "127.0.0.1:8080" in line]
     assert len(commands) == 4
+    assert "export LARDER_KEY=$(cat .larder/key)" in readme.splitlines()
     for command in commands:
         local = command.replace("http://127.0.0.1:8080", up.address)
-        done = subprocess.run(["bash", "-c", local], cwd=home, capture_output=True, check=True)  # noqa: S603, S607  ours
+        script = f"export LARDER_KEY=$(cat .larder/key)\n{local}"
+        done = subprocess.run(["bash", "-c", script], cwd=home, capture_output=True, check=True)  # noqa: S603, S607  ours
         document = json.loads(done.stdout)
         assert "error" not in document, command
         assert document.get("labels") or len(document.get("items", ())) == 3 or document["models"]

@@ -184,7 +184,7 @@ def run(
     environment = {"PATH": os.defpath, "HOME": "/nonexistent"}
     if store:
         settings = {"STORE": store.as_uri(), "CACHE_DIR": str(store.parent / "cache"), "CACHE_BYTES": "1000000"}
-        settings |= {"REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000"}
+        settings |= {"REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000", "AUTHORIZATION": "NONE"}
         settings |= {"CLASSIFY_FUNCTION": "classify", "RECOMMEND_FUNCTION": "recommend"}
         environment |= {f"LARDER_{name}": value for name, value in settings.items()} | {
             "AWS_DEFAULT_REGION": "eu-central-1"

@@ -62,7 +62,12 @@ def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
             "CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
             "CACHE_BYTES": "1000000",
         }
-        for name, value in {**settings, "REFRESH_SECONDS": "30", "MAX_PIXELS": "1000000"}.items():
+        for name, value in {
+            **settings,
+            "REFRESH_SECONDS": "30",
+            "MAX_PIXELS": "1000000",
+            "AUTHORIZATION": "NONE",
+        }.items():
             environment.setenv(f"LARDER_{name}", value)
         for service in services:
             service.reset()

@@ -12,10 +12,12 @@ Stack = Callable[..., Tree]
 
 ALIASED = ("ClassifyFunction", "RecommendFunction")
 TOPIC = "arn:aws:sns:eu-west-1:000000000000:ours"
+KMS_KEY = "arn:aws:kms:eu-west-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 # A value other than the default, and the properties that it changes ("*" if it adds or removes resources).
 CHANGES: dict[str, tuple[str, set[str]]] = {
     "Architecture": ("arm64", {"Architectures", "CompatibleArchitectures", "Description"}),
-    "Authorization": ("NONE", {"AuthorizationType"}),
+    "Authorization": ("AWS_IAM", {"AuthorizationType", "Environment", "Description"}),
+    "KeysKmsKey": (KMS_KEY, {"*"}),
     "LogRetentionDays": ("7", {"RetentionInDays"}),
     "RequestsPerSecond": ("5", {"DefaultRouteSettings"}),
     "RequestBurst": ("5", {"DefaultRouteSettings"}),

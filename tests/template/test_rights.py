@@ -7,7 +7,7 @@ Tree = dict[str, Any]
 Stack = Callable[..., Tree]
 
 # The rights of the functions that only read. Others are listed below, with the reason.
-READS = {"s3:GetObject Bucket.Arn/models/*", "s3:ListBucket Bucket.Arn models/*"}
+READS = {"s3:GetObject Bucket.Arn/models/*", "s3:GetObject Bucket.Arn/keys/*", "s3:ListBucket Bucket.Arn models/*"}
 GRANTED = {
     "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
     "RecommendRole": READS,
@@ -73,6 +73,14 @@ def test_only_tracing_needs_all_resources(stack: Stack) -> None:
     assert statement["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     assert statement["Resource"] == "*"
     assert sorted(policy["Roles"]) == sorted(of_type(stack(), "AWS::IAM::Role"))
+
+
+def test_a_key_of_kms_is_only_for_who_reads_the_keys(stack: Stack) -> None:
+    arn = "arn:aws:kms:eu-central-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    (policy,) = of_type(stack(KeysKmsKey=arn), "AWS::IAM::Policy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", arn)
+    assert sorted(policy["Roles"]) == ["ClassifyRole", "ModelsRole", "RecommendRole"]
 
 
 def test_each_function_has_its_own_role_that_only_lambda_may_assume(stack: Stack) -> None:

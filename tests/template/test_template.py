@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.paths import ROOT
 
 from larder.runtime.settings import RolloutSettings, Settings
@@ -126,12 +127,13 @@ def test_the_environment_has_exactly_the_settings(resources: Tree) -> None:
         )  # Lambda's
 
 
-def test_settings_accept_the_environment(resources: Tree) -> None:
+def test_settings_accept_the_environment(resources: Tree, template: Tree) -> None:
     for name, variables in environments(resources).items():
         assert variables["LARDER_STORE"] == {"Fn::Sub": "s3://${Bucket}"}
         if name == "RolloutFunction":
             continue
         optional = {"LARDER_STORE": "s3://toy", "LARDER_PRELOAD": "", "LARDER_DEFAULT_CLASSIFIER": ""}
+        optional["LARDER_AUTHORIZATION"] = template["Parameters"]["Authorization"]["Default"]
         settings = Settings.from_environment({**variables, **optional})
         function = of_type(resources, "AWS::Lambda::Function")[name]
         assert settings.cache_dir.is_relative_to("/tmp")  # noqa: S108  # the only writable folder of a Lambda
@@ -259,12 +261,24 @@ def test_old_versions_are_deleted_with_their_snapshots(stack: Stack) -> None:
 
 def test_only_health_and_the_openapi_document_are_always_public(resources: Tree, template: Tree) -> None:
     routes = of_type(resources, "AWS::ApiGatewayV2::Route").values()
-    by_parameter = {"Ref": "Authorization"}
+    by_parameter = {"Fn::If": ["IsSignedByIam", "AWS_IAM", "NONE"]}
     assert {resource["RouteKey"] for resource in routes if resource["AuthorizationType"] != by_parameter} == {
         "GET /health",
         "GET /openapi.json",
     }
-    assert template["Parameters"]["Authorization"]["Default"] == "AWS_IAM"
+    assert template["Parameters"]["Authorization"]["Default"] == "KEYS"
+
+
+@pytest.mark.parametrize("authorization", ["KEYS", "AWS_IAM", "NONE"])
+def test_only_iam_is_checked_by_the_front_door(stack: Stack, authorization: str) -> None:
+    deployed = stack(Authorization=authorization)
+    types = {resource["AuthorizationType"] for resource in of_type(deployed, "AWS::ApiGatewayV2::Route").values()}
+    assert types == ({"AWS_IAM", "NONE"} if authorization == "AWS_IAM" else {"NONE"})
+    functions = of_type(deployed, "AWS::Lambda::Function")
+    stated = {
+        name: function["Environment"]["Variables"].get("LARDER_AUTHORIZATION") for name, function in functions.items()
+    }
+    assert stated == dict.fromkeys(functions, authorization) | {"RolloutFunction": None}
 
 
 def test_outputs_are_the_url_and_the_bucket(template: Tree) -> None:

@@ -132,6 +132,7 @@ def ask(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         "LARDER_CACHE_BYTES": "400000000",
         "LARDER_REFRESH_SECONDS": "0",
         "LARDER_MAX_PIXELS": "50000000",
+        "LARDER_AUTHORIZATION": "NONE",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -217,7 +217,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambd
             pass
 
     settings = {"STORE": f"file://{tmp_path}/store", "CACHE_DIR": str(tmp_path / "cache"), "CACHE_BYTES": "1000000"}
-    for name, value in {**settings, "REFRESH_SECONDS": "0", "MAX_PIXELS": "1000"}.items():
+    for name, value in {**settings, "REFRESH_SECONDS": "0", "MAX_PIXELS": "1000", "AUTHORIZATION": "KEYS"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
     for module in FUNCTIONS.values():
         module.service.reset()

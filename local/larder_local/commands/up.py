@@ -36,11 +36,21 @@ from larder_local.workspace import Workspace
 @click.option(
     "--demo/--no-demo", "with_demo", default=True, show_default=True, help="Train the demo if the store has no model."
 )
-def command(port: int, workers: int, template: Path | None, built: Path | None, *, with_demo: bool) -> None:
+@click.option(
+    "--authorization",
+    type=click.Choice(["KEYS", "NONE"]),
+    envvar="LARDER_AUTHORIZATION",
+    show_envvar=True,
+    help="KEYS: callers present a key. NONE: every process of this machine may call [default: that of the template].",
+)
+def command(
+    port: int, workers: int, template: Path | None, built: Path | None, authorization: str | None, *, with_demo: bool
+) -> None:
     """Serve the whole API on 127.0.0.1 from the models in .larder/store; needs no AWS account.
 
-    The commands `classify`, `recommend` and `status` find its address by themselves when they run in this folder. A
-    release that is published here answers at once.
+    The first start makes a key, stores it in .larder/key and prints it; requests present it as x-api-key. `larder keys`
+    makes others. The commands `classify`, `recommend` and `status` find address and key by themselves when they run in
+    this folder. A release that is published here answers at once.
 
     Routes, time-outs and environment variables come from template.yaml. To override a variable that the template sets
     for a function, set it in the environment of this command. LARDER_STORE and LARDER_CACHE_DIR always point into
@@ -51,4 +61,12 @@ def command(port: int, workers: int, template: Path | None, built: Path | None, 
     # aiohttp and obstore are slow to import: --help does without them.
     from larder_local.local_service import serve
 
-    serve(Workspace.current(), port, workers, template=template, built=built, with_demo=with_demo)
+    serve(
+        Workspace.current(),
+        port,
+        workers,
+        template=template,
+        built=built,
+        with_demo=with_demo,
+        authorization=authorization,
+    )

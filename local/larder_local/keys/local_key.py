@@ -8,7 +8,6 @@ from typing import Final
 from larder.auth.keys import ID, SECRET, Key, Secret, digest
 from larder.auth.scopes import ADMIN, Scope
 from larder_local.keys.issue import new_key
-from larder_local.keys.key_store import KeyStore
 from larder_local.workspace import Workspace
 
 VARIABLE: Final = "LARDER_KEY"
@@ -18,6 +17,8 @@ _TEXT = re.compile(rf"({ID})\.({SECRET})")
 
 def ensure(workspace: Workspace) -> str:
     """The key of this folder as one text; it is made, or put back into the store, if it is missing there."""
+    from larder_local.keys.key_store import KeyStore  # loads the S3 client, which reading the file does not need
+
     text = read(workspace)
     keys = KeyStore.open(workspace.store)
     if text is None:
@@ -44,7 +45,7 @@ def read(workspace: Workspace) -> str | None:
 
 
 def _write(workspace: Workspace, text: str) -> None:
-    """Write the file so that nobody else can read it at any moment."""
+    """Write the file so that only its owner can read it, at any moment."""
     part = workspace.key_file.with_suffix(f".{os.getpid()}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:

@@ -70,6 +70,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         "LARDER_CACHE_BYTES": "1000000",
         "LARDER_REFRESH_SECONDS": "30",
         "LARDER_MAX_PIXELS": "1000000",
+        "LARDER_AUTHORIZATION": "NONE",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -18,8 +18,12 @@ import pytest
 from tests.paths import EVENTS
 from tests.toys.shop import TRANSITIONS
 
+from larder.auth import parse_scope
 from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
+from larder.store import open_store
+from larder_local.keys.issue import new_key
+from larder_local.keys.key_store import KeyStore
 from recommend import app
 
 CASES = EVENTS / "recommend"
@@ -61,7 +65,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory, write_shop: Callable[...,
 @pytest.fixture
 def service(releases: tuple[Path, str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"STORE": releases[0].as_uri(), "CACHE_DIR": str(tmp_path), "CACHE_BYTES": "1000000"}
-    for name, value in {**settings, "REFRESH_SECONDS": "30", "MAX_PIXELS": "1"}.items():
+    for name, value in {**settings, "REFRESH_SECONDS": "30", "MAX_PIXELS": "1", "AUTHORIZATION": "NONE"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
     app.service.reset()
 
@@ -385,19 +389,25 @@ def test_importing_the_function_loads_no_slow_library() -> None:
 def test_responses_need_neither_numpy_nor_boto3(releases: tuple[Path, str, str, str], tmp_path: Path) -> None:
     code = (
         "import json, sys\nfrom recommend import app\n"
-        "for path in sys.argv[1:]:\n"
-        "    assert app.handler(json.load(open(path)), None)['statusCode'] == 200\n"
+        "for path in sys.argv[2:]:\n"
+        "    event = json.load(open(path))\n"
+        "    event['headers']['x-api-key'] = sys.argv[1]\n"
+        "    assert app.handler(event, None)['statusCode'] == 200\n"
         "print(*sys.modules)"
     )
+    key, secret = new_key((parse_scope("recommend:*"),), now=0)
+    KeyStore(open_store(releases[0].as_uri())).add(key)
 
     loaded = run_python(
         code,
+        f"{key.id}.{secret}",
         *map(str, CASES.glob("*.json")),
         LARDER_STORE=releases[0].as_uri(),
         LARDER_CACHE_DIR=str(tmp_path),
         LARDER_CACHE_BYTES="1000000",
         LARDER_REFRESH_SECONDS="30",
         LARDER_MAX_PIXELS="1",
+        LARDER_AUTHORIZATION="KEYS",
     )
 
     assert not set(SLOW) & set(loaded.split())

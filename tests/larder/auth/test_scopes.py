@@ -65,7 +65,7 @@ def test_another_text_is_no_scope(text: str) -> None:
 )
 def test_a_caller_may_do_what_a_scope_says(scopes: list[str], action: str, model: str | None, allowed: bool) -> None:
     caller = Caller("LK", tuple(map(parse_scope, scopes)))
-    assert caller.allows(action, model) is allowed
+    assert caller.may(action, model) is allowed
     if not allowed:
         with pytest.raises(Forbidden):
             caller.check(action, model)

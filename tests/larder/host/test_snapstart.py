@@ -125,6 +125,7 @@ def test_the_first_response_after_a_restore_is_of_the_release_that_is_live_then(
         "LARDER_CACHE_BYTES": "100000000",
         "LARDER_REFRESH_SECONDS": "3600",  # the pointer in the snapshot counts as fresh
         "LARDER_MAX_PIXELS": "1000000",
+        "LARDER_AUTHORIZATION": "NONE",
     }
     process = subprocess.Popen([sys.executable, "-m", "awslambdaric", "app.handler"], env=environment)
     try:

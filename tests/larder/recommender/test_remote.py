@@ -150,7 +150,7 @@ def test_a_session_costs_one_more_request_per_table_of_items(
 
 def set_up(monkeypatch: pytest.MonkeyPatch, store: str, cache: Path) -> None:
     settings = {"STORE": store, "CACHE_DIR": str(cache), "CACHE_BYTES": "1000000"}
-    for name, value in (settings | {"REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}).items():
+    for name, value in (settings | {"REFRESH_SECONDS": "300", "MAX_PIXELS": "1", "AUTHORIZATION": "NONE"}).items():
         monkeypatch.setenv(f"LARDER_{name}", value)
     app.service.reset()
 

@@ -13,12 +13,13 @@ COMPLETE = {
     "LARDER_CACHE_BYTES": "1000",
     "LARDER_REFRESH_SECONDS": "0.5",
     "LARDER_MAX_PIXELS": "100",
+    "LARDER_AUTHORIZATION": "KEYS",
 }
 
 
 def test_a_complete_environment_is_read() -> None:
     lambdas = COMPLETE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
-    expected = Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), "", 1)
+    expected = Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), "", "KEYS", 1)
     assert Settings.from_environment(lambdas) == expected
 
 
@@ -29,6 +30,11 @@ def test_the_models_to_preload_are_optional(names: str, read: tuple[str, ...]) -
 
 def test_the_default_classifier_is_optional() -> None:
     assert Settings.from_environment(COMPLETE | {"LARDER_DEFAULT_CLASSIFIER": " pets "}).default_classifier == "pets"
+
+
+@pytest.mark.parametrize(("authorization", "checks"), [("KEYS", True), ("AWS_IAM", False), ("NONE", False)])
+def test_only_keys_are_checked_by_the_function(authorization: str, checks: bool) -> None:  # a parameter
+    assert Settings.from_environment(COMPLETE | {"LARDER_AUTHORIZATION": authorization}).checks_keys is checks
 
 
 @pytest.mark.parametrize(("memory", "vcpus"), [("128", 1), ("1769", 1), ("3008", 2), ("10240", 6)])
@@ -58,6 +64,8 @@ def test_all_missing_variables_are_reported_at_once() -> None:
         ("LARDER_REFRESH_SECONDS", "inf"),
         ("LARDER_MAX_PIXELS", "1.5"),
         ("LARDER_MAX_PIXELS", ""),
+        ("LARDER_AUTHORIZATION", "none"),
+        ("LARDER_AUTHORIZATION", ""),
     ],
 )
 def test_an_invalid_variable_is_reported(name: str, value: str) -> None:

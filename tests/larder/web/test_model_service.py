@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from larder.auth import Caller, Scope
 from larder.errors import Forbidden, InvalidRequest
 from larder.registry.aliases import set_alias
 from larder.release.keys import file_key, pointer_key
@@ -25,22 +26,12 @@ class Toy:
         """Do nothing."""
 
 
-class Only:
+def only(*models: str, default_model: str | None = None) -> Caller:
     """A caller who may use some models."""
-
-    def __init__(self, *models: str, default_model: str | None = None) -> None:
-        self._models = models
-        self.default_model = default_model
-
-    def may(self, action: str, model: str | None = None) -> bool:
-        return action == "classify" and model in self._models
-
-    def check(self, action: str, model: str | None = None) -> None:
-        if not self.may(action, model):
-            raise Forbidden("No.")
+    return Caller("LK", tuple(Scope("classify", model) for model in models), default_model)
 
 
-def request(caller: Only | None = None) -> Request:
+def request(caller: Caller | None = None) -> Request:
     event = {"requestContext": {"http": {"method": "POST", "path": "/"}}}
     return Request(HttpEvent.read(event), {}, action="classify", caller=caller)
 
@@ -84,15 +75,15 @@ def test_of_several_classifiers_the_only_one_that_the_key_may_use_answers(
 ) -> None:
     publish("pets", classifier_manifest)
     publish("birds", classifier_manifest)
-    assert service.default_model(request(Only("birds"))) == "birds"
+    assert service.default_model(request(only("birds"))) == "birds"
     with pytest.raises(InvalidRequest, match=r"2 models could answer: set the key's default model"):
         service.default_model(request())
     with pytest.raises(InvalidRequest, match=r"0 models could answer"):
-        service.default_model(request(Only()))
+        service.default_model(request(only()))
     monkeypatch.setenv("LARDER_DEFAULT_CLASSIFIER", "pets")
     service.reset()
     assert service.default_model(request()) == "pets"
-    assert service.default_model(request(Only(default_model="birds"))) == "birds"
+    assert service.default_model(request(only(default_model="birds"))) == "birds"
 
 
 def test_a_caller_learns_nothing_of_a_model_that_their_key_may_not_use(
@@ -101,8 +92,8 @@ def test_a_caller_learns_nothing_of_a_model_that_their_key_may_not_use(
     publish("pets", classifier_manifest)
     for model in ("pets", "none"):
         with pytest.raises(Forbidden):
-            service.loaded(request(Only("birds")), model)
-    assert isinstance(service.loaded(request(Only("pets")), "pets").value, Toy)
+            service.loaded(request(only("birds")), model)
+    assert isinstance(service.loaded(request(only("pets")), "pets").value, Toy)
 
 
 def test_an_alias_names_a_model(service: ModelService[Toy]) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from larder.errors import Forbidden, LarderError, NotFound, SettingsError, StoreError, Unauthorized
+from larder.auth import Caller, Scope
+from larder.errors import LarderError, NotFound, SettingsError, StoreError, Unauthorized
 from larder.web.request import Request
 from larder.web.resolver import Response
 from larder.web.responses import json_response
@@ -41,23 +42,6 @@ def ask(
     router.post("/try/{name}", action="classify", parameters=parameters)(function)
     answer = router.handle(sent, Context())
     return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
-
-
-class Caller:
-    """Who may read the model ``one``, and what they asked for."""
-
-    default_model = None
-
-    def __init__(self) -> None:
-        self.checked: list[tuple[str, str | None]] = []
-
-    def may(self, action: str, model: str | None = None) -> bool:
-        return (action, model) == ("models:read", "one")
-
-    def check(self, action: str, model: str | None = None) -> None:
-        self.checked.append((action, model))
-        if not self.may(action, model):
-            raise Forbidden("The key may not do this.")
 
 
 def named(request: Request) -> Response[str]:
@@ -139,8 +123,8 @@ def test_one_log_line_has_route_status_and_time_but_nothing_of_the_user(capsys: 
 
 @pytest.mark.parametrize(("model", "status"), [("one", 200), ("two", 403)])
 def test_the_model_of_the_path_is_authorized_before_the_function_runs(model: str, status: int) -> None:
-    caller, asked = Caller(), []
-    router = Router(lambda _: caller)
+    asked: list[str] = []
+    router = Router(lambda _: Caller("LK", (Scope("models:read", "one"),)))
 
     @router.post("/try/{model}", action="models:read")
     def answer(request: Request) -> Response[str]:
@@ -148,7 +132,6 @@ def test_the_model_of_the_path_is_authorized_before_the_function_runs(model: str
         return json_response({})
 
     assert router.handle(event(path=f"/try/{model}"), Context())["statusCode"] == status
-    assert caller.checked == [("models:read", model)]
     assert asked == ([model] if status == 200 else [])
 
 

@@ -21,13 +21,13 @@ class Caller:
     scopes: tuple[Scope, ...]
     default_model: str | None = None
 
-    def allows(self, action: str, model: str | None = None) -> bool:
+    def may(self, action: str, model: str | None = None) -> bool:
         """Whether the caller may do ``action`` with ``model``; without a model, with any model at all."""
         return allow(self.scopes, action, model)
 
     def check(self, action: str, model: str | None = None) -> None:
-        """Raise Forbidden unless :meth:`allows`. The message is the same whether the model exists or not."""
-        if not self.allows(action, model):
+        """Raise Forbidden unless they :meth:`may`. The message is the same whether the model exists or not."""
+        if not self.may(action, model):
             needed = Scope(action, model) if model else action
             raise Forbidden(f"This key may not do that: it needs the scope {needed}. Ask the key's issuer for it.")
 

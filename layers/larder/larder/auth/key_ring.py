@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from larder.auth.keys import DOCUMENT, Key, parse_entries, parse_entry
 from larder.errors import LarderError, MissingObject, StoreError
-from larder.store import Store
+
+if TYPE_CHECKING:  # a command that only reads a key's text does not load the S3 client
+    from larder.store import Store
 
 REFRESH_SECONDS: Final = 15.0  # half of the time within which a revoked key must be refused everywhere
 KEEP_SECONDS: Final = 300.0
@@ -48,13 +50,13 @@ class KeyRing:
 
     If the store does not answer, or the document breaks its format, the last version stays in use for ``KEEP_SECONDS``.
     That is as stale as the answers of a Lambda authorizer are by default, and longer than a store is usually out of
-    reach; for longer, nobody could revoke a key. Then requests fail with 503 until the store answers. A document that
+    reach; for longer, no key could be revoked. Then requests fail with 503 until the store answers. A document that
     was deleted is empty: no key is valid.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: "Store",
         *,
         refresh_seconds: float = REFRESH_SECONDS,
         clock: Callable[[], float] = time.monotonic,

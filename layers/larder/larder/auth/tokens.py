@@ -1,7 +1,7 @@
 """Access tokens, as Baidu's clients get and send them: ``<key id>.<expiry>.<MAC>``.
 
-A token is no record: it is an HMAC over the key's id and the time at which it ends, keyed by the stored hash of the
-secret. It ends with the secret: revoking or rotating the key refuses it too.
+A token is not stored anywhere: it is an HMAC over the key's id and the time at which it ends, keyed by the stored hash
+of the secret. It ends with the secret: revoking or rotating the key refuses it too.
 """
 
 import re

@@ -33,9 +33,17 @@ def preload(environment: Mapping[str, str], host: Callable[[], Host]) -> Callabl
     Loads the models in ``LARDER_PRELOAD`` that are of the host's kind; if it is empty, the store's only model, if there
     is only one. Does nothing outside the Lambda runtime. Never raises: the request that needs the model reports errors.
     """
+    return in_background(environment, lambda: _load(environment, host))
+
+
+def in_background(environment: Mapping[str, str], work: Callable[[], None]) -> Callable[[], None]:
+    """Do ``work``, which never raises, in a thread; returns a function that waits for it, at most ``SECONDS``.
+
+    Does nothing outside the Lambda runtime.
+    """
     if "AWS_LAMBDA_RUNTIME_API" not in environment:
         return lambda: None
-    thread = Thread(target=_load, args=(environment, host), name="preload", daemon=True)
+    thread = Thread(target=work, name="preload", daemon=True)
     thread.start()
     return lambda: thread.join(SECONDS)
 

@@ -14,3 +14,5 @@ CLASSIFY: Final = "/v1/models/{model}/classify"
 RECOMMEND: Final = "/v1/models/{model}/recommend"
 MODEL_ROUTES: Final[Mapping[Kind, str]] = {"classifier": CLASSIFY, "recommender": RECOMMEND}
 """By the kind of a model, the route that asks it; both take a POST."""
+MODEL_ACTIONS: Final[Mapping[Kind, str]] = {"classifier": "classify", "recommender": "recommend"}
+"""By the kind of a model, what that route does, as scopes of keys name it."""

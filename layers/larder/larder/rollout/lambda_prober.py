@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from larder.errors import FunctionUnavailable, ReleaseError
 from larder.release.manifest import Kind, Manifest
-from larder.release.routes import MODEL_ROUTES, RELEASE_HEADER
+from larder.release.routes import MODEL_ACTIONS, MODEL_ROUTES, RELEASE_HEADER
 
 # The read timeout is above that of the functions. boto3 retries throttled calls; Lambda retries the rollout.
 _CLIENT: Final = Config(connect_timeout=5, read_timeout=65, retries={"total_max_attempts": 3, "mode": "standard"})
@@ -78,7 +78,11 @@ def event(manifest: Manifest, request: bytes) -> dict[str, Any]:
             "content-type": "application/json" if as_json else "application/octet-stream",
             RELEASE_HEADER: manifest.release,
         },
-        "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default"},
+        "requestContext": {
+            "http": {"method": "POST", "path": path},
+            "stage": "$default",
+            "authorizer": {"larder": {"scopes": [f"{MODEL_ACTIONS[manifest.kind]}:{manifest.model}"]}},
+        },
         "body": base64.b64encode(request).decode(),
         "isBase64Encoded": True,
     }

@@ -9,6 +9,8 @@
 ``LARDER_PRELOAD``             names of models, separated by commas, that load while the function starts; if empty or
                                missing, the store's only model, if it has only one
 ``LARDER_DEFAULT_CLASSIFIER``  the classifier that answers protocols that name none; if empty or missing, the only one
+``LARDER_AUTHORIZATION``       who may call: ``KEYS`` for who presents a key of the store; ``AWS_IAM`` and ``NONE`` for
+                               everyone, because the front door checks callers, or nothing does
 =============================  =========================================================================
 
 The rollout reads ``LARDER_STORE`` and:
@@ -34,6 +36,8 @@ from larder.errors import SettingsError
 
 T = TypeVar("T")
 _STORE: Final = "s3://bucket, s3://bucket/prefix, file:///folder or memory://"
+_KEYS: Final = "KEYS"
+_AUTHORIZATION: Final = "KEYS, AWS_IAM or NONE"
 _FUNCTION: Final = "a Lambda function's name or ARN"
 _MB_A_VCPU: Final = 1769  # AWS Lambda's developer guide, "Configure Lambda function memory"
 
@@ -50,6 +54,7 @@ class Settings:
         max_pixels: The limit for the size of an image, in pixels.
         preload: The models to load at the start.
         default_classifier: The classifier that answers protocols that name none; empty for the only one.
+        authorization: ``KEYS``, ``AWS_IAM`` or ``NONE``.
         vcpus: The number of vCPUs.
     """
 
@@ -60,7 +65,13 @@ class Settings:
     max_pixels: int
     preload: tuple[str, ...]
     default_classifier: str
+    authorization: str
     vcpus: int
+
+    @property
+    def checks_keys(self) -> bool:
+        """Whether callers need a key of the store."""
+        return self.authorization == _KEYS
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -74,6 +85,7 @@ class Settings:
             max_pixels=variables.read("LARDER_MAX_PIXELS", _positive, "a number of pixels, 1 or more", 1),
             preload=tuple(name.strip() for name in environment.get("LARDER_PRELOAD", "").split(",") if name.strip()),
             default_classifier=environment.get("LARDER_DEFAULT_CLASSIFIER", "").strip(),
+            authorization=variables.read("LARDER_AUTHORIZATION", _authorization, _AUTHORIZATION, _KEYS),
             vcpus=_vcpus(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
         )
         variables.check()
@@ -136,6 +148,12 @@ def _vcpus(memory: str | None) -> int:
     if memory is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, round(int(memory) / _MB_A_VCPU))
+
+
+def _authorization(text: str) -> str:
+    if text not in (_KEYS, "AWS_IAM", "NONE"):
+        raise ValueError(text)
+    return text
 
 
 def _url(text: str) -> str:

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidRequest, LarderError
-from larder.host import ModelHost, ReleaseFiles, preload, renew_after_restore
+from larder.host import ModelHost, ReleaseFiles, in_background, preload, renew_after_restore
 from larder.host.release_cache import LoadedRelease, T
 from larder.registry import Registry
 from larder.release.manifest import Kind
 from larder.runtime.settings import Settings
 from larder.store import Store
 from larder.web.bootstrap import Service
+from larder.web.callers import Callers
 
 if TYPE_CHECKING:  # a function preloads its model before it imports what reads requests
     from larder.registry.aliases import Aliases
@@ -23,7 +24,11 @@ _LISTED_SECONDS: Final = 30.0
 
 
 class ModelService(Service[Settings, ModelHost[T]]):
-    """The models of one kind in the store that the environment names. Thread-safe."""
+    """The models of one kind in the store that the environment names. Thread-safe.
+
+    Attributes:
+        callers: Who may call the function.
+    """
 
     def __init__(self, kind: Kind, open_release: Callable[[ReleaseFiles, Settings], T]) -> None:
         """Define the service.
@@ -44,6 +49,7 @@ class ModelService(Service[Settings, ModelHost[T]]):
             )
 
         super().__init__(Settings.from_environment, build)
+        self.callers: Final = Callers(self)
         self._kind: Final = kind
         self._aliases: Aliases | None = None
         self._of_kind: tuple[str, ...] = ()
@@ -107,14 +113,16 @@ class ModelService(Service[Settings, ModelHost[T]]):
 
     @contextmanager
     def preloading(self) -> Iterator[None]:
-        """Load models in the background while the block imports the libraries that they need.
+        """Load models and keys in the background while the block imports the libraries that they need.
 
-        The block's end waits for the models. Under SnapStart, the host is renewed after each restore.
+        The block's end waits for them. Under SnapStart, they are renewed after each restore.
         """
-        wait = preload(os.environ, lambda: self.host)
+        waits = (preload(os.environ, lambda: self.host), in_background(os.environ, self.callers.preload))
         renew_after_restore(os.environ, lambda: self.host)
+        renew_after_restore(os.environ, lambda: self.callers)
         yield
-        wait()
+        for wait in waits:
+            wait()
 
 
 def _is_live(registry: Registry, model: str, kind: Kind) -> bool:

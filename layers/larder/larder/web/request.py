@@ -4,8 +4,9 @@ import base64
 import json
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from larder.auth import ANYONE, Caller
 from larder.errors import InvalidRequest
 from larder.release.json_fields import reject_constant
 from larder.release.routes import KEY_HEADER, KEY_PARAMETER, RELEASE_HEADER
@@ -13,33 +14,6 @@ from larder.web.http_event import HttpEvent, unquoted
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
-
-
-class Caller(Protocol):
-    """Who sent a request, as far as their key says."""
-
-    @property
-    def default_model(self) -> str | None:
-        """The model that answers this caller where a protocol names none."""
-
-    def may(self, action: str, model: str | None = None) -> bool:
-        """Whether the caller may do ``action``, with ``model`` if one is named."""
-
-    def check(self, action: str, model: str | None = None) -> None:
-        """Raise Forbidden unless the caller may do ``action``, with ``model`` if one is named."""
-
-
-class AnyCaller:
-    """A caller who may do everything: the front door checks callers, or nothing does."""
-
-    default_model: str | None = None
-
-    def may(self, action: str, model: str | None = None) -> bool:  # noqa: ARG002  # the same as every Caller
-        """True."""
-        return True
-
-    def check(self, action: str, model: str | None = None) -> None:
-        """Do nothing."""
 
 
 class Request:
@@ -71,7 +45,7 @@ class Request:
         query = http.query
         self.query: Final = query if KEY_PARAMETER not in query else _without(query, KEY_PARAMETER)
         self.action: Final = action
-        self.caller: Caller = caller or AnyCaller()
+        self.caller: Caller = caller or ANYONE
         self._variables = variables
 
     @classmethod
@@ -96,6 +70,21 @@ class Request:
     def header(self, name: str) -> str:
         """The header with this lower-case name; empty if it was not sent."""
         return self.http.headers.get(name, "")
+
+    @property
+    def path(self) -> str:
+        """The path as the caller signed it, with the stage; decoded if the front door decodes paths."""
+        return self.http.sent_path
+
+    @property
+    def raw_query(self) -> str:
+        """The query string, percent-encoded."""
+        return self.http.raw_query
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, by lower-case name; values of a repeated header are joined with commas."""
+        return self.http.headers
 
     @property
     def media_type(self) -> str:

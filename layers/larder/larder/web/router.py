@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection
 from importlib import import_module
 from typing import Any, Final, TypeVar
 
+from larder.auth import Caller
 from larder.errors import InvalidRequest, NotFound
 from larder.release.routes import MODEL_HEADER, RELEASE_HEADER
 from larder.runtime.cold_start import cold_start
 from larder.web.http_event import HttpEvent
-from larder.web.request import Caller, Request
+from larder.web.request import Request
 from larder.web.resolver import APIGatewayHttpResolver, Response
 from larder.web.responses import ErrorFormat, Problem, encode_json, error_response, write_log
 

@@ -91,7 +91,7 @@ def _print(service: _Service, store: str, models: list[list[str]]) -> None:
 
 def _ask(workspace: Workspace) -> _Service:
     from larder_client import Client, ClientError
-    from larder_local.service import message
+    from larder_local.service import key_for, message
 
     running, stated = workspace.running_service(), os.environ.get("LARDER_URL")
     url = stated or (running.url if running else None)
@@ -102,10 +102,10 @@ def _ask(workspace: Workspace) -> _Service:
         workers = f"up to {running.workers} for each of {', '.join(running.functions)} (process {running.pid})"
     start = time.perf_counter()
     try:
-        with Client(url) as client:
+        with Client(url, key_for(workspace, url)) as client:
             models = {entry.model: entry.live for entry in client.models()}
     except ClientError as error:
         return _Service(url, workers=workers, problem=message(error, url))
     except ValueError as error:
-        raise click.UsageError(f"LARDER_URL cannot be used. {error}") from error
+        raise click.UsageError(f"LARDER_URL or LARDER_KEY cannot be used. {error}") from error
     return _Service(url, round(1000 * (time.perf_counter() - start), 1), workers, models)

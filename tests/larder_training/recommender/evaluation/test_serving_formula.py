@@ -101,7 +101,7 @@ def write(world: World, fitted: FittedEnsemble, folder: Path) -> RecommenderServ
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of the function's store."""
-    settings = {"STORE": (tmp_path / "store").as_uri(), "CACHE_DIR": str(tmp_path / "cache")}
+    settings = {"STORE": (tmp_path / "store").as_uri(), "CACHE_DIR": str(tmp_path / "cache"), "AUTHORIZATION": "NONE"}
     for name, value in {**settings, "CACHE_BYTES": "1000000", "REFRESH_SECONDS": "300", "MAX_PIXELS": "1"}.items():
         monkeypatch.setenv(f"LARDER_{name}", value)
     app.service.reset()

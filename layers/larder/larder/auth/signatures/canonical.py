@@ -49,7 +49,7 @@ def _normalized(path: str) -> str:
 
 
 def canonical_queries(pairs: list[tuple[str, str]]) -> Iterator[str]:
-    """The forms of a query string: its parameters sorted as they were sent, and sorted after encoding them anew."""
+    """The forms of a query string: its parameters sorted as they were sent, and sorted after encoding them again."""
     reencoded = [(_reencoded(name), _reencoded(value)) for name, value in pairs]
     yield from dict.fromkeys("&".join(f"{name}={value}" for name, value in sorted(form)) for form in (pairs, reencoded))
 
