@@ -61,7 +61,7 @@ def rank(request: Request) -> Response[str]:
 def similar(request: Request) -> Response[str]:
     """The items that are most similar to one item."""
     query = read_query(read_parameters(request.query), SIMILAR, item=request.path_parameter("item"))
-    return _respond(request, None, lambda recommender: recommender.similar(query))
+    return _respond(request, query.user, lambda recommender: recommender.similar(query))
 
 
 def _respond(request: Request, user: str | None, ask: Callable[[Recommender], Recommendations]) -> Response[str]:

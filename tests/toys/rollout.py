@@ -21,7 +21,14 @@ from PIL import Image
 
 import classify.app
 import recommend.app
-from larder.release.serving import ClassifierServing, ImageSpec, ProfileColumn, RecommenderServing
+from larder.release.serving import (
+    ClassifierServing,
+    ImageSpec,
+    InteractionTable,
+    ProfileColumn,
+    ProfileTables,
+    RecommenderServing,
+)
 from larder.store import Store, open_store
 from larder.tables import EMPTY
 from larder_training.release.tables import write_dense, write_keyed, write_probes, write_vocabulary
@@ -80,6 +87,13 @@ def classifier(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+def _profiles(folder: Path) -> ProfileTables:
+    """Two users with a profile each."""
+    write_vocabulary(folder / "profiles.safetensors", ["0", "1"], {"AGE": ("number", [18.0, 30.0])})
+    users = write_keyed(folder / "user-profiles.safetensors", ["u0", "u1"], np.array([[0], [1]]), np.zeros((2, 1)))
+    return ProfileTables(users, "profiles.safetensors", 2, {"AGE": "number"})
+
+
 @pytest.fixture
 def recommender(tmp_path: Path) -> Callable[..., Path]:
     """Writes a recommender's release; ``files`` adds to or replaces its files; ``transition_rows`` is the number of
@@ -131,8 +145,14 @@ def recommender(tmp_path: Path) -> Callable[..., Path]:
             session_length=10,
             rules=('INCLUDE ItemID WHERE Items.BRAND IN ("x")',),
             transitions=transitions,
+            interactions=InteractionTable(
+                write_keyed(folder / "interactions.safetensors", ["u0", "u1"], np.array([[1, 0], [2, 3]]), np.eye(2)),
+                ("click", "buy"),
+            ),
+            profiles=_profiles(folder),
         )
         names = ["items", "neighbours", "users", "segments", "probes", *(["transitions"] if transition_rows else [])]
+        names += ["interactions", "user-profiles", "profiles"]
         tables: dict[str, Path | bytes] = {f"{name}.safetensors": folder / f"{name}.safetensors" for name in names}
         return write_release(
             tmp_path / "recommenders",

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from larder.recommender import Recommender
-from larder.release.serving import ColumnType, ProfileColumn, RecommenderServing
+from larder.release.serving import ColumnType, InteractionTable, ProfileColumn, ProfileTables, RecommenderServing
 from larder.tables import EMPTY
 from larder_training.release.loader import open_tables
 from larder_training.release.tables import write_dense, write_keyed, write_vocabulary
@@ -78,6 +78,10 @@ class Tables:
     more_weights: Mapping[str, float] = field(default_factory=dict)
     transition_decay: float = 1.0
     revisit_decay: float = 1.0
+    events: Mapping[str, Slots] | None = None
+    event_types: tuple[str, ...] = ("view", "Buy")
+    event_width: int = 2
+    profiles: Mapping[str, Mapping[str, object]] | None = None
 
     def write(self, folder: Path) -> RecommenderServing:
         """Writes the table files; returns their serving section."""
@@ -107,7 +111,30 @@ class Tables:
             transitions=transitions,
             transition_decay=self.transition_decay,
             revisit_decay=self.revisit_decay,
+            interactions=self._interactions(folder),
+            profiles=self._profiles(folder),
         )
+
+    def _interactions(self, folder: Path) -> InteractionTable | None:
+        """What users did, if it is stated; ``events`` has the rows by key, with the index of the type as the score."""
+        if self.events is None:
+            return None
+        rows = _arrays(list(self.events.values()), self.event_width)
+        return InteractionTable(
+            write_keyed(folder / "interactions.safetensors", list(self.events), *rows), self.event_types
+        )
+
+    def _profiles(self, folder: Path) -> ProfileTables | None:
+        """The users' profiles with the columns AGE and CITY, if they are stated."""
+        if self.profiles is None:
+            return None
+        kinds: Mapping[str, ColumnType] = {"AGE": "number", "CITY": "category"}
+        columns = {name: (kind, [row.get(name) for row in self.profiles.values()]) for name, kind in kinds.items()}
+        numbers = [str(number) for number in range(len(self.profiles))]
+        write_vocabulary(folder / "profiles.safetensors", numbers, columns)
+        rows = np.arange(len(self.profiles))[:, None]
+        users = write_keyed(folder / "user-profiles.safetensors", list(self.profiles), rows, np.zeros(rows.shape))
+        return ProfileTables(users, "profiles.safetensors", len(self.profiles), kinds)
 
 
 TOY = Tables(NEIGHBOURS, USERS, SEGMENTS)

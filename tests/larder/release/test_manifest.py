@@ -14,7 +14,9 @@ from larder.release.manifest import MAX_BYTES, Manifest, dump, parse
 from larder.release.serving import (
     CategoryColumn,
     ClassifierServing,
+    InteractionTable,
     NumberColumn,
+    ProfileTables,
     RecommenderServing,
     TableSpec,
     TextColumn,
@@ -209,6 +211,63 @@ SIDE: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture
+def manifest_with_user_data(recommender_manifest: Manifest) -> Manifest:
+    """A recommender that states what its users did, and their profiles."""
+    serving = recommender_manifest.serving
+    assert isinstance(serving, RecommenderServing)
+    profiles = ProfileTables(
+        TableSpec("user-profiles.safetensors", 5, 1, 264), "profiles.safetensors", 2, {"AGE": "number"}
+    )
+    interactions = InteractionTable(TableSpec("interactions.safetensors", 6, 4, 256), ("Buy", "view"))
+    names = ("interactions", "user-profiles", "profiles")
+    entry = recommender_manifest.files["items.safetensors"]
+    return replace(
+        recommender_manifest,
+        files={**recommender_manifest.files, **{f"{name}.safetensors": entry for name in names}},
+        serving=replace(serving, interactions=interactions, profiles=profiles),
+        format=3,
+    )
+
+
+def test_user_data_are_format_3_and_have_the_golden_bytes(manifest_with_user_data: Manifest) -> None:
+    golden = (GOLDEN / "recommender-user-data.json").read_bytes()
+
+    assert dump(manifest_with_user_data) == golden
+    assert parse(golden) == manifest_with_user_data
+    for path in ("serving/interactions", "serving/profiles"):
+        assert parse(changed(manifest_with_user_data, path, ...)).format == 3
+    with pytest.raises(InvalidManifest, match="format: must be 3 for this serving section"):
+        parse(changed(manifest_with_user_data, "format", 1))
+
+
+BROKEN_USER_DATA: list[tuple[str, Any, str]] = [
+    ("serving/interactions", [], "serving.interactions: must be an object"),
+    ("serving/interactions/events", [], "serving.interactions.events: must be 1 to 1000 distinct texts"),
+    ("serving/interactions/events", ["a", "a"], "serving.interactions.events: must be 1 to 1000 distinct texts"),
+    ("serving/interactions/events", [1], "serving.interactions.events: must be a list of texts"),
+    ("serving/interactions/table", ..., "serving.interactions.table: is missing"),
+    ("serving/interactions/table/width", 0, "serving.interactions.table.width:"),
+    ("serving/interactions/table/file", "../x", "serving.interactions.table.file:"),
+    ("serving/interactions/table/file", "x.safetensors", "files: x.safetensors is missing, but serving names it"),
+    ("serving/interactions/more", 1, "serving.interactions.more: is unknown"),
+    ("serving/profiles", 1, "serving.profiles: must be an object"),
+    ("serving/profiles/profiles", 0, "serving.profiles.profiles:"),
+    ("serving/profiles/file", "x.safetensors", "files: x.safetensors is missing, but serving names it"),
+    ("serving/profiles/columns/AGE", "age", "serving.profiles.columns.AGE: must be one of"),
+    ("serving/profiles/users", None, "serving.profiles.users: must be an object"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"), BROKEN_USER_DATA, ids=[f"{p}={v!r:.12}" for p, v, _ in BROKEN_USER_DATA]
+)
+def test_broken_user_data_are_named(manifest_with_user_data: Manifest, path: str, value: object, problem: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(manifest_with_user_data, path, value))
+    assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
+
+
 def test_side_information_is_read_and_written_and_optional(classifier_manifest: Manifest) -> None:
     assert "side" not in json.loads(dump(classifier_manifest))["serving"]
     manifest = parse(changed(classifier_manifest, "serving/side", SIDE))
@@ -270,7 +329,7 @@ def test_several_labels_are_format_2_and_no_other_manifest_is(classifier_manifes
     assert "multi_label" not in before["serving"]
 
 
-@pytest.mark.parametrize("format_", [0, 3, "1", None])
+@pytest.mark.parametrize("format_", [0, 4, "1", None])
 def test_another_format_is_refused_before_anything_else(classifier_manifest: Manifest, format_: object) -> None:
     with pytest.raises(InvalidManifest, match="upgrade"):
         parse(changed(classifier_manifest, "format", format_))

@@ -291,7 +291,7 @@ INVALID: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "truncated table with its digest": (truncate_and_restate, r"users\.safetensors: .* is truncated"),
     "extra truncated table": (add_truncated, r"extra\.safetensors: .* is truncated"),
-    "future format": (lambda folder: restate(folder, format=3), r"format: this version of Larder reads 1 and 2 only"),
+    "future format": (lambda folder: restate(folder, format=4), r"format: this version of Larder reads 1 to 3 only"),
     "no JSON": (lambda folder: (folder / MANIFEST).write_bytes(b"{"), "it is not JSON"),
     "4 MiB of manifest": (
         lambda folder: (folder / MANIFEST).write_bytes(b" " * (4 * 2**20 + 1)),
@@ -305,6 +305,37 @@ INVALID: dict[str, tuple[Callable[[Path], object], str]] = {
     "no probes": (drop_from_manifest("probes.safetensors"), r"probes\.safetensors is missing"),
     "other number of items": (change_serving(items=5), r"items\.safetensors has 4 items .* states 5"),
     "other columns": (change_serving(columns={"BRAND": "text"}), r"items\.safetensors has 4 items with columns"),
+    "an event type out of range": (
+        overwrite("interactions.safetensors", -2, b"\0\x40"),
+        r"interactions\.safetensors: row 1 has a score that is not a whole number from 0 to 1",
+    ),
+    "an event type that is a fraction": (
+        overwrite("interactions.safetensors", -2, b"\0\x38"),
+        r"interactions\.safetensors: row 1 has a score that is not a whole number from 0 to 1",
+    ),
+    "an event of an item out of range": (
+        overwrite("interactions.safetensors", -12, b"\x04\0\0\0"),
+        r"interactions\.safetensors: row 1 has item 4, but there are 4 items",
+    ),
+    "a profile out of range": (
+        overwrite("user-profiles.safetensors", -6, b"\x02\0\0\0"),
+        r"user-profiles\.safetensors: row 1 has item 2, but there are 2 items",
+    ),
+    "another number of profiles": (
+        change_serving(
+            profiles={
+                "users": {"file": "user-profiles.safetensors", "rows": 2, "width": 1, "head_bytes": 264},
+                "file": "profiles.safetensors",
+                "profiles": 3,
+                "columns": {"AGE": "number"},
+            }
+        ),
+        r"profiles\.safetensors has 2 profiles with columns {'AGE': 'number'}, but the manifest states 3",
+    ),
+    "a rule that asks about the user": (
+        change_serving(rules=['EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("*")']),
+        r"serving\.rules: A release's own filters have conditions on Items only",
+    ),
     "unknown column in a rule": (
         change_serving(rules=['EXCLUDE ItemID WHERE Items.COLOR IN ("red")']),
         r"serving\.rules: .*COLOR",

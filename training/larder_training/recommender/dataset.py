@@ -35,6 +35,7 @@ class Dataset:
 
     Attributes:
         log: The events that are used.
+        history: All events of these users, those of types that are not used too, for filters.
         counts: Rows read, dropped and used.
         items: Item metadata as read.
         users: User metadata as read.
@@ -48,6 +49,7 @@ class Dataset:
     """
 
     log: EventLog
+    history: EventLog
     counts: RowCounts
     items: MetadataTable | None
     users: MetadataTable | None
@@ -99,7 +101,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
         of_log = _said(counts.notices, progress)  # before a refusal, which they often explain
         reviews = review_texts(files, log.items, log_format)
         name, inputs["interactions"] = files.name, files.fingerprint()
-    log, counts = _usable(log, counts, items, options)
+    log, history, counts = _usable(log, counts, items, options)
     if len(np.unique(log.user)) < 2 or len(np.unique(log.item)) < 2:
         raise InvalidRequest(
             f"{name} has {len(log)} usable events of fewer than two users or fewer than two items: give a log with "
@@ -116,6 +118,7 @@ def read_dataset(options: RecommenderOptions, progress: Progress) -> Dataset:
     described = columns if reviews is None else {**columns, REVIEWS: ("text", reviews)}
     return Dataset(
         log=log,
+        history=history,
         counts=counts,
         items=items,
         users=users,
@@ -158,8 +161,8 @@ def _doubts(
 
 def _usable(
     log: EventLog, counts: RowCounts, items: MetadataTable | None, options: RecommenderOptions
-) -> tuple[EventLog, RowCounts]:
-    """The events that the options keep, with their feedback, and the counts."""
+) -> tuple[EventLog, EventLog, RowCounts]:
+    """The events that the options keep, with their feedback; all events that are not in error; and the counts."""
     if options.order == "time":  # without times, neither bots nor wrong clocks can be recognized
         log, counts, _ = clean(log, counts, bots=options.bots == "drop")
     log = with_feedback(log, options.feedback)
@@ -167,7 +170,7 @@ def _usable(
     mask = counted(log, options.event_weights, options.event_thresholds)
     unknown = 0 if items is None else int(np.isin(log.item, _numbers(log.items, items.ids), invert=True).sum())
     used = int(mask.sum())
-    return log.where(mask), replace(counts, not_in_catalogue=unknown, below_threshold=len(log) - used, used=used)
+    return log.where(mask), log, replace(counts, not_in_catalogue=unknown, below_threshold=len(log) - used, used=used)
 
 
 def _table(

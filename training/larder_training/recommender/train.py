@@ -97,7 +97,15 @@ def _write_tables(
     new_users = _new_users(data, segments)
     profile = data.profiles.specification if data.profiles else {}
     serving = write_tables(
-        folder, data.log, fitted, segments, columns=data.columns, profile=profile, new_users=new_users
+        folder,
+        data.log,
+        fitted,
+        segments,
+        columns=data.columns,
+        profile=profile,
+        new_users=new_users,
+        history=data.history,
+        profiles=data.profiles,
     )
     requests = golden_requests(data.log, data.profiles, new_users.ids, options.seed)
     write_golden_requests(folder, PROBES, serving, requests)
@@ -177,6 +185,8 @@ def _structure(serving: RecommenderServing, fitted: FittedEnsemble) -> Document:
             "neighbours": serving.neighbours.rows,
             "users": serving.users.rows if serving.users else 0,
             "segments": serving.segments.rows,
+            **({"interactions": serving.interactions.table.rows} if serving.interactions else {}),
+            **({"profiles": serving.profiles.profiles} if serving.profiles else {}),
             **({"transitions": serving.transitions.rows} if serving.transitions else {}),
         },
     }

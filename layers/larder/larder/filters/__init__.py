@@ -24,7 +24,7 @@ and compares a column with at most 1,000 values. A release states a user's 100 n
 """
 
 from larder.filters.checks import check_columns
-from larder.filters.compiler import CompiledFilter, compile_filter
+from larder.filters.compiler import CompiledFilter, compile_filter, compile_rule
 from larder.filters.conditions import Predicate
 from larder.filters.context import NO_CONTEXT, Context, History
 from larder.filters.lexer import MAX_CHARACTERS, column_reference
@@ -51,5 +51,6 @@ __all__ = [
     "check_columns",
     "column_reference",
     "compile_filter",
+    "compile_rule",
     "parse",
 ]

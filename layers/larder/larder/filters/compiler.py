@@ -12,6 +12,7 @@ from larder.errors import InvalidRequest
 from larder.filters.checks import check_columns
 from larder.filters.conditions import Predicate, interactions_condition, item_condition, user_condition_holds
 from larder.filters.context import NO_CONTEXT, Context
+from larder.filters.parser import parse
 from larder.filters.syntax import Clause, Condition, Filter, Membership
 from larder.filters.values import Compiling, Items, Value
 
@@ -59,6 +60,17 @@ def compile_filter(
     excluded = [compiling.clause(clause) for clause in rule.clauses if not clause.include]
     includes, excludes = ([holds for holds in clauses if holds is not None] for clauses in (included, excluded))
     return CompiledFilter(_difference(includes, excludes), tuple(compiling.of.warnings))
+
+
+def compile_rule(text: str, items: Items) -> CompiledFilter:
+    """Parse and compile a release's own filter, which applies to every request and has no parameters.
+
+    Raises InvalidRequest if it is invalid, or asks about the request.
+    """
+    rule = parse(text)
+    if rule.depends_on_request:
+        raise InvalidRequest("A release's own filters have conditions on Items only: send this one with the requests.")
+    return compile_filter(rule, items)
 
 
 class _Compiler:

@@ -13,10 +13,11 @@ from larder.recommender.response import Reason, Recommendation, Recommendations,
 from larder.recommender.rules.filtering import ItemFilters, MakeContext
 from larder.recommender.rules.promotions import interleave, place_count
 from larder.recommender.rules.request_context import request_context
+from larder.recommender.rules.user_data import UserData
 from larder.recommender.scoring import Contributions, Scores, best_first
 from larder.recommender.segments import Profile, typed_profile
 from larder.recommender.table_lookup import Tables
-from larder.release.serving import RecommenderServing
+from larder.release.serving import ProfileColumn, RecommenderServing
 from larder.tables import Reader
 from larder.tables.vocabulary import Vocabulary
 
@@ -30,10 +31,13 @@ NAMES: Final = 2**14  # at most 3 MB; decoding a name takes as long as four look
 class Recommender:
     """A loaded release. Thread-safe; the same query always gets the same response."""
 
-    def __init__(self, serving: RecommenderServing, items: Vocabulary, tables: Tables) -> None:
+    def __init__(self, serving: RecommenderServing, items: Vocabulary, tables: Tables, users: UserData) -> None:
         self._serving = serving
         self._items = items
         self._tables = tables
+        self._users = users
+        stored = serving.profiles.columns if serving.profiles else {}
+        self._profile = {**{name: ProfileColumn(kind) for name, kind in stored.items()}, **serving.profile}
         self._name = lru_cache(NAMES)(items.id)  # some items are recommended often, and are reasons for many others
         self._filters = ItemFilters(items, serving.rules)
 
@@ -56,12 +60,13 @@ class Recommender:
 
         Raises InvalidTable if a file differs from ``serving``, InvalidManifest if a rule is invalid.
         """
-        return cls(serving, Vocabulary.open(reader(serving.items_file)), Tables.open(serving, reader))
+        items, tables = Vocabulary.open(reader(serving.items_file)), Tables.open(serving, reader)
+        return cls(serving, items, tables, UserData(serving, reader))
 
     @property
     def nbytes(self) -> int:
         """The memory and page cache that the release takes, in bytes."""
-        return self._items.nbytes + self._tables.nbytes
+        return self._items.nbytes + self._tables.nbytes + self._users.nbytes
 
     def close(self) -> None:
         """Do nothing: files are closed and unmapped with the last reference to them."""
@@ -132,7 +137,7 @@ class Recommender:
             if name not in self._items.columns:
                 known = ", ".join(sorted(self._items.columns)) or "none"
                 raise InvalidRequest(f"{name[:80]!r} is not a column of this model's items: use {known}.")
-        return typed_profile(query.profile, self._serving.profile) if query.profile else query.profile
+        return typed_profile(query.profile, self._profile) if query.profile else query.profile
 
     def _seen(self, query: Query) -> tuple[list[int], Unknown]:
         """The numbers of the item in view and of the session's items, newest first, and those that are unknown."""
@@ -148,7 +153,7 @@ class Recommender:
 
     def _context(self, query: Query, profile: Profile) -> MakeContext:
         """Makes the context of a request at its first use, once for all of its filters."""
-        return lru_cache(1)(lambda: request_context(self._serving, self._items, query, profile))
+        return lru_cache(1)(lambda: request_context(self._serving, self._items, self._users, query, profile))
 
     def _filter(
         self, text: str | None, values: "Mapping[str, Value]", context: MakeContext, warnings: list[str]

@@ -20,7 +20,7 @@ from larder.release.json_fields import FieldReader
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
 
-SIMILAR: Final = frozenset({"n", "exclude", "filter", "filter_values", "columns"})
+SIMILAR: Final = frozenset({"user", "profile", "n", "exclude", "filter", "filter_values", "columns"})
 RANK: Final = frozenset({"user", "session", "item", "profile", "columns", "items"})
 RECOMMEND: Final = SIMILAR | RANK - {"items"} | {"include_seen", "promotions"}
 

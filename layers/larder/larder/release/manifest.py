@@ -18,7 +18,8 @@ from larder.release.serving_reader import read_classifier, read_recommender
 
 FORMAT: Final = 1
 MULTI_LABEL_FORMAT: Final = 2  # of classifiers with any number of labels for an image, which format 1 cannot state
-FORMATS: Final = (FORMAT, MULTI_LABEL_FORMAT)
+USER_DATA_FORMAT: Final = 3  # of recommenders that state what users did or their profiles, which only filters read
+FORMATS: Final = (FORMAT, MULTI_LABEL_FORMAT, USER_DATA_FORMAT)
 KINDS: Final = ("classifier", "recommender")
 MAX_BYTES: Final = 4 * 2**20
 PROBES: Final = "probes.safetensors"
@@ -77,7 +78,7 @@ def parse(data: bytes) -> Manifest:
     if number not in FORMATS:
         raise InvalidManifest(
             "This manifest cannot be read.",
-            [f"format: this version of Larder reads {' and '.join(map(str, FORMATS))} only; upgrade it"],
+            [f"format: this version of Larder reads {FORMATS[0]} to {FORMATS[-1]} only; upgrade it"],
         )
     kind = cast("Kind", fields.choice("kind", KINDS))
     serving = fields.child("serving")
@@ -109,9 +110,12 @@ def parse(data: bytes) -> Manifest:
 def format_of(serving: ClassifierServing | RecommenderServing) -> int:
     """The format of a manifest with this section: the lowest that states it, so that older versions read what they can.
 
-    A version that reads format 1 only would take the probabilities of several labels for those of one.
+    A version that reads format 1 only would take the probabilities of several labels for those of one; older versions
+    refuse the fields of the tables for filters.
     """
-    return MULTI_LABEL_FORMAT if isinstance(serving, ClassifierServing) and serving.multi_label else FORMAT
+    if isinstance(serving, ClassifierServing):
+        return MULTI_LABEL_FORMAT if serving.multi_label else FORMAT
+    return USER_DATA_FORMAT if serving.interactions or serving.profiles else FORMAT
 
 
 def dump(manifest: Manifest) -> bytes:

@@ -151,6 +151,37 @@ class TableSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class InteractionTable:
+    """What users did, by event type; only filters read it.
+
+    Attributes:
+        table: The table of users' events: items with the index in ``events`` as the score, newest first. A user whose
+            events do not fit one row has more rows (``docs/reference/formats.md``).
+        events: The event types.
+    """
+
+    table: TableSpec
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileTables:
+    """The users' values in profile columns; only filters read them.
+
+    Attributes:
+        users: The table of users: one slot, the number of the user's profile.
+        file: The different profiles, as a vocabulary with a column for each column of profiles.
+        profiles: The number of different profiles.
+        columns: The columns and their types.
+    """
+
+    users: TableSpec
+    file: str
+    profiles: int
+    columns: Mapping[str, ColumnType]
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileColumn:
     """A column of user profiles.
 
@@ -167,8 +198,8 @@ class ProfileColumn:
 class RecommenderServing:
     """The serving section of a recommender. ARCHITECTURE.md has the formula that the weights and decays are for.
 
-    The manifest lacks the fields of co-visitation and repeat consumption (``transitions`` and after) if a release does
-    not use them.
+    The manifest lacks the fields of co-visitation and repeat consumption and the tables for filters (``transitions``
+    and after) if a release does not use them.
 
     Attributes:
         items_file: The file of the items.
@@ -189,6 +220,8 @@ class RecommenderServing:
         transitions: The table of co-visitation, or None.
         transition_decay: The session's k-th newest item counts ``transition_decay ** k`` in ``transitions``.
         revisit_decay: The session's k-th newest item counts ``revisit_decay ** k`` for itself.
+        interactions: What users did, for filters on Interactions, or None.
+        profiles: The users' profiles, for filters on CurrentUser, or None.
     """
 
     items_file: str
@@ -207,16 +240,20 @@ class RecommenderServing:
     transitions: TableSpec | None = None
     transition_decay: float = 1.0
     revisit_decay: float = 1.0
+    interactions: InteractionTable | None = None
+    profiles: ProfileTables | None = None
 
     @property
     def tables(self) -> tuple[TableSpec, ...]:
-        """All tables of the release."""
+        """The tables that any request may read."""
         return tuple(table for table in (self.neighbours, self.transitions, self.segments, self.users) if table)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All files that serving reads: the items' and the tables'."""
-        return (self.items_file, *(table.file for table in self.tables))
+        """All files that serving reads: the items', the tables', and those that only filters read."""
+        done = (self.interactions.table.file,) if self.interactions else ()
+        profiles = (self.profiles.users.file, self.profiles.file) if self.profiles else ()
+        return (self.items_file, *(table.file for table in self.tables), *done, *profiles)
 
     @property
     def shows_seen(self) -> bool:
@@ -226,7 +263,15 @@ class RecommenderServing:
 
 # Fields added after format 1, with their defaults: written only if they differ from these.
 _OPTIONAL: Mapping[str, object] = MappingProxyType(
-    {"side": (), "multi_label": False, "transitions": None, "transition_decay": 1.0, "revisit_decay": 1.0}
+    {
+        "side": (),
+        "multi_label": False,
+        "transitions": None,
+        "transition_decay": 1.0,
+        "revisit_decay": 1.0,
+        "interactions": None,
+        "profiles": None,
+    }
 )
 
 

@@ -1,6 +1,6 @@
 """Read the ``serving`` section of a manifest, and note every field that is missing, unknown or out of range."""
 
-from typing import cast
+from typing import Final, cast
 
 from larder.release.json_fields import FieldReader
 from larder.release.serving import (
@@ -12,8 +12,10 @@ from larder.release.serving import (
     ColumnType,
     Fit,
     ImageSpec,
+    InteractionTable,
     NumberColumn,
     ProfileColumn,
+    ProfileTables,
     RecommenderServing,
     Resampling,
     SideColumn,
@@ -25,6 +27,7 @@ _FILE = r"[a-z0-9][a-z0-9._-]*"
 _SIDE_NAME = r"[^\x00-\x1f\x7f]{1,80}"
 _SIDE_COLUMNS = 50
 _SIDE_WIDTH = 4096
+MAX_EVENT_TYPES: Final = 1000  # the index of each is a score, which is exact up to 2048
 
 
 def read_classifier(fields: FieldReader) -> ClassifierServing:
@@ -104,11 +107,6 @@ def _read_table(fields: FieldReader) -> TableSpec:
 
 def read_recommender(fields: FieldReader) -> RecommenderServing:
     """Read the section; problems are added to ``fields.problems``."""
-    columns = {}
-    for name, kind in fields.mapping("columns").items():
-        if kind not in COLUMN_TYPES:
-            fields.note(f"columns.{name}", f"must be one of {', '.join(COLUMN_TYPES)}")
-        columns[name] = cast("ColumnType", kind)
     profile = {}
     for name, column in fields.children("profile").items():
         edges = column.numbers("edges")
@@ -120,7 +118,7 @@ def read_recommender(fields: FieldReader) -> RecommenderServing:
     serving = RecommenderServing(
         items_file=fields.text("items_file", _FILE),
         items=fields.integer("items", 1, 2**32 - 2),
-        columns=columns,
+        columns=_read_columns(fields),
         neighbours=_read_table(fields.child("neighbours")),
         users=users,
         user_slots=fields.integer("user_slots", 0, users.width if users else 0),
@@ -134,11 +132,42 @@ def read_recommender(fields: FieldReader) -> RecommenderServing:
         transitions=_read_table(fields.child("transitions")) if fields.has("transitions") else None,
         transition_decay=fields.number("transition_decay", 0, 1) if fields.has("transition_decay") else 1.0,
         revisit_decay=fields.number("revisit_decay", 0, 1) if fields.has("revisit_decay") else 1.0,
+        interactions=_read_interactions(fields.child("interactions")) if fields.has("interactions") else None,
+        profiles=_read_profiles(fields.child("profiles")) if fields.has("profiles") else None,
     )
     if serving.weights.get("transition") and serving.transitions is None:
         fields.note("weights.transition", "is above 0, but the release has no table of transitions")
     fields.finish()
     return serving
+
+
+def _read_columns(fields: FieldReader) -> dict[str, ColumnType]:
+    columns = {}
+    for name, kind in fields.mapping("columns").items():
+        if kind not in COLUMN_TYPES:
+            fields.note(f"columns.{name}", f"must be one of {', '.join(COLUMN_TYPES)}")
+        columns[name] = cast("ColumnType", kind)
+    return columns
+
+
+def _read_interactions(fields: FieldReader) -> InteractionTable:
+    events = fields.texts("events")
+    if not 1 <= len(events) <= MAX_EVENT_TYPES or len(set(events)) != len(events):
+        fields.note("events", f"must be 1 to {MAX_EVENT_TYPES} distinct texts")
+    interactions = InteractionTable(_read_table(fields.child("table")), events)
+    fields.finish()
+    return interactions
+
+
+def _read_profiles(fields: FieldReader) -> ProfileTables:
+    profiles = ProfileTables(
+        users=_read_table(fields.child("users")),
+        file=fields.text("file", _FILE),
+        profiles=fields.integer("profiles", 1, 2**32 - 2),
+        columns=_read_columns(fields),
+    )
+    fields.finish()
+    return profiles
 
 
 def _read_weights(fields: FieldReader) -> dict[str, float]:

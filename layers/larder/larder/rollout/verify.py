@@ -3,7 +3,7 @@
 from typing import Final
 
 from larder.errors import DamagedRelease, InvalidManifest, InvalidModel, InvalidRequest, InvalidTable, MissingObject
-from larder.filters import compile_filter, parse
+from larder.filters import compile_rule
 from larder.registry import Registry
 from larder.release.keys import file_key
 from larder.release.manifest import PROBES, FileEntry, Manifest
@@ -94,14 +94,33 @@ def _check_recommender(store: Store, manifest: Manifest, serving: RecommenderSer
         raise InvalidTable(f"{serving.segments.file} has no segment of all users (the empty key): train a new release.")
     if serving.users is not None:
         KeyedTable.open(_reader(store, manifest, serving.users.file), serving.users).check(serving.items)
+    _check_user_data(store, manifest, serving)
     for rule in serving.rules:
         try:
-            compile_filter(parse(rule), items)
+            compile_rule(rule, items)
         except InvalidRequest as error:
             raise InvalidManifest("This manifest is not valid.", [f"serving.rules: {error}"]) from error
     header = _check_probes(store, manifest)
     header.tensor("answer.offsets", "U64", (_probes(header) + 1,))
     header.tensor("answer.bytes", "U8", (None,))
+
+
+def _check_user_data(store: Store, manifest: Manifest, serving: RecommenderServing) -> None:
+    """Check what only filters read: what users did, and their profiles."""
+    if serving.interactions is not None:
+        spec, events = serving.interactions.table, serving.interactions.events
+        KeyedTable.open(_reader(store, manifest, spec.file), spec).check(serving.items, score_codes=len(events))
+    if serving.profiles is not None:
+        stated = serving.profiles
+        profiles = Vocabulary.open(_reader(store, manifest, stated.file), stated.file)
+        if len(profiles) != stated.profiles or dict(profiles.columns) != dict(stated.columns):
+            raise InvalidTable(
+                f"{stated.file} has {len(profiles)} profiles with columns {dict(profiles.columns)}, but the manifest "
+                f"states {stated.profiles} with {dict(stated.columns)}: train and publish a new release."
+            )
+        profiles.check()
+        users = KeyedTable.open(_reader(store, manifest, stated.users.file), stated.users)
+        users.check(stated.profiles)
 
 
 def _check_dense(store: Store, manifest: Manifest, spec: TableSpec, items: int) -> None:

@@ -126,9 +126,10 @@ class KeyedTable:
             raise invalid(spec.file, f"entry {block} of its index is not the key of row {first}")
         return keys
 
-    def check(self, items: int) -> None:
+    def check(self, items: int, score_codes: int | None = None) -> None:
         """Read all keys and rows; raises InvalidTable if the keys do not ascend, the index does not match them, or a
-        row is malformed or has an item of ``items`` or more.
+        row is malformed or has an item of ``items`` or more; or a score that is not a whole number below
+        ``score_codes``, if that is given.
         """
         last = -1
         for block in range(len(self._index)):
@@ -136,7 +137,7 @@ class KeyedTable:
             if keys[0] <= last or any(left >= right for left, right in pairwise(keys)):
                 raise invalid(self._rows.spec.file, f"its keys do not ascend within rows {block * BLOCK} and up")
             last = keys[-1]
-        self._rows.check(items)
+        self._rows.check(items, score_codes)
 
 
 def _open_head(

@@ -80,8 +80,11 @@ class RowReader:
             matches.append({item: score_at(data, first + 2 * slots.index(item))[0] for item in hits} if hits else {})
         return matches
 
-    def check(self, items: int) -> None:
-        """Read all rows, a megabyte at a time; raises InvalidTable for the first that is invalid."""
+    def check(self, items: int, score_codes: int | None = None) -> None:
+        """Read all rows, a megabyte at a time; raises InvalidTable for the first that is invalid.
+
+        Every item must be below ``items`` and, if ``score_codes`` is given, every score a whole number below it.
+        """
         step = max(1, 2**20 // self._stride)
         for first in range(0, self.spec.rows, step):
             numbers = range(first, min(first + step, self.spec.rows))
@@ -94,6 +97,9 @@ class RowReader:
                     raise invalid(
                         self.spec.file, f"row {number} has item {max(row.items)}, but there are {items} items"
                     )
+                if score_codes is not None and not all(map(range(score_codes).__contains__, row.scores)):
+                    problem = f"row {number} has a score that is not a whole number from 0 to {score_codes - 1}"
+                    raise invalid(self.spec.file, problem)
 
     def _data(self, numbers: Sequence[int]) -> Sequence[Buffer]:
         if not self.cached:

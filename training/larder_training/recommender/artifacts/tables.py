@@ -1,4 +1,4 @@
-"""Writes the tables of a release: items, neighbours, users, segments and, if they are used, transitions."""
+"""Writes the tables of a release: items, neighbours, users, segments, what filters read, and transitions if used."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from larder.release.serving import ProfileColumn, RecommenderServing, TableSpec
 from larder.tables import EMPTY
 from larder_training.numerics.topk import TopK
+from larder_training.recommender.artifacts.user_data import INTERACTIONS, write_interactions, write_profiles
 from larder_training.recommender.data.columns.kinds import Column, served_type
+from larder_training.recommender.data.columns.profiles import Profiles
 from larder_training.recommender.data.event_log import EventLog
 from larder_training.recommender.data.user_sequences import recent_items
 from larder_training.recommender.ensemble.fitted import HISTORY_SLOTS, USER_SLOTS, FittedEnsemble
@@ -54,6 +56,8 @@ def write_tables(
     columns: Mapping[str, Column] = _NO_COLUMNS,
     profile: Mapping[str, ProfileColumn] = _NO_PROFILE,
     new_users: NewUsers = NO_NEW_USERS,
+    history: EventLog | None = None,
+    profiles: Profiles | None = None,
 ) -> RecommenderServing:
     """Writes the tables into ``folder``, and returns the ``serving`` section of the manifest.
 
@@ -68,6 +72,8 @@ def write_tables(
         columns: Item columns, in the order of ``log.items``.
         profile: Profile columns by name.
         new_users: Users with a profile but no event.
+        history: All that users did, for filters; None: ``log``.
+        profiles: The users' profiles, for filters.
     """
     params = fitted.hyperparameters
     popular = segment_rows(fitted.presence, segments, params.prior_users)
@@ -97,6 +103,8 @@ def write_tables(
         transitions=_write_rows(folder / TRANSITIONS, transitions) if transitions else None,
         transition_decay=params.transition_decay if transitions else 1.0,
         revisit_decay=params.revisit_decay if params.revisit_weight > 0 else 1.0,
+        interactions=write_interactions(folder / INTERACTIONS, history or log),
+        profiles=write_profiles(folder, profiles) if profiles and profiles.values else None,
     )
 
 

@@ -30,8 +30,7 @@ class ItemFilters:
         self._own, problems = [], []
         for index, rule in enumerate(rules):
             try:
-                self._own.append(_compiled(rule, items, {}).holds)
-                _check_rule(rule)
+                self._own.append(_own(rule, items).holds)
             except InvalidRequest as error:
                 problems.append(f"serving.rules.{index}: {error}")
         if problems:
@@ -90,16 +89,16 @@ def _compiled(
     return compile_filter(parse(text), items, values, context or NO_CONTEXT)
 
 
+def _own(text: str, items: Vocabulary) -> "CompiledFilter":
+    from larder.filters import compile_rule
+
+    return compile_rule(text, items)
+
+
 def _depends_on_request(text: str) -> bool:
     from larder.filters import parse
 
     return parse(text).depends_on_request
-
-
-def _check_rule(rule: str) -> None:
-    """Raise InvalidRequest for a rule of a release that needs more than items: it applies to every request."""
-    if _depends_on_request(rule):
-        raise InvalidRequest("A release's own rules have conditions on Items only: send this one with the requests.")
 
 
 def _frozen(values: "Mapping[str, Value]") -> _Frozen:

@@ -1,23 +1,45 @@
-"""What the filters of one request may ask: its user's profile and its item."""
+"""What the filters of one request may ask: its user, what they did, and its item."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from larder.recommender.query import Query
+from larder.recommender.rules.user_data import UserData
 from larder.recommender.segments import Profile
-from larder.release.serving import RecommenderServing
+from larder.release.serving import ColumnType, RecommenderServing
 from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Context
 
 
-def request_context(serving: RecommenderServing, items: Vocabulary, query: Query, profile: Profile) -> "Context":
-    """The context of a request; ``profile`` is its typed profile."""
+def request_context(
+    serving: RecommenderServing, items: Vocabulary, users: UserData, query: Query, profile: Profile
+) -> "Context":
+    """The context of a request; ``profile`` is its typed profile. A stored value counts if the request sends none."""
     from larder.filters import Context
 
+    user = query.user
+
+    @cache
+    def stored() -> Profile:
+        return {} if user is None else users.profile(user)
+
+    def value(column: str) -> str | float | None:
+        return profile[column] if column in profile else stored().get(column)
+
     return Context(
-        user_columns={name: column.type for name, column in serving.profile.items()},
-        user_value=profile.get,
+        event_types=serving.interactions.events if serving.interactions else None,
+        history=None if user is None else cache(lambda: users.history(user)),
+        user_columns=user_columns(serving),
+        user_value=value,
+        stores_profiles=serving.profiles is not None,
         has_item=query.item is not None,
         item=None if query.item is None else items.number(query.item),
     )
+
+
+def user_columns(serving: RecommenderServing) -> dict[str, ColumnType]:
+    """The columns of users that filters may name: those of segments and those that the release stores."""
+    columns = {name: column.type for name, column in serving.profile.items()}
+    return {**(serving.profiles.columns if serving.profiles else {}), **columns}
