@@ -1,7 +1,7 @@
 """One running service for the contract tests: unmodified clients of other services call it over HTTP.
 
 ``colours`` is a classifier with two releases (red, green and blue), ``shop`` the toy recommender. ``draft`` has no live
-release, and ``broken`` is damaged.
+release, ``broken`` is damaged, and the live release of ``lost`` does not exist.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 from PIL import Image
-from tests.larder_local.conftest import running
+from tests.larder_local.conftest import Answer, Served, running
 from tests.toys.digits import SERVING, make_graph
 from tests.toys.shop import TOY
 
@@ -46,6 +46,10 @@ class Endpoint:
         """The variables by which a client of AWS finds its credentials."""
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED")
         return dict(zip(names, (self.access_key, self.secret_key, REGION, "true"), strict=True))
+
+    def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """One plain request."""
+        return Served(int(self.url.rpartition(":")[2]), Path()).call(method, path, body, headers)
 
 
 def make_image(colour: tuple[int, int, int], kind: str = "PNG") -> bytes:
@@ -92,6 +96,8 @@ def fill(store: Path, tables: Path) -> None:
         structure={},
     )
     (store / pointer_key("shop")).write_bytes(dump_pointer(Pointer(shop.name)))
+    (store / pointer_key("lost")).parent.mkdir()
+    (store / pointer_key("lost")).write_bytes(dump_pointer(Pointer("20260101t000000z-00000000")))
     (store / "uploads").mkdir()
     (store / "uploads/red.jpg").write_bytes(RED)
     (store / "uploads/note.txt").write_bytes(b"no image")

@@ -98,6 +98,7 @@ def test_only_health_and_the_document_itself_need_no_key() -> None:
     assert {path for _, path, document in operations() if document.get("security") == []} == {
         "/health",
         "/openapi.json",
+        "/ping",
     }
 
 
@@ -132,6 +133,12 @@ def properties(schema: str) -> set[str]:
         ("GET", "/health", frozenset()),
         ("POST", "/", frozenset()),
         ("POST", "/rekognition", frozenset()),
+        ("POST", "/endpoints/m/invocations", frozenset()),
+        ("POST", "/endpoints/m/async-invocations", frozenset()),
+        ("POST", "/endpoints/m/invocations-response-stream", frozenset()),
+        ("POST", "/recommenders/endpoints/m/invocations", frozenset()),
+        ("POST", "/invocations", frozenset()),
+        ("GET", "/ping", frozenset()),
     ],
 )
 def test_query_parameters_are_those_that_the_code_reads(method: str, path: str, accepted: frozenset[str]) -> None:

@@ -259,12 +259,13 @@ def test_old_versions_are_deleted_with_their_snapshots(stack: Stack) -> None:
         assert stack()[name]["DeletionPolicy"] == "Delete"
 
 
-def test_only_health_and_the_openapi_document_are_always_public(resources: Tree, template: Tree) -> None:
+def test_only_health_checks_and_the_openapi_document_are_always_public(resources: Tree, template: Tree) -> None:
     routes = of_type(resources, "AWS::ApiGatewayV2::Route").values()
     by_parameter = {"Fn::If": ["IsSignedByIam", "AWS_IAM", "NONE"]}
     assert {resource["RouteKey"] for resource in routes if resource["AuthorizationType"] != by_parameter} == {
         "GET /health",
         "GET /openapi.json",
+        "GET /ping",
     }
     assert template["Parameters"]["Authorization"]["Default"] == "KEYS"
 

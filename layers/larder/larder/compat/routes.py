@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _PACKAGE: Final = "larder.compat"
+_ENDPOINT: Final = "/endpoints/{endpoint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,13 @@ class CompatRoute:
 CLASSIFY: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", "/", "aws_json:answer", "classify"),
     CompatRoute("POST", "/rekognition", "aws_json:answer", "classify"),
+    CompatRoute("POST", f"{_ENDPOINT}/invocations", "sagemaker.classifiers:invoke", "classify"),
+    CompatRoute("POST", f"{_ENDPOINT}/async-invocations", "sagemaker.classifiers:refuse_async", "classify"),
+    CompatRoute("POST", f"{_ENDPOINT}/invocations-response-stream", "sagemaker.classifiers:refuse_stream", "classify"),
+    CompatRoute("GET", "/ping", "sagemaker.container:ping", ""),
+    CompatRoute("POST", "/invocations", "sagemaker.container:invoke", "classify"),
 )
-RECOMMEND: Final[tuple[CompatRoute, ...]] = ()
+RECOMMEND: Final[tuple[CompatRoute, ...]] = (
+    CompatRoute("POST", f"/recommenders{_ENDPOINT}/invocations", "sagemaker.recommenders:invoke", "recommend"),
+)
 MODELS: Final[tuple[CompatRoute, ...]] = ()

@@ -17,6 +17,7 @@ from larder.errors import InvalidRequest
 FrontDoor = Literal["http-api", "rest-api", "load-balancer"]
 """The form of an event and its response: format 2.0 (function URLs too), format 1.0, or that of a load balancer."""
 
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _NO_REQUEST: Final = (
     "The event is not an HTTP request: call this function through an HTTP or REST API of API Gateway, a function URL "
     "or an Application Load Balancer."
@@ -76,7 +77,7 @@ class HttpEvent:
         answer = {name: value for name, value in response.items() if name not in ("headers", "cookies")}
         if self.front_door == "load-balancer":
             status = response["statusCode"]
-            answer["statusDescription"] = f"{status} {HTTPStatus(status).phrase}"
+            answer["statusDescription"] = f"{status} {_PHRASES.get(status, 'Error')}"
         if self.multi_value:
             return {**answer, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
         return {**answer, "headers": dict(headers)}
