@@ -48,8 +48,9 @@ class Endpoint:
         return dict(zip(names, (self.access_key, self.secret_key, REGION, "true"), strict=True))
 
     def call(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        """One plain request."""
-        return Served(int(self.url.rpartition(":")[2]), Path()).call(method, path, body, headers)
+        """One plain request with the key."""
+        key = {"x-api-key": f"{self.access_key}.{self.secret_key}"}
+        return Served(int(self.url.rpartition(":")[2]), Path()).call(method, path, body, {**key, **(headers or {})})
 
 
 def make_image(colour: tuple[int, int, int], kind: str = "PNG") -> bytes:
