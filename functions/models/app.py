@@ -1,12 +1,14 @@
-"""The model registry over HTTP, read-only: models, releases and their files; and the OpenAPI document of the API."""
+"""The model registry over HTTP: models, releases, their files and stored filters; and the API's OpenAPI document."""
 
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from larder.compat import routes as compat
-from larder.registry import Registry
+from larder.errors import InvalidRequest
+from larder.registry import Registry, stored_filters
 from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, ModelDocuments
+from larder.release.json_fields import FieldReader
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
 from larder.web.bootstrap import Service
@@ -18,7 +20,10 @@ from larder.web.router import PUBLIC, Router
 
 MODEL = "/v1/models/{model}"
 RELEASE = f"{MODEL}/releases/{{release}}"
+FILTERS = f"{MODEL}/filters"
+FILTER = f"{FILTERS}/{{name}}"
 READ = "models:read"
+WRITE = "models:write"
 
 service = Service(Settings.from_environment, lambda store, _: ModelDocuments(Registry(store)))
 callers = Callers(service)
@@ -74,6 +79,40 @@ def get_file(request: Request) -> Response[bytes]:
     return Response(file.status, content_type=file.content_type, headers=headers, body=file.body)
 
 
+@router.get(FILTERS, action=READ, parameters=())
+def list_filters(request: Request) -> Response[str]:
+    """The stored filters of a model."""
+    model = request.path_parameter("model")
+    filters = stored_filters.read_filters(service.store, model)
+    return _respond({"model": model, "filters": [_filter(name, filters[name]) for name in sorted(filters)]})
+
+
+@router.get(FILTER, action=READ, parameters=())
+def get_filter(request: Request) -> Response[str]:
+    """One stored filter."""
+    model, name = _named_filter(request)
+    stored = stored_filters.stored_filter(stored_filters.read_filters(service.store, model), model, name)
+    return _respond({"model": model, **_filter(name, stored)})
+
+
+@router.route("PUT", FILTER, action=WRITE, parameters=())
+def put_filter(request: Request) -> Response[str]:
+    """Store a filter, or replace one."""
+    model, name = _named_filter(request)
+    expression = _expression(request)
+    stored_filters.check_expression(Registry(service.store), model, expression)
+    return _respond(
+        {"model": model, **_filter(name, stored_filters.put_filter(service.store, model, name, expression))}
+    )
+
+
+@router.route("DELETE", FILTER, action=WRITE, parameters=())
+def delete_filter(request: Request) -> Response[str]:
+    """Remove a stored filter."""
+    model, name = _named_filter(request)
+    return _respond({"model": model, **_filter(name, stored_filters.remove_filter(service.store, model, name))})
+
+
 @router.get("/openapi.json", action=PUBLIC, parameters=())
 def get_description(_: Request) -> Response[str]:
     """The OpenAPI document of this API."""
@@ -88,6 +127,23 @@ def description() -> str:
 
 def _release(request: Request) -> tuple[str, str]:
     return request.path_parameter("model"), request.path_parameter("release")
+
+
+def _named_filter(request: Request) -> tuple[str, str]:
+    return request.path_parameter("model"), stored_filters.check_filter_name(request.path_parameter("name"))
+
+
+def _expression(request: Request) -> str:
+    fields = FieldReader(request.json())
+    expression = fields.text("expression")
+    fields.finish()
+    if fields.problems:
+        raise InvalidRequest(f"The request is invalid: {'; '.join(fields.problems)}. Send an expression.")
+    return expression
+
+
+def _filter(name: str, stored: stored_filters.StoredFilter) -> Document:
+    return {"name": name, **stored.document()}
 
 
 def _respond(document: Document) -> Response[str]:

@@ -23,11 +23,13 @@ with service.preloading():  # the tables download during these imports
         RANK,
         RECOMMEND,
         SIMILAR,
+        Query,
         Recommendations,
         Recommender,
         read_items,
         read_parameters,
         read_query,
+        with_expressions,
     )
     from larder.release import routes
     from larder.web.request import Request
@@ -46,7 +48,7 @@ def recommend(request: Request) -> Response[str]:
     """The best items for a user, a session or a profile."""
     document = request.json() if request.method == "POST" else read_parameters(request.query)
     query = read_query(document, RECOMMEND)
-    return _respond(request, query.user, lambda recommender: recommender.recommend(query))
+    return _respond(request, query, Recommender.recommend)
 
 
 @router.post("/v1/models/{model}/rank", action="recommend")
@@ -54,22 +56,23 @@ def rank(request: Request) -> Response[str]:
     """The caller's items, best first."""
     document = request.json()
     query, items = read_query(document, RANK), read_items(document)
-    return _respond(request, query.user, lambda recommender: recommender.rank(query, items))
+    return _respond(request, query, lambda recommender, resolved: recommender.rank(resolved, items))
 
 
 @router.get("/v1/models/{model}/similar/{item+}", action="recommend")
 def similar(request: Request) -> Response[str]:
     """The items that are most similar to one item."""
     query = read_query(read_parameters(request.query), SIMILAR, item=request.path_parameter("item"))
-    return _respond(request, query.user, lambda recommender: recommender.similar(query))
+    return _respond(request, query, Recommender.similar)
 
 
-def _respond(request: Request, user: str | None, ask: Callable[[Recommender], Recommendations]) -> Response[str]:
+def _respond(request: Request, query: Query, ask: Callable[[Recommender, Query], Recommendations]) -> Response[str]:
     # Without a caller's key, the user's id keeps them on canary or stable, from whichever page they ask.
     model = request.path_parameter("model")
-    loaded = service.loaded(request, model, key=user)
+    loaded = service.loaded(request, model, key=query.user)
+    query = with_expressions(query, lambda name: service.filter_expression(model, name))
     release = loaded.manifest.release
-    document = {"model": model, "release": release, **ask(loaded.value).document()}
+    document = {"model": model, "release": release, **ask(loaded.value, query).document()}
     return json_response(document, model=model, release=release)
 
 

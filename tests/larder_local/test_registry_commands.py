@@ -344,3 +344,29 @@ def test_a_name_cannot_mean_a_model_that_does_not_exist(trained: Write) -> None:
     refused = larder("aliases", "set", "cats", "petz")
     assert refused.exit_code == 1
     assert "Did you mean 'pets'?" in refused.stderr
+
+
+@pytest.mark.usefixtures("home")
+def test_filters_are_stored_beside_a_model_shown_and_removed(golden_recommender: Write) -> None:
+    larder("publish", str(golden_recommender(1)))
+    assert "larder filters add shop NAME EXPRESSION" in larder("filters", "list", "shop").stdout
+    cheap, dear = "INCLUDE ItemID WHERE Items.PRICE < $P", "INCLUDE ItemID WHERE Items.PRICE > $P"
+
+    assert larder("filters", "add", "shop", "f", cheap).stdout == "Stored f. Use it: --filter @f\n"
+    assert larder("filters", "show", "shop", "f").stdout == f"{cheap}\n"
+    assert larder("filters", "add", "shop", "f", dear).stdout == "Replaced f. Use it: --filter @f\n"
+    assert document("filters", "list", "shop")["f"]["expression"] == dear
+    assert dear in larder("filters", "list", "shop").stdout
+    assert larder("filters", "remove", "shop", "f").stdout == "Removed f of shop.\n"
+    assert larder("filters", "show", "shop", "f").exit_code == 1
+
+
+@pytest.mark.usefixtures("home")
+def test_a_filter_that_the_model_cannot_answer_is_not_stored(golden_recommender: Write) -> None:
+    larder("publish", str(golden_recommender(1)))
+
+    unknown = larder("filters", "add", "shop", "f", "INCLUDE ItemID WHERE Items.NO = 1")
+    assert (unknown.exit_code, "at character 22" in unknown.stderr) == (1, True)
+    mistyped = larder("filters", "add", "shp", "f", "INCLUDE ItemID WHERE Items.PRICE = 1")
+    assert (mistyped.exit_code, "Did you mean 'shop'?" in mistyped.stderr) == (1, True)
+    assert document("filters", "list", "shop") == {}

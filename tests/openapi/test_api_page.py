@@ -25,7 +25,7 @@ def test_the_table_has_exactly_the_routes() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     listed = set()
     for row in rows:
-        named = re.findall(r"`(GET|POST)(?: (/\S*?))?`", row)
+        named = re.findall(r"`(GET|POST|PUT|DELETE)(?: (/\S*?))?`", row)
         listed |= {(method, path or named[0][1]) for method, path in named}
     assert listed == {(route.method, route.path) for route in load(ROOT / "template.yaml").routes}
 
@@ -33,7 +33,7 @@ def test_the_table_has_exactly_the_routes() -> None:
 def request(command: str, image: bytes) -> tuple[str, str, dict[str, str], bytes]:
     """What a curl command sends: method, URL without the address, headers and body."""
     words = iter(shlex.split(command.replace("\\\n", " "))[1:])
-    url, headers, data, in_query = "", {}, [], False
+    url, method, headers, data, in_query = "", "", {}, [], False
     for word in words:
         match word:
             case "--get":
@@ -46,6 +46,8 @@ def request(command: str, image: bytes) -> tuple[str, str, dict[str, str], bytes
             case "--data-urlencode":
                 name, _, value = next(words).partition("=")
                 data.append(f"{name}={quote_plus(value)}")
+            case "-X":
+                method = next(words)
             case "-o":
                 next(words)
             case "-L":
@@ -56,12 +58,13 @@ def request(command: str, image: bytes) -> tuple[str, str, dict[str, str], bytes
     if in_query:
         return "GET", f"{url}?{'&'.join(data)}", headers, b""
     body = image if data == ["@image.png"] else "".join(data).encode()
-    return ("POST" if data else "GET"), url, headers, body
+    return method or ("POST" if data else "GET"), url, headers, body
 
 
 def plain(document: str) -> Any:  # noqa: ANN401  # any JSON
-    """A document without what differs between toy releases: names, digests and lengths."""
+    """A document without what differs between toy releases: names, digests, lengths and times."""
     document = re.sub(r'"[0-9a-f]{64}"', '"digest"', RELEASE.sub("release", document))
+    document = re.sub(r'"created": ?"[^"]*"', '"created": "time"', document)
     return json.loads(re.sub(r'"bytes": ?\d+', '"bytes": 0', document))
 
 

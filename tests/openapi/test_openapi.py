@@ -20,7 +20,7 @@ from larder.recommender import RANK, RECOMMEND, SIMILAR
 from larder_local.gateway.event import HttpResponse
 from larder_local.gateway.template import load
 
-METHODS = ("get", "post")
+METHODS = ("get", "post", "put", "delete")
 JSON = {"content-type": "application/json"}
 
 Document = dict[str, Any]
@@ -125,6 +125,10 @@ def properties(schema: str) -> set[str]:
         ("GET", "/v1/models/m/releases", {"n"}),
         ("GET", "/v1/models", frozenset()),
         ("GET", "/v1/models/m", frozenset()),
+        ("GET", "/v1/models/m/filters", frozenset()),
+        ("GET", "/v1/models/m/filters/f", frozenset()),
+        ("PUT", "/v1/models/m/filters/f", frozenset()),
+        ("DELETE", "/v1/models/m/filters/f", frozenset()),
         ("GET", "/v1/models/m/releases/r", frozenset()),
         ("GET", "/v1/models/m/releases/r/structure", frozenset()),
         ("GET", "/v1/models/m/releases/r/files", frozenset()),

@@ -6,12 +6,12 @@ from typing import Any
 Tree = dict[str, Any]
 Stack = Callable[..., Tree]
 
-# The rights of the functions that only read. Others are listed below, with the reason.
+# The rights to read, which the functions of requests have. Others are listed below, with the reason.
 READS = {"s3:GetObject Bucket.Arn/models/*", "s3:GetObject Bucket.Arn/keys/*", "s3:ListBucket Bucket.Arn models/*"}
 GRANTED = {
     "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
     "RecommendRole": READS,
-    "ModelsRole": READS,
+    "ModelsRole": READS | {"s3:PutObject Bucket.Arn/models/*/filters.json"},
     # It writes only pointers and reasons, and removes reasons; it needs no listing, since the event has the key.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",

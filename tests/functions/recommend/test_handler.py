@@ -313,7 +313,8 @@ def test_a_body_that_is_not_json_is_a_400(body: str) -> None:
         ({"items": ["x"] * 501}, "items has 501 entries: send at most 500"),
         ({"items": ["\ud800"]}, "The body is not JSON: send one JSON object in UTF-8"),
         ({"items": ["egg"], "n": 3}, "n: is not a field here"),
-        ({"items": ["egg"], "filter": "x"}, "filter: is not a field here"),
+        ({"items": ["egg"], "exclude": ["x"]}, "exclude: is not a field here"),
+        ({"items": ["egg"], "filter": "x"}, "a clause starts with INCLUDE or EXCLUDE"),
     ],
 )
 def test_an_invalid_request_to_rank_is_a_400(document: object, hint: str) -> None:

@@ -14,6 +14,7 @@ from larder.registry.stored_filters import (
     add_filter,
     dump_filters,
     parse_filters,
+    put_filter,
     read_filters,
     remove_filter,
 )
@@ -46,6 +47,16 @@ def test_a_second_filter_of_a_name_is_refused(store: Store) -> None:
     add_filter(store, "shop", "a", SHOES)
     with pytest.raises(FilterExists, match="already has a filter 'a'"):
         add_filter(store, "shop", "a", SHOES)
+
+
+def test_a_filter_is_replaced_and_keeps_its_date(store: Store) -> None:
+    first = put_filter(store, "shop", "a", SHOES)
+    second = put_filter(store, "shop", "a", "EXCLUDE ItemID WHERE Items.PRICE > 1")
+
+    assert (first.updated, second.created) == (None, first.created)
+    assert second.updated is not None
+    assert read_filters(store, "shop")["a"] == second
+    assert parse_filters(dump_filters({"a": second}), "shop") == {"a": second}
 
 
 @pytest.mark.parametrize("name", ["", "-a", "_a", "a b", "a/b", "ä", "a" * 64])

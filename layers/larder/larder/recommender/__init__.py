@@ -1,7 +1,7 @@
 """Recommendations from precomputed tables: rows of the user, of the session's items and of the segment."""
 
 from larder.recommender.model import Recommender
-from larder.recommender.query import Promotion, Query
+from larder.recommender.query import Promotion, Query, with_expressions
 from larder.recommender.request_parsing import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
 from larder.recommender.response import ALL_USERS, Reason, Recommendation, Recommendations, Unknown
 from larder.recommender.segments import EVERYONE, bin_text, segment_text
@@ -26,4 +26,5 @@ __all__ = [
     "read_parameters",
     "read_query",
     "segment_text",
+    "with_expressions",
 ]

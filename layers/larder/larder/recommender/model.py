@@ -98,7 +98,8 @@ class Recommender:
     def rank(self, query: Query, items: Sequence[str]) -> Recommendations:
         """All ``items`` by score, equal ones in their order; unknown ids at the end, with score None.
 
-        Neither the release's filters nor the query's ``filter``, ``exclude`` and ``n`` apply.
+        With the query's ``filter``, only items that pass it: an unknown one does not. Neither the release's filters nor
+        the query's ``exclude`` and ``n`` apply.
         """
         check_ranked(items)
         profile = self._check(query)
@@ -108,10 +109,26 @@ class Recommender:
         known = [number for number in numbers if number is not None]
         known.sort(key=lambda number: -scores.totals.get(number, 0.0))
         unknown = [item for item, number in zip(items, numbers, strict=True) if number is None]
+        warnings: list[str] = []
+        if query.filter is not None:
+            known, unknown = self._ranked(query, profile, known, unknown, warnings), []
         columns = dict.fromkeys(query.columns) if query.columns else None
         ranked = self._response([(number, None) for number in known], scores, query.columns)
         items_unknown = (Recommendation(item, None, None, columns) for item in unknown)
-        return Recommendations((*ranked.items, *items_unknown), _with_user(unseen, query, scores))
+        return Recommendations((*ranked.items, *items_unknown), _with_user(unseen, query, scores), tuple(warnings))
+
+    def _ranked(
+        self, query: Query, profile: Profile, known: list[int], unknown: Sequence[str], warnings: list[str]
+    ) -> list[int]:
+        """The ``known`` items that pass the query's filter; adds to ``warnings``."""
+        assert query.filter is not None, "the caller has checked it"  # noqa: S101  # for the type checker
+        compiled = self._filters.requested(query.filter, query.filter_values, self._context(query, profile))
+        warnings += compiled.warnings
+        if unknown:
+            warnings.append(
+                f"Items that the model does not know pass no filter: {len(unknown)}, such as {unknown[0]!r:.60}."
+            )
+        return [number for number in known if compiled.holds(number)]
 
     def similar(self, query: Query) -> Recommendations:
         """The neighbours of ``query.item``, best first, with their scores in its row; filters and ``exclude`` apply.

@@ -1,8 +1,8 @@
 """A query to a recommender, validated; every front end creates one."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ MAX_COLUMNS: Final = 50
 MAX_PROMOTIONS: Final = 5
 MAX_VALUES: Final = 25
 MAX_TEXT: Final = 1000
+STORED: Final = "@"  # begins the name of a stored filter; an expression begins with a letter
 
 _NOTHING: "Mapping[str, Value]" = MappingProxyType({})
 _NO_PROFILE: Mapping[str, str | float] = MappingProxyType({})
@@ -68,7 +69,7 @@ class Query:
         exclude: Items to leave out.
         include_seen: Whether the session's items and the item in view may be recommended; None for the default of the
             release, which allows it if the release has repeat consumption.
-        filter: A filter (``larder.filters``).
+        filter: A filter (``larder.filters``); ``@`` and the name of a stored one until ``with_expressions`` reads it.
         filter_values: The values of the filter's parameters.
         promotions: Items that get a share of the places.
         columns: The item columns to return.
@@ -102,6 +103,20 @@ class Query:
             raise InvalidRequest("filter_values are sent without a filter: send the filter too, or remove them.")
         _check_values(self.filter_values)
         _check_promotions(self.promotions)
+
+
+def with_expressions(query: Query, expression_of: Callable[[str], str]) -> Query:
+    """``query`` with the expression of each stored filter that it names as ``@name``, by ``expression_of(name)``."""
+
+    def expression(text: str | None) -> str | None:
+        return expression_of(text[1:]) if text is not None and text.startswith(STORED) else text
+
+    promotions = query.promotions
+    if any(promotion.filter is not None for promotion in promotions):
+        promotions = [replace(promotion, filter=expression(promotion.filter)) for promotion in promotions]
+    elif query.filter is None or not query.filter.startswith(STORED):
+        return query
+    return replace(query, filter=expression(query.filter), promotions=promotions)
 
 
 def check_ranked(items: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
 
 SIMILAR: Final = frozenset({"user", "profile", "n", "exclude", "filter", "filter_values", "columns"})
-RANK: Final = frozenset({"user", "session", "item", "profile", "columns", "items"})
+RANK: Final = frozenset({"user", "session", "item", "profile", "filter", "filter_values", "columns", "items"})
 RECOMMEND: Final = SIMILAR | RANK - {"items"} | {"include_seen", "promotions"}
 
 _LISTS: Final = frozenset({"session", "exclude", "columns", "items"})

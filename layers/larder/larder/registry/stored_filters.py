@@ -14,8 +14,10 @@ from types import MappingProxyType
 from typing import Final
 
 from larder.errors import InvalidRequest, MissingObject, NotFound, StoreError
+from larder.registry.registry import Registry
 from larder.release.json_fields import FieldReader
 from larder.release.keys import filters_key
+from larder.release.serving import RecommenderServing
 from larder.store import Store
 
 FORMAT: Final = 1
@@ -33,10 +35,16 @@ class StoredFilter:
     Attributes:
         expression: Its text.
         created: When it was stored, in UTC, ISO 8601 with seconds and Z.
+        updated: When it was last replaced; None if it never was.
     """
 
     expression: str
     created: str
+    updated: str | None = None
+
+    def document(self) -> dict[str, str]:
+        """It as JSON; ``updated`` is missing if the filter never was."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 StoredFilters = Mapping[str, StoredFilter]
@@ -76,14 +84,15 @@ def parse_filters(data: bytes, model: str) -> StoredFilters:
 
 
 def _read(fields: FieldReader) -> StoredFilter:
-    stored = StoredFilter(fields.text("expression"), fields.text("created", _TIME))
+    updated = fields.text("updated", _TIME) if fields.has("updated") else None
+    stored = StoredFilter(fields.text("expression"), fields.text("created", _TIME), updated)
     fields.finish()
     return stored
 
 
 def dump_filters(filters: StoredFilters) -> bytes:
     """The document: the same bytes for the same filters."""
-    document = {"format": FORMAT, "filters": {name: asdict(stored) for name, stored in sorted(filters.items())}}
+    document = {"format": FORMAT, "filters": {name: stored.document() for name, stored in sorted(filters.items())}}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
@@ -100,31 +109,64 @@ def stored_filter(filters: StoredFilters, model: str, name: str) -> StoredFilter
 
 
 def add_filter(store: Store, model: str, name: str, expression: str) -> StoredFilter:
-    """Store a filter. The caller has checked that the model exists and its releases can answer the filter.
+    """Store a filter under a new name; ``check_expression`` has passed it.
 
     Raises InvalidRequest, with the position, if it is not a filter; FilterExists if the name is in use; Conflict if
     another writer came first.
     """
+    return _put(store, model, name, expression, replace=False)
+
+
+def put_filter(store: Store, model: str, name: str, expression: str) -> StoredFilter:
+    """Store a filter, in place of one of this name; otherwise like ``add_filter``."""
+    return _put(store, model, name, expression, replace=True)
+
+
+def _put(store: Store, model: str, name: str, expression: str, *, replace: bool) -> StoredFilter:
     from larder.filters import parse  # reading stored filters needs no parser
 
     check_filter_name(name)
     parse(expression)
     filters, etag = _with_etag(store, model)
-    if name in filters:
+    old = filters.get(name)
+    if old is not None and not replace:
         raise FilterExists(f"Model {model!r} already has a filter {name!r}: delete it first, or use another name.")
-    if len(filters) >= MAX_FILTERS:
+    if old is None and len(filters) >= MAX_FILTERS:
         raise InvalidRequest(f"Model {model!r} has {len(filters)} filters, which is the limit: delete some.")
-    stored = StoredFilter(expression, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    stored = StoredFilter(expression, now) if old is None else StoredFilter(expression, old.created, now)
     store.put(filters_key(model), dump_filters({**filters, name: stored}), etag=etag, create=etag is None)
     return stored
 
 
-def remove_filter(store: Store, model: str, name: str) -> None:
-    """Remove a filter. Raises NotFound, or Conflict if another writer came first."""
+def check_expression(registry: Registry, model: str, expression: str) -> None:
+    """Check that the release of ``model`` that is live can answer a filter; without one, only that it is a filter.
+
+    Raises NotFound if there is no such model; InvalidRequest, with the position, if the filter is invalid or names what
+    the release does not have, or if the model is a classifier.
+    """
+    from larder.filters import check_columns, parse
+
+    rule = parse(expression)
+    version = registry.pointer(model)
+    if version is None:
+        if not registry.has_files(model):
+            raise NotFound(f"Model {model!r} does not exist: publish a release of it first.")
+        return
+    serving = registry.manifest(model, version.pointer.stable).serving
+    if not isinstance(serving, RecommenderServing):
+        raise InvalidRequest(f"Model {model!r} is a classifier, which has no filters: use the name of a recommender.")
+    knows = serving.interactions is not None
+    check_columns(rule, serving.columns, serving.user_columns, knows_interactions=knows)
+
+
+def remove_filter(store: Store, model: str, name: str) -> StoredFilter:
+    """Remove a filter, and return it. Raises NotFound, or Conflict if another writer came first."""
     filters, etag = _with_etag(store, model)
-    stored_filter(filters, model, name)
+    removed = stored_filter(filters, model, name)
     left = {other: stored for other, stored in filters.items() if other != name}
     store.put(filters_key(model), dump_filters(left), etag=etag)
+    return removed
 
 
 def _with_etag(store: Store, model: str) -> tuple[StoredFilters, str | None]:

@@ -256,6 +256,12 @@ class RecommenderServing:
         return (self.items_file, *(table.file for table in self.tables), *done, *profiles)
 
     @property
+    def user_columns(self) -> Mapping[str, ColumnType]:
+        """The columns of users that filters may name: those of segments and those that the release stores."""
+        columns = {name: column.type for name, column in self.profile.items()}
+        return {**(self.profiles.columns if self.profiles else {}), **columns}
+
+    @property
     def shows_seen(self) -> bool:
         """Whether the session's items may be recommended by default: the release has repeat consumption."""
         return self.weights.get("revisit", 0.0) > 0

@@ -18,6 +18,7 @@ from larder.web.callers import Callers
 
 if TYPE_CHECKING:  # a function preloads its model before it imports what reads requests
     from larder.registry.aliases import Aliases
+    from larder.registry.stored_filters import FilterCache
     from larder.web.request import Request
 
 _LISTED_SECONDS: Final = 30.0
@@ -52,6 +53,7 @@ class ModelService(Service[Settings, ModelHost[T]]):
         self.callers: Final = Callers(self)
         self._kind: Final = kind
         self._aliases: Aliases | None = None
+        self._filters: FilterCache | None = None
         self._of_kind: tuple[str, ...] = ()
         self._listed_until = -1.0
 
@@ -85,6 +87,19 @@ class ModelService(Service[Settings, ModelHost[T]]):
 
             self._aliases = Aliases(self.store, self.settings.refresh_seconds)
         return self._aliases.model(name, part)
+
+    def reset(self) -> None:
+        """Forget the store and what was read from it. For tests."""
+        super().reset()
+        self._aliases = self._filters = None
+
+    def filter_expression(self, model: str, name: str) -> str:
+        """The text of a stored filter of ``model``; raises NotFound, or StoreError if the filters cannot be read."""
+        if self._filters is None:
+            from larder.registry.stored_filters import FilterCache  # for requests that name one only
+
+            self._filters = FilterCache(self.store, self.settings.refresh_seconds)
+        return self._filters.get(model, name).expression
 
     def default_model(self, request: "Request") -> str:
         """The model for a request of a protocol that names none.

@@ -52,6 +52,10 @@ class ItemFilters:
             return self._compile(text, frozen, context())
         return (self._compiled if _is_small(frozen) else self._compile)(text, frozen)
 
+    def requested(self, text: str, values: "Mapping[str, Value]", context: MakeContext) -> "CompiledFilter":
+        """``text`` alone, without the release's filters; raises as ``compiled``."""
+        return _compiled(text, self._items, dict(values), context() if _depends_on_request(text) else None)
+
     def matching(self, text: str, values: "Mapping[str, Value]", context: MakeContext) -> tuple[int, ...]:
         """The first items that pass, at least as many as any response can need; raises as ``compiled``.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from larder.recommender.query import Query
 from larder.recommender.rules.user_data import UserData
 from larder.recommender.segments import Profile
-from larder.release.serving import ColumnType, RecommenderServing
+from larder.release.serving import RecommenderServing
 from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
@@ -31,15 +31,9 @@ def request_context(
     return Context(
         event_types=serving.interactions.events if serving.interactions else None,
         history=None if user is None else cache(lambda: users.history(user)),
-        user_columns=user_columns(serving),
+        user_columns=serving.user_columns,
         user_value=value,
         stores_profiles=serving.profiles is not None,
         has_item=query.item is not None,
         item=None if query.item is None else items.number(query.item),
     )
-
-
-def user_columns(serving: RecommenderServing) -> dict[str, ColumnType]:
-    """The columns of users that filters may name: those of segments and those that the release stores."""
-    columns = {name: column.type for name, column in serving.profile.items()}
-    return {**(serving.profiles.columns if serving.profiles else {}), **columns}
