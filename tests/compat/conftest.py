@@ -4,12 +4,13 @@
 release, ``broken`` is damaged, and the live release of ``lost`` does not exist.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from PIL import Image
@@ -17,11 +18,24 @@ from tests.larder_local.conftest import Answer, Served, running
 from tests.toys.digits import SERVING, make_graph
 from tests.toys.shop import TOY
 
+from larder.auth.scopes import parse_scope
 from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
+from larder_local.keys.issue import new_key
+from larder_local.keys.key_store import KeyStore
 from larder_training.release.writer import write_release
 
 REGION: Final = "eu-west-1"
+# Keys by what they are for: scopes, and how they differ from one that signs and lasts.
+KEYS: Final[Mapping[str, tuple[Sequence[str], Mapping[str, Any]]]] = {
+    "classify colours": (["classify:colours"], {}),
+    "read colours": (["models:read:colours"], {}),
+    "recommend shop": (["recommend:shop"], {}),
+    "default draft": (["classify:*"], {"default_model": "draft"}),
+    "expired": (["admin"], {"expires": 1}),
+    "one request": (["admin"], {"rate": 0.001, "burst": 1}),
+    "not for signing": (["admin"], {"signs": False}),
+}
 METRICS: Final = b'{"AggregatedEvaluationResults": {"F1Score": 0.9}}\n'
 
 
@@ -34,12 +48,19 @@ class Endpoint:
         access_key: The id of a key that may do everything, and that can sign.
         secret_key: Its secret.
         store: The folder of the store.
+        keys: The id and the secret of each key of ``KEYS``.
     """
 
     url: str
     access_key: str
     secret_key: str
     store: Path
+    keys: Mapping[str, tuple[str, str]]
+
+    def with_key(self, name: str) -> "Endpoint":
+        """The same service for the holder of a key of ``KEYS``."""
+        access_key, secret_key = self.keys[name]
+        return replace(self, access_key=access_key, secret_key=secret_key)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -70,10 +91,11 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     home = tmp_path_factory.mktemp("compat")
     store = home / ".larder/store"
     fill(store, tmp_path_factory.mktemp("tables"))
+    keys = {name: add_key(store, scopes, options) for name, (scopes, options) in KEYS.items()}
     with running(home, "--no-demo", "--workers", "1", LARDER_DEFAULT_CLASSIFIER="colours") as up:
         assert up.key is not None, "larder up has made a key"
         access_key, _, secret_key = up.key.partition(".")
-        yield Endpoint(up.address, access_key, secret_key, store)
+        yield Endpoint(up.address, access_key, secret_key, store, keys)
 
 
 def fill(store: Path, tables: Path) -> None:
@@ -118,3 +140,11 @@ def add_classifier(store: Path, model: str, created: datetime, f1: float) -> str
         created=created,
     )
     return folder.name
+
+
+def add_key(store: Path, scopes: Sequence[str], options: Mapping[str, Any]) -> tuple[str, str]:
+    """Adds a key to the store; returns its id and its secret."""
+    signs = {"signs": True, **options}
+    key, secret = new_key([parse_scope(scope) for scope in scopes], now=int(time.time()), **signs)
+    KeyStore.open(store.as_uri()).add(key)
+    return key.id, secret
