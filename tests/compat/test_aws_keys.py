@@ -96,7 +96,7 @@ def test_a_clock_that_is_an_hour_behind(endpoint: Endpoint, service: str, monkey
 
     def sign(request: Any, **_: Any) -> None:  # noqa: ANN401  # botocore's request
         # The client's own signer may be that of the CRT, whose clock cannot be set.
-        meaning = {"X-Amz-Target": request.headers["X-Amz-Target"]} if "X-Amz-Target" in request.headers else {}
+        meaning = {name: text.decode() for name, text in request.headers.items() if name == "X-Amz-Target"}
         late = AWSRequest(request.method, request.url, headers=meaning, data=request.body)
         SigV4Auth(credentials, service, REGION).add_auth(late)
         request.headers.update(dict(late.headers.items()))
