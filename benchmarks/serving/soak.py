@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 from gateway_processes import MIB, kill, memory
 
 from larder.release.manifest import parse
+from larder_local.keys import local_key
 from larder_local.workspace import Workspace
 from larder_training.release.writer import write_release
 
@@ -152,6 +153,7 @@ def sender(folder: Workspace, address: str, results: Results) -> Callable[[int],
     images = [path.read_bytes() for path in sorted((folder.demo / "digits/test").rglob("*.png"))[:200]]
     users = sorted(set(re.findall(r"\bu\d{4}\b", (folder.demo / "shop/interactions.csv").read_text())))
     local, lock, host = threading.local(), threading.Lock(), urlsplit(address).netloc
+    key = {"x-api-key": local_key.read(folder) or ""}
 
     def ask(number: int) -> None:
         if not hasattr(local, "connection"):
@@ -160,10 +162,11 @@ def sender(folder: Workspace, address: str, results: Results) -> Callable[[int],
         try:
             if number % 2:
                 user = users[number % len(users)]
-                local.connection.request("GET", f"/v1/models/shop/recommend?user={user}&n=10")
+                local.connection.request("GET", f"/v1/models/shop/recommend?user={user}&n=10", headers=key)
             else:
                 image = images[number % len(images)]
-                local.connection.request("POST", "/v1/models/digits/classify", image, {"content-type": "image/png"})
+                headers = {**key, "content-type": "image/png"}
+                local.connection.request("POST", "/v1/models/digits/classify", image, headers)
             answer = local.connection.getresponse()
             status, body = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:

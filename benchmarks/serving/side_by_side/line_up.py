@@ -46,7 +46,7 @@ class LineUp:
         shutil.rmtree(opt, ignore_errors=True)  # of an earlier build
         merge_layers(function, opt)
         manifest = self.material.classifier if task == "classify" else self.material.recommender
-        own = {"LARDER_STORE": f"s3://{BUCKET}", "LARDER_PRELOAD": manifest.model}
+        own = {"LARDER_STORE": f"s3://{BUCKET}", "LARDER_PRELOAD": manifest.model, "LARDER_AUTHORIZATION": "NONE"}
         variables = {**function.environment, **own, **self.s3}
         events = self._image_events() if task == "classify" else self._user_events()
         code, expected, unpacked = function.code, self._expected(task), size(function.code, opt)

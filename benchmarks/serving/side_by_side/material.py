@@ -146,6 +146,7 @@ def _store(folder: Path, releases: Mapping[str, Path]) -> Path:
 
 def _environment(store: Path, folder: Path) -> None:
     own = {"LARDER_STORE": store.resolve().as_uri(), "LARDER_CACHE_DIR": str(folder / "cache")}
+    own["LARDER_AUTHORIZATION"] = "NONE"
     os.environ |= {**load(_TEMPLATE).functions["RecommendFunction"].environment, **own}
 
 
