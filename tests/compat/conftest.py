@@ -1,7 +1,7 @@
 """One running service for the contract tests: unmodified clients of other services call it over HTTP.
 
-``colours`` is a classifier with two releases (red, green and blue), ``shop`` the toy recommender. ``draft`` has no live
-release, ``broken`` is damaged, and the live release of ``lost`` does not exist.
+``colours`` is a classifier with two releases (red, green and blue), ``shop`` the toy recommender, also with two.
+``draft`` has no live release, ``broken`` is damaged, and the live release of ``lost`` does not exist.
 """
 
 import time
@@ -33,8 +33,19 @@ KEYS: Final[Mapping[str, tuple[Sequence[str], Mapping[str, Any]]]] = {
     "recommend shop": (["recommend:shop"], {}),
     "default draft": (["classify:*"], {"default_model": "draft"}),
     "expired": (["admin"], {"expires": 1}),
+    "recommend once": (["recommend:shop"], {"rate": 0.001, "burst": 1}),
     "one request": (["admin"], {"rate": 0.001, "burst": 1}),
     "not for signing": (["admin"], {"signs": False}),
+}
+# As a training writes it: the mean of each metric, and more. Without users to test on, metrics are empty.
+EVALUATION: Final[Mapping[str, object]] = {
+    "metrics": {
+        **{f"ndcg@{k}": {"mean": 0.6241, "interval": [0.6, 0.7]} for k in (5, 10, 20, 25)},
+        **{f"precision@{k}": {"mean": 0.4, "interval": [0.3, 0.5]} for k in (5, 10, 20, 25)},
+        "recall@20": {"mean": 0.9, "interval": [0.8, 1.0]},
+        "mrr@25": {"mean": 0.5, "interval": [0.4, 0.6]},
+    },
+    "coverage": {"larder": 0.75, "popularity": 0.1},
 }
 METRICS: Final = b'{"AggregatedEvaluationResults": {"F1Score": 0.9}}\n'
 
@@ -107,18 +118,9 @@ def fill(store: Path, tables: Path) -> None:
     broken = add_classifier(store, "broken", datetime(2026, 1, 1, tzinfo=UTC), 0.5)
     (store / pointer_key("broken")).write_bytes(dump_pointer(Pointer(broken)))
     (store / file_key("broken", broken, "model.onnx")).write_bytes(b"cut")
-    serving = TOY.write(tables)
-    shop = write_release(
-        store / "models/shop/releases",
-        model="shop",
-        kind="recommender",
-        serving=serving,
-        files={path.name: path for path in tables.iterdir()},
-        evaluation={},
-        training={},
-        structure={},
-    )
-    (store / pointer_key("shop")).write_bytes(dump_pointer(Pointer(shop.name)))
+    for day in (3, 4):
+        release = add_shop(store, tables, datetime(2026, 1, day, tzinfo=UTC))
+        (store / pointer_key("shop")).write_bytes(dump_pointer(Pointer(release)))
     (store / pointer_key("lost")).parent.mkdir()
     (store / pointer_key("lost")).write_bytes(dump_pointer(Pointer("20260101t000000z-00000000")))
     (store / "uploads").mkdir()
@@ -148,3 +150,20 @@ def add_key(store: Path, scopes: Sequence[str], options: Mapping[str, Any]) -> t
     key, secret = new_key([parse_scope(scope) for scope in scopes], now=int(time.time()), **signs)
     KeyStore.open(store.as_uri()).add(key)
     return key.id, secret
+
+
+def add_shop(store: Path, tables: Path, created: datetime) -> str:
+    """Writes a release of the toy recommender; returns its name."""
+    serving = TOY.write(tables)
+    folder = write_release(
+        store / "models/shop/releases",
+        model="shop",
+        kind="recommender",
+        serving=serving,
+        files={path.name: path for path in tables.iterdir()},
+        evaluation=EVALUATION,
+        training={},
+        structure={},
+        created=created,
+    )
+    return folder.name

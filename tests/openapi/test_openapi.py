@@ -143,6 +143,9 @@ def properties(schema: str) -> set[str]:
         ("POST", "/recommenders/endpoints/m/invocations", frozenset()),
         ("POST", "/invocations", frozenset()),
         ("GET", "/ping", frozenset()),
+        ("POST", "/recommendations", frozenset()),
+        ("POST", "/personalize-ranking", frozenset()),
+        ("POST", "/action-recommendations", frozenset()),
     ],
 )
 def test_query_parameters_are_those_that_the_code_reads(method: str, path: str, accepted: frozenset[str]) -> None:

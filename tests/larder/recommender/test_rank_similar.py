@@ -67,3 +67,20 @@ def test_similar_obeys_filter_and_exclude(shop: Recommender) -> None:
 def test_similar_to_an_unknown_item_is_not_found(shop: Recommender, item: str | None) -> None:
     with pytest.raises(NotFound, match="use an id"):
         shop.similar(Query(item=item))
+
+
+def test_a_filter_of_a_ranking_leaves_out_other_and_unknown_items(shop: Recommender) -> None:
+    query = Query(user="ada", filter='INCLUDE ItemID WHERE Items.KIND IN ("fruit", "fish")')
+    answer = shop.rank(query, ["new", "egg", "apple", "fig", "cherry"])
+
+    assert answer.ids() == ["fig", "apple", "cherry"]
+    assert ["fish" in warning for warning in answer.warnings] == [True, False]
+    assert "such as 'new'" in answer.warnings[1]
+
+
+def test_a_response_has_the_scores_of_all_items(shop: Recommender) -> None:
+    query = Query(user="ada", n=1)
+    totals = shop.recommend(query).totals
+
+    assert totals == shop.rank(query, ["apple"]).totals
+    assert [(item.id, item.score) for item in shop.recommend(query).items] == [("egg", max(totals.values()))]

@@ -17,6 +17,7 @@ class Parameters:
 
     Attributes:
         values: The object without the parameters that are null.
+        path: The parameters that lead to the object, with a final dot.
     """
 
     def __init__(self, values: Mapping[str, object], allowed: Collection[str], path: str = "") -> None:
@@ -29,7 +30,7 @@ class Parameters:
         """
         check_fields({f"{path}{name}": None for name in values}, {f"{path}{name}" for name in allowed})
         self.values: Final = {name: value for name, value in values.items() if value is not None}
-        self._path = path
+        self.path: Final = path
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -41,8 +42,8 @@ class Parameters:
             return value
         raise self.wrong(name, "a string")
 
-    def integer(self, name: str, low: int, high: int, default: int) -> int:
-        """A whole number from ``low`` to ``high``."""
+    def integer(self, name: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number from ``low`` to ``high``; an error if it is missing and there is no ``default``."""
         value = self.values.get(name, default)
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
@@ -63,21 +64,39 @@ class Parameters:
         if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
             if len(value) <= (math.inf if most is None else most):
                 return value
-            raise InvalidRequest(f"{self._path}{name} has {len(value)} entries: send at most {most}.")
+            raise InvalidRequest(f"{self.path}{name} has {len(value)} entries: send at most {most}.")
         raise self.wrong(name, "a list of strings")
+
+    def strings(self, name: str, most: int) -> Mapping[str, str]:
+        """An object of at most ``most`` strings, by any names; empty if it was not sent."""
+        value = self.values.get(name, {})
+        if isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()):
+            if len(value) <= most:
+                return value
+            raise InvalidRequest(f"{self.path}{name} has {len(value)} entries: send at most {most}.")
+        raise self.wrong(name, "an object of strings")
+
+    def children(self, name: str, allowed: Collection[str], most: int) -> "Sequence[Parameters]":
+        """A list of at most ``most`` objects; empty if it was not sent."""
+        value = self.values.get(name, [])
+        if not (isinstance(value, list) and all(isinstance(entry, dict) for entry in value)):
+            raise self.wrong(name, "a list of objects")
+        if len(value) > most:
+            raise InvalidRequest(f"{self.path}{name} has {len(value)} entries: send at most {most}.")
+        return [Parameters(entry, allowed, f"{self.path}{name}[{index}].") for index, entry in enumerate(value)]
 
     def child(self, name: str, allowed: Collection[str]) -> "Parameters":
         """An object; empty if it was not sent."""
         value = self.values.get(name, {})
         if isinstance(value, dict):
-            return Parameters(value, allowed, f"{self._path}{name}.")
+            return Parameters(value, allowed, f"{self.path}{name}.")
         raise self.wrong(name, "an object")
 
     def wrong(self, name: str, expected: str) -> InvalidRequest:
         """The error for a parameter that is missing or is not ``expected``."""
         if name not in self.values:
-            return InvalidRequest(f"{self._path}{name} is missing: send {expected}.")
-        return InvalidRequest(f"{self._path}{name} is {_shown(self.values[name])}: send {expected}.")
+            return InvalidRequest(f"{self.path}{name} is missing: send {expected}.")
+        return InvalidRequest(f"{self.path}{name} is {_shown(self.values[name])}: send {expected}.")
 
 
 def _shown(value: object) -> str:

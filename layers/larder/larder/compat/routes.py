@@ -43,5 +43,8 @@ CLASSIFY: Final[tuple[CompatRoute, ...]] = (
 )
 RECOMMEND: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", f"/recommenders{_ENDPOINT}/invocations", "sagemaker.recommenders:invoke", "recommend"),
+    CompatRoute("POST", "/recommendations", "personalize.runtime:get_recommendations", "recommend"),
+    CompatRoute("POST", "/personalize-ranking", "personalize.runtime:get_personalized_ranking", "recommend"),
+    CompatRoute("POST", "/action-recommendations", "personalize.runtime:get_action_recommendations", "recommend"),
 )
 MODELS: Final[tuple[CompatRoute, ...]] = ()

@@ -115,7 +115,8 @@ class Recommender:
         columns = dict.fromkeys(query.columns) if query.columns else None
         ranked = self._response([(number, None) for number in known], scores, query.columns)
         items_unknown = (Recommendation(item, None, None, columns) for item in unknown)
-        return Recommendations((*ranked.items, *items_unknown), _with_user(unseen, query, scores), tuple(warnings))
+        unseen = _with_user(unseen, query, scores)
+        return Recommendations((*ranked.items, *items_unknown), unseen, tuple(warnings), scores.totals)
 
     def _ranked(
         self, query: Query, profile: Profile, known: list[int], unknown: Sequence[str], warnings: list[str]
@@ -234,6 +235,7 @@ class Recommender:
             ),
             unknown,
             tuple(warnings),
+            totals,
         )
 
 

@@ -1,13 +1,15 @@
 """The response of a recommender and its JSON. Objects per item are tuples, which are created fastest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 Source = Literal["user", "session", "revisit", "segment", "item", "promotion"]
 NAMED_ITEMS: Final = 3
 ALL_USERS: Final = "all"
 _DIGITS: Final = 6
+_NO_TOTALS: Final[Mapping[int, float]] = MappingProxyType({})
 
 
 class Reason(NamedTuple):
@@ -88,11 +90,14 @@ class Recommendations:
         items: The items, in the order in which to show them.
         unknown: The unknown ids of the request; None where an unknown id is an error (``similar``).
         warnings: Parts of the request that had no effect, and why.
+        totals: The score of every item of the release that has one, by number; all other items have score 0. Not part
+            of the JSON.
     """
 
     items: tuple[Recommendation, ...]
     unknown: Unknown | None = None
     warnings: tuple[str, ...] = ()
+    totals: Mapping[int, float] = field(default_factory=lambda: _NO_TOTALS, compare=False, repr=False)
 
     def ids(self) -> list[str]:
         """The ids of the items."""
