@@ -47,4 +47,4 @@ def make_key(*, key_id: str = KEY_ID, secret: str = SECRET, signs: bool = False,
         scopes=(parse_scope("admin"),),
         created=NOW - 1000,
     )
-    return replace(key, **changes)  # type: ignore[arg-type]  # the fields of a key
+    return key._replace(**changes)  # type: ignore[arg-type]  # the fields of a key

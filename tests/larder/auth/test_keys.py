@@ -1,7 +1,6 @@
 """The document of keys: the same bytes for the same keys, and every problem at once."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from tests.larder.auth.requests import KEY_ID, NOW, SECRET, make_key
@@ -20,8 +19,7 @@ from larder.auth.scopes import parse_scope
 from larder.errors import InvalidKeys
 
 OTHER = "LKTEST00000000000002"
-FULL = replace(
-    make_key(signs=True),
+FULL = make_key(signs=True)._replace(
     secrets=(Secret(digest(SECRET), SECRET), Secret("ab" * 32, until=NOW + 60)),
     scopes=(parse_scope("classify:pets"), parse_scope("models:read")),
     expires=NOW + 5,

@@ -5,7 +5,6 @@ import re
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +174,7 @@ def test_the_oldest_key_that_has_ended_makes_room(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="revoke one"):
         keys.add(made[-1])
     for number in (7, 3):
-        keys.replace(made[number].id, lambda key: replace(key, expires=1))
+        keys.replace(made[number].id, lambda key: key._replace(expires=1))
     keys.add(made[-1])
     assert set(keys.read()) == {key.id for key in made} - {made[3].id}
 

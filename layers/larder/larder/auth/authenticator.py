@@ -1,22 +1,21 @@
 """From a request to its caller: finds the key, verifies it, and counts the request."""
 
-import re
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
-from larder.auth import api_keys, tokens
+from larder.auth import api_keys
 from larder.auth.caller import Caller
 from larder.auth.key_ring import KeyRing
-from larder.auth.keys import ID, Key, Secret, is_key_id
+from larder.auth.keys import Key, Secret, is_key_id
 from larder.auth.request import SignedRequest, is_form, query_pairs
-from larder.auth.throttle import Throttle
 from larder.errors import Unauthorized
 
-if TYPE_CHECKING:  # loaded at the first signature: few deployments see any
+if TYPE_CHECKING:  # loaded at the first signature, and for the first key with a limit
     from larder.auth.signatures.alibaba import AcsSignature, RpcSignature
+    from larder.auth.throttle import Throttle
 
-_KEY = re.compile(rf"({ID})\.(.*)", re.DOTALL)
 _AWS: Final = "AWS4-"
 _ALIBABA: Final = "ACS3-"
 _SEND: Final = "send it in the header x-api-key, in Authorization: Bearer, or sign the request"
@@ -31,7 +30,8 @@ class Authenticator:
         """Use the keys of ``ring``; ``clock`` is in seconds since the epoch."""
         self._ring = ring
         self._clock = clock
-        self._throttle = Throttle()
+        self._throttle: Throttle | None = None
+        self._lock = Lock()  # of the throttle, while it is made
 
     def authenticate(self, request: SignedRequest) -> Caller:
         """The caller of a request.
@@ -46,13 +46,22 @@ class Authenticator:
         """
         key = self._verified(request)
         if key.rate is not None:
-            self._throttle.take(key.id, key.rate, key.burst)
+            self._limits().take(key.id, key.rate, key.burst)
         return Caller(key.id, key.scopes, key.default_model)
 
     def issue_token(self, key_id: str, secret: str) -> tuple[str, int]:
         """An access token for the key ``key_id``, and the seconds for which it is valid; raises Unauthorized."""
         key, found = self._matching(key_id, lambda candidate: candidate.matches(secret), "unknown")
+        from larder.auth import tokens
+
         return tokens.issue(key, found, self._clock())
+
+    def _limits(self) -> "Throttle":
+        from larder.auth.throttle import Throttle
+
+        with self._lock:
+            self._throttle = self._throttle or Throttle()
+            return self._throttle
 
     def _verified(self, request: SignedRequest) -> Key:
         headers = request.headers
@@ -85,19 +94,25 @@ class Authenticator:
 
     def _presented(self, text: str) -> Key:
         """The key of a text ``<id>.<secret>``, or of an access token."""
-        token = tokens.TOKEN.fullmatch(text)
-        if token is not None:
-            key_id, end, mac = token[1], int(token[2]), token[3]
-            key, _ = self._matching(key_id, lambda secret: tokens.matches(key_id, end, mac, secret), "unknown")
-            if self._clock() >= end:
-                raise Unauthorized("The access token has expired: request a new one.", "expired")
-            return key
-        parts = _KEY.fullmatch(text)
-        if parts is None:
+        key_id, dot, secret = text.partition(".")
+        if "." in secret:
+            return self._of_token(text)
+        if not (dot and is_key_id(key_id)):
             raise Unauthorized(
                 "The key has another form than <id>.<secret>: send it whole, as it was printed.", "unknown"
             )
-        return self._matching(parts[1], lambda secret: secret.matches(parts[2]), "unknown")[0]
+        return self._matching(key_id, lambda candidate: candidate.matches(secret), "unknown")[0]
+
+    def _of_token(self, text: str) -> Key:
+        from larder.auth import tokens
+
+        token = tokens.read(text)
+        if token is None:
+            raise Unauthorized("The key is neither a key nor an access token: send it whole.", "unknown")
+        key, _ = self._matching(token.key, token.matches, "unknown")
+        if self._clock() >= token.end:
+            raise Unauthorized("The access token has expired: request a new one.", "expired")
+        return key
 
     def _signed_for_aws(self, request: SignedRequest, *, in_query: bool) -> Key:
         from larder.auth.signatures import sigv4

@@ -1,14 +1,12 @@
 """The caller of a request, as far as their key says."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from larder.auth.scopes import ADMIN, Scope, allow
 from larder.errors import Forbidden
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who sent a request.
 
     Attributes:

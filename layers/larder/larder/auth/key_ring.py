@@ -4,7 +4,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,25 +19,29 @@ _UNKNOWN_SECONDS: Final = 1.0  # a caller who tries ids costs at most one small 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class _Document:
     """A version of the document.
 
     Attributes:
         entries: The entries by id, not checked yet.
         etag: Its ETag; empty if it does not exist.
-        keys: The keys that requests named.
     """
 
-    entries: Mapping[str, Any]
-    etag: str
-    keys: dict[str, Key] = field(default_factory=dict)
+    def __init__(self, entries: Mapping[str, Any], etag: str) -> None:
+        self.entries: Final = entries
+        self.etag: Final = etag
+        self._keys: dict[str, Key] = {}  # those that requests named
 
     def key(self, key_id: str) -> Key | None:
         """The key, or None; raises InvalidKeys for a damaged entry."""
-        if key_id not in self.keys and key_id in self.entries:
-            self.keys[key_id] = parse_entry(key_id, self.entries[key_id])
-        return self.keys.get(key_id)
+        if key_id not in self._keys and key_id in self.entries:
+            self._keys[key_id] = parse_entry(key_id, self.entries[key_id])
+        return self._keys.get(key_id)
+
+
+def _signs(entry: object) -> bool:
+    secrets = entry.get("secrets") if isinstance(entry, dict) else None
+    return isinstance(secrets, list) and any(isinstance(secret, dict) and "plain" in secret for secret in secrets)
 
 
 class KeyRing:
@@ -82,6 +85,12 @@ class KeyRing:
             self._renewed(self._refresh_seconds)
         except LarderError as error:
             _log.warning("the keys are not preloaded: %s", error)
+
+    @property
+    def has_signing_keys(self) -> bool:
+        """Whether a key of the version in memory can sign."""
+        known = self._document
+        return known is not None and any(_signs(entry) for entry in known.entries.values())
 
     def renew(self) -> None:
         """Read the keys again before their next use, for a process that is restored from a snapshot."""

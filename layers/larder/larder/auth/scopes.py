@@ -13,21 +13,18 @@ models; without a model it is ``*``.
 =================  =======================================================================
 """
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from larder.errors import InvalidRequest
 
 ACTIONS: Final = ("classify", "recommend", "events", "models:read", "models:write")
 ADMIN: Final = "admin"
 ALL: Final = "*"
-_MODEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?|(?:[a-z0-9][a-z0-9-]{0,62})?\*")
+_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """One thing that a key may do.
 
     Attributes:
@@ -60,12 +57,20 @@ def parse_scope(text: str) -> Scope:
         return Scope(ADMIN)
     action = next((action for action in ACTIONS if text == action or text.startswith(f"{action}:")), None)
     model = text[len(action) + 1 :] if action and text != action else ALL
-    if action is None or not _MODEL.fullmatch(model):
+    if action is None or not _names_models(model):
         raise InvalidRequest(
             f"{text[:80]!r} is not a scope: use {', '.join(f'{known}[:MODEL]' for known in ACTIONS)} or {ADMIN}, "
             "where MODEL is a model's name, the beginning of names and *, or *."
         )
     return Scope(action, model)
+
+
+def _names_models(text: str) -> bool:
+    """Whether ``text`` is a model's name, the beginning of names and ``*``, or ``*``."""
+    name = text.removesuffix(ALL)
+    if not name:
+        return text == ALL
+    return len(name) <= 63 and _CHARACTERS.issuperset(name) and name[0] != "-" and (name[-1] != "-" or name != text)
 
 
 def allow(scopes: Iterable[Scope], action: str, model: str | None) -> bool:

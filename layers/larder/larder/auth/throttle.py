@@ -6,7 +6,6 @@ each instance of each function. The most that a key gets is its rate times the n
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
@@ -15,7 +14,6 @@ from larder.errors import TooManyRequests
 _MAX_BUCKETS: Final = 1000  # one for each key
 
 
-@dataclass(slots=True)
 class _Bucket:
     """What is left of a limit.
 
@@ -24,8 +22,9 @@ class _Bucket:
         at: When that was, in seconds.
     """
 
-    tokens: float
-    at: float
+    def __init__(self, tokens: float, at: float) -> None:
+        self.tokens = tokens
+        self.at = at
 
 
 class Throttle:

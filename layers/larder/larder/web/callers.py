@@ -50,12 +50,19 @@ class Callers:
         return self._open()[1]
 
     def preload(self) -> None:
-        """Read the keys, so that the first request need not wait. Never raises: that request reports errors."""
+        """Read the keys, and load what verifies signatures if a key can sign, so that the first request need not wait.
+
+        Never raises: that request reports errors.
+        """
         try:
-            if self._service.settings.checks_keys:
-                self._open()[0].preload()
+            if not self._service.settings.checks_keys:
+                return
+            ring, _ = self._open()
         except LarderError:
             return
+        ring.preload()
+        if ring.has_signing_keys:
+            import larder.auth.signatures.sigv4  # noqa: F401  # while the model downloads
 
     def renew(self) -> None:
         """Read the keys again before their next use, for a process that is restored from a snapshot."""

@@ -1,7 +1,6 @@
 """``larder keys revoke``."""
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -29,4 +28,4 @@ def command(key_ids: tuple[str, ...], store: str | None, kms_key: str | None) ->
 
 
 def _revoked(key: "Key") -> "Key":
-    return key if key.revoked is not None else replace(key, secrets=(), revoked=int(time.time()))
+    return key if key.revoked is not None else key._replace(secrets=(), revoked=int(time.time()))

@@ -1,7 +1,6 @@
 """``larder keys rotate``."""
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -43,9 +42,9 @@ def command(
             raise InvalidRequest(f"{key.id} is revoked: make another key with `larder keys add`.")
         secret, plain = new_secret(signs=key.signs)
         old = [
-            replace(entry, until=min(entry.until or now + overlap, now + overlap)) for entry in key.valid_secrets(now)
+            entry._replace(until=min(entry.until or now + overlap, now + overlap)) for entry in key.valid_secrets(now)
         ]
-        return replace(key, secrets=(secret, *(old if overlap else ())), expires=expires or key.expires)
+        return key._replace(secrets=(secret, *(old if overlap else ())), expires=expires or key.expires)
 
     key = open_keys(store, kms_key).replace(key_id, change)
     print_secret(key, plain, as_json=as_json, local=not store)

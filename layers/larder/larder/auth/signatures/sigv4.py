@@ -4,13 +4,11 @@ Any region and any service may stand in the scope of a signature: a key of Larde
 the names decide nothing but how the path is encoded (``s3`` is the exception) and which payload a presigned URL has.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from hmac import digest as hmac_digest
-from typing import Final
+from typing import Final, NamedTuple
 
 from larder.auth.request import SignedRequest
 from larder.auth.signatures.canonical import canonical_headers, canonical_paths, canonical_queries, split_query
@@ -23,16 +21,15 @@ _S3: Final = "s3"
 _UNSIGNED: Final = "UNSIGNED-PAYLOAD"
 _STREAMING: Final = "STREAMING-"
 _CONTENT: Final = "x-amz-content-sha256"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_HEADERS = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+(?:;[a-z0-9!#$%&'*+.^_`|~-]+)*")
+_HEX: Final = frozenset("0123456789abcdef")
+_NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+.^_`|~-")
 # Headers of AWS that change what a request means must be signed. A session token means nothing to Larder, and
 # CloudFront adds the other one behind the caller.
 _MEANINGFUL: Final = ("x-amz-", "x-amzn-sagemaker-")
 _UNSIGNED_HEADERS: Final = ("x-amz-security-token", "x-amz-cf-id")
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """A signature as a request states it.
 
     Attributes:
@@ -87,7 +84,7 @@ def read_query(request: SignedRequest) -> Signature:
     if query.get("X-Amz-Algorithm") != ALGORITHM:
         raise _malformed(f"X-Amz-Algorithm is not {ALGORITHM}")
     time, expires = query.get("X-Amz-Date", ""), query.get("X-Amz-Expires", "")
-    if not re.fullmatch(r"[0-9]{1,6}", expires) or not 1 <= int(expires) <= MAX_EXPIRES:
+    if not (expires.isascii() and expires.isdigit() and len(expires) <= 6) or not 1 <= int(expires) <= MAX_EXPIRES:
         raise _malformed(f"X-Amz-Expires is not a number of seconds from 1 to {MAX_EXPIRES}")
     fields = {name: query.get(f"X-Amz-{name}", "") for name in ("Credential", "SignedHeaders", "Signature")}
     return _with_meaningful_headers(_signature(fields, time, basic_time(time), int(expires)), request)
@@ -142,7 +139,7 @@ def _queries(signature: Signature, request: SignedRequest) -> Iterator[str]:
 def _payload(signature: Signature, request: SignedRequest) -> str:
     """The payload as the canonical request has it."""
     stated = request.headers.get(_CONTENT, "").strip()
-    if signature.expires is not None and signature.service == _S3 and not _SHA256.fullmatch(stated):
+    if signature.expires is not None and signature.service == _S3 and not _is_sha256(stated):
         return _UNSIGNED
     if stated == _UNSIGNED:
         return stated
@@ -173,12 +170,12 @@ def _signature(fields: dict[str, str], time: str, seconds: int | None, expires: 
         raise _malformed("its time is missing, or not of the form 20150830T123600Z")
     if credential[1] != time[:8]:
         raise _malformed("the date in Credential is not that of the signature")
-    if not _HEADERS.fullmatch(fields["SignedHeaders"]):
+    names = tuple(fields["SignedHeaders"].split(";"))
+    if not all(name and _NAME.issuperset(name) for name in names):
         raise _malformed("SignedHeaders is not a list of lower-case names with semicolons")
-    if not _SHA256.fullmatch(fields["Signature"]):
+    if not _is_sha256(fields["Signature"]):
         raise _malformed("Signature is not 64 hexadecimal digits")
     scope = (credential[1], credential[2], credential[3])
-    names = tuple(fields["SignedHeaders"].split(";"))
     return Signature(credential[0], scope, time, seconds, names, fields["Signature"], expires)
 
 
@@ -190,6 +187,10 @@ def _with_meaningful_headers(signature: Signature, request: SignedRequest) -> Si
         if name.startswith(_MEANINGFUL) and name not in signature.headers and name not in _UNSIGNED_HEADERS:
             raise _malformed(f"the header {name[:60]} is not signed")
     return signature
+
+
+def _is_sha256(text: str) -> bool:
+    return len(text) == 64 and _HEX.issuperset(text)
 
 
 def _malformed(reason: str) -> Unauthorized:

@@ -1,37 +1,38 @@
 """The times that signatures state."""
 
-import re
 from datetime import UTC, datetime
 from typing import Final
 
 from larder.errors import Unauthorized
 
 SKEW_SECONDS: Final = 300
-_BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
-_EXTENDED = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z")
-_HTTP = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) (?:GMT|[+-]0000)")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ZONES: Final = ("GMT", "+0000", "-0000")
 
 
 def basic_time(text: str) -> int | None:
     """Seconds since the epoch for ``20150830T123600Z``, or None."""
-    match = _BASIC.fullmatch(text)
-    return _seconds(*map(int, match.groups())) if match else None
+    date, _, time = text.partition("T")
+    if len(date) != 8 or len(time) != 7 or time[6] != "Z":
+        return None
+    return _seconds(date[:4], date[4:6], date[6:], time[:2], time[2:4], time[4:6])
 
 
 def extended_time(text: str) -> int | None:
     """Seconds since the epoch for ``2015-08-30T12:36:00Z``, or None."""
-    match = _EXTENDED.fullmatch(text)
-    return _seconds(*map(int, match.groups())) if match else None
+    if len(text) != 20 or (text[4], text[7], text[13], text[16]) != ("-", "-", ":", ":"):
+        return None
+    return basic_time(text.replace("-", "").replace(":", ""))
 
 
 def http_time(text: str) -> int | None:
-    """Seconds since the epoch for the value of a header ``Date``, or None."""
-    match = _HTTP.fullmatch(text)
-    if match is None or match[2] not in _MONTHS:
+    """Seconds since the epoch for the value of a header ``Date``, ``Sun, 30 Aug 2015 12:36:00 GMT``, or None."""
+    parts = text.split(" ")
+    if len(parts) != 6 or parts[2] not in _MONTHS or parts[5] not in _ZONES:
         return None
-    day, hour, minute, second = (int(match[group]) for group in (1, 4, 5, 6))
-    return _seconds(int(match[3]), 1 + _MONTHS.index(match[2]), day, hour, minute, second)
+    hour, _, rest = parts[4].partition(":")
+    minute, _, second = rest.partition(":")
+    return _seconds(parts[3], str(1 + _MONTHS.index(parts[2])), parts[1], hour, minute, second)
 
 
 def check_skew(signed: int, now: float) -> None:
@@ -54,8 +55,11 @@ def basic_text(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _seconds(*parts: int) -> int | None:
+def _seconds(*parts: str) -> int | None:
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    year, month, day, hour, minute, second = map(int, parts)
     try:
-        return int(datetime(*parts, tzinfo=UTC).timestamp())  # type: ignore[misc,arg-type]  # six parts of a time
+        return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
     except ValueError:  # such as a month 13
         return None
