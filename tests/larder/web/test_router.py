@@ -135,6 +135,13 @@ def test_the_model_of_the_path_is_authorized_before_the_function_runs(model: str
     assert asked == ([model] if status == 200 else [])
 
 
+@pytest.mark.parametrize(("scope", "status"), [("models:read", 200), ("classify", 403)])
+def test_a_route_that_names_no_model_needs_its_action_with_any_model(scope: str, status: int) -> None:
+    router = Router(lambda _: Caller("LK", (Scope(scope, "one"),)))
+    router.post("/try", action="models:read")(lambda _: json_response({}))
+    assert router.handle(event(path="/try"), Context())["statusCode"] == status
+
+
 def test_a_public_route_asks_for_no_caller() -> None:
     def refuse(_: Request) -> Caller:
         raise Unauthorized("Send a key.")

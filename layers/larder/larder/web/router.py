@@ -17,7 +17,7 @@ from larder.web.responses import ErrorFormat, Problem, encode_json, error_respon
 
 PUBLIC: Final = ""
 """The action of a route that needs no key."""
-_MODEL: Final = "model"
+_MODEL: Final = "{model}"
 
 Handler = Callable[[Request], Response[Any]]
 H = TypeVar("H", bound=Handler)
@@ -66,6 +66,8 @@ class Router:
 
         def register(function: H) -> H:
             def checked(request: Request) -> Response[Any]:
+                if action and _MODEL not in path:  # a list shows what the caller may see, but not to everyone
+                    request.authorize()
                 if parameters is not None:
                     request.check_parameters(parameters)
                 return function(request)
@@ -108,8 +110,8 @@ class Router:
                 function, errors = load()
                 if action and self._authenticate is not None:
                     request.caller = self._authenticate(request)
-                if action and f"{{{_MODEL}}}" in path:
-                    request.authorize(request.path_parameter(_MODEL))
+                if action and _MODEL in path:
+                    request.authorize(request.path_parameter(_MODEL[1:-1]))
                 return function(request)
             except Exception as error:  # noqa: BLE001  # a caller never sees a stack trace
                 return errors(Problem.of(error), request)
