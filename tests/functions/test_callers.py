@@ -301,6 +301,22 @@ def test_models_are_listed_as_far_as_the_key_may_see_them(ask: Ask, keys: Keys) 
     assert listed == {"admin": ["digits", "shop"], "digits": ["digits"]}
 
 
+@pytest.mark.parametrize("way", ["x-api-key", "Bearer", "key=", "header", "presigned", "token"])
+def test_each_way_to_present_a_key_opens_a_native_route(ask: Ask, keys: Keys, way: str) -> None:
+    text, bare = ".".join(keys.digits), Sent("GET", "/v1/models/digits/releases", "n=1")
+    token = import_module("models.app").callers.authenticator.issue_token(*keys.digits)[0]
+    sent = {
+        "x-api-key": bare.with_header("x-api-key", text),
+        "Bearer": bare.with_header("authorization", f"Bearer {text}"),
+        "key=": replace(bare, query=f"n=1&key={text}"),
+        "header": signed(bare, keys.digits, in_query=False),
+        "presigned": signed(bare, keys.digits, in_query=True),
+        "token": replace(bare, query=f"access_token={token}&n=1"),
+    }[way]
+    answer = ask(sent)
+    assert (answer.status, len(json.loads(answer.body)["releases"])) == (200, 1)
+
+
 def test_public_routes_need_no_key(ask: Ask) -> None:
     for method, path in PUBLIC:
         if "{" not in path:

@@ -155,7 +155,6 @@ def test_a_revoked_key_is_refused_within_30_seconds_where_releases_are_looked_fo
         assert larder("keys", "revoke", key["id"], folder=home).returncode == 0
         # THEN it is refused within 30 seconds, and from then on
         seconds = seconds_until(lambda: ask(service, MODELS, key["key"]).status == 401, 30)
-        print(f"refused after {seconds:.1f} s")
         record_property("seconds until a revoked key is refused", round(seconds, 1))
         assert all(ask(service, MODELS, key["key"]).status == 401 for _ in range(20))
 

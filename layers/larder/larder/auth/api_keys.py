@@ -14,7 +14,13 @@ from typing import Final
 
 HEADERS: Final = ("x-api-key", "x-goog-api-key")
 PARAMETERS: Final = ("key", "access_token")
+_SIGNATURE: Final = "X-Amz-"  # of presigned URLs
 _BEARER: Final = "bearer "
+
+
+def is_credential(parameter: str) -> bool:
+    """Whether a query parameter of this name identifies the caller, and means nothing to a route."""
+    return parameter in PARAMETERS or parameter.startswith(_SIGNATURE)
 
 
 def in_headers(headers: Mapping[str, str]) -> str | None:

@@ -8,7 +8,6 @@ from larder.release.manifest import Kind
 RELEASE_HEADER: Final = "x-larder-release"  # in a request: the release to ask; in a response: the one that answered
 MODEL_HEADER: Final = "x-larder-model"
 KEY_HEADER: Final = "x-larder-key"  # keeps a caller on the canary or on the stable release
-KEY_PARAMETER: Final = "key"  # an API key in the query string, as Google's clients send it
 
 CLASSIFY: Final = "/v1/models/{model}/classify"
 RECOMMEND: Final = "/v1/models/{model}/recommend"

@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from larder.auth import ANYONE, Caller
+from larder.auth.api_keys import is_credential
 from larder.errors import InvalidRequest
 from larder.release.json_fields import reject_constant
-from larder.release.routes import KEY_HEADER, KEY_PARAMETER, RELEASE_HEADER
+from larder.release.routes import KEY_HEADER, RELEASE_HEADER
 from larder.web.http_event import HttpEvent, unquoted
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -22,8 +23,8 @@ class Request:
     Attributes:
         http: The event, in one form for all front doors.
         method: The HTTP method, in upper case.
-        query: The query parameters without the caller's ``key``. The values of a repeated parameter are joined with
-            commas.
+        query: The query parameters without those that identify the caller, such as ``key``. The values of a repeated
+            parameter are joined with commas.
         action: What the route does, as scopes of keys name it; empty for a public route.
         caller: Who sent the request.
     """
@@ -42,8 +43,7 @@ class Request:
         """
         self.http: Final = http
         self.method: Final = http.method
-        query = http.query
-        self.query: Final = query if KEY_PARAMETER not in query else _without(query, KEY_PARAMETER)
+        self.query: Final = {name: value for name, value in http.query.items() if not is_credential(name)}
         self.action: Final = action
         self.caller: Caller = caller or ANYONE
         self._variables = variables
@@ -138,10 +138,6 @@ class Request:
     def check_parameters(self, allowed: Collection[str]) -> None:
         """Raise InvalidRequest for a query parameter that is not ``allowed``, so that no typing error is ignored."""
         _check_names(self.query, allowed, "parameter")
-
-
-def _without(query: Mapping[str, str], name: str) -> Mapping[str, str]:
-    return {other: value for other, value in query.items() if other != name}
 
 
 def check_fields(document: Mapping[str, object], allowed: Collection[str]) -> None:
