@@ -200,10 +200,10 @@ def in_the_query(sent: Sent, keys: Keys, rng: random.Random) -> Sent:
     return replace(sent, query=f"{sent.query}&{name}={quote(almost(keys, rng))}")
 
 
-def by_a_stranger(sent: Sent, keys: Keys, rng: random.Random) -> Sent:
+def by_another_key(sent: Sent, keys: Keys, rng: random.Random) -> Sent:
     """Signed by an unknown key, or with another secret."""
-    strangers = (("LK" + "0" * 18, keys.admin[1]), (keys.admin[0], keys.admin[1][::-1]), ("LK" + "0" * 18, "0" * 40))
-    return signed(sent, rng.choice(strangers), in_query=rng.random() < 0.5)
+    others = (("LK" + "0" * 18, keys.admin[1]), (keys.admin[0], keys.admin[1][::-1]), ("LK" + "0" * 18, "0" * 40))
+    return signed(sent, rng.choice(others), in_query=rng.random() < 0.5)
 
 
 def with_a_damaged_signature(sent: Sent, keys: Keys, rng: random.Random) -> Sent:
@@ -223,7 +223,7 @@ def with_a_longer_expiry(sent: Sent, keys: Keys, _: random.Random) -> Sent:
 
 WRONG = (
     lambda sent, _keys, _rng: sent,
-    *(in_a_header, in_authorization, in_the_query, by_a_stranger),
+    *(in_a_header, in_authorization, in_the_query, by_another_key),
     *(with_a_damaged_signature, with_a_signature_of_another_request, with_a_longer_expiry),
 )
 

@@ -14,7 +14,7 @@ TOKEN_SECONDS: Final = 2_592_000  # 30 days, as Baidu's
 _HEX: Final = frozenset("0123456789abcdef")
 
 
-class Token(NamedTuple):
+class AccessToken(NamedTuple):
     """A token as a request states it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Token(NamedTuple):
         return compare_digest(_mac(self.key, self.end, secret), self.mac)
 
 
-def read(text: str) -> Token | None:
+def read(text: str) -> AccessToken | None:
     """The token that a text is, or None."""
     key, _, rest = text.partition(".")
     end, _, mac = rest.partition(".")
@@ -44,7 +44,7 @@ def read(text: str) -> Token | None:
         and len(mac) == 64
         and _HEX.issuperset(mac)
     ):
-        return Token(key, int(end), mac)
+        return AccessToken(key, int(end), mac)
     return None
 
 
