@@ -29,9 +29,10 @@ def command(*, as_json: bool) -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    milliseconds, accuracy = row.get("milliseconds"), row.get("accuracy")
+    size, milliseconds, accuracy = row["megabytes"], row.get("milliseconds"), row.get("accuracy")
     return (
-        f"{row['name']:<16} {row['megabytes']:>5.1f} {'-' if milliseconds is None else milliseconds:>5}  "
+        f"{row['name']:<16} {'-' if size is None else f'{size:.1f}':>5} "
+        f"{'-' if milliseconds is None else milliseconds:>5}  "
         f"{'-' if accuracy is None else f'{accuracy:.1f} %':<9} {row.get('licence', '-'):<11} {row['state']:<14} "
         f"{row['from']}"
     )

@@ -178,6 +178,19 @@ def test_a_damaged_backbone_does_not_hide_that_another_name_is_unknown(backbone:
         locate_backbone("min", QUIET)
 
 
+def test_a_damaged_backbone_is_listed_as_such_beside_the_others(backbone: Path, cache: Path) -> None:
+    larder("backbone", "add", backbone, "--name", "mine")
+    larder("backbone", "add", backbone, "--name", "yours")
+    (cache / "registered/mine/backbone.onnx").unlink()
+    code, printed = larder("backbones")
+    assert code == 0
+    (line,) = [line for line in printed.splitlines() if line.startswith("mine")]
+    assert " damaged " in line
+    assert line.endswith("Add it again.")
+    states = {row["name"]: row["state"] for row in json.loads(larder("backbones", "--json")[1])}
+    assert (states["mine"], states["yours"]) == ("damaged", "in the cache")
+
+
 def test_weights_in_other_files_are_registered_too(tmp_path: Path, backbone: Path) -> None:
     path = tmp_path / "split.onnx"
     onnx.save(

