@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.larder_local.conftest import Up, running
 from tests.paths import ROOT
 from tests.toys.shop import TOY
 
@@ -162,6 +163,16 @@ def _add_pets(store: Store) -> None:
     for name, data in {**files, "manifest.json": dump(manifest)}.items():
         store.put(file_key("pets", PETS, name), data)
     store.put(pointer_key("pets"), dump_live(Pointer(PETS)))
+
+
+@pytest.fixture(scope="session")
+def up(bundle: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The built functions over HTTP through Larder's gateway. ``digits`` answers protocols that name no model."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".larder").mkdir()
+    (home / ".larder/store").symlink_to(store)
+    with running(home, "--no-demo", "--built", str(bundle), LARDER_DEFAULT_CLASSIFIER="digits") as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

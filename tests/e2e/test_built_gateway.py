@@ -2,25 +2,14 @@
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.larder_local.conftest import Up, children, larder, running
+from tests.larder_local.conftest import Up, children, larder
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def up(bundle: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """The service on the bundle, with the tests' store."""
-    home = tmp_path_factory.mktemp("home")
-    (home / ".larder").mkdir()
-    (home / ".larder/store").symlink_to(store)
-    with running(home, "--no-demo", "--built", str(bundle)) as service:
-        yield service
 
 
 def image(store: Path, kind: str) -> bytes:

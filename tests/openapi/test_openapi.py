@@ -244,9 +244,10 @@ def checked(ask: Ask, method: str, url: str, headers: dict[str, str] | None = No
     sent = dict(response.headers)
     for name, header in document.get("headers", {}).items():
         check(sent[name], resolve(header).get("schema", {}))
-    if "application/json" in document.get("content", {}):
-        assert sent["content-type"] == "application/json"
-        check(json.loads(response.body), document["content"]["application/json"]["schema"])
+    for media_type in ("application/json", "application/x-amz-json-1.1"):
+        if media_type in document.get("content", {}):
+            assert sent["content-type"] == media_type
+            check(json.loads(response.body), document["content"][media_type]["schema"])
     return response
 
 
@@ -355,3 +356,39 @@ def test_the_error_of_a_truncated_image_matches_the_document(ask: Ask, image: by
 def test_the_error_of_a_large_image_matches_the_document(ask: Ask) -> None:
     response = checked(ask, "POST", "/v1/models/digits/classify", {"content-type": "image/png"}, b"\x89PNG" * 1_200_000)
     assert response.status == 413
+
+
+# -------------------------------------------------------------------------------------- Clients of other services
+
+TARGET = {"x-amz-target": "RekognitionService.DetectLabels", "content-type": "application/x-amz-json-1.1"}
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "body", "status"),
+    [
+        ("/", TARGET, b'{"Image": {"S3Object": {"Bucket": "larder", "Name": "uploads/image.png"}}}', 200),
+        ("/rekognition", TARGET, b'{"Image": {}}', 400),
+        ("/", {}, b"", 400),
+        ("/endpoints/digits/invocations", JSON, b'{"object": "uploads/image.png"}', 200),
+        ("/endpoints/digits/invocations", JSON, b'{"dataframe_records": [{"object": "uploads/image.png"}]}', 200),
+        ("/endpoints/digits/invocations", {"content-type": "text/csv"}, b"1,2", 424),
+        ("/endpoints/nothing/invocations", {}, b"", 400),
+        ("/endpoints/digits/async-invocations", {}, b"", 400),
+        ("/endpoints/digits/invocations-response-stream", {}, b"", 400),
+        ("/recommenders/endpoints/shop/invocations", JSON, b'{"user": "u0001", "n": 1}', 200),
+        ("/recommenders/endpoints/shop/invocations", JSON, b'{"inputs": "u0001"}', 200),
+        ("/recommenders/endpoints/shop/invocations", JSON, b'{"usr": 1}', 424),
+        ("/invocations", JSON, b'{"inputs": {"object": "uploads/image.png"}}', 200),
+        ("/invocations", {"content-type": "image/png", "accept": "text/csv"}, b"", 406),
+        ("/invocations", {"content-type": "text/csv"}, b"1,2", 415),
+        ("/invocations?top=3", JSON, b"{}", 400),
+    ],
+)
+def test_responses_to_clients_of_other_services_match_the_document(
+    ask: Ask, url: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    assert checked(ask, "POST", url, headers, body).status == status
+
+
+def test_ping_matches_the_document(ask: Ask) -> None:
+    assert checked(ask, "GET", "/ping").body == b""

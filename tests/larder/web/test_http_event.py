@@ -101,6 +101,11 @@ def test_a_load_balancer_does_not_decode_and_takes_a_description_of_the_status()
     }
 
 
+def test_a_status_of_no_standard_has_a_description_too() -> None:
+    response = HttpEvent.read(load_balancer()).response({**RESPONSE, "statusCode": 530})
+    assert response["statusDescription"] == "530 Error"
+
+
 def test_a_load_balancer_with_multi_value_headers_takes_them_too() -> None:
     event = load_balancer(
         multiValueHeaders={"accept": ["a", "b"]},

@@ -22,11 +22,12 @@ __all__ = ["format_error", "invoke", "ping"]
 def ping(_: Request, service: "ModelService[Classifier]") -> Response[str]:
     """An empty 200 if the function can open its store."""
     service.open()
-    return Response(200, content_type="application/json", body="")
+    return Response(200, content_type="text/plain", body="")
 
 
 def invoke(request: Request, service: "ModelService[Classifier]") -> Response[str]:
     """Classify the images of the body by the default model."""
+    request.check_parameters(())
     loaded = service.loaded(request, service.default_model(request))
     check_accept(request)
     return invocation_response(request, loaded.manifest, classify(loaded, Images.of(request), service.store))

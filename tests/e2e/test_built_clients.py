@@ -1,0 +1,101 @@
+"""Unmodified clients of other services against the built bundle: at least one call of each protocol."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from tests.larder_local.conftest import Up
+from tests.paths import ROOT
+
+pytestmark = pytest.mark.e2e
+
+ARN = "arn:aws:rekognition:us-east-1:123456789012:project/digits"
+
+
+def connect(up: Up, service: str, path: str = "") -> Any:  # noqa: ANN401  # boto3 makes its clients' classes at run time
+    assert up.key is not None, "larder up has made a key"
+    access_key, _, secret_key = up.key.partition(".")
+    connect: Any = boto3.client  # whose types have an overload for each service
+    return connect(
+        service,
+        endpoint_url=f"{up.address}{path}",
+        region_name="eu-west-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+    )
+
+
+def test_rekognition(up: Up, store: Path) -> None:
+    client = connect(up, "rekognition")
+    image = {"Bytes": (store / "uploads/1.png").read_bytes()}
+    labels = client.detect_custom_labels(ProjectVersionArn=f"{ARN}/version/v1/1", Image=image)["CustomLabels"]
+    assert labels[0]["Name"] == "1"
+    stored = {"S3Object": {"Bucket": "larder", "Name": "uploads/1.png"}}
+    assert client.detect_labels(Image=stored, MinConfidence=0, MaxLabels=2)["Labels"][0]["Name"] == "1"
+    (version,) = client.describe_project_versions(ProjectArn=f"{ARN}/1")["ProjectVersionDescriptions"]
+    assert version["Status"] == "RUNNING"
+    assert 0 < version["EvaluationResult"]["F1Score"] <= 1
+    with pytest.raises(client.exceptions.InvalidImageFormatException):
+        client.detect_labels(Image={"Bytes": b"no image"})
+    client.close()
+
+
+def test_sagemaker_for_classifiers(up: Up, store: Path) -> None:
+    client = connect(up, "sagemaker-runtime")
+    image = (store / "uploads/1.png").read_bytes()
+    answer = client.invoke_endpoint(EndpointName="digits", Body=image, ContentType="image/png")
+    assert json.loads(answer["Body"].read())["labels"][0]["name"] == "1"
+    with pytest.raises(client.exceptions.ModelError):
+        client.invoke_endpoint(EndpointName="digits", Body=b"1,2", ContentType="text/csv")
+    client.close()
+
+
+def test_sagemaker_for_recommenders(up: Up) -> None:
+    client = connect(up, "sagemaker-runtime", "/recommenders")
+    answer = client.invoke_endpoint(EndpointName="shop", Body=json.dumps({"instances": ["ada"], "params": {"n": 2}}))
+    (prediction,) = json.loads(answer["Body"].read())["predictions"]
+    assert len(prediction["items"]) == 2
+    client.close()
+
+
+def test_an_inference_container(up: Up, store: Path) -> None:
+    assert up.ask("/ping").status == 200
+    answer = up.ask("/invocations", (store / "uploads/1.png").read_bytes(), {"content-type": "image/png"})
+    assert json.loads(answer.body)["labels"][0]["name"] == "1"
+
+
+@pytest.mark.parametrize("service", ["rekognition", "sagemaker-runtime"])
+def test_another_secret_is_refused(up: Up, service: str) -> None:
+    assert up.key is not None, "larder up has made a key"
+    client = connect(Up(up.process, up.address, f"{up.key[:-1]}!", up.printed), service)
+    call = client.describe_projects if service == "rekognition" else None
+    with pytest.raises(ClientError, match="InvalidSignatureException"):
+        call() if call else client.invoke_endpoint(EndpointName="digits", Body=b"x")
+    client.close()
+
+
+def test_the_documented_examples_run(up: Up, store: Path) -> None:
+    assert up.key is not None, "larder up has made a key"
+    access_key, _, secret_key = up.key.partition(".")
+    environment = {
+        "AWS_ENDPOINT_URL_REKOGNITION": up.address,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": up.address,
+        "AWS_ACCESS_KEY_ID": access_key,
+        "AWS_SECRET_ACCESS_KEY": secret_key,
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    image = str(store / "uploads/1.png")
+    for arguments in (("rekognition.py", image, f"{ARN}/version/v1/1"), ("sagemaker.py", "digits", image)):
+        done = subprocess.run(  # noqa: S603  # this interpreter and our own programs
+            [sys.executable, ROOT / "examples/clients" / arguments[0], *arguments[1:]],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "1" in done.stdout.split()
