@@ -1,6 +1,6 @@
 """The classifier: one ONNX graph from pixels to calibrated probabilities, an embedding and an OOD score."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -114,6 +114,32 @@ class Classifier:
         probabilities, embeddings, ood_scores = self._session.run(OUTPUTS, inputs)
         return probabilities, embeddings, ood_scores
 
+    def decode(self, data: bytes) -> image_decoding.Pixels:
+        """The pixels of an encoded image, uint8 ``[height, width, 3]``; raises RequestError as ``image_decoding``."""
+        return image_decoding.decode(data, self.serving.image, max_pixels=self._max_pixels)
+
+    def side_rows(self, sides: Sequence[Mapping[str, object]]) -> Floats:
+        """Side information by column, one mapping for each image, as float32 ``[N, S]``.
+
+        A missing column takes its default. Raises RequestError as :func:`larder.release.side_columns.encode`.
+        """
+        return np.array([side_columns.encode(self.serving.side, side) for side in sides], np.float32)
+
+    def predict(self, images: image_decoding.Pixels, rows: Floats) -> tuple[Floats, Floats, Floats]:
+        """As ``run``; raises InvalidModel if the graph returned NaN or infinity."""
+        outputs = self.run(images, rows)
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise InvalidModel(
+                "The graph returned NaN or infinity for this image, as some do for plain ones: send another image. If "
+                "this happens with every image, promote the previous release, and train a new one."
+            )
+        return outputs
+
+    def is_unknown(self, ood_score: float) -> bool:
+        """Whether an image with this score is out of distribution; False if the release has no detection of it."""
+        threshold = self.serving.novelty_threshold
+        return threshold is not None and ood_score > threshold
+
     def classify(
         self,
         data: bytes,
@@ -135,22 +161,15 @@ class Classifier:
                 :func:`larder.release.side_columns.encode` for ``side``.
             InvalidModel: the graph returned NaN or infinity.
         """
-        row = np.array([side_columns.encode(self.serving.side, side or {})], np.float32)
-        pixels = image_decoding.decode(data, self.serving.image, max_pixels=self._max_pixels)
-        probabilities, _, ood_scores = outputs = self.run(pixels[None], row)
-        if not all(np.isfinite(output).all() for output in outputs):
-            raise InvalidModel(
-                "The graph returned NaN or infinity for this image, as some do for plain ones: send another image. If "
-                "this happens with every image, promote the previous release, and train a new one."
-            )
+        row = self.side_rows([side or {}])
+        probabilities, _, ood_scores = self.predict(self.decode(data)[None], row)
         scores = probabilities[0].astype(np.float64)
         thresholds = self._thresholds if min_confidence is None else min_confidence
         order = np.argsort(-scores, kind="stable")
         shown = order[(scores >= thresholds)[order]][:max_labels]
-        ood_threshold = self.serving.novelty_threshold
         return Labels(
             tuple(Label(self.serving.labels[index], round(float(scores[index]), 6)) for index in shown),
-            unknown=ood_threshold is not None and float(ood_scores[0]) > ood_threshold,
+            unknown=self.is_unknown(float(ood_scores[0])),
         )
 
     def _missing_side(self, images: int) -> Floats:

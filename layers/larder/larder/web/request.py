@@ -113,18 +113,7 @@ class Request:
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object; NaN and Infinity are not JSON."""
-        try:
-            text = self.body().decode("utf-8-sig")  # strict, unlike json.loads: no half of a surrogate pair passes
-            document = json.loads(text, parse_constant=reject_constant)
-            if _SURROGATE.search(text):
-                json.dumps(document, ensure_ascii=False).encode()  # raises for half a pair, which no response can hold
-        except (ValueError, RecursionError) as error:
-            raise InvalidRequest(
-                "The body is not JSON: send one JSON object in UTF-8, without NaN or Infinity."
-            ) from error
-        if not isinstance(document, dict):
-            raise InvalidRequest("The body is not a JSON object: send {...}.")
-        return document
+        return read_json(self.body())
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
         """A query parameter that is a whole number from ``low`` to ``high``; ``default`` if it was not sent."""
@@ -138,6 +127,20 @@ class Request:
     def check_parameters(self, allowed: Collection[str]) -> None:
         """Raise InvalidRequest for a query parameter that is not ``allowed``, so that no typing error is ignored."""
         _check_names(self.query, allowed, "parameter")
+
+
+def read_json(data: bytes) -> dict[str, object]:
+    """A JSON object in UTF-8; NaN and Infinity are not JSON. Raises InvalidRequest."""
+    try:
+        text = data.decode("utf-8-sig")  # strict, unlike json.loads: no half of a surrogate pair passes
+        document = json.loads(text, parse_constant=reject_constant)
+        if _SURROGATE.search(text):
+            json.dumps(document, ensure_ascii=False).encode()  # raises for half a pair, which no response can hold
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest("The body is not JSON: send one JSON object in UTF-8, without NaN or Infinity.") from error
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body is not a JSON object: send {...}.")
+    return document
 
 
 def check_fields(document: Mapping[str, object], allowed: Collection[str]) -> None:
