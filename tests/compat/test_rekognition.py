@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from PIL import Image
-from tests.compat.conftest import BLUE, RED, REGION, Endpoint
+from tests.compat.conftest import BLUE, RED, REGION, Endpoint, make_image
 from tests.paths import ROOT
 
 from larder.registry.aliases import set_alias
@@ -64,6 +64,16 @@ def test_detect_custom_labels_uses_each_labels_own_threshold(client: Client) -> 
     assert 99 < label["Confidence"] <= 100
     assert set(label) == {"Name", "Confidence"}
     assert len(answer["ResponseMetadata"]["RequestId"]) == 36
+
+
+def test_headers_name_the_release_and_say_what_rekognition_has_no_field_for(
+    client: Client, releases: list[str]
+) -> None:
+    for image, unknown in ((RED, "false"), (make_image((128, 128, 128)), "true")):
+        answer = client.detect_custom_labels(ProjectVersionArn=arn("colours"), Image={"Bytes": image})
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        assert (headers["x-larder-model"], headers["x-larder-release"]) == ("colours", releases[0])
+        assert headers["x-larder-unknown"] == unknown
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ The module of each service has ``API``: its operations and the names of its erro
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
@@ -24,7 +24,27 @@ _NAMES: Final[Names] = {
     Forbidden: ("AccessDeniedException", 403),
 }
 
-Operation: TypeAlias = Callable[[Request, Any, Mapping[str, object]], Mapping[str, object]]
+Document: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """The result of an operation that a release answered.
+
+    Attributes:
+        document: The result.
+        model: The model.
+        release: The release.
+        headers: Further headers of the response.
+    """
+
+    document: Document
+    model: str
+    release: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Operation: TypeAlias = Callable[[Request, Any, Document], ModelResult | Document]
 """An operation: from the request, what its function answers with, and the parameters to the result."""
 
 
@@ -49,7 +69,12 @@ def answer(request: Request, service: object) -> Response[str]:
     if api is None or name not in api.operations:
         raise _unknown(api, name)
     result = api.operations[name](request, service, request.json())
-    return json_response(result, content_type=CONTENT_TYPE, headers=request_headers())
+    if not isinstance(result, ModelResult):
+        return json_response(result, content_type=CONTENT_TYPE, headers=request_headers())
+    headers = {**request_headers(), **result.headers}
+    return json_response(
+        result.document, model=result.model, release=result.release, content_type=CONTENT_TYPE, headers=headers
+    )
 
 
 def format_error(problem: Problem, request: Request) -> Response[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from larder.compat.aws_errors import AwsError
+from larder.compat.aws_json import ModelResult
 from larder.compat.parameters import Parameters
 from larder.compat.rekognition.names import check_exists, version_of
 from larder.compat.stored_images import read_image
@@ -15,8 +16,9 @@ from larder.web.model_service import ModelService
 from larder.web.request import Request
 
 if TYPE_CHECKING:
-    from larder.classifier.graph import Classifier, Label
+    from larder.classifier.graph import Classifier, Label, Labels
 
+_UNKNOWN: Final = "x-larder-unknown"
 _MAX_RESULTS: Final = 1000
 _DEFAULT_CONFIDENCE: Final = 55.0  # DetectLabels' own default; DetectCustomLabels has the labels' thresholds
 _GENERAL: Final = "GENERAL_LABELS"
@@ -27,7 +29,7 @@ _MAX_FILTERS: Final = 100
 Document = Mapping[str, object]
 
 
-def detect_custom_labels(request: Request, service: "ModelService[Classifier]", values: Document) -> Document:
+def detect_custom_labels(request: Request, service: "ModelService[Classifier]", values: Document) -> ModelResult:
     """The labels of an image by the model of a project version.
 
     Without MinConfidence, each label has its own threshold; with 0, all labels are returned.
@@ -39,11 +41,12 @@ def detect_custom_labels(request: Request, service: "ModelService[Classifier]", 
     request.authorize(version.model)
     check_exists(version.model)
     loaded = service.loaded(request, version.model, release=version.release)
-    labels = _classify(loaded, _image(parameters, service.store), confidence)
-    return {"CustomLabels": [{"Name": label.name, "Confidence": _percent(label)} for label in labels[:most]]}
+    found = _classify(loaded, _image(parameters, service.store), confidence)
+    labels = [{"Name": label.name, "Confidence": _percent(label)} for label in found.labels[:most]]
+    return _result(loaded, found, {"CustomLabels": labels})
 
 
-def detect_labels(request: Request, service: "ModelService[Classifier]", values: Document) -> Document:
+def detect_labels(request: Request, service: "ModelService[Classifier]", values: Document) -> ModelResult:
     """The labels of an image by the default model.
 
     MinConfidence is 55 by default. Labels have no parents, aliases, categories or boxes.
@@ -55,16 +58,23 @@ def detect_labels(request: Request, service: "ModelService[Classifier]", values:
     _check_features(parameters)
     loaded = service.loaded(request, service.default_model(request))
     _check_known(included, loaded.value.serving.labels)
+    found = _classify(loaded, _image(parameters, service.store), confidence)
     labels = [
-        label
-        for label in _classify(loaded, _image(parameters, service.store), confidence)
+        _general(label)
+        for label in found.labels
         if (not included or label.name.casefold() in included) and label.name.casefold() not in excluded
     ]
-    return {"Labels": [_general(label) for label in labels[:most]], "LabelModelVersion": loaded.manifest.release}
+    return _result(loaded, found, {"Labels": labels[:most], "LabelModelVersion": loaded.manifest.release})
 
 
-def _classify(loaded: "LoadedRelease[Classifier]", image: bytes, confidence: float | None) -> "Sequence[Label]":
-    return loaded.value.classify(image, min_confidence=None if confidence is None else confidence / 100).labels
+def _classify(loaded: "LoadedRelease[Classifier]", image: bytes, confidence: float | None) -> "Labels":
+    return loaded.value.classify(image, min_confidence=None if confidence is None else confidence / 100)
+
+
+def _result(loaded: "LoadedRelease[Classifier]", found: "Labels", document: Document) -> ModelResult:
+    """The result; a header says what Rekognition has no field for: whether the image is unlike the training images."""
+    unknown = {_UNKNOWN: str(found.unknown).lower()}
+    return ModelResult(document, loaded.manifest.model, loaded.manifest.release, unknown)
 
 
 def _image(parameters: Parameters, store: Store) -> bytes:
