@@ -56,6 +56,9 @@ CLASSIFY: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", "/v2/repository/index", "open_inference.api:repository_index", "models:read"),
     CompatRoute("POST", "/v2/repository/models/{name}/load", "open_inference.api:load", "classify"),
     CompatRoute("POST", "/v2/repository/models/{name}/unload", "open_inference.api:unload", "classify"),
+    CompatRoute("POST", "/v1/{method}", "google_vision:annotate", "classify"),
+    CompatRoute("POST", "/v1/projects/{project}/{method}", "google_vision:annotate", "classify"),
+    CompatRoute("POST", "/v1/projects/{project}/locations/{location}/{method}", "google_vision:annotate", "classify"),
 )
 RECOMMEND: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", f"/recommenders{_ENDPOINT}/invocations", "sagemaker.recommenders:invoke", "recommend"),
