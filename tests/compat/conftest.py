@@ -33,6 +33,7 @@ KEYS: Final[Mapping[str, tuple[Sequence[str], Mapping[str, Any]]]] = {
     "recommend shop": (["recommend:shop"], {}),
     "default draft": (["classify:*"], {"default_model": "draft"}),
     "expired": (["admin"], {"expires": 1}),
+    "read gifts": (["models:read:gifts"], {}),
     "recommend once": (["recommend:shop"], {"rate": 0.001, "burst": 1}),
     "one request": (["admin"], {"rate": 0.001, "burst": 1}),
     "not for signing": (["admin"], {"signs": False}),
@@ -164,12 +165,12 @@ def add_key(store: Path, scopes: Sequence[str], options: Mapping[str, Any]) -> t
     return key.id, secret
 
 
-def add_shop(store: Path, tables: Path, created: datetime) -> str:
+def add_shop(store: Path, tables: Path, created: datetime, model: str = "shop") -> str:
     """Writes a release of the toy recommender; returns its name."""
     serving = TOY.write(tables)
     folder = write_release(
-        store / "models/shop/releases",
-        model="shop",
+        store / f"models/{model}/releases",
+        model=model,
         kind="recommender",
         serving=serving,
         files={path.name: path for path in tables.iterdir()},

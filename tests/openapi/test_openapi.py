@@ -165,6 +165,7 @@ def properties(schema: str) -> set[str]:
         ("POST", "/invocations", frozenset()),
         ("GET", "/ping", frozenset()),
         ("POST", "/recommendations", frozenset()),
+        ("POST", "/personalize", frozenset()),
         ("POST", "/personalize-ranking", frozenset()),
         ("POST", "/action-recommendations", frozenset()),
     ],

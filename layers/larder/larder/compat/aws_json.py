@@ -15,7 +15,10 @@ from larder.web.resolver import Response
 from larder.web.responses import Problem, json_response
 
 CONTENT_TYPE: Final = "application/x-amz-json-1.1"
-_APIS: Final = {"RekognitionService": "larder.compat.rekognition.api"}
+_APIS: Final = {
+    "RekognitionService": "larder.compat.rekognition.api",
+    "AmazonPersonalize": "larder.compat.personalize.control.api",
+}
 _NAMES: Final[Names] = {
     LarderError: ("InternalFailure", 500),
     StoreError: ("ServiceUnavailable", 503),

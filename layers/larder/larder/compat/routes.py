@@ -66,4 +66,4 @@ RECOMMEND: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", "/personalize-ranking", "personalize.runtime:get_personalized_ranking", "recommend"),
     CompatRoute("POST", "/action-recommendations", "personalize.runtime:get_action_recommendations", "recommend"),
 )
-MODELS: Final[tuple[CompatRoute, ...]] = ()
+MODELS: Final[tuple[CompatRoute, ...]] = (CompatRoute("POST", "/personalize", "aws_json:answer", "models:read"),)

@@ -17,6 +17,7 @@ from larder.release.keys import check_file
 from larder.release.manifest import Manifest, dump
 from larder.release.pointer import Pointer, Role
 from larder.release.serving import ClassifierServing, RecommenderServing
+from larder.store import Store
 
 DEFAULT_LISTED: Final = 25
 MAX_LISTED: Final = 100
@@ -163,6 +164,12 @@ class ModelDocuments:
         except (InvalidManifest, NotFound) as error:
             return None, None, str(error)
         return manifest.kind, manifest.created, None
+
+
+@lru_cache(maxsize=1)
+def documents_of(store: Store) -> ModelDocuments:
+    """The documents of a store, which keep the manifests that they have read."""
+    return ModelDocuments(Registry(store))
 
 
 def headline(evaluation: Mapping[str, object]) -> Document:

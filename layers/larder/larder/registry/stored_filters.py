@@ -52,6 +52,10 @@ StoredFilters = Mapping[str, StoredFilter]
 _NONE: Final[StoredFilters] = MappingProxyType({})
 
 
+class TooManyFilters(InvalidRequest):
+    """A model has as many filters as it may have."""
+
+
 class FilterExists(InvalidRequest):
     """A model already has a filter of this name."""
 
@@ -111,8 +115,8 @@ def stored_filter(filters: StoredFilters, model: str, name: str) -> StoredFilter
 def add_filter(store: Store, model: str, name: str, expression: str) -> StoredFilter:
     """Store a filter under a new name; ``check_expression`` has passed it.
 
-    Raises InvalidRequest, with the position, if it is not a filter; FilterExists if the name is in use; Conflict if
-    another writer came first.
+    Raises InvalidRequest, with the position, if it is not a filter; FilterExists if the name is in use;
+    TooManyFilters; Conflict if another writer came first.
     """
     return _put(store, model, name, expression, replace=False)
 
@@ -132,7 +136,7 @@ def _put(store: Store, model: str, name: str, expression: str, *, replace: bool)
     if old is not None and not replace:
         raise FilterExists(f"Model {model!r} already has a filter {name!r}: delete it first, or use another name.")
     if old is None and len(filters) >= MAX_FILTERS:
-        raise InvalidRequest(f"Model {model!r} has {len(filters)} filters, which is the limit: delete some.")
+        raise TooManyFilters(f"Model {model!r} has {len(filters)} filters, which is the limit: delete some.")
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     stored = StoredFilter(expression, now) if old is None else StoredFilter(expression, old.created, now)
     store.put(filters_key(model), dump_filters({**filters, name: stored}), etag=etag, create=etag is None)

@@ -4,6 +4,7 @@ from typing import Final
 
 from larder.compat.aws_errors import AwsProblem, Names
 from larder.errors import Conflict, LarderError, NotFound, NotReady, RequestError, StoreError, TooManyRequests
+from larder.registry.stored_filters import FilterExists, TooManyFilters
 from larder.web.request import Request
 from larder.web.resolver import Response
 from larder.web.responses import Problem, json_response
@@ -19,6 +20,13 @@ NAMES: Final[Names] = {
     NotFound: (NOT_FOUND, 404),
     NotReady: (NOT_FOUND, 404),  # no operation models a campaign that is not active
     TooManyRequests: ("ThrottlingException", 400),
+}
+CONTROL_NAMES: Final[Names] = {
+    **NAMES,
+    NotFound: (NOT_FOUND, 400),  # the status of every modelled error in AWS's JSON protocol
+    NotReady: (NOT_FOUND, 400),
+    FilterExists: ("ResourceAlreadyExistsException", 400),
+    TooManyFilters: ("LimitExceededException", 400),
 }
 
 

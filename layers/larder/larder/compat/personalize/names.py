@@ -5,11 +5,15 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from larder.compat.aws_arns import arn, resource
-from larder.errors import NotFound
+from larder.errors import InvalidRequest, NotFound
 from larder.release.keys import is_name
 
 SERVICE: Final = "personalize"
 CAMPAIGNS: Final = "campaign|recommender"
+SOLUTIONS: Final = "solution"
+GROUPS: Final = "dataset-group"
+RECIPE: Final = f"arn:aws:{SERVICE}:::recipe/larder-recommender"  # as AWS's, of no region and account
+_VERSION: Final = re.compile(r"solution/([^/]+)/([^/]+)")
 
 ModelOf: TypeAlias = Callable[[str, str | None], str]
 """``ModelService.model_of``."""
@@ -27,6 +31,18 @@ def model_named(name: str, kinds: str, model_of: ModelOf) -> str:
     """
     match = re.fullmatch(rf"(?:{kinds})/([^/]+)", resource(name, SERVICE))
     return model_of(name, match[1] if match else None)
+
+
+def version_named(name: str, model_of: ModelOf) -> tuple[str, str]:
+    """The model, which need not exist, and the release that the ARN of a solution version means.
+
+    Raises InvalidRequest for any other ARN.
+    """
+    match = _VERSION.fullmatch(resource(name, SERVICE))
+    if match is None:
+        example = personalize_arn("solution/<model>/<release>")
+        raise InvalidRequest(f"{name[:200]!r} is not the ARN of a solution version: use {example}.")
+    return model_of(match[1], None), match[2]
 
 
 def check_exists(model: str, kinds: str) -> None:

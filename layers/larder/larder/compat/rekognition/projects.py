@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from larder.compat.paging import Paging
 from larder.compat.parameters import Parameters
 from larder.compat.rekognition.names import (
     Version,
@@ -15,11 +15,10 @@ from larder.compat.rekognition.names import (
     version_arn,
     version_of,
 )
-from larder.compat.rekognition.paging import page
 from larder.compat.stored_images import Bucket
 from larder.errors import InvalidManifest, NotFound
 from larder.registry import Registry
-from larder.registry.documents import ModelDocuments
+from larder.registry.documents import documents_of
 from larder.release.keys import file_key
 from larder.store import Store
 from larder.web.request import Request
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from larder.web.model_service import ModelService
 
 READ: Final = "models:read"
+_PAGING: Final = Paging("MaxResults", "NextToken", "InvalidPaginationTokenException")
 _MOST_NAMES: Final = 10
 _CUSTOM_LABELS: Final = "CUSTOM_LABELS"
 _ALL: Final = 100_000  # releases of a model
@@ -52,7 +52,7 @@ def describe_projects(request: Request, service: "ModelService[Classifier]", val
         models = [model for model in models if model in wanted]
     if features and _CUSTOM_LABELS not in features:
         models = []
-    shown, token = page(parameters, models)
+    shown, token = _PAGING.page(parameters, models)
     registry = Registry(service.store)
     return {"ProjectDescriptions": [_project(registry, model) for model in shown], **token}
 
@@ -71,7 +71,7 @@ def describe_project_versions(request: Request, service: "ModelService[Classifie
         live = next((entry for entry in releases if entry["state"] == "live"), None)
         known = {name: listed.get(name) if release_named(name) else live for name in names}
         listed = {name: entry for name, entry in known.items() if entry is not None}
-    shown, token = page(parameters, sorted(listed, reverse=True), descending=True)
+    shown, token = _PAGING.page(parameters, sorted(listed, reverse=True), descending=True)
     descriptions = [_version(service.store, model, name, listed[name]) for name in shown]
     return {"ProjectVersionDescriptions": descriptions, **token}
 
@@ -103,21 +103,15 @@ def _releases(request: Request, store: Store, model: str) -> Sequence[Document]:
     """The releases of a classifier that the caller may read; raises Forbidden, else NotFound."""
     request.caller.check(READ, model)
     check_exists(model)
-    entries: Sequence[Document] = _documents(store).releases(model, _ALL)["releases"]  # type: ignore[assignment]  # of objects
+    entries: Sequence[Document] = documents_of(store).releases(model, _ALL)["releases"]  # type: ignore[assignment]  # of objects
     if any(entry["kind"] == "recommender" for entry in entries):
         raise NotFound(f"Model {model!r} is a recommender: use a model that DescribeProjects lists.")
     return entries
 
 
 def _classifiers(store: Store, visible: Callable[[str], bool]) -> list[str]:
-    models: Sequence[Document] = _documents(store).models(visible)["models"]  # type: ignore[assignment]  # of objects
+    models: Sequence[Document] = documents_of(store).models(visible)["models"]  # type: ignore[assignment]  # of objects
     return sorted(str(entry["model"]) for entry in models if entry["kind"] == "classifier")
-
-
-@lru_cache(maxsize=1)
-def _documents(store: Store) -> ModelDocuments:
-    """The documents of a store, which keep the manifests they have read."""
-    return ModelDocuments(Registry(store))
 
 
 def _project(registry: Registry, model: str) -> Document:
@@ -148,7 +142,7 @@ def _version(store: Store, model: str, name: str, entry: Document) -> Document:
 def _evaluation(store: Store, model: str, release: str) -> Document:
     """The mean F1 of the labels on the test part, and where the whole summary is; empty for a release without them."""
     try:
-        manifest = _documents(store).document(model, release)
+        manifest = documents_of(store).document(model, release)
     except (InvalidManifest, NotFound):
         return {}
     test = manifest["evaluation"].get("test")  # type: ignore[attr-defined]  # an object, by the manifest's format

@@ -1,0 +1,32 @@
+"""The operations of Personalize's control plane that are answered."""
+
+from typing import Final
+
+from larder.compat.aws_json import JsonApi
+from larder.compat.personalize.control import campaigns, filters, recipes, solutions
+from larder.compat.personalize.errors import CONTROL_NAMES, INVALID
+
+API: Final = JsonApi(
+    operations={
+        "ListDatasetGroups": campaigns.list_dataset_groups,
+        "DescribeDatasetGroup": campaigns.describe_dataset_group,
+        "ListCampaigns": campaigns.list_campaigns,
+        "DescribeCampaign": campaigns.describe_campaign,
+        "UpdateCampaign": campaigns.update_campaign,
+        "ListRecommenders": campaigns.list_recommenders,
+        "DescribeRecommender": campaigns.describe_recommender,
+        "ListSolutions": solutions.list_solutions,
+        "DescribeSolution": solutions.describe_solution,
+        "ListSolutionVersions": solutions.list_solution_versions,
+        "DescribeSolutionVersion": solutions.describe_solution_version,
+        "GetSolutionMetrics": solutions.get_solution_metrics,
+        "ListRecipes": recipes.list_recipes,
+        "DescribeRecipe": recipes.describe_recipe,
+        "ListFilters": filters.list_filters,
+        "DescribeFilter": filters.describe_filter,
+        "CreateFilter": filters.create_filter,
+        "DeleteFilter": filters.delete_filter,
+    },
+    names=CONTROL_NAMES,
+    unknown=INVALID,
+)

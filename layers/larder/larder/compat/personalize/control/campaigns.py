@@ -1,0 +1,152 @@
+"""Dataset groups, campaigns and recommenders: each model is one of each."""
+
+from collections.abc import Callable
+from typing import Final
+
+from larder.compat.parameters import Parameters
+from larder.compat.personalize.control.models import (
+    ACTIVE,
+    PAGING,
+    WRITE,
+    AnyService,
+    Document,
+    Model,
+    check_writable,
+    existing,
+    metrics,
+    model_of,
+    recommender,
+    recommenders,
+    releases,
+    version_arn,
+)
+from larder.compat.personalize.names import CAMPAIGNS, GROUPS, RECIPE, SOLUTIONS, personalize_arn, version_named
+from larder.errors import InvalidRequest, NotFound
+from larder.registry.documents import documents_of
+from larder.web.request import Request
+
+_ONE: Final = 1  # the least that Personalize allows; nothing is provisioned here
+
+
+def list_dataset_groups(request: Request, service: AnyService, values: Document) -> Document:
+    """The models."""
+    return _listed(request, service, Parameters(values, PAGING.parameters), "datasetGroups", _group)
+
+
+def describe_dataset_group(request: Request, service: AnyService, values: Document) -> Document:
+    """A model."""
+    sent = Parameters(values, ("datasetGroupArn",))
+    return {"datasetGroup": _group(service, recommender(request, service, sent.text("datasetGroupArn"), GROUPS))}
+
+
+def list_campaigns(request: Request, service: AnyService, values: Document) -> Document:
+    """The models, or that of a solution."""
+    sent = Parameters(values, ("solutionArn", *PAGING.parameters))
+    return _listed(request, service, sent, "campaigns", _campaign, parent=("solutionArn", SOLUTIONS))
+
+
+def describe_campaign(request: Request, service: AnyService, values: Document) -> Document:
+    """A model and its live release."""
+    sent = Parameters(values, ("campaignArn",))
+    model = recommender(request, service, sent.text("campaignArn"), CAMPAIGNS)
+    campaign = {
+        **_campaign(service, model),
+        **({"solutionVersionArn": version_arn(model.name, model.live)} if model.live else {}),
+        "minProvisionedTPS": _ONE,
+        "campaignConfig": {"enableMetadataWithRecommendations": True},
+    }
+    return {"campaign": campaign}
+
+
+def update_campaign(request: Request, service: AnyService, values: Document) -> Document:
+    """Nothing, if the live release is asked for; any other is refused: it goes live by a rollout, which verifies it.
+
+    A minimum of requests per second is always met.
+    """
+    sent = Parameters(values, ("campaignArn", "solutionVersionArn", "minProvisionedTPS", "campaignConfig"))
+    check_writable(request, service)
+    model = recommender(request, service, sent.text("campaignArn"), CAMPAIGNS, WRITE)
+    config = sent.child("campaignConfig", ("enableMetadataWithRecommendations",)).values
+    if config.get("enableMetadataWithRecommendations", True) is not True:
+        raise InvalidRequest("campaignConfig.enableMetadataWithRecommendations is always true: leave it out.")
+    if "solutionVersionArn" in sent:
+        named, release = version_named(sent.text("solutionVersionArn"), model_of(service))
+        if named != model.name:
+            raise InvalidRequest(f"solutionVersionArn is of model {named[:80]!r}: use a version of {model.name!r}.")
+        _check_live(request, service, model, release)
+    return {"campaignArn": personalize_arn(f"campaign/{model.name}")}
+
+
+def list_recommenders(request: Request, service: AnyService, values: Document) -> Document:
+    """The models, or that of a dataset group."""
+    sent = Parameters(values, ("datasetGroupArn", *PAGING.parameters))
+    return _listed(request, service, sent, "recommenders", _recommender, parent=("datasetGroupArn", GROUPS))
+
+
+def describe_recommender(request: Request, service: AnyService, values: Document) -> Document:
+    """A model, with the metrics of its live release."""
+    sent = Parameters(values, ("recommenderArn",))
+    model = recommender(request, service, sent.text("recommenderArn"), CAMPAIGNS)
+    evaluation = documents_of(service.store).document(model.name, model.live)["evaluation"] if model.live else {}
+    return {"recommender": {**_recommender(service, model), "modelMetrics": metrics(evaluation)}}  # type: ignore[arg-type]  # an object, by the manifest's format
+
+
+def _listed(
+    request: Request,
+    service: AnyService,
+    sent: Parameters,
+    name: str,
+    describe: Callable[[AnyService, Model], Document],
+    parent: tuple[str, str] | None = None,
+) -> Document:
+    """A page of the models, or of the one that the parameter ``parent`` (its name, the kinds of resources) names."""
+    if parent and parent[0] in sent:
+        model = recommender(request, service, sent.text(parent[0]), parent[1])
+        models = {model.name: model}
+    else:
+        models = recommenders(request, service)
+    names, token = PAGING.page(sent, list(models))
+    return {name: [describe(service, models[model]) for model in names], **token}
+
+
+def _group(_: AnyService, model: Model) -> Document:
+    return {"name": model.name, "datasetGroupArn": model.group, "status": ACTIVE, **model.dates}
+
+
+def _campaign(service: AnyService, model: Model) -> Document:
+    arn = personalize_arn(f"campaign/{model.name}")
+    return {"name": model.name, "campaignArn": arn, **_status(service, model), **model.dates}
+
+
+def _recommender(service: AnyService, model: Model) -> Document:
+    return {
+        "name": model.name,
+        "recommenderArn": personalize_arn(f"recommender/{model.name}"),
+        "datasetGroupArn": model.group,
+        "recipeArn": RECIPE,
+        "recommenderConfig": {"enableMetadataWithRecommendations": True, "minRecommendationRequestsPerSecond": _ONE},
+        **_status(service, model),
+        **model.dates,
+    }
+
+
+def _status(service: AnyService, model: Model) -> Document:
+    """Whether the model answers; if not, whether its newest release failed."""
+    if model.live:
+        return {"status": ACTIVE}
+    (newest,) = releases(service, model.name, 1)
+    if newest["reason"]:
+        return {"status": "CREATE FAILED", "failureReason": newest["reason"]}
+    return {"status": "CREATE PENDING"}
+
+
+def _check_live(request: Request, service: AnyService, model: Model, release: str) -> None:
+    if release == model.live:
+        return
+    existing(request, service, model.name, CAMPAIGNS)  # what follows says which releases there are
+    if all(entry["release"] != release for entry in releases(service, model.name)):
+        raise NotFound(f"Model {model.name!r} has no release {release[:80]!r}: ListSolutionVersions lists them.")
+    raise InvalidRequest(
+        f"{release} is not live, and a release goes live by a rollout, which verifies it: run `larder rollback "
+        f"{model.name} {release}`."
+    )
