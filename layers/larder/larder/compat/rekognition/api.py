@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from larder.compat.aws_json import JsonApi
-from larder.compat.rekognition import detection, projects
+from larder.compat.aws_json import Document, JsonApi, ModelResult, Operation
+from larder.compat.rekognition import detection
 from larder.errors import (
     LarderError,
     NotFound,
@@ -14,17 +14,31 @@ from larder.errors import (
     UnreadableImage,
     UnsupportedMedia,
 )
+from larder.web.request import Request
 
 _INVALID: Final = "InvalidParameterException"
+
+
+def _of_projects(name: str) -> Operation:
+    """A function of ``projects``, imported at its first call: labels in a cold start do not wait for it."""
+
+    def call(request: Request, service: object, values: Document) -> ModelResult | Document:
+        from larder.compat.rekognition import projects
+
+        operation: Operation = getattr(projects, name)
+        return operation(request, service, values)
+
+    return call
+
 
 API: Final = JsonApi(
     operations={
         "DetectCustomLabels": detection.detect_custom_labels,
         "DetectLabels": detection.detect_labels,
-        "DescribeProjects": projects.describe_projects,
-        "DescribeProjectVersions": projects.describe_project_versions,
-        "StartProjectVersion": projects.start_project_version,
-        "StopProjectVersion": projects.stop_project_version,
+        "DescribeProjects": _of_projects("describe_projects"),
+        "DescribeProjectVersions": _of_projects("describe_project_versions"),
+        "StartProjectVersion": _of_projects("start_project_version"),
+        "StopProjectVersion": _of_projects("stop_project_version"),
     },
     names={
         LarderError: ("InternalServerError", 500),
