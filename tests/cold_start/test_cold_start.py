@@ -10,10 +10,16 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from PIL import Image
 from tests.cold_start.conftest import ColdStart
 
+from larder.auth import parse_scope
 from larder.runtime.cold_start import ColdStart as Phases
+from larder_local.keys.issue import new_key
+from larder_local.keys.key_store import KeyStore
 
 RUNTIME = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1"}  # as in the Lambda runtime; no request is sent to it
 # All that a function may load in addition to the standard library and Larder.
@@ -35,7 +41,7 @@ UNUSED = {
     "pydantic",
 }
 NEEDED = {"models": {"concurrent.futures"}}  # it reads many pointers concurrently
-MOST = {"classify": 350, "recommend": 230, "models": 240}  # modules, with a margin of about 30
+MOST = {"classify": 365, "recommend": 245, "models": 255}  # modules, with a margin of about 15
 
 
 def request(path: str, query: Mapping[str, str] | None = None, body: bytes = b"") -> dict[str, object]:
@@ -60,9 +66,10 @@ def image() -> bytes:
     return file.getvalue()
 
 
+QUERY = {"session": "kettle", "n": "1"}
 EVENTS = {
     "classify": request("/v1/models/digits/classify", body=image()),
-    "recommend": request("/v1/models/shop/recommend", {"session": "kettle", "n": "1"}),
+    "recommend": request("/v1/models/shop/recommend", QUERY),
     "models": request("/v1/models/shop", {}),
 }
 
@@ -80,6 +87,35 @@ def test_a_request_loads_only_what_it_needs(start: ColdStart, function: str) -> 
     assert not (UNUSED - NEEDED.get(function, set())) & loaded
 
     assert len(loaded) <= MOST[function], "a new import: is it needed on the request path?"
+
+
+def keyed(store: Path, event: Mapping[str, object], *, signs: bool) -> dict[str, object]:
+    """The event with a key that is now in the store, or with its signature."""
+    key, secret = new_key((parse_scope("admin"),), now=0, signs=signs)
+    KeyStore.open(store.as_uri()).add(key)
+    if not signs:
+        return {**event, "headers": {"x-api-key": f"{key.id}.{secret}"}}
+    query = "&".join(f"{name}={value}" for name, value in QUERY.items())
+    request = AWSRequest("GET", f"https://h{event['rawPath']}?{query}", {"host": "h"})
+    SigV4Auth(Credentials(key.id, secret), "personalize", "eu-west-1").add_auth(request)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return {**event, "rawQueryString": query, "headers": headers}
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_a_key_is_verified_without_what_verifies_signatures(start: ColdStart, store: Path, function: str) -> None:
+    result = start(function, keyed(store, EVENTS[function], signs=False), **RUNTIME, LARDER_AUTHORIZATION="KEYS")
+    assert result.answer["statusCode"] == 200, result.answer
+    assert not {"larder.auth.signatures", "larder.auth.tokens", "larder.auth.throttle"} & set(result.modules)
+    assert len(result.modules) <= MOST[function]
+
+
+def test_a_signature_is_verified_without_numpy_and_boto3(start: ColdStart, store: Path) -> None:
+    event = keyed(store, EVENTS["recommend"], signs=True)
+    result = start("recommend", event, **RUNTIME, LARDER_AUTHORIZATION="KEYS")
+    assert result.answer["statusCode"] == 200, result.answer
+    assert "larder.auth.signatures.sigv4" in result.before  # it has loaded beside the model
+    assert not {"numpy", "boto3", "botocore", "larder.auth.signatures.alibaba"} & set(result.modules)
 
 
 @pytest.mark.parametrize("function", EVENTS)
