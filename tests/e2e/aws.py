@@ -172,13 +172,18 @@ def _is_up(cloud: Cloud) -> bool:
 
 
 def deploy(cloud: Cloud, bundle: Path) -> Stack:
-    """Deploys the bundle as `make deploy` does, without questions, and makes a key."""
+    """Deploys the bundle as `make deploy` does, without questions, and makes a key.
+
+    A key of KMS encrypts it: the emulator has no key of S3 (``aws/s3``).
+    """
+    kms_key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     options = ("--resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM")
+    parameters = ("--parameter-overrides", f"KeysKmsKey={kms_key}")
     template = ("--template-file", bundle / "template.yaml", "--stack-name", "larder")
-    done = run(ROOT / ".venv/bin/sam", "deploy", *template, *options, **cloud.environment)
+    done = run(ROOT / ".venv/bin/sam", "deploy", *template, *options, *parameters, **cloud.environment)
     assert done.returncode == 0, done.stdout + done.stderr
     resources = cloud.client("cloudformation").describe_stack_resources(StackName="larder")["StackResources"]
     physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
     stack = Stack(cloud, physical["Bucket"], physical["Api"], physical)
-    key = json.loads(stack.larder("keys", "add", "admin", "--json"))["key"]
+    key = json.loads(stack.larder("keys", "add", "admin", "--json", "--kms-key", kms_key))["key"]
     return replace(stack, key=key)

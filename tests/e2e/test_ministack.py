@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.aws import Reply, Stack, deploy, running, wait
 from tests.toys.shop import TOY
 
+from larder.auth.keys import DOCUMENT
 from larder.classifier.graph import Classifier
 from larder.release.manifest import parse
 from larder.release.serving import ClassifierServing
@@ -191,10 +192,11 @@ def invoke(function: str) -> tuple[str, str, dict[str, str]]:
 
 HELD = "models/held/releases/r1/manifest.json"
 POINTER, REASON = "models/held/live.json", "models/held/releases/r1/rejected.json"
-READS = [s3(READ, HELD), s3(LIST, "models/held/")]
+READS = [s3(READ, HELD), s3(LIST, "models/held/"), s3(READ, DOCUMENT)]
 HARM = [
     s3(WRITE, "models/held/releases/r1/model.onnx"),
     s3("delete_object", POINTER),
+    s3(WRITE, DOCUMENT),
     s3(READ, "private/key"),
     s3(LIST, "private/"),
     s3(LIST, ""),
@@ -214,7 +216,7 @@ WRITES, INVOKES = (
         ("ClassifyRole", [*READS, s3(READ, "uploads/image")], [*WRITES, *INVOKES, *HARM]),
         ("RecommendRole", READS, [s3(READ, "uploads/image"), *WRITES, *INVOKES, *HARM]),
         ("ModelsRole", READS, [s3(READ, "uploads/image"), *WRITES, *INVOKES, *HARM]),
-        ("RolloutRole", [READS[0], *WRITES, *INVOKES], [READS[1], s3(READ, "uploads/image"), *HARM]),
+        ("RolloutRole", [READS[0], *WRITES, *INVOKES], [*READS[1:], s3(READ, "uploads/image"), *HARM]),
     ],
 )
 def test_calls_outside_the_role_of_a_function_are_denied(

@@ -17,6 +17,7 @@ from tests.openapi.conftest import image, store
 from larder_client import Client, Forbidden, TooManyRequests, Unauthorized
 
 __all__ = ["image", "store"]  # fixtures
+pytestmark = pytest.mark.slow  # it starts the whole service
 MODELS = "/v1/models"
 
 
@@ -141,7 +142,6 @@ def test_a_revoked_key_is_refused_within_two_seconds(up: Up, home: Path) -> None
     assert seconds_until(lambda: ask(up, MODELS, key["key"]).status == 401, 2) < 2
 
 
-@pytest.mark.slow
 def test_a_revoked_key_is_refused_within_30_seconds_where_releases_are_looked_for_every_30(
     store: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
