@@ -76,10 +76,11 @@ class Sent:
 
 @dataclass(frozen=True)
 class Keys:
-    """A key for everything, and one that may use and see ``digits`` alone; each as id and secret."""
+    """A key for everything, and two that may use and see one model alone; each as id and secret."""
 
     admin: tuple[str, str]
     digits: tuple[str, str]
+    shop: tuple[str, str]
 
 
 Ask = Callable[[Sent], HttpResponse]
@@ -89,7 +90,11 @@ Ask = Callable[[Sent], HttpResponse]
 def keys(store: Path) -> Iterator[Keys]:
     held = KeyStore.open(store.as_uri())
     made = []
-    for scopes in (["admin"], ["classify:digits", "recommend:digits", "models:read:digits", "events:digits"]):
+    alone = [
+        [f"{action}:{model}" for action in ("classify", "recommend", "events", "models:read")]
+        for model in ("digits", "shop")
+    ]
+    for scopes in (["admin"], *alone):
         key, secret = new_key(tuple(map(parse_scope, scopes)), now=0, signs=True)
         held.add(key)
         made.append((key.id, secret))
@@ -291,6 +296,52 @@ def test_a_model_that_the_key_may_not_see_is_as_one_that_does_not_exist(
         answers.append((answer.status, answer.body.decode().replace(model, "MODEL")))
     assert answers[0] == answers[1]
     assert answers[0][0] in (401, 403)
+
+
+def named_in(model: str, png: bytes) -> list[Sent]:
+    """Requests of other services' protocols that name a model, each in its own way."""
+    arn = f"arn:aws:rekognition:eu-west-1:111122223333:project/{model}/version/{model}/1"
+    campaign = f"arn:aws:personalize:eu-west-1:111122223333:campaign/{model}"
+    detect = json.dumps({"ProjectVersionArn": arn, "Image": {"Bytes": b64encode(png).decode()}}).encode()
+    infer = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": ["x"]}]}
+    target, kind = "x-amz-target", "application/x-amz-json-1.1"
+    sent = [
+        Sent("POST", "/", "", ((target, "RekognitionService.DetectCustomLabels"), ("content-type", kind)), detect),
+        Sent("POST", "/recommendations", "", (), json.dumps({"campaignArn": campaign, "userId": "u0001"}).encode()),
+        Sent(
+            "POST",
+            "/personalize-ranking",
+            "",
+            (),
+            json.dumps({"campaignArn": campaign, "userId": "u", "inputList": ["p0001"]}).encode(),
+        ),
+        Sent("POST", f"/endpoints/{model}/invocations", "", (("content-type", "image/png"),), png),
+        Sent(
+            "POST",
+            f"/recommenders/endpoints/{model}/invocations",
+            "",
+            (("content-type", "application/json"),),
+            b'{"user": "u0001"}',
+        ),
+        Sent("POST", f"/v2/models/{model}/infer", "", (), json.dumps(infer).encode()),
+    ]
+    sent += [Sent("GET", f"/v2/models/{model}{end}") for end in ("", "/ready", "/config", "/stats", "/versions/1")]
+    return [request for request in sent if find(ROUTES, request.method, request.path)]
+
+
+@pytest.mark.parametrize("hidden", ["shop", "digits"])
+def test_a_model_that_the_key_may_not_see_is_hidden_in_every_protocol(
+    ask: Ask, keys: Keys, image: bytes, hidden: str
+) -> None:
+    key = keys.digits if hidden == "shop" else keys.shop
+    for exists, absent in zip(named_in(hidden, image), named_in("none", image), strict=True):
+        answers = [ask(sent.with_header("x-api-key", ".".join(key))) for sent in (exists, absent)]
+        shown = [
+            (answer.status, answer.body.decode().replace(name, "MODEL"))
+            for answer, name in zip(answers, (hidden, "none"), strict=True)
+        ]
+        assert shown[0] == shown[1], exists
+        assert shown[0][0] >= 400, exists
 
 
 def test_models_are_listed_as_far_as_the_key_may_see_them(ask: Ask, keys: Keys) -> None:
