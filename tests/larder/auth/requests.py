@@ -24,7 +24,7 @@ class ToyRequest:
     headers: dict[str, str] = field(default_factory=dict)
     content: bytes = b""
 
-    def body(self) -> bytes:
+    def raw_body(self) -> bytes:
         return self.content
 
     def having(self, **changes: object) -> "ToyRequest":

@@ -34,7 +34,7 @@ class Presented:
     def __init__(self, text: str) -> None:
         self.headers = {"x-api-key": text}
 
-    def body(self) -> bytes:
+    def raw_body(self) -> bytes:
         return b""
 
 

@@ -29,8 +29,8 @@ class SignedRequest(Protocol):
     def headers(self) -> Mapping[str, str]:
         """The headers, by lower-case name; values of a repeated header are joined with commas."""
 
-    def body(self) -> bytes:
-        """The raw body."""
+    def raw_body(self) -> bytes:
+        """The body as it was sent."""
 
 
 def query_pairs(text: str) -> list[tuple[str, str]]:

@@ -102,7 +102,16 @@ class Request:
         return self.header(KEY_HEADER) or None
 
     def body(self) -> bytes:
-        """The raw body. API Gateway passes text only for a few media types, and everything else as base64."""
+        """The body; one that AWS's clients stream in chunks is put together."""
+        raw = self.raw_body()
+        if "x-amz-content-sha256" in self.headers:
+            from larder.auth.signatures.chunks import is_chunked, read_chunks
+
+            return read_chunks(self.headers, raw).content if is_chunked(self.headers) else raw
+        return raw
+
+    def raw_body(self) -> bytes:
+        """The body as it was sent. API Gateway passes text for a few media types, and everything else as base64."""
         body = self.http.body
         if not self.http.is_base64:
             return body.encode()

@@ -99,11 +99,11 @@ def test_a_signature_that_cannot_be_verified_is_refused_with_the_reason(request_
     assert word in str(error)
 
 
-def test_a_body_in_signed_chunks_is_refused_in_words() -> None:
+def test_a_body_in_chunks_that_are_signed_in_another_way_is_refused_in_words() -> None:
     names = "host;x-amz-content-sha256;x-amz-date"
-    error = refusal(header_request(names=names, x_amz_content_sha256="STREAMING-AWS4-HMAC-SHA256-PAYLOAD"))
+    error = refusal(header_request(names=names, x_amz_content_sha256="STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"))
     assert error.reason == "malformed"
-    assert "chunks" in str(error)
+    assert "one piece" in str(error)
 
 
 def test_the_stated_hash_must_be_that_of_the_body() -> None:

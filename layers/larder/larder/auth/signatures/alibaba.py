@@ -61,7 +61,7 @@ def read_rpc(request: SignedRequest) -> RpcSignature | None:
     """The signature 1.0, or None if the request has none; raises Unauthorized if it cannot be read."""
     parameters = dict(query_pairs(request.raw_query))
     if is_form(request):
-        parameters.update(query_pairs(request.body().decode("utf-8", "replace")))
+        parameters.update(query_pairs(request.raw_body().decode("utf-8", "replace")))
     value, key = parameters.pop("Signature", ""), parameters.get("AccessKeyId", "")
     if not (value and key):
         return None
@@ -102,7 +102,7 @@ def read_acs(request: SignedRequest) -> AcsSignature:
 
 def _verifies_acs(signature: AcsSignature, request: SignedRequest, secret: str) -> bool:
     """Whether the owner of ``secret`` signed this request and its body."""
-    payload = sha256(request.body()).hexdigest()
+    payload = sha256(request.raw_body()).hexdigest()
     if not compare_digest(request.headers.get(_CONTENT, "").encode("utf-8", "replace"), payload.encode()):
         return False
     headers = "".join(f"{name}:{request.headers.get(name, '').strip()}\n" for name in signature.headers)

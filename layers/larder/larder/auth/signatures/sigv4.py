@@ -11,6 +11,7 @@ from hmac import digest as hmac_digest
 from typing import Final, NamedTuple
 
 from larder.auth.request import SignedRequest
+from larder.auth.signatures import chunks
 from larder.auth.signatures.canonical import canonical_headers, canonical_paths, canonical_queries, split_query
 from larder.auth.signatures.times import SKEW_SECONDS, basic_text, basic_time, check_skew, http_time
 from larder.errors import Unauthorized
@@ -19,8 +20,6 @@ ALGORITHM: Final = "AWS4-HMAC-SHA256"
 MAX_EXPIRES: Final = 604_800
 _S3: Final = "s3"
 _UNSIGNED: Final = "UNSIGNED-PAYLOAD"
-_STREAMING: Final = "STREAMING-"
-_CONTENT: Final = "x-amz-content-sha256"
 _HEX: Final = frozenset("0123456789abcdef")
 _NAME: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+.^_`|~-")
 # Headers of AWS that change what a request means must be signed. A session token means nothing to Larder, and
@@ -112,8 +111,25 @@ def verifies(signature: Signature, request: SignedRequest, secret: str) -> bool:
         digest = sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
         text = f"{ALGORITHM}\n{signature.time}\n{scope}\n{digest}"
         if compare_digest(hmac_digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex(), signature.value):
-            return True
+            return payload not in chunks.SIGNED or _chunks_verify(signature, request, key, scope)
     return False
+
+
+def _chunks_verify(signature: Signature, request: SignedRequest, key: bytes, scope: str) -> bool:
+    """Whether each chunk of the body, and the trailing headers, have the signature that follows from the one before."""
+    body = chunks.read_chunks(request.headers, request.raw_body())
+    previous, stated = signature.value, f"{signature.time}\n{scope}"
+    for data, value in body.chunks:
+        hashes = f"{sha256(b'').hexdigest()}\n{sha256(data).hexdigest()}"
+        text = f"{ALGORITHM}-PAYLOAD\n{stated}\n{previous}\n{hashes}"
+        previous = hmac_digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+        if not compare_digest(previous.encode(), value.encode("utf-8", "replace")):
+            return False
+    if not (body.trailer or body.trailer_signature):
+        return True
+    text = f"{ALGORITHM}-TRAILER\n{stated}\n{previous}\n{sha256(body.trailer).hexdigest()}"
+    expected = hmac_digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+    return compare_digest(expected.encode(), body.trailer_signature.encode("utf-8", "replace"))
 
 
 def canonical_requests(signature: Signature, request: SignedRequest, payload: str) -> Iterator[str]:
@@ -138,16 +154,18 @@ def _queries(signature: Signature, request: SignedRequest) -> Iterator[str]:
 
 def _payload(signature: Signature, request: SignedRequest) -> str:
     """The payload as the canonical request has it."""
-    stated = request.headers.get(_CONTENT, "").strip()
+    stated = request.headers.get(chunks.CONTENT, "").strip()
     if signature.expires is not None and signature.service == _S3 and not _is_sha256(stated):
         return _UNSIGNED
     if stated == _UNSIGNED:
         return stated
-    if stated.startswith(_STREAMING):
-        raise _malformed(f"{stated[:60]} (a body in signed chunks) is not supported: send the body in one piece")
-    actual = sha256(request.body()).hexdigest()
+    if chunks.is_chunked(request.headers):
+        if stated not in (*chunks.SIGNED, chunks.UNSIGNED):
+            raise _malformed(f"{stated[:60]} is not supported; use {chunks.SIGNED[0]}, or send the body in one piece")
+        return stated
+    actual = sha256(request.raw_body()).hexdigest()
     if stated and not compare_digest(stated.encode("utf-8", "replace"), actual.encode()):
-        raise Unauthorized(f"{_CONTENT} is not the SHA-256 of the body: sign the body that is sent.", "signature")
+        raise Unauthorized(f"{chunks.CONTENT} is not the SHA-256 of the body: sign the body that is sent.", "signature")
     return actual
 
 
