@@ -266,6 +266,8 @@ def test_only_health_checks_and_the_openapi_document_are_always_public(resources
         "GET /health",
         "GET /openapi.json",
         "GET /ping",
+        "GET /oauth/2.0/token",
+        "POST /oauth/2.0/token",
         "GET /v2/health/live",
         "GET /v2/health/ready",
     }

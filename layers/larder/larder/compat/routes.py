@@ -59,6 +59,12 @@ CLASSIFY: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", "/v1/{method}", "google_vision:annotate", "classify"),
     CompatRoute("POST", "/v1/projects/{project}/{method}", "google_vision:annotate", "classify"),
     CompatRoute("POST", "/v1/projects/{project}/locations/{location}/{method}", "google_vision:annotate", "classify"),
+    CompatRoute("GET", "/oauth/2.0/token", "baidu.token:issue", ""),
+    CompatRoute("POST", "/oauth/2.0/token", "baidu.token:issue", ""),
+    CompatRoute("POST", "/rest/2.0/image-classify/v1/{kind}", "baidu.images:recognise", "classify"),
+    CompatRoute("POST", "/rest/2.0/image-classify/v1/classify/{kind}", "baidu.images:recognise", "classify"),
+    CompatRoute("POST", "/rest/2.0/image-classify/v2/{kind}", "baidu.images:recognise", "classify"),
+    CompatRoute("POST", "/rpc/2.0/ai_custom/v1/classification/{name}", "baidu.images:classify", "classify"),
 )
 RECOMMEND: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", f"/recommenders{_ENDPOINT}/invocations", "sagemaker.recommenders:invoke", "recommend"),
