@@ -26,6 +26,7 @@ from larder_client.answers import (
     Recommendations,
     Releases,
     ReleaseSummary,
+    StoredFilter,
     Structure,
 )
 from larder_client.client import Client
@@ -46,13 +47,14 @@ from larder_client.errors import (
     Unprocessable,
     UnsupportedMedia,
 )
-from larder_client.parameters import Promotion
+from larder_client.parameters import Boost, Promotion
 from larder_client.retry import Retry
 from larder_client.transport import Request
 
 __all__ = [
     "APIError",
     "BadRequest",
+    "Boost",
     "Classification",
     "Client",
     "ClientError",
@@ -72,6 +74,7 @@ __all__ = [
     "Request",
     "Retry",
     "ServerError",
+    "StoredFilter",
     "Structure",
     "TimedOut",
     "TooLarge",

@@ -66,16 +66,20 @@ class Reason:
     """Why an item is in an answer: the source with the largest share of its score.
 
     Attributes:
-        source: ``user``, ``session``, ``revisit``, ``item``, ``segment`` or ``promotion``.
+        source: ``user``, ``session``, ``revisit``, ``item``, ``segment``, ``promotion`` or ``pin``.
         items: The items of the history, of the session, or in view that contribute most, 3 at most.
         segment: The segment, such as ``CITY=Berlin`` or ``all``; None for another source.
         promotion: The promotion's name; None for another source.
+        place: The place of a pinned item; None for another source.
+        boost: The factor by which boosts changed the score; None without one.
     """
 
     source: str
     items: tuple[str, ...] = ()
     segment: str | None = None
     promotion: str | None = None
+    place: int | None = None
+    boost: float | None = None
 
     @classmethod
     def read(cls, document: Document) -> "Reason":
@@ -85,6 +89,8 @@ class Reason:
             items=tuple(_get(document, "items", list)) if "items" in document else (),
             segment=_optional(document, "segment", str),
             promotion=_optional(document, "promotion", str),
+            place=_optional(document, "place", int),
+            boost=_optional(document, "boost", float),
         )
 
 
@@ -127,6 +133,8 @@ class Recommendations:
         known: Whether the model knows the user and the items that the request named; None for ``similar``.
         unknown: The ids that it does not know, by the names of the arguments: ``user``, ``item``, ``session``.
         warnings: Parts of the request that had no effect, such as a value of a filter that no item has.
+        left_out: By capped column, how many better items its cap left out.
+        next: What to pass as ``next_page`` for the items after these; None after the last ones, or without pages.
         document: The received JSON.
     """
 
@@ -136,6 +144,8 @@ class Recommendations:
     known: bool | None
     unknown: Document
     warnings: tuple[str, ...]
+    left_out: Mapping[str, int]
+    next: str | None
     document: Document = field(repr=False, compare=False)
 
     @classmethod
@@ -148,8 +158,42 @@ class Recommendations:
             known=_optional(document, "known", bool),
             unknown=_optional(document, "unknown", dict) or {},
             warnings=tuple(_optional(document, "warnings", list) or ()),
+            left_out=_optional(document, "left_out", dict) or {},
+            next=_optional(document, "next", str),
             document=document,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFilter:
+    """A filter that is stored beside a model.
+
+    Attributes:
+        name: Its name; a request names it as ``@`` and this.
+        expression: Its text.
+        created: When it was stored.
+        updated: When it was last replaced; None if it never was.
+    """
+
+    name: str
+    expression: str
+    created: str
+    updated: str | None = None
+
+    @classmethod
+    def read(cls, document: Document) -> "StoredFilter":
+        """Reads it from its JSON."""
+        return cls(
+            name=_get(document, "name", str),
+            expression=_get(document, "expression", str),
+            created=_get(document, "created", str),
+            updated=_optional(document, "updated", str),
+        )
+
+    @classmethod
+    def read_all(cls, document: Document) -> Mapping[str, "StoredFilter"]:
+        """Reads the filters of a model, by name."""
+        return {stored.name: stored for stored in _each(document, "filters", cls.read)}
 
 
 @dataclass(frozen=True, slots=True)

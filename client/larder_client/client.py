@@ -13,11 +13,13 @@ from larder_client.answers import (
     ModelSummary,
     Recommendations,
     Releases,
+    StoredFilter,
     Structure,
 )
 from larder_client.download import download
 from larder_client.errors import NotFound
 from larder_client.parameters import (
+    Boost,
     FilterValue,
     Image,
     Promotion,
@@ -190,6 +192,10 @@ class Client:
         filter_values: Mapping[str, FilterValue] | None = None,
         columns: Sequence[str] | None = None,
         promotions: Sequence[Promotion] | None = None,
+        max_per: Mapping[str, int] | None = None,
+        boosts: Sequence[Boost] | None = None,
+        pins: Mapping[int, str] | None = None,
+        next: str | None = None,  # noqa: A002  the field's name in a request
         release: str | None = None,
         canary_key: str | None = None,
     ) -> Recommendations:
@@ -207,10 +213,14 @@ class Client:
             n: How many items, 1 to 500; the service's default is 25.
             exclude: The ids of items that must not be returned, 1000 at most.
             include_seen: Whether the session's items and the one in view may be returned. None lets the release decide.
-            filter: A filter expression in Amazon Personalize's language.
+            filter: A filter expression in Amazon Personalize's language, or ``@`` and the name of a stored filter.
             filter_values: The values of the filter's parameters, by name without the ``$``.
             columns: See the class.
             promotions: Items that get a share of the places, 5 promotions at most.
+            max_per: By item column, the most items with one value in it, such as ``{"BRAND": 2}``; 5 columns at most.
+            boosts: Factors for the scores of items that pass a filter, 5 at most.
+            pins: Items at fixed places from 1, such as ``{1: "p0004"}``; 20 at most.
+            next: The ``next`` of the page before; an empty text for the first page of a list with pages.
             release: See the class.
             canary_key: See the class. The default is the user.
         """
@@ -226,11 +236,15 @@ class Client:
             filter_values=None if filter_values is None else dict(filter_values),
             columns=as_list(columns, "columns"),
             promotions=None if promotions is None else [promotion.document() for promotion in promotions],
+            max_per=None if max_per is None else dict(max_per),
+            boosts=None if boosts is None else [boost.document() for boost in boosts],
+            pins=None if pins is None else [{"place": place, "item": pinned} for place, pinned in pins.items()],
+            next=next,
         )
         headers = _headers(release, canary_key)
         return self._session.post(Recommendations.read, path(model, "recommend"), headers, document)
 
-    def rank(
+    def rank(  # noqa: PLR0913  one parameter per field of the route, all by keyword except two
         self,
         model: str,
         items: Sequence[str],
@@ -239,6 +253,8 @@ class Client:
         session: Sequence[str] | None = None,
         item: str | None = None,
         profile: Mapping[str, str | float] | None = None,
+        filter: str | None = None,  # noqa: A002  the field's name in a request
+        filter_values: Mapping[str, FilterValue] | None = None,
         columns: Sequence[str] | None = None,
         release: str | None = None,
         canary_key: str | None = None,
@@ -252,6 +268,8 @@ class Client:
             session: See :meth:`recommend`.
             item: See :meth:`recommend`.
             profile: See :meth:`recommend`.
+            filter: See :meth:`recommend`; only the items that pass it are returned.
+            filter_values: See :meth:`recommend`.
             columns: See the class.
             release: See the class.
             canary_key: See the class.
@@ -262,20 +280,28 @@ class Client:
             session=as_list(session, "session"),
             item=item,
             profile=None if profile is None else dict(profile),
+            filter=filter,
+            filter_values=None if filter_values is None else dict(filter_values),
             columns=as_list(columns, "columns"),
         )
         return self._session.post(Recommendations.read, path(model, "rank"), _headers(release, canary_key), document)
 
-    def similar(
+    def similar(  # noqa: PLR0913  one parameter per field of the route, all by keyword except two
         self,
         model: str,
         item: str,
         *,
+        user: str | None = None,
+        profile: Mapping[str, str | float] | None = None,
         n: int | None = None,
         exclude: Sequence[str] | None = None,
         filter: str | None = None,  # noqa: A002  the field's name in a request
         filter_values: Mapping[str, FilterValue] | None = None,
         columns: Sequence[str] | None = None,
+        max_per: Mapping[str, int] | None = None,
+        boosts: Boost | None = None,
+        pins: Mapping[int, str] | None = None,
+        next: str | None = None,  # noqa: A002  the field's name in a request
         release: str | None = None,
         canary_key: str | None = None,
     ) -> Recommendations:
@@ -284,20 +310,32 @@ class Client:
         Args:
             model: A recommender.
             item: An item's id. An id that the model does not know raises NotFound.
+            user: The user, for filters on what they did and on their profile.
+            profile: The user's columns, for filters.
             n: See :meth:`recommend`.
             exclude: See :meth:`recommend`.
             filter: See :meth:`recommend`.
             filter_values: See :meth:`recommend`.
             columns: See the class.
+            max_per: See :meth:`recommend`.
+            boosts: One boost, whose filter has no parameters.
+            pins: See :meth:`recommend`.
+            next: See :meth:`recommend`.
             release: See the class.
             canary_key: See the class.
         """
         options = query(
+            user=user,
+            profile=profile,
             n=n,
             exclude=as_list(exclude, "exclude"),
             filter=filter,
             filter_values=filter_values,
             columns=as_list(columns, "columns"),
+            max_per=None if max_per is None else [f"{column}:{most}" for column, most in max_per.items()],
+            boosts=None if boosts is None else boosts.parameter(),
+            pins=None if pins is None else [f"{place}:{pinned}" for place, pinned in pins.items()],
+            next=next,
         )
         target = path(model, "similar", item) + options
         return self._session.ask(Recommendations.read, "GET", target, _headers(release, canary_key))
@@ -315,6 +353,23 @@ class Client:
     def releases(self, name: str, *, n: int | None = None) -> Releases:
         """The newest ``n`` releases of a model, newest first, with their state; 1 to 100, 25 by default."""
         return self._session.ask(Releases.read, "GET", path(name, "releases") + query(n=n))
+
+    def filters(self, name: str) -> Mapping[str, StoredFilter]:
+        """The stored filters of a model, by name."""
+        return self._session.ask(StoredFilter.read_all, "GET", path(name, "filters"))
+
+    def filter(self, name: str, filter_name: str) -> StoredFilter:
+        """A stored filter of a model. Raises NotFound if there is none of this name."""
+        return self._session.ask(StoredFilter.read, "GET", path(name, "filters", filter_name))
+
+    def put_filter(self, name: str, filter_name: str, expression: str) -> StoredFilter:
+        """Stores a filter for a model, in place of one of this name; a request names it as ``@`` and its name."""
+        target, document = path(name, "filters", filter_name), {"expression": expression}
+        return self._session.post(StoredFilter.read, target, {}, document, method="PUT")
+
+    def delete_filter(self, name: str, filter_name: str) -> StoredFilter:
+        """Removes a stored filter, and returns it. Raises NotFound if there is none of this name."""
+        return self._session.ask(StoredFilter.read, "DELETE", path(name, "filters", filter_name))
 
     def manifest(self, name: str, release: str) -> Mapping[str, Any]:
         """The stored manifest of a release: serving, evaluation, training and structure."""

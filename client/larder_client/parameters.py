@@ -44,6 +44,32 @@ class Promotion:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """A factor for the scores of the items that pass a filter.
+
+    Attributes:
+        filter: A filter expression, or ``@`` and the name of a stored one.
+        factor: The factor, 0.01 to 100: below 1, the items come later.
+        filter_values: The values of the filter's parameters, by name without the ``$``.
+    """
+
+    filter: str
+    factor: float
+    filter_values: Mapping[str, FilterValue] = field(default_factory=dict)
+
+    def document(self) -> dict[str, object]:
+        """Its JSON in a request."""
+        values = dict(self.filter_values) or None
+        return without_none(filter=self.filter, factor=self.factor, filter_values=values)
+
+    def parameter(self) -> str:
+        """It in a query string. Raises ValueError if it has values, for which a query string has no place."""
+        if self.filter_values:
+            raise ValueError("A boost of similar has no filter_values: write the values into the filter.")
+        return f"{self.factor}:{self.filter}"
+
+
 def without_none(**fields: object) -> dict[str, object]:
     """The fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}

@@ -58,10 +58,11 @@ class Session:
         target: str,
         headers: Mapping[str, str],
         document: Mapping[str, object],
+        method: str = "POST",
     ) -> T:
-        """Calls :meth:`ask` with a POST of JSON. Raises ValueError for a value that JSON does not have, such as NaN."""
+        """Calls :meth:`ask` with JSON. Raises ValueError for a value that JSON does not have, such as NaN."""
         body = json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
-        return self.ask(read, "POST", target, {**headers, "content-type": "application/json"}, body)
+        return self.ask(read, method, target, {**headers, "content-type": "application/json"}, body)
 
     def send(
         self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes | None = None

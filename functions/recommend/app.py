@@ -19,6 +19,7 @@ service = ModelService("recommender", _open_release)
 
 with service.preloading():  # the tables download during these imports
     from larder.compat import routes as compat
+    from larder.errors import InvalidRequest, NotFound
     from larder.recommender import (
         RANK,
         RECOMMEND,
@@ -26,6 +27,7 @@ with service.preloading():  # the tables download during these imports
         Query,
         Recommendations,
         Recommender,
+        next_page,
         read_items,
         read_parameters,
         read_query,
@@ -69,10 +71,21 @@ def similar(request: Request) -> Response[str]:
 def _respond(request: Request, query: Query, ask: Callable[[Recommender, Query], Recommendations]) -> Response[str]:
     # Without a caller's key, the user's id keeps them on canary or stable, from whichever page they ask.
     model = request.path_parameter("model")
-    loaded = service.loaded(request, model, key=query.user)
+    page = query.page
+    release = page.release if page else None
+    try:
+        loaded = service.loaded(request, model, release=release, key=query.user)
+    except NotFound as error:
+        if release is None:
+            raise
+        message = f"The release of next, {release}, is not there any more: begin again with an empty next."
+        raise InvalidRequest(message) from error
     query = with_expressions(query, lambda name: service.filter_expression(model, name))
     release = loaded.manifest.release
-    document = {"model": model, "release": release, **ask(loaded.value, query).document()}
+    answer = ask(loaded.value, query)
+    document = {"model": model, "release": release, **answer.document()}
+    if page is not None:
+        document["next"] = next_page(page, query.n, release) if answer.more else None
     return json_response(document, model=model, release=release)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from larder_client import (
     BadRequest,
+    Boost,
     Client,
     Item,
     Label,
@@ -147,6 +148,56 @@ def test_similar_items(client: Client) -> None:
     assert [(item.id, item.columns) for item in answer.items] == [("p0001", {"TITLE": "Green kettle"})]
 
 
+def test_caps_boosts_pins_and_pages(client: Client) -> None:
+    boost = Boost("INCLUDE ItemID WHERE Items.PRICE < $P", 2, {"P": 6})
+    pinned = client.recommend(
+        "shop",
+        user="u0001",
+        n=3,
+        max_per={"KIND": 1},
+        boosts=[boost],
+        pins={2: "p0004"},
+    )
+    assert [(item.id, item.because) for item in pinned.items] == [
+        ("p0003", Reason("user", boost=2)),
+        ("p0004", Reason("pin", place=2)),
+    ]
+    assert pinned.left_out == {"KIND": 2}
+
+    first = client.recommend("shop", user="u0001", n=2, next="")
+    assert first.next is not None
+    second = client.recommend("shop", user="u0001", n=2, next=first.next)
+    assert [item.id for item in (*first.items, *second.items)] == ["p0002", "p0003", "p0001"]
+    assert second.next is None
+
+    similar = client.similar(
+        "shop",
+        "p0004",
+        boosts=Boost("INCLUDE ItemID WHERE Items.PRICE < 10", 4),
+        max_per={"KIND": 3},
+        pins={3: "p0003"},
+        next="",
+    )
+    assert [item.id for item in similar.items] == ["p0002", "p0001", "p0003"]
+    assert similar.next is None
+    with pytest.raises(ValueError, match="write the values into the filter"):
+        client.similar("shop", "p0004", boosts=Boost("x", 2, {"P": 1}))
+
+
+def test_filters_are_stored_named_and_removed(client: Client) -> None:
+    stored = client.put_filter("shop", "cheap", "INCLUDE ItemID WHERE Items.PRICE < $P")
+    assert client.filters("shop") == {"cheap": stored}
+    assert client.filter("shop", "cheap") == stored
+    assert [
+        item.id for item in client.recommend("shop", user="u0001", filter="@cheap", filter_values={"P": 6}).items
+    ] == ["p0003"]
+    ranked = client.rank("shop", ["p0001", "p0003"], filter="@cheap", filter_values={"P": 6})
+    assert [item.id for item in ranked.items] == ["p0003"]
+    assert client.delete_filter("shop", "cheap") == stored
+    with pytest.raises(NotFound):
+        client.filter("shop", "cheap")
+
+
 @pytest.mark.parametrize("item", ["a/b", "a b?c#d&e=f%2F", "Ж, 猫", "+"])
 def test_an_id_may_have_any_characters(client: Client, item: str) -> None:
     with pytest.raises(NotFound) as raised:
@@ -258,7 +309,12 @@ def test_every_field_is_a_parameter(method: Callable[..., object], schema: str, 
 def test_the_parameters_of_similar_are_those_of_the_route() -> None:
     route = OPENAPI["paths"]["/v1/models/{model}/similar/{item}"]["get"]["parameters"]
     names = [OPENAPI["components"]["parameters"][entry["$ref"].rpartition("/")[2]]["name"] for entry in route]
-    words = {"x-larder-release": "release", "x-larder-key": "canary_key", "filter_values.NAME": "filter_values"}
+    words = {
+        "profile.COLUMN": "profile",
+        "x-larder-release": "release",
+        "x-larder-key": "canary_key",
+        "filter_values.NAME": "filter_values",
+    }
     assert {words.get(name, name) for name in names} == set(inspect.signature(Client.similar).parameters) - {"self"}
 
 
@@ -272,6 +328,10 @@ def test_every_route_has_a_method() -> None:
         "listModels": Client.models,
         "describeModel": Client.model,
         "listReleases": Client.releases,
+        "listFilters": Client.filters,
+        "getFilter": Client.filter,
+        "putFilter": Client.put_filter,
+        "deleteFilter": Client.delete_filter,
         "getManifest": Client.manifest,
         "getStructure": Client.structure,
         "listFiles": Client.files,

@@ -218,7 +218,7 @@ def test_responses_match_the_openapi_document() -> None:
         ({"n": "1e3"}, "n: must be a whole number"),
         ({"n": "9" * 5000}, "n: must be a whole number"),
         ({"n": ""}, "n: must be a whole number"),
-        ({"usr": "ada"}, "usr: is not a field here; use columns, exclude"),
+        ({"usr": "ada"}, "usr: is not a field here; use boosts, columns, exclude"),
         ({"promotions": "x"}, "promotions: must be a list"),
         ({"profile": "Berlin"}, "profile: must be an object"),
         ({"profile.TOWN": "Berlin"}, "profile.TOWN is not a column"),

@@ -1,6 +1,8 @@
 """Recommendations from precomputed tables: rows of the user, of the session's items and of the segment."""
 
+from larder.recommender.adjustments import Boost, Page, Pin
 from larder.recommender.model import Recommender
+from larder.recommender.paging import next_page
 from larder.recommender.query import Promotion, Query, with_expressions
 from larder.recommender.request_parsing import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
 from larder.recommender.response import ALL_USERS, Reason, Recommendation, Recommendations, Unknown
@@ -14,6 +16,9 @@ __all__ = [
     "RANK",
     "RECOMMEND",
     "SIMILAR",
+    "Boost",
+    "Page",
+    "Pin",
     "Promotion",
     "Query",
     "Reason",
@@ -22,6 +27,7 @@ __all__ = [
     "Recommender",
     "Unknown",
     "bin_text",
+    "next_page",
     "read_items",
     "read_parameters",
     "read_query",

@@ -1,18 +1,18 @@
 """The recommender: scores candidates by the tables, filters them and adds reasons."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
-from larder.recommender.query import Promotion, Query, check_ranked
+from larder.recommender.query import Query, check_ranked
 from larder.recommender.reasons import Candidate, explain, segment_reason
 from larder.recommender.response import Reason, Recommendation, Recommendations, Unknown
-from larder.recommender.rules.filtering import ItemFilters, MakeContext
-from larder.recommender.rules.promotions import interleave, place_count
+from larder.recommender.rules.filtering import ItemFilters
 from larder.recommender.rules.request_context import request_context
+from larder.recommender.rules.request_rules import RequestRules
 from larder.recommender.rules.user_data import UserData
 from larder.recommender.scoring import Contributions, Scores, best_first
 from larder.recommender.segments import Profile, typed_profile
@@ -20,9 +20,6 @@ from larder.recommender.table_lookup import Tables
 from larder.release.serving import ProfileColumn, RecommenderServing
 from larder.tables import Reader
 from larder.tables.vocabulary import Vocabulary
-
-if TYPE_CHECKING:  # imported when a filter is first used
-    from larder.filters import Predicate, Value
 
 LOCAL_BYTES: Final = 64 * 2**20
 NAMES: Final = 2**14  # at most 3 MB; decoding a name takes as long as four look-ups
@@ -72,7 +69,9 @@ class Recommender:
         """Do nothing: files are closed and unmapped with the last reference to them."""
 
     def recommend(self, query: Query) -> Recommendations:
-        """The best ``query.n`` items, best first except for promotions; fewer if filters or the model leave no more.
+        """The best ``query.n`` items, best first except for promotions and pins.
+
+        They are fewer if filters, caps or the model leave no more.
 
         If too few items have a score, popular items of the user's segment follow, then those of wider segments; their
         score is mostly 0. Raises InvalidRequest for an unknown column or an invalid filter.
@@ -82,18 +81,10 @@ class Recommender:
         scores, segments = self._tables.scores(query.user, profile, seen)
         shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
         excluded = self._numbers(query.exclude) | (set() if shown else set(seen))
-        warnings: list[str] = []
-        context = self._context(query, profile)
-        promoted: list[list[Candidate]] = []
-        for promotion in query.promotions:
-            remaining = query.n - sum(map(len, promoted))
-            count = min(remaining, place_count(promotion.percent, query.n))
-            promoted.append(self._promoted(promotion, count, scores, excluded, context, warnings))
-        n = query.n - sum(map(len, promoted))
-        holds = self._filter(query.filter, query.filter_values, context, warnings)
-        organic = _choose(_candidates(scores, segments, n + len(excluded)), n, excluded, holds)
-        unknown = _with_user(unknown, query, scores)
-        return self._response(interleave([organic, *promoted]), scores, query.columns, unknown, warnings)
+        rules = self._rules(query, profile)
+        scores = rules.boosted(scores)
+        chosen = rules.arrange(scores, lambda count: _candidates(scores, segments, count), excluded)
+        return self._response(chosen, scores, rules, query.columns, _with_user(unknown, query, scores))
 
     def rank(self, query: Query, items: Sequence[str]) -> Recommendations:
         """All ``items`` by score, equal ones in their order; unknown ids at the end, with score None.
@@ -109,27 +100,13 @@ class Recommender:
         known = [number for number in numbers if number is not None]
         known.sort(key=lambda number: -scores.totals.get(number, 0.0))
         unknown = [item for item, number in zip(items, numbers, strict=True) if number is None]
-        warnings: list[str] = []
+        rules = self._rules(query, profile)
         if query.filter is not None:
-            known, unknown = self._ranked(query, profile, known, unknown, warnings), []
+            known, unknown = list(rules.passing(known, unknown)), []
         columns = dict.fromkeys(query.columns) if query.columns else None
-        ranked = self._response([(number, None) for number in known], scores, query.columns)
+        ranked = self._response([(number, None) for number in known], scores, rules, query.columns)
         items_unknown = (Recommendation(item, None, None, columns) for item in unknown)
-        unseen = _with_user(unseen, query, scores)
-        return Recommendations((*ranked.items, *items_unknown), unseen, tuple(warnings), scores.totals)
-
-    def _ranked(
-        self, query: Query, profile: Profile, known: list[int], unknown: Sequence[str], warnings: list[str]
-    ) -> list[int]:
-        """The ``known`` items that pass the query's filter; adds to ``warnings``."""
-        assert query.filter is not None, "the caller has checked it"  # noqa: S101  # for the type checker
-        compiled = self._filters.requested(query.filter, query.filter_values, self._context(query, profile))
-        warnings += compiled.warnings
-        if unknown:
-            warnings.append(
-                f"Items that the model does not know pass no filter: {len(unknown)}, such as {unknown[0]!r:.60}."
-            )
-        return [number for number in known if compiled.holds(number)]
+        return replace(ranked, items=(*ranked.items, *items_unknown), unknown=_with_user(unseen, query, scores))
 
     def similar(self, query: Query) -> Recommendations:
         """The neighbours of ``query.item``, best first, with their scores in its row; filters and ``exclude`` apply.
@@ -140,18 +117,19 @@ class Recommender:
         number = None if query.item is None else self._items.number(query.item)
         if number is None or query.item is None:
             raise NotFound(f"This model has no item {query.item!r:.80}: use an id of its training data.")
-        totals = dict(zip(*self._tables.neighbours.row(number), strict=True))
-        excluded = self._numbers(query.exclude) | {number}
-        warnings: list[str] = []
-        holds = self._filter(query.filter, query.filter_values, self._context(query, profile), warnings)
+        rules = self._rules(query, profile)
+        scores = rules.boosted(Scores(totals=dict(zip(*self._tables.neighbours.row(number), strict=True))))
         reason = Reason("item", items=(query.item,))
-        candidates = ((neighbour, reason) for neighbour in best_first(totals, query.n + len(excluded)))
-        chosen = _choose(candidates, query.n, excluded, holds)
-        return self._response(chosen, Scores(totals=totals), query.columns, None, warnings)
+
+        def candidates(count: int) -> Iterator[Candidate]:
+            return ((neighbour, reason) for neighbour in best_first(scores.totals, count))
+
+        chosen = rules.arrange(scores, candidates, self._numbers(query.exclude) | {number})
+        return self._response(chosen, scores, rules, query.columns)
 
     def _check(self, query: Query) -> Profile:
         """The typed profile; raises InvalidRequest for unknown columns or values of the wrong type."""
-        for name in query.columns:
+        for name in (*query.columns, *query.max_per):
             if name not in self._items.columns:
                 known = ", ".join(sorted(self._items.columns)) or "none"
                 raise InvalidRequest(f"{name[:80]!r} is not a column of this model's items: use {known}.")
@@ -169,59 +147,29 @@ class Recommender:
                 unknown.append(recent)
         return [known for known in numbers if known is not None], Unknown(None, item, tuple(dict.fromkeys(unknown)))
 
-    def _context(self, query: Query, profile: Profile) -> MakeContext:
-        """Makes the context of a request at its first use, once for all of its filters."""
-        return lru_cache(1)(lambda: request_context(self._serving, self._items, self._users, query, profile))
-
-    def _filter(
-        self, text: str | None, values: "Mapping[str, Value]", context: MakeContext, warnings: list[str]
-    ) -> "Predicate | None":
-        """Whether an item passes the release's filters and ``text``; None if all do. Adds to ``warnings``."""
-        compiled = self._filters.compiled(text, values, context)
-        if compiled is None:
-            return None
-        warnings += [warning for warning in compiled.warnings if warning not in warnings]
-        return compiled.holds
+    def _rules(self, query: Query, profile: Profile) -> RequestRules:
+        """The rules of a request; what filters ask about it is made at the first use, once for all of them."""
+        context = lru_cache(1)(lambda: request_context(self._serving, self._items, self._users, query, profile))
+        return RequestRules(self._filters, self._items, query, context)
 
     def _numbers(self, ids: Sequence[str]) -> set[int]:
         numbers = (self._items.number(item) for item in ids)
         return {number for number in numbers if number is not None}
 
-    def _promoted(
-        self,
-        promotion: Promotion,
-        count: int,
-        scores: Scores,
-        excluded: set[int],
-        context: MakeContext,
-        warnings: list[str],
-    ) -> list[Candidate]:
-        """The promotion's items to show, best first; the release's filters and the promotion's own apply."""
-        if promotion.filter is not None:
-            pool: Sequence[int] = self._filters.matching(promotion.filter, promotion.filter_values, context)
-            holds = self._filter(promotion.filter, promotion.filter_values, context, warnings)
-            scored: Iterator[int] = best_first(scores.totals, count + len(excluded))
-        else:
-            numbers = [self._items.number(item) for item in promotion.items]
-            pool = sorted({number for number in numbers if number is not None})
-            pool, scored = sorted(pool, key=lambda number: -scores.totals.get(number, 0.0)), iter(())
-            holds = self._filter(None, {}, context, warnings)
-            if unknown := [item for item, number in zip(promotion.items, numbers, strict=True) if number is None]:
-                warnings.append(
-                    f"Promoted items that the model does not know: {len(unknown)}, such as {unknown[0]!r:.60}."
-                )
-        reason = Reason("promotion", promotion=promotion.name)
-        return _choose(((number, reason) for number in chain(scored, pool)), count, excluded, holds)
-
     def _response(
         self,
         candidates: Sequence[Candidate],
         scores: Scores,
+        rules: RequestRules,
         columns: Sequence[str],
         unknown: Unknown | None = None,
-        warnings: Sequence[str] = (),
     ) -> Recommendations:
         reasons = explain(candidates, scores, self._tables.neighbours.slots_of, self._name)
+        if rules.factors:
+            reasons = [
+                reason._replace(boost=factor) if reason and (factor := rules.factors.get(number)) else reason
+                for (number, _), reason in zip(candidates, reasons, strict=True)
+            ]
         totals, items, name = scores.totals, self._items, self._name
         return Recommendations(
             tuple(
@@ -234,8 +182,10 @@ class Recommender:
                 for (number, _), reason in zip(candidates, reasons, strict=True)
             ),
             unknown,
-            tuple(warnings),
+            tuple(rules.warnings),
             totals,
+            rules.left_out,
+            rules.more,
         )
 
 
@@ -252,17 +202,3 @@ def _candidates(scores: Scores, segments: Iterator[tuple[str, Contributions]], c
         reason = segment_reason(text)
         for number in contributions:
             yield number, reason
-
-
-def _choose(
-    candidates: Iterator[Candidate], count: int, excluded: set[int], allowed: "Predicate | None"
-) -> list[Candidate]:
-    """The first ``count`` candidates that are allowed and not ``excluded``; adds them to ``excluded``."""
-    chosen: list[Candidate] = []
-    # Do not request a candidate after the last one: it may need a sort of all the others.
-    while len(chosen) < count and (candidate := next(candidates, None)) is not None:
-        number = candidate[0]
-        if number not in excluded and (allowed is None or allowed(number)):
-            excluded.add(number)
-            chosen.append(candidate)
-    return chosen

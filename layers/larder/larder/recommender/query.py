@@ -1,29 +1,35 @@
 """A query to a recommender, validated; every front end creates one."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from larder.errors import InvalidRequest
+from larder.recommender.adjustments import FIRST_PAGE, Boost, Page, Pin, check_adjustments
+from larder.recommender.field_checks import (
+    check_id,
+    check_ids,
+    check_length,
+    check_range,
+    check_text,
+    check_values,
+)
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
 
 DEFAULT_N: Final = 25
 MAX_N: Final = 500
-MAX_ID: Final = 256
 MAX_SESSION: Final = 500
 MAX_EXCLUDE: Final = 1000
 MAX_RANKED: Final = 500
 MAX_COLUMNS: Final = 50
 MAX_PROMOTIONS: Final = 5
-MAX_VALUES: Final = 25
-MAX_TEXT: Final = 1000
 STORED: Final = "@"  # begins the name of a stored filter; an expression begins with a letter
 
 _NOTHING: "Mapping[str, Value]" = MappingProxyType({})
+_NO_CAPS: Mapping[str, int] = MappingProxyType({})
 _NO_PROFILE: Mapping[str, str | float] = MappingProxyType({})
 
 
@@ -46,12 +52,12 @@ class Promotion:
     filter_values: "Mapping[str, Value]" = field(default_factory=lambda: _NOTHING)
 
     def __post_init__(self) -> None:
-        _check_id("promotions: name", self.name)
-        _check_range(f"promotions: {self.name}: percent", self.percent, 1, 100)
+        check_id("promotions: name", self.name)
+        check_range(f"promotions: {self.name}: percent", self.percent, 1, 100)
         if bool(self.items) == (self.filter is not None):
             raise InvalidRequest(f"promotions: {self.name}: send either items or a filter.")
-        _check_ids(f"promotions: {self.name}: items", self.items, MAX_N)
-        _check_values(self.filter_values)
+        check_ids(f"promotions: {self.name}: items", self.items, MAX_N)
+        check_values(self.filter_values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,10 @@ class Query:
         filter_values: The values of the filter's parameters.
         promotions: Items that get a share of the places.
         columns: The item columns to return.
+        max_per: By item column, the most items of a page with one value in it.
+        boosts: Factors for the scores of the items that pass a filter.
+        pins: Items at fixed places.
+        page: The page to return of a list of several pages; None for a list that is not paged.
     """
 
     user: str | None = None
@@ -86,104 +96,57 @@ class Query:
     filter_values: "Mapping[str, Value]" = field(default_factory=lambda: _NOTHING)
     promotions: Sequence[Promotion] = ()
     columns: Sequence[str] = ()
+    max_per: Mapping[str, int] = field(default_factory=lambda: _NO_CAPS)
+    boosts: Sequence[Boost] = ()
+    pins: Sequence[Pin] = ()
+    page: Page | None = None
 
     def __post_init__(self) -> None:
-        _check_range("n", self.n, 1, MAX_N)
+        check_range("n", self.n, 1, MAX_N)
         if self.user is not None:
-            _check_id("user", self.user)
+            check_id("user", self.user)
         if self.item is not None:
-            _check_id("item", self.item)
-        _check_ids("session", self.session, MAX_SESSION)
-        _check_ids("exclude", self.exclude, MAX_EXCLUDE)
-        _check_length("columns", self.columns, MAX_COLUMNS)
+            check_id("item", self.item)
+        check_ids("session", self.session, MAX_SESSION)
+        check_ids("exclude", self.exclude, MAX_EXCLUDE)
+        check_length("columns", self.columns, MAX_COLUMNS)
         for name, value in self.profile.items():
             if isinstance(value, str):
-                _check_text(f"profile.{name:.80}", value)
+                check_text(f"profile.{name:.80}", value)
         if self.filter is None and self.filter_values:
             raise InvalidRequest("filter_values are sent without a filter: send the filter too, or remove them.")
-        _check_values(self.filter_values)
+        check_values(self.filter_values)
         _check_promotions(self.promotions)
+        if self.max_per or self.boosts or self.pins or self.page:
+            check_adjustments(self.max_per, self.boosts, self.pins, self.page or FIRST_PAGE, self.n)
 
 
 def with_expressions(query: Query, expression_of: Callable[[str], str]) -> Query:
     """``query`` with the expression of each stored filter that it names as ``@name``, by ``expression_of(name)``."""
 
-    def expression(text: str | None) -> str | None:
-        return expression_of(text[1:]) if text is not None and text.startswith(STORED) else text
+    def expression(text: str) -> str:
+        return expression_of(text[1:]) if text.startswith(STORED) else text
 
-    promotions = query.promotions
-    if any(promotion.filter is not None for promotion in promotions):
-        promotions = [replace(promotion, filter=expression(promotion.filter)) for promotion in promotions]
-    elif query.filter is None or not query.filter.startswith(STORED):
+    promoted, boosting = [part.filter for part in query.promotions], [part.filter for part in query.boosts]
+    if not any(text and text.startswith(STORED) for text in (query.filter, *promoted, *boosting)):
         return query
-    return replace(query, filter=expression(query.filter), promotions=promotions)
+    return replace(
+        query,
+        filter=query.filter and expression(query.filter),
+        promotions=[replace(part, filter=part.filter and expression(part.filter)) for part in query.promotions],
+        boosts=[replace(part, filter=expression(part.filter)) for part in query.boosts],
+    )
 
 
 def check_ranked(items: Sequence[str]) -> None:
     """Raise InvalidRequest unless ``items`` has 1 to 500 valid ids."""
     if not items:
         raise InvalidRequest("items is empty: send the ids to rank.")
-    _check_ids("items", items, MAX_RANKED)
-
-
-def _check_id(name: str, value: str) -> None:
-    if not 1 <= len(value) <= MAX_ID:
-        raise InvalidRequest(f"{name} has {len(value)} characters: send an id of 1 to {MAX_ID}, or remove it.")
-    if not value.isascii():
-        _check_unicode(name, value)
-
-
-def _check_text(name: str, value: str) -> None:
-    if len(value) > MAX_TEXT:
-        raise InvalidRequest(f"{name} has {len(value)} characters: send at most {MAX_TEXT}.")
-    _check_unicode(name, value)
-
-
-def _check_unicode(name: str, value: str) -> None:
-    # JSON can have half a surrogate pair, which no table has, and which no response could repeat.
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequest(f"{name} is not Unicode text at character {error.start + 1}: send valid UTF-8.") from error
-
-
-def _check_ids(name: str, values: Sequence[str], limit: int) -> None:
-    _check_length(name, values, limit)
-    for value in values:
-        _check_id(name, value)
-
-
-def _check_length(name: str, values: Sequence[object], limit: int) -> None:
-    if len(values) > limit:
-        raise InvalidRequest(f"{name} has {len(values)} entries: send at most {limit}.")
-
-
-def _check_range(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise InvalidRequest(f"{name} is {value}: send a whole number from {low} to {high}.")
-
-
-def _check_finite(name: str, value: float) -> None:
-    # A whole number in JSON can be too large for a float.
-    if not abs(value) <= sys.float_info.max:
-        raise InvalidRequest(f"{name} is {value!r:.60}: send a finite number.")
-
-
-def _check_values(values: "Mapping[str, Value]") -> None:
-    if len(values) > MAX_VALUES:
-        raise InvalidRequest(f"filter_values has {len(values)} entries: send at most {MAX_VALUES}.")
-    for name, value in values.items():
-        if isinstance(value, float | int):
-            _check_finite(f"filter_values.{name:.80}", value)
-            continue
-        texts = (value,) if isinstance(value, str) else value
-        _check_length(f"filter_values.{name:.80}", texts, MAX_TEXT)
-        for text in texts:
-            _check_text(f"filter_values.{name:.80}", text)
+    check_ids("items", items, MAX_RANKED)
 
 
 def _check_promotions(promotions: Sequence[Promotion]) -> None:
-    _check_length("promotions", promotions, MAX_PROMOTIONS)
+    check_length("promotions", promotions, MAX_PROMOTIONS)
     total = sum(promotion.percent for promotion in promotions)
     if total > 100:
         raise InvalidRequest(f"promotions take {total} percent in total: send at most 100.")

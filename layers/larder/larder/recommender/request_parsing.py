@@ -2,6 +2,8 @@
 
 In a query string, the entries of a list are separated by commas (an entry with a comma is in double quotes, as in RFC
 4180), and ``profile`` and ``filter_values`` have one parameter per entry: ``profile.CITY=Berlin&filter_values.P=5``.
+``max_per`` and ``pins`` are lists of pairs (``max_per=BRAND:2``, ``pins=1:p0001``), and ``boosts`` is one pair of a
+factor and a filter.
 
 A filter value may be written as clients of Amazon Personalize do, each entry in double quotes: ``"war","drama"``, also
 as one text in JSON.
@@ -14,13 +16,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from larder.errors import InvalidRequest
-from larder.recommender.query import MAX_N, MAX_TEXT, Promotion, Query
+from larder.recommender.adjustments import MAX_LIST, Boost, Pin
+from larder.recommender.field_checks import MAX_TEXT
+from larder.recommender.paging import read_page, request_digest
+from larder.recommender.query import MAX_N, Promotion, Query
 from larder.release.json_fields import FieldReader
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
 
-SIMILAR: Final = frozenset({"user", "profile", "n", "exclude", "filter", "filter_values", "columns"})
+_ADJUSTMENTS: Final = frozenset({"max_per", "boosts", "pins", "next"})
+SIMILAR: Final = _ADJUSTMENTS | {"user", "profile", "n", "exclude", "filter", "filter_values", "columns"}
 RANK: Final = frozenset({"user", "session", "item", "profile", "filter", "filter_values", "columns", "items"})
 RECOMMEND: Final = SIMILAR | RANK - {"items"} | {"include_seen", "promotions"}
 
@@ -51,7 +57,33 @@ def _json_value(name: str, text: str) -> object:
         return _entries(name, text)
     if name == "n" and _WHOLE.fullmatch(text):
         return int(text)
+    if name in _PAIRS:
+        return _PAIRS[name](text)
     return _BOOLEANS.get(text, text) if name == "include_seen" else text
+
+
+def _caps(text: str) -> object:
+    """``BRAND:2,COLOR:3`` as ``{"BRAND": 2, "COLOR": 3}``."""
+    pairs = [entry.rpartition(":") for entry in _entries("max_per", text)]
+    return {column: int(most) if _WHOLE.fullmatch(most) else most for column, _, most in pairs}
+
+
+def _places(text: str) -> object:
+    """``1:p0001,4:p0002`` as ``[{"place": 1, "item": "p0001"}, ...]``."""
+    pairs = [entry.partition(":") for entry in _entries("pins", text)]
+    return [{"place": int(place) if _WHOLE.fullmatch(place) else place, "item": item} for place, _, item in pairs]
+
+
+def _factor(text: str) -> object:
+    """``1.5:INCLUDE ItemID WHERE ...`` as the one boost that a query string can have."""
+    factor, _, expression = text.partition(":")
+    try:
+        return [{"factor": float(factor), "filter": expression}]
+    except ValueError:
+        return [{"factor": factor, "filter": expression}]
+
+
+_PAIRS: Final[Mapping[str, Callable[[str], object]]] = {"max_per": _caps, "pins": _places, "boosts": _factor}
 
 
 def read_query(document: Mapping[str, object], allowed: frozenset[str], *, item: str | None = None) -> Query:
@@ -66,9 +98,12 @@ def read_query(document: Mapping[str, object], allowed: frozenset[str], *, item:
             fields.note(f"{name:.80}", f"is not a field here; use {', '.join(sorted(allowed))}")
         elif fields.has(name) and (read := _READERS.get(name)):
             values[name] = read(fields, name)
-    promotions = values.pop("promotions", ())
+    lists = {name: values.pop(name, ()) for name in ("promotions", "boosts", "pins")}
     _refuse(fields)
-    return Query(**values, promotions=tuple(promotion() for promotion in promotions))
+    values |= {name: tuple(create() for create in entries) for name, entries in lists.items()}
+    if (text := values.pop("next", None)) is not None:
+        values["page"] = read_page(text, request_digest(document, item))
+    return Query(**values)
 
 
 def read_items(document: Mapping[str, object]) -> Sequence[str]:
@@ -169,6 +204,38 @@ def _promotion(fields: FieldReader) -> Callable[[], Promotion]:
     return promotion
 
 
+def _max_per(fields: FieldReader, name: str) -> dict[str, int]:
+    most: dict[str, int] = {}
+    for column, value in fields.mapping(name).items():
+        if type(value) is int:  # not a bool, which is an int too
+            most[column] = value
+        else:
+            fields.note(f"{name}.{column:.80}", "must be a whole number")
+    return most
+
+
+def _boosts(fields: FieldReader, name: str) -> "list[Callable[[], Boost]]":
+    entries = enumerate(fields.sequence(name))
+    return [_boost(FieldReader(data, f"{name}.{index}", fields.problems)) for index, data in entries]
+
+
+def _boost(fields: FieldReader) -> Callable[[], Boost]:
+    text, factor, values = fields.text("filter"), fields.number("factor"), _values(fields, "filter_values")
+    fields.finish()
+    return partial(Boost, text, factor, values)
+
+
+def _pins(fields: FieldReader, name: str) -> "list[Callable[[], Pin]]":
+    entries = enumerate(fields.sequence(name))
+    return [_pin(FieldReader(data, f"{name}.{index}", fields.problems)) for index, data in entries]
+
+
+def _pin(fields: FieldReader) -> Callable[[], Pin]:
+    pin = partial(Pin, fields.integer("place", 1, MAX_LIST), fields.text("item"))
+    fields.finish()
+    return pin
+
+
 # The fields of a request that a query has; null is the same as a missing field.
 _READERS: Final[Mapping[str, Callable[[FieldReader, str], object]]] = {
     "user": FieldReader.text,
@@ -182,4 +249,8 @@ _READERS: Final[Mapping[str, Callable[[FieldReader, str], object]]] = {
     "filter_values": _values,
     "promotions": _promotions,
     "columns": FieldReader.texts,
+    "max_per": _max_per,
+    "boosts": _boosts,
+    "pins": _pins,
+    "next": FieldReader.text,
 }

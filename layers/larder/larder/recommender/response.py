@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-Source = Literal["user", "session", "revisit", "segment", "item", "promotion"]
+Source = Literal["user", "session", "revisit", "segment", "item", "promotion", "pin"]
 NAMED_ITEMS: Final = 3
 ALL_USERS: Final = "all"
 _DIGITS: Final = 6
 _NO_TOTALS: Final[Mapping[int, float]] = MappingProxyType({})
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 class Reason(NamedTuple):
@@ -21,20 +22,27 @@ class Reason(NamedTuple):
             first; for ``revisit``, the item itself; for ``item``, the item of the request.
         segment: The name of the segment, ``all`` for all users.
         promotion: The name of the promotion.
+        place: The place of a pinned item, as the request states it.
+        boost: The factor by which the request's boosts changed the score; None without one.
     """
 
     source: Source
     items: tuple[str, ...] = ()
     segment: str | None = None
     promotion: str | None = None
+    place: int | None = None
+    boost: float | None = None
 
     def document(self) -> dict[str, object]:
-        """The reason as JSON: the source, and the one field that belongs to it."""
+        """The reason as JSON: the source, the one field that belongs to it, and the boost if there is one."""
+        boost = {} if self.boost is None else {"boost": self.boost}
+        if self.place is not None:
+            return {"source": self.source, "place": self.place}
         if self.promotion is not None:
-            return {"source": self.source, "promotion": self.promotion}
+            return {"source": self.source, "promotion": self.promotion, **boost}
         if self.segment is not None:
-            return {"source": self.source, "segment": self.segment}
-        return {"source": self.source, "items": list(self.items)}
+            return {"source": self.source, "segment": self.segment, **boost}
+        return {"source": self.source, "items": list(self.items), **boost}
 
 
 class Recommendation(NamedTuple):
@@ -92,23 +100,29 @@ class Recommendations:
         warnings: Parts of the request that had no effect, and why.
         totals: The score of every item of the release that has one, by number; all other items have score 0. Not part
             of the JSON.
+        left_out: By capped column, how many better items its cap left out of this page.
+        more: Whether the list goes on after this page; None if the request does not page.
     """
 
     items: tuple[Recommendation, ...]
     unknown: Unknown | None = None
     warnings: tuple[str, ...] = ()
     totals: Mapping[int, float] = field(default_factory=lambda: _NO_TOTALS, compare=False, repr=False)
+    left_out: Mapping[str, int] = field(default_factory=lambda: _NONE)
+    more: bool | None = None
 
     def ids(self) -> list[str]:
         """The ids of the items."""
         return [item.id for item in self.items]
 
     def document(self) -> dict[str, object]:
-        """The list as JSON, with ``known``, and with ``unknown`` and ``warnings`` if there are any."""
+        """The list as JSON, with ``known``, and with ``unknown``, ``warnings`` and ``left_out`` if there are any."""
         document: dict[str, object] = {}
         if self.unknown is not None:
             unknown = self.unknown.document()
             document = {"known": not unknown, **({"unknown": unknown} if unknown else {})}
         if self.warnings:
             document["warnings"] = self.warnings
+        if self.left_out:
+            document["left_out"] = dict(self.left_out)
         return {**document, "items": [item.document() for item in self.items]}

@@ -7,7 +7,7 @@ from typing import Final
 
 from larder.compat.parameters import Parameters
 from larder.errors import InvalidRequest
-from larder.recommender.query import MAX_ID
+from larder.recommender.field_checks import MAX_ID
 from larder.release.serving import RecommenderServing
 
 _MAX_COLUMNS: Final = 10

@@ -6,13 +6,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from larder.errors import InvalidManifest, InvalidRequest
-from larder.recommender.query import MAX_EXCLUDE, MAX_N, MAX_SESSION
+from larder.recommender.adjustments import MAX_LIST, MAX_PINS
+from larder.recommender.query import MAX_EXCLUDE, MAX_SESSION
 from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import CompiledFilter, Context, Predicate, Value
 
-_MOST: Final = 2 * MAX_N + MAX_EXCLUDE + MAX_SESSION + 1
+_MOST: Final = 2 * MAX_LIST + MAX_EXCLUDE + MAX_SESSION + MAX_PINS + 1
 _CACHED: Final = 32  # compiled filters, with their values and cached results
 _SMALL: Final = 4096  # characters of values; a filter with more is not cached
 
