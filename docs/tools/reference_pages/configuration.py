@@ -101,4 +101,8 @@ def _command_variables() -> list[list[str]]:
         for variable, commands in sorted(read.items())
     ]
     meaning = "Address of the service. The default is that of the `larder up` of this folder."
+    key = (
+        "Key that requests present. The default is that of this folder (`.larder/key`), for the service of this folder."
+    )
+    rows.append(["`LARDER_KEY`", "`larder classify`, `larder recommend`, `larder status`", key])
     return [*rows, ["`LARDER_URL`", "`larder classify`, `larder recommend`, `larder models`", meaning]]
