@@ -159,8 +159,9 @@ def test_the_first_response_after_a_restore_is_of_the_release_that_is_live_then(
 
 
 @pytest.mark.parametrize("function", ["classify", "recommend"])
-@pytest.mark.parametrize(("initialization", "hooks"), [("snap-start", 1), ("on-demand", 0)])
+@pytest.mark.parametrize(("initialization", "hooks"), [("snap-start", 2), ("on-demand", 0)])
 def test_both_functions_with_snapshots_register_for_renewal(function: str, initialization: str, hooks: int) -> None:
+    # models, and keys
     code = "import app; from snapshot_restore_py import get_after_restore as hooks; print(len(hooks()))"
     paths = [str(ROOT / folder) for folder in ("layers/larder", f"functions/{function}")]
     environment = {"PYTHONPATH": os.pathsep.join(paths), "AWS_LAMBDA_INITIALIZATION_TYPE": initialization}
