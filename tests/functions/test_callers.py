@@ -344,6 +344,13 @@ def test_a_model_that_the_key_may_not_see_is_hidden_in_every_protocol(
         assert shown[0][0] >= 400, exists
 
 
+@pytest.mark.parametrize(("path", "target"), [("/personalize", TARGETS[0]), ("/rekognition", TARGETS[2])])
+def test_a_path_of_one_service_refuses_the_operations_of_another(ask: Ask, keys: Keys, path: str, target: str) -> None:
+    headers = (("x-api-key", ".".join(keys.admin)), ("x-amz-target", target))
+    answer = ask(Sent("POST", path, "", headers, b"{}"))
+    assert (answer.status, json.loads(answer.body)["__type"]) == (400, "UnknownOperationException")
+
+
 def test_models_are_listed_as_far_as_the_key_may_see_them(ask: Ask, keys: Keys) -> None:
     listed = {}
     for name, key in (("admin", keys.admin), ("digits", keys.digits)):

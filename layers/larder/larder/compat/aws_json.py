@@ -3,7 +3,7 @@
 The module of each service has ``API``: its operations and the names of its errors. It is imported at its first request.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final, TypeAlias
@@ -19,6 +19,8 @@ _APIS: Final = {
     "RekognitionService": "larder.compat.rekognition.api",
     "AmazonPersonalize": "larder.compat.personalize.control.api",
 }
+# A path of a service's own leads to the function that answers it, which cannot answer the others.
+_ONLY: Final = {"/rekognition": "RekognitionService", "/personalize": "AmazonPersonalize"}
 _NAMES: Final[Names] = {
     LarderError: ("InternalFailure", 500),
     StoreError: ("ServiceUnavailable", 503),
@@ -70,7 +72,7 @@ def answer(request: Request, service: object) -> Response[str]:
     """Call the operation that the request names."""
     api, name = _target(request)
     if api is None or name not in api.operations:
-        raise _unknown(api, name)
+        raise _unknown(api, name, _services(request))
     result = api.operations[name](request, service, request.json())
     if not isinstance(result, ModelResult):
         return json_response(result, content_type=CONTENT_TYPE, headers=request_headers())
@@ -91,17 +93,23 @@ def format_error(problem: Problem, request: Request) -> Response[str]:
 def _target(request: Request) -> tuple[JsonApi | None, str]:
     """The service and the operation of a request; no service if it is none of these."""
     prefix, _, name = request.header("x-amz-target").rpartition(".")
-    if prefix not in _APIS:
+    if prefix not in _services(request):
         return None, name
     api: JsonApi = import_module(_APIS[prefix]).API
     return api, name
 
 
-def _unknown(api: JsonApi | None, name: str) -> AwsError:
+def _services(request: Request) -> Collection[str]:
+    """The services that answer at the path of the request."""
+    only = _ONLY.get(request.http.path)
+    return _APIS if only is None else (only,)
+
+
+def _unknown(api: JsonApi | None, name: str, services: Collection[str]) -> AwsError:
     if api is None:
         return AwsError(
             "UnknownOperationException",
-            f"The header X-Amz-Target does not name a service here: use {' or '.join(_APIS)} with an operation.",
+            f"The header X-Amz-Target does not name a service here: use {' or '.join(services)} with an operation.",
         )
     known = ", ".join(sorted(api.operations))
     return AwsError(api.unknown, f"{name[:80]!r} is not an operation of this service: it has {known}.")
