@@ -14,6 +14,7 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.e2e
 
+PERSONALIZE = "arn:aws:personalize:us-east-1:123456789012"
 ARN = "arn:aws:rekognition:us-east-1:123456789012:project/digits"
 
 
@@ -67,6 +68,36 @@ def test_an_inference_container(up: Up, store: Path) -> None:
     assert up.ask("/ping").status == 200
     answer = up.ask("/invocations", (store / "uploads/1.png").read_bytes(), {"content-type": "image/png"})
     assert json.loads(answer.body)["labels"][0]["name"] == "1"
+
+
+def test_personalize_runtime(up: Up) -> None:
+    client = connect(up, "personalize-runtime")
+    native = [item["id"] for item in json.loads(up.ask("/v1/models/shop/recommend?user=ada").body)["items"]]
+    answer = client.get_recommendations(campaignArn=f"{PERSONALIZE}:campaign/shop", userId="ada")
+    assert [item["itemId"] for item in answer["itemList"]] == native
+    ranking = client.get_personalized_ranking(
+        campaignArn=f"{PERSONALIZE}:campaign/shop", userId="ada", inputList=[*reversed(native), "unknown"]
+    )
+    assert [item["itemId"] for item in ranking["personalizedRanking"]][-1] == "unknown"
+    assert sum(item.get("score", 0) for item in ranking["personalizedRanking"]) == pytest.approx(1)
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_recommendations(campaignArn=f"{PERSONALIZE}:campaign/pest", userId="ada")
+    client.close()
+
+
+def test_personalizes_control_plane(up: Up) -> None:
+    client, runtime = connect(up, "personalize", "/personalize"), connect(up, "personalize-runtime")
+    group = f"{PERSONALIZE}:dataset-group/shop"
+    expression = 'INCLUDE ItemID WHERE Items.KIND IN ("fruit")'
+    arn = client.create_filter(name="fruit", datasetGroupArn=group, filterExpression=expression)["filterArn"]
+    (campaign,) = connect(up, "personalize").list_campaigns()["campaigns"]
+    answer = runtime.get_recommendations(campaignArn=campaign["campaignArn"], userId="ada", filterArn=arn)
+    assert {item["itemId"] for item in answer["itemList"]} == {"apple", "cherry", "fig"}
+    client.delete_filter(filterArn=arn)
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.describe_filter(filterArn=arn)
+    runtime.close()
+    client.close()
 
 
 @pytest.mark.parametrize("service", ["rekognition", "sagemaker-runtime"])
