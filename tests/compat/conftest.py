@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from tests.larder_local.conftest import Answer, Served, running
 from tests.toys.digits import SERVING, make_graph
-from tests.toys.shop import TOY
+from tests.toys.shop import EGG, FIG, TOY
 
 from larder.auth.scopes import parse_scope
 from larder.release.keys import file_key, pointer_key
@@ -48,6 +48,8 @@ EVALUATION: Final[Mapping[str, object]] = {
     },
     "coverage": {"larder": 0.75, "popularity": 0.1},
 }
+# What the user ada did: bought a fig and saw an egg. Their age is 40.
+SHOP: Final = replace(TOY, events={"ada": [(FIG, 1), (EGG, 0)]}, profiles={"ada": {"AGE": 40.0, "CITY": "Rome"}})
 METRICS: Final = b'{"AggregatedEvaluationResults": {"F1Score": 0.9}}\n'
 
 
@@ -167,7 +169,7 @@ def add_key(store: Path, scopes: Sequence[str], options: Mapping[str, Any]) -> t
 
 def add_shop(store: Path, tables: Path, created: datetime, model: str = "shop") -> str:
     """Writes a release of the toy recommender; returns its name."""
-    serving = TOY.write(tables)
+    serving = SHOP.write(tables)
     folder = write_release(
         store / f"models/{model}/releases",
         model=model,

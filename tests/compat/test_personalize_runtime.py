@@ -35,6 +35,9 @@ FILTERS = {
     "fruit": 'INCLUDE ItemID WHERE Items.KIND IN ("fruit")',
     "kinds": "INCLUDE ItemID WHERE Items.KIND IN ($KINDS)",
     "cheap": "EXCLUDE ItemID WHERE Items.PRICE > $MOST",
+    "not-bought": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("buy")',
+    "adults": 'EXCLUDE ItemID WHERE Items.KIND IN ("fruit") IF CurrentUser.AGE > 30',
+    "cheaper": "INCLUDE ItemID WHERE Items.PRICE < CurrentItem.PRICE",
     "herbs": 'INCLUDE ItemID WHERE Items.KIND IN ("herb")',
 }
 
@@ -222,6 +225,23 @@ def test_stored_filters(client: Client, native: Native, form: str, name: str, va
     assert 0 < len(items) <= len(IDS)
 
 
+@pytest.mark.parametrize(("name", "left_out"), [("not-bought", ["fig"]), ("adults", ["apple", "cherry", "fig"])])
+def test_filters_ask_about_the_user(client: Client, native: Native, name: str, left_out: list[str]) -> None:
+    arn = f"{ARN}:filter/{name}"
+    every = native("recommend", user="ada")
+    assert ids(recommend(client, userId="ada", filterArn=arn)) == [item for item in every if item not in left_out]
+    young = recommend(client, userId="a new user", filterArn=arn, context={"AGE": "20"})
+    assert {"apple", "cherry"} <= set(ids(young)), "neither clause is about this user"
+    similar = recommend(client, userId="ada", itemId="egg", filterArn=arn)
+    assert not set(left_out) & set(ids(similar))
+
+
+def test_a_filter_asks_about_the_item(client: Client) -> None:
+    items = ids(recommend(client, itemId="apple", filterArn=f"{ARN}:filter/cheaper"))
+    assert items == []
+    assert ids(recommend(client, itemId="fig", filterArn=f"{ARN}:filter/cheaper")) == ["egg"]
+
+
 def test_a_filter_applies_to_related_items(client: Client, native: Native) -> None:
     items = ids(recommend(client, itemId="apple", filterArn=f"{ARN}:filter/fruit"))
     assert items == native("similar/apple", filter=FILTERS["fruit"]) == ["cherry"]
@@ -341,7 +361,7 @@ LONG = "x" * 257
             {**USER, "filterArn": f"{ARN}:filter/fruit", "filterValues": {"$A": "1"}},
             "without $",
         ),
-        ("get_recommendations", {**USER, "filterArn": f"{ARN}:campaign/a/b/c"}, "is not the ARN of a filter"),
+        ("get_recommendations", {**USER, "filterArn": f"{ARN}:campaign/shop"}, "is not the ARN of a filter"),
         ("get_recommendations", {**USER, "promotions": [ONE, {**ONE, "name": "q"}]}, "2 entries: send at most 1"),
         ("get_recommendations", {**USER, "promotions": [{**ONE, "percentPromotedItems": 101}]}, "from 1 to 100"),
         (

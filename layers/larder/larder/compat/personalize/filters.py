@@ -11,7 +11,7 @@ from larder.compat.aws_arns import resource
 from larder.compat.personalize.names import SERVICE, personalize_arn
 from larder.errors import InvalidRequest, NotFound
 
-_FILTER: Final = re.compile(r"(?:filter/)?(?:([^/]+)/)?([^/]+)")
+_FILTER: Final = re.compile(r"(?:filter/(?:([^/]+)/)?)?([^/]+)")
 
 
 def filter_arn(model: str, name: str) -> str:

@@ -73,10 +73,11 @@ def read_profile(sent: Parameters, serving: RecommenderServing, warnings: list[s
     answered.
     """
     profile: dict[str, str] = {}
+    columns = serving.user_columns
     for name, value in sent.strings("context", _MAX_CONTEXT).items():
-        column = _as_trained(name, serving.profile)
+        column = _as_trained(name, columns)
         if column is None:
-            known = ", ".join(sorted(serving.profile)) or "none"
+            known = ", ".join(sorted(columns)) or "none"
             warnings.append(f"context.{name[:80]} is ignored: the columns of this model's users are {known}.")
         else:
             profile[column] = _short(f"context.{name[:80]}", value)
