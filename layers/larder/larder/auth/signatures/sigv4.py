@@ -5,6 +5,7 @@ the names decide nothing but how the path is encoded (``s3`` is the exception) a
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from hmac import digest as hmac_digest
@@ -169,6 +170,7 @@ def _payload(signature: Signature, request: SignedRequest) -> str:
     return actual
 
 
+@lru_cache(maxsize=64)  # it is the same for a day
 def _signing_key(secret: str, scope: tuple[str, str, str]) -> bytes:
     key = f"AWS4{secret}".encode()
     for part in (*scope, "aws4_request"):
