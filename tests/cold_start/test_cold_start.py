@@ -118,6 +118,17 @@ def test_a_signature_is_verified_without_numpy_and_boto3(start: ColdStart, store
     assert not {"numpy", "boto3", "botocore", "larder.auth.signatures.alibaba"} & set(result.modules)
 
 
+def test_a_request_of_personalize_loads_neither_a_model_library_nor_a_client(start: ColdStart) -> None:
+    body = {"campaignArn": "arn:aws:personalize:us-east-1:123456789012:campaign/shop", "userId": "ada"}
+    event = {**request("/v1/models/shop/recommend", body=json.dumps(body).encode()), "rawPath": "/recommendations"}
+    event["requestContext"] = {"http": {"method": "POST", "path": "/recommendations"}, "stage": "$default"}
+    result = start("recommend", event, **RUNTIME)
+    assert result.answer["statusCode"] == 200, result.answer
+    assert "larder.compat.personalize.runtime" in set(result.modules) - set(result.before)
+    assert not UNUSED & set(result.modules)
+    assert not {"numpy", "boto3", "botocore", "onnxruntime"} & {name.partition(".")[0] for name in result.modules}
+
+
 @pytest.mark.parametrize("function", EVENTS)
 def test_the_first_request_logs_the_phases(start: ColdStart, function: str) -> None:
     cold = start(function, EVENTS[function]).cold
