@@ -318,7 +318,13 @@ def test_the_parameters_of_similar_are_those_of_the_route() -> None:
     assert {words.get(name, name) for name in names} == set(inspect.signature(Client.similar).parameters) - {"self"}
 
 
-def test_every_route_has_a_method() -> None:
+def test_every_native_route_has_a_method() -> None:
+    native = {
+        "classify",
+        "recommend",
+        "models",
+        "service",
+    }  # the other tags are other services', with their own clients
     routes = {
         "classify": Client.classify,
         "recommend": None,  # the POST accepts all parameters of the GET
@@ -339,5 +345,5 @@ def test_every_route_has_a_method() -> None:
         "health": Client.health,
         "getOpenApi": Client.openapi,
     }
-    operations = {operation["operationId"] for path in OPENAPI["paths"].values() for operation in path.values()}
-    assert operations == set(routes)
+    operations = [operation for path in OPENAPI["paths"].values() for operation in path.values()]
+    assert {operation["operationId"] for operation in operations if native & {*operation["tags"]}} == set(routes)
