@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import numpy as np
 import pytest
 from botocore.exceptions import ClientError
+from google.cloud import vision
 from tests.larder_local.conftest import Up
 from tests.paths import ROOT
+from tritonclient.http import (  # type: ignore[import-untyped]  # ships no types
+    InferenceServerClient,
+    InferInput,
+    InferRequestedOutput,
+)
+from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
 pytestmark = pytest.mark.e2e
 
@@ -100,6 +108,38 @@ def test_personalizes_control_plane(up: Up) -> None:
     client.close()
 
 
+def test_open_inference_for_classifiers_and_recommenders(up: Up, store: Path) -> None:
+    headers = {"x-api-key": up.key}
+    image = np.array([[(store / "uploads/1.png").read_bytes()]], np.object_)
+    user = np.array([[b"ada"]], np.object_)
+    with InferenceServerClient(up.address.removeprefix("http://")) as client:
+        assert client.is_server_ready()
+        inputs = [InferInput("image", [1, 1], "BYTES").set_data_from_numpy(image)]
+        outputs = [InferRequestedOutput("probabilities", class_count=1)]
+        result = client.infer(
+            "digits",
+            inputs,
+            outputs=outputs,
+            headers=dict(headers),
+            request_compression_algorithm="gzip",
+            response_compression_algorithm="gzip",
+        )
+        assert result.as_numpy("probabilities")[0, 0].decode().split(":")[2] == "1"
+        inputs = [InferInput("user", [1, 1], "BYTES").set_data_from_numpy(user)]
+        assert client.infer("shop", inputs, headers=dict(headers)).as_numpy("items")[0, 0] == b"egg"
+        with pytest.raises(InferenceServerException, match=r"\[404\] Model 'pest' does not exist"):
+            client.infer("pest", inputs, headers=dict(headers))
+
+
+def test_google_vision(up: Up, store: Path) -> None:
+    options = {"api_endpoint": up.address, "api_key": up.key}
+    client = vision.ImageAnnotatorClient(transport="rest", client_options=options)
+    image = vision.Image(content=(store / "uploads/1.png").read_bytes())
+    assert client.label_detection(image=image).label_annotations[0].description == "1"
+    stored = vision.Image(source=vision.ImageSource(gcs_image_uri="gs://larder/uploads/1.png"))
+    assert client.label_detection(image=stored).label_annotations[0].description == "1"
+
+
 @pytest.mark.parametrize("service", ["rekognition", "sagemaker-runtime"])
 def test_another_secret_is_refused(up: Up, service: str) -> None:
     assert up.key is not None, "larder up has made a key"
@@ -119,9 +159,18 @@ def test_the_documented_examples_run(up: Up, store: Path) -> None:
         "AWS_ACCESS_KEY_ID": access_key,
         "AWS_SECRET_ACCESS_KEY": secret_key,
         "AWS_DEFAULT_REGION": "eu-west-1",
+        "LARDER_URL": up.address,
+        "LARDER_KEY": up.key,
     }
     image = str(store / "uploads/1.png")
-    for arguments in (("rekognition.py", image, f"{ARN}/version/v1/1"), ("sagemaker.py", "digits", image)):
+    examples = [
+        ("rekognition.py", image, f"{ARN}/version/v1/1"),
+        ("sagemaker.py", "digits", image),
+        ("triton.py", "image", "digits", image),
+        ("google_vision.py", image),
+        ("baidu.py", image),
+    ]
+    for arguments in examples:
         done = subprocess.run(  # noqa: S603  # this interpreter and our own programs
             [sys.executable, ROOT / "examples/clients" / arguments[0], *arguments[1:]],
             env=environment,
