@@ -169,6 +169,7 @@ def test_the_documented_examples_run(up: Up, store: Path) -> None:
         ("triton.py", "image", "digits", image),
         ("google_vision.py", image),
         ("baidu.py", image),
+        ("alibaba.py", "s3://larder/uploads/1.png"),
     ]
     for arguments in examples:
         done = subprocess.run(  # noqa: S603  # this interpreter and our own programs

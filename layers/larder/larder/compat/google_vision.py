@@ -9,10 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from larder.compat.parameters import Parameters
-from larder.compat.stored_images import read_image
+from larder.compat.stored_images import read_address
 from larder.errors import InvalidRequest, NotFound, NotReady, ReleaseError, RequestError
 from larder.host.release_cache import LoadedRelease
 from larder.web.model_service import ModelService
@@ -62,7 +61,6 @@ _INVALID: Final = frozenset({413, 415, 422})  # Google has 400 for these
 _QUERY: Final = frozenset({"$alt", "alt", "prettyPrint", "$prettyPrint", "quotaUser", "$.xgafv", "$httpHeaders"})
 _SNAKE = re.compile(r"_([a-z])")
 _DEPTH: Final = 6  # requests, an entry, image, source, imageUri; no further, however deep a document is
-_S3_HOST = re.compile(r"(?P<bucket>[a-z0-9.-]+)\.s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,7 @@ def _annotated(
 ) -> dict[str, object]:
     answer: dict[str, object] = {}
     try:
-        data = _bytes(image, service) if image.labels else b""
+        data = image.content if image.content is not None else read_address(service.store, image.uri)
         labels = [
             {"description": label.name, "score": label.confidence, "topicality": label.confidence}
             for name, most in image.labels
@@ -137,22 +135,6 @@ def _annotated(
 
 def _status(error: RequestError) -> dict[str, object]:
     return {"code": _CODES[_http_status(error.status)][1], "message": str(error)}
-
-
-def _bytes(image: _ImageRequest, service: "Service") -> bytes:
-    if image.content is not None:
-        return image.content
-    scheme, _, rest = image.uri.partition("://")
-    host, _, key = rest.partition("/")
-    if scheme in ("gs", "s3"):
-        return read_image(service.store, host, key)
-    virtual = _S3_HOST.fullmatch(host)
-    if scheme == "https" and virtual:
-        return read_image(service.store, virtual["bucket"], unquote(key))
-    raise InvalidRequest(
-        f"{image.uri[:80]!r} is not in the bucket of this service, and nothing else is fetched: send the bytes as "
-        "content, or upload the image and name it as gs://BUCKET/uploads/NAME."
-    )
 
 
 def _read(document: Mapping[str, object]) -> list[_ImageRequest]:

@@ -33,7 +33,7 @@ class CompatRoute:
 
 
 CLASSIFY: Final[tuple[CompatRoute, ...]] = (
-    CompatRoute("POST", "/", "aws_json:answer", "classify"),
+    CompatRoute("POST", "/", "root:answer", "classify"),
     CompatRoute("POST", "/rekognition", "aws_json:answer", "classify"),
     CompatRoute("POST", f"{_ENDPOINT}/invocations", "sagemaker.classifiers:invoke", "classify"),
     CompatRoute("POST", f"{_ENDPOINT}/async-invocations", "sagemaker.classifiers:refuse_async", "classify"),

@@ -144,7 +144,8 @@ def format_error(problem: Problem, request: Request) -> Response[str]:
     if code == 110 and request.header("authorization").startswith(_SIGNED):
         code = 14  # the client could get no token, and signs
     document = {"error_code": code, "error_msg": f"{_MESSAGES[code]}: {problem.message}", "log_id": _log_id()}
-    return json_response(document, headers=problem.headers)
+    headers = {name: value for name, value in problem.headers.items() if name != "www-authenticate"}
+    return json_response(document, headers=headers)  # a challenge belongs to a 401
 
 
 def _code(error: LarderError) -> int:
