@@ -167,7 +167,9 @@ def routed(resources: Tree) -> dict[str, str]:
 
 def coded(folder: str) -> list[tuple[str, re.Pattern[str]]]:
     """The methods and paths of a function's router."""
-    resolver = import_module(f"{folder}.app").router.resolver
+    router = import_module(f"{folder}.app").router
+    router.add_lazy_routes()
+    resolver = router.resolver
     routes = [(route.method, route.rule) for route in resolver._static_routes + resolver._dynamic_routes]
     return [
         (method, rule) for methods, rule in routes for method in ([methods] if isinstance(methods, str) else methods)

@@ -176,3 +176,25 @@ def test_a_protocols_module_is_imported_at_its_first_request(tmp_path: Path, mon
         400,
         {"__type": "NotFound", "message": "Nothing here."},
     )
+
+
+def test_lazy_routes_are_registered_at_the_first_request_without_another_route() -> None:
+    router = Router()
+    router.lazy("POST", "/try/{name}", "no_such_module:answer", None, action="classify")
+
+    @router.get("/native/{name}", action="classify")
+    def native(_: Request) -> Response[str]:
+        return json_response({})
+
+    def ask(method: str, path: str) -> int:
+        call = {**event(), "rawPath": path, "requestContext": {"http": {"method": method, "path": path}}}
+        status: int = router.handle(call, Context())["statusCode"]
+        return status
+
+    def patterns() -> int:
+        return len(router.resolver._dynamic_routes)
+
+    assert (ask("GET", "/native/a"), patterns()) == (200, 1)
+    assert (ask("GET", "/nothing"), patterns()) == (404, 2)
+    assert (ask("POST", "/try/a"), patterns()) == (500, 2), "its module does not exist"
+    assert ask("GET", "/native/a") == 200

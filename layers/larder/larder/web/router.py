@@ -20,6 +20,7 @@ PUBLIC: Final = ""
 _MODEL: Final = "{model}"
 
 Handler = Callable[[Request], Response[Any]]
+Load = Callable[[], tuple[Handler, ErrorFormat]]
 H = TypeVar("H", bound=Handler)
 
 
@@ -41,6 +42,7 @@ class Router:
         self._authenticate = authenticate
         self._http: HttpEvent | None = None
         self._route: str | None = None
+        self._lazy: list[tuple[str, str, str, Load]] = []
 
     def get(self, path: str, *, action: str, parameters: Collection[str] | None = None) -> Callable[[H], H]:
         """Register a function for GET ``path``; see :meth:`route`."""
@@ -95,9 +97,15 @@ class Router:
             function = getattr(loaded, name)
             return (lambda request: function(request, service)), loaded.format_error
 
-        self._register(method, path, action, load)
+        self._lazy.append((method, path, action, load))
 
-    def _register(self, method: str, path: str, action: str, load: Callable[[], tuple[Handler, ErrorFormat]]) -> None:
+    def add_lazy_routes(self) -> None:
+        """Register the lazy routes: at the first request that has no other route, since compiling them takes time."""
+        routes, self._lazy = self._lazy, []
+        for method, path, action, load in routes:
+            self._register(method, path, action, load)
+
+    def _register(self, method: str, path: str, action: str, load: Load) -> None:
         # Powertools' own pattern of a parameter does not match every Unicode character.
         rule = re.sub(r"\{(\w+)\}", r"<\1>", re.sub(r"\{\w+\+\}", ".+", path))
 
@@ -156,7 +164,11 @@ class Router:
             "rawPath": http.path,
             "requestContext": {"http": {"method": http.method, "path": http.path}, "stage": "$default"},
         }
-        return self.resolver.resolve(routed, context)  # type: ignore[arg-type]  # Powertools wants its own class
+        response = self.resolver.resolve(routed, context)  # type: ignore[arg-type]  # Powertools wants its own class
+        if self._lazy and self._route is None:
+            self.add_lazy_routes()
+            response = self.resolver.resolve(routed, context)  # type: ignore[arg-type]  # as above
+        return response
 
     def _no_route(self, _: Exception) -> Response[str]:
         error = NotFound("No such route: check the URL; GET /openapi.json lists all routes.")
