@@ -175,5 +175,7 @@ def test_times_are_read_in_the_forms_of_headers() -> None:
     assert extended_time("2015-08-30T12:36:00Z") == 1440938160
     assert http_time("Sun, 30 Aug 2015 12:36:00 GMT") == 1440938160
     assert http_time("Sun, 30 Aug 2015 12:36:00 -0000") == 1440938160
+    assert http_time(f"Sun, 30 Aug {'9' * 20} 12:36:00 GMT") is None
+    assert http_time(f"Sun, 30 Aug {'9' * 5000} 12:36:00 GMT") is None
     assert [basic_time(""), extended_time("x"), http_time("Sun, 30 Foo 2015 12:36:00 GMT")] == [None, None, None]
     assert basic_time("20150231T000000Z") is None

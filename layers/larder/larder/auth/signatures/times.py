@@ -58,8 +58,8 @@ def basic_text(seconds: float) -> str:
 def _seconds(*parts: str) -> int | None:
     if not all(part.isascii() and part.isdigit() for part in parts):
         return None
-    year, month, day, hour, minute, second = map(int, parts)
     try:
+        year, month, day, hour, minute, second = map(int, parts)
         return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
-    except ValueError:  # such as a month 13
+    except (ValueError, OverflowError):  # such as a month 13, or a year of 20 or of 5,000 digits
         return None
