@@ -86,6 +86,15 @@ def test_what_decides_must_be_signed(name: str) -> None:
         alibaba.read_acs(ACS.having(headers={**ACS.headers, "authorization": authorization}))
 
 
+@pytest.mark.parametrize(
+    ("content_type", "content"),
+    [("application/json", b"{}"), ("application/x-www-form-urlencoded", b"a=" + 65_535 * b"b")],
+)
+def test_a_body_that_version_1_does_not_cover_is_refused(content_type: str, content: bytes) -> None:
+    with pytest.raises(Unauthorized, match="covers no body but a form"):
+        alibaba.read_rpc(GET.having(headers={**GET.headers, "content-type": content_type}, content=content))
+
+
 def test_a_request_without_a_signature_has_none() -> None:
     assert alibaba.read_rpc(ToyRequest(raw_query="AccessKeyId=a")) is None
     assert alibaba.read_rpc(ToyRequest(raw_query="Signature=a")) is None

@@ -20,6 +20,7 @@ from larder.errors import Unauthorized
 
 ALGORITHM: Final = "ACS3-HMAC-SHA256"
 _CONTENT: Final = "x-acs-content-sha256"
+_MAX_FORM: Final = 65_536  # encoding a longer one takes seconds, which an unknown caller must not cost
 _NAMES = re.compile(r"[a-z0-9-]+(?:;[a-z0-9-]+)*")
 
 
@@ -59,12 +60,15 @@ class AcsSignature:
 
 def read_rpc(request: SignedRequest) -> RpcSignature | None:
     """The signature 1.0, or None if the request has none; raises Unauthorized if it cannot be read."""
-    parameters = dict(query_pairs(request.raw_query))
-    if is_form(request):
-        parameters.update(query_pairs(request.raw_body().decode("utf-8", "replace")))
+    parameters, body = dict(query_pairs(request.raw_query)), request.raw_body()
+    covered = is_form(request) and len(body) <= _MAX_FORM
+    if covered:
+        parameters.update(query_pairs(body.decode("utf-8", "replace")))
     value, key = parameters.pop("Signature", ""), parameters.get("AccessKeyId", "")
     if not (value and key):
         return None
+    if body and not covered:  # else who captures a signature could send it with any body
+        raise _malformed(f"version 1.0 covers no body but a form of at most {_MAX_FORM} bytes; use {ALGORITHM}")
     if parameters.get("SignatureMethod") != "HMAC-SHA1" or parameters.get("SignatureVersion") != "1.0":
         raise _malformed("it is not HMAC-SHA1 of version 1.0; use that, or ACS3-HMAC-SHA256")
     return RpcSignature(key, _time(parameters.get("Timestamp", ""), "Timestamp"), value, parameters)
