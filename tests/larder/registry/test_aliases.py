@@ -81,6 +81,7 @@ def test_the_document_is_the_same_for_the_same_aliases(store: Store) -> None:
         b'{"format": 1, "aliases": {"a": 5}}',
         b'{"format": 1, "aliases": {"a b": "pets"}}',
         b"\xff",
+        b"[" * 100_000,
     ],
 )
 def test_a_document_of_another_form_is_an_error_of_the_store(data: bytes, store: Store) -> None:

@@ -36,7 +36,7 @@ def parse_aliases(data: bytes) -> dict[str, str]:
         document = json.loads(data)
         aliases = {check_alias(name): check_model(model) for name, model in document["aliases"].items()}
         readable = document["format"] == FORMAT
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidRequest) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, InvalidRequest) as error:
         problem = f"{KEY} of the store is not readable ({error}): remove it and set the aliases again."
         raise StoreError(problem) from error
     if not readable:
