@@ -16,22 +16,29 @@ _TEXT = re.compile(rf"({ID})\.({SECRET})")
 
 
 def ensure(workspace: Workspace) -> str:
-    """The key of this folder as one text; it is made, or put back into the store, if it is missing there."""
+    """The key of this folder as one text; it is made, or put back into the store, if it is missing there.
+
+    In place of a key that the store has and refuses (it is revoked or has expired, or its secret has ended), another
+    is made: who was to lose that key does not get it back.
+    """
     from larder_local.keys.key_store import KeyStore  # loads the S3 client, which reading the file does not need
 
     text = read(workspace)
     keys = KeyStore.open(workspace.store)
-    if text is None:
-        key, secret = new_key((Scope(ADMIN),), now=int(time.time()), description=_DESCRIPTION, signs=True)
-        text = f"{key.id}.{secret}"
-        keys.add(key)
-        _write(workspace, text)
-        return text
-    key_id, _, secret = text.partition(".")
-    known = keys.read().get(key_id)
-    if known is None or not any(entry.matches(secret) for entry in known.valid_secrets(time.time())):
-        entry = Secret(digest(secret), secret)
-        keys.add(Key(key_id, (entry,), (Scope(ADMIN),), int(time.time()), description=_DESCRIPTION))
+    now = int(time.time())
+    if text is not None:
+        key_id, _, secret = text.partition(".")
+        known = keys.read().get(key_id)
+        if known is None:
+            entry = Secret(digest(secret), secret)
+            keys.add(Key(key_id, (entry,), (Scope(ADMIN),), now, description=_DESCRIPTION))
+            return text
+        if not known.has_expired(now) and any(entry.matches(secret) for entry in known.valid_secrets(now)):
+            return text
+    key, secret = new_key((Scope(ADMIN),), now=now, description=_DESCRIPTION, signs=True)
+    text = f"{key.id}.{secret}"
+    keys.add(key)
+    _write(workspace, text)
     return text
 
 

@@ -204,7 +204,7 @@ def test_the_key_of_this_machine_is_made_once(home: Workspace) -> None:
     assert len(KeyStore.open(home.store).read()) == 1
 
 
-@pytest.mark.parametrize("loss", ["document", "file", "revoked", "damaged file"])
+@pytest.mark.parametrize("loss", ["document", "file", "revoked", "rotated", "damaged file"])
 def test_the_key_of_this_machine_comes_back(home: Workspace, loss: str) -> None:
     home.root.mkdir()
     text = local_key.ensure(home)
@@ -212,10 +212,14 @@ def test_the_key_of_this_machine_comes_back(home: Workspace, loss: str) -> None:
         (home.root / "store" / DOCUMENT).unlink()
     elif loss == "revoked":
         keys("revoke", text.partition(".")[0])
+    elif loss == "rotated":
+        keys("rotate", text.partition(".")[0], "--overlap", "0s")
     elif loss == "file":
         home.key_file.unlink()
     else:
         home.key_file.write_text("nothing")
     again = local_key.ensure(home)
     assert accepts(home.store, again)
-    assert (again == text) is (loss in ("document", "revoked"))
+    assert (again == text) is (loss == "document")
+    assert local_key.read(home) == again
+    assert accepts(home.store, text) is (loss not in ("revoked", "rotated"))
