@@ -176,6 +176,17 @@ def test_each_error_of_a_whole_request_is_the_clients_exception(
     assert int(throttled.value.response.headers["retry-after"]) >= 1
 
 
+def test_a_request_without_labels_reads_no_image(client_of: Client, endpoint: Endpoint) -> None:
+    stored = [at(f"gs://larder/uploads/{name}.jpg") for name in ("red", "none")]
+    for one in stored:
+        answer = client_of(endpoint.key).face_detection(image=one)
+        assert (answer.error.code, "FACE_DETECTION: not supported" in answer.error.message) == (12, True)
+    other = client_of(endpoint.add_key("recommend:shop"))
+    for one in stored:
+        with pytest.raises(exceptions.Forbidden):
+            other.face_detection(image=one)
+
+
 def test_the_keys_default_model_answers(client_of: Client, endpoint: Endpoint) -> None:
     key = endpoint.add_key("classify:colours", default_model="colours")
     assert names(client_of(key).label_detection(image=image(BLUE)))[0] == "blue"

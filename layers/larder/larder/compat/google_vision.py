@@ -85,6 +85,7 @@ def annotate(request: Request, service: "Service") -> Response[str]:
     method = request.path_parameter("method")
     if method != METHOD:
         raise NotFound(f"{method[:80]!r} is not a method of this service: use POST /v1/{METHOD}.")
+    request.authorize()  # also a batch without LABEL_DETECTION, which needs no model
     request.check_parameters(_QUERY)
     if not request.query.get("$alt", request.query.get("alt", "json")).startswith("json"):
         raise InvalidRequest("alt is not json: this service answers in JSON only.")
@@ -117,12 +118,7 @@ def _annotated(
 ) -> dict[str, object]:
     answer: dict[str, object] = {}
     try:
-        data = image.content if image.content is not None else read_address(service.store, image.uri)
-        labels = [
-            {"description": label.name, "score": label.confidence, "topicality": label.confidence}
-            for name, most in image.labels
-            for label in loaded[name].value.classify(data, max_labels=most).labels
-        ]
+        labels = _labels(image, loaded, service) if image.labels else []
         if labels:
             answer["labelAnnotations"] = labels
     except RequestError as error:
@@ -131,6 +127,17 @@ def _annotated(
         message = f"{', '.join(image.unsupported)}: not supported; this service answers {_LABELS} only."
         answer["error"] = {"code": _UNIMPLEMENTED, "message": message}
     return answer
+
+
+def _labels(
+    image: _ImageRequest, loaded: "Mapping[str, LoadedRelease[Classifier]]", service: "Service"
+) -> list[dict[str, object]]:
+    data = image.content if image.content is not None else read_address(service.store, image.uri)
+    return [
+        {"description": label.name, "score": label.confidence, "topicality": label.confidence}
+        for name, most in image.labels
+        for label in loaded[name].value.classify(data, max_labels=most).labels
+    ]
 
 
 def _status(error: RequestError) -> dict[str, object]:
