@@ -79,11 +79,13 @@ def test_of_several_classifiers_the_only_one_that_the_key_may_use_answers(
     with pytest.raises(InvalidRequest, match=r"2 models could answer: set the key's default model"):
         service.default_model(request())
     with pytest.raises(InvalidRequest, match=r"0 models could answer"):
+        service.default_model(request(only("fish")))
+    with pytest.raises(Forbidden):
         service.default_model(request(only()))
     monkeypatch.setenv("LARDER_DEFAULT_CLASSIFIER", "pets")
     service.reset()
     assert service.default_model(request()) == "pets"
-    assert service.default_model(request(only(default_model="birds"))) == "birds"
+    assert service.default_model(request(only("birds", default_model="birds"))) == "birds"
 
 
 def test_a_caller_learns_nothing_of_a_model_that_their_key_may_not_use(

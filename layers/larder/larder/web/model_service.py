@@ -2,14 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from larder.errors import InvalidRequest, LarderError
+from larder.errors import InvalidRequest
 from larder.host import ModelHost, ReleaseFiles, in_background, preload, renew_after_restore
 from larder.host.release_cache import LoadedRelease, T
-from larder.registry import Registry
 from larder.release.manifest import Kind
 from larder.runtime.settings import Settings
 from larder.store import Store
@@ -105,8 +104,9 @@ class ModelService(Service[Settings, ModelHost[T]]):
         """The model for a request of a protocol that names none.
 
         It is the key's default model, else the deployment's, else the only one of this kind that the caller may use.
-        Raises InvalidRequest if that leaves a choice.
+        Raises InvalidRequest if that leaves a choice, and Forbidden for a caller who may use no model at all.
         """
+        request.authorize()
         named = request.caller.default_model or self.settings.default_classifier
         if named:
             return named
@@ -121,8 +121,11 @@ class ModelService(Service[Settings, ModelHost[T]]):
     def _models(self) -> tuple[str, ...]:
         """The live models of this kind."""
         if time.monotonic() >= self._listed_until:
-            registry = Registry(self.store)
-            self._of_kind = tuple(name for name in registry.models() if _is_live(registry, name, self._kind))
+            from larder.registry.documents import documents_of  # for requests that name no model only
+
+            entries: Sequence[Mapping[str, object]] = documents_of(self.store).models()["models"]  # type: ignore[assignment]  # of objects
+            of_kind = (entry for entry in entries if entry["live"] and entry["kind"] == self._kind)
+            self._of_kind = tuple(str(entry["model"]) for entry in of_kind)
             self._listed_until = time.monotonic() + _LISTED_SECONDS
         return self._of_kind
 
@@ -138,11 +141,3 @@ class ModelService(Service[Settings, ModelHost[T]]):
         yield
         for wait in waits:
             wait()
-
-
-def _is_live(registry: Registry, model: str, kind: Kind) -> bool:
-    try:
-        version = registry.pointer(model)
-        return version is not None and registry.manifest(model, version.pointer.stable).kind == kind
-    except LarderError:  # a folder without a model, or a damaged release: it cannot answer
-        return False
