@@ -7,7 +7,7 @@ from typing import Any
 from larder.compat import routes as compat
 from larder.errors import InvalidRequest
 from larder.registry import Registry, stored_filters
-from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, ModelDocuments
+from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, documents_of
 from larder.release.json_fields import FieldReader
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
@@ -25,7 +25,7 @@ FILTER = f"{FILTERS}/{{name}}"
 READ = "models:read"
 WRITE = "models:write"
 
-service = Service(Settings.from_environment, lambda store, _: ModelDocuments(Registry(store)))
+service = Service(Settings.from_environment, lambda store, _: documents_of(store))
 callers = Callers(service)
 router = Router(callers.authenticate)
 for route in compat.MODELS:

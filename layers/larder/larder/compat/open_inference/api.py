@@ -13,7 +13,7 @@ from larder.compat.open_inference.specification import MAX_BATCH, InferenceModel
 from larder.compat.open_inference.statistics import Statistics
 from larder.compat.open_inference.tensors import BYTES, InferenceTensor
 from larder.errors import InvalidRequest, NotReady, ReleaseError, RequestError
-from larder.registry.documents import ModelDocuments
+from larder.registry.documents import documents_of
 from larder.web.model_service import ModelService
 from larder.web.request import Request
 from larder.web.resolver import Response
@@ -122,8 +122,9 @@ def infer(request: Request, service: "Service") -> Response[str]:
 def repository_index(request: Request, service: "Service") -> Response[str]:
     """Every model that the caller may use or read, with its live release."""
     only_ready = bool(_optional_json(request).get("ready"))
-    documents = ModelDocuments(models_of(service).registry)
-    listed = documents.models(lambda name: any(allowed(request, name, kind, reads=True) for kind in ACTIONS))
+    listed = documents_of(service.store).models(
+        lambda name: any(allowed(request, name, kind, reads=True) for kind in ACTIONS)
+    )
     models = cast("Sequence[Mapping[str, Any]]", listed["models"])
     entries = [_index_entry(entry) for entry in models if _is_listed(request, entry)]
     return json_response([entry for entry in entries if entry["state"] == "READY" or not only_ready])
