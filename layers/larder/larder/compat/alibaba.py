@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from larder.auth.request import is_form, query_pairs
+from larder.compat.parameters import query_and_form
 from larder.compat.stored_images import read_address
 from larder.errors import (
     Forbidden,
@@ -81,14 +81,14 @@ def is_called(request: Request) -> bool:
     if request.header(_ACTION_HEADER):
         return True
     try:
-        return "Action" in _parameters(request)
+        return "Action" in query_and_form(request)
     except InvalidRequest:  # the body cannot be read, which is for the protocol to report
         return False
 
 
 def answer(request: Request, service: "ModelService[Classifier]") -> Response[str]:
     """The labels of an image above their thresholds, by the alias of the action, else by the default model."""
-    values = _parameters(request)
+    values = query_and_form(request)
     action = request.header(_ACTION_HEADER) or values.get("Action", "")
     if action not in _ACTIONS:
         raise _AlibabaError(
@@ -137,14 +137,6 @@ def _image(values: Mapping[str, str], service: "ModelService[Classifier]") -> by
         raise _AlibabaError("InvalidFile.Download", str(error)) from error
     except InvalidRequest as error:
         raise _AlibabaError("InvalidFile.URL", str(error)) from error
-
-
-def _parameters(request: Request) -> Mapping[str, str]:
-    """The parameters of the query string and of the form."""
-    values = dict(query_pairs(request.raw_query))
-    if is_form(request):
-        values.update(query_pairs(request.body().decode(errors="replace")))
-    return values
 
 
 def _request_id() -> str:

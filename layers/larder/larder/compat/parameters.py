@@ -1,11 +1,12 @@
-"""The parameters of a request in JSON, read one by one with their type and bounds."""
+"""The parameters of a request: in JSON, read one by one with their type and bounds; or in a query string and a form."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from larder.auth.request import is_form, query_pairs
 from larder.errors import InvalidRequest
-from larder.web.request import check_fields
+from larder.web.request import Request, check_fields
 
 _SHOWN: Final = 60  # characters of a wrong value
 
@@ -97,6 +98,14 @@ class Parameters:
         if name not in self.values:
             return InvalidRequest(f"{self.path}{name} is missing: send {expected}.")
         return InvalidRequest(f"{self.path}{name} is {_shown(self.values[name])}: send {expected}.")
+
+
+def query_and_form(request: Request) -> Mapping[str, str]:
+    """The parameters of the query string, and of a form, whose values take precedence."""
+    values = dict(query_pairs(request.raw_query))
+    if is_form(request):
+        values.update(query_pairs(request.body().decode(errors="replace")))
+    return values
 
 
 def _shown(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from larder.auth.request import is_form, query_pairs
+from larder.compat.parameters import query_and_form
 from larder.errors import InvalidRequest, Unauthorized
 from larder.web.model_service import ModelService
 from larder.web.request import Request
@@ -16,9 +16,7 @@ _ERRORS: Final = {400: "invalid_request", 401: "invalid_client"}
 
 def issue(request: Request, service: "ModelService[Any]") -> Response[str]:
     """An access token, for ``client_id`` and ``client_secret`` in the query string or in a form."""
-    values = dict(query_pairs(request.raw_query))
-    if is_form(request):
-        values.update(query_pairs(request.body().decode(errors="replace")))
+    values = query_and_form(request)
     if values.get("grant_type", "client_credentials") != "client_credentials":
         raise InvalidRequest(f"grant_type is {values['grant_type'][:40]!r}: send client_credentials.")
     token, seconds = _NO_KEYS

@@ -38,7 +38,7 @@ class RefusedBody(RequestError):
 
     status = 424
 
-    def __init__(self, refusal: LarderError) -> None:
+    def __init__(self, refusal: RequestError) -> None:
         super().__init__(str(refusal))
         self.refusal: Final = refusal
 
@@ -51,10 +51,10 @@ class NotAcceptable(RequestError):
 
 @contextmanager
 def of_the_body() -> Iterator[None]:
-    """Raise RefusedBody in place of errors of a request or a release."""
+    """Raise RefusedBody in place of errors of a request."""
     try:
         yield
-    except (RequestError, ReleaseError) as error:
+    except RequestError as error:
         raise RefusedBody(error) from error
 
 

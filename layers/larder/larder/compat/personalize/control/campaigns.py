@@ -18,6 +18,7 @@ from larder.compat.personalize.control.models import (
     recommender,
     recommenders,
     releases,
+    selected,
     version_arn,
 )
 from larder.compat.personalize.names import CAMPAIGNS, GROUPS, RECIPE, SOLUTIONS, personalize_arn, version_named
@@ -100,11 +101,7 @@ def _listed(
     parent: tuple[str, str] | None = None,
 ) -> Document:
     """A page of the models, or of the one that the parameter ``parent`` (its name, the kinds of resources) names."""
-    if parent and parent[0] in sent:
-        model = recommender(request, service, sent.text(parent[0]), parent[1])
-        models = {model.name: model}
-    else:
-        models = recommenders(request, service)
+    models = selected(request, service, sent, *parent) if parent else recommenders(request, service)
     names, token = PAGING.page(sent, list(models))
     return {name: [describe(service, models[model]) for model in names], **token}
 

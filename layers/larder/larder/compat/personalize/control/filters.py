@@ -14,6 +14,7 @@ from larder.compat.personalize.control.models import (
     recommender,
     recommenders,
     seconds,
+    selected,
 )
 from larder.compat.personalize.filters import filter_arn, filter_named
 from larder.compat.personalize.names import GROUPS
@@ -33,13 +34,9 @@ from larder.web.request import Request
 def list_filters(request: Request, service: AnyService, values: Document) -> Document:
     """The filters of a dataset group's model, or of all models."""
     sent = Parameters(values, ("datasetGroupArn", *PAGING.parameters))
-    if "datasetGroupArn" in sent:
-        models = [recommender(request, service, sent.text("datasetGroupArn"), GROUPS)]
-    else:
-        models = list(recommenders(request, service).values())
     filters = {
         f"{model.name}/{name}": _filter(model, name, stored)
-        for model in models
+        for model in selected(request, service, sent, "datasetGroupArn", GROUPS).values()
         for name, stored in read_filters(service.store, model.name).items()
     }
     names, token = PAGING.page(sent, sorted(filters))

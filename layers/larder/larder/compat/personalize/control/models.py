@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from larder.compat.paging import Paging
+from larder.compat.parameters import Parameters
 from larder.compat.personalize.names import check_exists, model_named, personalize_arn
 from larder.errors import InvalidRequest, NotFound
 from larder.registry.aliases import Aliases
@@ -83,6 +84,14 @@ def recommenders(request: Request, service: AnyService) -> dict[str, Model]:
 def recommender(request: Request, service: AnyService, arn: str, kinds: str, action: str = READ) -> Model:
     """The recommender that an ARN means, if the caller may do ``action`` with it; raises Forbidden, else NotFound."""
     return existing(request, service, model_named(arn, kinds, model_of(service)), kinds, action)
+
+
+def selected(request: Request, service: AnyService, sent: Parameters, name: str, kinds: str) -> Mapping[str, Model]:
+    """The recommender that the parameter ``name`` names; all that the caller may read if it was not sent."""
+    if name not in sent:
+        return recommenders(request, service)
+    model = recommender(request, service, sent.text(name), kinds)
+    return {model.name: model}
 
 
 def existing(request: Request, service: AnyService, model: str, kinds: str, action: str = READ) -> Model:

@@ -1,6 +1,5 @@
 """Solutions and solution versions: a model and its releases."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from larder.compat.parameters import Parameters
@@ -15,9 +14,9 @@ from larder.compat.personalize.control.models import (
     metrics,
     model_of,
     recommender,
-    recommenders,
     releases,
     seconds,
+    selected,
     version_arn,
 )
 from larder.compat.personalize.names import GROUPS, RECIPE, SOLUTIONS, version_named
@@ -32,7 +31,7 @@ _HOUR: Final = 3600
 def list_solutions(request: Request, service: AnyService, values: Document) -> Document:
     """The models, or that of a dataset group."""
     sent = Parameters(values, ("datasetGroupArn", *PAGING.parameters))
-    models = _of(request, service, sent, "datasetGroupArn", GROUPS)
+    models = selected(request, service, sent, "datasetGroupArn", GROUPS)
     names, token = PAGING.page(sent, list(models))
     return {"solutions": [_solution(models[name]) for name in names], **token}
 
@@ -55,7 +54,7 @@ def describe_solution(request: Request, service: AnyService, values: Document) -
 def list_solution_versions(request: Request, service: AnyService, values: Document) -> Document:
     """The releases of a model, or of all models; newest first."""
     sent = Parameters(values, ("solutionArn", *PAGING.parameters))
-    models = _of(request, service, sent, "solutionArn", SOLUTIONS)
+    models = selected(request, service, sent, "solutionArn", SOLUTIONS)
     entries = {
         f"{entry['release']}/{name}": _version(name, entry) for name in models for entry in releases(service, name)
     }
@@ -87,14 +86,6 @@ def get_solution_metrics(request: Request, service: AnyService, values: Document
     sent = Parameters(values, ("solutionVersionArn",))
     model, release, manifest = _manifest(request, service, sent)
     return {"solutionVersionArn": version_arn(model.name, release), "metrics": metrics(manifest["evaluation"])}
-
-
-def _of(request: Request, service: AnyService, sent: Parameters, name: str, kinds: str) -> Mapping[str, Model]:
-    """The model that the parameter ``name`` names; all that the caller may read if it was not sent."""
-    if name not in sent:
-        return recommenders(request, service)
-    model = recommender(request, service, sent.text(name), kinds)
-    return {model.name: model}
 
 
 def _manifest(request: Request, service: AnyService, sent: Parameters) -> tuple[Model, str, Any]:
