@@ -91,10 +91,10 @@ def serve(delay: float, release: Path, manifest: Manifest) -> None:
     setattr(DomainDispatcherApplication, "__call__", respond_late)  # noqa: B010  # mypy takes no other assignment to a method
 
 
-def start(function: str, event: str, preloaded: str, cache: Path) -> float:
+def start(function: str, event: str, preloaded: str, cache: Path, authorization: str = "NONE") -> float:
     """Milliseconds from the start of the import to the first response, in a new process."""
     settings = {"STORE": "s3://bucket", "CACHE_DIR": str(cache), "CACHE_BYTES": "400000000", "REFRESH_SECONDS": "30"}
-    settings |= {"MAX_PIXELS": "50000000", "PRELOAD": preloaded, "AUTHORIZATION": "NONE"}
+    settings |= {"MAX_PIXELS": "50000000", "PRELOAD": preloaded, "AUTHORIZATION": authorization}
     environment = {**os.environ, **{f"LARDER_{name}": value for name, value in settings.items()}}
     environment |= {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
     done = subprocess.run(  # noqa: S603  # our own program

@@ -13,7 +13,6 @@ import os
 import random
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -85,11 +84,6 @@ def presented(event: dict[str, Any], variant: str, key: Key, secret: str) -> dic
     return sent
 
 
-def authorization(variant: str) -> str:
-    """The setting of a function that gets requests of one kind."""
-    return "NONE" if variant == "NONE" else "KEYS"
-
-
 def warm_calls(event: dict[str, Any], key: Key, secret: str, cache: Path, count: int) -> dict[str, list[float]]:
     """Milliseconds of each call in one process, in turns, after the first few."""
     settings = {"STORE": "s3://bucket", "CACHE_DIR": str(cache), "CACHE_BYTES": "400000000", "REFRESH_SECONDS": "3600"}
@@ -125,32 +119,12 @@ def cold_starts(
         for variant in VARIANTS:
             sent = json.dumps(presented(event, variant, key, secret))
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            times[variant].append(start(sent, variant, folder / f"{number}{variant}"))
+            authorization, cache = "NONE" if variant == "NONE" else "KEYS", folder / f"{number}{variant}"
+            times[variant].append(preload.start("recommend", sent, "", cache, authorization))
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             processor[variant].append(1000 * used)
     return times, processor
-
-
-def start(event: str, variant: str, cache: Path) -> float:
-    """One cold start, with the model preloaded."""
-    settings = {"STORE": "s3://bucket", "CACHE_DIR": str(cache), "CACHE_BYTES": "400000000", "REFRESH_SECONDS": "30"}
-    settings |= {"MAX_PIXELS": "50000000", "PRELOAD": "", "AUTHORIZATION": authorization(variant)}
-    environment = {**os.environ, **{f"LARDER_{name}": value for name, value in settings.items()}}
-    environment |= {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
-    done = subprocess.run(  # noqa: S603  # our own program
-        ["taskset", "-c", "0", sys.executable, "-c", preload.PROGRAM],  # noqa: S607
-        cwd=preload.FUNCTIONS / "recommend",
-        env=environment,
-        input=event,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    line = json.loads(done.stdout.splitlines()[-1])
-    if line["status"] != 200:
-        sys.exit(f"The function returned {line['status']}: {done.stdout}{done.stderr}")
-    return float(line["cold"]["imports"] + line["cold"]["answer"])
 
 
 if __name__ == "__main__":
