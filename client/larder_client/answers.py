@@ -134,7 +134,7 @@ class Recommendations:
         unknown: The ids that it does not know, by the names of the arguments: ``user``, ``item``, ``session``.
         warnings: Parts of the request that had no effect, such as a value of a filter that no item has.
         left_out: By capped column, how many better items its cap left out.
-        next: What to pass as ``next_page`` for the items after these; None after the last ones, or without pages.
+        next: What to pass as ``next`` for the items after these; None after the last ones, or without pages.
         document: The received JSON.
     """
 
