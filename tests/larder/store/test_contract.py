@@ -53,6 +53,7 @@ class Contract:
     def test_get_if_changed(self, store: Store) -> None:
         etag = store.put("k", b"old")
         assert store.get_if_changed("k", etag) is None
+        assert store.get_if_changed("k", "") == store.get("k")
         newer = store.put("k", b"new")
         assert store.get_if_changed("k", etag) == Blob(b"new", newer)
 

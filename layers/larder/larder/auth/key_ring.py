@@ -126,8 +126,7 @@ class KeyRing:
 
     def _fetch(self, known: _Document | None) -> _Document:
         try:
-            etag = known.etag if known is not None else ""
-            blob = self._store.get_if_changed(DOCUMENT, etag) if etag else self._store.get(DOCUMENT)
+            blob = self._store.get_if_changed(DOCUMENT, known.etag if known is not None else "")
         except MissingObject:
             if known is None or known.etag:
                 _log.warning("%s does not exist, or this role may not read it: no key is valid", DOCUMENT)

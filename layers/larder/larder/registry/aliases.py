@@ -108,7 +108,7 @@ class Aliases:
 
     def _refresh(self) -> None:
         try:
-            blob = self._store.get_if_changed(KEY, self._etag) if self._etag else self._store.get(KEY)
+            blob = self._store.get_if_changed(KEY, self._etag)
             if blob is not None:
                 self._models, self._etag = parse_aliases(blob.data), blob.etag
         except MissingObject:

@@ -125,12 +125,11 @@ class Registry:
         return PointerVersion(parse_pointer(blob.data), blob.etag)
 
     def pointer_if_changed(self, model: str, etag: str) -> PointerVersion | None:
-        """The pointer, or None if its ETag is still ``etag``.
+        """The pointer, or None if its ETag is still ``etag``; empty for a pointer that is not known yet.
 
         Raises MissingObject if no release is live, and InvalidManifest if the pointer cannot be read.
         """
-        key = pointer_key(model)
-        blob = self.store.get_if_changed(key, etag) if etag else self.store.get(key)
+        blob = self.store.get_if_changed(pointer_key(model), etag)
         return None if blob is None else PointerVersion(parse_pointer(blob.data), blob.etag)
 
     def write_pointer(self, model: str, pointer: Pointer, *, replaces: PointerVersion | None) -> None:

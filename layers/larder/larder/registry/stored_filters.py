@@ -215,8 +215,7 @@ class FilterCache:
     def _refreshed(self, model: str, old: _Read | None) -> _Read:
         filters, etag = (old.filters, old.etag) if old else (_NONE, "")
         try:
-            key = filters_key(model)
-            blob = self._store.get_if_changed(key, etag) if etag else self._store.get(key)
+            blob = self._store.get_if_changed(filters_key(model), etag)
             if blob is not None:
                 filters, etag = parse_filters(blob.data, model), blob.etag
         except MissingObject:

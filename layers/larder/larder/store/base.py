@@ -17,7 +17,7 @@ from larder.errors import StoreError
 from larder.store.errors import check_key, translated
 
 if TYPE_CHECKING:  # names in obstore's stubs that do not exist at run time
-    from obstore import PutMode
+    from obstore import GetOptions, PutMode
     from obstore.store import ObjectStore
 
 CHUNK_BYTES: Final = 2**20
@@ -77,10 +77,11 @@ class Store:
             return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
 
     def get_if_changed(self, key: str, etag: str) -> Blob | None:
-        """The object, or None if its ETag is still ``etag``."""
+        """The object, or None if its ETag is still ``etag``; no object has an empty one."""
         with translated(key):
             try:
-                result = obstore.get(self._backend, check_key(key), options={"if_none_match": etag})
+                condition: GetOptions | None = {"if_none_match": etag} if etag else None
+                result = obstore.get(self._backend, check_key(key), options=condition)
             except NotModifiedError:
                 return None
             return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
