@@ -368,6 +368,12 @@ def test_a_key_of_one_kind_does_not_see_the_other(client: InferenceServerClient,
     with pytest.raises(InferenceServerException) as missing:
         client.infer("pest", [texts("user", [["ada"]])], headers=dict(headers))
     assert str(hidden.value).replace("shop", "pest") == str(missing.value)
+    for path, header in (("/versions/No", {}), ("", {"x-larder-release": "No"}), ("/versions/none", {})):
+        answers = [
+            endpoint.call("GET", f"/v2/models/{name}{path}", headers={**headers, **header}) for name in ("shop", "pest")
+        ]
+        assert answers[0].status == answers[1].status
+        assert answers[0].body.replace(b"shop", b"pest") == answers[1].body
     assert "shop" not in {entry["name"] for entry in client.get_model_repository_index(headers=headers)}
 
 

@@ -71,10 +71,12 @@ class Models:
         model = self._service.model_of(name)
         if not any(allowed(request, model, kind, reads=reads) for kind in ACTIONS):
             request.caller.check(ACTIONS["classifier"], model)
+        named, key = release or request.release, request.caller_key or key
+        if named is not None:
+            check_release(named)  # before the kind is looked up: it is the same error for a model that is hidden
         kind = self._kind(model, release)
         if kind is not None and not allowed(request, model, kind, reads=reads):
             raise _unknown(model, release)
-        named, key = release or request.release, request.caller_key or key
         try:
             if kind == "recommender":
                 return self._recommenders.get(model, release=named, key=key)
@@ -87,7 +89,7 @@ class Models:
         """The kind of a model; None if it does not exist or is not live, which its host reports."""
         check_model(model)
         if model not in self._kinds:
-            named = None if release is None else check_release(release)
+            named = release
             if named is None:
                 version = self.registry.pointer(model)
                 named = None if version is None else version.pointer.stable
