@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.toys.live_store import open_served, publish
 from tests.toys.rollout import classifier
 from tests.toys.shop import write_shop
 
-from larder.release.keys import file_key, pointer_key
-from larder.release.pointer import Pointer, dump_pointer
-from larder.store import Store, open_store
+from larder.release.keys import pointer_key
+from larder.store import Store
 from models import app
 
 __all__ = ["classifier", "write_shop"]  # fixtures
@@ -20,26 +20,11 @@ CHEAP = "INCLUDE ItemID WHERE Items.PRICE < $LIMIT"
 FILTERS = "/v1/models/shop/filters"
 
 
-def publish(store: Store, model: str, folder: Path) -> None:
-    for path in folder.iterdir():
-        store.put(file_key(model, folder.name, path.name), path.read_bytes())
-    store.put(pointer_key(model), dump_pointer(Pointer(stable=folder.name, revision=1)))
-
-
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shop: Callable[..., Path]) -> Iterator[Store]:
     """The store of the function, with the live recommender ``shop``."""
-    store = open_store(f"file://{tmp_path}/store")
+    store = open_served(tmp_path, monkeypatch)
     publish(store, "shop", write_shop())
-    for name, value in {
-        "LARDER_STORE": f"file://{tmp_path}/store",
-        "LARDER_CACHE_DIR": str(tmp_path / "cache"),
-        "LARDER_CACHE_BYTES": "1000000",
-        "LARDER_REFRESH_SECONDS": "0",
-        "LARDER_MAX_PIXELS": "1000000",
-        "LARDER_AUTHORIZATION": "NONE",
-    }.items():
-        monkeypatch.setenv(name, value)
     app.service.reset()
     yield store
     app.service.reset()

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from tests.functions.recommend.test_stored_filters import ask, store
+from tests.toys.live_store import publish
 
 from larder.registry.stored_filters import add_filter
-from larder.release.keys import file_key, pointer_key
-from larder.release.pointer import Pointer, dump_pointer
 from larder.store import Store
 
 __all__ = ["store"]  # a fixture
@@ -60,9 +59,7 @@ def test_next_is_of_one_request_but_pages_may_differ_in_length() -> None:
 def test_all_pages_are_of_the_release_that_began_the_list(store: Store, write_shop: Callable[..., Path]) -> None:
     _, first = ask("GET", RECOMMEND, {"user": "ada", "n": "2", "next": ""})
     newer = write_shop(created=datetime(2030, 1, 2, tzinfo=UTC), users={"ada": [(0, 1.0)]})
-    for path in newer.iterdir():
-        store.put(file_key("shop", newer.name, path.name), path.read_bytes())
-    store.put(pointer_key("shop"), dump_pointer(Pointer(stable=newer.name, revision=2)))
+    publish(store, "shop", newer, revision=2)
     assert ask("GET", RECOMMEND, {"user": "ada"})[1]["release"] == newer.name
 
     _, second = ask("GET", RECOMMEND, {"user": "ada", "n": "2", "next": first["next"]})

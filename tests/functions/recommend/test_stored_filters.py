@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from tests.toys.live_store import open_served, publish
 
 from larder.registry.stored_filters import add_filter, put_filter, remove_filter
-from larder.release.keys import file_key, pointer_key
-from larder.release.pointer import Pointer, dump_pointer
-from larder.store import Store, open_store
+from larder.store import Store
 from recommend import app
 
 CHEAP = "INCLUDE ItemID WHERE Items.PRICE < $LIMIT"
@@ -20,20 +19,8 @@ CHEAP = "INCLUDE ItemID WHERE Items.PRICE < $LIMIT"
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shop: Callable[..., Path]) -> Iterator[Store]:
     """The store of a function with the live model ``shop``, which reads its filters again for each request."""
-    folder = write_shop()
-    store = open_store(f"file://{tmp_path}/store")
-    for path in folder.iterdir():
-        store.put(file_key("shop", folder.name, path.name), path.read_bytes())
-    store.put(pointer_key("shop"), dump_pointer(Pointer(stable=folder.name, revision=1)))
-    for name, value in {
-        "LARDER_STORE": f"file://{tmp_path}/store",
-        "LARDER_CACHE_DIR": str(tmp_path / "cache"),
-        "LARDER_CACHE_BYTES": "100000000",
-        "LARDER_REFRESH_SECONDS": "0",
-        "LARDER_MAX_PIXELS": "1000000",
-        "LARDER_AUTHORIZATION": "NONE",
-    }.items():
-        monkeypatch.setenv(name, value)
+    store = open_served(tmp_path, monkeypatch)
+    publish(store, "shop", write_shop())
     app.service.reset()
     yield store
     app.service.reset()
