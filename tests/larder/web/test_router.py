@@ -198,3 +198,16 @@ def test_lazy_routes_are_registered_at_the_first_request_without_another_route()
     assert (ask("GET", "/nothing"), patterns()) == (404, 2)
     assert (ask("POST", "/try/a"), patterns()) == (500, 2), "its module does not exist"
     assert ask("GET", "/native/a") == 200
+
+
+def test_an_error_format_that_fails_gets_the_native_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_protocol.py").write_text(
+        "def answer(request, service):\n    raise KeyError('secret-user')\n"
+        "def format_error(problem, request):\n    raise ValueError('secret-user')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    router = Router()
+    router.lazy("POST", "/try/one", "broken_protocol:answer", None, action="classify")
+    answer = router.handle(event(), Context())
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (500, "internal")
+    assert "secret-user" not in answer["body"]

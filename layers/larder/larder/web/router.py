@@ -39,6 +39,7 @@ class Router:
         """
         self.resolver: Final = APIGatewayHttpResolver()
         self.resolver.not_found(self._no_route)
+        self.resolver.exception_handler(Exception)(self._crash)
         self._authenticate = authenticate
         self._http: HttpEvent | None = None
         self._route: str | None = None
@@ -172,6 +173,11 @@ class Router:
 
     def _no_route(self, _: Exception) -> Response[str]:
         error = NotFound("No such route: check the URL; GET /openapi.json lists all routes.")
+        assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
+        return error_response(Problem.of(error), Request(self._http, {}))
+
+    def _crash(self, error: Exception) -> Response[str]:
+        """The last resort: the error format of a protocol failed."""
         assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
         return error_response(Problem.of(error), Request(self._http, {}))
 
