@@ -216,6 +216,7 @@ def test_rollback_goes_to_the_previous_release_and_back(trained: Write) -> None:
     larder("publish", str(first))
     refused = larder("rollback", "pets")
     assert "pets has no previous release in this store" in refused.stderr
+    assert "publish another release first" in refused.stderr
     larder("publish", str(second))
     back = larder("rollback", "pets")
     assert f"Promoted: pets answers with {first.name} in place of {second.name}." in back.stdout
@@ -357,7 +358,7 @@ def test_filters_are_stored_beside_a_model_shown_and_removed(golden_recommender:
     assert larder("filters", "add", "shop", "f", dear).stdout == "Replaced f. Use it: --filter @f\n"
     assert document("filters", "list", "shop")["f"]["expression"] == dear
     assert dear in larder("filters", "list", "shop").stdout
-    assert larder("filters", "remove", "shop", "f").stdout == "Removed f of shop.\n"
+    assert larder("filters", "rm", "shop", "f").stdout == "Removed f of shop.\n"
     assert larder("filters", "show", "shop", "f").exit_code == 1
 
 

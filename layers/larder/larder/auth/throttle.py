@@ -56,4 +56,5 @@ class Throttle:
                 bucket.tokens -= 1
                 return
             wait = (1 - bucket.tokens) / rate
-        raise TooManyRequests(f"This key's limit is {rate:g} requests a second: send the request again later.", wait)
+        limit = f"{rate:g} {'request' if rate == 1 else 'requests'} a second"
+        raise TooManyRequests(f"This key's limit is {limit}: send the request again later.", wait)

@@ -70,11 +70,11 @@ def show(model: str, name: str, store: str | None) -> None:
     click.echo(stored_filter(read_filters(_store_of(model, store), model), model, name).expression)
 
 
-@command.command("remove")
+@command.command("rm")
 @click.argument("model")
 @click.argument("name")
 @store_option
-def remove(model: str, name: str, store: str | None) -> None:
+def rm(model: str, name: str, store: str | None) -> None:
     """Remove the filter NAME of MODEL; requests that name it fail."""
     from larder.registry.stored_filters import remove_filter
 

@@ -29,10 +29,9 @@ def command(model: str, release: str | None, store: str | None, *, as_json: bool
     if release is None:
         release = next((entry.release for entry in listed.releases if entry.state == "previous"), None)
         if release is None:
-            stored = ", ".join(entry.release for entry in listed.releases if entry.state == "uploaded") or "none"
-            raise InvalidRequest(
-                f"{model} has no previous release in this store: give one of its other releases ({stored})."
-            )
+            stored = ", ".join(entry.release for entry in listed.releases if entry.state == "uploaded")
+            remedy = f"give one of its other releases ({stored})" if stored else "publish another release first"
+            raise InvalidRequest(f"{model} has no previous release in this store: {remedy}.")
     check_known(listed, release)
     chosen = next(entry for entry in listed.releases if entry.release == release)
     if opened is None or not chosen.stored_bytes:
