@@ -14,7 +14,7 @@ FIND_PYTHON = for python in $${PYTHON:-python3} python3.13 python3.12 python3.11
   test -n "$$python" || { echo "Larder needs Python 3.11, 3.12 or 3.13. Give its path, as in: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test quick check fmt lint types architecture template layers build deploy e2e reference survey docs clean
+.PHONY: help setup up test quick exhaustive check fmt lint types architecture template layers build deploy e2e reference survey docs clean
 
 help: ## List the tasks
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,11 +29,14 @@ $(SYNCED): uv.lock pyproject.toml
 up: $(SYNCED) ## Start the service on this machine (LARDER_PORT, default 8080); the first start trains the demo models
 	@$(BIN)/larder up
 
-test: $(SYNCED) ## Run all tests except those of the built bundle
-	@$(PYTEST) -m 'not e2e'
+test: $(SYNCED) ## Run all tests except those of the built bundle and the exhaustive ones
+	@$(PYTEST) -m 'not e2e and not exhaustive'
 
 quick: $(SYNCED) ## Run the fast tests: no training, no service
-	@$(PYTEST) -m 'not slow and not e2e'
+	@$(PYTEST) -m 'not slow and not e2e and not exhaustive'
+
+exhaustive: $(SYNCED) ## Run the tests of thousands of random cases, which take minutes
+	@$(PYTEST) -m exhaustive
 
 e2e: $(SYNCED) ## Build the bundle and test it as Lambda runs it, in Docker if available
 	@scripts/with-docker $(BIN)/pytest -m e2e tests/e2e

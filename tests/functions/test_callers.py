@@ -284,7 +284,7 @@ def test_hundreds_of_damaged_requests(ask: Ask, keys: Keys, image: bytes, store:
     assert statuses[401] > 100, statuses
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_ten_thousand_damaged_requests(ask: Ask, keys: Keys, image: bytes, store: Path) -> None:
     check(ask, keys, image, str(store), 5_000)

@@ -169,7 +169,7 @@ def test_a_compiled_filter_passes_the_items_of_the_oracle(world: World) -> None:
     check(world)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1800)
 @settings(max_examples=20_000, suppress_health_check=[HealthCheck.too_slow])
 @given(WORLDS)
