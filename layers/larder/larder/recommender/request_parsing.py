@@ -13,7 +13,7 @@ import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from larder.errors import InvalidRequest
 from larder.recommender.adjustments import MAX_LIST, Boost, Pin
@@ -24,6 +24,8 @@ from larder.release.json_fields import FieldReader
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
+
+T = TypeVar("T")
 
 _ADJUSTMENTS: Final = frozenset({"max_per", "boosts", "pins", "next"})
 SIMILAR: Final = _ADJUSTMENTS | {"user", "profile", "n", "exclude", "filter", "filter_values", "columns"}
@@ -185,9 +187,14 @@ def _values(fields: FieldReader, name: str) -> "dict[str, Value]":
     return values
 
 
-def _promotions(fields: FieldReader, name: str) -> "list[Callable[[], Promotion]]":
-    entries = enumerate(fields.sequence(name))
-    return [_promotion(FieldReader(data, f"{name}.{index}", fields.problems)) for index, data in entries]
+def _each(read: Callable[[FieldReader], T]) -> Callable[[FieldReader, str], list[T]]:
+    """The reader of a list of objects that ``read`` reads one by one."""
+
+    def read_all(fields: FieldReader, name: str) -> list[T]:
+        entries = enumerate(fields.sequence(name))
+        return [read(FieldReader(data, f"{name}.{index}", fields.problems)) for index, data in entries]
+
+    return read_all
 
 
 def _promotion(fields: FieldReader) -> Callable[[], Promotion]:
@@ -214,20 +221,10 @@ def _max_per(fields: FieldReader, name: str) -> dict[str, int]:
     return most
 
 
-def _boosts(fields: FieldReader, name: str) -> "list[Callable[[], Boost]]":
-    entries = enumerate(fields.sequence(name))
-    return [_boost(FieldReader(data, f"{name}.{index}", fields.problems)) for index, data in entries]
-
-
 def _boost(fields: FieldReader) -> Callable[[], Boost]:
     text, factor, values = fields.text("filter"), fields.number("factor"), _values(fields, "filter_values")
     fields.finish()
     return partial(Boost, text, factor, values)
-
-
-def _pins(fields: FieldReader, name: str) -> "list[Callable[[], Pin]]":
-    entries = enumerate(fields.sequence(name))
-    return [_pin(FieldReader(data, f"{name}.{index}", fields.problems)) for index, data in entries]
 
 
 def _pin(fields: FieldReader) -> Callable[[], Pin]:
@@ -247,10 +244,10 @@ _READERS: Final[Mapping[str, Callable[[FieldReader, str], object]]] = {
     "include_seen": FieldReader.boolean,
     "filter": FieldReader.text,
     "filter_values": _values,
-    "promotions": _promotions,
+    "promotions": _each(_promotion),
     "columns": FieldReader.texts,
     "max_per": _max_per,
-    "boosts": _boosts,
-    "pins": _pins,
+    "boosts": _each(_boost),
+    "pins": _each(_pin),
     "next": FieldReader.text,
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from larder.errors import InvalidRequest
 
@@ -157,11 +157,6 @@ def _joined_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _lower(headers: Mapping[str, str]) -> Mapping[str, str]:
     """The headers by lower-case name; API Gateway's HTTP APIs and function URLs pass them so already."""
-    if all(name.islower() or name == name.lower() for name in headers):
+    if all(name == name.lower() for name in headers):
         return headers
     return {name.lower(): value for name, value in headers.items()}
-
-
-def unquoted(text: str) -> str:
-    """A segment of a path, decoded, for front doors that do not decode paths."""
-    return unquote(text) if "%" in text else text

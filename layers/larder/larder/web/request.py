@@ -5,13 +5,14 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from larder.auth import ANYONE, Caller
 from larder.auth.api_keys import is_credential
 from larder.errors import InvalidRequest
 from larder.release.json_fields import reject_constant
 from larder.release.routes import KEY_HEADER, RELEASE_HEADER
-from larder.web.http_event import HttpEvent, unquoted
+from larder.web.http_event import HttpEvent
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
@@ -63,7 +64,7 @@ class Request:
         if name in decoded:
             return decoded[name]
         try:
-            return unquoted(self._variables[name])
+            return unquote(self._variables[name])  # some front doors do not decode paths
         except KeyError as error:
             raise InvalidRequest(f"The event has no path parameter {name!r}: call this function by its API.") from error
 

@@ -39,7 +39,7 @@ class Router:
         """
         self.resolver: Final = APIGatewayHttpResolver()
         self.resolver.not_found(self._no_route)
-        self.resolver.exception_handler(Exception)(self._crash)
+        self.resolver.exception_handler(Exception)(self._fail)
         self._authenticate = authenticate
         self._http: HttpEvent | None = None
         self._route: str | None = None
@@ -172,12 +172,10 @@ class Router:
         return response
 
     def _no_route(self, _: Exception) -> Response[str]:
-        error = NotFound("No such route: check the URL; GET /openapi.json lists all routes.")
-        assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
-        return error_response(Problem.of(error), Request(self._http, {}))
+        return self._fail(NotFound("No such route: check the URL; GET /openapi.json lists all routes."))
 
-    def _crash(self, error: Exception) -> Response[str]:
-        """The last resort: the error format of a protocol failed."""
+    def _fail(self, error: Exception) -> Response[str]:
+        """The native response to an error outside a route, and to one of a protocol's error format."""
         assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
         return error_response(Problem.of(error), Request(self._http, {}))
 
