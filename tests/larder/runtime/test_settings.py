@@ -19,7 +19,7 @@ COMPLETE = {
 
 def test_a_complete_environment_is_read() -> None:
     lambdas = COMPLETE | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}
-    expected = Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), "", "KEYS", 1)
+    expected = Settings("s3://bucket/prefix", Path("cache"), 1000, 0.5, 100, (), "", "KEYS", "", "", 1)
     assert Settings.from_environment(lambdas) == expected
 
 

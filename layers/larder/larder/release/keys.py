@@ -4,6 +4,7 @@
 
     models/<model>/live.json
     models/<model>/filters.json
+    models/<model>/events.json
     models/<model>/releases/<release>/manifest.json
     models/<model>/releases/<release>/<file>
     models/<model>/releases/<release>/rejected.json
@@ -61,6 +62,16 @@ def pointer_key(model: str) -> str:
 def filters_key(model: str) -> str:
     """The key of the stored filters of ``model``."""
     return f"{_MODELS}/{check_model(model)}/filters.json"
+
+
+def events_key(model: str) -> str:
+    """The key of the settings of live events of ``model``."""
+    return f"{_MODELS}/{check_model(model)}/events.json"
+
+
+def log_prefix(model: str, kind: str) -> str:
+    """The prefix of the log of ``model`` for one kind of rows, such as ``logs/shop/events/``, with its final slash."""
+    return f"logs/{check_model(model)}/{kind}/"
 
 
 def releases_prefix(model: str) -> str:

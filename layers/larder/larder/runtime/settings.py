@@ -11,6 +11,9 @@
 ``LARDER_DEFAULT_CLASSIFIER``  the classifier that answers protocols that name none; if empty or missing, the only one
 ``LARDER_AUTHORIZATION``       who may call: ``KEYS`` for who presents a key of the store; ``AWS_IAM`` and ``NONE`` for
                                everyone, because the front door checks callers, or nothing does
+``LARDER_EVENTS_STORE``        where users' recent events are: ``dynamodb://table`` or ``sqlite:///file``; if empty or
+                               missing, the deployment takes no events
+``LARDER_EVENTS_QUEUE``        the way to the log of events: an SQS queue's URL or ``sqlite:///file``
 =============================  =========================================================================
 
 The rollout reads ``LARDER_STORE`` and:
@@ -55,6 +58,8 @@ class Settings:
         preload: The models to load at the start.
         default_classifier: The classifier that answers protocols that name none; empty for the only one.
         authorization: ``KEYS``, ``AWS_IAM`` or ``NONE``.
+        events_store: The URL of the live store of events; empty if the deployment takes none.
+        events_queue: The URL of the queue to the log of events; empty if the deployment takes none.
         vcpus: The number of vCPUs.
     """
 
@@ -66,6 +71,8 @@ class Settings:
     preload: tuple[str, ...]
     default_classifier: str
     authorization: str
+    events_store: str
+    events_queue: str
     vcpus: int
 
     @property
@@ -86,6 +93,8 @@ class Settings:
             preload=tuple(name.strip() for name in environment.get("LARDER_PRELOAD", "").split(",") if name.strip()),
             default_classifier=environment.get("LARDER_DEFAULT_CLASSIFIER", "").strip(),
             authorization=variables.read("LARDER_AUTHORIZATION", _authorization, _AUTHORIZATION, _KEYS),
+            events_store=environment.get("LARDER_EVENTS_STORE", "").strip(),
+            events_queue=environment.get("LARDER_EVENTS_QUEUE", "").strip(),
             vcpus=_vcpus(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
         )
         variables.check()

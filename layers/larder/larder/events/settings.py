@@ -1,0 +1,184 @@
+"""Whether a model takes live events, and what it does with them: ``models/<model>/events.json``.
+
+They belong to the model, not to a release: they change without a training.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import Final
+
+from larder.errors import InvalidRequest, MissingObject, NotFound, StoreError
+from larder.release.json_fields import FieldReader
+from larder.release.keys import events_key
+from larder.store import Store
+
+FORMAT: Final = 1
+_MAX_RECENT: Final = 100
+_MAX_DAYS: Final = 3650
+_MODELS: Final = 64
+_EXPRESSION: Final = r"COUNT|SUM"
+_METRIC: Final = r"[A-Za-z][A-Za-z0-9_-]{0,254}"
+_MAX_METRICS: Final = 10  # as Personalize's metric attribution has
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionMetric:
+    """A metric of what recommendations earned, as Personalize's metric attribution has it.
+
+    Attributes:
+        name: The name of the metric.
+        event_type: The events that count.
+        expression: ``COUNT`` for their number, ``SUM`` for the sum of their values.
+    """
+
+    name: str
+    event_type: str
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventSettings:
+    """The settings of one model's events.
+
+    Attributes:
+        enabled: Whether the model takes events, and its answers read them.
+        tracking_id: The id by which clients of Personalize name the model when they send events.
+        recent_events: How many of a user's newest events an answer considers.
+        history_days: How long a user's history lives in the live store after their last event.
+        log_days: How long the log keeps events; 0 for ever.
+        hidden: Event types after which an item is not recommended to the user again, such as ``purchase``.
+        exploration_weight: The share of places, 0 to 1, that goes to new items with few impressions.
+        exploration_days: The age in days up to which an item is new.
+        logs_recommendations: Whether each answer is logged, so that events can be attributed to it.
+        metrics: The metrics of attributed events.
+    """
+
+    enabled: bool = True
+    tracking_id: str = ""
+    recent_events: int = 50
+    history_days: int = 30
+    log_days: int = 0
+    hidden: tuple[str, ...] = ()
+    exploration_weight: float = 0.0
+    exploration_days: int = 30
+    logs_recommendations: bool = True
+    metrics: tuple[AttributionMetric, ...] = ()
+
+
+OFF: Final = EventSettings(enabled=False)
+"""The settings of a model that has none."""
+
+
+def parse_settings(data: bytes, model: str) -> EventSettings:
+    """The settings of a document; raises StoreError if it breaks the format."""
+    key = events_key(model)
+    remedy = "remove it and turn events on again: larder events on MODEL"
+    try:
+        fields = FieldReader(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{key} is not JSON ({error}): {remedy}.") from error
+    number = fields.integer("format", low=FORMAT)
+    settings = _read(fields)
+    fields.finish()
+    if number != FORMAT:
+        raise StoreError(f"{key} has another format than {FORMAT}: use a newer version of Larder.")
+    if fields.problems:
+        raise StoreError(f"{key} is not valid ({'; '.join(fields.problems)}): {remedy}.")
+    return settings
+
+
+def _read(fields: FieldReader) -> EventSettings:
+    return EventSettings(
+        enabled=fields.boolean("enabled"),
+        tracking_id=fields.text("tracking_id"),
+        recent_events=fields.integer("recent_events", 1, _MAX_RECENT),
+        history_days=fields.integer("history_days", 1, _MAX_DAYS),
+        log_days=fields.integer("log_days", 0, _MAX_DAYS),
+        hidden=fields.texts("hidden"),
+        exploration_weight=fields.number("exploration_weight", 0.0, 1.0),
+        exploration_days=fields.integer("exploration_days", 1, _MAX_DAYS),
+        logs_recommendations=fields.boolean("logs_recommendations"),
+        metrics=tuple(_metric(entry, fields) for entry in fields.sequence("metrics")[:_MAX_METRICS]),
+    )
+
+
+def _metric(entry: object, fields: FieldReader) -> AttributionMetric:
+    reader = FieldReader(entry, "metrics", fields.problems)
+    metric = AttributionMetric(
+        reader.text("name", _METRIC), reader.text("event_type"), reader.text("expression", _EXPRESSION)
+    )
+    reader.finish()
+    return metric
+
+
+def dump_settings(settings: EventSettings) -> bytes:
+    """The document; raises InvalidRequest, with each problem, for settings that ``parse_settings`` would refuse."""
+    document = json.loads(json.dumps({"format": FORMAT, **asdict(settings)}))
+    fields = FieldReader(document)
+    fields.integer("format")
+    _read(fields)
+    if fields.problems:
+        raise InvalidRequest(f"The settings of events are invalid: {'; '.join(fields.problems)}.")
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_settings(store: Store, model: str) -> tuple[EventSettings, str | None]:
+    """The settings of a model, ``OFF`` if it has none, and the ETag of their document, None if there is none."""
+    try:
+        blob = store.get(events_key(model))
+    except MissingObject:
+        return OFF, None
+    return parse_settings(blob.data, model), blob.etag
+
+
+def write_settings(store: Store, model: str, settings: EventSettings, etag: str | None) -> None:
+    """Replace the settings of a model; raises InvalidRequest, or Conflict if another writer came first."""
+    store.put(events_key(model), dump_settings(settings), etag=etag, create=etag is None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    settings: EventSettings
+    etag: str
+    fresh_until: float
+
+
+class SettingsCache:
+    """The settings of the models of a store, read again at most every ``refresh_seconds``. Thread-safe."""
+
+    def __init__(self, store: Store, refresh_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._refresh_seconds = refresh_seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._models: dict[str, _Read] = {}
+
+    def get(self, model: str) -> EventSettings:
+        """The settings of a model, ``OFF`` if it has none; raises StoreError if they cannot be read."""
+        read = self._models.get(model)
+        if read is None or self._clock() >= read.fresh_until:
+            with self._lock:
+                read = self._models[model] = self._refreshed(model, self._models.get(model))
+                while len(self._models) > _MODELS:
+                    del self._models[next(iter(self._models))]
+        return read.settings
+
+    def taking(self, model: str) -> EventSettings:
+        """The settings of a model that takes events; raises NotFound for one that does not."""
+        settings = self.get(model)
+        if not settings.enabled:
+            raise NotFound(f"Model {model!r} takes no events: turn them on by `larder events on {model}`.")
+        return settings
+
+    def _refreshed(self, model: str, old: _Read | None) -> _Read:
+        settings, etag = (old.settings, old.etag) if old else (OFF, "")
+        try:
+            blob = self._store.get_if_changed(events_key(model), etag)
+            if blob is not None:
+                settings, etag = parse_settings(blob.data, model), blob.etag
+        except MissingObject:
+            settings, etag = OFF, ""
+        return _Read(settings, etag, self._clock() + self._refresh_seconds)
