@@ -186,11 +186,11 @@ def test_releases_are_newest_first_with_their_state(service: Service, classifier
 
 
 def test_an_unreadable_release_is_listed_with_the_reason(service: Service, classifier_manifest: Manifest) -> None:
-    future = dump(replace(classifier_manifest, release=NEWER)).replace(b'"format": 1', b'"format": 4')
+    future = dump(replace(classifier_manifest, release=NEWER)).replace(b'"format": 1', b'"format": 5')
     service.store.put(file_key("pets", NEWER, "manifest.json"), future)
     newest = body(service.ask("releases"))["releases"][0]
     assert (newest["release"], newest["state"], newest["kind"]) == (NEWER, "damaged", None)
-    assert "reads 1 to 3 only; upgrade it" in newest["reason"]
+    assert "reads 1 to 4 only; upgrade it" in newest["reason"]
     assert "upgrade it" in refusal(
         service.ask("manifest", names={"model": "pets", "release": NEWER}), 422, "invalid_manifest"
     )

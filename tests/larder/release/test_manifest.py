@@ -329,7 +329,7 @@ def test_several_labels_are_format_2_and_no_other_manifest_is(classifier_manifes
     assert "multi_label" not in before["serving"]
 
 
-@pytest.mark.parametrize("format_", [0, 4, "1", None])
+@pytest.mark.parametrize("format_", [0, 5, "1", None])
 def test_another_format_is_refused_before_anything_else(classifier_manifest: Manifest, format_: object) -> None:
     with pytest.raises(InvalidManifest, match="upgrade"):
         parse(changed(classifier_manifest, "format", format_))

@@ -291,7 +291,7 @@ INVALID: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "truncated table with its digest": (truncate_and_restate, r"users\.safetensors: .* is truncated"),
     "extra truncated table": (add_truncated, r"extra\.safetensors: .* is truncated"),
-    "future format": (lambda folder: restate(folder, format=4), r"format: this version of Larder reads 1 to 3 only"),
+    "future format": (lambda folder: restate(folder, format=5), r"format: this version of Larder reads 1 to 4 only"),
     "no JSON": (lambda folder: (folder / MANIFEST).write_bytes(b"{"), "it is not JSON"),
     "4 MiB of manifest": (
         lambda folder: (folder / MANIFEST).write_bytes(b" " * (4 * 2**20 + 1)),

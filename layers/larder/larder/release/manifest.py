@@ -19,7 +19,8 @@ from larder.release.serving_reader import read_classifier, read_recommender
 FORMAT: Final = 1
 MULTI_LABEL_FORMAT: Final = 2  # of classifiers with any number of labels for an image, which format 1 cannot state
 USER_DATA_FORMAT: Final = 3  # of recommenders that state what users did or their profiles, which only filters read
-FORMATS: Final = (FORMAT, MULTI_LABEL_FORMAT, USER_DATA_FORMAT)
+CONTENT_FORMAT: Final = 4  # of recommenders that state how new items are placed
+FORMATS: Final = (FORMAT, MULTI_LABEL_FORMAT, USER_DATA_FORMAT, CONTENT_FORMAT)
 KINDS: Final = ("classifier", "recommender")
 MAX_BYTES: Final = 4 * 2**20
 PROBES: Final = "probes.safetensors"
@@ -111,10 +112,12 @@ def format_of(serving: ClassifierServing | RecommenderServing) -> int:
     """The format of a manifest with this section: the lowest that states it, so that older versions read what they can.
 
     A version that reads format 1 only would take the probabilities of several labels for those of one; older versions
-    refuse the fields of the tables for filters.
+    refuse the fields of the tables for filters, and of the content of new items.
     """
     if isinstance(serving, ClassifierServing):
         return MULTI_LABEL_FORMAT if serving.multi_label else FORMAT
+    if serving.content is not None:
+        return CONTENT_FORMAT
     return USER_DATA_FORMAT if serving.interactions or serving.profiles else FORMAT
 
 

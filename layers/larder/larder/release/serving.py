@@ -7,7 +7,7 @@ the manifest.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 
 Fit = Literal["crop", "stretch"]
 Resampling = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
@@ -16,6 +16,10 @@ ColumnType = Literal["category", "number", "text"]
 FITS: tuple[str, ...] = ("crop", "stretch")
 RESAMPLINGS: tuple[str, ...] = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 COLUMN_TYPES: tuple[ColumnType, ...] = ("category", "number", "text")
+CONTENT_KINDS: Final = ("values", "words", "bins")
+"""How two items are compared by a column: equal values, words in common, near numbers."""
+CREATED: Final = "CREATION_TIMESTAMP"
+"""The items' column with the epoch second at which each was added; no item is like another because of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,25 @@ class ProfileColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentSpec:
+    """How the training gave items without events a place among the others: by their columns.
+
+    Items that are put after the training are placed the same way (``larder.events.placing``).
+
+    Attributes:
+        factor: A new item's score is the weighted mean of its neighbours' scores, times this.
+        own: What an item of the session adds to the score of a new item that has it as a neighbour, before the weights
+            of the session, of the neighbour and ``factor``.
+        weights: By column and kind of comparison (``CONTENT_KINDS``): its weight in the similarity of two items. Equal
+            for all columns if it is empty.
+    """
+
+    factor: float
+    own: float
+    weights: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
 class RecommenderServing:
     """The serving section of a recommender. ARCHITECTURE.md has the formula that the weights and decays are for.
 
@@ -222,6 +245,7 @@ class RecommenderServing:
         revisit_decay: The session's k-th newest item counts ``revisit_decay ** k`` for itself.
         interactions: What users did, for filters on Interactions, or None.
         profiles: The users' profiles, for filters on CurrentUser, or None.
+        content: How new items are placed, or None if the training has not placed any.
     """
 
     items_file: str
@@ -242,6 +266,7 @@ class RecommenderServing:
     revisit_decay: float = 1.0
     interactions: InteractionTable | None = None
     profiles: ProfileTables | None = None
+    content: ContentSpec | None = None
 
     @property
     def tables(self) -> tuple[TableSpec, ...]:
@@ -277,6 +302,7 @@ _OPTIONAL: Mapping[str, object] = MappingProxyType(
         "revisit_decay": 1.0,
         "interactions": None,
         "profiles": None,
+        "content": None,
     }
 )
 

@@ -5,11 +5,13 @@ from typing import Final, cast
 from larder.release.json_fields import FieldReader
 from larder.release.serving import (
     COLUMN_TYPES,
+    CONTENT_KINDS,
     FITS,
     RESAMPLINGS,
     CategoryColumn,
     ClassifierServing,
     ColumnType,
+    ContentSpec,
     Fit,
     ImageSpec,
     InteractionTable,
@@ -134,7 +136,10 @@ def read_recommender(fields: FieldReader) -> RecommenderServing:
         revisit_decay=fields.number("revisit_decay", 0, 1) if fields.has("revisit_decay") else 1.0,
         interactions=_read_interactions(fields.child("interactions")) if fields.has("interactions") else None,
         profiles=_read_profiles(fields.child("profiles")) if fields.has("profiles") else None,
+        content=_read_content(fields.child("content")) if fields.has("content") else None,
     )
+    for name in sorted(set(serving.content.weights if serving.content else ()) - set(serving.columns)):
+        fields.note(f"content.weights.{name}", "is not a column of the items")
     if serving.weights.get("transition") and serving.transitions is None:
         fields.note("weights.transition", "is above 0, but the release has no table of transitions")
     fields.finish()
@@ -168,6 +173,16 @@ def _read_profiles(fields: FieldReader) -> ProfileTables:
     )
     fields.finish()
     return profiles
+
+
+def _read_content(fields: FieldReader) -> ContentSpec:
+    weights = {}
+    for name, column in fields.children("weights").items():
+        weights[name] = {kind: column.number(kind, 0) for kind in CONTENT_KINDS if column.has(kind)}
+        column.finish()
+    content = ContentSpec(fields.number("factor", 0), fields.number("own", 0), weights)
+    fields.finish()
+    return content
 
 
 def _read_weights(fields: FieldReader) -> dict[str, float]:

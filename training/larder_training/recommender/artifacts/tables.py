@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from larder.release.serving import ProfileColumn, RecommenderServing, TableSpec
+from larder.release.serving import ContentSpec, ProfileColumn, RecommenderServing, TableSpec
 from larder.tables import EMPTY
 from larder_training.numerics.topk import TopK
 from larder_training.recommender.artifacts.user_data import INTERACTIONS, write_interactions, write_profiles
@@ -26,6 +26,7 @@ NEIGHBOURS: Final = "neighbours.safetensors"
 TRANSITIONS: Final = "transitions.safetensors"
 USERS: Final = "users.safetensors"
 SEGMENTS: Final = "segments.safetensors"
+_WEIGHT_DIGITS: Final = 9  # so that a manifest does not differ by the last bits of a sum
 FILES: Final = (ITEMS, NEIGHBOURS, USERS, SEGMENTS)  # in every release; ``serving.files`` are all files of one release
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 _NO_PROFILE: Final[Mapping[str, ProfileColumn]] = MappingProxyType({})
@@ -105,7 +106,23 @@ def write_tables(
         revisit_decay=params.revisit_decay if params.revisit_weight > 0 else 1.0,
         interactions=write_interactions(folder / INTERACTIONS, history or log),
         profiles=write_profiles(folder, profiles) if profiles and profiles.values else None,
+        content=_content(fitted, served),
     )
+
+
+def _content(fitted: FittedEnsemble, columns: Mapping[str, object]) -> ContentSpec | None:
+    """How serving places new items: as the training did, except that letters count as words."""
+    if not fitted.content_weights:
+        return None
+    weights: dict[str, dict[str, float]] = {}
+    for block, weight in fitted.content_weights.items():
+        name, kind = block.rsplit(" ", 1)
+        kind = "words" if kind == "letters" else kind
+        if name in columns and weight > 0:
+            kinds = weights.setdefault(name, {})
+            kinds[kind] = round(kinds.get(kind, 0.0) + weight, _WEIGHT_DIGITS)
+    largest = float(fitted.matrix.data.max(initial=0.0))  # as models.cold_start weights a neighbour itself
+    return ContentSpec(fitted.hyperparameters.content, round(largest, _WEIGHT_DIGITS), weights)
 
 
 def _write_rows(path: Path, rows: TopK) -> TableSpec:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from larder.errors import InvalidRequest
+from larder.release.serving import CREATED
 from larder_training.io.column_names import PLAIN_NAMES, ColumnNames
 from larder_training.io.inputs import InputSource, open_input
 from larder_training.io.personalize_schema import SchemaField
@@ -28,7 +29,6 @@ from larder_training.recommender.data.columns.kinds import Column, ColumnFacts, 
 from larder_training.recommender.data.times import FORMS, LATEST, TIME_REMEDY, describe, find_format
 from larder_training.reporting.progress import Progress
 
-CREATED: Final = "CREATION_TIMESTAMP"
 _FILE: Final = "\x00file"  # columns that no file has
 _ROW: Final = "\x00row"
 _NO_TYPES: Final[Mapping[str, ColumnKind]] = MappingProxyType({})

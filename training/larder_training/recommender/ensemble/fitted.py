@@ -1,7 +1,7 @@
 """The fitted ensemble: the item-item matrix, further components, co-visitation and popularity at one moment."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -49,6 +49,7 @@ _BLOCK_USERS: Final = 128  # users whose scores are in memory at once when the u
 _NO_COLUMNS: Final[Mapping[str, Column]] = MappingProxyType({})
 _NO_LABELS: Final[Mapping[str, NDArray[np.int32]]] = MappingProxyType({})
 _NO_COMPONENTS: Final[Mapping[str, Component]] = MappingProxyType({})
+_NO_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +100,7 @@ class FittedEnsemble:
         components: Further components by name.
         transitions: Co-visitation ``[items, items]``; the 99th percentile of its rows' maxima is 1. None: not served.
         reranker: Orders the users' rows; None: the weighted sum of the components does.
+        content_weights: Weight of each block of item metadata (``models.content_knn``); empty if content is not used.
     """
 
     hyperparameters: Hyperparameters
@@ -111,6 +113,7 @@ class FittedEnsemble:
     components: Mapping[str, Component] = field(default_factory=lambda: _NO_COMPONENTS)
     transitions: sp.csr_array | None = None
     reranker: Reranker | None = None
+    content_weights: Mapping[str, float] = field(default_factory=lambda: _NO_WEIGHTS)
 
     @property
     def popularity(self) -> NDArray[np.float64]:
@@ -197,11 +200,14 @@ def fit(
     interactions = interactions_of(log, now, params)
     matrix = fit_matrix(interactions, params.matrix, advance)
     data = TrainingData(log, now, interactions, metadata.columns, seed)
+    content_weights = _NO_WEIGHTS
     if params.content:
-        matrix = add_content(matrix, ContentKNN().fit(data).matrix, log, params)
+        content = ContentKNN().fit(data)
+        matrix, content_weights = add_content(matrix, content.matrix, log, params), content.block_weights
     components = {name: fit_component(name, data, params.component_settings) for name in required_components(params)}
     context = FeatureContext(log, now, metadata.columns, metadata.labels)
-    return assemble(context, params, interactions, matrix, components)
+    fitted = assemble(context, params, interactions, matrix, components)
+    return replace(fitted, content_weights=content_weights)
 
 
 def add_content(matrix: sp.csr_array, content: sp.csr_array, log: EventLog, params: Hyperparameters) -> sp.csr_array:

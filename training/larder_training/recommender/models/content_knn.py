@@ -8,18 +8,18 @@ similarity by users on the similarities by block.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from larder.release.serving import CREATED
 from larder_training.numerics.parallel import in_blocks
 from larder_training.numerics.topk import CELLS, TopK, top_rows
 from larder_training.recommender.data.columns.kinds import Column
 from larder_training.recommender.data.columns.profiles import LabelPairs
-from larder_training.recommender.data.metadata import CREATED
 from larder_training.recommender.models.base import ItemToItem, TrainingData
 
 Matrix = sp.csr_array
@@ -45,7 +45,7 @@ class ContentKNN:
     width: int = 50
     ridge: float = 0.01
 
-    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> ItemToItem:
+    def fit(self, data: TrainingData, advance: Callable[[int], None] = lambda _: None) -> "ContentNeighbours":
         """Fits the weights of the blocks and finds neighbours; the matrix is empty without item metadata.
 
         It is symmetric, with a zero diagonal and entries from 0 to 1: the cosine of i and j if one is among the
@@ -55,13 +55,25 @@ class ContentKNN:
         items = data.interactions.shape[1]
         if not blocks:
             advance(items)
-            return ItemToItem(sp.csr_array((items, items), dtype=np.float64), data.interactions)
+            return ContentNeighbours(sp.csr_array((items, items), dtype=np.float64), data.interactions)
         weights = fit_block_weights(list(blocks.values()), data.interactions, self.ridge, data.seed)
         vectors = combine(list(blocks.values()), weights)
         counts = np.bincount(data.log.item, minlength=items)
         near = nearest_known(vectors, counts, self.width)
         advance(items)
-        return ItemToItem(near.maximum(near.T).tocsr(), data.interactions)
+        by_block = dict(zip(blocks, weights.tolist(), strict=True))
+        return ContentNeighbours(near.maximum(near.T).tocsr(), data.interactions, by_block)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContentNeighbours(ItemToItem):
+    """Items with similar metadata.
+
+    Attributes:
+        block_weights: The fitted weight of each block of features, by its name (``TITLE words``).
+    """
+
+    block_weights: Mapping[str, float] = field(default_factory=dict)
 
 
 def content_blocks(columns: Mapping[str, Column]) -> dict[str, Matrix]:

@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from larder.release.serving import CREATED
 from larder_training.numerics.ragged import take
 from larder_training.recommender.data.columns.kinds import Column
 from larder_training.recommender.data.columns.profiles import LabelPairs
 from larder_training.recommender.data.event_log import DAY, EventLog
-from larder_training.recommender.data.metadata import CREATED
 from larder_training.recommender.reranker.candidates import Candidates
 
 _SHARES: Final = (1, 4, 16, 64)  # popularity within the last 1/1, 1/4, ... of the log's time
