@@ -140,7 +140,7 @@ def write_settings(store: Store, model: str, settings: EventSettings, etag: str 
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _CachedSettings:
     settings: EventSettings
     etag: str
     fresh_until: float
@@ -154,7 +154,7 @@ class SettingsCache:
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._lock = Lock()
-        self._models: dict[str, _Read] = {}
+        self._models: dict[str, _CachedSettings] = {}
 
     def get(self, model: str) -> EventSettings:
         """The settings of a model, ``OFF`` if it has none; raises StoreError if they cannot be read."""
@@ -173,7 +173,7 @@ class SettingsCache:
             raise NotFound(f"Model {model!r} takes no events: turn them on by `larder events on {model}`.")
         return settings
 
-    def _refreshed(self, model: str, old: _Read | None) -> _Read:
+    def _refreshed(self, model: str, old: _CachedSettings | None) -> _CachedSettings:
         settings, etag = (old.settings, old.etag) if old else (OFF, "")
         try:
             blob = self._store.get_if_changed(events_key(model), etag)
@@ -181,4 +181,4 @@ class SettingsCache:
                 settings, etag = parse_settings(blob.data, model), blob.etag
         except MissingObject:
             settings, etag = OFF, ""
-        return _Read(settings, etag, self._clock() + self._refresh_seconds)
+        return _CachedSettings(settings, etag, self._clock() + self._refresh_seconds)
