@@ -23,6 +23,8 @@ The rollout reads ``LARDER_STORE`` and:
 ``LARDER_RECOMMEND_FUNCTION``  the name or ARN of the function that serves recommenders
 =============================  =========================================================================
 
+The consumer of the queue to the log of events reads ``LARDER_STORE`` only.
+
 The others have no default: a missing variable is an error in the template, and the first request reports it. Lambda
 sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which determines the number of vCPUs: one per 1,769 MB, however many
 processors are visible. If it is missing, all processors count.
@@ -124,6 +126,25 @@ class RolloutSettings:
             classify_function=variables.read("LARDER_CLASSIFY_FUNCTION", str, _FUNCTION, ""),
             recommend_function=variables.read("LARDER_RECOMMEND_FUNCTION", str, _FUNCTION, ""),
         )
+        variables.check()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class EventLogSettings:
+    """The settings of the log of events; the module's table documents the variables.
+
+    Attributes:
+        store: The URL of the store.
+    """
+
+    store: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "EventLogSettings":
+        """Read ``LARDER_STORE``; raises SettingsError if it is missing or invalid."""
+        variables = _Environment(environment)
+        settings = cls(store=variables.read("LARDER_STORE", _url, _STORE, ""))
         variables.check()
         return settings
 

@@ -1,0 +1,1 @@
+"""The function that writes the log of events, and compacts it."""

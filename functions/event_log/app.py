@@ -1,0 +1,79 @@
+"""Write the rows of the queue to the log, and make one file a day of them.
+
+Lambda calls this with messages of SQS, at least once and in any order: they become parts of the log, and a message that
+cannot be read fails alone, so that it ends in the dead-letter queue. The daily schedule calls it with
+``{"task": "compact"}``.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from larder.errors import InvalidRequest
+from larder.events.base import LogRow
+from larder.events.log.compaction import Compaction, compact
+from larder.events.log.parts import write_parts
+from larder.events.log.rows import parse_message
+from larder.runtime.cold_start import cold_start
+from larder.runtime.settings import EventLogSettings
+from larder.store import Store
+from larder.web.bootstrap import Service
+
+
+def _itself(store: Store, _: EventLogSettings) -> Store:
+    return store
+
+
+service = Service(EventLogSettings.from_environment, _itself)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401  # Lambda's context has no public type
+    """Lambda's entry point. Returns ``batchItemFailures`` for messages, and the counts of a compaction.
+
+    Raises StoreError if rows could not be written: then all messages of the batch come again.
+    """
+    if "Records" in event:
+        return _write(event, context)
+    if event.get("task") != "compact":
+        raise InvalidRequest('This function takes messages of SQS, or {"task": "compact"}.')
+    return _compact(lambda: context.get_remaining_time_in_millis() / 1000)
+
+
+def _write(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN401  # as above
+    rows: list[LogRow] = []
+
+    def read(record: SQSRecord) -> None:
+        rows.extend(parse_message(record.body))
+
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    answer = process_partial_response(event, read, processor, context)
+    write_parts(service.store, rows)
+    return dict(answer)
+
+
+def _compact(seconds_left: Callable[[], float]) -> dict[str, Any]:
+    begun = time.perf_counter()
+    made = compact(service.store, seconds_left=seconds_left)
+    record = _record(made)
+    seconds = round(time.perf_counter() - begun, 3)
+    level = "WARNING" if made.problems or made.remaining else "INFO"
+    print(json.dumps({"level": level, "compaction": record, "seconds": seconds}), flush=True)  # noqa: T201  # it is the log
+    return record
+
+
+def _record(made: Compaction) -> dict[str, Any]:
+    return {
+        "days": len(made.days),
+        "rows": sum(day.rows for day in made.days),
+        "duplicates": sum(day.duplicates for day in made.days),
+        "expired": made.expired,
+        "remaining": made.remaining,
+        "problems": made.problems,
+    }
+
+
+cold_start.imported()

@@ -1,0 +1,109 @@
+"""The function that writes the log takes what SQS and the schedule send."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.toys.event_rows import event, ids
+
+from event_log import app
+from larder.errors import InvalidRequest, StoreError
+from larder.events.base import LogRow
+from larder.store import Store, open_store
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda passes beside the event."""
+
+    milliseconds: int = 900_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("LARDER_STORE", f"file://{tmp_path}/store")
+    app.service.reset()
+    return open_store(f"file://{tmp_path}/store")
+
+
+def batch(*bodies: str) -> dict[str, object]:
+    """The event of an SQS event source mapping."""
+    return {
+        "Records": [
+            {"messageId": f"m{number}", "eventSource": "aws:sqs", "body": body, "attributes": {}}
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def message(*rows: LogRow) -> str:
+    return json.dumps({"rows": [[row.model, row.kind, dict(row.row)] for row in rows]})
+
+
+def test_messages_become_one_part_of_the_log(store: Store) -> None:
+    answer = app.handler(batch(message(event(1), event(2)), message(event(3))), Context())
+    assert answer == {"batchItemFailures": []}
+    assert ids(store) == ["e1", "e2", "e3"]
+    assert len(list(store.list("logs"))) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "not JSON",
+        "[]",
+        '{"rows": [["shop", "clicks", {}]]}',
+        '{"rows": [["shop", "events", {"EVENT_ID": "x"}]]}',
+        '{"rows": [["shop", "events", {"EVENT_ID": "x", "TIMESTAMP": "now"}]]}',
+        '{"rows": [["shop", "events", {"EVENT_ID": "x", "TIMESTAMP": NaN}]]}',
+        '{"rows": [["../shop", "events", {"EVENT_ID": "x", "TIMESTAMP": 1}]]}',
+    ],
+)
+def test_a_message_that_cannot_be_read_fails_alone(store: Store, bad: str) -> None:
+    answer = app.handler(batch(message(event(1)), bad, message(event(2))), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert ids(store) == ["e1", "e2"]
+
+
+def test_a_batch_of_bad_messages_alone_fails_as_a_list(store: Store) -> None:
+    assert app.handler(batch("x"), Context()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert ids(store) == []
+
+
+def test_all_messages_come_again_if_the_store_fails(store: Store, tmp_path: Path) -> None:
+    # GIVEN a store that cannot be written, because a file is in the place of the log's folder
+    (tmp_path / "store" / "logs").write_text("")
+    with pytest.raises(StoreError):
+        app.handler(batch(message(event(1))), Context())
+    # WHEN it can be written again, and SQS sends the batch again
+    (tmp_path / "store" / "logs").unlink()
+    app.handler(batch(message(event(1))), Context())
+    assert ids(store) == ["e1"]
+
+
+def test_the_schedule_compacts_the_log(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    app.handler(batch(message(event(1), event(2))), Context())
+    app.handler(batch(message(event(2))), Context())
+
+    answer = app.handler({"task": "compact"}, Context())
+
+    # THEN it answers and logs what it made, without an id
+    assert (answer["days"], answer["rows"], answer["duplicates"]) == (1, 2, 1)
+    assert ids(store) == ["e1", "e2"]
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["compaction"] == answer
+
+
+def test_a_schedule_without_time_says_what_remains(store: Store) -> None:
+    app.handler(batch(message(event(1))), Context())
+    assert app.handler({"task": "compact"}, Context(1000))["remaining"] == 1
+    assert ids(store) == ["e1"]
+
+
+def test_another_event_is_refused(store: Store) -> None:
+    with pytest.raises(InvalidRequest, match="messages of SQS"):
+        app.handler({"httpMethod": "GET"}, Context())
+    assert list(store.list("logs")) == []
