@@ -183,6 +183,7 @@ class Client:
         *,
         user: str | None = None,
         session: Sequence[str] | None = None,
+        session_id: str | None = None,
         item: str | None = None,
         profile: Mapping[str, str | float] | None = None,
         n: int | None = None,
@@ -207,6 +208,7 @@ class Client:
             model: A recommender.
             user: A user's id. An id that the model does not know is served as a new user.
             session: The ids of the items that the user just interacted with, the newest last, 500 at most.
+            session_id: The id of the visit: a model with live events answers by the events that were sent with it.
             item: The id of the item in view. It counts as the session's newest.
             profile: The user's columns, such as ``{"CITY": "Berlin"}``. A new user gets what is popular in their
                 segment.
@@ -227,6 +229,7 @@ class Client:
         document = without_none(
             user=user,
             session=as_list(session, "session"),
+            session_id=session_id,
             item=item,
             profile=None if profile is None else dict(profile),
             n=n,
@@ -251,6 +254,7 @@ class Client:
         *,
         user: str | None = None,
         session: Sequence[str] | None = None,
+        session_id: str | None = None,
         item: str | None = None,
         profile: Mapping[str, str | float] | None = None,
         filter: str | None = None,  # noqa: A002  the field's name in a request
@@ -266,6 +270,7 @@ class Client:
             items: 1 to 500 ids.
             user: See :meth:`recommend`.
             session: See :meth:`recommend`.
+            session_id: See :meth:`recommend`.
             item: See :meth:`recommend`.
             profile: See :meth:`recommend`.
             filter: See :meth:`recommend`; only the items that pass it are returned.
@@ -278,6 +283,7 @@ class Client:
             items=as_list(items, "items"),
             user=user,
             session=as_list(session, "session"),
+            session_id=session_id,
             item=item,
             profile=None if profile is None else dict(profile),
             filter=filter,
@@ -292,6 +298,7 @@ class Client:
         item: str,
         *,
         user: str | None = None,
+        session_id: str | None = None,
         profile: Mapping[str, str | float] | None = None,
         n: int | None = None,
         exclude: Sequence[str] | None = None,
@@ -311,6 +318,7 @@ class Client:
             model: A recommender.
             item: An item's id. An id that the model does not know raises NotFound.
             user: The user, for filters on what they did and on their profile.
+            session_id: See :meth:`recommend`.
             profile: The user's columns, for filters.
             n: See :meth:`recommend`.
             exclude: See :meth:`recommend`.
@@ -326,6 +334,7 @@ class Client:
         """
         options = query(
             user=user,
+            session_id=session_id,
             profile=profile,
             n=n,
             exclude=as_list(exclude, "exclude"),

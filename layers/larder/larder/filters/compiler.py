@@ -54,7 +54,8 @@ def compile_filter(
             raise InvalidRequest(
                 f"The filter has no parameter ${name[:80]}: remove its value, or use it in the filter."
             )
-    check_columns(rule, items.columns, context.user_columns, knows_interactions=context.event_types is not None)
+    knows_interactions = context.event_types is not None or context.live_types is not None
+    check_columns(rule, items.columns, context.user_columns, knows_interactions=knows_interactions)
     compiling = _Compiler(Compiling(rule, items, values, context, []))
     included = [compiling.clause(clause) for clause in rule.clauses if clause.include]
     excluded = [compiling.clause(clause) for clause in rule.clauses if not clause.include]

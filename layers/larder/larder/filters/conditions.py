@@ -68,10 +68,13 @@ def _comparison(compiling: Compiling, condition: Comparison) -> Predicate:
 def interactions_condition(compiling: Compiling, condition: Membership) -> Predicate:
     """Whether the user had an event of a listed type with an item; event types are compared without case."""
     listed = {text.casefold() for text in other_texts(compiling, condition)}
-    types = compiling.context.event_types or ()
+    stated, live = compiling.context.event_types, compiling.context.live_types
+    types = tuple(dict.fromkeys((*(stated or ()), *(live or ()))))
     chosen = [name for name in types if ANY_EVENT in listed or name.casefold() in listed]
     unknown = listed - {name.casefold() for name in types} - {ANY_EVENT}
-    if unknown:
+    if stated is None:
+        compiling.warn("Interactions has live events only: this release does not state what its users did.")
+    if unknown and live is None:
         known = ", ".join(types[:_SHOWN]) + (", ..." if len(types) > _SHOWN else "")
         compiling.warn(f"No event of this model has the type {min(unknown)!r:.60}; its types are {known}.")
     items: set[int] = set()

@@ -19,7 +19,8 @@ class Context:
 
     Attributes:
         event_types: The event types of the release; None if the release does not state what its users did.
-        history: What the user did; None if the request has no user.
+        live_types: The event types of what the user did since; None if that is not known. Any type may come.
+        history: What the user did; None if the request has neither a user nor a session.
         user_columns: The columns of users, and their types.
         user_value: The user's value in a column, or None if it is missing.
         stores_profiles: Whether the release stores users' values; without, those that a filter needs must be sent.
@@ -28,6 +29,7 @@ class Context:
     """
 
     event_types: Sequence[str] | None = None
+    live_types: Sequence[str] | None = None
     history: Callable[[], History] | None = None
     user_columns: Mapping[str, ColumnType] = field(default_factory=lambda: _NO_COLUMNS)
     user_value: Callable[[str], str | float | None] = lambda _: None

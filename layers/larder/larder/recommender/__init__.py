@@ -1,6 +1,7 @@
 """Recommendations from precomputed tables: rows of the user, of the session's items and of the segment."""
 
 from larder.recommender.adjustments import Boost, Page, Pin
+from larder.recommender.live_events import Live, LiveEvent
 from larder.recommender.model import Recommender
 from larder.recommender.paging import next_page
 from larder.recommender.query import Promotion, Query, with_expressions
@@ -17,6 +18,8 @@ __all__ = [
     "RECOMMEND",
     "SIMILAR",
     "Boost",
+    "Live",
+    "LiveEvent",
     "Page",
     "Pin",
     "Promotion",

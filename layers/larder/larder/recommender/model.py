@@ -7,6 +7,7 @@ from typing import Final
 
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
+from larder.recommender.live_events import Session, join_session
 from larder.recommender.query import Query, check_ranked
 from larder.recommender.reasons import Candidate, explain, segment_reason
 from larder.recommender.response import Reason, Recommendation, Recommendations, Unknown
@@ -15,7 +16,7 @@ from larder.recommender.rules.request_context import request_context
 from larder.recommender.rules.request_rules import RequestRules
 from larder.recommender.rules.user_data import UserData
 from larder.recommender.scoring import Contributions, Scores, best_first
-from larder.recommender.segments import Profile, typed_profile
+from larder.recommender.segments import Profile, known_profile, typed_profile
 from larder.recommender.table_lookup import Tables
 from larder.release.serving import ProfileColumn, RecommenderServing
 from larder.tables import Reader
@@ -77,25 +78,25 @@ class Recommender:
         score is mostly 0. Raises InvalidRequest for an unknown column or an invalid filter.
         """
         profile = self._check(query)
-        seen, unknown = self._seen(query)
-        scores, segments = self._tables.scores(query.user, profile, seen)
+        session = self._session(query)
+        scores, segments = self._tables.scores(query.user, profile, session.items, session.trained)
         shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
-        excluded = self._numbers(query.exclude) | (set() if shown else set(seen))
+        excluded = self._numbers(query.exclude) | self._hidden(query) | (set() if shown else session.seen)
         rules = self._rules(query, profile)
         scores = rules.boosted(scores)
         chosen = rules.arrange(scores, lambda count: _candidates(scores, segments, count), excluded)
-        return self._response(chosen, scores, rules, query.columns, _with_user(unknown, query, scores))
+        return self._response(chosen, scores, rules, query.columns, _with_user(session.unknown, query, scores))
 
     def rank(self, query: Query, items: Sequence[str]) -> Recommendations:
         """All ``items`` by score, equal ones in their order; unknown ids at the end, with score None.
 
         With the query's ``filter``, only items that pass it: an unknown one does not. Neither the release's filters nor
-        the query's ``exclude`` and ``n`` apply.
+        the query's ``exclude`` and ``n`` apply, and no event type hides an item.
         """
         check_ranked(items)
         profile = self._check(query)
-        seen, unseen = self._seen(query)
-        scores, _ = self._tables.scores(query.user, profile, seen)
+        session = self._session(query)
+        scores, _ = self._tables.scores(query.user, profile, session.items, session.trained)
         numbers = [self._items.number(item) for item in items]
         known = [number for number in numbers if number is not None]
         known.sort(key=lambda number: -scores.totals.get(number, 0.0))
@@ -106,7 +107,9 @@ class Recommender:
         columns = dict.fromkeys(query.columns) if query.columns else None
         ranked = self._response([(number, None) for number in known], scores, rules, query.columns)
         items_unknown = (Recommendation(item, None, None, columns) for item in unknown)
-        return replace(ranked, items=(*ranked.items, *items_unknown), unknown=_with_user(unseen, query, scores))
+        return replace(
+            ranked, items=(*ranked.items, *items_unknown), unknown=_with_user(session.unknown, query, scores)
+        )
 
     def similar(self, query: Query) -> Recommendations:
         """The neighbours of ``query.item``, best first, with their scores in its row; filters and ``exclude`` apply.
@@ -124,28 +127,35 @@ class Recommender:
         def candidates(count: int) -> Iterator[Candidate]:
             return ((neighbour, reason) for neighbour in best_first(scores.totals, count))
 
-        chosen = rules.arrange(scores, candidates, self._numbers(query.exclude) | {number})
+        chosen = rules.arrange(scores, candidates, self._numbers(query.exclude) | self._hidden(query) | {number})
         return self._response(chosen, scores, rules, query.columns)
 
     def _check(self, query: Query) -> Profile:
-        """The typed profile; raises InvalidRequest for unknown columns or values of the wrong type."""
+        """The typed profile, over the one that is known live.
+
+        Raises InvalidRequest for unknown columns or values of the wrong type in the request.
+        """
         for name in (*query.columns, *query.max_per):
             if name not in self._items.columns:
                 known = ", ".join(sorted(self._items.columns)) or "none"
                 raise InvalidRequest(f"{name[:80]!r} is not a column of this model's items: use {known}.")
-        return typed_profile(query.profile, self._profile) if query.profile else query.profile
+        profile = typed_profile(query.profile, self._profile) if query.profile else query.profile
+        if query.live is None or not query.live.profile:
+            return profile
+        return {**known_profile(query.live.profile, self._profile), **profile}
 
-    def _seen(self, query: Query) -> tuple[list[int], Unknown]:
-        """The numbers of the item in view and of the session's items, newest first, and those that are unknown."""
-        number = self._items.number
-        numbers = [] if query.item is None else [number(query.item)]
-        item = query.item if numbers == [None] else None
-        unknown: list[str] = []
-        for recent in reversed(query.session):
-            numbers.append(found := number(recent))
-            if found is None:
-                unknown.append(recent)
-        return [known for known in numbers if known is not None], Unknown(None, item, tuple(dict.fromkeys(unknown)))
+    def _session(self, query: Query) -> Session:
+        return join_session(query.item, query.session, query.live, self._items.number)
+
+    def _hidden(self, query: Query) -> set[int]:
+        """The items of the user's events of hidden types: the live ones, and those that the release states."""
+        live = query.live
+        if live is None or not live.hidden:
+            return set()
+        histories = [live.items_by_type(self._items.number)]
+        if query.user is not None:
+            histories.append(dict(self._users.history(query.user)))
+        return {item for history in histories for name, items in history.items() if live.hides(name) for item in items}
 
     def _rules(self, query: Query, profile: Profile) -> RequestRules:
         """The rules of a request; what filters ask about it is made at the first use, once for all of them."""

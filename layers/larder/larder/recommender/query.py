@@ -15,6 +15,7 @@ from larder.recommender.field_checks import (
     check_text,
     check_values,
 )
+from larder.recommender.live_events import Live
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Value
@@ -69,6 +70,7 @@ class Query:
     Attributes:
         user: The user's id.
         session: Ids of the items that the user has just interacted with, the newest last.
+        session_id: The id of the visit, by which the events of an anonymous visitor are found.
         item: The item in view; it counts as the session's newest.
         profile: The user's columns, for the popular items of their segment.
         n: The number of items.
@@ -83,6 +85,7 @@ class Query:
         boosts: Factors for the scores of the items that pass a filter.
         pins: Items at fixed places.
         page: The page to return of a list of several pages; None for a list that is not paged.
+        live: What is known live; None for the release's tables alone. No caller sends it: ``larder.events`` reads it.
     """
 
     user: str | None = None
@@ -100,6 +103,8 @@ class Query:
     boosts: Sequence[Boost] = ()
     pins: Sequence[Pin] = ()
     page: Page | None = None
+    session_id: str | None = None
+    live: Live | None = None
 
     def __post_init__(self) -> None:
         check_range("n", self.n, 1, MAX_N)
@@ -107,6 +112,8 @@ class Query:
             check_id("user", self.user)
         if self.item is not None:
             check_id("item", self.item)
+        if self.session_id is not None:
+            check_id("session_id", self.session_id)
         check_ids("session", self.session, MAX_SESSION)
         check_ids("exclude", self.exclude, MAX_EXCLUDE)
         check_length("columns", self.columns, MAX_COLUMNS)

@@ -28,8 +28,10 @@ if TYPE_CHECKING:  # imported when a filter is first used
 T = TypeVar("T")
 
 _ADJUSTMENTS: Final = frozenset({"max_per", "boosts", "pins", "next"})
-SIMILAR: Final = _ADJUSTMENTS | {"user", "profile", "n", "exclude", "filter", "filter_values", "columns"}
-RANK: Final = frozenset({"user", "session", "item", "profile", "filter", "filter_values", "columns", "items"})
+SIMILAR: Final = _ADJUSTMENTS | {"user", "session_id", "profile", "n", "exclude", "filter", "filter_values", "columns"}
+RANK: Final = frozenset(
+    {"user", "session", "session_id", "item", "profile", "filter", "filter_values", "columns", "items"}
+)
 RECOMMEND: Final = SIMILAR | RANK - {"items"} | {"include_seen", "promotions"}
 
 _LISTS: Final = frozenset({"session", "exclude", "columns", "items"})
@@ -237,6 +239,7 @@ def _pin(fields: FieldReader) -> Callable[[], Pin]:
 _READERS: Final[Mapping[str, Callable[[FieldReader, str], object]]] = {
     "user": FieldReader.text,
     "session": FieldReader.texts,
+    "session_id": FieldReader.text,
     "item": FieldReader.text,
     "profile": _profile,
     "n": _n,

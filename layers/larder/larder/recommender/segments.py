@@ -6,6 +6,7 @@ Training writes a segment's row under its name, and serving looks it up by the s
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import Final
 
@@ -71,6 +72,15 @@ def typed_profile(profile: Profile, specification: Mapping[str, ProfileColumn]) 
     Raises InvalidRequest for an unknown column or a value of the wrong type.
     """
     return {name: _typed(name, value, specification) for name, value in profile.items()}
+
+
+def known_profile(profile: Profile, specification: Mapping[str, ProfileColumn]) -> Profile:
+    """As ``typed_profile``, without the columns and values for which that raises: no caller can correct them."""
+    known: dict[str, str | float] = {}
+    for name, value in profile.items():
+        with suppress(InvalidRequest):
+            known[name] = _typed(name, value, specification)
+    return known
 
 
 def _typed(name: str, value: str | float, specification: Mapping[str, ProfileColumn]) -> str | float:

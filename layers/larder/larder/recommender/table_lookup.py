@@ -64,7 +64,7 @@ class Tables:
         return sum(table.nbytes for table in tables if table is not None)
 
     def scores(
-        self, user: str | None, profile: Profile, seen: Sequence[int]
+        self, user: str | None, profile: Profile, seen: Sequence[int], trained: Sequence[int] = ()
     ) -> tuple[Scores, Iterator[tuple[str, Contributions]]]:
         """The scores of a query, and the segments of the user, most specific first, read when they are needed.
 
@@ -72,9 +72,10 @@ class Tables:
             user: The user's id, or None.
             profile: The typed profile.
             seen: The session's items, newest first; only the newest count.
+            trained: Older items of the session that users' rows were made from: they count for a user without a row.
         """
         row = self._user(user)
-        session = seen[: min(self._serving.session_length, MAX_CLICKS)]
+        session = (seen if row else [*seen, *trained])[: min(self._serving.session_length, MAX_CLICKS)]
         session_rows = self._session_rows(session, row[1] if row else ())
         segments = self._segments_of(profile)
         first = next(segments, None)

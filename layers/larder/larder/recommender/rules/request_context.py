@@ -28,9 +28,20 @@ def request_context(
     def value(column: str) -> str | float | None:
         return profile[column] if column in profile else stored().get(column)
 
+    live = query.live
+    recent = {} if live is None else live.items_by_type(items.number)
+
+    @cache
+    def history() -> dict[str, set[int]]:
+        merged = {} if user is None else {name: set(done) for name, done in users.history(user).items()}
+        for name, done in recent.items():
+            merged.setdefault(name, set()).update(done)
+        return merged
+
     return Context(
         event_types=serving.interactions.events if serving.interactions else None,
-        history=None if user is None else cache(lambda: users.history(user)),
+        live_types=None if live is None else tuple(recent),
+        history=None if user is None and query.session_id is None else history,
         user_columns=serving.user_columns,
         user_value=value,
         stores_profiles=serving.profiles is not None,

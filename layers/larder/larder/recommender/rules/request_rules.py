@@ -31,7 +31,7 @@ class RequestRules:
 
     def __init__(self, filters: ItemFilters, items: Vocabulary, query: Query, context: MakeContext) -> None:
         """``context`` makes what filters ask about the request."""
-        self.warnings: list[str] = []
+        self.warnings: list[str] = _warnings_of(query)
         self.factors: dict[int, float] = {}
         self.left_out: Mapping[str, int] = {}
         self.more: bool | None = None
@@ -155,3 +155,10 @@ class RequestRules:
     def _warn(self, *warnings: str) -> None:
         """Note each warning once."""
         self.warnings += [warning for warning in warnings if warning not in self.warnings]
+
+
+def _warnings_of(query: Query) -> list[str]:
+    """What the request asked for in vain, or could not be read for it."""
+    if query.live is None:
+        return [] if query.session_id is None else ["session_id has no effect: no live events are read here."]
+    return [query.live.warning] if query.live.warning else []
