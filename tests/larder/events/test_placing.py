@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from larder.events.placing import DEFAULT_CONTENT, NEIGHBOURS, ContentIndex
-from larder.release.serving import ColumnType, ContentSpec
+from larder.events.placing import NEIGHBOURS, ContentIndex
+from larder.release.serving import DEFAULT_CONTENT, ColumnType, ContentSpec
 from larder.tables import MappedFile
 from larder.tables.vocabulary import Vocabulary
 from larder_training.recommender.models.content_knn import combine, content_blocks

@@ -15,16 +15,13 @@ from math import isnan, log, nan, sqrt
 from typing import Final
 
 from larder.events.base import Columns
-from larder.release.serving import CREATED, ContentSpec, RecommenderServing
+from larder.release.serving import CREATED, ContentSpec
 from larder.tables.vocabulary import Vocabulary
 
 NEIGHBOURS: Final = 20
 """The most neighbours of a new item."""
 MAX_COMPARED: Final = 100_000
 """The most items of a release that new items are compared with."""
-DEFAULT_CONTENT: Final = ContentSpec(0.5, 0.5, {})
-"""For releases whose training has not placed any item."""
-
 _WORD: Final = re.compile(r"\b\w+\b")
 _QUANTILES: Final = 10
 _MAX_SHARE: Final = 0.2  # a more frequent value does not distinguish items
@@ -36,11 +33,6 @@ _SEPARATOR: Final = "|"
 
 Value = str | float | None
 Neighbours = tuple[tuple[str, float], ...]
-
-
-def content_of(serving: RecommenderServing) -> ContentSpec:
-    """How new items are placed in a release, also in one that does not state it."""
-    return serving.content or DEFAULT_CONTENT
 
 
 class ContentIndex:

@@ -3,6 +3,7 @@
 from larder.recommender.adjustments import Boost, Page, Pin
 from larder.recommender.live_events import Live, LiveEvent
 from larder.recommender.model import Recommender
+from larder.recommender.new_items.live_catalogue import LiveCatalogue
 from larder.recommender.paging import next_page
 from larder.recommender.query import Promotion, Query, with_expressions
 from larder.recommender.request_parsing import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
@@ -19,6 +20,7 @@ __all__ = [
     "SIMILAR",
     "Boost",
     "Live",
+    "LiveCatalogue",
     "LiveEvent",
     "Page",
     "Pin",

@@ -8,6 +8,7 @@ from typing import Final
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
 from larder.recommender.live_events import Session, join_session
+from larder.recommender.new_items.live_catalogue import LiveCatalogue, NumberedItems
 from larder.recommender.query import Query, check_ranked
 from larder.recommender.reasons import Candidate, explain, segment_reason
 from larder.recommender.response import Reason, Recommendation, Recommendations, Unknown
@@ -18,7 +19,7 @@ from larder.recommender.rules.user_data import UserData
 from larder.recommender.scoring import Contributions, Scores, best_first
 from larder.recommender.segments import Profile, known_profile, typed_profile
 from larder.recommender.table_lookup import Tables
-from larder.release.serving import ProfileColumn, RecommenderServing
+from larder.release.serving import DEFAULT_CONTENT, ContentSpec, ProfileColumn, RecommenderServing
 from larder.tables import Reader
 from larder.tables.vocabulary import Vocabulary
 
@@ -29,15 +30,27 @@ NAMES: Final = 2**14  # at most 3 MB; decoding a name takes as long as four look
 class Recommender:
     """A loaded release. Thread-safe; the same query always gets the same response."""
 
-    def __init__(self, serving: RecommenderServing, items: Vocabulary, tables: Tables, users: UserData) -> None:
+    def __init__(
+        self,
+        serving: RecommenderServing,
+        items: Vocabulary,
+        tables: Tables,
+        users: UserData,
+        catalogue: LiveCatalogue | None = None,
+    ) -> None:
+        """``catalogue`` extends ``items``."""
         self._serving = serving
-        self._items = items
+        self._base = items
+        self._catalogue = catalogue
+        self._items: NumberedItems = items if catalogue is None else catalogue
         self._tables = tables
         self._users = users
         stored = serving.profiles.columns if serving.profiles else {}
         self._profile = {**{name: ProfileColumn(kind) for name, kind in stored.items()}, **serving.profile}
-        self._name = lru_cache(NAMES)(items.id)  # some items are recommended often, and are reasons for many others
-        self._filters = ItemFilters(items, serving.rules)
+        self._name = lru_cache(NAMES)(
+            self._items.id
+        )  # some items are recommended often, and are reasons for many others
+        self._filters = ItemFilters(self._items, serving.rules)
 
     @classmethod
     def open(cls, files: ReleaseFiles) -> "Recommender":
@@ -64,7 +77,21 @@ class Recommender:
     @property
     def nbytes(self) -> int:
         """The memory and page cache that the release takes, in bytes."""
-        return self._items.nbytes + self._tables.nbytes + self._users.nbytes
+        return self._base.nbytes + self._tables.nbytes + self._users.nbytes
+
+    @property
+    def items(self) -> Vocabulary:
+        """The items of the release, without new ones."""
+        return self._base
+
+    @property
+    def content(self) -> ContentSpec:
+        """How new items are placed among those of the release."""
+        return self._serving.content or DEFAULT_CONTENT
+
+    def extended(self, catalogue: LiveCatalogue) -> "Recommender":
+        """This release with new items, on the same tables; making it compiles the release's filters again."""
+        return Recommender(self._serving, self._base, self._tables, self._users, catalogue)
 
     def close(self) -> None:
         """Do nothing: files are closed and unmapped with the last reference to them."""
@@ -79,7 +106,7 @@ class Recommender:
         """
         profile = self._check(query)
         session = self._session(query)
-        scores, segments = self._tables.scores(query.user, profile, session.items, session.trained)
+        scores, segments = self._scores(query, profile, session)
         shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
         excluded = self._numbers(query.exclude) | self._hidden(query) | (set() if shown else session.seen)
         rules = self._rules(query, profile)
@@ -96,7 +123,7 @@ class Recommender:
         check_ranked(items)
         profile = self._check(query)
         session = self._session(query)
-        scores, _ = self._tables.scores(query.user, profile, session.items, session.trained)
+        scores, _ = self._scores(query, profile, session)
         numbers = [self._items.number(item) for item in items]
         known = [number for number in numbers if number is not None]
         known.sort(key=lambda number: -scores.totals.get(number, 0.0))
@@ -118,17 +145,36 @@ class Recommender:
         """
         profile = self._check(query)
         number = None if query.item is None else self._items.number(query.item)
+        if self._catalogue is not None and number is not None:
+            number = next(iter(self._catalogue.known_to_tables([number])), None)
         if number is None or query.item is None:
             raise NotFound(f"This model has no item {query.item!r:.80}: use an id of its training data.")
         rules = self._rules(query, profile)
-        scores = rules.boosted(Scores(totals=dict(zip(*self._tables.neighbours.row(number), strict=True))))
+        scores = Scores(totals=dict(zip(*self._tables.neighbours.row(number), strict=True)))
+        if self._catalogue is not None:
+            scores = self._catalogue.scored(scores, [number], 1.0, 1.0)
+        scores = rules.boosted(scores)
         reason = Reason("item", items=(query.item,))
 
         def candidates(count: int) -> Iterator[Candidate]:
             return ((neighbour, reason) for neighbour in best_first(scores.totals, count))
 
-        chosen = rules.arrange(scores, candidates, self._numbers(query.exclude) | self._hidden(query) | {number})
+        hidden = self._numbers([*query.exclude, query.item]) | self._hidden(query) | {number}
+        chosen = rules.arrange(scores, candidates, hidden)
         return self._response(chosen, scores, rules, query.columns)
+
+    def _scores(
+        self, query: Query, profile: Profile, session: Session
+    ) -> tuple[Scores, Iterator[tuple[str, Contributions]]]:
+        """The scores of a query, with those of new items, and the user's segments, as ``Tables.scores``."""
+        if self._catalogue is None:
+            return self._tables.scores(query.user, profile, session.items, session.trained)
+        known = self._catalogue.known_to_tables
+        seen, trained = known(session.items), known(session.trained)
+        scores, segments = self._tables.scores(query.user, profile, seen, trained)
+        counting = (seen if scores.knows_user else [*seen, *trained])[: self._serving.session_length]
+        weight, decay = self._serving.weights["session"], self._serving.session_decay
+        return self._catalogue.scored(scores, counting, weight, decay), segments
 
     def _check(self, query: Query) -> Profile:
         """The typed profile, over the one that is known live.
@@ -174,6 +220,8 @@ class Recommender:
         columns: Sequence[str],
         unknown: Unknown | None = None,
     ) -> Recommendations:
+        if self._catalogue is not None:
+            candidates = self._catalogue.explained(candidates, scores.totals)
         reasons = explain(candidates, scores, self._tables.neighbours.slots_of, self._name)
         if rules.factors:
             reasons = [

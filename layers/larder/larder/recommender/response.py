@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-Source = Literal["user", "session", "revisit", "segment", "item", "promotion", "pin"]
+Source = Literal["user", "session", "revisit", "segment", "item", "content", "promotion", "pin"]
 NAMED_ITEMS: Final = 3
 ALL_USERS: Final = "all"
 _DIGITS: Final = 6
@@ -19,7 +19,8 @@ class Reason(NamedTuple):
     Attributes:
         source: The source with the largest share of the score.
         items: For ``user`` and ``session``, the at most three recent or session items that contribute most, largest
-            first; for ``revisit``, the item itself; for ``item``, the item of the request.
+            first; for ``revisit``, the item itself; for ``item``, the item of the request; for ``content``, a
+            new item, the items that it resembles.
         segment: The name of the segment, ``all`` for all users.
         promotion: The name of the promotion.
         place: The place of a pinned item, as the request states it.

@@ -217,6 +217,10 @@ class ContentSpec:
     weights: Mapping[str, Mapping[str, float]]
 
 
+DEFAULT_CONTENT: Final = ContentSpec(0.5, 0.5, MappingProxyType({}))
+"""For releases whose training has not placed any item."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecommenderServing:
     """The serving section of a recommender. ARCHITECTURE.md has the formula that the weights and decays are for.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from larder.errors import InvalidManifest, InvalidRequest
 from larder.recommender.adjustments import MAX_LIST, MAX_PINS
+from larder.recommender.new_items.live_catalogue import NumberedItems
 from larder.recommender.query import MAX_EXCLUDE, MAX_SESSION
-from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import CompiledFilter, Context, Predicate, Value
@@ -25,7 +25,7 @@ MakeContext: TypeAlias = "Callable[[], Context]"
 class ItemFilters:
     """The filters of one release's items; the most recent ones stay compiled. Thread-safe."""
 
-    def __init__(self, items: Vocabulary, rules: tuple[str, ...]) -> None:
+    def __init__(self, items: NumberedItems, rules: tuple[str, ...]) -> None:
         """Compile the release's filters, ``rules``; raises InvalidManifest with each that is invalid for its items."""
         self._items = items
         self._own, problems = [], []
@@ -87,14 +87,14 @@ class ItemFilters:
 
 
 def _compiled(
-    text: str, items: Vocabulary, values: "Mapping[str, Value]", context: "Context | None" = None
+    text: str, items: NumberedItems, values: "Mapping[str, Value]", context: "Context | None" = None
 ) -> "CompiledFilter":
     from larder.filters import NO_CONTEXT, compile_filter, parse  # most requests have no filter: a cold start goes by
 
     return compile_filter(parse(text), items, values, context or NO_CONTEXT)
 
 
-def _own(text: str, items: Vocabulary) -> "CompiledFilter":
+def _own(text: str, items: NumberedItems) -> "CompiledFilter":
     from larder.filters import compile_rule
 
     return compile_rule(text, items)

@@ -3,18 +3,18 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
+from larder.recommender.new_items.live_catalogue import NumberedItems
 from larder.recommender.query import Query
 from larder.recommender.rules.user_data import UserData
 from larder.recommender.segments import Profile
 from larder.release.serving import RecommenderServing
-from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import Context
 
 
 def request_context(
-    serving: RecommenderServing, items: Vocabulary, users: UserData, query: Query, profile: Profile
+    serving: RecommenderServing, items: NumberedItems, users: UserData, query: Query, profile: Profile
 ) -> "Context":
     """The context of a request; ``profile`` is its typed profile. A stored value counts if the request sends none."""
     from larder.filters import Context

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from larder.recommender.adjustments import FIRST_PAGE
+from larder.recommender.new_items.live_catalogue import NumberedItems
 from larder.recommender.query import Promotion, Query
 from larder.recommender.reasons import Candidate
 from larder.recommender.response import Reason
@@ -13,7 +14,6 @@ from larder.recommender.rules.filtering import ItemFilters, MakeContext
 from larder.recommender.rules.promotions import interleave, place_count
 from larder.recommender.rules.selection import NO_CAPS, Caps, Selection
 from larder.recommender.scoring import Scores, best_first
-from larder.tables.vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import CompiledFilter, Predicate
@@ -29,7 +29,7 @@ class RequestRules:
         more: Whether the list goes on after the page; None if the request does not page.
     """
 
-    def __init__(self, filters: ItemFilters, items: Vocabulary, query: Query, context: MakeContext) -> None:
+    def __init__(self, filters: ItemFilters, items: NumberedItems, query: Query, context: MakeContext) -> None:
         """``context`` makes what filters ask about the request."""
         self.warnings: list[str] = _warnings_of(query)
         self.factors: dict[int, float] = {}

@@ -1,0 +1,1 @@
+"""Items that the tables do not know: their columns and scores."""
