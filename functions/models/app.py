@@ -1,11 +1,13 @@
 """The model registry over HTTP: models, releases, their files and stored filters; and the API's OpenAPI document."""
 
+from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from larder.compat import routes as compat
 from larder.errors import InvalidRequest
+from larder.events import settings as event_settings
 from larder.registry import Registry, stored_filters
 from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, documents_of
 from larder.release.json_fields import FieldReader
@@ -22,6 +24,7 @@ MODEL = "/v1/models/{model}"
 RELEASE = f"{MODEL}/releases/{{release}}"
 FILTERS = f"{MODEL}/filters"
 FILTER = f"{FILTERS}/{{name}}"
+EVENTS = f"{MODEL}/events/settings"
 READ = "models:read"
 WRITE = "models:write"
 
@@ -111,6 +114,23 @@ def delete_filter(request: Request) -> Response[str]:
     """Remove a stored filter."""
     model, name = _named_filter(request)
     return _respond({"model": model, **_filter(name, stored_filters.remove_filter(service.store, model, name))})
+
+
+@router.get(EVENTS, action=READ, parameters=())
+def get_event_settings(request: Request) -> Response[str]:
+    """The settings of a model's live events."""
+    model = request.path_parameter("model")
+    return _respond({"model": model, **asdict(event_settings.read_settings(service.store, model)[0])})
+
+
+@router.route("PUT", EVENTS, action=WRITE, parameters=())
+def put_event_settings(request: Request) -> Response[str]:
+    """Change the settings of a model's live events; fields that are not sent stay."""
+    model, document = request.path_parameter("model"), request.json()
+    changed = event_settings.change_settings(
+        service.store, model, lambda settings: event_settings.read_changes(document, settings)
+    )
+    return _respond({"model": model, **asdict(changed)})
 
 
 @router.get("/openapi.json", action=PUBLIC, parameters=())

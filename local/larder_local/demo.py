@@ -55,6 +55,8 @@ async def train(workspace: Workspace, model: str) -> None:
         )
         await _larder("train", *data_options, "--model", model, "--out", str(workspace.releases))
     await _larder("publish", str(workspace.releases_of(model)[-1]), "--store", workspace.store)
+    if model == SHOP:
+        await _larder("events", "on", model, "--hide", "pay", "--store", workspace.store)
     if not missing(workspace):
         _unfinished(workspace).unlink()
 

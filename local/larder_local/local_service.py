@@ -25,6 +25,7 @@ from larder_local.workspace import RunningService, Workspace
 
 _AUTHORIZATION: Final = "LARDER_AUTHORIZATION"
 _REFRESH: Final = "LARDER_REFRESH_SECONDS"
+_EVENTS: Final = ("LARDER_EVENTS_STORE", "LARDER_EVENTS_QUEUE")
 
 
 def serve(
@@ -65,6 +66,7 @@ def with_local_settings(template: Template, workspace: Workspace, environment: M
         if _REFRESH in function.environment:  # the store is a folder: reading the pointer for each request is cheap
             overrides = {_REFRESH: "0", **overrides}
         paths = {"LARDER_STORE": workspace.store, "LARDER_CACHE_DIR": str(workspace.cache)}
+        paths |= {name: workspace.events for name in _EVENTS if name in function.environment}
         return replace(function, environment={**function.environment, **overrides, **paths})
 
     return replace(template, functions={name: local(function) for name, function in template.functions.items()})

@@ -54,6 +54,11 @@ class Workspace:
         return (self.root / "store").as_uri()
 
     @property
+    def events(self) -> str:
+        """The URL of the live store and the queue of events."""
+        return f"sqlite://{self.root / 'events.db'}"
+
+    @property
     def cache(self) -> Path:
         """The folder of the files that workers download."""
         return self.root / "cache"

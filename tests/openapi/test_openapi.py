@@ -133,6 +133,8 @@ def properties(schema: str) -> set[str]:
         ("GET", "/v1/models/m/filters/f", frozenset()),
         ("PUT", "/v1/models/m/filters/f", frozenset()),
         ("DELETE", "/v1/models/m/filters/f", frozenset()),
+        ("GET", "/v1/models/m/events/settings", frozenset()),
+        ("PUT", "/v1/models/m/events/settings", frozenset()),
         ("GET", "/v1/models/m/releases/r", frozenset()),
         ("GET", "/v1/models/m/releases/r/structure", frozenset()),
         ("GET", "/v1/models/m/releases/r/files", frozenset()),

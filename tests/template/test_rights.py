@@ -11,7 +11,8 @@ READS = {"s3:GetObject Bucket.Arn/models/*", "s3:GetObject Bucket.Arn/keys/*", "
 GRANTED = {
     "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
     "RecommendRole": READS,
-    "ModelsRole": READS | {"s3:PutObject Bucket.Arn/models/*/filters.json"},
+    "ModelsRole": READS
+    | {"s3:PutObject Bucket.Arn/models/*/filters.json", "s3:PutObject Bucket.Arn/models/*/events.json"},
     # It writes only pointers and reasons, and removes reasons; it needs no listing, since the event has the key.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",

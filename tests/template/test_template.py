@@ -119,12 +119,15 @@ def environments(resources: Tree) -> Mapping[str, Mapping[str, Any]]:
     return {name: resource["Environment"]["Variables"] for name, resource in functions.items()}
 
 
+TAKE_EVENTS = {"RecommendFunction", "EventsFunction"}
+"""The functions that write or read live events."""
+
+
 def test_the_environment_has_exactly_the_settings(resources: Tree) -> None:
     for name, variables in environments(resources).items():
         read = fields(RolloutSettings if name == "RolloutFunction" else Settings)
-        assert set(variables) == {f"LARDER_{resource.name.upper()}" for resource in read if resource.name != "vcpus"}, (
-            name
-        )  # Lambda's
+        others = {"vcpus"} if name in TAKE_EVENTS else {"vcpus", "events_store", "events_queue"}  # vcpus is Lambda's
+        assert set(variables) == {f"LARDER_{field.name.upper()}" for field in read if field.name not in others}, name
 
 
 def test_settings_accept_the_environment(resources: Tree, template: Tree) -> None:

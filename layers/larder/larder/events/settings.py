@@ -5,12 +5,14 @@ They belong to the model, not to a release: they change without a training.
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from threading import Lock
 from typing import Final
 
 from larder.errors import InvalidRequest, MissingObject, NotFound, StoreError
+from larder.registry.registry import Registry
 from larder.release.json_fields import FieldReader
 from larder.release.keys import events_key
 from larder.store import Store
@@ -101,8 +103,15 @@ def _read(fields: FieldReader) -> EventSettings:
         exploration_weight=fields.number("exploration_weight", 0.0, 1.0),
         exploration_days=fields.integer("exploration_days", 1, _MAX_DAYS),
         logs_recommendations=fields.boolean("logs_recommendations"),
-        metrics=tuple(_metric(entry, fields) for entry in fields.sequence("metrics")[:_MAX_METRICS]),
+        metrics=_metrics(fields),
     )
+
+
+def _metrics(fields: FieldReader) -> tuple[AttributionMetric, ...]:
+    entries = fields.sequence("metrics")
+    if len(entries) > _MAX_METRICS:
+        fields.note("metrics", f"has {len(entries)} entries; it may have {_MAX_METRICS}")
+    return tuple(_metric(entry, fields) for entry in entries[:_MAX_METRICS])
 
 
 def _metric(entry: object, fields: FieldReader) -> AttributionMetric:
@@ -123,6 +132,40 @@ def dump_settings(settings: EventSettings) -> bytes:
     if fields.problems:
         raise InvalidRequest(f"The settings of events are invalid: {'; '.join(fields.problems)}.")
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def read_changes(document: Mapping[str, object], settings: EventSettings) -> EventSettings:
+    """``settings`` with the fields of a request's JSON; raises InvalidRequest with each invalid or unknown field."""
+    fields = FieldReader({**json.loads(json.dumps(asdict(settings))), **document})
+    changed = _read(fields)
+    fields.finish()
+    if fields.problems:
+        raise InvalidRequest(f"The settings of events are invalid: {'; '.join(fields.problems)}.")
+    return changed
+
+
+def change_settings(store: Store, model: str, change: Callable[[EventSettings], EventSettings]) -> EventSettings:
+    """Change the settings of a recommender, and return them. The first settings get a tracking id.
+
+    Raises NotFound if there is no such model, InvalidRequest for a classifier or invalid settings, and Conflict if
+    another writer came first.
+    """
+    _check_recommender(Registry(store), model)
+    settings, etag = read_settings(store, model)
+    changed = change(settings)
+    if not changed.tracking_id:
+        changed = replace(changed, tracking_id=str(uuid.uuid4()))
+    write_settings(store, model, changed, etag)
+    return changed
+
+
+def _check_recommender(registry: Registry, model: str) -> None:
+    version = registry.pointer(model)
+    if version is None:
+        raise NotFound(f"Model {model!r} has no live release: publish one first.")
+    kind = registry.manifest(model, version.pointer.stable).kind
+    if kind != "recommender":
+        raise InvalidRequest(f"Model {model!r} is a {kind}, which takes no events: use the name of a recommender.")
 
 
 def read_settings(store: Store, model: str) -> tuple[EventSettings, str | None]:

@@ -1,0 +1,1 @@
+"""``larder events``: one module for each command."""

@@ -1,0 +1,18 @@
+"""``larder events``."""
+
+from typing import Final
+
+import click
+
+from larder_local.lazy_group import LazyGroup
+
+_COMMANDS: Final = {
+    "on": ("larder_local.commands.events.switch_on", "Let a recommender take events, or change its settings."),
+    "off": ("larder_local.commands.events.switch_off", "Let a recommender take no more events."),
+    "show": ("larder_local.commands.events.show", "Show the settings of a recommender's events."),
+}
+
+
+@click.group("events", cls=LazyGroup, modules=_COMMANDS)
+def command() -> None:
+    """Live events: what users just did changes what they see next, and the training data grow."""
