@@ -144,6 +144,13 @@ class Gateway:
             return failure(413)
         return await self._invoke(route.function, event)
 
+    async def invoke(self, function: str, event: bytes) -> bytes | Failure:
+        """The JSON that a function returns for an event that comes not by HTTP, or why there is none; raises Busy.
+
+        The function's own time-out limits it, not the one of an HTTP API.
+        """
+        return await self._pools[function].invoke(event)
+
     async def _invoke(self, function: str, event: bytes) -> HttpResponse:
         try:
             async with asyncio.timeout(self._timeout):

@@ -1,7 +1,8 @@
 """Reads the functions and HTTP routes of a SAM template, with everything that a worker process needs.
 
 Follows the AWS SAM specification: ``Globals.Function`` is merged under each function's own properties, and ``Layers``
-become import paths. Routes are the ``HttpApi`` events of the functions and the ``AWS::ApiGatewayV2::Route`` resources
+become import paths. A function takes messages if it has an event of type ``SQS`` or an event source mapping. Routes are
+the ``HttpApi`` events of the functions and the ``AWS::ApiGatewayV2::Route`` resources
 of the template, whose target is an integration, whose URI is a function.
 """
 
@@ -34,6 +35,7 @@ class Function:
         timeout: Seconds.
         memory: MiB; the handler can read it, but it is not enforced.
         json_logs: Whether the log format is JSON.
+        takes_messages: Whether a queue of SQS is one of its event sources.
         program: The command of a worker process, which gets the gateway's process id and ``handler`` as arguments.
     """
 
@@ -45,6 +47,7 @@ class Function:
     timeout: float
     memory: int
     json_logs: bool = False
+    takes_messages: bool = False
     program: tuple[str, ...] = (sys.executable, "-m", "larder_local.gateway.worker_entrypoint")
 
 
@@ -53,7 +56,7 @@ class Template:
     """What the gateway serves.
 
     Attributes:
-        functions: The functions behind routes, by logical id.
+        functions: The functions behind routes, and those that take messages of a queue, by logical id.
         routes: All routes.
     """
 
@@ -71,8 +74,9 @@ def load(path: Path) -> Template:
         reader.problems.append("the template has no HttpApi event and no AWS::ApiGatewayV2::Route: add a route")
     if reader.problems:
         raise SettingsError(f"{path} cannot be served on this machine: fix these problems.", reader.problems)
-    routed = {route.function for route in routes}  # the gateway calls no others
-    return Template({name: functions[name] for name in functions if name in routed}, tuple(routes))
+    routed = {route.function for route in routes}
+    called = {name: function for name, function in functions.items() if name in routed or function.takes_messages}
+    return Template(called, tuple(routes))
 
 
 class _Reader:
@@ -84,6 +88,8 @@ class _Reader:
         self._resolver = Resolver(document)
         self._resources = _mapping(document.get("Resources"))
         self._shared = _mapping(_mapping(document.get("Globals")).get("Function"))
+        mappings = self.of_type("AWS::Lambda::EventSourceMapping").values()
+        self._mapped = {str(self._resolve(mapping.get("FunctionName", ""))).partition(".")[0] for mapping in mappings}
 
     def of_type(self, kind: str) -> dict[str, Mapping[str, object]]:
         """The properties of the resources of type ``kind`` whose condition holds, by logical id."""
@@ -117,6 +123,8 @@ class _Reader:
             timeout=self._number(name, "Timeout", own.get("Timeout", _TIMEOUT), 900),
             memory=self._number(name, "MemorySize", own.get("MemorySize", _MEMORY), 10240),
             json_logs=_mapping(self._resolve(own.get("LoggingConfig"))).get("LogFormat") == "JSON",
+            takes_messages=name in self._mapped
+            or any(_mapping(event).get("Type") == "SQS" for event in _mapping(properties.get("Events")).values()),
         )
 
     def events(self) -> list[Route]:

@@ -98,9 +98,9 @@ def test_the_schedule_compacts_the_log(store: Store, capsys: pytest.CaptureFixtu
 
 
 def test_a_schedule_without_time_says_what_remains(store: Store) -> None:
-    app.handler(batch(message(event(1))), Context())
+    app.handler(batch(message(event(1), event(2, 86400.0))), Context())
     assert app.handler({"task": "compact"}, Context(1000))["remaining"] == 1
-    assert ids(store) == ["e1"]
+    assert ids(store) == ["e1", "e2"]
 
 
 def test_another_event_is_refused(store: Store) -> None:

@@ -33,6 +33,7 @@ _REMEDY: Final = (
     "give CSV (.csv, .tsv, .csv.gz), Parquet (.parquet) or JSON lines (.jsonl, .jsonl.gz) as a file, a folder or a "
     "pattern like 'logs/*.parquet', local or at s3://"
 )
+_LISTINGS: Final = 3  # how often a prefix is listed if its objects are deleted meanwhile
 _T = TypeVar("_T")
 _WILD: Final = frozenset("*?[")
 
@@ -145,14 +146,23 @@ def _files_at(location: Location, folder: Path, progress: Progress) -> list[Inpu
 
 
 def _download(url: str, folder: Path, progress: Progress) -> list[InputFile]:
-    """Downloads the objects of a URL: one object, all below a prefix, or all that match a pattern."""
+    """Downloads the objects of a URL: one object, all below a prefix, or all that match a pattern.
+
+    An object that is deleted meanwhile, as by a compaction of the log of events, does not end it: the listing is made again, and another object has its rows.
+    """
+    for listing in range(_LISTINGS):
+        try:
+            return _download_listed(url, folder / str(listing), progress)
+        except MissingObject as error:
+            missing = error
+    raise InvalidRequest(f"{url} does not exist, or access is denied: {_REMEDY}.") from missing
+
+
+def _download_listed(url: str, folder: Path, progress: Progress) -> list[InputFile]:
     bucket = url.removeprefix(SCHEME).partition("/")[0]
     store = store_of(bucket)
     keys = _not_empty([parse(object_url)[1] for object_url in _urls(url)], url)
-    try:
-        sizes = [store.size(key) for key in keys]
-    except MissingObject as error:
-        raise InvalidRequest(f"{url} does not exist, or access is denied: {_REMEDY}.") from error
+    sizes = [store.size(key) for key in keys]
     files = []
     with progress.task(f"Fetching {url}", sum(sizes)) as advance:
         for key, size in zip(keys, sizes, strict=True):

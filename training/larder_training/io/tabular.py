@@ -357,7 +357,7 @@ def _common_columns(opened: Sequence[_Opened], required: Sequence[str], optional
             )
     if first is None:
         return lines if optional is None else [*required, *optional]
-    return [*first[1], *(name for name in lines if name not in first[1] and optional is None)]
+    return [*first[1], *(name for name in lines if name not in first[1])]
 
 
 def _texts(table: _Opened, names: Sequence[str]) -> pl.LazyFrame:

@@ -45,6 +45,7 @@ from larder_training.reporting.progress import Progress
 
 REQUIRED: Final = ("USER_ID", "ITEM_ID", "TIMESTAMP")
 OPTIONAL: Final = ("EVENT_TYPE", "EVENT_VALUE")
+LIVE: Final = ("EVENT_ID", "ANONYMOUS")  # in the log of live events, where an event may be twice for a while
 NO_TYPE: Final = "interaction"  # type of events without EVENT_TYPE
 LARGEST: Final = 1e12  # absolute EVENT_VALUE; prices, ratings and durations are smaller
 _MISSING: Final = ("nan", "NaN", "null", "NULL", "None", "\\N", "<NA>", "NaT")  # what programs write for no value
@@ -80,16 +81,19 @@ def read_interactions(
             row.
     """
     with open_input(source, progress) as files:
-        scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], OPTIONAL, log_format.of_log)
+        scans = scan(files, REQUIRED if order == "time" else REQUIRED[:2], (*OPTIONAL, *LIVE), log_format.of_log)
         scans = with_decimal_points(scans, ["EVENT_VALUE"])
         check_numbers(scans, log_format.of_log.fields)
         rows, times = _read_with_times(scans, log_format)
+        rows, same_ids = _each_id_once(rows)
         problems = rows.drop_in_place("problems").to_numpy()
         counts = _counts(scans, problems, times)
         _check_usable(files.name, counts)
     forms = np.bincount(rows.drop_in_place("form").to_numpy()[problems == 0], minlength=len(FORMS)).tolist()
     log = _encode(rows, problems == 0, known_items or ())
     notices = distinct_notices(scans)
+    if same_ids:
+        notices.append(f"{counted(same_ids, 'row')} with the EVENT_ID of another row: each event counts once.")
     if order == "time":
         notices += describe(forms, int(log.time.min()), int(log.time.max()))
         step = rounded(pl.Series(log.time).unique())
@@ -101,7 +105,8 @@ def read_interactions(
             "leave the column out: --columns EVENT_TYPE=."
         )
     unique = log.where(~_repeated(log))
-    counts = replace(counts, duplicates=len(log) - len(unique), used=len(unique), notices=tuple(notices))
+    repeated = same_ids + len(log) - len(unique)
+    counts = replace(counts, rows=counts.rows + same_ids, duplicates=repeated, used=len(unique), notices=tuple(notices))
     return unique, counts
 
 
@@ -151,8 +156,32 @@ def _read(scans: Sequence[TabularFile], times: TimeFormat) -> pl.DataFrame:
         pl.col("value").cast(pl.Float32).fill_null(float("nan")).alias("value"),
         pl.sum_horizontal(bits).cast(pl.UInt8).alias("problems"),
         "form",
+        *(
+            [pl.when(pl.col("EVENT_ID").is_not_null()).then(pl.col("EVENT_ID").hash()).alias("id")]
+            if "EVENT_ID" in scans[0].names
+            else []
+        ),
+        *([pl.col("ANONYMOUS").is_not_null().alias("anonymous")] if "ANONYMOUS" in scans[0].names else []),
     )
     return collect(scans, query)
+
+
+def _each_id_once(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """The rows without those whose EVENT_ID another row has, and the number of these.
+
+    As in the compaction of the log, the earliest row counts; at the same time, one that has the user of the session.
+    """
+    if "id" not in rows.columns:
+        return rows.drop("anonymous", strict=False), 0
+    by = [name for name in ("time", "anonymous") if name in rows.columns]
+    repeated = (
+        rows.select("id", *by).with_row_index("row").filter(pl.col("id").is_not_null() & pl.col("id").is_duplicated())
+    )
+    kept = repeated.sort(*by, "row").unique("id", keep="first", maintain_order=True)
+    dropped = repeated.join(kept, "row", how="anti")["row"].to_numpy()
+    mask = np.ones(rows.height, bool)
+    mask[dropped] = False
+    return rows.drop("id", "anonymous", strict=False).filter(pl.Series(mask)), len(dropped)
 
 
 def _cells(frame: pl.LazyFrame, names: Sequence[str], times: TimeFormat) -> pl.LazyFrame:

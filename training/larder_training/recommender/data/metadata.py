@@ -31,6 +31,7 @@ from larder_training.reporting.progress import Progress
 
 _FILE: Final = "\x00file"  # columns that no file has
 _ROW: Final = "\x00row"
+_WRITTEN: Final = "TIMESTAMP"
 _NO_TYPES: Final[Mapping[str, ColumnKind]] = MappingProxyType({})
 
 
@@ -92,11 +93,12 @@ def read_metadata(
         check_numbers(scans, names.fields)
         data = collect(scans, _numbered(scans))
     usable = data.filter(pl.col(key).is_not_null() & (pl.col(key).str.len_chars() <= MAX_ID))
+    usable, written = _latest_first(usable)
     unique = usable.unique(key, keep="first", maintain_order=True).sort(key)
     if not unique.height:
         raise InvalidRequest(f"{files.name} has no row with a {key}. Give one row for each.")
     columns = [name for name in data.columns if name not in (key, _FILE, _ROW)]
-    unusable = _unusable(columns)
+    unusable = {**_unusable(columns), **written}
     types = {**_of_schema(names.fields), **types}
     read = {name: _column(unique, name, types.get(name), scans) for name in columns if name not in unusable}
     return MetadataTable(
@@ -111,6 +113,19 @@ def read_metadata(
         {name: odd for name, (_, _, odd) in read.items() if odd},
         {**scans[0].left_out, **unusable},
     )
+
+
+def _latest_first(rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The rows so that the one that counts is the first of its id, and the column that says when a row was written.
+
+    In the log of live events, an id has a row for each time that it was sent, with a TIMESTAMP: the latest counts. Rows
+    without one, such as those of a catalogue, come after them in their order.
+    """
+    if _WRITTEN not in rows.columns:
+        return rows, {}
+    time = rows[_WRITTEN].cast(pl.Float64, strict=False)
+    order = time.arg_sort(descending=True, nulls_last=True) if time.count() else None
+    return (rows if order is None else rows[order]), {_WRITTEN: "when the row was written"} if time.count() else {}
 
 
 def _of_schema(fields: Iterable[SchemaField]) -> dict[str, ColumnKind]:

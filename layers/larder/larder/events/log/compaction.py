@@ -25,7 +25,8 @@ KeepLine = Callable[[RowKind, bytes], bool]
 _ATTEMPTS: Final = 8
 _READ_AT_ONCE: Final = 16  # parts: some KB to some MB each
 _EXPIRING: Final[tuple[RowKind, ...]] = ("events", "users", "recommendations")  # items are not of users, and stay
-_RESERVE_SECONDS: Final = 120.0  # for one day, which may be as long as a million events
+_SECONDS_A_DAY: Final = 5.0  # what a day takes at least, and for each byte: twice what half a vCPU needs
+_SECONDS_A_BYTE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def compact(
         now: Epoch seconds, for ``log_days``.
     """
     result = Compaction([], 0, 0, [])
-    pending: list[tuple[str, str, RowKind]] = []
+    pending: list[tuple[str, str, RowKind, int]] = []
     for model in logged_models(store) if models is None else models:
         log_days = read_settings(store, model)[0].log_days
         oldest = (datetime.fromtimestamp(now or time.time(), UTC) - timedelta(log_days)).date().isoformat()
@@ -94,9 +95,10 @@ def compact(
                     _delete(store, stored)
                     result.expired += 1
                 elif stored.parts:
-                    pending.append((day, model, kind))
-    for number, (day, model, kind) in enumerate(sorted(pending)):
-        if seconds_left() < _RESERVE_SECONDS:
+                    pending.append((day, model, kind, stored.size))
+    for number, (day, model, kind, size) in enumerate(sorted(pending)):
+        # The first is made in any case: a day that never fits is better tried in vain than never.
+        if number and seconds_left() < _SECONDS_A_DAY + size * _SECONDS_A_BYTE:
             result.remaining = len(pending) - number
             break
         try:
