@@ -148,7 +148,8 @@ def _files_at(location: Location, folder: Path, progress: Progress) -> list[Inpu
 def _download(url: str, folder: Path, progress: Progress) -> list[InputFile]:
     """Downloads the objects of a URL: one object, all below a prefix, or all that match a pattern.
 
-    An object that is deleted meanwhile, as by a compaction of the log of events, does not end it: the listing is made again, and another object has its rows.
+    If an object is deleted meanwhile, as by a compaction of the log of events, the listing is made again: another
+    object has its rows.
     """
     for listing in range(_LISTINGS):
         try:
