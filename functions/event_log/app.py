@@ -13,11 +13,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from larder.errors import InvalidRequest
+from larder.errors import InvalidRequest, StoreError
 from larder.events.base import LogRow
 from larder.events.log.compaction import Compaction, compact
 from larder.events.log.parts import write_parts
 from larder.events.log.rows import parse_message
+from larder.events.statistics import count_rows
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import EventLogSettings
 from larder.store import Store
@@ -52,7 +53,16 @@ def _write(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN4
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event, read, processor, context)
     write_parts(service.store, rows)
+    _count(rows)
     return dict(answer)
+
+
+def _count(rows: list[LogRow]) -> None:
+    """Count rows that are in the log. They are safe there, so a failure here is stated and fails no message."""
+    try:
+        count_rows(service.store, rows)
+    except StoreError as error:
+        print(json.dumps({"level": "WARNING", "statistics": str(error), "rows": len(rows)}), flush=True)  # noqa: T201  # it is the log
 
 
 def _compact(seconds_left: Callable[[], float]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from tests.toys.event_rows import event, ids
 from event_log import app
 from larder.errors import InvalidRequest, StoreError
 from larder.events.base import LogRow
+from larder.events.statistics import read_statistics
+from larder.release.keys import statistics_key
 from larder.store import Store, open_store
 
 
@@ -48,7 +50,7 @@ def test_messages_become_one_part_of_the_log(store: Store) -> None:
     answer = app.handler(batch(message(event(1), event(2)), message(event(3))), Context())
     assert answer == {"batchItemFailures": []}
     assert ids(store) == ["e1", "e2", "e3"]
-    assert len(list(store.list("logs"))) == 1
+    assert len(list(store.list("logs/shop/events"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,21 @@ def test_another_event_is_refused(store: Store) -> None:
     with pytest.raises(InvalidRequest, match="messages of SQS"):
         app.handler({"httpMethod": "GET"}, Context())
     assert list(store.list("logs")) == []
+
+
+def test_rows_are_counted_once_though_a_batch_comes_twice(store: Store) -> None:
+    for _ in range(2):
+        app.handler(batch(message(event(1), event(2))), Context())
+
+    statistics, _ = read_statistics(store, "shop")
+    assert len(statistics.rows) == 2
+
+
+def test_damaged_statistics_do_not_keep_rows_from_the_log(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    store.put(statistics_key("shop"), b"{")
+
+    answer = app.handler(batch(message(event(1))), Context())
+
+    assert answer == {"batchItemFailures": []}
+    assert ids(store) == ["e1"]
+    assert "logs/shop/statistics.json is not a document of statistics" in capsys.readouterr().out

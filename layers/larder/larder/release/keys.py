@@ -74,6 +74,11 @@ def log_prefix(model: str, kind: str) -> str:
     return f"logs/{check_model(model)}/{kind}/"
 
 
+def statistics_key(model: str) -> str:
+    """The key of the statistics of the events of ``model``."""
+    return f"logs/{check_model(model)}/statistics.json"
+
+
 def releases_prefix(model: str) -> str:
     """The prefix of all releases of ``model``, with its final slash."""
     return f"{_MODELS}/{check_model(model)}/releases/"
