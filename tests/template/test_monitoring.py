@@ -46,7 +46,7 @@ def test_alarms_for_slowness_are_well_below_the_timeout(stack: Stack) -> None:
             assert alarm.get("EvaluateLowSampleCountPercentile") != "ignore"
 
 
-def test_errors_of_the_api_and_rejected_releases_have_alarms(stack: Stack) -> None:
+def test_errors_of_the_api_rejected_releases_and_dead_events_have_alarms(stack: Stack) -> None:
     others = {
         (alarm["Namespace"], alarm["MetricName"]): alarm.get("Dimensions")
         for alarm in alarms(stack()).values()
@@ -54,6 +54,9 @@ def test_errors_of_the_api_and_rejected_releases_have_alarms(stack: Stack) -> No
     }
     assert others == {
         ("AWS/ApiGateway", "5xx"): [{"Name": "ApiId", "Value": "Api"}],
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): [
+            {"Name": "QueueName", "Value": "EventsDeadLetters.QueueName"}
+        ],
         ("Larder", "RolloutRejected"): None,
     }
 

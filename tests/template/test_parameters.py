@@ -25,6 +25,7 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "AlarmEmail": ("someone@example.com", {"*", "AlarmActions"}),
     "AlarmTopic": (TOPIC, {"AlarmActions"}),
     "Tracing": ("true", {"*", "TracingConfig", "Description"}),
+    "Events": ("false", {"Enabled", "Environment", "Description"}),
     "SnapStart": ("true", {"SnapStart", "Description"}),
     "ClassifyProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
     "RecommendProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),

@@ -10,9 +10,26 @@ Stack = Callable[..., Tree]
 READS = {"s3:GetObject Bucket.Arn/models/*", "s3:GetObject Bucket.Arn/keys/*", "s3:ListBucket Bucket.Arn models/*"}
 GRANTED = {
     "ClassifyRole": READS | {"s3:GetObject Bucket.Arn/uploads/*"},
-    "RecommendRole": READS,
+    "RecommendRole": READS - {"s3:ListBucket Bucket.Arn models/*"}
+    | {
+        "s3:ListBucket Bucket.Arn models/* logs/*",
+        "s3:GetObject Bucket.Arn/logs/*/statistics.json",
+        "dynamodb:BatchGetItem EventsTable.Arn",
+        "dynamodb:Query EventsTable.Arn",
+        "sqs:SendMessage EventsQueue.Arn",
+    },
     "ModelsRole": READS
     | {"s3:PutObject Bucket.Arn/models/*/filters.json", "s3:PutObject Bucket.Arn/models/*/events.json"},
+    "EventLogRole": {
+        "s3:GetObject Bucket.Arn/models/*",  # the settings of events
+        "s3:GetObject Bucket.Arn/logs/*",
+        "s3:PutObject Bucket.Arn/logs/*",
+        "s3:DeleteObject Bucket.Arn/logs/*",
+        "s3:ListBucket Bucket.Arn models/* logs/*",
+        "sqs:ReceiveMessage EventsQueue.Arn",
+        "sqs:DeleteMessage EventsQueue.Arn",
+        "sqs:GetQueueAttributes EventsQueue.Arn",
+    },
     # It writes only pointers and reasons, and removes reasons; it needs no listing, since the event has the key.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",
@@ -47,7 +64,8 @@ def test_every_role_allows_what_its_function_needs_and_nothing_else(stack: Stack
     granted: dict[str, set[str]] = {}
     for role, statement in statements(deployed):
         assert statement["Effect"] == "Allow"
-        conditions = [value for test in statement.get("Condition", {}).values() for value in test.values()]
+        tests = statement.get("Condition", {}).values()
+        conditions = [value for test in tests for values in test.values() for value in listed(values)]
         for resource in listed(statement["Resource"]):
             scope = " ".join([resource, *conditions])
             granted.setdefault(role, set()).update(f"{action} {scope}" for action in listed(statement["Action"]))

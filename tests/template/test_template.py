@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.paths import ROOT
 
-from larder.runtime.settings import RolloutSettings, Settings
+from larder.runtime.settings import EventLogSettings, RolloutSettings, Settings
 
 Tree = dict[str, Any]
 Stack = Callable[..., Tree]
@@ -119,13 +119,15 @@ def environments(resources: Tree) -> Mapping[str, Mapping[str, Any]]:
     return {name: resource["Environment"]["Variables"] for name, resource in functions.items()}
 
 
+SETTINGS: Mapping[str, type] = {"RolloutFunction": RolloutSettings, "EventLogFunction": EventLogSettings}
+"""The settings of the functions that answer no requests."""
 TAKE_EVENTS = {"RecommendFunction", "EventsFunction"}
 """The functions that write or read live events."""
 
 
 def test_the_environment_has_exactly_the_settings(resources: Tree) -> None:
     for name, variables in environments(resources).items():
-        read = fields(RolloutSettings if name == "RolloutFunction" else Settings)
+        read = fields(SETTINGS.get(name, Settings))
         others = {"vcpus"} if name in TAKE_EVENTS else {"vcpus", "events_store", "events_queue"}  # vcpus is Lambda's
         assert set(variables) == {f"LARDER_{field.name.upper()}" for field in read if field.name not in others}, name
 
@@ -133,9 +135,11 @@ def test_the_environment_has_exactly_the_settings(resources: Tree) -> None:
 def test_settings_accept_the_environment(resources: Tree, template: Tree) -> None:
     for name, variables in environments(resources).items():
         assert variables["LARDER_STORE"] == {"Fn::Sub": "s3://${Bucket}"}
-        if name == "RolloutFunction":
+        if name in SETTINGS:
             continue
         optional = {"LARDER_STORE": "s3://toy", "LARDER_PRELOAD": "", "LARDER_DEFAULT_CLASSIFIER": ""}
+        if name in TAKE_EVENTS:
+            optional |= {"LARDER_EVENTS_STORE": "dynamodb://toy", "LARDER_EVENTS_QUEUE": "https://toy"}
         optional["LARDER_AUTHORIZATION"] = template["Parameters"]["Authorization"]["Default"]
         settings = Settings.from_environment({**variables, **optional})
         function = of_type(resources, "AWS::Lambda::Function")[name]
@@ -229,7 +233,7 @@ def test_the_rollout_probes_the_functions_that_serve(stack: Stack) -> None:
 
 def test_only_a_manifest_in_the_bucket_starts_a_rollout(stack: Stack) -> None:
     deployed = stack()
-    (rule,) = of_type(deployed, "AWS::Events::Rule").values()
+    rule = of_type(deployed, "AWS::Events::Rule")["RolloutRule"]
     pattern = rule["EventPattern"]
     event = json.loads((ROOT / "tests/events/rollout/manifest-created.json").read_text())
     assert (pattern["source"], pattern["detail-type"]) == ([event["source"]], [event["detail-type"]])
@@ -243,9 +247,31 @@ def test_only_a_manifest_in_the_bucket_starts_a_rollout(stack: Stack) -> None:
     (permission,) = [
         resource
         for resource in of_type(deployed, "AWS::Lambda::Permission").values()
-        if resource["Principal"] == "events.amazonaws.com"
+        if resource["Principal"] == "events.amazonaws.com" and resource["SourceArn"] == "RolloutRule.Arn"
     ]
-    assert (permission["FunctionName"], permission["SourceArn"]) == ("RolloutFunction.Arn", "RolloutRule.Arn")
+    assert permission["FunctionName"] == "RolloutFunction.Arn"
+
+
+def test_the_queue_and_a_schedule_call_the_event_log(stack: Stack) -> None:
+    deployed = stack()
+    (source,) = of_type(deployed, "AWS::Lambda::EventSourceMapping").values()
+    assert (source["EventSourceArn"], source["FunctionName"]) == ("EventsQueue.Arn", "EventLogFunction")
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    queue, function = deployed["EventsQueue"]["Properties"], deployed["EventLogFunction"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"], "Lambda's guide on SQS"
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "EventsDeadLetters.Arn", "maxReceiveCount": 5}
+    (schedule,) = [rule for rule in of_type(deployed, "AWS::Events::Rule").values() if "ScheduleExpression" in rule]
+    (target,) = schedule["Targets"]
+    assert (target["Arn"], json.loads(target["Input"])) == ("EventLogFunction.Arn", {"task": "compact"})
+
+
+def test_without_events_nothing_reads_the_queue_and_models_take_none(stack: Stack) -> None:
+    deployed = stack(Events="false")
+    (source,) = of_type(deployed, "AWS::Lambda::EventSourceMapping").values()
+    assert source["Enabled"] is False
+    for name in TAKE_EVENTS & set(deployed):
+        variables = deployed[name]["Properties"]["Environment"]["Variables"]
+        assert (variables["LARDER_EVENTS_STORE"], variables["LARDER_EVENTS_QUEUE"]) == ("", "")
 
 
 def versions(deployed: Tree) -> dict[str, str]:
@@ -288,7 +314,7 @@ def test_only_iam_is_checked_by_the_front_door(stack: Stack, authorization: str)
     stated = {
         name: function["Environment"]["Variables"].get("LARDER_AUTHORIZATION") for name, function in functions.items()
     }
-    assert stated == dict.fromkeys(functions, authorization) | {"RolloutFunction": None}
+    assert stated == dict.fromkeys(functions, authorization) | dict.fromkeys(SETTINGS)
 
 
 def test_outputs_are_the_url_and_the_bucket(template: Tree) -> None:

@@ -20,7 +20,7 @@ _IMPORTED: Final = {
     "lambda_function_url_event": ("LambdaFunctionUrlEvent",),
     "vpc_lattice": ("VPCLatticeEvent", "VPCLatticeEventV2"),
 }
-
+_OTHERS: Final = {"S3Event": "s3_event"}  # for the events of SQS, in a process that has both
 for _name in ("aws_lambda_powertools", "aws_lambda_powertools.event_handler", _EVENTS):
     _spec = find_spec(_name)
     if _spec and _name not in sys.modules:  # a package that is already imported stays as it is
@@ -28,6 +28,17 @@ for _name in ("aws_lambda_powertools", "aws_lambda_powertools.event_handler", _E
 for _name, _classes in _IMPORTED.items():
     for _class in _classes:
         setattr(sys.modules[_EVENTS], _class, getattr(import_module(f"{_EVENTS}.{_name}"), _class))
+
+
+def _other(name: str) -> object:
+    """What another module of Powertools imports from ``data_classes``, imported when it is asked for."""
+    if name not in _OTHERS:
+        raise AttributeError(name)
+    return getattr(import_module(f"{_EVENTS}.{_OTHERS[name]}"), name)
+
+
+if not hasattr(sys.modules[_EVENTS], "S3Event"):
+    sys.modules[_EVENTS].__getattr__ = _other  # type: ignore[method-assign]  # PEP 562
 
 from aws_lambda_powertools.event_handler.api_gateway import APIGatewayHttpResolver, Response  # noqa: E402  see above
 
