@@ -1,12 +1,16 @@
-"""``larder events log | compact`` on a log in a folder."""
+"""``larder events log | compact | report`` on a log in a folder."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from tests.toys.event_rows import event, ids
 
+from larder.events.base import LogRow
 from larder.events.log.parts import write_parts
+from larder.events.statistics import count_rows
 from larder.store import Store, open_store
 from larder_local.cli import cli
 
@@ -53,3 +57,27 @@ def test_a_damaged_day_is_an_error_that_names_it(store: Store) -> None:
 def test_a_model_without_a_log_is_no_error(store: Store) -> None:
     assert list(store.list()) == []
     assert run("log", "shop")[0][:4] == ["shop", "has", "no", "log:"]
+
+
+def test_the_report_has_what_each_release_earned_and_what_is_trending(store: Store) -> None:
+    # GIVEN four answers of a release, one click on what it recommended, and nine more events of one item
+    now, identifier = time.time(), "0a1b2c3d-1"
+    answers = [
+        LogRow("shop", "recommendations", {"RECOMMENDATION_ID": f"0a1b2c3d-{k}", "TIMESTAMP": now, "ITEMS": [["mug"]]})
+        for k in range(4)
+    ]
+    seen = [{"EVENT_ID": f"e{k}", "ITEM_ID": "mug", "EVENT_TYPE": "click", "TIMESTAMP": now} for k in range(10)]
+    events = [LogRow("shop", "events", row) for row in seen]
+    events[0] = replace(events[0], row={**seen[0], "RECOMMENDATION_ID": identifier})
+    count_rows(store, [*answers, *events])
+
+    lines = run("report", "shop")
+
+    assert ["0a1b2c3d", "4", "click", "1", "25.0"] in lines
+    assert lines[-1][0] == "mug"
+    assert float(lines[-1][1]) == round((10 - 2) / 2**0.5, 1)
+
+
+def test_the_report_of_a_model_without_events_says_what_to_do(store: Store) -> None:
+    assert list(store.list()) == []
+    assert run("report", "shop")[0][:5] == ["No", "event", "of", "shop", "was"]

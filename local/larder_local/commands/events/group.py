@@ -10,6 +10,7 @@ _COMMANDS: Final = {
     "on": ("larder_local.commands.events.switch_on", "Let a recommender take events, or change its settings."),
     "off": ("larder_local.commands.events.switch_off", "Let a recommender take no more events."),
     "log": ("larder_local.commands.events.log", "Show the log of a recommender's events by day."),
+    "report": ("larder_local.commands.events.report", "Show what recommendations earned, and what is trending."),
     "compact": ("larder_local.commands.events.compact", "Make one file of each day of the log, without duplicates."),
     "show": ("larder_local.commands.events.show", "Show the settings of a recommender's events."),
 }
