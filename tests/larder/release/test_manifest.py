@@ -14,6 +14,7 @@ from larder.release.manifest import MAX_BYTES, Manifest, dump, parse
 from larder.release.serving import (
     CategoryColumn,
     ClassifierServing,
+    ContentSpec,
     InteractionTable,
     NumberColumn,
     ProfileTables,
@@ -265,6 +266,39 @@ BROKEN_USER_DATA: list[tuple[str, Any, str]] = [
 def test_broken_user_data_are_named(manifest_with_user_data: Manifest, path: str, value: object, problem: str) -> None:
     with pytest.raises(InvalidManifest) as caught:
         parse(changed(manifest_with_user_data, path, value))
+    assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
+
+
+@pytest.fixture
+def manifest_with_content(recommender_manifest: Manifest) -> Manifest:
+    """A recommender that states how new items are placed."""
+    serving = recommender_manifest.serving
+    assert isinstance(serving, RecommenderServing)
+    content = ContentSpec(0.5, 0.75, {"KIND": {"values": 0.5, "words": 0.25}})
+    changed_serving = replace(serving, columns={**serving.columns, "KIND": "category"}, content=content)
+    return replace(recommender_manifest, serving=changed_serving, format=4)
+
+
+def test_content_is_format_4_and_optional(manifest_with_content: Manifest) -> None:
+    assert parse(dump(manifest_with_content)) == manifest_with_content
+    with pytest.raises(InvalidManifest, match="format: must be 1 for this serving section"):
+        parse(changed(manifest_with_content, "serving/content", ...))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "problem"),
+    [
+        ("serving/content", [], "serving.content: must be an object"),
+        ("serving/content/factor", -1, "serving.content.factor:"),
+        ("serving/content/own", ..., "serving.content.own: is missing"),
+        ("serving/content/weights/KIND/letters", 1, "serving.content.weights.KIND.letters: is unknown"),
+        ("serving/content/weights/KIND/words", "much", "serving.content.weights.KIND.words: must be a number"),
+        ("serving/content/weights/OTHER", {"words": 1}, "serving.content.weights.OTHER: is not a column"),
+    ],
+)
+def test_broken_content_is_named(manifest_with_content: Manifest, path: str, value: object, problem: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed(manifest_with_content, path, value))
     assert any(line.startswith(problem) for line in caught.value.problems), caught.value.problems
 
 

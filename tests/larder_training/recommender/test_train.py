@@ -17,7 +17,9 @@ from safetensors.numpy import load_file
 from tests.toys.reports import check_page
 
 from larder.errors import InvalidRequest
-from larder.recommender import RECOMMEND, Query, read_query
+from larder.events.base import LiveItem
+from larder.events.placing import ContentIndex
+from larder.recommender import RECOMMEND, LiveCatalogue, Query, read_query
 from larder.release.manifest import Manifest, parse
 from larder.release.serving import RecommenderServing
 from larder.tables import EMPTY, KeyedTable, MappedFile
@@ -69,6 +71,27 @@ def test_the_manifest_describes_the_training(manifest: Manifest) -> None:
     assert isinstance(data, dict)
     assert data["users"] > 300
     assert len(data["inputs"]["interactions"]["sha256"]) == 64
+
+
+def test_an_item_that_is_put_later_is_recommended_to_who_sees_one_like_it(release: Path, manifest: Manifest) -> None:
+    # GIVEN the release, and an item with the columns of one that it has
+    shop = open_tables(release, serving_of(manifest))
+    stated = serving_of(manifest).content
+    assert stated is not None
+    assert stated.factor > 0
+    columns = {name: shop.items.value(name, 0) for name in stated.weights}
+    index = ContentIndex(shop.items, stated)
+    neighbours = index.neighbours({name: value for name, value in columns.items() if value is not None})
+    assert shop.items.id(0) in dict(neighbours)
+    # WHEN it is put
+    put = LiveItem("brand new", {}, 0.0, neighbours)
+    answer = shop.extended(LiveCatalogue(shop.items, stated).updated([put])).recommend(
+        Query(session=[neighbours[0][0]], n=100)
+    )
+    # THEN who sees its nearest neighbour gets it
+    reasons = {item.id: item.because for item in answer.items}
+    assert reasons["brand new"] is not None
+    assert reasons["brand new"].source == "content"
 
 
 def test_it_is_significantly_better_than_popularity(manifest: Manifest) -> None:
