@@ -82,6 +82,16 @@ def test_seen_items_are_shown_where_the_request_or_the_release_wants_it(shop: Re
     assert "apple" in shop.recommend(Query(live=live, n=500, include_seen=True)).ids()
 
 
+def test_a_release_that_recommends_again_what_users_had_does_so_after_live_events(shop: Recommender) -> None:
+    # GIVEN a live event with an item that ada's row recommends, from a release that recommends repeats
+    live = Live(clicks("fig"), repeats=True)
+
+    # THEN it stays, unless the request forbids it or states the item itself
+    assert "fig" in shop.recommend(Query(user="ada", live=live)).ids()
+    assert "fig" not in shop.recommend(Query(user="ada", live=live, include_seen=False)).ids()
+    assert "fig" not in shop.recommend(Query(user="ada", live=live, session=["fig"])).ids()
+
+
 @pytest.mark.parametrize("user", ["ada", "eve"])
 def test_hidden_event_types_hide_whatever_else_is_asked(stating_shop: Recommender, user: str) -> None:
     # GIVEN a user who bought an egg live, and ada, who bought apples before the release

@@ -35,6 +35,7 @@ class Live:
         profile: The user's columns as they were sent last; those that the release does not have are ignored.
         hidden: Event types, in ``casefold``, after which an item is not recommended to the user again.
         trained_until: Epoch seconds of the last event that the release was trained on; ``NEVER`` if it states none.
+        repeats: Whether the release recommends items that users had before: then live events hide no item.
         warning: Why less is known than could be; empty if nothing went wrong.
     """
 
@@ -42,6 +43,7 @@ class Live:
     profile: Mapping[str, str | float] = field(default_factory=lambda: _NO_PROFILE)
     hidden: AbstractSet[str] = frozenset()
     trained_until: float = NEVER
+    repeats: bool = False
     warning: str = ""
 
     def items_by_type(self, number: Callable[[str], int | None]) -> dict[str, set[int]]:
@@ -65,16 +67,17 @@ class Session(NamedTuple):
         items: The item in view, the request's session, and the live events since the release was trained.
         trained: Items of older live events: a user's row was made from these, so they count only for one without a row.
         unknown: The ids of the request that the release does not know.
+        stated: How many of ``items`` the request itself states; they are the first ones.
     """
 
     items: Sequence[int]
     trained: Sequence[int]
     unknown: Unknown
+    stated: int
 
-    @property
-    def seen(self) -> set[int]:
-        """All its items."""
-        return {*self.items, *self.trained}
+    def seen(self, *, live: bool) -> set[int]:
+        """The items that the request states, and those of live events if ``live``."""
+        return {*self.items, *self.trained} if live else set(self.items[: self.stated])
 
 
 def join_session(
@@ -94,6 +97,7 @@ def join_session(
             unknown.append(recent)
     joined = [known for known in items if known is not None]
     trained: list[int] = []
+    stated = len(joined)
     if live is not None and live.events:
         known = set(joined)
         for event in reversed(live.events):
@@ -101,4 +105,4 @@ def join_session(
             if found is not None and found not in known:
                 known.add(found)
                 (joined if event.time > live.trained_until else trained).append(found)
-    return Session(joined, trained, Unknown(None, unknown_item, tuple(dict.fromkeys(unknown))))
+    return Session(joined, trained, Unknown(None, unknown_item, tuple(dict.fromkeys(unknown))), stated)

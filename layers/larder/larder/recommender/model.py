@@ -108,7 +108,10 @@ class Recommender:
         session = self._session(query)
         scores, segments = self._scores(query, profile, session)
         shown = self._serving.shows_seen if query.include_seen is None else query.include_seen
-        excluded = self._numbers(query.exclude) | self._hidden(query) | (set() if shown else session.seen)
+        hides_live = query.include_seen is False or query.live is None or not query.live.repeats
+        excluded = (
+            self._numbers(query.exclude) | self._hidden(query) | (set() if shown else session.seen(live=hides_live))
+        )
         rules = self._rules(query, profile)
         scores = rules.boosted(scores)
         chosen = rules.arrange(scores, lambda count: _candidates(scores, segments, count), excluded)
