@@ -5,8 +5,8 @@ items that were sent since the release. It is bounded and expires. The log has e
 
 ::
 
-    live store     larder.events.dynamodb (AWS)      larder.events.sqlite (a developer's machine)
-    queue          larder.events.sqs                 larder.events.sqlite
+    live store     larder.events.aws (DynamoDB)     larder.events.sqlite (a developer's machine)
+    queue          larder.events.aws (SQS)          larder.events.sqlite
 """
 
 from collections.abc import Mapping, Sequence

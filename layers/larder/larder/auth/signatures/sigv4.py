@@ -106,7 +106,7 @@ def verifies(signature: Signature, request: SignedRequest, secret: str) -> bool:
     The comparison takes the same time wherever the signatures differ.
     """
     payload = _payload(signature, request)
-    key = _signing_key(secret, signature.scope)
+    key = signing_key(secret, signature.scope)
     scope = "/".join((*signature.scope, "aws4_request"))
     for canonical in canonical_requests(signature, request, payload):
         digest = sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
@@ -171,7 +171,8 @@ def _payload(signature: Signature, request: SignedRequest) -> str:
 
 
 @lru_cache(maxsize=64)  # it is the same for a day
-def _signing_key(secret: str, scope: tuple[str, str, str]) -> bytes:
+def signing_key(secret: str, scope: tuple[str, str, str]) -> bytes:
+    """The key that signs for a date, a region and a service."""
     key = f"AWS4{secret}".encode()
     for part in (*scope, "aws4_request"):
         key = hmac_digest(key, part.encode("utf-8", "surrogatepass"), "sha256")

@@ -1,0 +1,75 @@
+"""A table and a queue of moto's server for each test."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from larder.events.aws.api import AwsApi
+from larder.events.aws.dynamodb import INDEX, DynamoDbLiveStore
+from larder.events.aws.table import Table
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def aws(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The emulator's endpoint, in the environment."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "toy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "toy")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return s3_endpoint
+
+
+@pytest.fixture
+def table(aws: str) -> Iterator[str]:
+    """An empty table as template.yaml describes it."""
+    client: Any = boto3.client("dynamodb", endpoint_url=aws)
+    name = f"live-{next(_numbers)}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "v")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        LocalSecondaryIndexes=[
+            {
+                "IndexName": INDEX,
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "v", "KeyType": "RANGE"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    yield name
+    client.delete_table(TableName=name)
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def live(table: str, clock: Clock) -> DynamoDbLiveStore:
+    """A store with that clock, which waits longer than a recommendation does: the machine may be busy."""
+    return DynamoDbLiveStore(Table(AwsApi.open("dynamodb", "DynamoDB_20120810"), table, clock), read_seconds=10.0)
+
+
+@pytest.fixture
+def queue_url(aws: str) -> str:
+    """The URL of an empty queue."""
+    url: str = boto3.client("sqs", endpoint_url=aws).create_queue(QueueName=f"queue-{next(_numbers)}")["QueueUrl"]
+    return url

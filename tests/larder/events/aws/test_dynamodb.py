@@ -1,0 +1,205 @@
+"""The live store in DynamoDB, against an emulator: ids of every kind, order, bounds, sessions that log in, expiry."""
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import pytest
+from tests.larder.events.aws.conftest import Clock
+
+from larder.errors import StoreError
+from larder.events.aws.api import AwsApi, AwsRefusal
+from larder.events.aws.dynamodb import DynamoDbLiveStore
+from larder.events.aws.table import Table
+from larder.events.base import LiveItem, Recent, RecentEvent
+from larder.events.event import Event
+
+DAY = 86400.0
+T0 = 1_790_000_000.0
+
+
+def event(number: int, *, user: str | None = None, session: str | None = None, item: str = "") -> Event:
+    return Event(f"e{number}", "view", item or f"i{number}", T0 + number, user=user, session=session)
+
+
+def items(recent: Recent) -> list[str]:
+    return [event.item for event in recent.events]
+
+
+def add(live: DynamoDbLiveStore, *events: Event, keep: int = 50) -> list[bool]:
+    return live.add("shop", events, keep=keep, seconds=30 * DAY)
+
+
+def test_events_are_kept_once_and_in_the_order_of_time(live: DynamoDbLiveStore) -> None:
+    # GIVEN events that come in any order, one of them twice in a request and one in a later request
+    first, second, third = (event(number, user="ada") for number in range(3))
+    assert add(live, third, first, first) == [True, True, False]
+    assert add(live, second, third) == [True, False]
+    # THEN they are there once, oldest first, with their type and time
+    assert live.read("shop", "ada", None).events == tuple(RecentEvent(f"i{n}", "view", T0 + n) for n in range(3))
+    # AND other users, models and visitors have nothing
+    for model, user, session in (("shop", "bob", None), ("other", "ada", None), ("shop", None, "ada")):
+        assert live.read(model, user, session) == Recent()
+
+
+@pytest.mark.parametrize("odd", ["a#b/c\\d", "\u0000\n\t", "€漢🎈" * 85, "x" * 256, "s#1", " ", "\"'{}", "null"])
+def test_ids_may_have_any_characters(live: DynamoDbLiveStore, odd: str) -> None:
+    assert add(live, Event(odd, odd, odd, T0, user=odd, session=odd)) == [True]
+    assert live.read("shop", odd, odd).events == (RecentEvent(odd, odd, T0),)
+    assert live.export_user("shop", odd).sessions == (odd,)
+    live.delete_user("shop", odd)
+    assert live.read("shop", odd, odd) == Recent()
+
+
+def test_a_history_is_bounded_and_keeps_the_newest(live: DynamoDbLiveStore, table: str) -> None:
+    # WHEN 300 events of a user come in any order, 40 in a request
+    numbers = random.Random(1).sample(range(300), 300)
+    for start in range(0, 300, 40):
+        add(live, *(event(number, user="ada") for number in numbers[start : start + 40]), keep=5)
+    # THEN the newest are there
+    assert items(live.read("shop", "ada", None)) == [f"i{number}" for number in range(295, 300)]
+    # AND what is stored is bounded
+    (item,) = boto3.client("dynamodb").scan(TableName=table)["Items"]
+    assert sum(name.startswith("e") for name in item) <= 5 + 10
+
+
+def test_500_of_the_longest_ids_fit(live: DynamoDbLiveStore) -> None:
+    odd = "漢" * 250
+    events = [Event(f"{number:06}{odd}", odd, f"{number:06}{odd}", T0 + number, user="ada") for number in range(500)]
+    assert live.add("shop", events, keep=100, seconds=DAY) == [True] * 500
+    assert [event.item[:6] for event in live.read("shop", "ada", None).events] == [f"{n:06}" for n in range(400, 500)]
+
+
+def test_what_a_visitor_did_becomes_the_users_who_logs_in(live: DynamoDbLiveStore) -> None:
+    # GIVEN an anonymous visitor
+    add(live, event(1, session="v1"), event(2, session="v1"))
+    assert items(live.read("shop", None, "v1")) == ["i1", "i2"]
+    assert items(live.read("shop", "v1", None)) == ["i1", "i2"]  # Personalize's clients send a session as the user
+    # WHEN they log in
+    add(live, event(3, user="ada", session="v1"))
+    # THEN their events are the user's, without the session too, each once with it
+    assert items(live.read("shop", "ada", None)) == ["i1", "i2", "i3"]
+    assert items(live.read("shop", "ada", "v1")) == ["i1", "i2", "i3"]
+    # AND so are those that come late
+    assert add(live, event(0, session="v1")) == [True]
+    assert items(live.read("shop", "ada", None)) == ["i0", "i1", "i2", "i3"]
+
+
+def test_one_request_may_have_the_visit_and_the_login(live: DynamoDbLiveStore) -> None:
+    assert add(live, event(2, user="ada", session="v1"), event(1, session="v1")) == [True, True]
+    assert items(live.read("shop", "ada", None)) == ["i1", "i2"]
+
+
+def test_a_session_stays_the_first_users(live: DynamoDbLiveStore) -> None:
+    add(live, event(1, session="v1"))
+    add(live, event(2, user="ada", session="v1"))
+    add(live, event(3, user="bob", session="v1"))
+    assert items(live.read("shop", "bob", None)) == ["i3"]
+    # AND deleting the second user leaves it
+    live.delete_user("shop", "bob")
+    assert items(live.read("shop", None, "v1")) == ["i1"]
+    assert live.export_user("shop", "ada").sessions == ("v1",)
+
+
+def test_of_writers_at_once_one_gets_the_session_and_no_event_is_lost(live: DynamoDbLiveStore) -> None:
+    add(live, event(0, session="v1"))
+    # WHEN two users and the visitor act in the session at once, from eight threads
+    events = [event(n, user=(None, "ada", "bob")[n % 3], session="v1") for n in range(1, 49)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda one: add(live, one), events)) == [[True]] * 48
+    # THEN each user has their own events, and exactly one of them the visitor's
+    read = {user: set(items(live.read("shop", user, None))) for user in ("ada", "bob")}
+    anonymous = {"i0", *(one.item for one in events if one.user is None)}
+    own = {user: {one.item for one in events if one.user == user} for user in read}
+    assert all(own[user] <= read[user] for user in read)
+    assert sorted(read[user] - own[user] == anonymous for user in read) == [False, True]
+    assert sum(bool(read[user] & anonymous) for user in read) == 1
+
+
+def test_a_user_has_a_bounded_number_of_sessions(live: DynamoDbLiveStore, clock: Clock, table: str) -> None:
+    for number in range(30):
+        clock.now += 1
+        add(live, event(number, session=f"v{number}"))
+        add(live, event(100 + number, user="ada", session=f"v{number}"))
+    assert len(live.export_user("shop", "ada").sessions) == 20
+    assert len(live.read("shop", "ada", None).events) == 50
+    # AND deleting the user leaves nothing
+    live.delete_user("shop", "ada")
+    assert boto3.client("dynamodb").scan(TableName=table)["Items"] == []
+
+
+def test_what_has_expired_does_not_exist_though_dynamodb_has_not_removed_it(
+    live: DynamoDbLiveStore, clock: Clock
+) -> None:
+    add(live, event(1, user="ada", session="v1"), event(2, session="v1"))
+    live.put_users("shop", {"ada": {"CITY": "Berlin"}}, seconds=DAY)
+    live.put_items("shop", [LiveItem("n1", {}, T0)], seconds=DAY)
+    clock.now += 31 * DAY
+    assert live.read("shop", "ada", "v1").events == ()
+    assert live.read("shop", "ada", "v1").profile == {}
+    assert live.items("shop")[0] == []
+    # WHEN the user and the visitor come back THEN only what they did now is there
+    assert add(live, event(3, session="v1"), event(4, user="bob", session="v1")) == [True, True]
+    add(live, event(5, user="ada"))
+    assert items(live.read("shop", "bob", None)) == ["i3", "i4"]
+    assert items(live.read("shop", "ada", None)) == ["i5"]
+    assert live.export_user("shop", "ada").sessions == ()
+
+
+def test_profiles_are_replaced_exported_and_deleted(live: DynamoDbLiveStore, table: str) -> None:
+    live.put_users("shop", {"ada": {"CITY": "Bonn", "AGE": 1.5}, "bob": {}}, seconds=DAY)
+    live.put_users("shop", {"ada": {"CITY": "Köln"}}, seconds=DAY)
+    add(live, event(1, session="v1"), event(2, user="ada", session="v1"))
+    assert live.read("shop", "ada", None).profile == {"CITY": "Köln"}
+    export = live.export_user("shop", "ada")
+    assert (export.profile, export.sessions, len(export.events)) == ({"CITY": "Köln"}, ("v1",), 2)
+    # WHEN the user is deleted, twice THEN no byte of the id is left
+    for _ in range(2):
+        live.delete_user("shop", "ada")
+        stored = json.dumps(boto3.client("dynamodb").scan(TableName=table)["Items"])
+        assert "ada" not in stored
+        assert "v1" not in stored
+    assert live.read("shop", "ada", "v1") == Recent()
+
+
+def test_new_items_are_read_once_changed(live: DynamoDbLiveStore, clock: Clock) -> None:
+    assert live.items("shop") == ([], "")
+    # GIVEN items, more than DynamoDB writes at once, one of them twice
+    put = [
+        LiveItem(f"n{number}", {"PRICE": 1.5, "BRAND": "ä"}, T0, (("i1", 0.75), ("i2", 0.25))) for number in range(60)
+    ]
+    live.put_items("shop", [LiveItem("n0", {}, T0), *put], seconds=DAY)
+    # THEN all are there, in the last form
+    found, version = live.items("shop")
+    assert sorted(found, key=lambda item: int(item.id[1:])) == put
+    assert live.read("shop", None, "v").items_version == version
+    assert live.items("shop", version) == ([], version)
+    # WHEN another comes later THEN it is read with the new version, without those of an hour before
+    clock.now += 3600
+    live.put_items("shop", [LiveItem("n60", {}, T0)], seconds=DAY)
+    newer = live.read("shop", "ada", None).items_version
+    assert newer != version
+    assert live.items("shop", version)[1] == newer
+    clock.now += 3600
+    live.put_items("shop", [LiveItem("n61", {}, T0)], seconds=DAY)
+    assert {item.id for item in live.items("shop", newer)[0]} == {"n60", "n61"}  # the margin for slow clocks
+    # AND one that is put again has one row
+    live.put_items("shop", [LiveItem("n1", {}, T0 + 1)], seconds=DAY)
+    assert len(live.items("shop")[0]) == 62
+
+
+def test_an_item_of_a_writer_with_a_slower_clock_is_not_missed(live: DynamoDbLiveStore, clock: Clock) -> None:
+    live.put_items("shop", [LiveItem("fast", {}, T0)], seconds=DAY)
+    _, version = live.items("shop")
+    clock.now -= 30
+    live.put_items("shop", [LiveItem("slow", {}, T0)], seconds=DAY)
+    assert LiveItem("slow", {}, T0) in live.items("shop", version)[0]
+
+
+def test_a_missing_table_is_named() -> None:
+    missing = DynamoDbLiveStore(Table(AwsApi.open("dynamodb", "DynamoDB_20120810"), "absent"), read_seconds=10.0)
+    with pytest.raises(AwsRefusal, match=r"ResourceNotFoundException\): check the table in LARDER_EVENTS_STORE"):
+        missing.read("shop", "ada", None)
+    with pytest.raises(StoreError, match="ResourceNotFoundException"):
+        add(missing, event(1, user="ada"))
