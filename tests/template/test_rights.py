@@ -16,6 +16,8 @@ GRANTED = {
         "s3:GetObject Bucket.Arn/logs/*/statistics.json",
         "dynamodb:BatchGetItem EventsTable.Arn",
         "dynamodb:Query EventsTable.Arn",
+        "dynamodb:BatchGetItem EventsTable.Arn/index/by-version",
+        "dynamodb:Query EventsTable.Arn/index/by-version",
         "sqs:SendMessage EventsQueue.Arn",
     },
     "ModelsRole": READS

@@ -1,6 +1,7 @@
 """The messages of the queue: rows of the log, as many as fit into one of SQS.
 
-``larder.events.log.rows.parse_message`` reads them. The body is JSON, ``{"rows": [[model, kind, {column: value}], ...]}``, in the characters that SQS accepts.
+The body is JSON, ``{"rows": [[model, kind, {column: value}], ...]}``, in the characters that SQS accepts;
+``larder.events.log.rows.parse_message`` reads it.
 """
 
 import json

@@ -1,5 +1,6 @@
-"""The live store on AWS: DynamoDB, by its JSON protocol and without boto3."""
+"""The live store and the queue on AWS: DynamoDB and SQS, by their JSON protocols and without boto3."""
 
 from larder.events.aws.dynamodb import DynamoDbLiveStore
+from larder.events.aws.sqs import SqsQueue
 
-__all__ = ["DynamoDbLiveStore"]
+__all__ = ["DynamoDbLiveStore", "SqsQueue"]

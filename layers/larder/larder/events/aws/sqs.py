@@ -1,0 +1,51 @@
+"""The queue to the log in SQS."""
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from larder.errors import StoreError
+from larder.events.aws.api import AwsApi
+from larder.events.base import LogRow
+from larder.events.messages import encode_rows
+
+SEND_SECONDS: Final = 5.0
+"""The time of one message, with connecting and all attempts."""
+
+
+class SqsQueue:
+    """The way to the log; see ``larder.events.base.LogQueue``. A message that is sent again comes twice."""
+
+    def __init__(self, api: AwsApi, url: str, seconds: float = SEND_SECONDS) -> None:
+        """Use a queue.
+
+        Args:
+            api: SQS in the queue's region.
+            url: The queue's URL.
+            seconds: The time of one message.
+        """
+        self._api = api
+        self._url = url
+        self._seconds = seconds
+
+    @classmethod
+    def open(cls, url: str) -> "SqsQueue":
+        """The queue of a URL, in the environment's region; raises StoreError. Connects at the first call."""
+        parts = urlsplit(url)
+        return cls(AwsApi.open("sqs", "AmazonSQS", endpoint=f"{parts.scheme}://{parts.netloc}"), url)
+
+    def connect(self) -> None:
+        """Connect, so that the first ``send`` does not wait for it; raises StoreError."""
+        self._api.connect()
+
+    def close(self) -> None:
+        """Close its connections; the next call opens new ones."""
+        self._api.close()
+
+    def send(self, rows: Sequence[LogRow]) -> None:
+        """See ``LogQueue.send``: SQS has each message on several disks when it responds."""
+        for body in encode_rows(rows):
+            document = {"QueueUrl": self._url, "MessageBody": body}
+            response = self._api.call("SendMessage", document, seconds=self._seconds)
+            if "MessageId" not in response:
+                raise StoreError("SQS did not name the message that it took: check LARDER_EVENTS_QUEUE.")
