@@ -134,6 +134,7 @@ class Recommendations:
         unknown: The ids that it does not know, by the names of the arguments: ``user``, ``item``, ``session``.
         warnings: Parts of the request that had no effect, such as a value of a filter that no item has.
         left_out: By capped column, how many better items its cap left out.
+        recommendation_id: What to send with the events that follow; None for a model that takes no live events.
         next: What to pass as ``next`` for the items after these; None after the last ones, or without pages.
         document: The received JSON.
     """
@@ -145,6 +146,7 @@ class Recommendations:
     unknown: Document
     warnings: tuple[str, ...]
     left_out: Mapping[str, int]
+    recommendation_id: str | None
     next: str | None
     document: Document = field(repr=False, compare=False)
 
@@ -159,6 +161,7 @@ class Recommendations:
             unknown=_optional(document, "unknown", dict) or {},
             warnings=tuple(_optional(document, "warnings", list) or ()),
             left_out=_optional(document, "left_out", dict) or {},
+            recommendation_id=_optional(document, "recommendation_id", str),
             next=_optional(document, "next", str),
             document=document,
         )

@@ -80,10 +80,15 @@ def _respond(request: Request, query: Query, ask: Callable[[Recommender, Query],
             raise
         message = f"The release of next, {release}, is not there any more: begin again with an empty next."
         raise InvalidRequest(message) from error
+    named, release = query.filter, loaded.manifest.release
     query = with_expressions(query, lambda name: service.filter_expression(model, name))
-    release = loaded.manifest.release
-    answer = ask(loaded.value, query)
-    document = {"model": model, "release": release, **answer.document()}
+    live = service.live_answer(request, query, loaded)
+    answer = ask(live.recommender, live.query) if live else ask(loaded.value, query)
+    document: dict[str, object] = {"model": model, "release": release}
+    if live is not None:
+        live.log(answer, named)
+        document["recommendation_id"] = live.id
+    document |= answer.document()
     if page is not None:
         document["next"] = next_page(page, query.n, release) if answer.more else None
     return json_response(document, model=model, release=release)

@@ -157,7 +157,9 @@ WriteShop = Callable[..., Path]
 def write_shop(tmp_path_factory: pytest.TempPathFactory) -> WriteShop:
     """Writes a release folder of the toy shop, with some fields of ``Tables`` replaced."""
 
-    def write_changed(*, created: datetime | None = None, **changes: object) -> Path:
+    def write_changed(
+        *, created: datetime | None = None, training: Mapping[str, object] | None = None, **changes: object
+    ) -> Path:
         folder = tmp_path_factory.mktemp("tables")
         serving = replace(TOY, **changes).write(folder)  # type: ignore[arg-type]  # of any type
         files = {path.name: path for path in folder.iterdir()}
@@ -168,7 +170,7 @@ def write_shop(tmp_path_factory: pytest.TempPathFactory) -> WriteShop:
             serving=serving,
             files=files,
             evaluation={},
-            training={},
+            training=training or {},
             structure={},
             created=created,
         )

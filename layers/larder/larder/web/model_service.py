@@ -3,10 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from larder.errors import InvalidRequest
+from larder.errors import InvalidRequest, LarderError
 from larder.host import ModelHost, ReleaseFiles, in_background, preload, renew_after_restore
 from larder.host.release_cache import LoadedRelease, T
 from larder.release.manifest import Kind
@@ -16,6 +16,8 @@ from larder.web.bootstrap import Service
 from larder.web.callers import Callers
 
 if TYPE_CHECKING:  # a function preloads its model before it imports what reads requests
+    from larder.events.live_reader import LiveAnswer, LiveReader
+    from larder.recommender import Query, Recommender
     from larder.registry.aliases import Aliases
     from larder.registry.stored_filters import FilterCache
     from larder.web.request import Request
@@ -53,6 +55,7 @@ class ModelService(Service[Settings, ModelHost[T]]):
         self._kind: Final = kind
         self._aliases: Aliases | None = None
         self._filters: FilterCache | None = None
+        self._live: LiveReader | None = None
         self._of_kind: tuple[str, ...] = ()
         self._listed_until = -1.0
 
@@ -90,7 +93,30 @@ class ModelService(Service[Settings, ModelHost[T]]):
     def reset(self) -> None:
         """Forget the store and what was read from it. For tests."""
         super().reset()
-        self._aliases = self._filters = None
+        self._aliases = self._filters = self._live = None
+
+    def live_answer(
+        self, request: "Request", query: "Query", release: "LoadedRelease[Recommender]"
+    ) -> "LiveAnswer | None":
+        """Read what is known live for an answer of a recommender; None if its model takes no events.
+
+        Also None for a request that names a release, which asks for what that release answers at any time, as the
+        rollout's golden requests do.
+        """
+        if not self.settings.events_store or request.release is not None:
+            return None
+        return self._live_reader().begin(query, release)
+
+    def _preload_live(self) -> None:
+        with suppress(LarderError):  # of the environment or the store: the first request reports it
+            self._live_reader().preload()
+
+    def _live_reader(self) -> "LiveReader":
+        if self._live is None:
+            from larder.events.live_reader import LiveReader  # for deployments that take events only
+
+            self._live = LiveReader.of(self.store, self.settings)
+        return self._live
 
     def filter_expression(self, model: str, name: str) -> str:
         """The text of a stored filter of ``model``; raises NotFound, or StoreError if the filters cannot be read."""
@@ -135,7 +161,9 @@ class ModelService(Service[Settings, ModelHost[T]]):
 
         The block's end waits for them. Under SnapStart, they are renewed after each restore.
         """
-        waits = (preload(os.environ, lambda: self.host), in_background(os.environ, self.callers.preload))
+        waits = [preload(os.environ, lambda: self.host), in_background(os.environ, self.callers.preload)]
+        if self._kind == "recommender" and os.environ.get("LARDER_EVENTS_STORE"):
+            waits.append(in_background(os.environ, self._preload_live))
         renew_after_restore(os.environ, lambda: self.host)
         renew_after_restore(os.environ, lambda: self.callers)
         yield

@@ -11,7 +11,8 @@ the model's score; it is not a measured probability of a click.
 import re
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Final, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from larder.compat.aws_errors import request_headers
 from larder.compat.parameters import Parameters
@@ -34,6 +35,9 @@ from larder.web.model_service import ModelService
 from larder.web.request import Request
 from larder.web.resolver import Response
 from larder.web.responses import json_response
+
+if TYPE_CHECKING:  # imported for deployments that take events only
+    from larder.events.live_reader import LiveAnswer
 
 __all__ = ["format_error", "get_action_recommendations", "get_personalized_ranking", "get_recommendations"]
 
@@ -72,14 +76,18 @@ def get_recommendations(request: Request, service: Service) -> Response[str]:
         "promotions": [_promotion(service, model, sent) for sent in sent.children("promotions", _PROMOTION, 1)],
     }
     query = read_query(document, RECOMMEND)
-    answer = loaded.value.recommend(query) if user is not None else _related(loaded.value, query, warnings)
-    items = answer.items[:n]
+    live = service.live_answer(request, query, loaded)
+    recommender, query = (live.recommender, live.query) if live else (loaded.value, query)
+    answer = recommender.recommend(query) if user is not None else _related(recommender, query, warnings)
+    answer = replace(answer, items=answer.items[:n])
+    items = answer.items
     scores: Sequence[float | None] = [None] * len(items)
     if user is not None:
         totals = answer.totals
         scores = softmax([item.score or 0.0 for item in items], totals.values(), serving.items - len(totals))
     entries = [_item(item, score, columns) for item, score in zip(items, scores, strict=True)]
-    return _respond("itemList", entries, model, loaded.manifest.release, [*warnings, *answer.warnings])
+    warnings += answer.warnings
+    return _respond("itemList", entries, model, loaded.manifest.release, warnings, _logged(live, answer))
 
 
 def get_personalized_ranking(request: Request, service: Service) -> Response[str]:
@@ -97,11 +105,13 @@ def get_personalized_ranking(request: Request, service: Service) -> Response[str
         check_id("An id of inputList", id_)
     document = {**_common(service, model, sent, serving, warnings), "user": user, "columns": columns.names}
     query = read_query(document, RANK)
-    answer = loaded.value.rank(query, ids)
+    live = service.live_answer(request, query, loaded)
+    answer = live.recommender.rank(live.query, ids) if live else loaded.value.rank(query, ids)
     scores = [item.score for item in answer.items if item.score is not None]  # unknown items are the last ones
     shares = [*softmax(scores, scores), *[None] * (len(answer.items) - len(scores))]
     entries = [_item(item, share, columns) for item, share in zip(answer.items, shares, strict=True)]
-    return _respond("personalizedRanking", entries, model, loaded.manifest.release, [*warnings, *answer.warnings])
+    warnings += answer.warnings
+    return _respond("personalizedRanking", entries, model, loaded.manifest.release, warnings, _logged(live, answer))
 
 
 def get_action_recommendations(request: Request, service: Service) -> NoReturn:  # noqa: ARG001  # as every operation
@@ -172,9 +182,17 @@ def _item(item: Recommendation, score: float | None, columns: MetadataColumns) -
     return document
 
 
+def _logged(live: "LiveAnswer | None", answer: Recommendations) -> str:
+    """The id of the recommendation; that of a model that takes events is in its log, with the list."""
+    if live is None:
+        return str(uuid.uuid4())
+    live.log(answer)
+    return live.id
+
+
 def _respond(
-    name: str, entries: Sequence[Document], model: str, release: str, warnings: Iterable[str]
+    name: str, entries: Sequence[Document], model: str, release: str, warnings: Iterable[str], id_: str
 ) -> Response[str]:
-    document = {name: entries, "recommendationId": str(uuid.uuid4())}
+    document = {name: entries, "recommendationId": id_}
     headers = {**request_headers(), **warning_header(tuple(warnings))}
     return json_response(document, model=model, release=release, headers=headers)

@@ -1,0 +1,173 @@
+"""Read what is known live for an answer, and log the answer: within a deadline, and never at the answer's expense.
+
+A failure, or a store that does not answer in time, leaves the answer to the tables of the release; the metric
+``LiveReadFailed`` counts it, and the answer has a warning. A list that could not be logged in time is counted as
+``RecommendationLogFailed``.
+"""
+
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import Final, TypeVar
+
+from larder.errors import StoreError
+from larder.events.base import LiveStore, LogQueue, LogRow, Recent
+from larder.events.live_items import LiveItems
+from larder.events.opening import open_live_store, open_queue
+from larder.events.settings import EventSettings, SettingsCache
+from larder.host.release_cache import LoadedRelease
+from larder.recommender import Live, LiveEvent, Query, Recommendations, Recommender
+from larder.recommender.live_events import NEVER
+from larder.release.manifest import Manifest
+from larder.runtime.metrics import count_line
+from larder.runtime.settings import Settings
+from larder.store import Store
+
+READ_SECONDS: Final = 0.05
+LOG_SECONDS: Final = 0.05
+_WORKERS: Final = 4  # calls that no store answers may wait here; further ones fail by their deadline
+_NOT_READ: Final = "Recent events could not be read: this answer is by the release alone."
+
+T = TypeVar("T")
+
+
+class LiveReader:
+    """What is known live of the models of a deployment. Thread-safe."""
+
+    def __init__(
+        self, settings: SettingsCache, live: Callable[[], LiveStore], queue: Callable[[], LogQueue] | None
+    ) -> None:
+        """Use stores that are opened at the first use; ``queue`` is None where answers are not logged."""
+        self._settings = settings
+        self._live = cache(live)
+        self._items = cache(lambda: LiveItems(self._live()))
+        self._queue = queue and cache(queue)
+        self._workers = ThreadPoolExecutor(_WORKERS, "live")
+
+    @classmethod
+    def of(cls, store: Store, settings: Settings) -> "LiveReader":
+        """Use what the environment names."""
+        live, queue = settings.events_store, settings.events_queue
+        cached = SettingsCache(store, settings.refresh_seconds)
+        return cls(cached, lambda: open_live_store(live), (lambda: open_queue(queue)) if queue else None)
+
+    def preload(self) -> None:
+        """Open the stores now, so that no answer waits for it. Never raises: a request counts errors."""
+        with suppress(Exception):
+            self._live()
+            if self._queue is not None:
+                self._queue()
+
+    def begin(self, query: Query, release: LoadedRelease[Recommender]) -> "LiveAnswer | None":
+        """Read what is known for an answer of this release; None for a model that takes no events."""
+        manifest, model = release.manifest, release.manifest.model
+        try:
+            settings = self._settings.get(model)
+        except StoreError as error:
+            _count("LiveReadFailed", model, error)
+            return None
+        if not settings.enabled:
+            return None
+        read = self._within(
+            READ_SECONDS, "LiveReadFailed", model, lambda: self._live().read(model, query.user, query.session_id)
+        )
+        recommender = None
+        if read is not None and read.items_version:
+            items = partial(self._extended, model, release.value, read.items_version)
+            recommender = self._within(READ_SECONDS, "LiveReadFailed", model, items)
+        queue = self._queue if settings.logs_recommendations else None
+
+        def send(row: LogRow) -> None:
+            if queue is not None:
+                self._within(LOG_SECONDS, "RecommendationLogFailed", model, lambda: queue().send([row]))
+
+        query = replace(query, live=_live(read, settings, manifest))
+        return LiveAnswer(query, recommender or release.value, manifest, send)
+
+    def _extended(self, model: str, recommender: Recommender, version: str) -> Recommender:
+        return self._items().extended(model, recommender, version)
+
+    def _within(self, seconds: float, metric: str, model: str, work: Callable[[], T]) -> T | None:
+        """The result of ``work``; None, and one more of ``metric``, if it fails or takes longer."""
+        call = self._workers.submit(work)
+        try:
+            return call.result(seconds)
+        except Exception as error:  # noqa: BLE001  # whatever a store raises must not cost an answer
+            call.cancel()
+            _count(metric, model, error)
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAnswer:
+    """An answer that considers what is known live.
+
+    Attributes:
+        query: The query, with what is known live.
+        recommender: The release, with the items that were put since.
+        manifest: The release's manifest.
+        send: Sends a row to the log.
+        id: The recommendation's id, by which events can be attributed to it: a UUID whose first eight hexadecimal
+            digits are those of the release.
+    """
+
+    query: Query
+    recommender: Recommender = field(repr=False)
+    manifest: Manifest = field(repr=False)
+    send: Callable[[LogRow], None] = field(repr=False)
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = self.manifest.release.rpartition("-")[2][:8]
+        object.__setattr__(self, "id", digest + str(uuid.uuid4())[len(digest) :])
+
+    def log(self, answer: Recommendations, filter_text: str | None = None) -> None:
+        """Send the list to the log; ``filter_text`` is the filter as the request named it."""
+        query = self.query
+        columns = {
+            "RECOMMENDATION_ID": self.id,
+            "RELEASE": self.manifest.release,
+            "TIMESTAMP": time.time(),
+            "USER_ID": query.user,
+            "SESSION_ID": query.session_id,
+            "FILTER": filter_text,
+        }
+        row: dict[str, object] = {name: value for name, value in columns.items() if value is not None}
+        row["ITEMS"] = [[item.id, item.because.source if item.because else None] for item in answer.items]
+        self.send(LogRow(self.manifest.model, "recommendations", row))
+
+
+def _live(read: Recent | None, settings: EventSettings, manifest: Manifest) -> Live:
+    """What was read, as the recommender takes it; what the release states holds without it."""
+    recent = read or Recent()
+    events = recent.events[-settings.recent_events :]
+    return Live(
+        events=[LiveEvent(event.item, event.type, event.time) for event in events],
+        profile=recent.profile,
+        hidden=frozenset(name.casefold() for name in settings.hidden),
+        trained_until=_trained_until(manifest),
+        repeats=_recommends_repeats(manifest),
+        warning="" if read is not None else _NOT_READ,
+    )
+
+
+def _trained_until(manifest: Manifest) -> float:
+    data = manifest.training.get("data")
+    last = data.get("last") if isinstance(data, dict) else None
+    return float(last) if isinstance(last, int | float) else NEVER
+
+
+def _recommends_repeats(manifest: Manifest) -> bool:
+    parameters = manifest.training.get("hyperparameters")
+    return isinstance(parameters, dict) and parameters.get("recommend_seen") is True
+
+
+def _count(metric: str, model: str, error: Exception) -> None:
+    # The type alone: a store's message may name a user.
+    sys.stdout.write(count_line(metric, model, error=type(error).__name__) + "\n")
+    sys.stdout.flush()
