@@ -2,14 +2,17 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import boto3
 import pytest
+from tests.paths import ROOT
 
 from larder.events.aws.api import AwsApi
-from larder.events.aws.dynamodb import INDEX, DynamoDbLiveStore
+from larder.events.aws.dynamodb import DynamoDbLiveStore
 from larder.events.aws.table import Table
+from larder_local.gateway.cloudformation import read_template
 
 _numbers = itertools.count(1)
 
@@ -25,24 +28,21 @@ def aws(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return s3_endpoint
 
 
+@cache
+def described() -> dict[str, Any]:
+    """The table of template.yaml."""
+    template: Any = read_template(ROOT / "template.yaml")
+    properties: dict[str, Any] = template["Resources"]["EventsTable"]["Properties"]
+    return properties
+
+
 @pytest.fixture
 def table(aws: str) -> Iterator[str]:
     """An empty table as template.yaml describes it."""
     client: Any = boto3.client("dynamodb", endpoint_url=aws)
     name = f"live-{next(_numbers)}"
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk", "v")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        LocalSecondaryIndexes=[
-            {
-                "IndexName": INDEX,
-                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "v", "KeyType": "RANGE"}],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    keys = ("BillingMode", "AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes")
+    client.create_table(TableName=name, **{key: described()[key] for key in keys})
     yield name
     client.delete_table(TableName=name)
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from tests.larder.events.aws.conftest import Clock
+from tests.larder.events.aws.conftest import Clock, described
 
 from larder.errors import StoreError
 from larder.events.aws.api import AwsApi, AwsRefusal
@@ -61,7 +61,7 @@ def test_a_history_is_bounded_and_keeps_the_newest(live: DynamoDbLiveStore, tabl
     assert items(live.read("shop", "ada", None)) == [f"i{number}" for number in range(295, 300)]
     # AND what is stored is bounded
     (item,) = boto3.client("dynamodb").scan(TableName=table)["Items"]
-    assert sum(name.startswith("e") for name in item) <= 5 + 10
+    assert sum(name.startswith("e#") for name in item) <= 5 + 10
 
 
 def test_500_of_the_longest_ids_fit(live: DynamoDbLiveStore) -> None:
@@ -195,6 +195,21 @@ def test_an_item_of_a_writer_with_a_slower_clock_is_not_missed(live: DynamoDbLiv
     clock.now -= 30
     live.put_items("shop", [LiveItem("slow", {}, T0)], seconds=DAY)
     assert LiveItem("slow", {}, T0) in live.items("shop", version)[0]
+
+
+def test_dynamodb_removes_what_has_expired_by_the_attribute_that_is_written(
+    live: DynamoDbLiveStore, table: str
+) -> None:
+    # GIVEN everything that expires
+    add(live, event(1, session="v1"), event(2, user="ada", session="v1"))
+    live.put_users("shop", {"ada": {}}, seconds=30 * DAY)
+    live.put_items("shop", [LiveItem("n1", {}, T0)], seconds=30 * DAY)
+    # THEN it has the template's attribute of DynamoDB's TTL, in whole seconds; only the version of the items stays
+    attribute = described()["TimeToLiveSpecification"]["AttributeName"]
+    stored = boto3.client("dynamodb").scan(TableName=table)["Items"]
+    times = {item["sk"]["S"].partition("#")[0]: item.get(attribute) for item in stored}
+    expires = {"N": f"{T0 + 30 * DAY:.0f}"}
+    assert times == {"history": expires, "profile": expires, "i": expires, "head": None}
 
 
 def test_a_missing_table_is_named() -> None:

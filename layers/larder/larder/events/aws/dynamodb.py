@@ -8,6 +8,8 @@ from larder.errors import StoreError
 from larder.events.aws.api import AwsApi
 from larder.events.aws.histories import Histories
 from larder.events.aws.table import (
+    EXPIRES,
+    ITEM,
     PROFILE,
     Attributes,
     Table,
@@ -93,10 +95,10 @@ class DynamoDbLiveStore:
         now = self._table.clock()
         expires, version = {"N": f"{now + seconds:.0f}"}, {"S": f"{now * 1000:013.0f}"}
         self._table.put(
-            (items_key(model, hashed("i", item.id)), {"x": expires, "v": version, "d": {"S": _item_text(item)}})
+            (items_key(model, hashed(ITEM, item.id)), {EXPIRES: expires, "v": version, "d": {"S": _item_text(item)}})
             for item in items
         )
-        self._table.bump(items_key(model), "n", {"v": version})  # last: the user who sees it finds the items
+        self._table.bump(items_key(model), "n", {"v": version})  # last: a reader of the new version finds the items
 
     def items(self, model: str, after: str = "") -> tuple[list[LiveItem], str]:
         """See ``LiveStore.items``."""
@@ -113,7 +115,7 @@ class DynamoDbLiveStore:
         """See ``LiveStore.put_users``."""
         expires = {"N": f"{self._table.clock() + seconds:.0f}"}
         self._table.put(
-            (user_key(model, user, PROFILE), {"x": expires, "d": {"S": json.dumps(dict(profile))}})
+            (user_key(model, user, PROFILE), {EXPIRES: expires, "d": {"S": json.dumps(dict(profile))}})
             for user, profile in profiles.items()
         )
 

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from larder.events.aws.table import (
+    EVENT,
+    EXPIRES,
+    SESSION,
     Attributes,
     History,
     Key,
@@ -52,13 +55,13 @@ class Histories:
 
     def add_to_user(self, user: str, events: Sequence[Event]) -> set[str]:
         """Add a user's events, and tie the sessions in which they act; returns the ids of those that are new."""
-        key, named = user_key(self._model, user), {hashed("e", event.id): event.id for event in events}
+        key, named = user_key(self._model, user), {hashed(EVENT, event.id): event.id for event in events}
         history, known = self._add(key, _texts(events))
         sessions = dict.fromkeys(event.session for event in events if event.session is not None)
         tied = dict(history.sessions)
         for session in sessions:
-            if hashed("s", session) not in tied:
-                tied[hashed("s", session)] = self._tie(user, key, session)
+            if hashed(SESSION, session) not in tied:
+                tied[hashed(SESSION, session)] = self._tie(user, key, session)
         self._forget_oldest_ties(key, tied)
         return {id_ for name, id_ in named.items() if name not in known}
 
@@ -67,7 +70,7 @@ class Histories:
         history, known = self._add(session_key(self._model, session), _texts(events))
         if history.user is not None:
             self._add(user_key(self._model, history.user), _texts(events))
-        return {event.id for event in events if hashed("e", event.id) not in known}
+        return {event.id for event in events if hashed(EVENT, event.id) not in known}
 
     def _add(self, key: Key, texts: Mapping[str, str]) -> tuple[History, set[str]]:
         """Add events, by name; returns the history before, and the names that it had already."""
@@ -81,31 +84,37 @@ class Histories:
         return before or History(), known
 
     def _update(self, key: Key, events: Attributes) -> Attributes:
-        values = {"x": {"N": f"{self._expires:.0f}"}, "k": {"N": str(self._keep)}}
+        values = {EXPIRES: {"N": f"{self._expires:.0f}"}, "k": {"N": str(self._keep)}}
         return self._table.update(key, Update(values, events))
 
     def _trim(self, key: Key, old: Attributes, events: Mapping[str, str]) -> None:
         """Remove what is older than the newest events, and all of an item that had expired before it was written."""
         newest = History(events).newest()
         extra = newest[self._keep :] if len(newest) > self._keep + _SLACK else []
-        expired = [name for name in old if name[0] in "esu" and name != "sk" and name not in events]
-        removed = [*extra, *(expired if is_expired(old, self._now) else [])]
+        expired = (
+            [name for name in old if name.startswith((EVENT, SESSION)) or name == "u"]
+            if is_expired(old, self._now)
+            else []
+        )
+        removed = [*extra, *(name for name in expired if name not in events)]
         for names in _chunks(removed, 5 * _AT_ONCE):
             self._table.update(key, Update(removed=names))
 
     def _tie(self, user: str, key: Key, session: str) -> tuple[float, str | None]:
         """Tie a session to the user, unless it is another one's, and copy its events; returns the tie."""
         other = session_key(self._model, session)
-        values = {"x": {"N": f"{self._expires:.0f}"}}
+        values = {EXPIRES: {"N": f"{self._expires:.0f}"}}
         old = self._table.update(other, Update(values, {"u": {"S": user}, "k": {"N": str(self._keep)}}))
         if is_expired(old, self._now):  # DynamoDB has not removed it yet
-            self._table.update(other, Update({"u": {"S": user}}, removed=[name for name in old if name[0] == "e"]))
+            self._table.update(
+                other, Update({"u": {"S": user}}, removed=[name for name in old if name.startswith(EVENT)])
+            )
         history = parse_history(old, self._now)
         tie = (self._now, session if history.user in (None, user) else None)
         if tie[1] is not None:
             self._add(key, {name: history.events[name] for name in history.newest()[: self._keep]})
         # Last, so that the next event ties the session again if this process ends before.
-        self._table.update(key, Update({hashed("s", session): {"S": json.dumps(tie)}}))
+        self._table.update(key, Update({hashed(SESSION, session): {"S": json.dumps(tie)}}))
         return tie
 
     def _forget_oldest_ties(self, key: Key, tied: Mapping[str, tuple[float, str | None]]) -> None:
@@ -119,7 +128,7 @@ class Histories:
 def _texts(events: Iterable[Event]) -> dict[str, str]:
     """The attributes of events."""
     return {
-        hashed("e", event.id): json.dumps(
+        hashed(EVENT, event.id): json.dumps(
             [event.time, event.type, event.item], ensure_ascii=False, separators=(",", ":")
         )
         for event in events

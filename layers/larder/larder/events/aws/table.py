@@ -3,15 +3,15 @@
 ::
 
     pk                      sk        attributes
-    <model>#u#<user>        history   x (expires, TTL), k (events to keep), e<hash>: an event, s<hash>: a tied session
-    <model>#s#<session>     history   x, k, e<hash>: an event, u: the user it is tied to
-    <model>#u#<user>        profile   x, d: the columns
+    <model>#u#<user>        history   expires, k (events to keep), e#<hash>: an event, s#<hash>: a tied session
+    <model>#s#<session>     history   expires, k, e#<hash>: an event, u: the user it is tied to
+    <model>#u#<user>        profile   expires, d: the columns
     <model>#items           head      n: how often items were put, v: when last
-    <model>#items           i<hash>   x, v: when it was put, d: the item
+    <model>#items           i#<hash>  expires, v: when it was put, d: the item
 
-``<hash>`` stands for an id, which may be longer than a key and would make an item, and thus each write, dearer. An
-event is ``[time, type, item]`` in JSON; a tied session is ``[since, session]``, or ``[since, null]`` if it is another
-user's.
+``expires`` is DynamoDB's TTL, named by template.yaml. ``<hash>`` stands for an id, which may be longer than a key and
+would make an item, and thus each write, dearer. An event is ``[time, type, item]`` in JSON; a tied session is
+``[since, session]``, or ``[since, null]`` if it is another user's.
 """
 
 import json
@@ -30,12 +30,16 @@ WRITE_SECONDS: Final = 5.0
 HISTORY: Final = "history"
 PROFILE: Final = "profile"
 HEAD: Final = "head"
+EXPIRES: Final = "expires"
+EVENT: Final = "e#"
+SESSION: Final = "s#"
+ITEM: Final = "i#"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _BATCH: Final = 25  # DynamoDB's limit of a BatchWriteItem
 
 Key = tuple[str, str]
 Attributes = Mapping[str, Any]
-"""Attributes as DynamoDB writes them: ``{"x": {"N": "1"}}``."""
+"""Attributes as DynamoDB writes them: ``{"k": {"N": "1"}}``."""
 
 
 def user_key(model: str, user: str, sk: str = HISTORY) -> Key:
@@ -93,8 +97,8 @@ def parse_history(attributes: Attributes | None, now: float) -> History:
     """The history of an item; empty if there is none, or if it has expired and DynamoDB has not removed it yet."""
     if not attributes or is_expired(attributes, now):
         return History()
-    events = {name: value["S"] for name, value in attributes.items() if name[0] == "e"}
-    ties = {name: json.loads(value["S"]) for name, value in attributes.items() if name[0] == "s" and name != "sk"}
+    events = {name: value["S"] for name, value in attributes.items() if name.startswith(EVENT)}
+    ties = {name: json.loads(value["S"]) for name, value in attributes.items() if name.startswith(SESSION)}
     sessions: dict[str, tuple[float, str | None]] = {name: (since, session) for name, (since, session) in ties.items()}
     user = attributes["u"]["S"] if "u" in attributes else None
     return History(events, sessions, user, int(attributes.get("k", {"N": "0"})["N"]))
@@ -102,7 +106,7 @@ def parse_history(attributes: Attributes | None, now: float) -> History:
 
 def is_expired(attributes: Attributes, now: float) -> bool:
     """Whether an item has expired."""
-    return float(attributes["x"]["N"]) <= now if "x" in attributes else False
+    return float(attributes[EXPIRES]["N"]) <= now if EXPIRES in attributes else False
 
 
 class Update(NamedTuple):
