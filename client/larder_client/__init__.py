@@ -28,6 +28,7 @@ from larder_client.answers import (
     ReleaseSummary,
     StoredFilter,
     Structure,
+    Taken,
 )
 from larder_client.client import Client
 from larder_client.errors import (
@@ -76,6 +77,7 @@ __all__ = [
     "ServerError",
     "StoredFilter",
     "Structure",
+    "Taken",
     "TimedOut",
     "TooLarge",
     "TooManyRequests",

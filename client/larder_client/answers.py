@@ -168,6 +168,32 @@ class Recommendations:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of events, items or users that were sent.
+
+    Attributes:
+        accepted: How many were taken; they are durable.
+        duplicates: How many events were taken before.
+        refused: Why each other one was refused, by its place in the batch, from 0.
+    """
+
+    accepted: int
+    duplicates: int
+    refused: Mapping[int, str]
+
+    @classmethod
+    def read(cls, document: Document) -> "Taken":
+        """Reads it from its JSON."""
+        return cls(
+            accepted=_get(document, "accepted", int),
+            duplicates=_get(document, "duplicates", int),
+            refused={
+                _get(entry, "index", int): _get(entry, "message", str) for entry in _get(document, "refused", list)
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFilter:
     """A filter that is stored beside a model.
 

@@ -15,6 +15,7 @@ from larder_client.answers import (
     Releases,
     StoredFilter,
     Structure,
+    Taken,
 )
 from larder_client.download import download
 from larder_client.errors import NotFound
@@ -379,6 +380,29 @@ class Client:
     def delete_filter(self, name: str, filter_name: str) -> StoredFilter:
         """Removes a stored filter, and returns it. Raises NotFound if there is none of this name."""
         return self._session.ask(StoredFilter.read, "DELETE", path(name, "filters", filter_name))
+
+    def put_events(self, name: str, events: Sequence[Mapping[str, object]]) -> Taken:
+        """Sends up to 500 events; the next recommendation has them.
+
+        Give each event an ``id``, so that one that is sent again is a duplicate. Raises BadRequest if all are refused.
+        """
+        return self._session.post(Taken.read, path(name, "events"), {}, {"events": list(events)})
+
+    def put_items(self, name: str, items: Sequence[Mapping[str, object]]) -> Taken:
+        """Sends up to 500 items, each with ``id`` and ``columns``; new ones take part in answers at once."""
+        return self._session.post(Taken.read, path(name, "items"), {}, {"items": list(items)})
+
+    def put_users(self, name: str, users: Sequence[Mapping[str, object]]) -> Taken:
+        """Sends the profiles of up to 500 users, each with ``id`` and ``columns``."""
+        return self._session.post(Taken.read, path(name, "users"), {}, {"users": list(users)})
+
+    def event_settings(self, name: str) -> Mapping[str, Any]:
+        """The settings of a model's live events."""
+        return self._session.ask(dict, "GET", path(name, "events", "settings"))
+
+    def put_event_settings(self, name: str, **changes: object) -> Mapping[str, Any]:
+        """Changes settings of a model's live events, such as ``enabled=True``; the others stay."""
+        return self._session.post(dict, path(name, "events", "settings"), {}, changes, method="PUT")
 
     def manifest(self, name: str, release: str) -> Mapping[str, Any]:
         """The stored manifest of a release: serving, evaluation, training and structure."""

@@ -322,6 +322,7 @@ def test_every_native_route_has_a_method() -> None:
     native = {
         "classify",
         "recommend",
+        "events",
         "models",
         "service",
     }  # the other tags are other services', with their own clients
@@ -338,6 +339,11 @@ def test_every_native_route_has_a_method() -> None:
         "getFilter": Client.filter,
         "putFilter": Client.put_filter,
         "deleteFilter": Client.delete_filter,
+        "putEvents": Client.put_events,
+        "putItems": Client.put_items,
+        "putUsers": Client.put_users,
+        "getEventSettings": Client.event_settings,
+        "putEventSettings": Client.put_event_settings,
         "getManifest": Client.manifest,
         "getStructure": Client.structure,
         "listFiles": Client.files,

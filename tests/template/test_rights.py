@@ -22,6 +22,13 @@ GRANTED = {
     },
     "ModelsRole": READS
     | {"s3:PutObject Bucket.Arn/models/*/filters.json", "s3:PutObject Bucket.Arn/models/*/events.json"},
+    "EventsRole": READS
+    | {"sqs:SendMessage EventsQueue.Arn"}
+    | {
+        f"dynamodb:{action} EventsTable.Arn{index}"
+        for action in ("BatchGetItem", "BatchWriteItem", "Query", "UpdateItem")
+        for index in ("", "/index/by-version")
+    },
     "EventLogRole": {
         "s3:GetObject Bucket.Arn/models/*",  # the settings of events
         "s3:GetObject Bucket.Arn/logs/*",
@@ -101,7 +108,7 @@ def test_a_key_of_kms_is_only_for_who_reads_the_keys(stack: Stack) -> None:
     (policy,) = of_type(stack(KeysKmsKey=arn), "AWS::IAM::Policy").values()
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", arn)
-    assert sorted(policy["Roles"]) == ["ClassifyRole", "ModelsRole", "RecommendRole"]
+    assert sorted(policy["Roles"]) == ["ClassifyRole", "EventsRole", "ModelsRole", "RecommendRole"]
 
 
 def test_each_function_has_its_own_role_that_only_lambda_may_assume(stack: Stack) -> None:

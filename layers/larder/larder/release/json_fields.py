@@ -68,6 +68,11 @@ class FieldReader:
             return default
         return value
 
+    def anything(self, name: str) -> object:
+        """The value of any type; None if it is missing."""
+        self._known.add(name)
+        return self._data.get(name)
+
     def text(self, name: str, pattern: str | None = None) -> str:
         """A string; with ``pattern``, one that matches it in full."""
         value = self._get(name, str, "")
