@@ -7,16 +7,20 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import click
 
 from larder.errors import SettingsError
+from larder.events.sqlite import SqliteQueue
 from larder.store import open_store
 from larder_local import demo
+from larder_local.gateway.event_source import EventSource
 from larder_local.gateway.server import HOST, Gateway
 from larder_local.gateway.template import Function, Template, find_template, load
 from larder_local.keys import local_key
@@ -125,7 +129,8 @@ class _LocalService:
                 workers=self._workers,
             )
             with self._workspace.announce(running):
-                await self._serve(address, missing)
+                async with self._event_log(gateway):
+                    await self._serve(address, missing)
         finally:
             await gateway.close()
         return 0
@@ -138,6 +143,25 @@ class _LocalService:
             click.echo(greeting(address, self._workspace, (), self._key))
         await self._stop.wait()
         click.echo("Stopping.")
+
+    @asynccontextmanager
+    async def _event_log(self, gateway: Gateway) -> AsyncIterator[None]:
+        """Takes messages of the local queue to the functions that take them on AWS, until the block ends."""
+        functions = [name for name, function in self._template.functions.items() if function.takes_messages]
+        path = self._workspace.events.removeprefix("sqlite://")
+        queues = [SqliteQueue.open(path) for _ in functions]
+        polling = [
+            asyncio.create_task(EventSource(queue, partial(gateway.invoke, name)).run())
+            for queue, name in zip(queues, functions, strict=True)
+        ]
+        try:
+            yield
+        finally:
+            for task in polling:
+                task.cancel()
+            await asyncio.gather(*polling, return_exceptions=True)
+            for queue in queues:
+                queue.close()
 
     async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
         """Awaits ``work``, or cancels it at a signal."""
