@@ -83,6 +83,16 @@ def shop_sample(workspace: Workspace) -> str | None:
         return None
 
 
+def shop_item(workspace: Workspace) -> str | None:
+    """The item of the last event of the demo's shop, or None if there is none."""
+    try:
+        with (workspace.demo / SHOP / "interactions.csv").open(encoding="utf-8", newline="") as file:
+            items: list[str] = [row["ITEM_ID"] for row in csv.DictReader(file)]
+            return items[-1]
+    except (OSError, IndexError):
+        return None
+
+
 def _unfinished(workspace: Workspace) -> Path:
     """The file that exists while the demo is trained."""
     return workspace.demo / "unfinished"

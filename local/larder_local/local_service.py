@@ -1,6 +1,7 @@
 """The service on the developer's machine: the gateway on a port, with the models of a workspace."""
 
 import asyncio
+import json
 import os
 import shlex
 import shutil
@@ -17,6 +18,7 @@ from typing import Final
 import click
 
 from larder.errors import SettingsError
+from larder.events.settings import read_settings
 from larder.events.sqlite import SqliteQueue
 from larder.store import open_store
 from larder_local import demo
@@ -198,6 +200,9 @@ def greeting(address: str, workspace: Workspace, missing: Sequence[str], key: st
     if user and demo.is_live(store, demo.SHOP):
         requests.append(f"{curl} '{address}/v1/models/{demo.SHOP}/recommend?user={user}&n=10'")
         commands.append(f"larder recommend {user} --model {demo.SHOP}")
+        if read_settings(store, demo.SHOP)[0].enabled and (item := demo.shop_item(workspace)):
+            event = json.dumps({"type": "click", "item": item, "user": user})
+            requests.append(f"{curl} {address}/v1/models/{demo.SHOP}/events -d '{event}'  # then recommend again")
     requests.append(f"{curl} {address}/v1/models")
     if key:
         requests.insert(0, f"export LARDER_KEY={key}")

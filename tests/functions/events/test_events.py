@@ -102,7 +102,7 @@ def test_an_invalid_event_is_refused_with_its_place_and_the_others_are_taken(
 ) -> None:
     bad = {**GOOD, **change}
     status, answer = post(EVENTS, {"events": [GOOD, bad, {**GOOD, "item": "i2"}]})
-    if hint is None:  # half a character is no JSON in UTF-8, so the whole request is invalid
+    if hint is None:  # half a character is not UTF-8, so the whole request is invalid
         assert status == 400
         return
     assert (status, answer["accepted"]) == (200, 2)
