@@ -1,4 +1,4 @@
-"""``larder events log | compact | report`` on a log in a folder."""
+"""``larder events log | compact | report | redrive`` on a log in a folder."""
 
 import time
 from dataclasses import replace
@@ -10,6 +10,8 @@ from tests.toys.event_rows import event, ids
 
 from larder.events.base import LogRow
 from larder.events.log.parts import write_parts
+from larder.events.opening import open_queue
+from larder.events.sqlite import SqliteQueue
 from larder.events.statistics import count_rows
 from larder.store import Store, open_store
 from larder_local.cli import cli
@@ -81,3 +83,18 @@ def test_the_report_has_what_each_release_earned_and_what_is_trending(store: Sto
 def test_the_report_of_a_model_without_events_says_what_to_do(store: Store) -> None:
     assert list(store.list()) == []
     assert run("report", "shop")[0][:5] == ["No", "event", "of", "shop", "was"]
+
+
+def test_dead_letters_of_this_machine_come_again(store: Store, tmp_path: Path) -> None:
+    # GIVEN a message that was received too often
+    assert store.folders() == []
+    queue = open_queue(f"sqlite://{tmp_path}/.larder/events.db")
+    assert isinstance(queue, SqliteQueue)
+    queue.send([event(1)])
+    while queue.receive(visibility_seconds=0):
+        pass
+    # WHEN it is redriven THEN it is received again
+    assert run("redrive") == [["1", "messages", "come", "again."]]
+    assert len(queue.receive()) == 1
+    assert run("redrive") == [["Nothing", "to", "do:", "the", "queue", "has", "no", "dead", "letters."]]
+    queue.close()

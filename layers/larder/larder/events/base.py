@@ -159,3 +159,11 @@ class LogQueue(Protocol):
     def send(self, rows: Sequence[LogRow]) -> None:
         """Returns when all rows are durable; raises StoreError if that is not certain, and the caller sends again."""
         ...
+
+    def redrive(self) -> int:
+        """Let the messages that could not be written to the log come again; returns their number."""
+        ...
+
+    def close(self) -> None:
+        """Close its connections or files."""
+        ...

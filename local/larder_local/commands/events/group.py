@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "log": ("larder_local.commands.events.log", "Show the log of a recommender's events by day."),
     "report": ("larder_local.commands.events.report", "Show what recommendations earned, and what is trending."),
     "compact": ("larder_local.commands.events.compact", "Make one file of each day of the log, without duplicates."),
+    "redrive": ("larder_local.commands.events.redrive", "Let events come again that could not be logged."),
     "show": ("larder_local.commands.events.show", "Show the settings of a recommender's events."),
 }
 
