@@ -1,4 +1,4 @@
-"""Write the rows of the queue to the log, and make one file a day of them.
+"""Write the rows of the queue to the log, make one file a day of them, and remove who asked for it.
 
 Lambda calls this with messages of SQS, at least once and in any order: they become parts of the log, and a message that
 cannot be read fails alone, so that it ends in the dead-letter queue. The daily schedule calls it with
@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from larder.errors import InvalidRequest, StoreError
 from larder.events.base import LogRow
 from larder.events.log.compaction import Compaction, compact
+from larder.events.log.forgetting import forget
 from larder.events.log.parts import write_parts
 from larder.events.log.rows import parse_message
 from larder.events.statistics import count_rows
@@ -68,7 +69,12 @@ def _count(rows: list[LogRow]) -> None:
 def _compact(seconds_left: Callable[[], float]) -> dict[str, Any]:
     begun = time.perf_counter()
     made = compact(service.store, seconds_left=seconds_left)
-    record = _record(made)
+    forgotten = 0
+    try:
+        forgotten = forget(service.store, seconds_left=seconds_left)
+    except StoreError as error:
+        made.problems.append(f"Users who are to be removed are still in the log: {error}")
+    record = {**_record(made), "forgotten": forgotten}
     seconds = round(time.perf_counter() - begun, 3)
     level = "WARNING" if made.problems or made.remaining else "INFO"
     print(json.dumps({"level": level, "compaction": record, "seconds": seconds}), flush=True)  # noqa: T201  # it is the log

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.toys.event_rows import event, ids
+from tests.toys.event_rows import DAY, event, ids
 
 from event_log import app
 from larder.errors import InvalidRequest, StoreError
 from larder.events.base import LogRow
+from larder.events.log.deletions import request_deletion
 from larder.events.statistics import read_statistics
 from larder.release.keys import statistics_key
 from larder.store import Store, open_store
@@ -103,6 +104,22 @@ def test_a_schedule_without_time_says_what_remains(store: Store) -> None:
     app.handler(batch(message(event(1), event(2, 86400.0))), Context())
     assert app.handler({"task": "compact"}, Context(1000))["remaining"] == 1
     assert ids(store) == ["e1", "e2"]
+
+
+def test_the_schedule_removes_users_who_asked_for_it(store: Store) -> None:
+    app.handler(batch(message(event(1, user="ann"), event(2, user="bob"))), Context())
+    request_deletion(store, "ann", ["shop"], live=None, now=DAY + 100.0)
+
+    answer = app.handler({"task": "compact"}, Context())
+
+    assert (answer["forgotten"], answer["problems"], ids(store)) == (1, [], ["e2"])
+
+
+def test_a_deletion_that_cannot_be_read_is_a_problem_and_the_log_is_compacted(store: Store) -> None:
+    app.handler(batch(message(event(1))), Context())
+    store.put("logs/deletions.json", b"")
+    answer = app.handler({"task": "compact"}, Context())
+    assert (answer["days"], len(answer["problems"])) == (1, 1)
 
 
 def test_another_event_is_refused(store: Store) -> None:

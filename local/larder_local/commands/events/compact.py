@@ -11,16 +11,20 @@ from larder_local.workspace import Workspace
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @store_option
 def command(models: tuple[str, ...], store: str | None) -> None:
-    """Make one file of each day of the log, without duplicates, as the daily schedule does.
+    """Make one file of each day of the log, without duplicates, and remove users who asked, as the schedule does.
 
     Without MODEL, of all models. It may run at any time, also beside the schedule and while events come.
     """
     from larder.events.log.compaction import compact
+    from larder.events.log.forgetting import forget
     from larder.release.keys import check_model
 
     opened = open_existing(Workspace.current(), store)
     made = compact(opened, [check_model(model) for model in models] or None) if opened else None
-    if made is None or not (made.days or made.expired or made.problems):
+    forgotten = forget(opened) if opened else 0
+    if forgotten:
+        click.echo(f"Removed {forgotten} users who had asked for it.")
+    if made is None or not (made.days or made.expired or made.problems or forgotten):
         click.echo("Nothing to do: no day of the log has rows that are not in its file yet.")
         return
     rows = [(f"{day.model}/{day.kind}", day.day, day.parts, day.rows, day.duplicates, day.bytes) for day in made.days]
