@@ -202,7 +202,7 @@ def greeting(address: str, workspace: Workspace, missing: Sequence[str], key: st
         commands.append(f"larder recommend {user} --model {demo.SHOP}")
         if read_settings(store, demo.SHOP)[0].enabled and (item := demo.shop_item(workspace)):
             event = json.dumps({"type": "click", "item": item, "user": user})
-            requests.append(f"{curl} {address}/v1/models/{demo.SHOP}/events -d '{event}'  # then recommend again")
+            requests.append(f"{curl} {address}/v1/models/{demo.SHOP}/events -d '{event}'")
     requests.append(f"{curl} {address}/v1/models")
     if key:
         requests.insert(0, f"export LARDER_KEY={key}")

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,21 +81,24 @@ def test_an_interrupted_start_resumes(up: Up) -> None:
     assert "demo shop" not in up.printed
 
 
-def test_the_three_commands_that_it_prints_work(up: Up, home: Path) -> None:
+def test_the_commands_that_it_prints_work(up: Up, home: Path) -> None:
     shown = up.printed.rpartition("Larder answers at")[2]
     commands = [shlex.split(line) for line in shown.splitlines() if line.startswith("  curl ")]
-    assert len(commands) == 3
+    assert len(commands) == 4
     assert f"export LARDER_KEY={up.key}\n" in shown
     for words in commands:
         url = urlsplit(next(word for word in words if word.startswith(up.address)))
         assert words[1:3] == ["-H", "x-api-key: $LARDER_KEY"]
         image = words[words.index("--data-binary") + 1] if "--data-binary" in words else ""
         body = (home / image.removeprefix("@")).read_bytes() if image else None
-        answer = up.ask(f"{url.path}?{url.query}".rstrip("?"), body, {"content-type": "image/png"} if body else None)
+        body = words[words.index("-d") + 1].encode() if "-d" in words else body
+        answer = up.ask(f"{url.path}?{url.query}".rstrip("?"), body, {"content-type": "image/png"} if image else None)
         document = json.loads(answer.body)
         assert answer.status == 200
-        if body:
+        if image:
             assert document["labels"][0]["name"] == "3"
+        elif body:
+            assert (document["accepted"], document["refused"]) == (1, [])
         elif url.query:
             assert len(document["items"]) == 10
         else:
@@ -114,6 +117,50 @@ def test_the_commands_that_it_prints_work_as_they_stand(up: Up, home: Path) -> N
         assert done.returncode == 0, done.stderr
         assert done.stdout
     del home
+
+
+def test_a_click_is_in_the_next_answer_and_in_the_next_training(up: Up, home: Path) -> None:
+    path = "/v1/models/shop"
+    visitor = f"{path}/recommend?session_id=visit&n=5"
+
+    # GIVEN what a visitor gets WHEN they click, and buy THEN the next answer is another one, without what they bought
+    before = json.loads(up.ask(visitor).body)["items"]
+    events = [
+        {"id": "click", "type": "click", "item": before[0]["id"], "session_id": "visit"},
+        {"id": "pay", "type": "pay", "item": before[1]["id"], "session_id": "visit"},
+    ]
+    assert up.ask(f"{path}/events", json.dumps({"events": events}).encode()).status == 200
+    after = json.loads(up.ask(visitor).body)["items"]
+    assert after != before
+    assert before[1]["id"] not in {item["id"] for item in after}
+    # AND a new item that resembles what they see has a score for them at once
+    columns = json.loads(up.ask(f"{visitor}&columns=CATEGORY,BRAND,PRICE,TITLE").body)["items"][0]["columns"]
+    assert up.ask(f"{path}/items", json.dumps({"id": "brand-new", "columns": columns}).encode()).status == 200
+    ranked = up.ask(f"{path}/rank", json.dumps({"items": ["brand-new"], "session_id": "visit"}).encode())
+    assert json.loads(ranked.body)["items"][0]["score"] > 0
+
+    # AND the log has them, once each, WHEN a training reads it THEN its release knows the new item and answers
+    log = home / ".larder/store/logs/shop"
+    _until(lambda: any(log.glob("items/*/*.gz")) and any(log.glob("events/*/*.gz")))
+    compacted = larder("events", "compact", folder=home)
+    assert compacted.returncode == 0, compacted.stderr
+    data = home / ".larder/demo/shop"
+    sources = [f"--interactions={data}/interactions.csv", f"--interactions={log}/events"]
+    sources += [f"--items={data}/items.csv", f"--items={log}/items", f"--users={data}/users.csv"]
+    quick = ["--trials", "2", "--reranker", "never", "--no-cache", "--quiet", "--out", str(home / "grown")]
+    trained = larder("train", "recommender", *sources, "--model", "shop-grown", *quick, folder=home)
+    assert trained.returncode == 0, trained.stderr
+    assert larder("publish", trained.stdout.strip(), folder=home).returncode == 0
+    ranked = up.ask("/v1/models/shop-grown/rank", json.dumps({"items": ["brand-new", "absent"]}).encode())
+    assert json.loads(ranked.body)["items"][0]["score"] is not None
+    assert json.loads(ranked.body)["items"][1]["score"] is None
+
+
+def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_classify_goes_on_after_a_bad_file(up: Up, home: Path, tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ GOOD: dict[str, Any] = {"type": "click", "item": "i1", "user": "ada"}
         ({"impression": ["i"] * 26}, "impression has 26 entries"),
         ({"properties": {"text": "x" * 1100}}, "properties has more than 1024"),
         ({"properties": {"list": [1]}}, "properties: must have texts"),
+        ({"properties": {"number": 10**400}}, "finite numbers"),
+        ({"id": ""}, "id: is empty"),
     ],
 )
 def test_an_invalid_event_is_refused_with_its_place_and_the_others_are_taken(
@@ -144,7 +146,8 @@ def test_items_and_users_are_checked_by_the_releases_columns(file: str) -> None:
     status, answer = post("/v1/models/shop/items", items)
     assert (status, answer["accepted"]) == (200, 1)
     assert "columns.NO is not a column" in answer["refused"][0]["message"]
-    assert post("/v1/models/shop/items", {"id": "x", "columns": {"PRICE": "3"}})[0] == 400
+    for price in ("3", 10**400, True):
+        assert post("/v1/models/shop/items", {"id": "x", "columns": {"PRICE": price}})[0] == 400
     (row,) = logged(file)
     assert (row["ITEM_ID"], row["PRICE"]) == ("new", 3.0)
     (item,) = SqliteLiveStore.open(file).items("shop")[0]

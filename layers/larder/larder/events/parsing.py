@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -155,6 +156,8 @@ def _batch(entries: Sequence[object], read: Callable[[object], U]) -> Batch[U]:
 
 def _event(entry: object, now: float) -> Event:
     fields = FieldReader(entry)
+    if fields.anything("id") == "":
+        fields.note("id", "is empty; leave it out, or send what identifies the event")
     moment = parse_time(fields.anything("time")) if fields.has("time") else None
     event = Event(
         id=_optional(fields, "id") or "",
@@ -191,10 +194,14 @@ def _properties(fields: FieldReader) -> dict[str, str | float | bool | None]:
     if not fields.has("properties"):
         return {}
     properties = dict(fields.mapping("properties"))
-    if not all(value is None or isinstance(value, str | int | float | bool) for value in properties.values()):
-        fields.note("properties", "must have texts, numbers, true, false or null only")
+    if not all(value is None or isinstance(value, str | bool) or _is_finite(value) for value in properties.values()):
+        fields.note("properties", "must have texts, finite numbers, true, false or null only")
         return {}
     return properties  # type: ignore[return-value]  # checked above
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max  # JSON has whole numbers of any length
 
 
 def _check(fields: FieldReader) -> None:
@@ -225,7 +232,7 @@ def _column(name: str, value: object, columns: Mapping[str, ColumnType]) -> str 
         known = ", ".join(sorted(columns)) or "none"
         raise InvalidRequest(f"columns.{name[:80]} is not a column of the live release: use one of {known}.")
     if kind == "number":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             raise InvalidRequest(f"columns.{name} is {value!r:.60}: send a finite number.")
         return float(value)
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
