@@ -93,8 +93,10 @@ def test_the_environment_comes_from_the_template_the_caller_and_the_workspace(tm
     ).functions
 
     for function in functions.values():
-        assert function.environment["LARDER_REFRESH_SECONDS"] == "1"
         assert function.environment["LARDER_STORE"] == f"file://{tmp_path}/.larder/store"
+        if function.takes_messages:  # it reads the store alone
+            continue
+        assert function.environment["LARDER_REFRESH_SECONDS"] == "1"
         assert function.environment["LARDER_CACHE_DIR"] == f"{tmp_path}/.larder/cache"
         assert function.environment["LARDER_MAX_PIXELS"]
         assert "OTHER" not in function.environment
