@@ -1,16 +1,12 @@
 """``larder events on``."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from larder.errors import InvalidRequest
 from larder_local.commands.events.options import print_next, print_settings, store_of
 from larder_local.commands.registry.options import store_option
-
-if TYPE_CHECKING:  # obstore is slow to import: --help does without it
-    from larder.events.settings import AttributionMetric
 
 
 @click.command("on")
@@ -21,20 +17,11 @@ if TYPE_CHECKING:  # obstore is slow to import: --help does without it
 @click.option("--recent", "recent_events", type=int, help="Newest events of a user that an answer considers, 1 to 100.")
 @click.option("--history-days", type=int, help="Days that a history lives after its last event.")
 @click.option("--log-days", type=int, help="Days that the log keeps events; 0 for ever.")
-@click.option("--explore", "exploration_weight", type=float, help="Share of places for new items, 0 to 1.")
-@click.option("--explore-days", "exploration_days", type=int, help="Age in days up to which an item is new.")
 @click.option(
     "--log-recommendations/--no-log-recommendations",
     "logs_recommendations",
     default=None,
     help="Whether each answer is logged, so that events can be attributed to it.",
-)
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME=TYPE:COUNT|SUM",
-    help="Metric of the events that follow a recommendation; may be repeated.",
 )
 @store_option
 def command(model: str, store: str | None, **options: Any) -> None:  # noqa: ANN401  # one for each setting
@@ -45,20 +32,7 @@ def command(model: str, store: str | None, **options: Any) -> None:  # noqa: ANN
     from larder.events.settings import change_settings
 
     changes = {name: value for name, value in options.items() if value not in (None, ())}
-    if "metrics" in changes:
-        changes["metrics"] = tuple(_metric(text) for text in changes["metrics"])
     opened = store_of(model, store)
     settings = change_settings(opened, model, lambda current: replace(current, enabled=True, **changes))
     print_settings(settings)
     print_next(model)
-
-
-def _metric(text: str) -> "AttributionMetric":
-    """Read ``revenue=purchase:SUM``."""
-    from larder.events.settings import AttributionMetric
-
-    name, _, rest = text.partition("=")
-    event_type, _, expression = rest.rpartition(":")
-    if not (name and event_type and expression):
-        raise InvalidRequest(f"{text[:80]!r} is not a metric: use NAME=TYPE:COUNT or NAME=TYPE:SUM.")
-    return AttributionMetric(name, event_type, expression)

@@ -57,6 +57,7 @@ class Database:
                 path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._use_wal()
+            self._connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         with self.writing() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -83,6 +84,11 @@ class Database:
         """A connection that alone may write: all is committed at the end, or nothing; raises StoreError."""
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    def truncate_log(self) -> None:
+        """Write the log ahead into the file and empty it, as far as no other process reads; raises StoreError."""
+        with self._lock, self._translated():
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close the connection."""

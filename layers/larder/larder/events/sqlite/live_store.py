@@ -123,6 +123,7 @@ class SqliteLiveStore:
                 connection.execute("DELETE FROM owners WHERE model = ? AND owner = ?", (model, owner))
             connection.execute("DELETE FROM sessions WHERE model = ? AND user = ?", (model, user))
             connection.execute("DELETE FROM profiles WHERE model = ? AND user = ?", (model, user))
+        self._database.truncate_log()  # which has what was there before
 
     def close(self) -> None:
         """Close the file."""
@@ -138,6 +139,7 @@ class SqliteLiveStore:
             column = "user" if kind == "u" else "session"
             connection.execute(f"DELETE FROM sessions WHERE model = ? AND {column} = ?", (model, name))  # noqa: S608  # one of two names
         connection.execute("DELETE FROM profiles WHERE expires <= ?", (now,))
+        connection.execute("DELETE FROM items WHERE expires <= ?", (now,))
 
 
 def _owners(connection: sqlite3.Connection, model: str, event: Event) -> list[str]:
