@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,7 @@ def test_a_click_is_in_the_next_answer_and_in_the_next_training(up: Up, home: Pa
     ranked = up.ask("/v1/models/shop-grown/rank", json.dumps({"items": ["brand-new", "absent"]}).encode())
     assert json.loads(ranked.body)["items"][0]["score"] is not None
     assert json.loads(ranked.body)["items"][1]["score"] is None
+    shutil.rmtree(home / ".larder/store/models/shop-grown")  # the other tests have the two models of the demo
 
 
 def _until(holds: Callable[[], bool], seconds: float = 30) -> None:

@@ -86,6 +86,7 @@ def test_a_new_key_works_within_two_seconds_and_only_for_its_scope(up: Up, home:
     key = added(home, "recommend:shop")["key"]
     with Client(up.address, key, retries=0) as client:
         assert seconds_until(lambda: accepted(client), 2) < 2
+        assert seconds_until(lambda: ask(up, MODELS, key).status != 401, 2) < 2  # each function reads keys by itself
         assert client.recommend("shop", user="u0001").items
         with pytest.raises(Forbidden, match="models:read"):
             client.models()
