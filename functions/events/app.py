@@ -36,14 +36,16 @@ router = Router(callers.authenticate)
 def put_events(request: Request) -> Response[str]:
     """Take one event, or a batch of them."""
     model = request.path_parameter("model")
-    service.value.taking(model)
-    return _respond(model, service.value.events(model, read_events(request.json())))
+    settings = service.value.taking(model)
+    return _respond(model, service.value.events(model, settings, read_events(request.json())))
 
 
 @router.post(f"{MODEL}/items", action="events", parameters=())
 def put_items(request: Request) -> Response[str]:
     """Take one item, or a batch of them."""
-    model, loaded, serving = _release(request)
+    model = request.path_parameter("model")
+    service.value.taking(model)
+    loaded, serving = _release(request, model)
     batch = read_described(request.json(), "items", serving.columns)
     return _respond(model, service.value.items(model, batch, loaded.value))
 
@@ -51,19 +53,19 @@ def put_items(request: Request) -> Response[str]:
 @router.post(f"{MODEL}/users", action="events", parameters=())
 def put_users(request: Request) -> Response[str]:
     """Take the profile of one user, or of a batch of them."""
-    model, _, serving = _release(request)
-    batch = read_described(request.json(), "users", serving.user_columns)
-    return _respond(model, service.value.users(model, batch))
-
-
-def _release(request: Request) -> tuple[str, LoadedRelease[Recommender], RecommenderServing]:
     model = request.path_parameter("model")
-    service.value.taking(model)
+    settings = service.value.taking(model)
+    _, serving = _release(request, model)
+    batch = read_described(request.json(), "users", serving.user_columns)
+    return _respond(model, service.value.users(model, settings, batch))
+
+
+def _release(request: Request, model: str) -> tuple[LoadedRelease[Recommender], RecommenderServing]:
     loaded = models.loaded(request, model)
     serving = loaded.manifest.serving
     if not isinstance(serving, RecommenderServing):
         raise InvalidRequest(f"Model {model!r} is a classifier, which takes no items: use the name of a recommender.")
-    return model, loaded, serving
+    return loaded, serving
 
 
 def _respond(model: str, taken: Taken) -> Response[str]:

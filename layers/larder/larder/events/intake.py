@@ -78,9 +78,8 @@ class Intake:
         self._check()
         return self.settings.taking(model)
 
-    def events(self, model: str, batch: Batch[Event]) -> Taken:
-        """Take events; raises StoreError if it is not certain that all are durable."""
-        settings = self.taking(model)
+    def events(self, model: str, settings: EventSettings, batch: Batch[Event]) -> Taken:
+        """Take events of a model with these settings; raises StoreError if it is not certain that all are durable."""
         if not batch.valid:
             return Taken(0, 0, batch.refused)
         self.queue.send([LogRow(model, "events", event.row()) for event in batch.valid])
@@ -89,7 +88,6 @@ class Intake:
 
     def items(self, model: str, batch: Batch[Described], recommender: Recommender) -> Taken:
         """Take items, and place those that the release does not know; raises as ``events``."""
-        self.taking(model)
         now = time.time()
         items = [self._placed(item, recommender, now) for item in batch.valid]
         if items:
@@ -97,9 +95,8 @@ class Intake:
             self.live.put_items(model, items, seconds=ITEM_DAYS * _DAY)
         return Taken(len(items), 0, batch.refused)
 
-    def users(self, model: str, batch: Batch[Described]) -> Taken:
+    def users(self, model: str, settings: EventSettings, batch: Batch[Described]) -> Taken:
         """Take users' profiles; raises as ``events``."""
-        settings = self.taking(model)
         profiles: Mapping[str, Columns] = {user.id: user.columns for user in batch.valid}
         if profiles:
             self._send(model, "users", batch.valid, time.time())

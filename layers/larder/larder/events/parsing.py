@@ -21,7 +21,7 @@ from larder.events.event import (
     Event,
     derived_id,
 )
-from larder.recommender.field_checks import check_id, check_ids
+from larder.recommender.field_checks import check_id, check_ids, check_unicode
 from larder.release.json_fields import FieldReader
 from larder.release.serving import ColumnType
 
@@ -93,10 +93,13 @@ def check_event(event: Event, now: float) -> Event:
     """Return an event; raises InvalidRequest for ids, a time or facts that no event may have."""
     for name, value in (("type", event.type), ("item", event.item), ("id", event.id)):
         check_id(name, value)
-    for name, optional in (("user", event.user), ("session_id", event.session)):
-        if optional is not None:
-            check_id(name, optional)
-    for name, optional in (("recommendation_id", event.recommendation), ("source", event.source)):
+    optionals = {
+        "user": event.user,
+        "session_id": event.session,
+        "recommendation_id": event.recommendation,
+        "source": event.source,
+    }
+    for name, optional in optionals.items():
         if optional is not None:
             check_id(name, optional)
     if event.user is None and event.session is None:
@@ -232,19 +235,12 @@ def _column(name: str, value: object, columns: Mapping[str, ColumnType]) -> str 
         known = ", ".join(sorted(columns)) or "none"
         raise InvalidRequest(f"columns.{name[:80]} is not a column of the live release: use one of {known}.")
     if kind == "number":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise InvalidRequest(f"columns.{name} is {value!r:.60}: send a finite number.")
         return float(value)
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
         value = "|".join(value)
     if not isinstance(value, str):
         raise InvalidRequest(f"columns.{name} is {value!r:.60}: send a text, or a list of texts.")
-    _check_unicode(name, value)
+    check_unicode(f"columns.{name}", value)
     return value
-
-
-def _check_unicode(name: str, value: str) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequest(f"columns.{name} is not Unicode text: send valid UTF-8.") from error

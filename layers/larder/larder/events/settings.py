@@ -125,13 +125,8 @@ def _metric(entry: object, fields: FieldReader) -> AttributionMetric:
 
 def dump_settings(settings: EventSettings) -> bytes:
     """The document; raises InvalidRequest, with each problem, for settings that ``parse_settings`` would refuse."""
-    document = json.loads(json.dumps({"format": FORMAT, **asdict(settings)}))
-    fields = FieldReader(document)
-    fields.integer("format")
-    _read(fields)
-    if fields.problems:
-        raise InvalidRequest(f"The settings of events are invalid: {'; '.join(fields.problems)}.")
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    read_changes({}, settings)
+    return (json.dumps({"format": FORMAT, **asdict(settings)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def read_changes(document: Mapping[str, object], settings: EventSettings) -> EventSettings:

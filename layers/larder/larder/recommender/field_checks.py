@@ -19,17 +19,18 @@ def check_id(name: str, value: str) -> None:
     if not 1 <= len(value) <= MAX_ID:
         raise InvalidRequest(f"{name} has {len(value)} characters: send an id of 1 to {MAX_ID}, or remove it.")
     if not value.isascii():
-        _check_unicode(name, value)
+        check_unicode(name, value)
 
 
 def check_text(name: str, value: str) -> None:
     """Raise InvalidRequest unless a text has at most 1,000 characters of valid Unicode."""
     if len(value) > MAX_TEXT:
         raise InvalidRequest(f"{name} has {len(value)} characters: send at most {MAX_TEXT}.")
-    _check_unicode(name, value)
+    check_unicode(name, value)
 
 
-def _check_unicode(name: str, value: str) -> None:
+def check_unicode(name: str, value: str) -> None:
+    """Raise InvalidRequest unless a text is valid Unicode."""
     # JSON can have half a surrogate pair, which no table has, and which no response could repeat.
     try:
         value.encode()

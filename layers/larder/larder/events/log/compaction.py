@@ -16,7 +16,7 @@ from typing import Final
 from larder.errors import Conflict, MissingObject, StoreError
 from larder.events.base import RowKind
 from larder.events.log.merge import merging
-from larder.events.log.parts import Day, day_key, list_days, logged_models
+from larder.events.log.parts import Day, all_days, day_key, list_days, logged_models
 from larder.events.log.rows import compress, read_lines
 from larder.events.settings import read_settings
 from larder.store import Blob, Store
@@ -89,13 +89,12 @@ def compact(
     for model in logged_models(store) if models is None else models:
         log_days = read_settings(store, model)[0].log_days
         oldest = (datetime.fromtimestamp(now or time.time(), UTC) - timedelta(log_days)).date().isoformat()
-        for kind in ("events", "items", "users", "recommendations"):
-            for day, stored in list_days(store, model, kind).items():
-                if log_days and kind in _EXPIRING and day < oldest:
-                    _delete(store, stored)
-                    result.expired += 1
-                elif stored.parts:
-                    pending.append((day, model, kind, stored.size))
+        for kind, day, stored in all_days(store, model):
+            if log_days and kind in _EXPIRING and day < oldest:
+                _delete(store, stored)
+                result.expired += 1
+            elif stored.parts:
+                pending.append((day, model, kind, stored.size))
     for number, (day, model, kind, size) in enumerate(sorted(pending)):
         # The first is made in any case: a day that never fits is better tried in vain than never.
         if number and seconds_left() < _SECONDS_A_DAY + size * _SECONDS_A_BYTE:
@@ -181,7 +180,5 @@ def _file(store: Store, key: str) -> Blob | None:
 
 
 def _delete(store: Store, day: Day) -> None:
-    for part in day.parts:
-        store.delete(part)
-    if day.has_file:
-        store.delete(day.key)
+    for key in day.keys:
+        store.delete(key)

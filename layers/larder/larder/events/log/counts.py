@@ -35,7 +35,7 @@ def count_days(store: Store, model: str) -> list[DayCounts]:
     for kind, name, day in all_days(store, model):
         ids: set[object] = set()
         rows = 0
-        for key in (*([day.key] if day.has_file else []), *day.parts):
+        for key in day.keys:
             for line in read_lines(store.get(key).data, key):
                 ids.add(read_row(line, kind, key)[ID_COLUMNS[kind]])
                 rows += 1

@@ -101,7 +101,7 @@ def _close(store: Store, done: Deletions) -> int:
 
 
 def _lines(store: Store, day: Day) -> Iterator[bytes]:
-    for key in (*([day.key] if day.has_file else []), *day.parts):
+    for key in day.keys:
         yield from read_lines(store.get(key).data, key)
 
 

@@ -34,6 +34,11 @@ class Day:
     parts: list[str] = field(default_factory=list)
     size: int = 0
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its file, if it exists, and of the parts."""
+        return [*([self.key] if self.has_file else []), *self.parts]
+
 
 def day_key(model: str, kind: RowKind, day: str) -> str:
     """The key of a day's file."""
