@@ -1,12 +1,12 @@
 """The routes of the settings of live events."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.functions.models.test_filters import ask
-from tests.toys.live_store import open_served, publish
+from tests.toys.http_calls import call
+from tests.toys.live_store import publish
 from tests.toys.rollout import classifier
 from tests.toys.shop import write_shop
 
@@ -19,14 +19,8 @@ __all__ = ["classifier", "write_shop"]  # fixtures
 SETTINGS = "/v1/models/shop/events/settings"
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shop: Callable[..., Path]) -> Iterator[Store]:
-    """The store of the function, with the live recommender ``shop``."""
-    store = open_served(tmp_path, monkeypatch)
-    publish(store, "shop", write_shop())
-    app.service.reset()
-    yield store
-    app.service.reset()
+def ask(method: str, path: str, body: object = None) -> tuple[int, Any]:
+    return call(app.handler, method, path, body)
 
 
 def test_settings_are_made_changed_and_read(store: Store) -> None:

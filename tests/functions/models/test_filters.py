@@ -1,13 +1,13 @@
 """The routes of stored filters."""
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.toys.live_store import open_served, publish
+from tests.toys.http_calls import call
+from tests.toys.live_store import publish
 from tests.toys.rollout import classifier
 from tests.toys.shop import write_shop
 
@@ -20,29 +20,8 @@ CHEAP = "INCLUDE ItemID WHERE Items.PRICE < $LIMIT"
 FILTERS = "/v1/models/shop/filters"
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_shop: Callable[..., Path]) -> Iterator[Store]:
-    """The store of the function, with the live recommender ``shop``."""
-    store = open_served(tmp_path, monkeypatch)
-    publish(store, "shop", write_shop())
-    app.service.reset()
-    yield store
-    app.service.reset()
-
-
 def ask(method: str, path: str, body: object = None) -> tuple[int, Any]:
-    event = {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json"},
-        "requestContext": {"http": {"method": method, "path": path}},
-        "body": None if body is None else json.dumps(body),
-        "isBase64Encoded": False,
-    }
-    response = app.handler(event, None)
-    return response["statusCode"], json.loads(response["body"])
+    return call(app.handler, method, path, body)
 
 
 @pytest.mark.usefixtures("store")

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from tests.larder.events.live_store_contract import Clock
 from tests.paths import ROOT
 
 from larder.events.aws.api import AwsApi
@@ -45,16 +46,6 @@ def table(aws: str) -> Iterator[str]:
     client.create_table(TableName=name, **{key: described()[key] for key in keys})
     yield name
     client.delete_table(TableName=name)
-
-
-class Clock:
-    """A clock that tests set."""
-
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
