@@ -2,18 +2,12 @@
 
 from typing import Any
 
+from larder.compat import routes as compat
 from larder.errors import InvalidRequest
-from larder.events.intake import Intake, Taken
+from larder.events.intake import Taken
 from larder.events.parsing import read_described, read_events
-from larder.host import ReleaseFiles
-from larder.host.release_cache import LoadedRelease
-from larder.recommender import Recommender
-from larder.release.serving import RecommenderServing
 from larder.runtime.cold_start import cold_start
-from larder.runtime.settings import Settings
-from larder.web.bootstrap import Service
-from larder.web.callers import Callers
-from larder.web.model_service import ModelService
+from larder.web.event_service import EventService
 from larder.web.request import Request
 from larder.web.resolver import Response
 from larder.web.responses import json_response
@@ -21,51 +15,38 @@ from larder.web.router import Router
 
 MODEL = "/v1/models/{model}"
 
-
-def _open_release(files: ReleaseFiles, _: Settings) -> Recommender:
-    return Recommender.open(files)
-
-
-service = Service(Settings.from_environment, Intake)
-models = ModelService("recommender", _open_release)  # loaded for items and users only, whose columns it has
-callers = Callers(service)
-router = Router(callers.authenticate)
+service = EventService()
+router = Router(service.callers.authenticate)
+for route in compat.EVENTS:
+    router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 
 
 @router.post(f"{MODEL}/events", action="events", parameters=())
 def put_events(request: Request) -> Response[str]:
     """Take one event, or a batch of them."""
     model = request.path_parameter("model")
-    settings = service.value.taking(model)
-    return _respond(model, service.value.events(model, settings, read_events(request.json())))
+    settings = service.intake.taking(model)
+    return _respond(model, service.intake.events(model, settings, read_events(request.json())))
 
 
-@router.post(f"{MODEL}/items", action="events", parameters=())
+@router.post(f"{MODEL}/items", action="items", parameters=())
 def put_items(request: Request) -> Response[str]:
     """Take one item, or a batch of them."""
     model = request.path_parameter("model")
-    service.value.taking(model)
-    loaded, serving = _release(request, model)
+    service.intake.taking(model)
+    loaded, serving = service.release(request, model)
     batch = read_described(request.json(), "items", serving.columns)
-    return _respond(model, service.value.items(model, batch, loaded.value))
+    return _respond(model, service.intake.items(model, batch, loaded.value))
 
 
-@router.post(f"{MODEL}/users", action="events", parameters=())
+@router.post(f"{MODEL}/users", action="users", parameters=())
 def put_users(request: Request) -> Response[str]:
     """Take the profile of one user, or of a batch of them."""
     model = request.path_parameter("model")
-    settings = service.value.taking(model)
-    _, serving = _release(request, model)
+    settings = service.intake.taking(model)
+    _, serving = service.release(request, model)
     batch = read_described(request.json(), "users", serving.user_columns)
-    return _respond(model, service.value.users(model, settings, batch))
-
-
-def _release(request: Request, model: str) -> tuple[LoadedRelease[Recommender], RecommenderServing]:
-    loaded = models.loaded(request, model)
-    serving = loaded.manifest.serving
-    if not isinstance(serving, RecommenderServing):
-        raise InvalidRequest(f"Model {model!r} is a classifier, which takes no items: use the name of a recommender.")
-    return loaded, serving
+    return _respond(model, service.intake.users(model, settings, batch))
 
 
 def _respond(model: str, taken: Taken) -> Response[str]:

@@ -33,11 +33,11 @@ from larder_local.keys.key_store import KeyStore
 __all__ = ["image", "store"]  # fixtures
 
 HOST = "larder.example"
-FUNCTIONS = ("classify", "recommend", "models")
+FUNCTIONS = ("classify", "recommend", "models", "events")
 ROUTES = load(ROOT / "template.yaml").routes
 PUBLIC = {("GET", "/health"), ("GET", "/openapi.json")} | {
     (route.method, route.path)
-    for routes in (compat.CLASSIFY, compat.RECOMMEND, compat.MODELS)
+    for routes in (compat.CLASSIFY, compat.RECOMMEND, compat.EVENTS, compat.MODELS)
     for route in routes
     if not route.action
 }
@@ -91,7 +91,7 @@ def keys(store: Path) -> Iterator[Keys]:
     held = KeyStore.open(store.as_uri())
     made = []
     alone = [
-        [f"{action}:{model}" for action in ("classify", "recommend", "events", "models:read")]
+        [f"{action}:{model}" for action in ("classify", "recommend", "events", "items", "users", "models:read")]
         for model in ("digits", "shop")
     ]
     for scopes in (["admin"], *alone):
@@ -307,6 +307,7 @@ def named_in(model: str, png: bytes) -> list[Sent]:
     """Requests of other services' protocols that name a model, each in its own way."""
     arn = f"arn:aws:rekognition:eu-west-1:111122223333:project/{model}/version/{model}/1"
     campaign = f"arn:aws:personalize:eu-west-1:111122223333:campaign/{model}"
+    dataset = f"arn:aws:personalize:eu-west-1:111122223333:dataset/{model}"
     detect = json.dumps({"ProjectVersionArn": arn, "Image": {"Bytes": b64encode(png).decode()}}).encode()
     infer = {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": ["x"]}]}
     target, kind = "x-amz-target", "application/x-amz-json-1.1"
@@ -319,6 +320,10 @@ def named_in(model: str, png: bytes) -> list[Sent]:
             "",
             (),
             json.dumps({"campaignArn": campaign, "userId": "u", "inputList": ["p0001"]}).encode(),
+        ),
+        *(
+            Sent("POST", f"/{name}", "", (), json.dumps({"datasetArn": f"{dataset}/{name.upper()}", name: []}).encode())
+            for name in ("items", "users")
         ),
         Sent("POST", f"/endpoints/{model}/invocations", "", (("content-type", "image/png"),), png),
         Sent(

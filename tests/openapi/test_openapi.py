@@ -181,6 +181,11 @@ def properties(schema: str) -> set[str]:
         ("POST", "/personalize", frozenset()),
         ("POST", "/personalize-ranking", frozenset()),
         ("POST", "/action-recommendations", frozenset()),
+        ("POST", "/events", frozenset()),
+        ("POST", "/items", frozenset()),
+        ("POST", "/users", frozenset()),
+        ("POST", "/action-interactions", frozenset()),
+        ("POST", "/actions", frozenset()),
     ],
 )
 def test_query_parameters_are_those_that_the_code_reads(method: str, path: str, accepted: frozenset[str]) -> None:

@@ -37,7 +37,7 @@ def store(
         monkeypatch.setenv(f"LARDER_EVENTS_{name}", f"sqlite://{file}")
     publish(store, "shop", write_shop())
     write_settings(store, "shop", EventSettings(tracking_id="t"), None)
-    services = (app.service, app.models, recommend.service)
+    services = (app.service, recommend.service)
     for service in services:
         service.reset()
     yield store

@@ -6,7 +6,9 @@ models; without a model it is ``*``.
 =================  =======================================================================
 ``classify``       label images
 ``recommend``      recommend, rank and find similar items
-``events``         send events
+``events``         send events of users
+``items``          send new items, and columns of known ones
+``users``          send profiles of users
 ``models:read``    list and describe models, releases and files
 ``models:write``   change what is stored beside models: filters and names
 ``admin``          everything; has no model
@@ -18,7 +20,7 @@ from typing import Final, NamedTuple
 
 from larder.errors import InvalidRequest
 
-ACTIONS: Final = ("classify", "recommend", "events", "models:read", "models:write")
+ACTIONS: Final = ("classify", "recommend", "events", "items", "users", "models:read", "models:write")
 ADMIN: Final = "admin"
 ALL: Final = "*"
 _CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")

@@ -72,4 +72,11 @@ RECOMMEND: Final[tuple[CompatRoute, ...]] = (
     CompatRoute("POST", "/personalize-ranking", "personalize.runtime:get_personalized_ranking", "recommend"),
     CompatRoute("POST", "/action-recommendations", "personalize.runtime:get_action_recommendations", "recommend"),
 )
+EVENTS: Final[tuple[CompatRoute, ...]] = (
+    CompatRoute("POST", "/events", "personalize.events:put_events", "events"),
+    CompatRoute("POST", "/items", "personalize.events:put_items", "items"),
+    CompatRoute("POST", "/users", "personalize.events:put_users", "users"),
+    CompatRoute("POST", "/action-interactions", "personalize.events:put_actions", "events"),
+    CompatRoute("POST", "/actions", "personalize.events:put_actions", "items"),
+)
 MODELS: Final[tuple[CompatRoute, ...]] = (CompatRoute("POST", "/personalize", "aws_json:answer", "models:read"),)

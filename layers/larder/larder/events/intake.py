@@ -17,7 +17,7 @@ from larder.events.event import Event
 from larder.events.opening import open_live_store, open_queue
 from larder.events.parsing import Batch, Described, Refusal
 from larder.events.placing import ContentIndex
-from larder.events.settings import EventSettings, SettingsCache
+from larder.events.settings import EventSettings, SettingsCache, TrackingIds
 from larder.recommender import Recommender
 from larder.runtime.settings import Settings
 from larder.store import Store
@@ -25,6 +25,7 @@ from larder.store import Store
 ITEM_DAYS: Final = 90
 """How long a live item stays; a release that was trained since then has it."""
 _DAY: Final = 86400.0
+_LOOK_UP_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,17 @@ class Taken:
 
 
 class Intake:
-    """Takes what a deployment's models are sent. Thread-safe."""
+    """Takes what a deployment's models are sent. Thread-safe.
+
+    Attributes:
+        settings: The settings of the models.
+        tracking_ids: The models by their tracking ids.
+    """
 
     def __init__(self, store: Store, settings: Settings) -> None:
         """Read nothing yet."""
         self.settings: Final = SettingsCache(store, settings.refresh_seconds)
+        self.tracking_ids: Final = TrackingIds(store, self.settings, min(_LOOK_UP_SECONDS, settings.refresh_seconds))
         self._urls: Final = (settings.events_store, settings.events_queue)
         self._indexes: WeakKeyDictionary[Recommender, ContentIndex] = WeakKeyDictionary()
 

@@ -107,31 +107,34 @@ def check_event(event: Event, now: float) -> Event:
     check_ids("impression", event.impression, MAX_IMPRESSION)
     if len(json.dumps(dict(event.properties), ensure_ascii=False)) > MAX_PROPERTIES:
         raise InvalidRequest(f"properties has more than {MAX_PROPERTIES} characters of JSON: send fewer.")
-    if event.time < now - MAX_AGE_SECONDS:
-        days = MAX_AGE_SECONDS // 86400
-        raise InvalidRequest(f"time is more than {days} days ago: add the event to the log that training reads.")
-    if event.time > now + MAX_AHEAD_SECONDS:
-        raise InvalidRequest(
-            f"time is {event.time - now:.0f} seconds in the future: check the clock, or leave it out for now."
-        )
+    check_time("time", event.time, now)
     return event
 
 
-def parse_time(value: object) -> float:
-    """Epoch seconds of a number or of ISO 8601 with an offset; raises InvalidRequest."""
+def check_time(name: str, moment: float, now: float) -> None:
+    """Raise InvalidRequest for a time that is too long ago or in the future; ``name`` is that of the field."""
+    if moment < now - MAX_AGE_SECONDS:
+        days = MAX_AGE_SECONDS // 86400
+        raise InvalidRequest(f"{name} is more than {days} days ago: add the event to the log that training reads.")
+    if moment > now + MAX_AHEAD_SECONDS:
+        raise InvalidRequest(f"{name} is {moment - now:.0f} seconds in the future: check the sender's clock.")
+
+
+def parse_time(name: str, value: object) -> float:
+    """Epoch seconds of a number or of ISO 8601 with an offset; raises InvalidRequest. ``name`` is that of the field."""
     remedy = "send epoch seconds, or ISO 8601 with an offset such as 2026-01-02T03:04:05Z"
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError as error:
-            raise InvalidRequest(f"time is {value[:40]!r}: {remedy}.") from error
+            raise InvalidRequest(f"{name} is {value[:40]!r}: {remedy}.") from error
         if moment.tzinfo is None:
-            raise InvalidRequest(f"time is {value[:40]!r}, without an offset: {remedy}.")
+            raise InvalidRequest(f"{name} is {value[:40]!r}, without an offset: {remedy}.")
         return moment.timestamp()
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InvalidRequest(f"time is {value!r:.40}: {remedy}.")
+        raise InvalidRequest(f"{name} is {value!r:.40}: {remedy}.")
     if value >= _MILLISECONDS:
-        raise InvalidRequest(f"time is {value!r:.40}, which are milliseconds: {remedy}.")
+        raise InvalidRequest(f"{name} is {value!r:.40}, which are milliseconds: {remedy}.")
     return float(value)
 
 
@@ -161,7 +164,7 @@ def _event(entry: object, now: float) -> Event:
     fields = FieldReader(entry)
     if fields.anything("id") == "":
         fields.note("id", "is empty; leave it out, or send what identifies the event")
-    moment = parse_time(fields.anything("time")) if fields.has("time") else None
+    moment = parse_time("time", fields.anything("time")) if fields.has("time") else None
     event = Event(
         id=_optional(fields, "id") or "",
         type=fields.text("type"),
@@ -197,10 +200,15 @@ def _properties(fields: FieldReader) -> dict[str, str | float | bool | None]:
     if not fields.has("properties"):
         return {}
     properties = dict(fields.mapping("properties"))
-    if not all(value is None or isinstance(value, str | bool) or _is_finite(value) for value in properties.values()):
+    if not all(map(is_property, properties.values())):
         fields.note("properties", "must have texts, finite numbers, true, false or null only")
         return {}
     return properties  # type: ignore[return-value]  # checked above
+
+
+def is_property(value: object) -> bool:
+    """Whether an event may have ``value`` as one of its properties."""
+    return value is None or isinstance(value, str | bool) or _is_finite(value)
 
 
 def _is_finite(value: object) -> bool:
@@ -226,21 +234,28 @@ def described(id_: str, sent: Mapping[str, object], columns: Mapping[str, Column
     check_id("id", id_)
     if len(json.dumps(dict(sent), ensure_ascii=False)) > MAX_TEXT:
         raise InvalidRequest(f"columns has more than {MAX_TEXT} characters of JSON: send fewer.")
-    return Described(id_, {name: _column(name, value, columns) for name, value in sent.items() if value is not None})
+    values = {name: value for name, value in sent.items() if value is not None}
+    for name in values:
+        if name not in columns:
+            raise unknown_column(f"columns.{name[:80]}", columns)
+    return Described(id_, {name: column_value(f"columns.{name}", values[name], columns[name]) for name in values})
 
 
-def _column(name: str, value: object, columns: Mapping[str, ColumnType]) -> str | float:
-    kind = columns.get(name)
-    if kind is None:
-        known = ", ".join(sorted(columns)) or "none"
-        raise InvalidRequest(f"columns.{name[:80]} is not a column of the live release: use one of {known}.")
+def unknown_column(name: str, columns: Mapping[str, ColumnType]) -> InvalidRequest:
+    """The error for a field ``name`` that is none of a release's columns."""
+    known = ", ".join(sorted(columns)) or "none"
+    return InvalidRequest(f"{name} is not a column of the live release: use one of {known}.")
+
+
+def column_value(name: str, value: object, kind: ColumnType) -> str | float:
+    """A value of a column of this type; raises InvalidRequest for another one. ``name`` is that of the field."""
     if kind == "number":
         if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-            raise InvalidRequest(f"columns.{name} is {value!r:.60}: send a finite number.")
+            raise InvalidRequest(f"{name} is {value!r:.60}: send a finite number.")
         return float(value)
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
         value = "|".join(value)
     if not isinstance(value, str):
-        raise InvalidRequest(f"columns.{name} is {value!r:.60}: send a text, or a list of texts.")
-    check_unicode(f"columns.{name}", value)
+        raise InvalidRequest(f"{name} is {value!r:.60}: send a text, or a list of texts.")
+    check_unicode(name, value)
     return value

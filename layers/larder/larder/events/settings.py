@@ -24,6 +24,7 @@ _MODELS: Final = 64
 _EXPRESSION: Final = r"COUNT|SUM"
 _METRIC: Final = r"[A-Za-z][A-Za-z0-9_-]{0,254}"
 _MAX_METRICS: Final = 10  # as Personalize's metric attribution has
+_MAX_TRACKING_ID: Final = 256  # as PutEvents has
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def parse_settings(data: bytes, model: str) -> EventSettings:
 def _read(fields: FieldReader) -> EventSettings:
     return EventSettings(
         enabled=fields.boolean("enabled"),
-        tracking_id=fields.text("tracking_id"),
+        tracking_id=_tracking_id(fields),
         recent_events=fields.integer("recent_events", 1, _MAX_RECENT),
         history_days=fields.integer("history_days", 1, _MAX_DAYS),
         log_days=fields.integer("log_days", 0, _MAX_DAYS),
@@ -105,6 +106,13 @@ def _read(fields: FieldReader) -> EventSettings:
         logs_recommendations=fields.boolean("logs_recommendations"),
         metrics=_metrics(fields),
     )
+
+
+def _tracking_id(fields: FieldReader) -> str:
+    text = fields.text("tracking_id")
+    if len(text) > _MAX_TRACKING_ID:
+        fields.note("tracking_id", f"has {len(text)} characters; it may have {_MAX_TRACKING_ID}")
+    return text
 
 
 def _metrics(fields: FieldReader) -> tuple[AttributionMetric, ...]:
@@ -220,3 +228,63 @@ class SettingsCache:
         except MissingObject:
             settings, etag = OFF, ""
         return _CachedSettings(settings, etag, self._clock() + self._refresh_seconds)
+
+
+class TrackingIds:
+    """The models of a store by their tracking ids. Thread-safe.
+
+    All settings are read when an id is not known or has changed, but at most every ``seconds``: a caller who tries ids
+    costs little.
+    """
+
+    def __init__(
+        self, store: Store, settings: SettingsCache, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._models: dict[str, list[str]] = {}
+        self._damage: StoreError | None = None  # of settings that could not be read
+        self._fresh_until = -1.0
+
+    def model(self, tracking_id: str, may_use: Callable[[str], bool]) -> str:
+        """The model with this tracking id, of those that the caller ``may_use``.
+
+        Raises NotFound if there is none, InvalidRequest if several have it, and StoreError if settings cannot be read.
+        """
+        models = self._known(tracking_id)
+        if not models:
+            with self._lock:
+                if self._clock() >= self._fresh_until:
+                    self._read()
+            models = self._known(tracking_id)
+        usable = [model for model in models if may_use(model)]
+        if len(usable) > 1:
+            raise InvalidRequest(
+                f"{' and '.join(usable[:3])} have the tracking id {tracking_id[:80]!r}: change it in all but one."
+            )
+        if usable:
+            return usable[0]
+        if self._damage is not None:
+            raise self._damage
+        raise NotFound(
+            f"No model for this key has the tracking id {tracking_id[:80]!r}: send the one that `larder events show "
+            "MODEL` prints."
+        )
+
+    def _known(self, tracking_id: str) -> list[str]:
+        models = self._models.get(tracking_id, [])
+        return [model for model in models if self._settings.get(model).tracking_id == tracking_id]
+
+    def _read(self) -> None:
+        found: dict[str, list[str]] = {}
+        self._damage = None
+        for model in Registry(self._store).models():
+            try:
+                found.setdefault(read_settings(self._store, model)[0].tracking_id, []).append(model)
+            except StoreError as error:  # the settings of one model must not stop the events of the others
+                self._damage = error
+        found.pop("", None)
+        self._models, self._fresh_until = found, self._clock() + self._seconds

@@ -23,6 +23,11 @@ from larder_local.commands.registry.options import store_option
     default=None,
     help="Whether each answer is logged, so that events can be attributed to it.",
 )
+@click.option(
+    "--tracking-id",
+    metavar="ID",
+    help="By which clients of Personalize name the model, to keep the one that they have.",
+)
 @store_option
 def command(model: str, store: str | None, **options: Any) -> None:  # noqa: ANN401  # one for each setting
     """Let the recommender MODEL take events; its answers read them. Other options keep their values.

@@ -46,7 +46,9 @@ def command(
     \b
     classify:MODEL      label images
     recommend:MODEL     recommend, rank and find similar items
-    events:MODEL        send events
+    events:MODEL        send events of users
+    items:MODEL         send new items, and columns of known ones
+    users:MODEL         send profiles of users
     models:read         list and describe models, releases and files
     models:write        change filters and other names for models
     admin               everything

@@ -13,6 +13,7 @@ CAMPAIGNS: Final = "campaign|recommender"
 SOLUTIONS: Final = "solution"
 GROUPS: Final = "dataset-group"
 RECIPE: Final = f"arn:aws:{SERVICE}:::recipe/larder-recommender"  # as AWS's, of no region and account
+_DATASET: Final = re.compile(r"dataset/([^/]+)/([A-Z_]+)")
 _VERSION: Final = re.compile(r"solution/([^/]+)/([^/]+)")
 
 ModelOf: TypeAlias = Callable[[str, str | None], str]
@@ -43,6 +44,18 @@ def version_named(name: str, model_of: ModelOf) -> tuple[str, str]:
         example = personalize_arn("solution/<model>/<release>")
         raise InvalidRequest(f"{name[:200]!r} is not the ARN of a solution version: use {example}.")
     return model_of(match[1], None), match[2]
+
+
+def dataset_named(name: str, kind: str, model_of: ModelOf) -> str:
+    """The model, which need not exist, that the ARN of a dataset of ``kind`` means: ``dataset/<model>/ITEMS``.
+
+    Raises InvalidRequest for any other ARN.
+    """
+    match = _DATASET.fullmatch(resource(name, SERVICE))
+    if match is None or match[2] != kind:
+        example = personalize_arn(f"dataset/<model>/{kind}")
+        raise InvalidRequest(f"{name[:200]!r} is not the ARN of a dataset of {kind.lower()}: use {example}.")
+    return model_of(name, match[1])
 
 
 def check_exists(model: str, kinds: str) -> None:

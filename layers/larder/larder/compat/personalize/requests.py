@@ -32,7 +32,7 @@ class MetadataColumns:
     def read(cls, sent: Parameters, serving: RecommenderServing) -> "MetadataColumns":
         """The columns of ``metadataColumns``: as trained, or in camelCase, as Personalize's own API has them."""
         names = sent.child("metadataColumns", (_ITEMS,)).texts(_ITEMS, _MAX_COLUMNS)
-        columns = {name: _as_trained(name, serving.columns) for name in names}
+        columns = {name: as_trained(name, serving.columns) for name in names}
         for name, column in columns.items():
             if column is None:
                 known = ", ".join(sorted(serving.columns)) or "none"
@@ -75,7 +75,7 @@ def read_profile(sent: Parameters, serving: RecommenderServing, warnings: list[s
     profile: dict[str, str] = {}
     columns = serving.user_columns
     for name, value in sent.strings("context", _MAX_CONTEXT).items():
-        column = _as_trained(name, columns)
+        column = as_trained(name, columns)
         if column is None:
             known = ", ".join(sorted(columns)) or "none"
             warnings.append(f"context.{name[:80]} is ignored: the columns of this model's users are {known}.")
@@ -101,7 +101,7 @@ def _short(name: str, value: str) -> str:
     return value
 
 
-def _as_trained(name: str, columns: Collection[str]) -> str | None:
+def as_trained(name: str, columns: Collection[str]) -> str | None:
     """The column that is ``name``, or the only one that is the same in camelCase; None if there is none."""
     if name in columns:
         return name
