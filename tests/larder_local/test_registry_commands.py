@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.toys.measured import with_accuracy
 from tests.toys.rollout import classifier, golden_classifier, golden_recommender, recommender
 
 from larder.errors import Conflict
@@ -40,14 +41,7 @@ def trained(home: Workspace, golden_classifier: Write) -> Write:
     """Puts a release of ``pets`` with this accuracy, on this data, among the trained releases of this machine."""
 
     def train(hour: int, accuracy: float = 0.9, half: float = 0.03, data: str = "a") -> Path:
-        written = golden_classifier(hour)
-        manifest = json.loads((written / "manifest.json").read_bytes())
-        manifest["evaluation"] = {
-            "split": "at random",
-            "test": {"photos": 200, "accuracy": accuracy, "accuracy_interval_95": [accuracy - half, accuracy + half]},
-        }
-        manifest["training"] = {"data": {"fingerprint": data, "parts": {"test": {"cat": 150, "dog": 50}}}, "seed": 0}
-        (written / "manifest.json").write_text(json.dumps(manifest))
+        written = with_accuracy(golden_classifier(hour), accuracy, half, data)
         home.releases.mkdir(parents=True, exist_ok=True)
         return written.rename(home.releases / written.name)
 
@@ -151,12 +145,37 @@ def test_publishing_prints_both_qualities_and_needs_force_for_a_worse_one(home: 
     assert refused.exit_code == 1
     assert f"Taking {worse.name}, the newest release of pets on this machine" in refused.stderr
     assert "worse than the live" in refused.stderr
-    assert f"larder publish {worse} --force" in refused.stderr
+    assert f"larder publish {worse.name} --force" in refused.stderr
     assert "Uploaded" not in refused.stdout
     assert states()[worse.name] == "local only"
     assert larder("publish", "pets", "--upload-only").exit_code == 1
     forced = larder("publish", "pets", "--force")
     assert (forced.exit_code, states()[worse.name]) == (0, "live")
+
+
+def test_the_policy_of_a_model_decides_what_is_worse(home: Workspace, trained: Write) -> None:
+    live = trained(1, 0.9)
+    larder("publish", "pets")
+    worse = trained(2, 0.8)
+    assert larder("publish", "pets").exit_code == 1
+    shown = larder("policy", "pets")
+    assert "headline (accuracy or recall@20)" in shown.stdout
+    assert "To change it: larder policy pets --margin 0.01" in shown.stdout
+    assert document("policy", "pets", "--margin", "0.1") == {
+        "metric": None,
+        "margin": 0.1,
+        "not_measurable": "promote",
+    }
+    assert larder("publish", "pets").exit_code == 0
+    assert (states()[worse.name], states()[live.name]) == ("live", "previous")
+    refused = larder("policy", "pets", "--margin", "-1")
+    assert (refused.exit_code, "margin: is -1.0" in refused.stderr) == (1, True)
+    # A policy that requires a comparison on the same data, and a release of other data
+    larder("policy", "pets", "--not-measurable", "reject")
+    trained(3, 0.8, data="b")
+    strict = larder("publish", "pets")
+    assert (strict.exit_code, "on the same data" in strict.stderr) == (1, True)
+    del home
 
 
 def test_uploaded_is_printed_only_for_what_was_sent(trained: Write) -> None:

@@ -10,9 +10,9 @@ from larder.registry import Registry, StoredFiles
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Manifest
 from larder.release.pointer import Role
+from larder.release.quality import Quality, quality
 from larder.store import Store
 from larder_local.workspace import Workspace
-from larder_training.release.quality import Quality, quality
 
 State: TypeAlias = Role | Literal["rejected", "damaged", "uploaded", "local only"]
 _Local: TypeAlias = tuple[Path, Manifest]

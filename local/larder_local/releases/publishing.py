@@ -4,28 +4,29 @@ from pathlib import Path
 
 import click
 
-from larder.errors import InvalidManifest, InvalidRequest, MissingObject
+from larder.errors import InvalidManifest, InvalidRequest, MissingObject, ReleaseError
 from larder.registry import Registry
 from larder.release.manifest import Manifest
+from larder.release.quality import quality
 from larder.rollout import Outcome, prober, roll_out, upload
+from larder.rollout.gate import check_gate
+from larder.rollout.policy import read_policy
 from larder.store import Store, open_store
 from larder_local.console import print_table, size
 from larder_training.release.loader import read_manifest
 from larder_training.release.local_prober import request_sender
-from larder_training.release.quality import compare, quality
 from larder_training.reporting.counts import counted
 
 
 def publish(release: Path, store_url: str, *, force: bool) -> Outcome:
     """Uploads and rolls out the release in a folder; reports each step on standard output.
 
-    Raises InvalidRequest, before anything is uploaded, if the release is worse than the live one beyond noise and
-    ``force`` is not set.
+    Raises InvalidRequest, before anything is uploaded, if the release does not pass the gate and ``force`` is not set.
     """
     store = open_store(store_url)
     check_quality(release, store, force=force)
     manifest = _upload(release, store)
-    return go_live(store, manifest.model, manifest.release)
+    return go_live(store, manifest.model, manifest.release, gate=not force)
 
 
 def upload_only(release: Path, store_url: str, *, force: bool) -> None:
@@ -48,32 +49,30 @@ def upload_only(release: Path, store_url: str, *, force: bool) -> None:
 
 
 def check_quality(release: Path, store: Store, *, force: bool) -> None:
-    """Prints the qualities of the release in a folder and of the live one side by side.
+    """Prints the qualities of the release in a folder and of the live one side by side, and what the gate says.
 
-    Raises InvalidRequest if the new one is worse beyond noise, unless ``force`` is set.
+    Raises InvalidRequest if the new one does not pass it, unless ``force`` is set.
     """
     new = read_manifest(release)
     live = _live_manifest(store, new.model)
     if live is None or live.release == new.release:
         return
-    comparison = compare(new, live)
     _print_qualities(new, live)
-    click.echo(comparison.how)
-    if not comparison.worse:
-        return
-    if force:
-        click.echo("The new release is worse beyond noise; --force publishes it.")
-        return
-    raise InvalidRequest(
-        f"{new.release} is worse than the live {live.release} beyond noise, so nothing was uploaded. To publish it "
-        f"nevertheless: larder publish {release} --force"
-    )
+    try:
+        click.echo(check_gate(new, live, read_policy(store, new.model)[0]).how)
+    except ReleaseError as error:
+        if not force:
+            raise InvalidRequest(f"Nothing was uploaded. {error}") from error
+        click.echo(f"{error} --force publishes it.")
 
 
-def go_live(store: Store, model: str, release: str, *, quiet: bool = False) -> Outcome:
-    """Verifies and promotes a release of the store, and prints the outcome unless ``quiet``."""
+def go_live(store: Store, model: str, release: str, *, gate: bool, quiet: bool = False) -> Outcome:
+    """Verifies and promotes a release of the store, and prints the outcome unless ``quiet``.
+
+    With ``gate``, one that is worse than the live release is rejected.
+    """
     with request_sender(store) as send_request:
-        outcome = roll_out(store, model, release, prober(store, send_request))
+        outcome = roll_out(store, model, release, prober(store, send_request), gate=gate)
     if not quiet:
         _print_outcome(outcome, store)
     return outcome

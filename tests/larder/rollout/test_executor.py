@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from obstore.store import MemoryStore
+from tests.toys.measured import with_accuracy
 
 from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
@@ -22,6 +23,7 @@ from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
 from larder.rollout import Upload, promote, roll_out, upload, verify
+from larder.rollout.policy import RolloutPolicy, write_policy
 from larder.store import Store, open_store
 
 Write = Callable[..., Path]
@@ -90,6 +92,37 @@ def test_the_replaced_release_becomes_previous(store: Store, recommender: Write)
     roll_out(store, "shop", first.release)
     outcome = roll_out(store, "shop", second.release)
     assert outcome.pointer == pointer_of(store, "shop") == Pointer(second.release, previous=first.release, revision=2)
+
+
+@pytest.mark.parametrize("event", [True, False])
+def test_a_worse_release_is_rejected_with_both_numbers(store: Store, classifier: Write, event: bool) -> None:
+    # GIVEN a live release, and one whose accuracy on the same images is lower
+    good, worse, better = (
+        upload(with_accuracy(classifier(hour), accuracy), store).manifest
+        for hour, accuracy in ((1, 0.9), (2, 0.25), (3, 0.95))
+    )
+    roll_out(store, "pets", good.release)
+    # WHEN its manifest arrives, or a person publishes it
+    outcome = roll_out(store, "pets", worse.release, _never, event=event)
+    # THEN it is rejected before any golden request, the live one stays, and the reason has both numbers
+    assert outcome.state == "rejected"
+    reason = rejected(store, "pets", worse.release)
+    assert "new accuracy 25.0 %" in reason
+    assert "live accuracy 90.0 %" in reason
+    assert pointer_of(store, "pets") == Pointer(good.release)
+    # AND a better one goes live, and the person may insist on the worse one
+    assert roll_out(store, "pets", better.release, event=event).state == "promoted"
+    assert roll_out(store, "pets", worse.release, gate=False).state == "promoted"
+
+
+def test_the_margin_of_the_policy_lets_a_release_lose_as_much(store: Store, classifier: Write) -> None:
+    good, worse = (
+        upload(with_accuracy(classifier(hour), accuracy), store).manifest for hour, accuracy in ((1, 0.9), (2, 0.84))
+    )
+    roll_out(store, "pets", good.release)
+    assert roll_out(store, "pets", worse.release).state == "rejected"
+    write_policy(store, "pets", RolloutPolicy(margin=0.05), None)
+    assert roll_out(store, "pets", worse.release).state == "promoted"
 
 
 def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from larder.registry import Rejection
 from larder.release.pointer import Pointer
-from larder.rollout import ClearRejection, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
+from larder.rollout import ClearRejection, Gate, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
 
 FIRST, SECOND, THIRD = (f"2026010{day}t000000z-0000000{day}" for day in (1, 2, 3))
 LIVE = Pointer(SECOND, previous=FIRST, revision=2)
@@ -16,21 +16,22 @@ BAD, WORSE, DAMAGED = Rejection("Bad."), Rejection("Worse."), Rejection("Bad.", 
     [
         (RolloutState(FIRST, None), (Verify(), Probe(), Promote())),
         (RolloutState(FIRST, None, event=True), (Verify(), Probe(), Promote())),
-        (RolloutState(THIRD, LIVE), (Verify(), Probe(), Promote())),
-        (RolloutState(THIRD, LIVE, event=True), (Verify(), Probe(), Promote())),
-        (RolloutState(THIRD, LIVE, probe=False), (Verify(), Promote())),
-        (RolloutState(THIRD, LIVE, rejected=BAD), (Verify(), ClearRejection(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE), (Verify(), Gate(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, gate=False), (Verify(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, event=True), (Verify(), Gate(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, probe=False), (Verify(), Gate(), Promote())),
+        (RolloutState(THIRD, LIVE, rejected=BAD), (Verify(), Gate(), ClearRejection(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, failure=BAD), (Reject(BAD),)),
         (
             RolloutState(THIRD, LIVE, failure=WORSE, event=True, rejected=BAD),
             (Reject(WORSE),),
         ),
         (RolloutState(THIRD, LIVE, failure=BAD, rejected=BAD), (Reject(BAD),)),
-        (RolloutState(FIRST, LIVE), (Verify(), Probe(), Promote())),
+        (RolloutState(FIRST, LIVE), (Verify(), Gate(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, failure=DAMAGED), (Reject(DAMAGED),)),
         (
             RolloutState(THIRD, LIVE, event=True, rejected=DAMAGED),
-            (Verify(), ClearRejection(), Probe(), Promote()),
+            (Verify(), Gate(), ClearRejection(), Probe(), Promote()),
         ),
     ],
 )
@@ -60,4 +61,4 @@ def test_the_pointer_is_kept_with_a_reason(state: RolloutState, reason: str) -> 
 def test_releases_of_the_same_second_or_with_other_names_are_not_older() -> None:
     same_second = SECOND[:-1] + "0"
     for release in (same_second, "by-hand"):
-        assert plan(RolloutState(release, LIVE, event=True)) == (Verify(), Probe(), Promote())
+        assert plan(RolloutState(release, LIVE, event=True)) == (Verify(), Gate(), Probe(), Promote())

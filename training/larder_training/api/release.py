@@ -237,14 +237,14 @@ class Release(os.PathLike[str]):
         )
         return list(recommender.rank(read_query(document, RANK), read_items(document)).items)
 
-    def publish(self, store: Store | str | os.PathLike[str]) -> "Outcome":
+    def publish(self, store: Store | str | os.PathLike[str], *, force: bool = False) -> "Outcome":
         """Uploads the release to a store, verifies it with its golden requests, and makes it live.
 
-        A running service uses it within LARDER_REFRESH_SECONDS (30 by default). Unlike
-        ``larder publish``, this does not compare quality: any valid release replaces the live one.
+        A running service uses it within LARDER_REFRESH_SECONDS (30 by default).
 
         Args:
             store: ``s3://bucket[/prefix]``, ``file:///folder``, or the path of a folder.
+            force: Whether it may replace a live release that is better, as ``larder publish --force``.
 
         Returns:
             The outcome: ``promoted``, or ``kept`` if the release was live already.
@@ -259,7 +259,7 @@ class Release(os.PathLike[str]):
         target = store if isinstance(store, Store) else open_store(_url(store))
         manifest = upload(self.path, target).manifest
         with request_sender(target) as send_request:
-            outcome = roll_out(target, manifest.model, manifest.release, prober(target, send_request))
+            outcome = roll_out(target, manifest.model, manifest.release, prober(target, send_request), gate=not force)
         if outcome.state == "rejected":
             raise ReleaseError(f"{manifest.model}/{manifest.release} was rejected: {outcome.reason}")
         return outcome

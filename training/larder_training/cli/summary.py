@@ -7,7 +7,7 @@ import click
 
 from larder.release.keys import MANIFEST
 from larder.release.manifest import parse
-from larder_training.release.quality import quality
+from larder.release.quality import quality
 
 REPORT: Final = "report.html"
 

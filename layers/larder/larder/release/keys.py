@@ -5,6 +5,7 @@
     models/<model>/live.json
     models/<model>/filters.json
     models/<model>/events.json
+    models/<model>/policy.json
     models/<model>/releases/<release>/manifest.json
     models/<model>/releases/<release>/<file>
     models/<model>/releases/<release>/rejected.json
@@ -67,6 +68,11 @@ def filters_key(model: str) -> str:
 def events_key(model: str) -> str:
     """The key of the settings of live events of ``model``."""
     return f"{_MODELS}/{check_model(model)}/events.json"
+
+
+def policy_key(model: str) -> str:
+    """The key of what ``model`` requires of a new release."""
+    return f"{_MODELS}/{check_model(model)}/policy.json"
 
 
 def log_prefix(model: str, kind: str) -> str:

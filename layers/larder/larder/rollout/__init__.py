@@ -1,4 +1,4 @@
-"""Roll out an uploaded release: verify it, probe it, then promote it.
+"""Roll out an uploaded release: verify it, compare it with the live one, probe it, then promote it.
 
 ``plan`` is pure and returns steps. Each step is idempotent, since the same rollout may be requested twice and in any
 order. The pointer changes only in ``promote``, by compare-and-swap. A rejected release gets its reason in
@@ -7,12 +7,24 @@ order. The pointer changes only in ``promote``, by compare-and-swap. A rejected 
 
 from larder.rollout.executor import Outcome, promote, roll_out
 from larder.rollout.golden_requests import SendRequest, probe, prober
-from larder.rollout.plan import ClearRejection, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
+from larder.rollout.plan import (
+    ClearRejection,
+    Gate,
+    KeepPointer,
+    Probe,
+    Promote,
+    Reject,
+    RolloutState,
+    Step,
+    Verify,
+    plan,
+)
 from larder.rollout.upload import Upload, upload
 from larder.rollout.verify import verify
 
 __all__ = [
     "ClearRejection",
+    "Gate",
     "KeepPointer",
     "Outcome",
     "Probe",

@@ -20,8 +20,10 @@ from larder.errors import (
 from larder.registry import Registry, Rejection
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer
+from larder.rollout.gate import check_gate
 from larder.rollout.plan import (
     ClearRejection,
+    Gate,
     KeepPointer,
     Probe,
     Promote,
@@ -32,6 +34,7 @@ from larder.rollout.plan import (
     plan,
     skip_reason,
 )
+from larder.rollout.policy import read_policy
 from larder.rollout.verify import verify
 from larder.store import Store
 
@@ -84,8 +87,10 @@ def promote(store: Store, manifest: Manifest, *, event: bool = False) -> Pointer
     )
 
 
-def roll_out(store: Store, model: str, release: str, probe: Check | None = None, *, event: bool = False) -> Outcome:
-    """Verify, probe and promote an uploaded release, or reject it and leave the pointer as it is.
+def roll_out(
+    store: Store, model: str, release: str, probe: Check | None = None, *, event: bool = False, gate: bool = True
+) -> Outcome:
+    """Verify, compare, probe and promote an uploaded release, or reject it and leave the pointer as it is.
 
     Args:
         store: Where the release was uploaded.
@@ -94,6 +99,7 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
         probe: Sends the golden requests to the function that will serve the release. Any exception rejects the release,
             except StoreError and FunctionUnavailable.
         event: Whether an upload event started the rollout, not a person; see ``RolloutState``.
+        gate: Whether a release that is worse than the live one is rejected (``larder.rollout.gate``).
 
     Raises:
         InvalidRequest: a name is invalid.
@@ -110,6 +116,7 @@ def roll_out(store: Store, model: str, release: str, probe: Check | None = None,
         pointer=None if version is None else version.pointer,
         rejected=registry.rejection(model, release),
         event=event,
+        gate=gate,
         probe=probe is not None,
     )
     rollout = _Rollout(registry, model, state, probe)
@@ -154,12 +161,20 @@ class _Rollout:
             case Verify():
                 self._manifest = verify(self._store, model, release)
                 _check_kind(self._registry, self._manifest, self._state.pointer)
+            case Gate() if self._manifest is not None:
+                self._compare(self._manifest)
             case Probe() if self._probe is not None and self._manifest is not None:
                 self._probe(self._manifest)
             case ClearRejection():
                 self._registry.clear_rejection(model, release)
             case _:
                 raise TypeError(step)
+
+    def _compare(self, manifest: Manifest) -> None:
+        live = _live_manifest(self._registry, manifest.model, self._state.pointer)
+        if live is not None:  # else the live release cannot be read, so it does not restrict the new one
+            policy, _ = read_policy(self._store, manifest.model)
+            check_gate(manifest, live, policy)
 
     def _end(self, step: Step) -> Outcome:
         model, release, pointer = self._model, self._state.release, self._state.pointer
@@ -196,13 +211,18 @@ def _failures_as_reasons() -> Iterator[None]:
 
 
 def _check_kind(registry: Registry, manifest: Manifest, pointer: Pointer | None) -> None:
-    if pointer is None:
-        return
-    try:
-        kind = registry.manifest(manifest.model, pointer.stable).kind
-    except (ReleaseError, MissingObject):
-        return  # the live release cannot be read, so it does not restrict the new one
-    if kind != manifest.kind:
+    live = _live_manifest(registry, manifest.model, pointer)
+    if live is not None and live.kind != manifest.kind:
         raise ReleaseError(
-            f"Model {manifest.model} is a {kind} and this release is a {manifest.kind}: give it another name."
+            f"Model {manifest.model} is a {live.kind} and this release is a {manifest.kind}: give it another name."
         )
+
+
+def _live_manifest(registry: Registry, model: str, pointer: Pointer | None) -> Manifest | None:
+    """The manifest of the live release; None if none is live or it cannot be read."""
+    if pointer is None:
+        return None
+    try:
+        return registry.manifest(model, pointer.stable)
+    except (ReleaseError, MissingObject):
+        return None

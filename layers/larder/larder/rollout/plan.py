@@ -14,6 +14,11 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """Compare the release's quality with the live one's, by the model's policy."""
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Send the golden requests to the function that will serve the release."""
 
@@ -50,7 +55,7 @@ class KeepPointer:
     reason: str
 
 
-Step: TypeAlias = Verify | Probe | ClearRejection | Promote | Reject | KeepPointer
+Step: TypeAlias = Verify | Gate | Probe | ClearRejection | Promote | Reject | KeepPointer
 
 # A release's name begins with its time in UTC, so names sort by time.
 _NAME = re.compile(r"(\d{8}t\d{6}z)-[0-9a-f]{8}")
@@ -65,6 +70,7 @@ class RolloutState:
         pointer: The pointer, or None if no release is live.
         rejected: An earlier rejection, or None.
         event: Whether an upload event started the rollout, which may come late or repeatedly; False if a person did.
+        gate: Whether to compare it with the live release; False if a person chose it whatever its quality is.
         probe: Whether to send the golden requests.
         failure: Why a step of this rollout failed, or None.
     """
@@ -73,6 +79,7 @@ class RolloutState:
     pointer: Pointer | None
     rejected: Rejection | None = None
     event: bool = False
+    gate: bool = True
     probe: bool = True
     failure: Rejection | None = None
 
@@ -87,6 +94,8 @@ def plan(state: RolloutState) -> tuple[Step, ...]:
     if reason is not None:
         return (KeepPointer(reason),)
     steps: list[Step] = [Verify()]
+    if state.gate and state.pointer is not None:
+        steps.append(Gate())
     if state.rejected is not None:
         steps.append(ClearRejection())  # first: functions do not serve a rejected release to the probe
     if state.probe:

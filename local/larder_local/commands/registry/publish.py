@@ -16,15 +16,15 @@ from larder_local.workspace import Workspace
     is_flag=True,
     help="Upload the release and stop: on AWS, the rollout function of the stack verifies and promotes it.",
 )
-@click.option("--force", is_flag=True, help="Publish it even if it is worse than the live release beyond noise.")
+@click.option("--force", is_flag=True, help="Publish it even if it is worse than the live release.")
 def command(release: str, store: str | None, *, upload_only: bool, force: bool) -> None:
     """Upload RELEASE, verify it with its golden requests, and make it answer.
 
     RELEASE is a release folder, or the name of a model, which selects its newest release in .larder/releases. A running
     `larder up` answers with it at once; on AWS, functions do within LARDER_REFRESH_SECONDS (30 by default).
 
-    The qualities of the new and the live release are printed side by side. If the new one is worse beyond noise,
-    nothing is uploaded without --force, and the exit status is 1.
+    The qualities of the new and the live release are printed side by side. If the new one is worse beyond noise and
+    the margin of `larder policy`, nothing is uploaded without --force, and the exit status is 1.
     """
     # obstore is slow to import: --help does without it.
     from larder_local.releases import named, publishing

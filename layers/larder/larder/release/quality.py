@@ -1,11 +1,10 @@
-"""The quality of a release in one number with its interval, from its manifest, and the comparison of two releases.
+"""The quality of a release in one number with its interval, as its manifest states it.
 
 Nothing is computed from data: the manifest has the metric on the test part, its 95 % interval, and what it was tested
 on.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,10 +13,9 @@ from typing import Any, Final
 from larder.release.manifest import Manifest
 from larder.release.serving import ClassifierServing
 
-_Z: Final = 1.96  # standard errors of a 95 % interval
-_RECOMMENDER_METRICS: Final = ("recall@20", "ndcg@20")
+Z: Final = 1.96  # standard errors of a 95 % interval
+RECOMMENDER_METRICS: Final = ("recall@20", "ndcg@20")
 _CLASSIFIER_METRICS: Final = ("accuracy", "micro_f1", "macro_f1")
-_BEFORE: Final = "release_before"
 _SHARES: Final = frozenset({"accuracy"})  # metrics that are shown as percentages
 
 
@@ -40,7 +38,7 @@ class Score:
     @property
     def error(self) -> float:
         """The standard error that the interval implies."""
-        return (self.high - self.low) / (2 * _Z)
+        return (self.high - self.low) / (2 * Z)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,67 +101,19 @@ class Quality:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class QualityComparison:
-    """A new release and the live one.
-
-    Attributes:
-        difference: New minus live, in units of the metric; None if the two cannot be compared.
-        worse: Whether the new release is worse beyond noise.
-        how: How they were compared, or why they were not, as a sentence.
-    """
-
-    difference: float | None
-    worse: bool
-    how: str
-
-
-def quality(manifest: Manifest) -> Quality | None:
-    """The headline of a release's evaluation; None if its manifest does not have the numbers."""
+def quality(manifest: Manifest, metric: str | None = None) -> Quality | None:
+    """The headline of a release's evaluation, or its ``metric``; None if its manifest does not have the numbers."""
     try:
         if isinstance(manifest.serving, ClassifierServing):
-            return _classifier(manifest, manifest.serving)
-        return _recommender(manifest)
+            return _classifier(manifest, manifest.serving, (metric,) if metric else _CLASSIFIER_METRICS)
+        return _recommender(manifest, (metric,) if metric else RECOMMENDER_METRICS)
     except (KeyError, TypeError, ValueError, IndexError, StopIteration):
         return None
 
 
-def compare(new: Manifest, live: Manifest) -> QualityComparison:
-    """Compares the qualities that two manifests state.
-
-    Three kinds of evidence, the best first:
-
-    - the new training compared itself with the live release, case by case (``--compare-with``; ``--parent``, if both
-      have the same test part: else the parent may have been trained on it);
-    - both were tested on the same test part: worse if the 95 % interval of the difference is below 0. The errors count
-      as independent, which makes the interval wider than a paired one;
-    - otherwise the comparison is rough: worse if the two 95 % intervals do not overlap.
-
-    Classifiers of other labels, other metrics, and manifests without numbers are not compared.
-    """
-    ours, theirs = quality(new), quality(live)
-    same_test = ours is not None and theirs is not None and ours.test is not None and ours.test == theirs.test
-    paired = _paired(new, live, same_test=same_test)
-    if paired is not None:
-        return paired
-    if ours is None or theirs is None:
-        which = "new" if ours is None else "live"
-        return QualityComparison(None, worse=False, how=f"Not compared: the {which} release states no quality.")
-    if ours.metric != theirs.metric or ours.labels != theirs.labels:
-        what = "metrics" if ours.metric != theirs.metric else "labels"
-        return QualityComparison(None, worse=False, how=f"Not compared: the releases have other {what}.")
-    difference = ours.score.value - theirs.score.value
-    if same_test:
-        error = math.hypot(ours.score.error, theirs.score.error)
-        worse = difference + _Z * error < 0
-        return QualityComparison(difference, worse, "Both were tested on the same data.")
-    worse = ours.score.high < theirs.score.low
-    return QualityComparison(difference, worse, "They were tested on different data, so this comparison is rough.")
-
-
-def _classifier(manifest: Manifest, serving: ClassifierServing) -> Quality:
+def _classifier(manifest: Manifest, serving: ClassifierServing, metrics: Sequence[str]) -> Quality:
     test: Mapping[str, Any] = manifest.evaluation["test"]  # type: ignore[assignment]  # checked by quality()
-    metric = next(name for name in _CLASSIFIER_METRICS if name in test)
+    metric = next(name for name in metrics if name in test)
     low, high = test.get(f"{metric}_interval_95", (test[metric], test[metric]))
     training: Mapping[str, Any] = manifest.training
     baselines = []
@@ -191,12 +141,12 @@ def _classifier(manifest: Manifest, serving: ClassifierServing) -> Quality:
     )
 
 
-def _recommender(manifest: Manifest) -> Quality:
+def _recommender(manifest: Manifest, names: Sequence[str]) -> Quality:
     evaluation: Mapping[str, Any] = manifest.evaluation
     metrics = evaluation["metrics"]
-    metric = next(name for name in _RECOMMENDER_METRICS if name in metrics)
+    metric = next(name for name in names if name in metrics)
     baselines = [
-        _score(name.replace("_", " "), values[metric])
+        read_score(name.replace("_", " "), values[metric])
         for name, values in evaluation["baselines"].items()
         if metric in values
     ]
@@ -204,7 +154,7 @@ def _recommender(manifest: Manifest) -> Quality:
     interactions = training["data"]["inputs"]["interactions"]
     return Quality(
         metric=metric,
-        score=_score("this release", metrics[metric]),
+        score=read_score("this release", metrics[metric]),
         cases=int(evaluation["users"]),
         baselines=_best_first(baselines),
         labels=frozenset(),
@@ -212,40 +162,8 @@ def _recommender(manifest: Manifest) -> Quality:
     )
 
 
-def _paired(new: Manifest, live: Manifest, *, same_test: bool) -> QualityComparison | None:
-    """The comparison that the training of ``new`` made with ``live``; None if it made none."""
-    try:
-        before: Any = new.evaluation.get(_BEFORE)
-        if before is not None and before["release"] == live.release:
-            return _paired_ranking(before)
-        parent: Any = new.evaluation.get("parent")
-        if parent is not None and same_test and parent["release"] == live.release:
-            return _paired_accuracy(parent)
-    except (KeyError, TypeError, ValueError, StopIteration):
-        pass
-    return None
-
-
-def _paired_ranking(before: Mapping[str, Any]) -> QualityComparison:
-    values = before["baselines"][_BEFORE]
-    metric = next(name for name in _RECOMMENDER_METRICS if name in values)
-    difference = _score("difference", values[metric]["difference"])
-    return QualityComparison(
-        difference.value, difference.high < 0, f"Its training compared both on the same users, by {metric}."
-    )
-
-
-def _paired_accuracy(parent: Mapping[str, Any]) -> QualityComparison:
-    """Worse if the 95 % interval of the difference of paired proportions is below 0 (McNemar's counts)."""
-    images, lost, won = int(parent["photos"]), int(parent["only_parent_right"]), int(parent["only_new_right"])
-    difference = (won - lost) / images
-    error = math.sqrt(max(won + lost - (won - lost) ** 2 / images, 0)) / images
-    return QualityComparison(
-        difference, difference + _Z * error < 0, "Its training compared both on the same images, by accuracy."
-    )
-
-
-def _score(name: str, values: Mapping[str, Any]) -> Score:
+def read_score(name: str, values: Mapping[str, Any]) -> Score:
+    """A score of a recommender's evaluation, ``{"mean": ..., "interval": [low, high]}``."""
     low, high = values["interval"]
     return Score(name, float(values["mean"]), float(low), float(high))
 
