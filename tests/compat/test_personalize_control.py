@@ -249,6 +249,8 @@ def test_a_campaign_keeps_its_live_release(writer: Client, endpoint: Endpoint, r
         ("create_filter", {"name": "a", "datasetGroupArn": GROUP, "filterExpression": FRUIT}),
         ("delete_filter", {"filterArn": f"{ARN}:filter/shop/a"}),
         ("update_campaign", {"campaignArn": f"{ARN}:campaign/shop"}),
+        ("create_event_tracker", {"name": "a", "datasetGroupArn": GROUP}),
+        ("delete_event_tracker", {"eventTrackerArn": f"{ARN}:event-tracker/shop"}),
     ],
 )
 def test_the_root_refuses_to_write(endpoint: Endpoint, operation: str, options: dict[str, Any]) -> None:
@@ -262,6 +264,7 @@ def test_the_root_refuses_to_write(endpoint: Endpoint, operation: str, options: 
 
 NEW = {"name": "new", "datasetGroupArn": GROUP, "filterExpression": FRUIT}
 SHOP = f"{ARN}:campaign/shop"
+TRACKER = f"{ARN}:event-tracker/shop"
 
 
 @pytest.mark.parametrize(
@@ -326,11 +329,26 @@ SHOP = f"{ARN}:campaign/shop"
             "InvalidInput",
             "is always true",
         ),
+        ("describe_event_tracker", {"eventTrackerArn": TRACKER}, "ResourceNotFound", "CreateEventTracker turns"),
+        ("delete_event_tracker", {"eventTrackerArn": TRACKER}, "ResourceNotFound", "CreateEventTracker turns"),
+        ("create_event_tracker", {"name": "a b", "datasetGroupArn": GROUP}, "InvalidInput", "name is 'a b'"),
+        (
+            "create_event_tracker",
+            {"name": "a", "datasetGroupArn": f"{ARN}:dataset-group/gifts"},
+            "ResourceNotFound",
+            "'gifts' has no live release",
+        ),
+        (
+            "create_event_tracker",
+            {"name": "a", "datasetGroupArn": f"{ARN}:dataset-group/colours"},
+            "ResourceNotFound",
+            "is a classifier",
+        ),
         (
             "list_schemas",
             {},
             "InvalidInput",
-            "'ListSchemas' is not an operation of this service: it has CreateFilter, ",
+            "'ListSchemas' is not an operation of this service: it has CreateEventTracker, ",
         ),
         ("create_campaign", {"name": "a", "solutionVersionArn": SHOP}, "InvalidInput", "'CreateCampaign' is not"),
     ],

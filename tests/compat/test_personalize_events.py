@@ -34,12 +34,14 @@ FIG = json.dumps({"kind": "fruit", "PRICE": 3.0, "title": "Fig"})  # as the cata
 
 @pytest.fixture(scope="module", autouse=True)
 def market(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The recommender ``market``, which takes events."""
-    release = add_shop(endpoint.store, tmp_path_factory.mktemp("market"), datetime(2026, 1, 6, tzinfo=UTC), "market")
+    """The recommender ``market``, which takes events, and ``bazaar``, which has no settings yet."""
     write_settings(open_store(endpoint.store.as_uri()), "market", EventSettings(tracking_id=TRACKING_ID), None)
-    (endpoint.store / pointer_key("market")).write_bytes(dump_pointer(Pointer(release)))
+    for model in ("market", "bazaar"):
+        release = add_shop(endpoint.store, tmp_path_factory.mktemp(model), datetime(2026, 1, 6, tzinfo=UTC), model)
+        (endpoint.store / pointer_key(model)).write_bytes(dump_pointer(Pointer(release)))
     yield
-    shutil.rmtree(endpoint.store / "models/market")  # other tests list models
+    for model in ("market", "bazaar"):
+        shutil.rmtree(endpoint.store / "models" / model)  # other tests list models
 
 
 def connect(endpoint: Endpoint, service: Any = "personalize-events") -> Client:  # noqa: ANN401  # a name, of hundreds
@@ -116,6 +118,42 @@ def test_a_profile_chooses_the_segment_of_a_new_user(client: Client, runtime: Cl
 def test_an_alias_names_the_dataset_group(client: Client, endpoint: Endpoint) -> None:
     set_alias(open_store(endpoint.store.as_uri()), "My_Group", "market")
     client.put_items(datasetArn=f"{ARN}:dataset/My_Group/ITEMS", items=[{"itemId": "date", "properties": FIG}])
+
+
+def test_an_event_tracker_turns_events_on_and_off(client: Client, runtime: Client, endpoint: Endpoint) -> None:
+    control = connect(replace(endpoint, url=f"{endpoint.url}/personalize"), "personalize")
+    group, campaign = f"{ARN}:dataset-group/bazaar", f"{ARN}:campaign/bazaar"
+    assert control.list_event_trackers(datasetGroupArn=group)["eventTrackers"] == []
+
+    # WHEN a tracker is created THEN its tracking id takes events
+    created = control.create_event_tracker(name="My_Tracker", datasetGroupArn=group)
+    before = runtime.get_recommendations(campaignArn=campaign, userId="v")["itemList"]
+    client.put_events(trackingId=created["trackingId"], sessionId="v", eventList=[event("fig")])
+    after = runtime.get_recommendations(campaignArn=campaign, userId="v")["itemList"]
+    assert (before[0]["itemId"], after[0]["itemId"]) == ("apple", "egg")
+
+    # AND it is described, listed, and the only one of its dataset group
+    arn = created["eventTrackerArn"]
+    tracker = control.describe_event_tracker(eventTrackerArn=arn)["eventTracker"]
+    assert tracker == {
+        "name": "bazaar",
+        "eventTrackerArn": arn,
+        "accountId": "000000000000",
+        "trackingId": created["trackingId"],
+        "datasetGroupArn": "arn:aws:personalize:us-east-1:000000000000:dataset-group/bazaar",
+        "status": "ACTIVE",
+    }
+    pages = control.get_paginator("list_event_trackers").paginate()
+    assert {entry["name"] for page in pages for entry in page["eventTrackers"]} >= {"bazaar", "market"}
+    with pytest.raises(control.exceptions.ResourceAlreadyExistsException, match="has its tracking id"):
+        control.create_event_tracker(name="Another", datasetGroupArn=group)
+
+    # AND one that is deleted is gone, and has the same tracking id when it is created again
+    control.delete_event_tracker(eventTrackerArn=arn)
+    with pytest.raises(control.exceptions.ResourceNotFoundException):
+        control.describe_event_tracker(eventTrackerArn=arn)
+    assert control.create_event_tracker(name="a", datasetGroupArn=group)["trackingId"] == created["trackingId"]
+    control.close()
 
 
 def test_errors_are_the_clients_exceptions(client: Client) -> None:

@@ -1,1 +1,4 @@
-"""Personalize's control plane: models as dataset groups, campaigns, recommenders, solutions; and their filters."""
+"""Personalize's control plane: models as dataset groups, campaigns, recommenders and solutions.
+
+It also has their filters and event trackers.
+"""

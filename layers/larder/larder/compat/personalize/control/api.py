@@ -3,7 +3,7 @@
 from typing import Final
 
 from larder.compat.aws_json import JsonApi
-from larder.compat.personalize.control import campaigns, filters, recipes, solutions
+from larder.compat.personalize.control import campaigns, event_trackers, filters, recipes, solutions
 from larder.compat.personalize.errors import CONTROL_NAMES, INVALID
 
 API: Final = JsonApi(
@@ -26,6 +26,10 @@ API: Final = JsonApi(
         "DescribeFilter": filters.describe_filter,
         "CreateFilter": filters.create_filter,
         "DeleteFilter": filters.delete_filter,
+        "ListEventTrackers": event_trackers.list_event_trackers,
+        "DescribeEventTracker": event_trackers.describe_event_tracker,
+        "CreateEventTracker": event_trackers.create_event_tracker,
+        "DeleteEventTracker": event_trackers.delete_event_tracker,
     },
     names=CONTROL_NAMES,
     unknown=INVALID,
