@@ -155,6 +155,37 @@ def test_items_and_users_are_checked_by_the_releases_columns(file: str) -> None:
     assert "columns.NO" in post("/v1/models/shop/users", {"id": "u", "columns": {"NO": 1}})[1]["error"]["message"]
 
 
+def test_a_newly_put_item_is_at_once_among_the_first_ten_of_someone_fitting(
+    store: Store, write_shop: Callable[..., Path]
+) -> None:
+    # GIVEN a shop of 20 mugs, 20 lamps and 20 rugs in ten colours, where who sees one gets those of its kind
+    kinds, colours = ["mug", "lamp", "rug"], [f"colour-{number}" for number in range(10)]
+    ids = [f"{kind}-{number}" for kind in kinds for number in range(20)]
+    titles = [f"{kind} {colours[number % 10]}" for kind in kinds for number in range(20)]
+    rows = [[(item // 20 * 20 + (item + k) % 20, 1 - k / 40) for k in range(1, 20)] for item in range(60)]
+    texts, popular = (
+        {"KIND": ("category", [name[:3] for name in ids]), "TITLE": ("text", titles)},
+        [(0, 1.0), (20, 0.5)],
+    )
+    publish(
+        store,
+        "shop",
+        write_shop(ids=ids, columns=texts, neighbours=rows, users={}, segments={"": popular}, widths=(19, 4, 2)),
+    )
+    for service in (app.service, recommend.service):
+        service.reset()
+    # WHEN an item with the columns of a mug is put, and a visitor has clicked two other mugs
+    twin = {"id": "twin", "columns": {"KIND": "mug", "TITLE": titles[5]}}
+    assert post("/v1/models/shop/items", twin)[0] == 200
+    for item in ("mug-2", "mug-3"):
+        assert post(EVENTS, {"type": "click", "item": item, "session_id": "visit"})[0] == 200
+    # THEN the next answer has it among the first ten, with its reason
+    _, answer = call(recommend.handler, "GET", "/v1/models/shop/recommend", session_id="visit", n="10")
+    found = {item["id"]: item["because"] for item in answer["items"]}
+    assert found["twin"]["source"] == "content"
+    assert "mug-5" in found["twin"]["items"]
+
+
 @pytest.mark.usefixtures("store")
 def test_the_next_recommendation_has_what_was_just_clicked() -> None:
     # GIVEN what a visitor without history gets

@@ -11,8 +11,10 @@ from larder.recommender.new_items.live_catalogue import MAX_NEW
 from larder.release.serving import ContentSpec
 
 OpenShop = Callable[..., Recommender]
-CONTENT = ContentSpec(factor=0.5, own=1.0, weights={})
-GUAVA = LiveItem("guava", {"KIND": "fruit|new", "PRICE": 0.5, "OTHER": "x"}, 100.0, (("apple", 0.25), ("fig", 0.75)))
+CONTENT = ContentSpec(factor=0.25, own=1.0, weights={})
+# Half like fig, and so much like apple that the weights are 3 to 1; half the factor counts, 0.25 ** (1 - 0.5).
+LIKE_FIG = (("apple", 0.5 * (1 / 3) ** (1 / 32)), ("fig", 0.5))
+GUAVA = LiveItem("guava", {"KIND": "fruit|new", "PRICE": 0.5, "OTHER": "x"}, 100.0, LIKE_FIG)
 HAZEL = LiveItem("hazel", {"KIND": "nut", "PRICE": "cheap"}, 200.0)
 
 
@@ -28,7 +30,7 @@ def test_a_new_item_has_the_scores_of_its_neighbours(shop: Recommender) -> None:
     answer = extended(shop, GUAVA).recommend(Query(user="ada", n=8, include_seen=True))
     # THEN its score is half of (1/4 of apple's + 3/4 of fig's), and no other score has changed
     scores = {item.id: item.score for item in answer.items}
-    assert scores.pop("guava") == 0.5 * (0.25 * 0.125 + 0.75 * 0.5)
+    assert scores.pop("guava") == pytest.approx(0.5 * (0.25 * 0.125 + 0.75 * 0.5))
     assert scores == plain
     # AND its reason names them, the one that contributes most first
     reasons = {item.id: item.because for item in answer.items}
@@ -41,8 +43,35 @@ def test_what_was_just_seen_scores_the_items_that_resemble_it(shop: Recommender)
     # fig is the session's newest: 1/2 * (1 * weight of the session 1/2 * 3/4), and apple, popular, adds 1/2 * 1/4 * 1/8
     answer = extended(shop, GUAVA).recommend(Query(session=["fig"], n=8))
 
-    assert {item.id: item.score for item in answer.items}["guava"] == 0.5 * (0.75 * 0.5 + 0.25 * 0.125)
+    scores = {item.id: item.score for item in answer.items}
+    assert scores["guava"] == pytest.approx(0.5 * (0.75 * 0.5 + 0.25 * 0.125))
     assert "fig" not in answer.ids()
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
+def test_a_twin_scores_as_the_item_whose_columns_it_has(shop: Recommender, factor: float) -> None:
+    # GIVEN a twin of egg that is also a little like kale, which scores less, and like apple, which has no row for ada
+    twin = LiveItem("twin", {}, 100.0, (("egg", 1.0), ("Grünkohl 🥬", 0.7), ("apple", 0.6)))
+    catalogue = LiveCatalogue(shop.items, ContentSpec(factor, own=1.0, weights={})).updated([twin])
+    # WHEN ada gets recommendations THEN the twin is the second, right behind egg
+    answer = shop.extended(catalogue).recommend(Query(user="ada"))
+    assert answer.ids()[:2] == ["egg", "twin"]
+    assert answer.items[1].score == pytest.approx(answer.items[0].score, rel=0.01)
+
+
+def test_of_what_is_less_alike_less_is_known(shop: Recommender) -> None:
+    near, far = (LiveItem(f"{s}", {}, 100.0, (("egg", s),)) for s in (0.75, 0.25))
+    scores = {item.id: item.score for item in extended(shop, near, far).recommend(Query(user="ada")).items}
+    assert scores["0.75"] == pytest.approx(0.25**0.25 * scores["egg"])
+    assert scores["0.25"] == pytest.approx(0.25**0.75 * scores["egg"])
+
+
+def test_neighbours_that_a_newer_release_lacks_cost_nothing(shop: Recommender) -> None:
+    alone, with_lost = (
+        LiveItem(f"{len(near)}", {}, 100.0, near) for near in ((("egg", 0.5),), (("egg", 0.5), ("x", 0.5)))
+    )
+    scores = {item.id: item.score for item in extended(shop, alone, with_lost).recommend(Query(user="ada")).items}
+    assert scores["1"] == scores["2"]
 
 
 def test_a_new_item_in_the_session_counts_as_its_nearest(shop: Recommender) -> None:

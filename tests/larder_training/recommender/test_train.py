@@ -94,6 +94,22 @@ def test_an_item_that_is_put_later_is_recommended_to_who_sees_one_like_it(releas
     assert reasons["brand new"].source == "content"
 
 
+def test_the_twin_of_an_item_is_next_to_it(release: Path, manifest: Manifest) -> None:
+    # GIVEN the release, and the session of two items that go with a popular one
+    shop = open_tables(release, serving_of(manifest))
+    popular = shop.recommend(Query(n=1)).ids()[0]
+    session = shop.similar(Query(item=popular, n=2)).ids()
+    before = shop.recommend(Query(session=session, n=10)).ids()
+    # WHEN an item with the columns of their first one is put THEN it is at once among the first ten
+    number = shop.items.number(before[0])
+    assert number is not None
+    columns = {name: shop.items.value(name, number) for name in shop.items.columns}
+    sent = {name: value for name, value in columns.items() if value is not None}
+    twin = LiveItem("twin", sent, 0.0, ContentIndex(shop.items, shop.content).neighbours(sent))
+    extended = shop.extended(LiveCatalogue(shop.items, shop.content).updated([twin]))
+    assert "twin" in extended.recommend(Query(session=session, n=10)).ids()
+
+
 def test_it_is_significantly_better_than_popularity(manifest: Manifest) -> None:
     """THEN the intervals of the paired differences of recall@20 and NDCG@20 are above 0."""
     baselines = manifest.evaluation["baselines"]

@@ -63,8 +63,8 @@ class LiveItem:
         id: The item's id.
         columns: Its columns, named as the release has them.
         time: When it was put, in epoch seconds.
-        neighbours: The most similar items of the release that placed it, by id, with their weights, which add up to 1;
-            empty for an item that the release knows.
+        neighbours: The most similar items of the release that placed it, by id, with their similarities, 0 to 1; empty
+            for an item that the release knows.
     """
 
     id: str

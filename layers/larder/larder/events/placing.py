@@ -26,7 +26,6 @@ _WORD: Final = re.compile(r"\b\w+\b")
 _QUANTILES: Final = 10
 _MAX_SHARE: Final = 0.2  # a more frequent value does not distinguish items
 _MAX_ITEMS: Final = 1000  # a value of at most so many items is kept in any case
-_SHARPNESS: Final = 4  # neighbours are weighted by this power of the similarity
 _COMPARED: Final = 1000  # items, the most alike by texts, that are compared by numbers
 _NEAREST: Final = 200  # items with the nearest numbers below, and as many above
 _SEPARATOR: Final = "|"
@@ -64,7 +63,7 @@ class ContentIndex:
             self._weight[position] += weight
 
     def neighbours(self, columns: Columns) -> Neighbours:
-        """The at most 20 most similar items, by id, with weights that add up to 1; empty if no item is similar."""
+        """The at most 20 most similar items, by id, with similarities above 0 to 1, the largest first."""
         alike: dict[int, float] = {}
         own = 0.0
         for name, weight, terms in self._terms:
@@ -81,9 +80,7 @@ class ContentIndex:
             return ()
         similar = ((total / sqrt(own * self._weight[position]), position) for position, total in alike.items())
         best = nlargest(NEIGHBOURS, similar, key=lambda pair: (pair[0], -pair[1]))
-        shares = [(position, similarity**_SHARPNESS) for similarity, position in best if similarity > 0]
-        total = sum(share for _, share in shares)
-        return tuple((self._items.id(position * self._step), share / total) for position, share in shares if total > 0)
+        return tuple((self._items.id(position * self._step), min(value, 1.0)) for value, position in best if value > 0)
 
 
 class _Terms:

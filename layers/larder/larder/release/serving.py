@@ -205,7 +205,8 @@ class ContentSpec:
     Items that are put after the training are placed the same way (``larder.events.placing``).
 
     Attributes:
-        factor: A new item's score is the weighted mean of its neighbours' scores, times this.
+        factor: A new item's score is the weighted mean of its neighbours' scores, times this, or 1 if that is
+            less, to the power of ``1 - s`` with the similarity ``s`` of the nearest.
         own: What an item of the session adds to the score of a new item that has it as a neighbour, before the weights
             of the session, of the neighbour and ``factor``.
         weights: By column and kind of comparison (``CONTENT_KINDS``): its weight in the similarity of two items. Equal

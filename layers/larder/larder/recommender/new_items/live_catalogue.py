@@ -1,8 +1,9 @@
 """Items that were put since the training, next to those of the release: their columns, and their scores.
 
 The items that a new item resembles score it (``larder.events.placing``): its score is the weighted mean of theirs, plus
-what the items of the session that it resembles add for being seen, times a factor. The training fills the rows of items
-without events by the same formula (``larder_training.recommender.models.cold_start``).
+what the items of the session that it resembles add for being seen, times a factor that is 1 for the twin of an item.
+The training fills the rows of items without events alike (``larder_training.recommender.models.cold_start``), with a
+smoother mean: it has all rows, while a request has the best items of each, and a mean with many missing ones is low.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from larder.tables.vocabulary import Vocabulary
 
 MAX_NEW: Final = 2_000
 """The most new items that take part; of more, those that were put first are left out until the next training."""
+_SHARPNESS: Final = 32  # measured: benchmarks/events/new_items.py
 _SEPARATOR: Final = "|"
 _NOTHING: Final[Mapping[str, str | float]] = MappingProxyType({})
 
@@ -67,7 +69,7 @@ class PutItem(Protocol):
 
     @property
     def neighbours(self) -> Sequence[tuple[str, float]]:
-        """The items of the release that it resembles, with weights that add up to 1."""
+        """The items of the release that it resembles, with their similarities, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,28 @@ class NewItem:
         id: The item's id.
         columns: Its columns.
         time: When it was put, in epoch seconds.
-        neighbours: The numbers of the items that it resembles, with their weights, the largest first.
+        neighbours: The numbers of the items that it resembles, with the weights of their scores, the largest first.
     """
 
     id: str
     columns: Columns
     time: float
     neighbours: Weights
+
+
+def _weights(similarities: Sequence[tuple[int, float]], factor: float) -> Weights:
+    """The weights of an item's neighbours, the largest first.
+
+    They are proportional to a power of the similarity, and add up to ``factor ** (1 - s)`` with the largest similarity
+    s: the less the nearest neighbour has in common with the item, the less is known of it. A factor above 1 counts as
+    1: it makes up for missing rows in smoother means.
+    """
+    nearest = max((similarity for _, similarity in similarities), default=0.0)
+    if nearest <= 0:
+        return []
+    shares = {number: (similarity / nearest) ** _SHARPNESS for number, similarity in similarities}
+    scale = min(factor, 1.0) ** (1 - nearest) / sum(shares.values())
+    return sorted(((number, scale * share) for number, share in shares.items() if share > 0), key=lambda pair: -pair[1])
 
 
 class LiveCatalogue:
@@ -136,11 +153,10 @@ class LiveCatalogue:
             if number is not None:
                 changed[number] = columns
                 continue
-            found = ((self.base.number(neighbour), weight) for neighbour, weight in item.neighbours)
-            known = [(neighbour, weight) for neighbour, weight in found if neighbour is not None]
-            known.sort(key=lambda pair: -pair[1])
+            found = ((self.base.number(neighbour), similarity) for neighbour, similarity in item.neighbours)
+            known = [(neighbour, similarity) for neighbour, similarity in found if neighbour is not None]
             new.pop(item.id, None)
-            new[item.id] = NewItem(item.id, columns, item.time, known)
+            new[item.id] = NewItem(item.id, columns, item.time, _weights(known, self._content.factor))
         return LiveCatalogue(self.base, self._content, list(new.values())[-MAX_NEW:], changed)
 
     def _fits(self, name: str, value: str | float) -> bool:
@@ -211,7 +227,7 @@ class LiveCatalogue:
     def _means(self, totals: Contributions, own: Contributions) -> dict[int, float]:
         found: dict[int, float] = {}
         for number in self._placed.keys() & (totals.keys() | own.keys()):
-            score = self._content.factor * (totals.get(number, 0.0) + own.get(number, 0.0))
+            score = totals.get(number, 0.0) + own.get(number, 0.0)
             for new, weight in self._placed[number]:
                 found[new] = found.get(new, 0.0) + weight * score
         return found
