@@ -404,6 +404,56 @@ class Client:
         """Changes settings of a model's live events, such as ``enabled=True``; the others stay."""
         return self._session.post(dict, path(name, "events", "settings"), {}, changes, method="PUT")
 
+    def promote(
+        self, name: str, release: str, *, force: bool = False, revision: int | None = None
+    ) -> Mapping[str, Any]:
+        """Makes a release live that a rollout has checked, and returns the pointer.
+
+        Args:
+            name: The model.
+            release: The release.
+            force: Whether to promote it even if it is worse than the live one, or was rejected for that.
+            revision: The pointer's revision that was seen; if it has changed, the service refuses with 409.
+        """
+        document = {"force": force, **({} if revision is None else {"revision": revision})}
+        return self._session.post(dict, path(name, "releases", release, "promote"), {}, document)
+
+    def roll_back(self, name: str, *, revision: int | None = None) -> Mapping[str, Any]:
+        """Makes the previous release live again, and returns the pointer; ``revision`` as in :meth:`promote`."""
+        document = {} if revision is None else {"revision": revision}
+        return self._session.post(dict, path(name, "rollback"), {}, document)
+
+    def reject(self, name: str, release: str, reason: str) -> Mapping[str, Any]:
+        """Keeps a release from going live, for a reason of 1 to 500 characters."""
+        return self._session.post(dict, path(name, "releases", release, "reject"), {}, {"reason": reason})
+
+    def delete_release(self, name: str, release: str) -> Mapping[str, Any]:
+        """Removes a release that is neither live, previous nor canary: ``files`` and ``bytes`` that were removed."""
+        return self._session.ask(dict, "DELETE", path(name, "releases", release))
+
+    def rollout(self, name: str, release: str) -> Mapping[str, Any]:
+        """The record of a release's last rollout. Raises NotFound if there is none."""
+        return self._session.ask(dict, "GET", path(name, "releases", release, "rollout"))
+
+    def compare(
+        self, name: str, release: str, base: str | None = None, *, metric: str | None = None
+    ) -> Mapping[str, Any]:
+        """A release beside ``base``, the live one by default: quality, size, and the labels or items that differ."""
+        target = path(name, "releases", release, "comparison") + query(base=base, metric=metric)
+        return self._session.ask(dict, "GET", target)
+
+    def history(self, name: str, *, n: int | None = None) -> Mapping[str, Any]:
+        """The newest ``n`` changes of a model's pointer, newest first; 1 to 100, 25 by default."""
+        return self._session.ask(dict, "GET", path(name, "history") + query(n=n))
+
+    def policy(self, name: str) -> Mapping[str, Any]:
+        """What a model requires of a new release."""
+        return self._session.ask(dict, "GET", path(name, "policy"))
+
+    def put_policy(self, name: str, **changes: object) -> Mapping[str, Any]:
+        """Changes what a model requires of a new release, such as ``margin=0.01``; the other fields stay."""
+        return self._session.post(dict, path(name, "policy"), {}, changes, method="PUT")
+
     def manifest(self, name: str, release: str) -> Mapping[str, Any]:
         """The stored manifest of a release: serving, evaluation, training and structure."""
         return self._session.ask(dict, "GET", path(name, "releases", release))

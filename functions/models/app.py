@@ -1,4 +1,4 @@
-"""The model registry over HTTP: models, releases, their files and stored filters; and the API's OpenAPI document."""
+"""The model registry over HTTP: models, releases, their files, changes and filters; and the API's OpenAPI document."""
 
 from dataclasses import asdict
 from functools import cache
@@ -8,9 +8,10 @@ from typing import Any
 from larder.compat import routes as compat
 from larder.errors import InvalidRequest
 from larder.events import settings as event_settings
-from larder.registry import Registry, stored_filters
+from larder.registry import Registry, changes, policy, stored_filters
 from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, documents_of
 from larder.release.json_fields import FieldReader
+from larder.release.pointer import Pointer
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import Settings
 from larder.web.bootstrap import Service
@@ -25,6 +26,7 @@ RELEASE = f"{MODEL}/releases/{{release}}"
 FILTERS = f"{MODEL}/filters"
 FILTER = f"{FILTERS}/{{name}}"
 EVENTS = f"{MODEL}/events/settings"
+POLICY = f"{MODEL}/policy"
 READ = "models:read"
 WRITE = "models:write"
 
@@ -80,6 +82,86 @@ def get_file(request: Request) -> Response[bytes]:
     file = service.value.download(model, release, name, range_header=byte_range)
     headers = {**release_headers(model, release), **file.headers}
     return Response(file.status, content_type=file.content_type, headers=headers, body=file.body)
+
+
+@router.get(f"{RELEASE}/rollout", action=READ, parameters=())
+def get_rollout(request: Request) -> Response[str]:
+    """The record of a release's last rollout."""
+    return _respond(service.value.rollout(*_release(request)))
+
+
+@router.get(f"{RELEASE}/comparison", action=READ, parameters=("base", "metric"))
+def compare_release(request: Request) -> Response[str]:
+    """A release beside another one, the live one by default."""
+    base, metric = (request.query.get(name) for name in ("base", "metric"))
+    return _respond(service.value.comparison(*_release(request), base, metric))
+
+
+@router.get(f"{MODEL}/history", action=READ, parameters=("n",))
+def get_history(request: Request) -> Response[str]:
+    """Which releases were live, newest first."""
+    n = request.integer("n", DEFAULT_LISTED, 1, MAX_LISTED)
+    return _respond(service.value.history(request.path_parameter("model"), n))
+
+
+@router.post(f"{RELEASE}/promote", action=WRITE, parameters=())
+def promote_release(request: Request) -> Response[str]:
+    """Make a release live that a rollout has checked."""
+    fields = FieldReader(request.json() if request.body() else {})
+    force, revision = fields.has("force") and fields.boolean("force"), _revision(fields)
+    _finish(fields)
+    model, release = _release(request)
+    pointer = changes.promote(
+        Registry(service.store), model, release, force=force, revision=revision, by=request.caller.key
+    )
+    return _respond(_pointer(model, pointer))
+
+
+@router.post(f"{MODEL}/rollback", action=WRITE, parameters=())
+def roll_back(request: Request) -> Response[str]:
+    """Make the previous release live again."""
+    fields = FieldReader(request.json() if request.body() else {})
+    revision = _revision(fields)
+    _finish(fields)
+    model = request.path_parameter("model")
+    pointer = changes.roll_back(Registry(service.store), model, revision=revision, by=request.caller.key)
+    return _respond(_pointer(model, pointer))
+
+
+@router.post(f"{RELEASE}/reject", action=WRITE, parameters=())
+def reject_release(request: Request) -> Response[str]:
+    """Mark a release so that it does not go live."""
+    fields = FieldReader(request.json())
+    reason = fields.text("reason", r"(?s).{1,500}")
+    _finish(fields)
+    model, release = _release(request)
+    rejection = changes.reject(Registry(service.store), model, release, reason)
+    return _respond({"model": model, "release": release, "state": "rejected", "reason": rejection.reason})
+
+
+@router.route("DELETE", RELEASE, action=WRITE, parameters=())
+def delete_release(request: Request) -> Response[str]:
+    """Remove a release that the pointer does not name."""
+    model, release = _release(request)
+    removed = changes.delete_release(Registry(service.store), model, release)
+    return _respond({"model": model, "release": release, "files": len(removed.sizes), "bytes": removed.total_bytes})
+
+
+@router.get(POLICY, action=READ, parameters=())
+def get_policy(request: Request) -> Response[str]:
+    """What a model requires of a new release."""
+    model = request.path_parameter("model")
+    return _respond({"model": model, **asdict(policy.read_policy(service.store, model)[0])})
+
+
+@router.route("PUT", POLICY, action=WRITE, parameters=())
+def put_policy(request: Request) -> Response[str]:
+    """Change what a model requires of a new release; fields that are not sent stay."""
+    model, document = request.path_parameter("model"), request.json()
+    old, etag = policy.read_policy(service.store, model)
+    changed = policy.changed_policy(old, document)
+    policy.write_policy(service.store, model, changed, etag)
+    return _respond({"model": model, **asdict(changed)})
 
 
 @router.get(FILTERS, action=READ, parameters=())
@@ -143,6 +225,27 @@ def get_description(_: Request) -> Response[str]:
 def description() -> str:
     """The OpenAPI document, which is part of the layer."""
     return files("larder").joinpath("openapi.json").read_text("utf-8")
+
+
+def _pointer(model: str, pointer: Pointer) -> Document:
+    return {
+        "model": model,
+        "live": pointer.stable,
+        "previous": pointer.previous,
+        "canary": pointer.canary,
+        "canary_percent": pointer.canary_percent,
+        "revision": pointer.revision,
+    }
+
+
+def _revision(fields: FieldReader) -> int | None:
+    return fields.integer("revision", 1) if fields.has("revision") else None
+
+
+def _finish(fields: FieldReader) -> None:
+    fields.finish()
+    if fields.problems:
+        raise InvalidRequest(f"The request is invalid: {'; '.join(fields.problems)}.")
 
 
 def _release(request: Request) -> tuple[str, str]:

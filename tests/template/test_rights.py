@@ -21,7 +21,11 @@ GRANTED = {
         "sqs:SendMessage EventsQueue.Arn",
     },
     "ModelsRole": READS
-    | {"s3:PutObject Bucket.Arn/models/*/filters.json", "s3:PutObject Bucket.Arn/models/*/events.json"},
+    | {
+        f"s3:PutObject Bucket.Arn/models/*/{name}"
+        for name in ("filters.json", "events.json", "policy.json", "live.json", "history/*", "releases/*/rejected.json")
+    }
+    | {"s3:DeleteObject Bucket.Arn/models/*/releases/*"},
     "EventsRole": READS
     | {"sqs:SendMessage EventsQueue.Arn"}
     | {
@@ -39,11 +43,14 @@ GRANTED = {
         "sqs:DeleteMessage EventsQueue.Arn",
         "sqs:GetQueueAttributes EventsQueue.Arn",
     },
-    # It writes only pointers and reasons, and removes reasons; it needs no listing, since the event has the key.
+    # It writes only pointers with their history, reasons and records, and removes reasons;
+    # it needs no listing, since the event has the key.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",
         "s3:PutObject Bucket.Arn/models/*/live.json",
+        "s3:PutObject Bucket.Arn/models/*/history/*",
         "s3:PutObject Bucket.Arn/models/*/releases/*/rejected.json",
+        "s3:PutObject Bucket.Arn/models/*/releases/*/rollout.json",
         "s3:DeleteObject Bucket.Arn/models/*/releases/*/rejected.json",
         "lambda:InvokeFunction ClassifyFunctionAliaslive",
         "lambda:InvokeFunction RecommendFunctionAliaslive",

@@ -8,6 +8,7 @@
     │   ├── Unauthorized              401  no key, or one that is not valid
     │   ├── Forbidden                 403  the key may not do this
     │   ├── NotFound                  404  no such model, release, item, file or object
+    │   ├── InvalidState              409  the change does not fit the state of the model
     │   ├── TooLarge                  413  too many bytes, pixels or entries
     │   ├── UnsupportedMedia          415  not a supported image format or content type
     │   ├── UnreadableImage           422  a supported format, but its data do not decode
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidManifest",
     "InvalidModel",
     "InvalidRequest",
+    "InvalidState",
     "InvalidTable",
     "LarderError",
     "MissingObject",
@@ -123,6 +125,13 @@ class NotFound(RequestError):
 
     status = 404
     code = "not_found"
+
+
+class InvalidState(RequestError):
+    """The change does not fit the state of the model, such as removing its live release."""
+
+    status = 409
+    code = "invalid_state"
 
 
 class TooLarge(RequestError):

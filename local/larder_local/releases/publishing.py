@@ -6,11 +6,11 @@ import click
 
 from larder.errors import InvalidManifest, InvalidRequest, MissingObject, ReleaseError
 from larder.registry import Registry
+from larder.registry.gate import check_gate
+from larder.registry.policy import read_policy
 from larder.release.manifest import Manifest
 from larder.release.quality import quality
 from larder.rollout import Outcome, prober, roll_out, upload
-from larder.rollout.gate import check_gate
-from larder.rollout.policy import read_policy
 from larder.store import Store, open_store
 from larder_local.console import print_table, size
 from larder_training.release.loader import read_manifest

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from larder.errors import Conflict, NotFound
 from larder.registry import Registry
-from larder.release.keys import MANIFEST, file_key, pointer_key
+from larder.release.keys import MANIFEST, file_key
 from larder.store import Store
 from larder_local.releases.listing import ListedRelease
 
@@ -53,7 +53,7 @@ def _leave_pointer(entry: ListedRelease, registry: Registry) -> None:
     if role != entry.role:
         raise Conflict(f"{entry.release} has just become live: it is kept. List the releases and try again.")
     if role == "live":
-        registry.store.delete(pointer_key(entry.model))
+        registry.delete_pointer(entry.model)
     else:
         pointer = replace(version.pointer, canary=None, canary_percent=0, revision=version.pointer.revision + 1)
         registry.write_pointer(entry.model, pointer, replaces=version)

@@ -18,12 +18,13 @@ from tests.toys.measured import with_accuracy
 from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject, NotFound, ReleaseError, StoreError
 from larder.host import ModelHost, ReleaseFiles
 from larder.registry import Registry, Rejection
+from larder.registry.policy import RolloutPolicy, write_policy
+from larder.registry.rollout_records import read_record
 from larder.release import manifest as manifests
-from larder.release.keys import MANIFEST, file_key, pointer_key
+from larder.release.keys import MANIFEST, ROLLOUT, file_key, pointer_key
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
 from larder.rollout import Upload, promote, roll_out, upload, verify
-from larder.rollout.policy import RolloutPolicy, write_policy
 from larder.store import Store, open_store
 
 Write = Callable[..., Path]
@@ -459,7 +460,10 @@ def test_a_failing_store_leaves_the_release_undecided(store: Store, recommender:
 
     with pytest.raises(StoreError, match="try again"):
         roll_out(store, "shop", manifest.release, unreachable)
-    assert {entry.key.rpartition("/")[2] for entry in store.list()} == {*manifest.files, MANIFEST}
+    assert {entry.key.rpartition("/")[2] for entry in store.list()} == {*manifest.files, MANIFEST, ROLLOUT}
+    record = read_record(Registry(store), "shop", manifest.release)
+    assert record is not None
+    assert (record.state, [step.step for step in record.steps], record.checked) == ("running", ["verify"], False)
 
 
 def test_a_repeated_rejection_writes_once_and_a_repaired_release_goes_live(store: Store, recommender: Write) -> None:

@@ -6,11 +6,12 @@ import pytest
 from tests.toys.measured import OLD, measured_classifier, measured_recommender
 
 from larder.errors import InvalidRequest, ReleaseError, StoreError
+from larder.registry.gate import check_gate
+from larder.registry.policy import DEFAULT_POLICY, RolloutPolicy, changed_policy, read_policy, write_policy
+from larder.release.comparison import compare
 from larder.release.keys import policy_key
 from larder.release.manifest import Manifest
 from larder.release.serving import ClassifierServing
-from larder.rollout.gate import check_gate, compare
-from larder.rollout.policy import DEFAULT_POLICY, RolloutPolicy, changed_policy, read_policy, write_policy
 from larder.store import Store
 
 

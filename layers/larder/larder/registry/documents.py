@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from larder.errors import InvalidManifest, MissingObject, NotFound
 from larder.registry.download import Download, download
 from larder.registry.registry import Registry, StoredFiles
+from larder.registry.rollout_records import read_record
 from larder.release.keys import check_file
 from larder.release.manifest import Manifest, dump
 from larder.release.pointer import Pointer, Role
@@ -105,6 +106,31 @@ class ModelDocuments:
         folder = f"/v1/models/{model}/releases/{release}/files"
         entries = [{"name": name, **asdict(listed[name]), "path": f"{folder}/{name}"} for name in sorted(listed)]
         return {"model": model, "release": release, "files": entries}
+
+    def rollout(self, model: str, release: str) -> Document:
+        """The record of a release's last rollout; NotFound without one, as for a release of an older version."""
+        self._manifest(model, release)
+        record = read_record(self._registry, model, release)
+        if record is None:
+            raise NotFound(f"No rollout of {release} is recorded: larder publish {release} runs one.")
+        return {"model": model, "release": release, **record.document()}
+
+    def comparison(self, model: str, release: str, base: str | None = None, metric: str | None = None) -> Document:
+        """A release beside ``base``, the live one by default; see ``larder.registry.release_comparison``."""
+        from larder.registry.release_comparison import comparison_document  # imports the reader of tables
+
+        if base is None:
+            pointer = self._pointer(model)
+            if pointer is None:
+                raise NotFound(f"Model {model!r} has no live release: give the base to compare with.")
+            base = pointer.stable
+        new, old = self._manifest(model, release), self._manifest(model, base)
+        return comparison_document(self._registry, new, old, metric)
+
+    def history(self, model: str, n: int = DEFAULT_LISTED) -> Document:
+        """The newest ``n`` changes of the pointer, newest first."""
+        self._releases(model)
+        return {"model": model, "history": self._registry.history(model, n)}
 
     def download(self, model: str, release: str, name: str, range_header: str | None = None) -> Download:
         """A file that the release's manifest lists, or the part of it that ``range_header`` requests."""

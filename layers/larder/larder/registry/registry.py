@@ -12,6 +12,8 @@ from larder.release.keys import (
     MANIFEST,
     REJECTED,
     file_key,
+    history_key,
+    history_prefix,
     is_name,
     models_prefix,
     pointer_key,
@@ -86,6 +88,11 @@ class StoredFiles:
         return None
 
 
+def now() -> str:
+    """The time in UTC, as documents of the registry state it: ``2026-01-02T03:04:05Z``."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 class Registry:
     """The models of one store. Thread-safe; nothing is cached.
 
@@ -132,13 +139,29 @@ class Registry:
         blob = self.store.get_if_changed(pointer_key(model), etag)
         return None if blob is None else PointerVersion(parse_pointer(blob.data), blob.etag)
 
-    def write_pointer(self, model: str, pointer: Pointer, *, replaces: PointerVersion | None) -> None:
-        """Write the pointer by compare-and-swap; ``replaces`` is what was read (None: there was no pointer).
+    def write_pointer(
+        self, model: str, pointer: Pointer, *, replaces: PointerVersion | None, by: str | None = None
+    ) -> None:
+        """Write the pointer by compare-and-swap, then its entry in the history.
 
-        Raises Conflict if the pointer changed since then.
+        ``replaces`` is what was read (None: there was no pointer); ``by`` names who changes it. A process that dies in
+        between leaves no entry. Raises Conflict if the pointer changed since then.
         """
         etag = None if replaces is None else replaces.etag
         self.store.put(pointer_key(model), dump_pointer(pointer), etag=etag, create=etag is None)
+        entry = {"format": 1, **asdict(pointer), "changed": now(), "by": by}
+        self.store.put(history_key(model, pointer.revision), (json.dumps(entry, indent=2) + "\n").encode())
+
+    def history(self, model: str, n: int) -> list[Mapping[str, object]]:
+        """The newest ``n`` entries of the pointer's history, newest first: its fields, ``changed`` and ``by``."""
+        keys = sorted((entry.key for entry in self.store.list(history_prefix(model))), reverse=True)[:n]
+        return [json.loads(self.store.get(key).data) for key in keys]
+
+    def delete_pointer(self, model: str) -> None:
+        """Delete the pointer and its history, so that no release of ``model`` is live."""
+        self.store.delete(pointer_key(model))
+        for key in [entry.key for entry in self.store.list(history_prefix(model))]:
+            self.store.delete(key)
 
     def has_release(self, model: str, release: str) -> bool:
         """Whether the release is complete: its manifest is written last."""
@@ -189,7 +212,7 @@ class Registry:
         """Write ``rejection`` and the time next to the manifest; does nothing if the same one is there already."""
         if self.rejection(model, release) == rejection:
             return
-        document = {**asdict(rejection), "rejected": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        document = {**asdict(rejection), "rejected": now()}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         self.store.put(file_key(model, release, REJECTED), text.encode())
 

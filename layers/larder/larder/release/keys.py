@@ -6,9 +6,11 @@
     models/<model>/filters.json
     models/<model>/events.json
     models/<model>/policy.json
+    models/<model>/history/<revision>.json
     models/<model>/releases/<release>/manifest.json
     models/<model>/releases/<release>/<file>
     models/<model>/releases/<release>/rejected.json
+    models/<model>/releases/<release>/rollout.json
 
 Every name is checked before it becomes part of a key: it cannot hold a slash, a dot-dot or a character that is special
 in a store, a URL or a shell.
@@ -21,6 +23,7 @@ from larder.errors import InvalidRequest
 
 MANIFEST: Final = "manifest.json"
 REJECTED: Final = "rejected.json"
+ROLLOUT: Final = "rollout.json"
 _MODELS: Final = "models"
 # At most 63 characters, as a DNS label: a name fits a URL, a metric's dimension and a SageMaker job's name.
 _MODEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -73,6 +76,16 @@ def events_key(model: str) -> str:
 def policy_key(model: str) -> str:
     """The key of what ``model`` requires of a new release."""
     return f"{_MODELS}/{check_model(model)}/policy.json"
+
+
+def history_prefix(model: str) -> str:
+    """The prefix of the history of the pointer of ``model``, with its final slash."""
+    return f"{_MODELS}/{check_model(model)}/history/"
+
+
+def history_key(model: str, revision: int) -> str:
+    """The key of one revision of the pointer of ``model``; keys sort by revision."""
+    return f"{history_prefix(model)}{revision:08d}.json"
 
 
 def log_prefix(model: str, kind: str) -> str:

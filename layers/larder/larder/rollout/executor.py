@@ -1,13 +1,13 @@
 """Run the steps of a rollout. Each is idempotent: a second run changes nothing."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from larder.errors import (
-    Conflict,
     DamagedRelease,
     FunctionUnavailable,
     InvalidManifest,
@@ -18,9 +18,12 @@ from larder.errors import (
     StoreError,
 )
 from larder.registry import Registry, Rejection
+from larder.registry.changes import point_at
+from larder.registry.gate import check_gate
+from larder.registry.policy import read_policy
+from larder.registry.rollout_records import RolloutRecord, RolloutStep, begin, read_record, write_record
 from larder.release.manifest import Manifest
 from larder.release.pointer import Pointer
-from larder.rollout.gate import check_gate
 from larder.rollout.plan import (
     ClearRejection,
     Gate,
@@ -34,13 +37,11 @@ from larder.rollout.plan import (
     plan,
     skip_reason,
 )
-from larder.rollout.policy import read_policy
 from larder.rollout.verify import verify
 from larder.store import Store
 
-_ATTEMPTS: Final = 50  # each lost swap means that another writer won; there are never that many writers
-
 Check = Callable[[Manifest], None]
+_RECORDED: Final[Mapping[type[Step], str]] = {Verify: "verify", Gate: "gate", Probe: "probe"}
 
 _log = logging.getLogger(__name__)
 
@@ -70,21 +71,11 @@ def promote(store: Store, manifest: Manifest, *, event: bool = False) -> Pointer
     The stable release becomes ``previous``; a canary ends. Nothing is written if the release is stable already, or if
     ``skip_reason`` says so for a pointer that changed since ``plan`` read it (only for an ``event``).
     """
-    registry = Registry(store)
-    for _ in range(_ATTEMPTS):
-        current = registry.pointer(manifest.model)
-        pointer = Pointer(manifest.release)
-        if current is not None:
-            old = current.pointer
-            if skip_reason(RolloutState(manifest.release, old, event=event)) is not None:
-                return old
-            pointer = Pointer(manifest.release, previous=old.stable, revision=old.revision + 1)
-        with suppress(Conflict):
-            registry.write_pointer(manifest.model, pointer, replaces=current)
-            return pointer
-    raise Conflict(
-        f"The pointer of {manifest.model} keeps changing: wait until its other rollouts finish, then try again."
-    )
+
+    def keep(old: Pointer) -> bool:
+        return skip_reason(RolloutState(manifest.release, old, event=event)) is not None
+
+    return point_at(Registry(store), manifest.model, manifest.release, keep, by="rollout" if event else "larder")
 
 
 def roll_out(
@@ -99,7 +90,7 @@ def roll_out(
         probe: Sends the golden requests to the function that will serve the release. Any exception rejects the release,
             except StoreError and FunctionUnavailable.
         event: Whether an upload event started the rollout, not a person; see ``RolloutState``.
-        gate: Whether a release that is worse than the live one is rejected (``larder.rollout.gate``).
+        gate: Whether a release that is worse than the live one is rejected (``larder.registry.gate``).
 
     Raises:
         InvalidRequest: a name is invalid.
@@ -146,35 +137,72 @@ class _Rollout:
         self._state = state
         self._probe = probe
         self._manifest: Manifest | None = None
+        self._record: RolloutRecord | None = None  # None until the first step: what changes nothing leaves no record
 
     def take(self, steps: tuple[Step, ...]) -> Outcome:
         """Run the steps in order; the last one gives the outcome."""
         *checks, last = steps
+        if checks:
+            self._write(begin(event=self._state.event))
         for step in checks:
-            with _failures_as_reasons():
-                self._check(step)
-        return self._end(last)
+            self._timed(step)
+        outcome = self._end(last)
+        record = self._record or self._interrupted(outcome)
+        if record is not None:
+            self._write(record.end(outcome.state, outcome.reason))
+        return outcome
 
-    def _check(self, step: Step) -> None:
+    def _interrupted(self, outcome: Outcome) -> RolloutRecord | None:
+        """The record of an earlier run that promoted the release and died before it could say so."""
+        if outcome.pointer is None or outcome.pointer.stable != outcome.release:
+            return None
+        record = read_record(self._registry, self._model, self._state.release)
+        return record if record is not None and record.state == "running" else None
+
+    def _write(self, record: RolloutRecord) -> None:
+        write_record(self._registry, self._model, self._state.release, record)
+        self._record = record
+
+    def _timed(self, step: Step) -> None:
+        """Run a check, and record how it ended."""
+        begun = time.perf_counter()
+        try:
+            with _failures_as_reasons():
+                detail = self._check(step)
+        except _StepFailed as failure:
+            self._end_step(step, begun, failure.rejection.reason, passed=False)
+            raise
+        self._end_step(step, begun, detail, passed=True)
+
+    def _end_step(self, step: Step, begun: float, detail: str | None, *, passed: bool) -> None:
+        name = _RECORDED.get(type(step))
+        if name is not None and self._record is not None:
+            seconds = round(time.perf_counter() - begun, 3)
+            self._write(self._record.with_step(RolloutStep(name, passed, seconds, detail)))
+
+    def _check(self, step: Step) -> str | None:
+        """Run a check; returns what it found, as a sentence, or None."""
         model, release = self._model, self._state.release
         match step:
             case Verify():
                 self._manifest = verify(self._store, model, release)
                 _check_kind(self._registry, self._manifest, self._state.pointer)
             case Gate() if self._manifest is not None:
-                self._compare(self._manifest)
+                return self._compare(self._manifest)
             case Probe() if self._probe is not None and self._manifest is not None:
                 self._probe(self._manifest)
             case ClearRejection():
                 self._registry.clear_rejection(model, release)
             case _:
                 raise TypeError(step)
+        return None
 
-    def _compare(self, manifest: Manifest) -> None:
+    def _compare(self, manifest: Manifest) -> str:
         live = _live_manifest(self._registry, manifest.model, self._state.pointer)
-        if live is not None:  # else the live release cannot be read, so it does not restrict the new one
-            policy, _ = read_policy(self._store, manifest.model)
-            check_gate(manifest, live, policy)
+        if live is None:
+            return "The live release cannot be read, so it does not restrict this one."
+        policy, _ = read_policy(self._store, manifest.model)
+        return check_gate(manifest, live, policy).how
 
     def _end(self, step: Step) -> Outcome:
         model, release, pointer = self._model, self._state.release, self._state.pointer

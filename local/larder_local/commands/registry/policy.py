@@ -38,7 +38,7 @@ def command(
     rejected if it is worse beyond noise by more than the margin: if the 95 % interval of the difference is below minus
     the margin.
     """
-    from larder.rollout.policy import changed_policy, read_policy, write_policy
+    from larder.registry.policy import changed_policy, read_policy, write_policy
     from larder.store import open_store
 
     workspace = Workspace.current()

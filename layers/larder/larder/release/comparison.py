@@ -1,7 +1,7 @@
-"""Whether a new release is worse than the live one, by what their manifests state: before it reaches callers.
+"""The qualities of two releases, compared by what their manifests state.
 
-A pure function of two manifests and the model's policy. No data are read: a training measures a release on data that it
-was not trained on, and states value, interval and test part.
+A pure function of two manifests. No data are read: a training measures a release on data that it was not trained on,
+and states value, interval and test part.
 """
 
 import math
@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from larder.errors import ReleaseError
 from larder.release.manifest import Manifest
 from larder.release.quality import RECOMMENDER_METRICS, Quality, Z, quality, read_score
-from larder.rollout.policy import RolloutPolicy
 
 _BEFORE: Final = "release_before"
 
@@ -69,35 +67,6 @@ def compare(new: Manifest, live: Manifest, metric: str | None = None) -> Quality
         what = "metrics" if ours.metric != theirs.metric else "labels"
         return QualityComparison("none", f"Not compared: the releases have other {what}.")
     return _unpaired(ours, theirs, same_test=same_test)
-
-
-def check_gate(new: Manifest, live: Manifest, policy: RolloutPolicy) -> QualityComparison:
-    """The comparison of a release that may replace the live one; raises ReleaseError, with both numbers, if it may not.
-
-    It may not if it is worse by more than the policy's margin, or if it could not be compared on the same data and the
-    policy requires that.
-    """
-    found = compare(new, live, policy.metric)
-    if found.worse(policy.margin):
-        numbers = _numbers(new, live, policy.metric)
-        limit = f" by more than the margin {policy.margin:g}" if policy.margin else ""
-        raise ReleaseError(
-            f"It is worse than the live {live.release}{limit}, beyond noise: {numbers}. {found.how} To publish it "
-            f"nevertheless: larder publish {new.release} --force"
-        )
-    if policy.not_measurable == "reject" and found.evidence in ("rough", "none"):
-        raise ReleaseError(
-            f"The policy requires a comparison with the live {live.release} on the same data. {found.how} Train it "
-            "with --compare-with (recommenders) or --parent (classifiers), or change the policy: larder policy "
-            f"{new.model} --not-measurable promote"
-        )
-    return found
-
-
-def _numbers(new: Manifest, live: Manifest, metric: str | None) -> str:
-    """Both qualities; those that are not stated are left out."""
-    stated = ((quality(new, metric), "new"), (quality(live, metric), "live"))
-    return ", ".join(f"{name} {entry.short()} on {entry.tested_on()}" for entry, name in stated if entry)
 
 
 def _unpaired(ours: Quality, theirs: Quality, *, same_test: bool) -> QualityComparison:
