@@ -19,6 +19,7 @@ from tests.paths import ROOT
 
 from larder.registry import Registry, Rejection
 from larder.registry.aliases import set_alias
+from larder.registry.rollout_records import RolloutStep, begin, write_record
 from larder.registry.stored_filters import add_filter, dump_filters, read_filters
 from larder.release.keys import filters_key, pointer_key
 from larder.store import Store, open_store
@@ -226,7 +227,9 @@ def test_an_arn_of_aws_means_the_only_filter_of_its_name(writer: Client, store: 
 # ---------------------------------------------------------------------------------------------------------- Changes
 
 
-def test_a_campaign_keeps_its_live_release(writer: Client, endpoint: Endpoint, releases: list[str]) -> None:
+def test_a_campaign_gets_only_a_release_that_a_rollout_has_checked(
+    writer: Client, endpoint: Endpoint, store: Store, releases: list[str]
+) -> None:
     before = (endpoint.store / pointer_key("shop")).read_bytes()
     answer = writer.update_campaign(
         campaignArn=f"{ARN}:campaign/shop",
@@ -239,8 +242,17 @@ def test_a_campaign_keeps_its_live_release(writer: Client, endpoint: Endpoint, r
         writer.update_campaign(
             campaignArn=f"{ARN}:campaign/shop", solutionVersionArn=f"{ARN}:solution/shop/{releases[1]}"
         )
-    assert f"run `larder rollback shop {releases[1]}`" in raised.value.response["Error"]["Message"]
+    assert f"run larder publish {releases[1]}" in raised.value.response["Error"]["Message"]
     assert (endpoint.store / pointer_key("shop")).read_bytes() == before
+
+    record = begin(event=True)
+    for step in ("verify", "probe"):
+        record = record.with_step(RolloutStep(step, passed=True, seconds=0.1))
+    write_record(Registry(store), "shop", releases[1], record.end("kept", "It waits."))
+    for live in (releases[1], releases[0]):
+        writer.update_campaign(campaignArn=f"{ARN}:campaign/shop", solutionVersionArn=f"{ARN}:solution/shop/{live}")
+        campaign = writer.describe_campaign(campaignArn=f"{ARN}:campaign/shop")["campaign"]
+        assert campaign["solutionVersionArn"].endswith(f"solution/shop/{live}")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from larder.compat.personalize.control.models import (
 )
 from larder.compat.personalize.names import CAMPAIGNS, GROUPS, RECIPE, SOLUTIONS, personalize_arn, version_named
 from larder.errors import InvalidRequest, NotFound
+from larder.registry import Registry
+from larder.registry.changes import promote
 from larder.registry.documents import documents_of
 from larder.web.request import Request
 
@@ -60,7 +62,7 @@ def describe_campaign(request: Request, service: AnyService, values: Document) -
 
 
 def update_campaign(request: Request, service: AnyService, values: Document) -> Document:
-    """Nothing, if the live release is asked for; any other is refused: it goes live by a rollout, which verifies it.
+    """Make a release live that a rollout has checked, as ``POST .../promote`` does.
 
     A minimum of requests per second is always met.
     """
@@ -74,7 +76,7 @@ def update_campaign(request: Request, service: AnyService, values: Document) -> 
         named, release = version_named(sent.text("solutionVersionArn"), model_of(service))
         if named != model.name:
             raise InvalidRequest(f"solutionVersionArn is of model {named[:80]!r}: use a version of {model.name!r}.")
-        _check_live(request, service, model, release)
+        _promote(request, service, model, release)
     return {"campaignArn": personalize_arn(f"campaign/{model.name}")}
 
 
@@ -137,13 +139,10 @@ def _status(service: AnyService, model: Model) -> Document:
     return {"status": "CREATE PENDING"}
 
 
-def _check_live(request: Request, service: AnyService, model: Model, release: str) -> None:
+def _promote(request: Request, service: AnyService, model: Model, release: str) -> None:
     if release == model.live:
         return
     existing(request, service, model.name, CAMPAIGNS)  # what follows says which releases there are
     if all(entry["release"] != release for entry in releases(service, model.name)):
         raise NotFound(f"Model {model.name!r} has no release {release[:80]!r}: ListSolutionVersions lists them.")
-    raise InvalidRequest(
-        f"{release} is not live, and a release goes live by a rollout, which verifies it: run `larder rollback "
-        f"{model.name} {release}`."
-    )
+    promote(Registry(service.store), model.name, release, by=request.caller.key)
