@@ -165,6 +165,7 @@ def test_the_policy_of_a_model_decides_what_is_worse(home: Workspace, trained: W
         "metric": None,
         "margin": 0.1,
         "not_measurable": "promote",
+        "keep": None,
     }
     assert larder("publish", "pets").exit_code == 0
     assert (states()[worse.name], states()[live.name]) == ("live", "previous")

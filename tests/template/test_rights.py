@@ -43,15 +43,15 @@ GRANTED = {
         "sqs:DeleteMessage EventsQueue.Arn",
         "sqs:GetQueueAttributes EventsQueue.Arn",
     },
-    # It writes only pointers with their history, reasons and records, and removes reasons;
-    # it needs no listing, since the event has the key.
+    # It writes only pointers with their history, reasons and records, and removes reasons and old releases.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",
         "s3:PutObject Bucket.Arn/models/*/live.json",
         "s3:PutObject Bucket.Arn/models/*/history/*",
         "s3:PutObject Bucket.Arn/models/*/releases/*/rejected.json",
         "s3:PutObject Bucket.Arn/models/*/releases/*/rollout.json",
-        "s3:DeleteObject Bucket.Arn/models/*/releases/*/rejected.json",
+        "s3:DeleteObject Bucket.Arn/models/*/releases/*",
+        "s3:ListBucket Bucket.Arn models/*",
         "lambda:InvokeFunction ClassifyFunctionAliaslive",
         "lambda:InvokeFunction RecommendFunctionAliaslive",
     },

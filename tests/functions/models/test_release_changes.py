@@ -148,13 +148,14 @@ def test_two_releases_are_compared(names: list[str]) -> None:
 
 @pytest.mark.usefixtures("names")
 def test_the_policy_is_changed_by_field() -> None:
-    default = {"model": "pets", "metric": None, "margin": 0.0, "not_measurable": "promote"}
+    default = {"model": "pets", "metric": None, "margin": 0.0, "not_measurable": "promote", "keep": None}
     assert ask("GET", "/policy") == (200, default)
     assert ask("PUT", "/policy", {"margin": 0.1}) == (200, {**default, "margin": 0.1})
     assert ask("PUT", "/policy", {"not_measurable": "reject"})[1]["margin"] == 0.1
-    status, refused = ask("PUT", "/policy", {"margin": -1, "what": 2})
+    status, refused = ask("PUT", "/policy", {"margin": -1, "keep": 0, "what": 2})
     assert (status, refused["error"]["code"]) == (400, "invalid_request")
     assert "margin" in refused["error"]["message"]
+    assert "keep: is 0" in refused["error"]["message"]
     assert "what" in refused["error"]["message"]
 
 

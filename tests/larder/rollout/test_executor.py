@@ -19,7 +19,7 @@ from larder.errors import Conflict, InvalidRequest, InvalidTable, MissingObject,
 from larder.host import ModelHost, ReleaseFiles
 from larder.registry import Registry, Rejection
 from larder.registry.policy import RolloutPolicy, write_policy
-from larder.registry.rollout_records import read_record
+from larder.registry.rollout_records import begin, read_record, write_record
 from larder.release import manifest as manifests
 from larder.release.keys import MANIFEST, ROLLOUT, file_key, pointer_key
 from larder.release.manifest import Manifest
@@ -124,6 +124,22 @@ def test_the_margin_of_the_policy_lets_a_release_lose_as_much(store: Store, clas
     assert roll_out(store, "pets", worse.release).state == "rejected"
     write_policy(store, "pets", RolloutPolicy(margin=0.05), None)
     assert roll_out(store, "pets", worse.release).state == "promoted"
+
+
+def test_the_policy_removes_old_releases_but_none_that_the_pointer_names(store: Store, recommender: Write) -> None:
+    write_policy(store, "shop", RolloutPolicy(keep=2), None)
+    names = [upload(recommender(hour), store).manifest.release for hour in range(1, 6)]
+    oldest, running, old, newer, newest = names
+    write_record(Registry(store), "shop", running, begin(event=True))
+
+    def left_after(release: str) -> set[str]:
+        assert roll_out(store, "shop", release).state == "promoted"
+        return set(Registry(store).releases("shop"))
+
+    assert left_after(oldest) == {oldest, running, newer, newest}  # of the older ones, it is live
+    assert old not in Registry(store).releases("shop")
+    assert left_after(newest) == {oldest, running, newer, newest}  # and now the previous one
+    assert left_after(newer) == {running, newer, newest}
 
 
 def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> None:

@@ -141,6 +141,28 @@ def delete_release(registry: Registry, model: str, release: str) -> StoredFiles:
         raise InvalidState(f"{release} is the {role} release of {model} and stays: promote another release first.")
     if _is_rolling_out(registry, model, release):
         raise InvalidState(f"The rollout of {release} is running: wait until it ends, at most 15 minutes.")
+    return _delete_files(registry, model, release, files)
+
+
+def delete_old_releases(registry: Registry, model: str, keep: int) -> list[str]:
+    """Remove the releases beyond the newest ``keep``, and return their names, newest first.
+
+    Those that the pointer names, as live, previous or canary, stay, and those whose rollout runs, and incomplete ones.
+    """
+    stored = registry.releases(model)
+    pointer = _pointer(registry, model, None)
+    old = sorted((name for name, files in stored.items() if files.complete), reverse=True)[keep:]
+    removed = [
+        name
+        for name in old
+        if (pointer is None or pointer.role(name) is None) and not _is_rolling_out(registry, model, name)
+    ]
+    for name in removed:
+        _delete_files(registry, model, name, stored[name])
+    return removed
+
+
+def _delete_files(registry: Registry, model: str, release: str, files: StoredFiles) -> StoredFiles:
     for name in sorted(files.sizes, key=lambda name: name != MANIFEST):
         registry.store.delete(registry.file_key(model, release, name))
     return files

@@ -31,11 +31,14 @@ class RolloutPolicy:
             the difference is below minus the margin.
         not_measurable: What becomes of a release that was not compared with the live one on the same data, and is not
             clearly worse on its own: ``promote`` or ``reject``.
+        keep: How many of the newest releases stay when a new one has gone live, besides those that the pointer names;
+            None: all.
     """
 
     metric: str | None = None
     margin: float = 0.0
     not_measurable: NotMeasurable = "promote"
+    keep: int | None = None
 
 
 DEFAULT_POLICY: Final = RolloutPolicy()
@@ -88,6 +91,7 @@ def _read(fields: FieldReader) -> RolloutPolicy:
         metric=fields.text("metric", _METRIC) if fields.has("metric") else None,
         margin=fields.number("margin", 0.0),
         not_measurable=cast("NotMeasurable", fields.choice("not_measurable", NOT_MEASURABLE)),
+        keep=fields.integer("keep", 1) if fields.has("keep") else None,
     )
     fields.finish()
     return policy

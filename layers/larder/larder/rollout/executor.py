@@ -18,7 +18,7 @@ from larder.errors import (
     StoreError,
 )
 from larder.registry import Registry, Rejection
-from larder.registry.changes import point_at
+from larder.registry.changes import delete_old_releases, point_at
 from larder.registry.gate import check_gate
 from larder.registry.policy import read_policy
 from larder.registry.rollout_records import RolloutRecord, RolloutStep, begin, read_record, write_record
@@ -150,7 +150,18 @@ class _Rollout:
         record = self._record or self._interrupted(outcome)
         if record is not None:
             self._write(record.end(outcome.state, outcome.reason))
+        if outcome.state == "promoted":
+            self._delete_old_releases()
         return outcome
+
+    def _delete_old_releases(self) -> None:
+        """Apply the policy's ``keep``. A failure waits for the next rollout: this one has succeeded."""
+        try:
+            policy, _ = read_policy(self._store, self._model)
+            if policy.keep is not None:
+                delete_old_releases(self._registry, self._model, policy.keep)
+        except StoreError:
+            _log.exception("old releases of %s were not removed", self._model)
 
     def _interrupted(self, outcome: Outcome) -> RolloutRecord | None:
         """The record of an earlier run that promoted the release and died before it could say so."""
