@@ -1,7 +1,7 @@
 """Replays the last days of two real shops event by event: answers by live events against the table of the night before.
 
-    python benchmarks/events/replay.py                                  Online Retail and Taobao
-    python benchmarks/events/replay.py taobao --nights 1 --choices      choices, compared on an earlier period
+    python benchmarks/events/replay.py                       Online Retail and Taobao
+    python benchmarks/events/replay.py taobao --nights 1     one night
 
 For each of the last ``--nights`` days, a release is trained on all events before the day's begin (UTC). Then each event
 of the day is a case: before it happens, the serving code ranks all items, once by the release alone and once with all
@@ -12,15 +12,13 @@ the lines of an invoice.
 
 Anonymous visitors are the day's users without their id, from their k-th event of the day on; popularity is what the
 release answers to a request that names nothing.
-
-``--choices`` compares other ways to join live events, on the day before the first replayed one.
 """
 
 import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -154,27 +152,6 @@ def replay(night: Night, day: Sequence[Case], tally: Tally) -> None:
             tally.add(f"after {case.today}", "live", hit=case.item in guess)
 
 
-def compare(night: Night, day: Sequence[Case]) -> Mapping[str, float]:
-    """Recall@20 of other ways to join live events."""
-    until, decay = float(trained_until(night.manifest)), night.serving.session_decay
-    ways: dict[str, tuple[Recommender, int, float]] = {
-        "as served": (night.open(), RECENT, until),
-        "events of the training join too": (night.open(), RECENT, -1.0),
-        "only the 10 newest": (night.open(), 10, until),
-        "only the newest": (night.open(), 1, until),
-    }
-    for other in {0.5, 0.8, 0.95} - {decay}:
-        ways[f"decay {other} in place of {decay:g}"] = (night.open(session_decay=other), RECENT, until)
-    repeats, tally = repeats_allowed(night.manifest), Tally()
-    for case in day:
-        for way, (recommender, recent, end) in ways.items():
-            query = Query(
-                user=case.user, n=DEPTH, live=Live(case.history[-recent:], trained_until=end, repeats=repeats)
-            )
-            tally.add("all", way, hit=case.item in recommender.recommend(query).ids())
-    return {way: tally.recall("all", way) for way in ways}
-
-
 def table(name: str, tally: Tally) -> None:
     """Print the recalls as Markdown."""
     print(f"\n{name}\n\n| history | events | table of the night before | with live events | factor |")
@@ -198,10 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shops", nargs="*", choices=[*REPLAYED, []], help="Shops [default: both].")
     parser.add_argument("--nights", type=int, default=2, help="Days that are replayed [default: 2].")
-    parser.add_argument("--minutes", type=float, default=2.0, help="Time limit of each training's search [default: 2].")
-    parser.add_argument(
-        "--choices", action="store_true", help="Compare choices on the day before, in place of the replay."
-    )
+    parser.add_argument("--minutes", type=float, default=8.0, help="Time limit of each training's search [default: 8].")
     arguments = parser.parse_args()
     for name in arguments.shops or REPLAYED:
         with tempfile.TemporaryDirectory(prefix="larder-") as scratch:
@@ -210,21 +184,14 @@ def main() -> None:
             events = read_events(inputs / "interactions.csv")
             days = sorted({event.time // DAY * DAY for _, event in events})  # shops are closed on some days
             begins = days[-arguments.nights :]
-            if arguments.choices:
-                begins = [days[-arguments.nights - 1]]
             tally = Tally()
             for begin in begins:
                 folder = inputs / f"{begin:.0f}"
                 folder.mkdir()
                 night = trained(options, inputs / "interactions.csv", begin, folder)
                 day = list(cases(events, begin))
-                if arguments.choices:
-                    for way, recall in compare(night, day).items():
-                        print(f"{name}: {way}: {recall:.4f} ({len(day)} events)")
-                else:
-                    replay(night, day, tally)
-            if not arguments.choices:
-                table(f"{name}: the last {arguments.nights} days", tally)
+                replay(night, day, tally)
+            table(f"{name}: the last {arguments.nights} days", tally)
 
 
 if __name__ == "__main__":
