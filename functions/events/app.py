@@ -1,5 +1,7 @@
 """Take events, items and users of recommenders: what users just did changes what they see next."""
 
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from larder.compat import routes as compat
@@ -8,25 +10,29 @@ from larder.events.intake import Taken
 from larder.events.parsing import read_described, read_events
 from larder.runtime.cold_start import cold_start
 from larder.web.event_service import EventService
+from larder.web.pages import READABLE, publishable, readable_error
 from larder.web.request import Request
 from larder.web.resolver import Response
 from larder.web.responses import json_response
-from larder.web.router import Router
+from larder.web.router import PUBLIC, Router
 
 MODEL = "/v1/models/{model}"
+SCRIPT_SECONDS = 3600  # browsers keep the script for so long
 
 service = EventService()
-router = Router(service.callers.authenticate)
+router = Router(publishable(service.callers.authenticate))
 for route in compat.EVENTS:
     router.lazy(route.method, route.path, route.full_target, service, action=route.action)
 
 
-@router.post(f"{MODEL}/events", action="events", parameters=())
+@router.post(f"{MODEL}/events", action="events", parameters=(), errors=readable_error)
 def put_events(request: Request) -> Response[str]:
-    """Take one event, or a batch of them."""
+    """Take one event, or a batch of them; from a page too."""
     model = request.path_parameter("model")
     settings = service.intake.taking(model)
-    return _respond(model, service.intake.events(model, settings, read_events(request.json())))
+    response = _respond(model, service.intake.events(model, settings, read_events(request.json())))
+    response.headers.update(READABLE)
+    return response
 
 
 @router.post(f"{MODEL}/items", action="items", parameters=())
@@ -47,6 +53,19 @@ def put_users(request: Request) -> Response[str]:
     _, serving = service.release(request, model)
     batch = read_described(request.json(), "users", serving.user_columns)
     return _respond(model, service.intake.users(model, settings, batch))
+
+
+@router.get("/events.js", action=PUBLIC, parameters=())
+def get_script(_: Request) -> Response[str]:
+    """The script by which a page sends events."""
+    headers = {"cache-control": f"public, max-age={SCRIPT_SECONDS}", **READABLE}
+    return Response(200, content_type="text/javascript; charset=utf-8", headers=headers, body=script())
+
+
+@cache
+def script() -> str:
+    """The script, which is part of the layer."""
+    return files("larder.events").joinpath("snippet.js").read_text("utf-8")
 
 
 def _respond(model: str, taken: Taken) -> Response[str]:

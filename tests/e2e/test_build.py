@@ -51,6 +51,7 @@ def test_the_bundle_for_the_other_processor_is_small_too(tmp_path: Path) -> None
 def test_the_bundle_has_byte_code_and_no_other_files_of_the_repository(bundle: Path) -> None:
     layer = bundle / "LarderLayer/python"
     assert (layer / "larder/openapi.json").is_file()
+    assert (layer / "larder/events/snippet.js").is_file()
     sources = {path.relative_to(layer).with_suffix("") for path in (layer / "larder").rglob("*.py")}
     compiled = {path.relative_to(layer) for path in (layer / "larder").rglob("*.pyc")}
     assert {path.parent.parent / path.name.removesuffix(".cpython-313.pyc") for path in compiled} == sources

@@ -35,7 +35,7 @@ __all__ = ["image", "store"]  # fixtures
 HOST = "larder.example"
 FUNCTIONS = ("classify", "recommend", "models", "events")
 ROUTES = load(ROOT / "template.yaml").routes
-PUBLIC = {("GET", "/health"), ("GET", "/openapi.json")} | {
+PUBLIC = {("GET", "/health"), ("GET", "/openapi.json"), ("GET", "/events.js")} | {
     (route.method, route.path)
     for routes in (compat.CLASSIFY, compat.RECOMMEND, compat.EVENTS, compat.MODELS)
     for route in routes

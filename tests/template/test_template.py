@@ -290,12 +290,15 @@ def test_old_versions_are_deleted_with_their_snapshots(stack: Stack) -> None:
         assert stack()[name]["DeletionPolicy"] == "Delete"
 
 
-def test_only_health_checks_and_the_openapi_document_are_always_public(resources: Tree, template: Tree) -> None:
+def test_only_health_checks_the_openapi_document_and_the_script_of_pages_are_always_public(
+    resources: Tree, template: Tree
+) -> None:
     routes = of_type(resources, "AWS::ApiGatewayV2::Route").values()
     by_parameter = {"Fn::If": ["IsSignedByIam", "AWS_IAM", "NONE"]}
     assert {resource["RouteKey"] for resource in routes if resource["AuthorizationType"] != by_parameter} == {
         "GET /health",
         "GET /openapi.json",
+        "GET /events.js",
         "GET /ping",
         "GET /oauth/2.0/token",
         "POST /oauth/2.0/token",

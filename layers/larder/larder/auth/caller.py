@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from larder.auth.scopes import ADMIN, Scope, allow
+from larder.auth.scopes import ADMIN, EVENTS, Scope, allow
 from larder.errors import Forbidden
 
 
@@ -22,6 +22,11 @@ class Caller(NamedTuple):
     def may(self, action: str, model: str | None = None) -> bool:
         """Whether the caller may do ``action`` with ``model``; without a model, with any model at all."""
         return allow(self.scopes, action, model)
+
+    @property
+    def is_publishable(self) -> bool:
+        """Whether everyone may have the key: it permits to send events, and nothing else."""
+        return all(scope.action == EVENTS for scope in self.scopes)
 
     def check(self, action: str, model: str | None = None) -> None:
         """Raise Forbidden unless they :meth:`may`. The message is the same whether the model exists or not."""

@@ -20,7 +20,8 @@ from typing import Final, NamedTuple
 
 from larder.errors import InvalidRequest
 
-ACTIONS: Final = ("classify", "recommend", "events", "items", "users", "models:read", "models:write")
+EVENTS: Final = "events"
+ACTIONS: Final = ("classify", "recommend", EVENTS, "items", "users", "models:read", "models:write")
 ADMIN: Final = "admin"
 ALL: Final = "*"
 _CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")

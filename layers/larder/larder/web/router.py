@@ -49,12 +49,25 @@ class Router:
         """Register a function for GET ``path``; see :meth:`route`."""
         return self.route("GET", path, action=action, parameters=parameters)
 
-    def post(self, path: str, *, action: str, parameters: Collection[str] | None = None) -> Callable[[H], H]:
+    def post(
+        self,
+        path: str,
+        *,
+        action: str,
+        parameters: Collection[str] | None = None,
+        errors: ErrorFormat = error_response,
+    ) -> Callable[[H], H]:
         """Register a function for POST ``path``; see :meth:`route`."""
-        return self.route("POST", path, action=action, parameters=parameters)
+        return self.route("POST", path, action=action, parameters=parameters, errors=errors)
 
     def route(
-        self, method: str, path: str, *, action: str, parameters: Collection[str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        action: str,
+        parameters: Collection[str] | None = None,
+        errors: ErrorFormat = error_response,
     ) -> Callable[[H], H]:
         """Register the function that is decorated.
 
@@ -65,6 +78,7 @@ class Router:
                 for a route that needs no key.
             parameters: The query parameters that the route takes, others are a 400; None to leave that check to the
                 function.
+            errors: Makes the response of a problem.
         """
 
         def register(function: H) -> H:
@@ -75,7 +89,7 @@ class Router:
                     request.check_parameters(parameters)
                 return function(request)
 
-            self._register(method, path, action, lambda: (checked, error_response))
+            self._register(method, path, action, lambda: (checked, errors))
             return function
 
         return register

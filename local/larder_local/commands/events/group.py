@@ -13,6 +13,7 @@ _COMMANDS: Final = {
     "report": ("larder_local.commands.events.report", "Show what recommendations earned, and what is trending."),
     "compact": ("larder_local.commands.events.compact", "Make one file of each day of the log, without duplicates."),
     "redrive": ("larder_local.commands.events.redrive", "Let events come again that could not be logged."),
+    "snippet": ("larder_local.commands.events.snippet", "Print the HTML by which a page sends events."),
     "show": ("larder_local.commands.events.show", "Show the settings of a recommender's events."),
 }
 

@@ -136,6 +136,9 @@ def _request(key: "Key", url: str) -> str:
         return f"--data-binary @IMAGE {url}/v1/models/{_model(scopes['classify'])}/classify"
     if "recommend" in scopes:
         return f"'{url}/v1/models/{_model(scopes['recommend'])}/recommend?user=USER'"
+    if "events" in scopes:
+        model, event = _model(scopes["events"]), '{"type": "click", "item": "ITEM", "user": "USER"}'
+        return f"{url}/v1/models/{model}/events -d '{event}'\n      larder events snippet {model}, for a page"
     return f"{url}/v1/models"
 
 
