@@ -66,7 +66,8 @@ class Reason:
     """Why an item is in an answer: the source with the largest share of its score.
 
     Attributes:
-        source: ``user``, ``session``, ``revisit``, ``item``, ``content``, ``segment``, ``promotion`` or ``pin``.
+        source: ``user``, ``session``, ``revisit``, ``item``, ``content``, ``segment``, ``trending``, ``promotion`` or
+            ``pin``.
         items: The items of the history, of the session, or in view that contribute most, 3 at most.
         segment: The segment, such as ``CITY=Berlin`` or ``all``; None for another source.
         promotion: The promotion's name; None for another source.
@@ -124,13 +125,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """The answer to ``recommend``, ``rank`` and ``similar``.
+    """The answer to ``recommend``, ``rank``, ``similar`` and ``trending``.
 
     Attributes:
         model: The model that answered.
         release: The release that answered.
         items: The items, best first.
-        known: Whether the model knows the user and the items that the request named; None for ``similar``.
+        known: Whether the model knows the user and the items that the request named; None for ``similar`` and
+            ``trending``.
         unknown: The ids that it does not know, by the names of the arguments: ``user``, ``item``, ``session``.
         warnings: Parts of the request that had no effect, such as a value of a filter that no item has.
         left_out: By capped column, how many better items its cap left out.

@@ -26,6 +26,7 @@ from larder_client.parameters import (
     Promotion,
     as_list,
     base64_text,
+    list_query,
     path,
     query,
     read_image,
@@ -333,21 +334,78 @@ class Client:
             release: See the class.
             canary_key: See the class.
         """
-        options = query(
+        options = list_query(
+            exclude,
+            columns,
+            max_per,
+            boosts,
+            pins,
             user=user,
             session_id=session_id,
             profile=profile,
             n=n,
-            exclude=as_list(exclude, "exclude"),
             filter=filter,
             filter_values=filter_values,
-            columns=as_list(columns, "columns"),
-            max_per=None if max_per is None else [f"{column}:{most}" for column, most in max_per.items()],
-            boosts=None if boosts is None else boosts.parameter(),
-            pins=None if pins is None else [f"{place}:{pinned}" for place, pinned in pins.items()],
             next=next,
         )
         target = path(model, "similar", item) + options
+        return self._session.ask(Recommendations.read, "GET", target, _headers(release, canary_key))
+
+    def trending(  # noqa: PLR0913  one parameter per field of the route, all by keyword except one
+        self,
+        model: str,
+        *,
+        user: str | None = None,
+        session_id: str | None = None,
+        profile: Mapping[str, str | float] | None = None,
+        n: int | None = None,
+        exclude: Sequence[str] | None = None,
+        filter: str | None = None,  # noqa: A002  the field's name in a request
+        filter_values: Mapping[str, FilterValue] | None = None,
+        columns: Sequence[str] | None = None,
+        max_per: Mapping[str, int] | None = None,
+        boosts: Boost | None = None,
+        pins: Mapping[int, str] | None = None,
+        next: str | None = None,  # noqa: A002  the field's name in a request
+        release: str | None = None,
+        canary_key: str | None = None,
+    ) -> Recommendations:
+        """The items whose events grow fastest over the last hours; their score is the significance of the growth.
+
+        They are fewer than ``n`` if fewer trend. A model without live events raises NotFound.
+
+        Args:
+            model: A recommender.
+            user: The user, for filters on what they did and on their profile.
+            session_id: See :meth:`recommend`.
+            profile: The user's columns, for filters.
+            n: See :meth:`recommend`.
+            exclude: See :meth:`recommend`.
+            filter: See :meth:`recommend`.
+            filter_values: See :meth:`recommend`.
+            columns: See the class.
+            max_per: See :meth:`recommend`.
+            boosts: One boost, whose filter has no parameters.
+            pins: See :meth:`recommend`.
+            next: See :meth:`recommend`.
+            release: See the class.
+            canary_key: See the class.
+        """
+        options = list_query(
+            exclude,
+            columns,
+            max_per,
+            boosts,
+            pins,
+            user=user,
+            session_id=session_id,
+            profile=profile,
+            n=n,
+            filter=filter,
+            filter_values=filter_values,
+            next=next,
+        )
+        target = path(model, "trending") + options
         return self._session.ask(Recommendations.read, "GET", target, _headers(release, canary_key))
 
     # --------------------------------------------------------------------------------------------------- Models

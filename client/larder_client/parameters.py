@@ -66,7 +66,7 @@ class Boost:
     def parameter(self) -> str:
         """It in a query string. Raises ValueError if it has values, for which a query string has no place."""
         if self.filter_values:
-            raise ValueError("A boost of similar has no filter_values: write the values into the filter.")
+            raise ValueError("A boost in a query string has no filter_values: write the values into the filter.")
         return f"{self.factor}:{self.filter}"
 
 
@@ -100,6 +100,25 @@ def query(**parameters: object) -> str:
             pairs.append((name, value if isinstance(value, str) else _text(value)))
     # A space is "%20", not "+", because SigV4 signs "%20".
     return f"?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else ""
+
+
+def list_query(
+    exclude: Sequence[str] | None,
+    columns: Sequence[str] | None,
+    max_per: Mapping[str, int] | None,
+    boosts: Boost | None,
+    pins: Mapping[int, str] | None,
+    **others: object,
+) -> str:
+    """The query string of a list of items, or ""; raises as ``as_list`` and ``Boost.parameter``."""
+    return query(
+        exclude=as_list(exclude, "exclude"),
+        columns=as_list(columns, "columns"),
+        max_per=None if max_per is None else [f"{column}:{most}" for column, most in max_per.items()],
+        boosts=None if boosts is None else boosts.parameter(),
+        pins=None if pins is None else [f"{place}:{pinned}" for place, pinned in pins.items()],
+        **others,
+    )
 
 
 def _text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Recommend items: the best for a user, the best of a list, or those similar to one item."""
+"""Recommend items: the best for a user, the best of a list, those similar to one item, or those that trend."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +24,7 @@ with service.preloading():  # the tables download during these imports
         RANK,
         RECOMMEND,
         SIMILAR,
+        TRENDING,
         Query,
         Recommendations,
         Recommender,
@@ -66,6 +67,16 @@ def similar(request: Request) -> Response[str]:
     """The items that are most similar to one item."""
     query = read_query(read_parameters(request.query), SIMILAR, item=request.path_parameter("item"))
     return _respond(request, query, Recommender.similar)
+
+
+@router.get("/v1/models/{model}/trending", action="recommend")
+def trending(request: Request) -> Response[str]:
+    """The items whose events grow fastest."""
+    query = read_query(read_parameters(request.query), TRENDING)
+    model = request.path_parameter("model")
+    return _respond(
+        request, query, lambda recommender, resolved: recommender.trending(resolved, service.trending(model))
+    )
 
 
 def _respond(request: Request, query: Query, ask: Callable[[Recommender, Query], Recommendations]) -> Response[str]:

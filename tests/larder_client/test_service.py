@@ -148,6 +148,18 @@ def test_similar_items(client: Client) -> None:
     assert [(item.id, item.columns) for item in answer.items] == [("p0001", {"TITLE": "Green kettle"})]
 
 
+def test_trending_items_are_those_of_a_model_with_live_events(client: Client) -> None:
+    with pytest.raises(NotFound, match="larder events on shop"):
+        client.trending("shop", n=1)
+    client.put_event_settings("shop", enabled=True)
+    answer = client.trending("shop", n=2, pins={1: "p0004"}, next="")
+    client.put_event_settings("shop", enabled=False)
+
+    assert [(item.id, item.because) for item in answer.items] == [("p0004", Reason("pin", place=1))]
+    assert (answer.known, answer.next) == (None, None)
+    assert answer.recommendation_id
+
+
 def test_caps_boosts_pins_and_pages(client: Client) -> None:
     boost = Boost("INCLUDE ItemID WHERE Items.PRICE < $P", 2, {"P": 6})
     pinned = client.recommend(
@@ -306,8 +318,11 @@ def test_every_field_is_a_parameter(method: Callable[..., object], schema: str, 
     assert set(inspect.signature(method).parameters) == fields | EVERYWHERE
 
 
-def test_the_parameters_of_similar_are_those_of_the_route() -> None:
-    route = OPENAPI["paths"]["/v1/models/{model}/similar/{item}"]["get"]["parameters"]
+@pytest.mark.parametrize(
+    ("method", "path"), [(Client.similar, "similar/{item}"), (Client.trending, "trending")], ids=["similar", "trending"]
+)
+def test_the_parameters_of_a_list_are_those_of_its_route(method: Callable[..., object], path: str) -> None:
+    route = OPENAPI["paths"][f"/v1/models/{{model}}/{path}"]["get"]["parameters"]
     names = [OPENAPI["components"]["parameters"][entry["$ref"].rpartition("/")[2]]["name"] for entry in route]
     words = {
         "profile.COLUMN": "profile",
@@ -315,7 +330,7 @@ def test_the_parameters_of_similar_are_those_of_the_route() -> None:
         "x-larder-key": "canary_key",
         "filter_values.NAME": "filter_values",
     }
-    assert {words.get(name, name) for name in names} == set(inspect.signature(Client.similar).parameters) - {"self"}
+    assert {words.get(name, name) for name in names} == set(inspect.signature(method).parameters) - {"self"}
 
 
 def test_every_native_route_has_a_method() -> None:
@@ -332,6 +347,7 @@ def test_every_native_route_has_a_method() -> None:
         "recommendByBody": Client.recommend,
         "rank": Client.rank,
         "similar": Client.similar,
+        "trending": Client.trending,
         "listModels": Client.models,
         "describeModel": Client.model,
         "listReleases": Client.releases,

@@ -16,7 +16,7 @@ from tests.paths import ROOT
 
 from larder import errors
 from larder.classifier.request import FIELDS, OPTIONS
-from larder.recommender import RANK, RECOMMEND, SIMILAR
+from larder.recommender import RANK, RECOMMEND, SIMILAR, TRENDING
 from larder_local.gateway.event import HttpResponse
 from larder_local.gateway.template import load
 
@@ -127,6 +127,7 @@ def properties(schema: str) -> set[str]:
         ("POST", "/v1/models/m/recommend", frozenset()),
         ("POST", "/v1/models/m/rank", frozenset()),
         ("GET", "/v1/models/m/similar/i", SIMILAR),
+        ("GET", "/v1/models/m/trending", TRENDING),
         ("GET", "/v1/models/m/releases", {"n"}),
         ("GET", "/v1/models", frozenset()),
         ("GET", "/v1/models/m", frozenset()),
@@ -379,6 +380,7 @@ def test_the_response_to_an_image_matches_the_document(ask: Ask, image: bytes) -
         ("GET", "/v1/models/digits/recommend", {}, b"", 404),
         ("GET", "/v1/models/shop/recommend", {"x-larder-release": "nothing"}, b"", 404),
         ("GET", "/v1/models/shop/similar/nothing", {}, b"", 404),
+        ("GET", "/v1/models/shop/trending", {}, b"", 404),
         ("POST", "/v1/models/shop/rank", JSON, b"{", 400),
         ("POST", "/v1/models/shop/rank", JSON, b'{"items": []}', 400),
         ("POST", "/v1/models/shop/recommend", JSON, b'{"n": NaN}', 400),

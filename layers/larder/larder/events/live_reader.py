@@ -8,12 +8,12 @@ A failure, or a store that does not answer in time, leaves the answer to the tab
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from larder.errors import StoreError
 from larder.events.base import LiveStore, LogQueue, LogRow, Recent
@@ -28,6 +28,9 @@ from larder.runtime.metrics import count_line
 from larder.runtime.settings import Settings
 from larder.store import Store
 
+if TYPE_CHECKING:  # imported when an answer first needs statistics
+    from larder.events.statistics import StatisticsCache
+
 READ_SECONDS: Final = 0.05
 LOG_SECONDS: Final = 0.05
 _WORKERS: Final = 4  # calls that no store answers may wait here; further ones fail by their deadline
@@ -40,13 +43,18 @@ class LiveReader:
     """What is known live of the models of a deployment. Thread-safe."""
 
     def __init__(
-        self, settings: SettingsCache, live: Callable[[], LiveStore], queue: Callable[[], LogQueue] | None
+        self,
+        settings: SettingsCache,
+        live: Callable[[], LiveStore],
+        queue: Callable[[], LogQueue] | None,
+        statistics: "Callable[[], StatisticsCache]",
     ) -> None:
         """Use stores that are opened at the first use; ``queue`` is None where answers are not logged."""
         self._settings = settings
         self._live = cache(live)
         self._items = cache(lambda: LiveItems(self._live()))
         self._queue = queue and cache(queue)
+        self._statistics = cache(statistics)
         self._workers = ThreadPoolExecutor(_WORKERS, "live")
 
     @classmethod
@@ -54,7 +62,13 @@ class LiveReader:
         """Use what the environment names."""
         live, queue = settings.events_store, settings.events_queue
         cached = SettingsCache(store, settings.refresh_seconds)
-        return cls(cached, lambda: open_live_store(live), (lambda: open_queue(queue)) if queue else None)
+
+        def statistics() -> "StatisticsCache":
+            from larder.events.statistics import StatisticsCache
+
+            return StatisticsCache(store, settings.refresh_seconds)
+
+        return cls(cached, lambda: open_live_store(live), (lambda: open_queue(queue)) if queue else None, statistics)
 
     def preload(self) -> None:
         """Open the stores now, so that no answer waits for it. Never raises: a request counts errors."""
@@ -88,6 +102,14 @@ class LiveReader:
 
         query = replace(query, live=_live(read, settings, manifest))
         return LiveAnswer(query, recommender or release.value, manifest, send)
+
+    def trending(self, model: str) -> Sequence[tuple[str, float]]:
+        """The items whose events grow fastest, with their significance, the largest first.
+
+        Raises NotFound for a model that takes no events, StoreError if settings or statistics cannot be read.
+        """
+        self._settings.taking(model)
+        return self._statistics().get(model).trending
 
     def _extended(self, model: str, recommender: Recommender, version: str) -> Recommender:
         return self._items().extended(model, recommender, version)

@@ -6,7 +6,15 @@ from larder.recommender.model import Recommender
 from larder.recommender.new_items.live_catalogue import LiveCatalogue
 from larder.recommender.paging import next_page
 from larder.recommender.query import Promotion, Query, with_expressions
-from larder.recommender.request_parsing import RANK, RECOMMEND, SIMILAR, read_items, read_parameters, read_query
+from larder.recommender.request_parsing import (
+    RANK,
+    RECOMMEND,
+    SIMILAR,
+    TRENDING,
+    read_items,
+    read_parameters,
+    read_query,
+)
 from larder.recommender.response import ALL_USERS, Reason, Recommendation, Recommendations, Unknown
 from larder.recommender.segments import EVERYONE, bin_text, segment_text
 from larder.recommender.table_lookup import MAX_CLICKS
@@ -18,6 +26,7 @@ __all__ = [
     "RANK",
     "RECOMMEND",
     "SIMILAR",
+    "TRENDING",
     "Boost",
     "Live",
     "LiveCatalogue",

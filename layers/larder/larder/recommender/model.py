@@ -23,6 +23,7 @@ from larder.release.serving import DEFAULT_CONTENT, ContentSpec, ProfileColumn, 
 from larder.tables import Reader
 from larder.tables.vocabulary import Vocabulary
 
+_TRENDING: Final = Reason("trending")
 LOCAL_BYTES: Final = 64 * 2**20
 NAMES: Final = 2**14  # at most 3 MB; decoding a name takes as long as four look-ups
 
@@ -164,6 +165,23 @@ class Recommender:
 
         hidden = self._numbers([*query.exclude, query.item]) | self._hidden(query) | {number}
         chosen = rules.arrange(scores, candidates, hidden)
+        return self._response(chosen, scores, rules, query.columns)
+
+    def trending(self, query: Query, rising: Sequence[tuple[str, float]]) -> Recommendations:
+        """The items of ``rising``, ids with their significance, the largest first; unknown ids are left out.
+
+        Filters and ``exclude`` apply, and items of hidden event types are left out. The score is the significance.
+        """
+        profile = self._check(query)
+        numbered = ((self._items.number(item), significance) for item, significance in rising)
+        scores = Scores(totals={number: value for number, value in numbered if number is not None})
+        rules = self._rules(query, profile)
+        scores = rules.boosted(scores)
+
+        def candidates(count: int) -> Iterator[Candidate]:
+            return ((number, _TRENDING) for number in best_first(scores.totals, count))
+
+        chosen = rules.arrange(scores, candidates, self._numbers(query.exclude) | self._hidden(query))
         return self._response(chosen, scores, rules, query.columns)
 
     def _scores(

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _ADJUSTMENTS: Final = frozenset({"max_per", "boosts", "pins", "next"})
 SIMILAR: Final = _ADJUSTMENTS | {"user", "session_id", "profile", "n", "exclude", "filter", "filter_values", "columns"}
+TRENDING: Final = SIMILAR
 RANK: Final = frozenset(
     {"user", "session", "session_id", "item", "profile", "filter", "filter_values", "columns", "items"}
 )

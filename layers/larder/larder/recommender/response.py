@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-Source = Literal["user", "session", "revisit", "segment", "item", "content", "promotion", "pin"]
+Source = Literal["user", "session", "revisit", "segment", "item", "content", "trending", "promotion", "pin"]
+_ALONE: Final = ("trending",)  # sources whose reason has nothing else to say
 NAMED_ITEMS: Final = 3
 ALL_USERS: Final = "all"
 _DIGITS: Final = 6
@@ -35,7 +36,7 @@ class Reason(NamedTuple):
     boost: float | None = None
 
     def document(self) -> dict[str, object]:
-        """The reason as JSON: the source, the one field that belongs to it, and the boost if there is one."""
+        """The reason as JSON: the source, and the field that belongs to it and the boost if there are any."""
         boost = {} if self.boost is None else {"boost": self.boost}
         if self.place is not None:
             return {"source": self.source, "place": self.place}
@@ -43,6 +44,8 @@ class Reason(NamedTuple):
             return {"source": self.source, "promotion": self.promotion, **boost}
         if self.segment is not None:
             return {"source": self.source, "segment": self.segment, **boost}
+        if self.source in _ALONE:
+            return {"source": self.source, **boost}
         return {"source": self.source, "items": list(self.items), **boost}
 
 

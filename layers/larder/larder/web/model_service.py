@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from larder.errors import InvalidRequest, LarderError
+from larder.errors import InvalidRequest, LarderError, NotFound
 from larder.host import ModelHost, ReleaseFiles, in_background, preload, renew_after_restore
 from larder.host.release_cache import LoadedRelease, T
 from larder.release.manifest import Kind
@@ -106,6 +106,15 @@ class ModelService(Service[Settings, ModelHost[T]]):
         if not self.settings.events_store or request.release is not None:
             return None
         return self._live_reader().begin(query, release)
+
+    def trending(self, model: str) -> Sequence[tuple[str, float]]:
+        """The items of ``model`` whose events grow fastest, with their significance, the largest first.
+
+        Raises NotFound if the model or the deployment takes no events, StoreError if they cannot be read.
+        """
+        if not self.settings.events_store:
+            raise NotFound("This service takes no events, so nothing is trending: set Events of the stack to true.")
+        return self._live_reader().trending(model)
 
     def _preload_live(self) -> None:
         with suppress(LarderError):  # of the environment or the store: the first request reports it
