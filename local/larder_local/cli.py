@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "filters": ("larder_local.commands.registry.filters", "Store filters beside a model, for requests to name."),
     "events": ("larder_local.commands.events.group", "Live events of a recommender: on, off, settings."),
     "policy": ("larder_local.commands.registry.policy", "Show or change what a model requires of a new release."),
+    "canary": ("larder_local.commands.canary.group", "The release that answers a share of a model's callers."),
     "rollback": ("larder_local.commands.registry.rollback", "Make an earlier release of a model answer again."),
     "rm": ("larder_local.commands.registry.rm", "Remove releases from the store and from this machine."),
     "aliases": ("larder_local.commands.registry.aliases", "Let other names, such as ARNs, mean a model."),

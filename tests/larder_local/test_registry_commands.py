@@ -273,6 +273,44 @@ def test_rm_removes_all_but_the_live_release(home: Workspace, trained: Write) ->
     assert [path.name for path in (home.root / "store").rglob("*") if path.is_file()] == [".larder.lock"]
 
 
+def test_a_canary_is_published_shown_promoted_and_stopped(trained: Write) -> None:
+    live, canary, third = trained(1), trained(2), trained(3)
+    assert larder("publish", str(live)).exit_code == 0
+    assert "has no canary: start one with larder publish RELEASE --canary 5" in larder("canary", "show", "pets").stderr
+
+    published = larder("publish", str(canary), "--canary", "5")
+    assert f"Canary: {canary.name} answers 5 % of the callers of pets, {live.name} the others." in published.stdout
+    assert states() == {live.name: "live", canary.name: "canary", third.name: "local only"}
+    assert f"{canary.name} answers 5 % of the callers of pets" in larder("canary", "show", "pets").stdout
+    assert document("canary", "show", "pets") == {
+        "model": "pets",
+        "canary": canary.name,
+        "percent": 5,
+        "live": live.name,
+    }
+    assert document("releases", "pets")["releases"][1]["state"] == "canary"
+
+    assert "no longer the canary" in larder("canary", "stop", "pets").stdout
+    assert states()[canary.name] == "uploaded"
+    assert larder("canary", "stop", "pets").exit_code == 1
+
+    larder("publish", str(canary), "--canary", "5")
+    assert f"Promoted: pets answers with {canary.name}" in larder("canary", "promote", "pets").stdout
+    assert states()[live.name] == "previous"
+
+    larder("publish", str(third), "--canary", "50")
+    assert "is rejected" in larder("canary", "stop", "pets", "--reject", "Too many cats.").stdout
+    assert states()[third.name] == "rejected"
+    assert "Too many cats." in larder("releases", "pets").stdout
+
+
+def test_a_first_release_is_promoted_although_a_canary_was_asked_for(trained: Write) -> None:
+    first = trained(1)
+    assert "Promoted: pets answers" in larder("publish", str(first), "--canary", "5").stdout
+    refused = larder("publish", str(first), "--canary", "5", "--upload-only")
+    assert (refused.exit_code, "not both" in refused.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("uploaded", [True, False])
 def test_rm_ends_a_canary_only_with_force(home: Workspace, trained: Write, *, uploaded: bool) -> None:
     live, canary, other = trained(1), trained(2), trained(3)

@@ -18,15 +18,17 @@ from larder_training.release.local_prober import request_sender
 from larder_training.reporting.counts import counted
 
 
-def publish(release: Path, store_url: str, *, force: bool) -> Outcome:
+def publish(release: Path, store_url: str, *, force: bool, canary_percent: int = 0) -> Outcome:
     """Uploads and rolls out the release in a folder; reports each step on standard output.
+
+    With ``canary_percent``, it answers this percentage of the callers and the live release the others.
 
     Raises InvalidRequest, before anything is uploaded, if the release does not pass the gate and ``force`` is not set.
     """
     store = open_store(store_url)
     check_quality(release, store, force=force)
     manifest = _upload(release, store)
-    return go_live(store, manifest.model, manifest.release, gate=not force)
+    return go_live(store, manifest.model, manifest.release, gate=not force, canary_percent=canary_percent)
 
 
 def upload_only(release: Path, store_url: str, *, force: bool) -> None:
@@ -66,13 +68,16 @@ def check_quality(release: Path, store: Store, *, force: bool) -> None:
         click.echo(f"{error} --force publishes it.")
 
 
-def go_live(store: Store, model: str, release: str, *, gate: bool, quiet: bool = False) -> Outcome:
+def go_live(
+    store: Store, model: str, release: str, *, gate: bool, quiet: bool = False, canary_percent: int = 0
+) -> Outcome:
     """Verifies and promotes a release of the store, and prints the outcome unless ``quiet``.
 
-    With ``gate``, one that is worse than the live release is rejected.
+    With ``gate``, one that is worse than the live release is rejected. With ``canary_percent``, it becomes the canary
+    if the model has a live release.
     """
     with request_sender(store) as send_request:
-        outcome = roll_out(store, model, release, prober(store, send_request), gate=gate)
+        outcome = roll_out(store, model, release, prober(store, send_request), gate=gate, canary_percent=canary_percent)
     if not quiet:
         _print_outcome(outcome, store)
     return outcome
@@ -87,6 +92,13 @@ def _print_outcome(outcome: Outcome, store: Store) -> None:
         click.echo(f"Next: {_next(outcome, store)}")
         if pointer and pointer.previous:
             click.echo(f"To go back: larder rollback {outcome.model}{_store_flag(store)}")
+    elif outcome.state == "canary" and pointer:
+        click.echo("Verified: all files match the manifest, and all golden requests get the expected answers.")
+        click.echo(
+            f"Canary: {outcome.release} answers {pointer.canary_percent} % of the callers of {outcome.model}, "
+            f"{pointer.stable} the others."
+        )
+        click.echo(f"Next: larder canary show {outcome.model}{_store_flag(store)}")
     elif outcome.state == "kept":
         click.echo(f"Nothing changed: {outcome.reason}")
         click.echo(f"Next: larder releases {outcome.model}{_store_flag(store)}")

@@ -188,6 +188,36 @@ def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
     assert promote(store, second) == Pointer(second.release, previous=first.release, revision=8)
 
 
+def test_a_canary_answers_beside_the_live_release_and_a_repeated_upload_does_not_promote_it(
+    store: Store, recommender: Write
+) -> None:
+    first, second = (upload(recommender(hour), store).manifest for hour in (1, 2))
+    roll_out(store, "shop", first.release)
+    started = roll_out(store, "shop", second.release, canary_percent=5)
+    expected = Pointer(first.release, canary=second.release, canary_percent=5, revision=2)
+    assert (started.state, started.reason, started.pointer) == ("canary", None, expected)
+
+    again = roll_out(store, "shop", second.release, canary_percent=5)
+    event = roll_out(store, "shop", second.release, event=True)
+    assert {again.state, event.state} == {"kept"}
+    assert pointer_of(store, "shop") == expected
+
+    promoted = roll_out(store, "shop", second.release)
+    assert promoted.pointer == Pointer(second.release, previous=first.release, revision=3)
+
+
+def test_a_canary_that_became_live_during_its_checks_stays_live(store: Store, recommender: Write) -> None:
+    first, second = (upload(recommender(hour), store).manifest for hour in (1, 2))
+    roll_out(store, "shop", first.release)
+
+    def slow(_: Manifest) -> None:
+        assert roll_out(store, "shop", second.release).state == "promoted"
+
+    outcome = roll_out(store, "shop", second.release, slow, canary_percent=5)
+    assert (outcome.state, outcome.reason) == ("kept", "It is live already.")
+    assert outcome.pointer == Pointer(second.release, previous=first.release, revision=2)
+
+
 def test_concurrent_promotions_all_succeed_once(store: Store, recommender: Write) -> None:
     uploads = [upload(recommender(hour), store).manifest for hour in range(6)]
     with ThreadPoolExecutor(6) as pool:

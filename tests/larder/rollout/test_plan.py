@@ -4,10 +4,23 @@ import pytest
 
 from larder.registry import Rejection
 from larder.release.pointer import Pointer
-from larder.rollout import ClearRejection, Gate, KeepPointer, Probe, Promote, Reject, RolloutState, Step, Verify, plan
+from larder.rollout import (
+    ClearRejection,
+    Gate,
+    KeepPointer,
+    Probe,
+    Promote,
+    Reject,
+    RolloutState,
+    StartCanary,
+    Step,
+    Verify,
+    plan,
+)
 
 FIRST, SECOND, THIRD = (f"2026010{day}t000000z-0000000{day}" for day in (1, 2, 3))
 LIVE = Pointer(SECOND, previous=FIRST, revision=2)
+CANARY = Pointer(SECOND, previous=FIRST, canary=THIRD, canary_percent=5, revision=3)
 BAD, WORSE, DAMAGED = Rejection("Bad."), Rejection("Worse."), Rejection("Bad.", damaged=True)
 
 
@@ -28,6 +41,10 @@ BAD, WORSE, DAMAGED = Rejection("Bad."), Rejection("Worse."), Rejection("Bad.", 
         ),
         (RolloutState(THIRD, LIVE, failure=BAD, rejected=BAD), (Reject(BAD),)),
         (RolloutState(FIRST, LIVE), (Verify(), Gate(), Probe(), Promote())),
+        (RolloutState(FIRST, None, canary_percent=5), (Verify(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, canary_percent=5), (Verify(), Gate(), Probe(), StartCanary(5))),
+        (RolloutState(THIRD, CANARY, canary_percent=20), (Verify(), Gate(), Probe(), StartCanary(20))),
+        (RolloutState(THIRD, CANARY), (Verify(), Gate(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, failure=DAMAGED), (Reject(DAMAGED),)),
         (
             RolloutState(THIRD, LIVE, event=True, rejected=DAMAGED),
@@ -45,6 +62,8 @@ def test_steps(state: RolloutState, steps: tuple[Step, ...]) -> None:
         (RolloutState(SECOND, LIVE), "It is live already"),
         (RolloutState(SECOND, LIVE, event=True), "It is live already"),
         (RolloutState(FIRST, LIVE, event=True), "It was live before"),
+        (RolloutState(THIRD, CANARY, event=True), "It is the canary already and answers 5 % of the callers"),
+        (RolloutState(THIRD, CANARY, canary_percent=5), "It is the canary already"),
         (RolloutState(FIRST, Pointer(SECOND), event=True), "is newer"),
         (RolloutState(THIRD, Pointer(SECOND, previous=THIRD), event=True), "It was live before"),  # after going back
         (RolloutState(THIRD, LIVE, event=True, rejected=BAD), "It was rejected: Bad. Publish it again"),

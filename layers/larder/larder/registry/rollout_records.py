@@ -15,11 +15,11 @@ from larder.release.json_fields import FieldReader
 from larder.release.keys import ROLLOUT
 
 FORMAT: Final = 1
-STATES: Final = ("running", "promoted", "rejected", "kept")
+STATES: Final = ("running", "promoted", "canary", "rejected", "kept")
 CHECKS: Final = frozenset({"verify", "probe"})
 """The steps that a release must have passed to be promoted without another rollout."""
 
-RolloutStatus = Literal["running", "promoted", "rejected", "kept"]
+RolloutStatus = Literal["running", "promoted", "canary", "rejected", "kept"]
 
 
 @dataclass(frozen=True, slots=True)

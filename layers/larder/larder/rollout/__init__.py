@@ -1,8 +1,8 @@
 """Roll out an uploaded release: verify it, compare it with the live one, probe it, then promote it.
 
 ``plan`` is pure and returns steps. Each step is idempotent, since the same rollout may be requested twice and in any
-order. The pointer changes only in ``promote``, by compare-and-swap. A rejected release gets its reason in
-``rejected.json``, next to its manifest.
+order. The pointer changes by compare-and-swap only. A rejected release gets its reason in ``rejected.json``, next to
+its manifest.
 """
 
 from larder.rollout.executor import Outcome, promote, roll_out
@@ -15,6 +15,7 @@ from larder.rollout.plan import (
     Promote,
     Reject,
     RolloutState,
+    StartCanary,
     Step,
     Verify,
     plan,
@@ -32,6 +33,7 @@ __all__ = [
     "Reject",
     "RolloutState",
     "SendRequest",
+    "StartCanary",
     "Step",
     "Upload",
     "Verify",

@@ -18,6 +18,7 @@ from larder.errors import (
     StoreError,
 )
 from larder.registry import Registry, Rejection
+from larder.registry.canaries import start_canary
 from larder.registry.changes import delete_old_releases, point_at
 from larder.registry.gate import check_gate
 from larder.registry.policy import read_policy
@@ -32,6 +33,7 @@ from larder.rollout.plan import (
     Promote,
     Reject,
     RolloutState,
+    StartCanary,
     Step,
     Verify,
     plan,
@@ -53,14 +55,15 @@ class Outcome:
     Attributes:
         model: The model's name.
         release: The release's name.
-        state: ``promoted``; ``rejected``; or ``kept``, if the pointer stays as it was.
-        reason: Why the release is not live; None if it was promoted.
+        state: ``promoted``; ``canary``, if it answers some of the callers; ``rejected``; or ``kept``, if the pointer
+            stays as it was.
+        reason: Why the release is not live; None if it was promoted or is the canary.
         pointer: The pointer after the rollout, or None if no release is live.
     """
 
     model: str
     release: str
-    state: Literal["promoted", "rejected", "kept"]
+    state: Literal["promoted", "canary", "rejected", "kept"]
     reason: str | None
     pointer: Pointer | None
 
@@ -79,7 +82,14 @@ def promote(store: Store, manifest: Manifest, *, event: bool = False) -> Pointer
 
 
 def roll_out(
-    store: Store, model: str, release: str, probe: Check | None = None, *, event: bool = False, gate: bool = True
+    store: Store,
+    model: str,
+    release: str,
+    probe: Check | None = None,
+    *,
+    event: bool = False,
+    gate: bool = True,
+    canary_percent: int = 0,
 ) -> Outcome:
     """Verify, compare, probe and promote an uploaded release, or reject it and leave the pointer as it is.
 
@@ -91,6 +101,8 @@ def roll_out(
             except StoreError and FunctionUnavailable.
         event: Whether an upload event started the rollout, not a person; see ``RolloutState``.
         gate: Whether a release that is worse than the live one is rejected (``larder.registry.gate``).
+        canary_percent: The percentage of callers that it answers, as a canary, in place of being promoted; see
+            ``RolloutState``.
 
     Raises:
         InvalidRequest: a name is invalid.
@@ -109,6 +121,7 @@ def roll_out(
         event=event,
         gate=gate,
         probe=probe is not None,
+        canary_percent=canary_percent,
     )
     rollout = _Rollout(registry, model, state, probe)
     try:
@@ -215,6 +228,10 @@ class _Rollout:
         policy, _ = read_policy(self._store, manifest.model)
         return check_gate(manifest, live, policy).how
 
+    def _skip_reason(self, pointer: Pointer) -> str | None:
+        """Why the release must not go live, for a pointer that has changed since the rollout began."""
+        return skip_reason(replace(self._state, pointer=pointer))
+
     def _end(self, step: Step) -> Outcome:
         model, release, pointer = self._model, self._state.release, self._state.pointer
         match step:
@@ -222,7 +239,9 @@ class _Rollout:
                 after = promote(self._store, self._manifest, event=self._state.event)
                 if after.stable == release:
                     return Outcome(model, release, "promoted", None, after)
-                return Outcome(model, release, "kept", skip_reason(replace(self._state, pointer=after)), after)
+                return Outcome(model, release, "kept", self._skip_reason(after), after)
+            case StartCanary(percent):
+                return self._start_canary(percent)
             case Reject(rejection):
                 self._registry.reject(model, release, rejection)
                 return Outcome(model, release, "rejected", rejection.reason, pointer)
@@ -230,6 +249,18 @@ class _Rollout:
                 return Outcome(model, release, "kept", reason, pointer)
             case _:
                 raise TypeError(step)
+
+    def _start_canary(self, percent: int) -> Outcome:
+        model, release = self._model, self._state.release
+
+        def skip(old: Pointer) -> bool:
+            return self._skip_reason(old) is not None
+
+        by = "rollout" if self._state.event else "larder"
+        after = start_canary(self._registry, model, release, percent, skip, by=by)
+        if (after.canary, after.canary_percent) == (release, percent):
+            return Outcome(model, release, "canary", None, after)
+        return Outcome(model, release, "kept", self._skip_reason(after), after)
 
 
 @contextmanager

@@ -34,6 +34,17 @@ class Promote:
 
 
 @dataclass(frozen=True, slots=True)
+class StartCanary:
+    """Let the release answer some of the callers, and the live release the others.
+
+    Attributes:
+        percent: The percentage of the callers, 1 to 99.
+    """
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """Write the rejection next to the manifest; the pointer stays.
 
@@ -55,7 +66,7 @@ class KeepPointer:
     reason: str
 
 
-Step: TypeAlias = Verify | Gate | Probe | ClearRejection | Promote | Reject | KeepPointer
+Step: TypeAlias = Verify | Gate | Probe | ClearRejection | Promote | StartCanary | Reject | KeepPointer
 
 # A release's name begins with its time in UTC, so names sort by time.
 _NAME = re.compile(r"(\d{8}t\d{6}z)-[0-9a-f]{8}")
@@ -72,6 +83,8 @@ class RolloutState:
         event: Whether an upload event started the rollout, which may come late or repeatedly; False if a person did.
         gate: Whether to compare it with the live release; False if a person chose it whatever its quality is.
         probe: Whether to send the golden requests.
+        canary_percent: The percentage of callers that it answers as a canary before it is promoted; 0 to promote it at
+            once, as is done for a model without a live release to compare it with.
         failure: Why a step of this rollout failed, or None.
     """
 
@@ -81,6 +94,7 @@ class RolloutState:
     event: bool = False
     gate: bool = True
     probe: bool = True
+    canary_percent: int = 0
     failure: Rejection | None = None
 
 
@@ -100,7 +114,8 @@ def plan(state: RolloutState) -> tuple[Step, ...]:
         steps.append(ClearRejection())  # first: functions do not serve a rejected release to the probe
     if state.probe:
         steps.append(Probe())
-    return (*steps, Promote())
+    canary = state.canary_percent and state.pointer is not None
+    return (*steps, StartCanary(state.canary_percent) if canary else Promote())
 
 
 def skip_reason(state: RolloutState) -> str | None:
@@ -108,6 +123,8 @@ def skip_reason(state: RolloutState) -> str | None:
     release, live = state.release, state.pointer
     if live is not None and live.stable == release:
         return "It is live already."
+    if live is not None and live.canary == release and (state.event or state.canary_percent == live.canary_percent):
+        return f"It is the canary already and answers {live.canary_percent} % of the callers."
     if not state.event:
         return None
     if state.rejected is not None and not state.rejected.damaged:  # else they may be intact now: they are read again

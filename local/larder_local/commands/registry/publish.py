@@ -17,7 +17,14 @@ from larder_local.workspace import Workspace
     help="Upload the release and stop: on AWS, the rollout function of the stack verifies and promotes it.",
 )
 @click.option("--force", is_flag=True, help="Publish it even if it is worse than the live release.")
-def command(release: str, store: str | None, *, upload_only: bool, force: bool) -> None:
+@click.option(
+    "--canary",
+    "canary_percent",
+    type=click.IntRange(1, 99),
+    metavar="PERCENT",
+    help="Let it answer this percentage of the callers at first; see `larder canary`.",
+)
+def command(release: str, store: str | None, *, upload_only: bool, force: bool, canary_percent: int | None) -> None:
     """Upload RELEASE, verify it with its golden requests, and make it answer.
 
     RELEASE is a release folder, or the name of a model, which selects its newest release in .larder/releases. A running
@@ -29,12 +36,14 @@ def command(release: str, store: str | None, *, upload_only: bool, force: bool) 
     # obstore is slow to import: --help does without it.
     from larder_local.releases import named, publishing
 
+    if upload_only and canary_percent:
+        raise click.UsageError("--upload-only leaves the rollout to the stack: give it or --canary, not both.")
     workspace = Workspace.current()
     url = store or workspace.store
     path = named.newest(release, workspace, url).announce()
     if upload_only:
         publishing.upload_only(path, url, force=force)
         return
-    outcome = publishing.publish(path, url, force=force)
+    outcome = publishing.publish(path, url, force=force, canary_percent=canary_percent or 0)
     if outcome.state == "rejected":
         sys.exit(1)

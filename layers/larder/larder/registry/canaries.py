@@ -1,0 +1,76 @@
+"""Send a share of the callers to a canary, and end it. Each change of the pointer is a compare-and-swap."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from larder.errors import Conflict
+from larder.registry.registry import Registry, Rejection
+from larder.release.pointer import Pointer
+
+_ATTEMPTS: Final = 50  # each lost swap means that another writer won; there are never that many writers
+
+
+def start_canary(
+    registry: Registry,
+    model: str,
+    release: str,
+    percent: int,
+    skip: Callable[[Pointer], bool],
+    *,
+    by: str | None = None,
+) -> Pointer:
+    """Let ``release`` answer ``percent`` % of the callers, and return the pointer. Another canary of the model ends.
+
+    Nothing is written if it is so already, or if ``skip`` says so of the pointer as it is. ``by`` names who
+    changes it, for the history.
+
+    Raises Conflict if the pointer keeps changing, or if it was deleted since the caller saw it.
+    """
+
+    def change(old: Pointer) -> Pointer:
+        if skip(old) or old.stable == release:
+            return old
+        return replace(old, canary=release, canary_percent=percent)
+
+    pointer = _swap(registry, model, change, by)
+    if pointer is None:
+        raise Conflict(f"{model} has no live release any more, to which a canary could be compared: try again.")
+    return pointer
+
+
+def end_canary(registry: Registry, model: str, release: str, *, by: str | None = None) -> Pointer | None:
+    """Send all callers to the stable release, if ``release`` is the canary; returns the pointer, None without one."""
+
+    def change(old: Pointer) -> Pointer:
+        return replace(old, canary=None, canary_percent=0) if old.canary == release else old
+
+    return _swap(registry, model, change, by)
+
+
+def reject_canary(
+    registry: Registry, model: str, release: str, rejection: Rejection, *, by: str | None = None
+) -> Pointer | None:
+    """Write the rejection next to the manifest, then end the canary; as ``end_canary``.
+
+    In this order: if the process dies in between, the canary still stands in the pointer, and the next command about it
+    finds the rejection and ends it.
+    """
+    registry.reject(model, release, rejection)
+    return end_canary(registry, model, release, by=by)
+
+
+def _swap(registry: Registry, model: str, change: Callable[[Pointer], Pointer], by: str | None) -> Pointer | None:
+    for _ in range(_ATTEMPTS):
+        current = registry.pointer(model)
+        if current is None:
+            return None
+        changed = change(current.pointer)
+        if changed == current.pointer:
+            return changed
+        pointer = replace(changed, revision=current.pointer.revision + 1)
+        with suppress(Conflict):
+            registry.write_pointer(model, pointer, replaces=current, by=by)
+            return pointer
+    raise Conflict(f"The pointer of {model} keeps changing: wait until its other rollouts finish, then try again.")

@@ -1,0 +1,1 @@
+"""``larder canary``: the release that answers a share of the callers."""
