@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import boto3
 import pytest
-from tests.e2e.conftest import UNREACHABLE, run
+from tests.e2e.commands import UNREACHABLE, run
 from tests.paths import ROOT
 
 from larder_local import interpreter
@@ -54,6 +54,12 @@ class Cloud:
             aws_secret_access_key="test",
         )
 
+    def larder(self, *arguments: str | Path) -> str:
+        """The output of a command that uses this cloud."""
+        done = run(ROOT / ".venv/bin/larder", *arguments, **self.environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -72,6 +78,7 @@ class Stack:
     bucket: str
     api: str
     physical: Mapping[str, str]
+    kms_key: str
     key: str = ""
 
     @property
@@ -79,10 +86,14 @@ class Stack:
         """The bucket as a store URL."""
         return f"s3://{self.bucket}"
 
+    @property
+    def url(self) -> str:
+        """The URL of the HTTP API. The emulator has no host names: the path begins with the API and its stage."""
+        return f"{self.cloud.endpoint}/_aws/execute-api/{self.api}/$default"
+
     def ask(self, path: str, body: bytes | None = None) -> Reply:
         """The response of the HTTP API."""
-        # The emulator has no host names: the API is the first part of the path, the stage the second.
-        url = f"{self.cloud.endpoint}/_aws/execute-api/{self.api}/$default{path}"
+        url = f"{self.url}{path}"
         headers = {"x-api-key": self.key, **({"content-type": "application/octet-stream"} if body else {})}
         request = urllib.request.Request(url, body, headers)  # noqa: S310  our own server
         trusting = create_default_context(cafile=str(self.cloud.certificate))
@@ -104,9 +115,12 @@ class Stack:
 
     def larder(self, *arguments: str | Path) -> str:
         """The output of a command on the stack's bucket."""
-        done = run(ROOT / ".venv/bin/larder", *arguments, "--store", self.store, **self.cloud.environment)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return self.cloud.larder(*arguments, "--store", self.store)
+
+    def add_key(self, *arguments: str) -> str:
+        """A new key with these scopes."""
+        made = self.larder("keys", "add", *arguments, "--json", "--kms-key", self.kms_key)
+        return str(json.loads(made)["key"])
 
 
 def wait(until: Callable[[], T | None]) -> T:
@@ -116,6 +130,16 @@ def wait(until: Callable[[], T | None]) -> T:
         assert time.monotonic() < end, f"no value within {SECONDS} s"
         time.sleep(0.25)
     return value
+
+
+def answered(stack: Stack, path: str, release: str, body: bytes | None = None) -> Reply:
+    """The first response of this release."""
+
+    def ask() -> Reply | None:
+        reply = stack.ask(path, body)
+        return reply if reply.document.get("release") == release else None
+
+    return wait(ask)
 
 
 def install() -> Path:
@@ -184,6 +208,5 @@ def deploy(cloud: Cloud, bundle: Path) -> Stack:
     assert done.returncode == 0, done.stdout + done.stderr
     resources = cloud.client("cloudformation").describe_stack_resources(StackName="larder")["StackResources"]
     physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
-    stack = Stack(cloud, physical["Bucket"], physical["Api"], physical)
-    key = json.loads(stack.larder("keys", "add", "admin", "--json", "--kms-key", kms_key))["key"]
-    return replace(stack, key=key)
+    stack = Stack(cloud, physical["Bucket"], physical["Api"], physical, kms_key)
+    return replace(stack, key=stack.add_key("admin"))

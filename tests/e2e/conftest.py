@@ -6,6 +6,7 @@ Tests skip, with the reason, if the machine lacks what they need.
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.aws import Stack, deploy
+from tests.e2e.aws import running as running_aws
+from tests.e2e.commands import UNREACHABLE, run
 from tests.larder_local.conftest import Up, running
 from tests.paths import ROOT
 from tests.toys.shop import TOY
@@ -33,7 +37,6 @@ from larder_training.release.writer import write_release
 FUNCTIONS = {"classify": "ClassifyFunction", "recommend": "RecommendFunction", "models": "ModelsFunction"}
 PETS = "20260102t030405z-0a1b2c3d"  # the release in the events of tests/events/models
 HERE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
-UNREACHABLE = ("Failed to fetch", "network was disabled")
 
 # The handler from the source, in the environment of the tests.
 IN_PROCESS = """
@@ -44,19 +47,6 @@ answers = [app.handler(event, None) for event in json.load(sys.stdin)]
 print()
 print(json.dumps(answers))
 """
-
-
-def run(*command: str | Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a command in the root of the repository."""
-    return subprocess.run(  # noqa: S603  our own commands
-        [str(word) for word in command],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=250,
-    )
 
 
 def larder(*arguments: str | Path) -> None:
@@ -91,6 +81,17 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("bundle")
     yield build(folder, HERE)
     shutil.rmtree(folder)  # pytest would keep 150 MB for each of the last three runs
+
+
+@pytest.fixture(scope="session")
+def stack(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The built bundle in its own account of the emulator."""
+    folder = tmp_path_factory.mktemp("aws")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running_aws(folder, port) as cloud:
+        yield deploy(cloud, bundle)
+    shutil.rmtree(folder)  # pytest would keep the unpacked layers of each function
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,14 @@
 
 import io
 import json
-import shutil
-import socket
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.aws import Reply, Stack, deploy, running, wait
+from tests.e2e.aws import Stack, answered, wait
 from tests.toys.shop import TOY
 
 from larder.auth.keys import DOCUMENT
@@ -39,17 +37,6 @@ def handler(event, context):
             results.append(error.response["Error"]["Code"])
     return results
 """
-
-
-@pytest.fixture(scope="module")
-def stack(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The built bundle in its own account."""
-    folder = tmp_path_factory.mktemp("aws")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with running(folder, port) as cloud:
-        yield deploy(cloud, bundle)
-    shutil.rmtree(folder)  # pytest would keep the unpacked layers of each function
 
 
 @pytest.fixture(scope="module")
@@ -92,16 +79,6 @@ def replaced(stack: Stack, shop: Callable[..., Path]) -> str:
     answered(stack, "/v1/models/replaced/recommend", first.name)
     stack.publish(second)
     return second.name
-
-
-def answered(stack: Stack, path: str, release: str, body: bytes | None = None) -> Reply:
-    """The first response of this release."""
-
-    def ask() -> Reply | None:
-        reply = stack.ask(path, body)
-        return reply if reply.document.get("release") == release else None
-
-    return wait(ask)
 
 
 def state(stack: Stack, model: str, release: str) -> dict[str, Any]:

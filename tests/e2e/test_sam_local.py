@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import FUNCTIONS, document, events, responses_of_the_source, run
+from tests.e2e.commands import run
+from tests.e2e.conftest import FUNCTIONS, document, events, responses_of_the_source
 from tests.larder_local.conftest import Answer, Served
 from tests.paths import ROOT
 
