@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from larder_client.answers import (
     Classification,
@@ -461,6 +461,26 @@ class Client:
     def put_event_settings(self, name: str, **changes: object) -> Mapping[str, Any]:
         """Changes settings of a model's live events, such as ``enabled=True``; the others stay."""
         return self._session.post(dict, path(name, "events", "settings"), {}, changes, method="PUT")
+
+    def attribution(
+        self,
+        name: str,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        by: Literal["release", "source", "position", "filter"] = "release",
+    ) -> Mapping[str, Any]:
+        """What a model's recommendations earned: impressions, click-through and conversion, with 95 % intervals.
+
+        Args:
+            name: The model.
+            first: The first UTC day, such as ``2026-11-02``; None for the 28 days up to ``last``.
+            last: The last UTC day; None for today.
+            by: What to compare.
+        """
+        return self._session.ask(
+            dict, "GET", path(name, "attribution") + query(**{"from": first, "to": last, "by": by})
+        )
 
     def promote(
         self, name: str, release: str, *, force: bool = False, revision: int | None = None

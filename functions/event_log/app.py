@@ -1,4 +1,4 @@
-"""Write the rows of the queue to the log, make one file a day of them, and remove who asked for it.
+"""Write the rows of the queue to the log, make one file a day of them, and count what recommendations earned.
 
 Lambda calls this with messages of SQS, at least once and in any order: they become parts of the log, and a message that
 cannot be read fails alone, so that it ends in the dead-letter queue. The daily schedule calls it with
@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from larder.errors import InvalidRequest, StoreError
+from larder.events.attribution.update import Attribution, attribute
 from larder.events.base import LogRow
 from larder.events.log.compaction import Compaction, compact
 from larder.events.log.forgetting import forget
@@ -74,21 +75,23 @@ def _compact(seconds_left: Callable[[], float]) -> dict[str, Any]:
         forgotten = forget(service.store, seconds_left=seconds_left)
     except StoreError as error:
         made.problems.append(f"Users who are to be removed are still in the log: {error}")
-    record = {**_record(made), "forgotten": forgotten}
+    attributed = attribute(service.store, seconds_left=seconds_left)
+    record = {**_record(made, attributed), "forgotten": forgotten}
     seconds = round(time.perf_counter() - begun, 3)
-    level = "WARNING" if made.problems or made.remaining else "INFO"
+    level = "WARNING" if record["problems"] or record["remaining"] else "INFO"
     print(json.dumps({"level": level, "compaction": record, "seconds": seconds}), flush=True)  # noqa: T201  # it is the log
     return record
 
 
-def _record(made: Compaction) -> dict[str, Any]:
+def _record(made: Compaction, attributed: Attribution) -> dict[str, Any]:
     return {
         "days": len(made.days),
         "rows": sum(day.rows for day in made.days),
         "duplicates": sum(day.duplicates for day in made.days),
         "expired": made.expired,
-        "remaining": made.remaining,
-        "problems": made.problems,
+        "attributed": len(attributed.days),
+        "remaining": made.remaining + attributed.remaining,
+        "problems": [*made.problems, *attributed.problems],
     }
 
 

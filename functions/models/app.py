@@ -8,6 +8,7 @@ from typing import Any
 from larder.compat import routes as compat
 from larder.errors import InvalidRequest
 from larder.events import settings as event_settings
+from larder.events.attribution import report
 from larder.registry import Registry, changes, policy, stored_filters
 from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, documents_of
 from larder.release.json_fields import FieldReader
@@ -27,6 +28,7 @@ FILTERS = f"{MODEL}/filters"
 FILTER = f"{FILTERS}/{{name}}"
 EVENTS = f"{MODEL}/events/settings"
 POLICY = f"{MODEL}/policy"
+ATTRIBUTION = f"{MODEL}/attribution"
 READ = "models:read"
 WRITE = "models:write"
 
@@ -213,6 +215,17 @@ def put_event_settings(request: Request) -> Response[str]:
         service.store, model, lambda settings: event_settings.read_changes(document, settings)
     )
     return _respond({"model": model, **asdict(changed)})
+
+
+@router.get(ATTRIBUTION, action=READ, parameters=("from", "to", "by"))
+def get_attribution(request: Request) -> Response[str]:
+    """What a model's recommendations earned over several days."""
+    model, by = request.path_parameter("model"), report.check_by(request.query.get("by", "release"))
+    first, last = report.check_days(request.query.get("from"), request.query.get("to"))
+    days = report.read_attribution(service.store, model, first, last)
+    if not days:
+        service.value.describe(model)  # raises NotFound for a model that does not exist
+    return _respond({"model": model, "from": first, "to": last, **report.document(days, by)})
 
 
 @router.get("/openapi.json", action=PUBLIC, parameters=())

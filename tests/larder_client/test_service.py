@@ -359,6 +359,7 @@ def test_every_native_route_has_a_method() -> None:
         "getEventsScript": None,  # for browsers
         "putItems": Client.put_items,
         "putUsers": Client.put_users,
+        "getAttribution": Client.attribution,
         "getEventSettings": Client.event_settings,
         "putEventSettings": Client.put_event_settings,
         "promoteRelease": Client.promote,

@@ -41,7 +41,7 @@ def test_the_log_is_compacted_by_hand_and_shown_by_day(store: Store) -> None:
 
     # THEN what is shown is what there is
     assert before[-1][:5] == ["events", "2026-12-01", "3", "1", "2"]
-    assert made[-1][:5] == ["shop/events", "2026-12-01", "2", "3", "1"]
+    assert made[-2][:5] == ["shop/events", "2026-12-01", "2", "3", "1"]
     assert after[-1][:5] == ["events", "2026-12-01", "3", "0", "0"]
     assert ids(store) == ["e1", "e2", "e3"]
     assert run("compact", "shop")[0][:3] == ["Nothing", "to", "do:"]
@@ -75,14 +75,22 @@ def test_the_report_has_what_each_release_earned_and_what_is_trending(store: Sto
 
     lines = run("report", "shop")
 
-    assert ["0a1b2c3d", "4", "click", "1", "25.0"] in lines
+    assert ["0a1b2c3d", "4", "click", "1"] in lines
     assert lines[-1][0] == "mug"
     assert float(lines[-1][1]) == round((10 - 2) / 2**0.5, 1)
+
+    # WHEN the log is compacted THEN the report has exact shares, also by position
+    write_parts(store, [*answers, *events])
+    assert ["Counted", "what", "recommendations", "of", "1", "days", "earned."] in run("compact")
+    assert ["-", "4", "click", "1", "25.00", "%", "4.56", "to", "69.94", "%", "0.00"] in run("report", "shop")
+    by_position = run("report", "shop", "--by", "position", "--days", "2")
+    assert ["1", "4", "click", "1", "25.00", "%", "4.56", "to", "69.94", "%", "0.00"] in by_position
+    assert run("compact", "shop")[0][:3] == ["Nothing", "to", "do:"]
 
 
 def test_the_report_of_a_model_without_events_says_what_to_do(store: Store) -> None:
     assert list(store.list()) == []
-    assert run("report", "shop")[0][:5] == ["No", "event", "of", "shop", "was"]
+    assert run("report", "shop")[0][:5] == ["No", "event", "of", "shop", "is"]
 
 
 def test_dead_letters_of_this_machine_come_again(store: Store, tmp_path: Path) -> None:

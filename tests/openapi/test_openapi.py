@@ -138,6 +138,7 @@ def properties(schema: str) -> set[str]:
         ("POST", "/v1/models/m/events", frozenset()),
         ("POST", "/v1/models/m/items", frozenset()),
         ("POST", "/v1/models/m/users", frozenset()),
+        ("GET", "/v1/models/m/attribution", {"from", "to", "by"}),
         ("GET", "/v1/models/m/events/settings", frozenset()),
         ("PUT", "/v1/models/m/events/settings", frozenset()),
         ("GET", "/v1/models/m/releases/r", frozenset()),

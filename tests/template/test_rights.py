@@ -20,7 +20,8 @@ GRANTED = {
         "dynamodb:Query EventsTable.Arn/index/by-version",
         "sqs:SendMessage EventsQueue.Arn",
     },
-    "ModelsRole": READS
+    "ModelsRole": READS - {"s3:ListBucket Bucket.Arn models/*"}
+    | {"s3:ListBucket Bucket.Arn models/* logs/*/attribution/*", "s3:GetObject Bucket.Arn/logs/*/attribution/*"}
     | {
         f"s3:PutObject Bucket.Arn/models/*/{name}"
         for name in ("filters.json", "events.json", "policy.json", "live.json", "history/*", "releases/*/rejected.json")

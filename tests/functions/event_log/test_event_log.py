@@ -1,7 +1,7 @@
 """The function that writes the log takes what SQS and the schedule send."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from tests.toys.event_rows import DAY, event, ids
 
 from event_log import app
 from larder.errors import InvalidRequest, StoreError
+from larder.events.attribution.report import earned_by, read_attribution
 from larder.events.base import LogRow
 from larder.events.log.deletions import request_deletion
 from larder.events.statistics import read_statistics
@@ -98,6 +99,17 @@ def test_the_schedule_compacts_the_log(store: Store, capsys: pytest.CaptureFixtu
     assert (answer["days"], answer["rows"], answer["duplicates"]) == (1, 2, 1)
     assert ids(store) == ["e1", "e2"]
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["compaction"] == answer
+
+
+def test_the_schedule_counts_what_recommendations_earned(store: Store) -> None:
+    shown = {"RECOMMENDATION_ID": "r1", "TIMESTAMP": DAY, "RELEASE": "a-1", "ITEMS": [["i1", "user"], ["i2", "user"]]}
+    clicked = replace(event(1), row={**event(1).row, "RECOMMENDATION_ID": "r1"})
+    app.handler(batch(message(LogRow("shop", "recommendations", shown), clicked)), Context())
+
+    assert app.handler({"task": "compact"}, Context())["attributed"] == 1
+
+    earned = earned_by(read_attribution(store, "shop", "2026-12-01", "2026-12-01"), "release")["a-1"]
+    assert (earned.impressions, earned.events["view"].impressions) == (2, 1)
 
 
 def test_a_schedule_without_time_says_what_remains(store: Store) -> None:

@@ -120,6 +120,13 @@ def test_an_item_that_was_put_is_recommended(live: SqliteLiveStore) -> None:
 
 
 @pytest.mark.usefixtures("live")
+def test_a_later_page_is_logged_with_the_number_of_items_before_it(tmp_path: Path) -> None:
+    _, first = ask("GET", RECOMMEND, {"user": "ada", "n": "2", "next": ""})
+    ask("GET", RECOMMEND, {"user": "ada", "n": "2", "next": first["next"]})
+    assert [row.get("ITEMS_BEFORE") for row in sent(tmp_path)] == [None, 2]
+
+
+@pytest.mark.usefixtures("live")
 def test_each_answer_is_logged_by_its_id(store: Store, tmp_path: Path) -> None:
     # WHEN each route has answered
     _, first = ask("POST", RECOMMEND, body={"user": "ada", "n": 2, "filter": "EXCLUDE ItemID WHERE Items.PRICE > 9"})

@@ -158,6 +158,7 @@ class LiveAnswer:
             "USER_ID": query.user,
             "SESSION_ID": query.session_id,
             "FILTER": filter_text,
+            "ITEMS_BEFORE": (query.page.first or None) if query.page else None,  # on earlier pages of the list
         }
         row: dict[str, object] = {name: value for name, value in columns.items() if value is not None}
         row["ITEMS"] = [[item.id, item.because.source if item.because else None] for item in answer.items]

@@ -98,6 +98,16 @@ def statistics_key(model: str) -> str:
     return f"logs/{check_model(model)}/statistics.json"
 
 
+def attribution_prefix(model: str) -> str:
+    """The prefix of the counts of what the recommendations of ``model`` earned, with its final slash."""
+    return f"logs/{check_model(model)}/attribution/"
+
+
+def attribution_key(model: str, day: str) -> str:
+    """The key of the counts of one UTC day."""
+    return f"{attribution_prefix(model)}{day}.json"
+
+
 def releases_prefix(model: str) -> str:
     """The prefix of all releases of ``model``, with its final slash."""
     return f"{_MODELS}/{check_model(model)}/releases/"

@@ -1,32 +1,51 @@
 """``larder events compact``."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from larder_local.commands.registry.options import open_existing, store_option
 from larder_local.console import print_table
 from larder_local.workspace import Workspace
 
+if TYPE_CHECKING:  # obstore is slow to import: --help does without it
+    from larder.events.log.compaction import Compaction
+
+_NOTHING = "Nothing to do: no day of the log has rows that are not in its file yet."
+
 
 @click.command("compact")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @store_option
 def command(models: tuple[str, ...], store: str | None) -> None:
-    """Make one file of each day of the log, without duplicates, and remove users who asked, as the schedule does.
+    """Make one file of each day of the log, remove users who asked, and count what recommendations earned.
 
-    Without MODEL, of all models. It may run at any time, also beside the schedule and while events come.
+    The schedule does the same. Without MODEL, of all models. It may run at any time, also beside the schedule and while
+    events come.
     """
+    from larder.events.attribution.update import attribute
     from larder.events.log.compaction import compact
     from larder.events.log.forgetting import forget
     from larder.release.keys import check_model
 
     opened = open_existing(Workspace.current(), store)
-    made = compact(opened, [check_model(model) for model in models] or None) if opened else None
-    forgotten = forget(opened) if opened else 0
+    if opened is None:
+        click.echo(_NOTHING)
+        return
+    names = [check_model(model) for model in models] or None
+    made, forgotten, attributed = compact(opened, names), forget(opened), attribute(opened, names)
     if forgotten:
         click.echo(f"Removed {forgotten} users who had asked for it.")
-    if made is None or not (made.days or made.expired or made.problems or forgotten):
-        click.echo("Nothing to do: no day of the log has rows that are not in its file yet.")
-        return
+    _print_days(made)
+    if attributed.days:
+        click.echo(f"Counted what recommendations of {len(attributed.days)} days earned.")
+    elif not (made.days or made.expired or made.problems or forgotten or attributed.problems):
+        click.echo(_NOTHING)
+    if problems := [*made.problems, *attributed.problems]:
+        raise click.ClickException("\n".join(problems))
+
+
+def _print_days(made: "Compaction") -> None:
     rows = [(f"{day.model}/{day.kind}", day.day, day.parts, day.rows, day.duplicates, day.bytes) for day in made.days]
     if rows:
         print_table(
@@ -34,5 +53,3 @@ def command(models: tuple[str, ...], store: str | None) -> None:
         )
     if made.expired:
         click.echo(f"Deleted {made.expired} days that are older than log_days.")
-    if made.problems:
-        raise click.ClickException("\n".join(made.problems))

@@ -1,0 +1,1 @@
+"""What recommendations earned: counts by release, source, position and filter, of the log's compacted days."""
