@@ -66,8 +66,8 @@ class Reason:
     """Why an item is in an answer: the source with the largest share of its score.
 
     Attributes:
-        source: ``user``, ``session``, ``revisit``, ``item``, ``content``, ``segment``, ``trending``, ``promotion`` or
-            ``pin``.
+        source: ``user``, ``session``, ``revisit``, ``item``, ``content``, ``exploration``, ``segment``, ``trending``,
+            ``promotion`` or ``pin``.
         items: The items of the history, of the session, or in view that contribute most, 3 at most.
         segment: The segment, such as ``CITY=Berlin`` or ``all``; None for another source.
         promotion: The promotion's name; None for another source.

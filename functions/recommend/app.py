@@ -51,7 +51,7 @@ def recommend(request: Request) -> Response[str]:
     """The best items for a user, a session or a profile."""
     document = request.json() if request.method == "POST" else read_parameters(request.query)
     query = read_query(document, RECOMMEND)
-    return _respond(request, query, Recommender.recommend)
+    return _respond(request, query, Recommender.recommend, explores=True)
 
 
 @router.post("/v1/models/{model}/rank", action="recommend")
@@ -79,7 +79,13 @@ def trending(request: Request) -> Response[str]:
     )
 
 
-def _respond(request: Request, query: Query, ask: Callable[[Recommender, Query], Recommendations]) -> Response[str]:
+def _respond(
+    request: Request,
+    query: Query,
+    ask: Callable[[Recommender, Query], Recommendations],
+    *,
+    explores: bool = False,
+) -> Response[str]:
     # Without a caller's key, the user's id keeps them on canary or stable, from whichever page they ask.
     model = request.path_parameter("model")
     page = query.page
@@ -93,11 +99,12 @@ def _respond(request: Request, query: Query, ask: Callable[[Recommender, Query],
         raise InvalidRequest(message) from error
     named, release = query.filter, loaded.manifest.release
     query = with_expressions(query, lambda name: service.filter_expression(model, name))
-    live = service.live_answer(request, query, loaded)
+    live = service.live_answer(request, query, loaded, explores=explores)
     answer = ask(live.recommender, live.query) if live else ask(loaded.value, query)
     document: dict[str, object] = {"model": model, "release": release}
     if live is not None:
         live.log(answer, named)
+        page = live.query.page
         document["recommendation_id"] = live.id
     document |= answer.document()
     if page is not None:

@@ -21,7 +21,7 @@ from larder.events.live_items import LiveItems
 from larder.events.opening import open_live_store, open_queue
 from larder.events.settings import EventSettings, SettingsCache
 from larder.host.release_cache import LoadedRelease
-from larder.recommender import Live, LiveEvent, Query, Recommendations, Recommender
+from larder.recommender import Exploration, Live, LiveEvent, Query, Recommendations, Recommender
 from larder.recommender.live_events import NEVER
 from larder.release.manifest import Manifest
 from larder.runtime.metrics import count_line
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # imported when an answer first needs statistics
 READ_SECONDS: Final = 0.05
 LOG_SECONDS: Final = 0.05
 _WORKERS: Final = 4  # calls that no store answers may wait here; further ones fail by their deadline
+_DAY: Final = 86400.0
 _NOT_READ: Final = "Recent events could not be read: this answer is by the release alone."
 
 T = TypeVar("T")
@@ -77,8 +78,13 @@ class LiveReader:
             if self._queue is not None:
                 self._queue()
 
-    def begin(self, query: Query, release: LoadedRelease[Recommender]) -> "LiveAnswer | None":
-        """Read what is known for an answer of this release; None for a model that takes no events."""
+    def begin(
+        self, query: Query, release: LoadedRelease[Recommender], *, explores: bool = False
+    ) -> "LiveAnswer | None":
+        """Read what is known for an answer of this release; None for a model that takes no events.
+
+        An answer that ``explores`` has new items if the settings say so.
+        """
         manifest, model = release.manifest, release.manifest.model
         try:
             settings = self._settings.get(model)
@@ -100,8 +106,28 @@ class LiveReader:
             if queue is not None:
                 self._within(LOG_SECONDS, "RecommendationLogFailed", model, lambda: queue().send([row]))
 
+        id_, recommender = _recommendation_id(manifest), recommender or release.value
         query = replace(query, live=_live(read, settings, manifest))
-        return LiveAnswer(query, recommender or release.value, manifest, send)
+        if explores and settings.exploration_weight > 0:
+            query = self._exploring(query, recommender, settings, model, id_)
+        return LiveAnswer(query, recommender, manifest, send, id_)
+
+    def _exploring(
+        self, query: Query, recommender: Recommender, settings: EventSettings, model: str, id_: str
+    ) -> Query:
+        """The query with new items, drawn by the id of the list's first page, which is ``id_`` for that page."""
+        seed = (query.page.seed if query.page else "") or id_
+
+        def exploration() -> Exploration:
+            known = self._statistics().get(model)
+            new = recommender.new_since(time.time() - settings.exploration_days * _DAY)
+            return Exploration(settings.exploration_weight, new, seed, known.items, known.click_rate)
+
+        explored = self._within(READ_SECONDS, "LiveReadFailed", model, exploration)
+        if explored is None or query.live is None:
+            return query
+        page = query.page and replace(query.page, seed=seed)
+        return replace(query, page=page, live=replace(query.live, exploration=explored))
 
     def trending(self, model: str) -> Sequence[tuple[str, float]]:
         """The items whose events grow fastest, with their significance, the largest first.
@@ -142,11 +168,7 @@ class LiveAnswer:
     recommender: Recommender = field(repr=False)
     manifest: Manifest = field(repr=False)
     send: Callable[[LogRow], None] = field(repr=False)
-    id: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        digest = self.manifest.release.rpartition("-")[2][:8]
-        object.__setattr__(self, "id", digest + str(uuid.uuid4())[len(digest) :])
+    id: str
 
     def log(self, answer: Recommendations, filter_text: str | None = None) -> None:
         """Send the list to the log; ``filter_text`` is the filter as the request named it."""
@@ -163,6 +185,11 @@ class LiveAnswer:
         row: dict[str, object] = {name: value for name, value in columns.items() if value is not None}
         row["ITEMS"] = [[item.id, item.because.source if item.because else None] for item in answer.items]
         self.send(LogRow(self.manifest.model, "recommendations", row))
+
+
+def _recommendation_id(manifest: Manifest) -> str:
+    digest = manifest.release.rpartition("-")[2][:8]
+    return digest + str(uuid.uuid4())[len(digest) :]
 
 
 def _live(read: Recent | None, settings: EventSettings, manifest: Manifest) -> Live:

@@ -53,7 +53,7 @@ class EventSettings:
         history_days: How long a user's history lives in the live store after their last event.
         log_days: How long the log keeps events; 0 for ever.
         hidden: Event types after which an item is not recommended to the user again, such as ``purchase``.
-        exploration_weight: The share of places, 0 to 1, for new items with few impressions; stored, and not used yet.
+        exploration_weight: The share of places, 0 to 1, for new items with few impressions.
         exploration_days: The age in days up to which an item is new.
         logs_recommendations: Whether each answer is logged, so that events can be attributed to it.
         metrics: The metrics of attributed events; stored, and not used yet.

@@ -3,6 +3,7 @@
 from larder.recommender.adjustments import Boost, Page, Pin
 from larder.recommender.live_events import Live, LiveEvent
 from larder.recommender.model import Recommender
+from larder.recommender.new_items.exploration import Exploration
 from larder.recommender.new_items.live_catalogue import LiveCatalogue
 from larder.recommender.paging import next_page
 from larder.recommender.query import Promotion, Query, with_expressions
@@ -28,6 +29,7 @@ __all__ = [
     "SIMILAR",
     "TRENDING",
     "Boost",
+    "Exploration",
     "Live",
     "LiveCatalogue",
     "LiveEvent",

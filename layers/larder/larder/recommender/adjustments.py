@@ -68,11 +68,13 @@ class Page:
         earlier: The sizes of the pages before this one.
         release: The release that answered them; None for the first page.
         request: The digest of the request without what differs between pages; empty for a list without pages.
+        seed: What the draws of new items depend on; empty for a list that does not explore, and for a first page.
     """
 
     earlier: tuple[int, ...] = ()
     release: str | None = None
     request: str = ""
+    seed: str = ""
 
     @property
     def first(self) -> int:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from larder.recommender.response import Unknown
+
+if TYPE_CHECKING:  # imported where the field is made
+    from larder.recommender.new_items.exploration import Exploration
 
 _NO_PROFILE: Mapping[str, str | float] = MappingProxyType({})
 NEVER: Final = -1.0
@@ -37,6 +40,7 @@ class Live:
         trained_until: Epoch seconds of the last event that the release was trained on; ``NEVER`` if it states none.
         repeats: Whether the release recommends items that users had before: then live events hide no item.
         warning: Why less is known than could be; empty if nothing went wrong.
+        exploration: What the answer explores; None for nothing.
     """
 
     events: Sequence[LiveEvent] = ()
@@ -45,6 +49,7 @@ class Live:
     trained_until: float = NEVER
     repeats: bool = False
     warning: str = ""
+    exploration: "Exploration | None" = None
 
     def items_by_type(self, number: Callable[[str], int | None]) -> dict[str, set[int]]:
         """The numbers of the events' items, by event type; a type is there even if the release knows none of them."""

@@ -8,6 +8,7 @@ from typing import Final
 from larder.errors import InvalidManifest, InvalidRequest, NotFound
 from larder.host import ReleaseFiles
 from larder.recommender.live_events import Session, join_session
+from larder.recommender.new_items.exploration import NOTHING_DRAWN, CreationTimes, Drawn
 from larder.recommender.new_items.live_catalogue import LiveCatalogue, NumberedItems
 from larder.recommender.query import Query, check_ranked
 from larder.recommender.reasons import Candidate, explain, segment_reason
@@ -38,11 +39,13 @@ class Recommender:
         tables: Tables,
         users: UserData,
         catalogue: LiveCatalogue | None = None,
+        created: CreationTimes | None = None,
     ) -> None:
-        """``catalogue`` extends ``items``."""
+        """``catalogue`` extends ``items``; ``created`` are those of ``items``."""
         self._serving = serving
         self._base = items
         self._catalogue = catalogue
+        self._created = created or CreationTimes(items)
         self._items: NumberedItems = items if catalogue is None else catalogue
         self._tables = tables
         self._users = users
@@ -92,7 +95,16 @@ class Recommender:
 
     def extended(self, catalogue: LiveCatalogue) -> "Recommender":
         """This release with new items, on the same tables; making it compiles the release's filters again."""
-        return Recommender(self._serving, self._base, self._tables, self._users, catalogue)
+        return Recommender(self._serving, self._base, self._tables, self._users, catalogue, self._created)
+
+    def new_since(self, time: float) -> Sequence[int]:
+        """The numbers of the items that were created at ``time``, in epoch seconds, or later.
+
+        They are those of the release whose column ``CREATION_TIMESTAMP`` says so, at most 2,000, and those that were
+        put since. The first call may take a second: it reads the column of all items.
+        """
+        created = self._created.since(time)
+        return created if self._catalogue is None else [*created, *self._catalogue.new_since(time)]
 
     def close(self) -> None:
         """Do nothing: files are closed and unmapped with the last reference to them."""
@@ -100,7 +112,7 @@ class Recommender:
     def recommend(self, query: Query) -> Recommendations:
         """The best ``query.n`` items, best first except for promotions and pins.
 
-        They are fewer if filters, caps or the model leave no more.
+        They are fewer if filters, caps or the model leave no more. A share of them are new items if the query explores.
 
         If too few items have a score, popular items of the user's segment follow, then those of wider segments; their
         score is mostly 0. Raises InvalidRequest for an unknown column or an invalid filter.
@@ -115,7 +127,7 @@ class Recommender:
         )
         rules = self._rules(query, profile)
         scores = rules.boosted(scores)
-        chosen = rules.arrange(scores, lambda count: _candidates(scores, segments, count), excluded)
+        chosen = rules.arrange(scores, lambda count: _candidates(scores, segments, count), excluded, self._drawn(query))
         return self._response(chosen, scores, rules, query.columns, _with_user(session.unknown, query, scores))
 
     def rank(self, query: Query, items: Sequence[str]) -> Recommendations:
@@ -223,6 +235,10 @@ class Recommender:
         if query.user is not None:
             histories.append(dict(self._users.history(query.user)))
         return {item for history in histories for name, items in history.items() if live.hides(name) for item in items}
+
+    def _drawn(self, query: Query) -> Drawn:
+        exploration = query.live.exploration if query.live else None
+        return NOTHING_DRAWN if exploration is None else exploration.draw(self._name)
 
     def _rules(self, query: Query, profile: Profile) -> RequestRules:
         """The rules of a request; what filters ask about it is made at the first use, once for all of them."""

@@ -1,7 +1,7 @@
 """``next``: the text by which a request gets the next page of its list, without any state between requests.
 
 It names the release that answered, so that all pages are of one list even if another release goes live, and holds a
-digest of the request, so that it is not used with another.
+digest of the request, so that it is not used with another. A list that explores has the seed of its draws there, too.
 """
 
 import json
@@ -37,6 +37,7 @@ def read_page(text: str, request: str) -> Page:
     try:
         release, digest, *sizes = json.loads(urlsafe_b64decode(text[:_MAX_TEXT].encode("ascii")))
         check_release(release)
+        seed = sizes.pop(0) if sizes and isinstance(sizes[0], str) else ""
         valid = bool(sizes) and all(type(size) is int and 1 <= size <= MAX_LIST for size in sizes)
     except (ValueError, TypeError, RecursionError, InvalidRequest):
         valid = False
@@ -44,10 +45,11 @@ def read_page(text: str, request: str) -> Page:
         raise InvalidRequest(f"next is not valid: {_REMEDY}.")
     if digest != request:
         raise InvalidRequest(f"next belongs to another request: only n may differ between pages; {_REMEDY}.")
-    return Page(tuple(sizes), release, request)
+    return Page(tuple(sizes), release, request, seed)
 
 
 def next_page(page: Page, n: int, release: str) -> str:
     """The ``next`` of a response with ``n`` items of ``page``."""
-    text = json.dumps([release, page.request, *page.earlier, n], separators=(",", ":"))
+    seed = [page.seed] if page.seed else []
+    text = json.dumps([release, page.request, *seed, *page.earlier, n], separators=(",", ":"))
     return urlsafe_b64encode(text.encode()).decode("ascii")

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
-Source = Literal["user", "session", "revisit", "segment", "item", "content", "trending", "promotion", "pin"]
-_ALONE: Final = ("trending",)  # sources whose reason has nothing else to say
+Source = Literal[
+    "user", "session", "revisit", "segment", "item", "content", "exploration", "trending", "promotion", "pin"
+]
+_ALONE: Final = ("exploration", "trending")  # sources whose reason has nothing else to say
 NAMED_ITEMS: Final = 3
 ALL_USERS: Final = "all"
 _DIGITS: Final = 6

@@ -96,16 +96,16 @@ class ModelService(Service[Settings, ModelHost[T]]):
         self._aliases = self._filters = self._live = None
 
     def live_answer(
-        self, request: "Request", query: "Query", release: "LoadedRelease[Recommender]"
+        self, request: "Request", query: "Query", release: "LoadedRelease[Recommender]", *, explores: bool = False
     ) -> "LiveAnswer | None":
         """Read what is known live for an answer of a recommender; None if its model takes no events.
 
         Also None for a request that names a release, which asks for what that release answers at any time, as the
-        rollout's golden requests do.
+        rollout's golden requests do. An answer that ``explores`` has new items if the model's settings say so.
         """
         if not self.settings.events_store or request.release is not None:
             return None
-        return self._live_reader().begin(query, release)
+        return self._live_reader().begin(query, release, explores=explores)
 
     def trending(self, model: str) -> Sequence[tuple[str, float]]:
         """The items of ``model`` whose events grow fastest, with their significance, the largest first.

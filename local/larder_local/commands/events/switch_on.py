@@ -17,6 +17,8 @@ from larder_local.commands.registry.options import store_option
 @click.option("--recent", "recent_events", type=int, help="Newest events of a user that an answer considers, 1 to 100.")
 @click.option("--history-days", type=int, help="Days that a history lives after its last event.")
 @click.option("--log-days", type=int, help="Days that the log keeps events; 0 for ever.")
+@click.option("--exploration-weight", type=float, help="Share of places for new items, 0 to 1; 0 for none.")
+@click.option("--exploration-days", type=int, help="Age in days up to which an item is new.")
 @click.option(
     "--log-recommendations/--no-log-recommendations",
     "logs_recommendations",

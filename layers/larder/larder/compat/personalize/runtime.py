@@ -49,8 +49,7 @@ _MOST: Final = 500
 _MOST_WITH_COLUMNS: Final = 50
 _DEFAULT: Final = 25
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
-# Personalize's words; its third, "Exploration", is not what a model of Larder does.
-_REASONS: Final = {"promotion": "Promoted item", "segment": "Popular item"}
+_REASONS: Final = {"exploration": "Exploration", "promotion": "Promoted item", "segment": "Popular item"}
 
 Service = ModelService[Recommender]
 Document = dict[str, object]
@@ -76,7 +75,7 @@ def get_recommendations(request: Request, service: Service) -> Response[str]:
         "promotions": [_promotion(service, model, sent) for sent in sent.children("promotions", _PROMOTION, 1)],
     }
     query = read_query(document, RECOMMEND)
-    live = service.live_answer(request, query, loaded)
+    live = service.live_answer(request, query, loaded, explores=user is not None)
     recommender, query = (live.recommender, live.query) if live else (loaded.value, query)
     answer = recommender.recommend(query) if user is not None else _related(recommender, query, warnings)
     answer = replace(answer, items=answer.items[:n])

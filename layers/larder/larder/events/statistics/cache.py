@@ -16,6 +16,9 @@ from larder.store import Store
 MAX_TRENDING: Final = 1000
 """The most trending items; a list of recommendations has no more."""
 _MODELS: Final = 64
+_FIRST_CLICKS: Final = 1.0  # what is assumed before anything is known
+_FIRST_IMPRESSIONS: Final = 20.0
+_MOST_RATE: Final = 0.5
 
 
 class KnownStatistics:
@@ -30,6 +33,13 @@ class KnownStatistics:
     def items(self) -> Mapping[str, Shown]:
         """By item, how often it was recommended and clicked."""
         return self._statistics.items
+
+    @cached_property
+    def click_rate(self) -> float:
+        """The clicks for each recommendation of an item, over all items; above 0, and at most 0.5."""
+        clicks = sum(shown.clicks for shown in self.items.values())
+        impressions = sum(shown.impressions for shown in self.items.values())
+        return min((clicks + _FIRST_CLICKS) / (impressions + _FIRST_IMPRESSIONS), _MOST_RATE)
 
     @cached_property
     def trending(self) -> Sequence[tuple[str, float]]:

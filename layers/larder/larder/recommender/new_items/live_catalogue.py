@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from larder.recommender.reasons import Candidate
 from larder.recommender.response import NAMED_ITEMS, Reason
 from larder.recommender.scoring import Contributions, Scores
-from larder.release.serving import ColumnType, ContentSpec
+from larder.release.serving import CREATED, ColumnType, ContentSpec
 from larder.tables.vocabulary import Vocabulary
 
 MAX_NEW: Final = 2_000
@@ -87,6 +87,12 @@ class NewItem:
     columns: Columns
     time: float
     neighbours: Weights
+
+    @property
+    def created(self) -> float:
+        """When it was created, in epoch seconds; when it was put if its columns do not say."""
+        created = self.columns.get(CREATED)
+        return created if isinstance(created, int | float) else self.time
 
 
 def _weights(similarities: Sequence[tuple[int, float]], factor: float) -> Weights:
@@ -170,6 +176,10 @@ class LiveCatalogue:
     def is_new(self, number: int) -> bool:
         """Whether the release does not know the item."""
         return number >= self._first
+
+    def new_since(self, time: float) -> list[int]:
+        """The new items that were created at ``time``, in epoch seconds, or later."""
+        return [self._first + index for index, item in enumerate(self.new) if item.created >= time]
 
     def number(self, item: str) -> int | None:
         """The number of the item with this id, or None if it is unknown."""

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from larder.recommender.adjustments import FIRST_PAGE
+from larder.recommender.new_items.exploration import NOTHING_DRAWN, Drawn
 from larder.recommender.new_items.live_catalogue import NumberedItems
 from larder.recommender.query import Promotion, Query
 from larder.recommender.reasons import Candidate
@@ -17,6 +18,9 @@ from larder.recommender.scoring import Scores, best_first
 
 if TYPE_CHECKING:  # imported when a filter is first used
     from larder.filters import CompiledFilter, Predicate
+
+
+_EXPLORED: Final = Reason("exploration")
 
 
 class RequestRules:
@@ -68,7 +72,11 @@ class RequestRules:
         return replace(scores, totals={**scores.totals, **changed})
 
     def arrange(
-        self, scores: Scores, candidates: Callable[[int], Iterator[Candidate]], excluded: set[int]
+        self,
+        scores: Scores,
+        candidates: Callable[[int], Iterator[Candidate]],
+        excluded: set[int],
+        drawn: Drawn = NOTHING_DRAWN,
     ) -> list[Candidate]:
         """The items of the requested page, in their order.
 
@@ -76,6 +84,7 @@ class RequestRules:
             scores: The scores, for promotions.
             candidates: All candidates, best first; they are sorted for this number of items.
             excluded: Items that must not be chosen, except by pins; those that are chosen are added to it.
+            drawn: New items, which have a share of the places that pins and promotions leave free.
         """
         query, page = self._query, self._query.page or FIRST_PAGE
         pins = self._pinned(excluded)
@@ -88,8 +97,10 @@ class RequestRules:
             places = {place: number for place, number in pins.items() if first < place <= first + size}
             promoted = self._promoted_groups(size - len(places), size, scores, excluded)
             caps.start([*places.values(), *(number for group in promoted for number, _ in group)])
-            organic = selection.choose(size - len(places) - sum(map(len, promoted)))
-            chosen = interleave([organic, *promoted])
+            free = size - len(places) - sum(map(len, promoted))
+            explored = _explored(drawn, min(drawn.places(first, size), free), excluded, allowed, caps)
+            organic = selection.choose(free - len(explored))
+            chosen = interleave([organic, explored, *promoted])
             for place, number in sorted(places.items()):
                 chosen.insert(place - first - 1, (number, Reason("pin", place=place)))
             first += size
@@ -155,6 +166,19 @@ class RequestRules:
     def _warn(self, *warnings: str) -> None:
         """Note each warning once."""
         self.warnings += [warning for warning in warnings if warning not in self.warnings]
+
+
+def _explored(drawn: Drawn, count: int, excluded: set[int], allowed: "Predicate | None", caps: Caps) -> list[Candidate]:
+    """The first ``count`` drawn items that may be shown; they are added to ``excluded`` and count for the caps."""
+    chosen: list[Candidate] = []
+    for number in drawn.numbers if count > 0 else ():
+        if number not in excluded and (allowed is None or allowed(number)) and caps.full(number) is None:
+            caps.count(number)
+            excluded.add(number)
+            chosen.append((number, _EXPLORED))
+            if len(chosen) == count:
+                break
+    return chosen
 
 
 def _warnings_of(query: Query) -> list[str]:
