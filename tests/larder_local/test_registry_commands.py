@@ -179,6 +179,37 @@ def test_the_policy_of_a_model_decides_what_is_worse(home: Workspace, trained: W
     del home
 
 
+def test_two_releases_are_compared_and_the_history_shows_what_was_live(trained: Write) -> None:
+    first = trained(1, 0.9)
+    larder("publish", "pets")
+    second = trained(2, 0.95)
+    larder("publish", "pets")
+    compared = larder("compare", "pets", first.name)
+    assert compared.exit_code == 0, compared.stderr
+    assert "Difference -0.0500 (" in compared.stdout
+    assert "It is worse beyond noise." in compared.stdout
+    assert "labels: 2, 0 new, 0 gone." in compared.stdout
+    assert document("compare", "pets", second.name, first.name)["base"] == first.name
+    unknown = larder("compare", "pets", second.name, "x")
+    assert (unknown.exit_code, "has no release 'x'" in unknown.stderr) == (1, True)
+
+    history = larder("history", "pets")
+    assert "To go back: larder rollback pets" in history.stdout
+    assert [entry["stable"] for entry in document("history", "pets")] == [second.name, first.name]
+    assert [entry["stable"] for entry in document("history", "pets", "-n", "1")] == [second.name]
+
+
+def test_a_rejected_release_does_not_come_back(trained: Write) -> None:
+    first, live = (trained(hour, 0.9) for hour in (1, 3))
+    for release in (first, trained(2, 0.9), live):
+        larder("publish", str(release))
+    refused = larder("reject", "pets", live.name, "Blurred.")
+    assert (refused.exit_code, "answers for pets" in refused.stderr) == (1, True)
+    rejected = larder("reject", "pets", first.name, "Blurred.")
+    assert f"To check it again, and make it live: larder publish {first.name}" in rejected.stdout
+    assert "Blurred." in larder("releases", "pets").stdout
+
+
 def test_uploaded_is_printed_only_for_what_was_sent(trained: Write) -> None:
     release = trained(1)
     assert "Uploaded pets/" in larder("publish", "pets").stdout
