@@ -10,18 +10,23 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from larder.errors import InvalidRequest, StoreError
+from larder.events.attribution.metrics import metric_totals
 from larder.events.attribution.update import Attribution, attribute
 from larder.events.base import LogRow
 from larder.events.log.compaction import Compaction, compact
 from larder.events.log.forgetting import forget
 from larder.events.log.parts import write_parts
 from larder.events.log.rows import parse_message
+from larder.events.settings import read_settings
 from larder.events.statistics import count_rows
+from larder.registry import Registry
 from larder.runtime.cold_start import cold_start
+from larder.runtime.metrics import NAMESPACE
 from larder.runtime.settings import EventLogSettings
 from larder.store import Store
 from larder.web.bootstrap import Service
@@ -62,9 +67,28 @@ def _write(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ANN4
 def _count(rows: list[LogRow]) -> None:
     """Count rows that are in the log. They are safe there, so a failure here is stated and fails no message."""
     try:
-        count_rows(service.store, rows)
+        for model, new in count_rows(service.store, rows).items():
+            _emit(model, new)
     except StoreError as error:
         print(json.dumps({"level": "WARNING", "statistics": str(error), "rows": len(rows)}), flush=True)  # noqa: T201  # it is the log
+
+
+def _emit(model: str, rows: list[LogRow]) -> None:
+    """Write the metrics of a model's settings for events that were not counted before, as CloudWatch reads them."""
+    metrics = read_settings(service.store, model)[0].metrics
+    if not metrics:
+        return
+
+    def releases() -> list[str]:
+        version = Registry(service.store).pointer(model)
+        pointer = version.pointer if version else None
+        return [name for name in (pointer.stable, pointer.previous, pointer.canary) if name] if pointer else []
+
+    for (metric, release), value in metric_totals(rows, metrics, releases).items():
+        unit = MetricUnit.Count if metric.expression == "COUNT" else MetricUnit.NoUnit
+        with single_metric(name=metric.name, unit=unit, value=value, namespace=NAMESPACE) as line:
+            line.add_dimension("model", model)
+            line.add_dimension("EVENT_ATTRIBUTION_SOURCE", release)
 
 
 def _compact(seconds_left: Callable[[], float]) -> dict[str, Any]:

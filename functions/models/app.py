@@ -225,7 +225,8 @@ def get_attribution(request: Request) -> Response[str]:
     days = report.read_attribution(service.store, model, first, last)
     if not days:
         service.value.describe(model)  # raises NotFound for a model that does not exist
-    return _respond({"model": model, "from": first, "to": last, **report.document(days, by)})
+    metrics = event_settings.read_settings(service.store, model)[0].metrics
+    return _respond({"model": model, "from": first, "to": last, **report.document(days, by, metrics)})
 
 
 @router.get("/openapi.json", action=PUBLIC, parameters=())

@@ -1,20 +1,26 @@
 """The function that writes the log takes what SQS and the schedule send."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from tests.toys.event_rows import DAY, event, ids
+from tests.toys.live_store import publish
+from tests.toys.shop import write_shop
 
 from event_log import app
 from larder.errors import InvalidRequest, StoreError
 from larder.events.attribution.report import earned_by, read_attribution
 from larder.events.base import LogRow
 from larder.events.log.deletions import request_deletion
+from larder.events.settings import AttributionMetric, EventSettings, write_settings
 from larder.events.statistics import read_statistics
 from larder.release.keys import statistics_key
 from larder.store import Store, open_store
+
+__all__ = ["write_shop"]  # a fixture
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,43 @@ def test_rows_are_counted_once_though_a_batch_comes_twice(store: Store) -> None:
 
     statistics, _ = read_statistics(store, "shop")
     assert len(statistics.rows) == 2
+
+
+def test_metrics_of_attributed_events_are_cloudwatch_metrics_once(
+    store: Store, capsys: pytest.CaptureFixture[str], write_shop: Callable[..., Path]
+) -> None:
+    # GIVEN a live release, and a model with two metrics
+    folder = write_shop()
+    publish(store, "shop", folder)
+    release = folder.name
+    metrics = AttributionMetric("revenue", "purchase", "SUM"), AttributionMetric("orders", "purchase", "COUNT")
+    write_settings(store, "shop", EventSettings(metrics=metrics), None)
+    bought = {"EVENT_TYPE": "Purchase", "EVENT_VALUE": 2.5}
+    shown = {"RECOMMENDATION_ID": f"{release.rpartition('-')[2][:8]}-1"}
+    sold = [
+        replace(event(number), row={**event(number).row, **bought, **more})
+        for number, more in enumerate((shown, shown, {"RECOMMENDATION_ID": "x"}, {"EVENT_ATTRIBUTION_SOURCE": "y"}, {}))
+    ]
+
+    # WHEN a batch comes twice
+    for _ in range(2):
+        app.handler(batch(message(*sold, event(9))), Context())
+
+    # THEN each event counts once, by the release if it is live
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counted = {}
+    for line in lines:
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert (directive["Namespace"], directive["Dimensions"]) == ("Larder", [["model", "EVENT_ATTRIBUTION_SOURCE"]])
+        (metric,) = directive["Metrics"]
+        counted[metric["Name"], metric["Unit"], line["model"], line["EVENT_ATTRIBUTION_SOURCE"]] = line[metric["Name"]]
+    assert len(counted) == len(lines)
+    assert counted == {
+        ("revenue", "None", "shop", release): [5.0],
+        ("orders", "Count", "shop", release): [2.0],
+        ("revenue", "None", "shop", "(other)"): [5.0],
+        ("orders", "Count", "shop", "(other)"): [2.0],
+    }
 
 
 def test_damaged_statistics_do_not_keep_rows_from_the_log(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,7 +49,12 @@ def test_click_through_and_conversion_by_release(store: Store) -> None:
                 },
             }
         ],
+        "metrics": [],
     }
+    # WHEN the model has a metric THEN it has values for the days before, too
+    metric = {"name": "revenue", "event_type": "purchase", "expression": "SUM"}
+    assert call(app.handler, "PUT", "/v1/models/shop/events/settings", {"metrics": [metric]})[0] == 200
+    assert ask(to="2026-12-01")[1]["metrics"] == [{**metric, "values": {RELEASES[0]: 7.5}}]
     places = ask(by="position", to="2026-12-01")[1]["groups"]
     assert [(group["name"], group["impressions"], group["click_through"]["rate"]) for group in places] == [
         ("1", 10, 0.4),

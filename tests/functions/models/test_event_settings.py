@@ -52,6 +52,7 @@ def test_settings_are_made_changed_and_read(store: Store) -> None:
         ({"metrics": [{"name": "r", "event_type": "buy", "expression": "MAX"}]}, "metrics.expression"),
         ({"metrics": [{"name": "r"}]}, "metrics.event_type: is missing"),
         ({"metrics": [{"name": "r", "event_type": "b", "expression": "SUM"}] * 11}, "metrics: has 11 entries"),
+        ({"metrics": [{"name": "r", "event_type": "b", "expression": "SUM"}] * 2}, "metrics: has a name twice"),
     ],
 )
 def test_invalid_settings_are_refused_and_change_nothing(body: dict[str, Any], hint: str) -> None:

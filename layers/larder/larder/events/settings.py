@@ -56,7 +56,7 @@ class EventSettings:
         exploration_weight: The share of places, 0 to 1, for new items with few impressions.
         exploration_days: The age in days up to which an item is new.
         logs_recommendations: Whether each answer is logged, so that events can be attributed to it.
-        metrics: The metrics of attributed events; stored, and not used yet.
+        metrics: The metrics of attributed events, in the API and in CloudWatch.
     """
 
     enabled: bool = True
@@ -119,7 +119,10 @@ def _metrics(fields: FieldReader) -> tuple[AttributionMetric, ...]:
     entries = fields.sequence("metrics")
     if len(entries) > _MAX_METRICS:
         fields.note("metrics", f"has {len(entries)} entries; it may have {_MAX_METRICS}")
-    return tuple(_metric(entry, fields) for entry in entries[:_MAX_METRICS])
+    metrics = tuple(_metric(entry, fields) for entry in entries[:_MAX_METRICS])
+    if len({metric.name for metric in metrics}) < len(metrics):
+        fields.note("metrics", "has a name twice; each metric has a name of its own")
+    return metrics
 
 
 def _metric(entry: object, fields: FieldReader) -> AttributionMetric:

@@ -1,12 +1,29 @@
 """``larder events on``."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from larder_local.commands.events.options import print_next, print_settings, store_of
 from larder_local.commands.registry.options import store_option
+
+if TYPE_CHECKING:  # obstore is slow to import: --help does without it
+    from larder.events.settings import AttributionMetric
+
+
+def _metrics(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> "tuple[AttributionMetric, ...]":
+    """The metrics of NAME=TYPE:COUNT or NAME=TYPE:SUM."""
+    from larder.events.settings import AttributionMetric
+
+    metrics = []
+    for value in values:
+        name, _equals, rest = value.partition("=")
+        type_, _colon, expression = rest.rpartition(":")
+        if not (name and type_ and expression.upper() in {"COUNT", "SUM"}):
+            raise click.BadParameter(f"{value!r} is not NAME=TYPE:COUNT or NAME=TYPE:SUM, such as revenue=purchase:SUM")
+        metrics.append(AttributionMetric(name, type_, expression.upper()))
+    return tuple(metrics)
 
 
 @click.command("on")
@@ -30,8 +47,18 @@ from larder_local.commands.registry.options import store_option
     metavar="ID",
     help="By which clients of Personalize name the model, to keep the one that they have.",
 )
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME=TYPE:COUNT|SUM",
+    callback=_metrics,
+    help="Metric of attributed events: their number, or the sum of their values; may be repeated. They replace those "
+    "of before.",
+)
+@click.option("--no-metrics", is_flag=True, help="Remove the metrics.")
 @store_option
-def command(model: str, store: str | None, **options: Any) -> None:  # noqa: ANN401  # one for each setting
+def command(model: str, store: str | None, *, no_metrics: bool, **options: Any) -> None:  # noqa: ANN401  # one for each setting
     """Let the recommender MODEL take events; its answers read them. Other options keep their values.
 
     Functions that run know it within 30 seconds.
@@ -39,6 +66,8 @@ def command(model: str, store: str | None, **options: Any) -> None:  # noqa: ANN
     from larder.events.settings import change_settings
 
     changes = {name: value for name, value in options.items() if value not in (None, ())}
+    if no_metrics:
+        changes = {"metrics": (), **changes}
     opened = store_of(model, store)
     settings = change_settings(opened, model, lambda current: replace(current, enabled=True, **changes))
     print_settings(settings)

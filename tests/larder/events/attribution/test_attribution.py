@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from tests.toys.event_rows import DAY
 
 from larder.errors import InvalidRequest, StoreError
-from larder.events.attribution.document import EXPRESSION, OTHER, Place, TypeCount, dump_attribution, parse_attribution
+from larder.events.attribution.document import (
+    EXPRESSION,
+    OTHER,
+    Place,
+    TypeCount,
+    TypeTotal,
+    dump_attribution,
+    parse_attribution,
+)
+from larder.events.attribution.metrics import metric_documents
 from larder.events.attribution.report import BY, check_days, earned_by, last_days, read_attribution, wilson
 from larder.events.attribution.update import attribute, attribute_day
 from larder.events.base import LogRow
@@ -20,6 +29,7 @@ from larder.events.log.compaction import compact
 from larder.events.log.deletions import request_deletion
 from larder.events.log.forgetting import forget
 from larder.events.log.parts import write_parts
+from larder.events.settings import AttributionMetric
 from larder.release.keys import attribution_key
 from larder.store import Store, open_store
 
@@ -173,7 +183,12 @@ def test_a_removed_user_does_not_count_and_no_document_names_one(store: Store) -
 
 def test_a_damaged_document_is_named_and_made_again(store: Store) -> None:
     logged(store, answer(1, "mug"))
-    for damage in (b"", b"[]", b'{"format": 2}', b'{"format": 1, "day": "x", "read": {}, "places": [[1]]}'):
+    for damage in (
+        b"",
+        b"[]",
+        b'{"format": 2}',
+        b'{"format": 1, "day": "x", "read": {}, "places": [[1]], "sources": {}}',
+    ):
         store.put(attribution_key("shop", FIRST), damage)
         with pytest.raises(StoreError, match=r"logs/shop/attribution/2026-12-01\.json"):
             read_attribution(store, "shop", FIRST, FIRST)
@@ -198,6 +213,45 @@ def test_a_run_without_time_makes_one_day_and_says_what_remains(store: Store) ->
     first = attribute(store, seconds_left=lambda: 1.0)
     assert (first.days, first.remaining) == ([f"shop/{FIRST}"], 1)
     assert attribute(store).days == [f"shop/{THIRD}"]
+
+
+def test_events_that_name_a_source_and_no_recommendation_count_for_it(store: Store) -> None:
+    newsletter: dict[str, Any] = {"RECOMMENDATION_ID": None, "EVENT_ATTRIBUTION_SOURCE": "newsletter"}
+    rows = [
+        answer(1, "mug"),
+        event(1, 1, "mug", type_="purchase", EVENT_VALUE=3.0, EVENT_ATTRIBUTION_SOURCE="newsletter"),
+        event(2, 0, "mug", type_="Purchase", EVENT_VALUE=2.5, **newsletter),
+        event(3, 0, "lamp", type_="purchase", EVENT_VALUE=2.0, **newsletter),
+        event(4, 0, "lamp", type_="purchase", time=30 * HOUR, **newsletter),
+        event(5, 0, "lamp", type_="purchase", RECOMMENDATION_ID=None, EVENT_VALUE=9.0),
+        event(6, 9, "lamp", type_="purchase", EVENT_VALUE=9.0),  # of an unknown recommendation
+    ]
+    metrics = [AttributionMetric("revenue", "Purchase", "SUM"), AttributionMetric("orders", "purchase", "COUNT")]
+
+    logged(store, *rows, *rows)
+
+    # THEN each event counts once, for who showed the item, on its day
+    days = read_attribution(store, "shop", FIRST, SECOND)
+    assert [day.sources for day in days] == [
+        {"newsletter": {"purchase": TypeTotal(2, 4.5)}},
+        {"newsletter": {"purchase": TypeTotal(1, 0.0)}},
+    ]
+    assert [document["values"] for document in metric_documents(days, metrics)] == [
+        {RELEASES[0]: 3.0, "newsletter": 4.5},
+        {RELEASES[0]: 1.0, "newsletter": 3.0},
+    ]
+
+
+def test_sources_of_a_day_are_bounded(store: Store) -> None:
+    logged(
+        store,
+        *(
+            event(number, 0, "mug", RECOMMENDATION_ID=None, EVENT_ATTRIBUTION_SOURCE=f"source-{number}")
+            for number in range(110)
+        ),
+    )
+    sources = read_attribution(store, "shop", FIRST, FIRST)[0].sources
+    assert (len(sources), sources[OTHER]["click"]) == (101, TypeTotal(10, 0.0))
 
 
 def test_names_and_positions_of_a_day_are_bounded(store: Store) -> None:

@@ -65,9 +65,10 @@ def test_concurrent_writers_lose_nothing(store: Store) -> None:
     def count(number: int) -> None:
         while True:
             try:
-                return count_rows(store, [event(number)], lambda: NOW)
+                count_rows(store, [event(number)], lambda: NOW)
             except StoreError:
                 continue
+            return
 
     # WHEN they count at once
     with ThreadPoolExecutor(4) as pool:

@@ -1,7 +1,8 @@
 """What the recommendations of one UTC day earned: ``logs/<model>/attribution/<day>.json``.
 
 It has counts and no id of a user. It is made of the day's files of the log, and made again when they change, so that a
-document that cannot be read costs nothing. Its size is bounded: releases, sources and 51 positions by 21 filters.
+document that cannot be read costs nothing. Its size is bounded: releases, sources of reasons and
+51 positions by 21 filters, and 101 sources of events.
 """
 
 import json
@@ -36,6 +37,22 @@ class Place(NamedTuple):
     source: str
     position: int
     filter: str
+
+
+class TypeTotal(NamedTuple):
+    """Events of one type.
+
+    Attributes:
+        events: Their number.
+        value: The sum of their values.
+    """
+
+    events: int = 0
+    value: float = 0.0
+
+    def plus(self, events: int, value: float) -> "TypeTotal":
+        """It with further events."""
+        return TypeTotal(self.events + events, self.value + value)
 
 
 @dataclass(slots=True)
@@ -86,11 +103,13 @@ class DayAttribution:
         day: The UTC day of the answers, such as ``2026-11-29``.
         read: The ETags of the objects that it was made of, by key; empty for one that did not exist.
         places: The counts by place.
+        sources: The events of the day that name no recommendation but who showed the item: by that and by type.
     """
 
     day: str
     read: Mapping[str, str]
     places: Mapping[Place, Earned]
+    sources: Mapping[str, Mapping[str, TypeTotal]]
 
 
 def parse_attribution(data: bytes, key: str) -> DayAttribution:
@@ -104,7 +123,11 @@ def parse_attribution(data: bytes, key: str) -> DayAttribution:
             Place(str(release), str(source), int(position), str(filter_)): Earned(int(impressions), _types(events))
             for release, source, position, filter_, impressions, events in document["places"]
         }
-        return DayAttribution(str(document["day"]), read, places)
+        sources = {
+            str(source): {str(name): TypeTotal(int(events), float(value)) for name, (events, value) in types.items()}
+            for source, types in document["sources"].items()
+        }
+        return DayAttribution(str(document["day"]), read, places, sources)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         remedy = "make it again by `larder events compact`"
         raise StoreError(f"{key} is not a document of attribution ({error!r:.100}): {remedy}.") from error
@@ -124,6 +147,7 @@ def dump_attribution(day: DayAttribution) -> bytes:
         "day": day.day,
         "read": dict(sorted(day.read.items())),
         "places": [[*place, earned.impressions, _lists(earned)] for place, earned in sorted(day.places.items())],
+        "sources": {source: dict(sorted(types.items())) for source, types in sorted(day.sources.items())},
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 

@@ -6,7 +6,6 @@ unknown recommendation, one of another model, or an item that the answer does no
 recommendation is not known before the answer, so an event with an earlier time has a wrong clock, and counts.
 """
 
-import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -14,22 +13,20 @@ from typing import Final
 
 from larder.events.attribution.document import (
     EXPRESSION,
-    OTHER,
     POSITIONS,
     WINDOW_SECONDS,
     Earned,
     Place,
     TypeCount,
 )
+from larder.events.attribution.names import Names
+from larder.events.attribution.sources import Row, type_of, value_of
 from larder.events.log.rows import TIMESTAMP
 
-Row = Mapping[str, object]
 _CACHE_KIB: Final = 65536
 _MAX_FILTERS: Final = 20
 _MAX_TYPES: Final = 50
-_MAX_VALUE: Final = 1e200  # the sum of a day's is a number
 _STORED: Final = "@"  # begins the name of a stored filter
-_UNNAMED_TYPE: Final = "interaction"
 _SCHEMA: Final = """
 CREATE TABLE events (id TEXT PRIMARY KEY, recommendation TEXT, item TEXT, type TEXT, time REAL, value REAL)
 """
@@ -49,7 +46,7 @@ def earned_by_place(answers: Iterable[Row], events: Iterable[Row]) -> dict[Place
         events: The events of that day and the next in order of time; of those with one id, the first counts.
     """
     cells: _Cells = {}
-    filters, types = _Names(_MAX_FILTERS), _Names(_MAX_TYPES)
+    filters, types = Names(_MAX_FILTERS), Names(_MAX_TYPES)
     with _events(events) as database:
         for answer in answers:
             named: list[_Event] = database.execute(_SELECT, (str(answer["RECOMMENDATION_ID"]),)).fetchall()
@@ -85,7 +82,7 @@ def _item(entry: object) -> tuple[str, str]:
     return str(entry[0] if isinstance(entry, list) and entry else entry), ""
 
 
-def _count(named: list[_Event], shown: Mapping[str, Earned], until: float, types: "_Names") -> None:
+def _count(named: list[_Event], shown: Mapping[str, Earned], until: float, types: Names) -> None:
     seen: set[tuple[str, str]] = set()
     for item, type_, time, value in named:
         if item in shown and time <= until:
@@ -111,37 +108,15 @@ def _events(rows: Iterable[Row]) -> Iterator[sqlite3.Connection]:
 
 
 def _values(row: Row) -> tuple[object, ...]:
-    type_ = str(row.get("EVENT_TYPE") or _UNNAMED_TYPE).lower()
-    return row["EVENT_ID"], str(row["RECOMMENDATION_ID"]), str(row.get("ITEM_ID")), type_, _time(row), _value(row)
+    item, time = str(row.get("ITEM_ID")), _time(row)
+    return row["EVENT_ID"], str(row["RECOMMENDATION_ID"]), item, type_of(row), time, value_of(row)
 
 
 def _time(row: Row) -> float:
     return float(str(row[TIMESTAMP]))
 
 
-def _value(row: Row) -> float:
-    value = row.get("EVENT_VALUE")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.0
-    return float(value) if math.isfinite(value) and abs(value) < _MAX_VALUE else 0.0
-
-
-def _filter(text: object, names: "_Names") -> str:
+def _filter(text: object, names: Names) -> str:
     if not isinstance(text, str) or not text:
         return ""
     return names.get(text.removeprefix(_STORED)) if text.startswith(_STORED) else EXPRESSION
-
-
-class _Names:
-    """At most so many names; ``OTHER`` in place of further ones."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: set[str] = set()
-
-    def get(self, name: str) -> str:
-        if name not in self._known:
-            if len(self._known) >= self._most:
-                return OTHER
-            self._known.add(name)
-        return name

@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 from larder.errors import InvalidRequest
 from larder.events.attribution.document import POSITIONS, DayAttribution, Earned, Place, TypeCount, parse_attribution
+from larder.events.attribution.metrics import metric_documents
+from larder.events.settings import AttributionMetric
 from larder.release.keys import attribution_key, attribution_prefix
 from larder.store import Store
 
@@ -90,12 +92,13 @@ def check_by(text: str) -> By:
     raise InvalidRequest(f"by is {text[:20]!r}: send one of {', '.join(BY)}.")
 
 
-def document(days: Sequence[DayAttribution], by: By) -> dict[str, object]:
+def document(days: Sequence[DayAttribution], by: By, metrics: Sequence[AttributionMetric]) -> dict[str, object]:
     """What was earned as the API answers it."""
     return {
         "by": by,
         "days": len(days),
         "groups": [_group(name, earned) for name, earned in earned_by(days, by).items()],
+        "metrics": metric_documents(days, metrics),
     }
 
 

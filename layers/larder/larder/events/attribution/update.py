@@ -13,7 +13,8 @@ from typing import Final
 
 from larder.errors import MissingObject, StoreError
 from larder.events.attribution.document import DayAttribution, dump_attribution, parse_attribution
-from larder.events.attribution.join import Row, earned_by_place
+from larder.events.attribution.join import earned_by_place
+from larder.events.attribution.sources import Row, SourceCounts
 from larder.events.base import RowKind
 from larder.events.log.parts import Day, day_key, list_days, logged_models
 from larder.events.log.rows import read_lines, read_row
@@ -72,6 +73,7 @@ def attribute(
 def attribute_day(store: Store, model: str, day: str) -> DayAttribution:
     """Makes the document of a day of what the compacted log has; raises StoreError."""
     read: dict[str, str] = {}
+    sources = SourceCounts()
 
     def rows(kind: RowKind, of_day: str) -> Iterator[Row]:
         key = day_key(model, kind, of_day)
@@ -85,11 +87,13 @@ def attribute_day(store: Store, model: str, day: str) -> DayAttribution:
             yield read_row(line, kind, key)
 
     def events() -> Iterator[Row]:
-        yield from rows("events", day)
+        for row in rows("events", day):
+            sources.add(row)
+            yield row
         yield from rows("events", _next(day))
 
     places = earned_by_place(rows("recommendations", day), events())
-    made = DayAttribution(day, read, places)
+    made = DayAttribution(day, read, places, sources.totals)
     store.put(attribution_key(model, day), dump_attribution(made))
     return made
 

@@ -41,43 +41,50 @@ def read_statistics(store: Store, model: str) -> tuple[EventStatistics, str | No
     return parse_statistics(blob.data, key), blob.etag
 
 
-def count_rows(store: Store, rows: Sequence[LogRow], clock: Callable[[], float] = time.time) -> None:
+def count_rows(store: Store, rows: Sequence[LogRow], clock: Callable[[], float] = time.time) -> dict[str, list[LogRow]]:
     """Count rows into the statistics of their models. A row that was counted among the last 20,000 is not counted.
 
-    Raises StoreError if the store fails, or if other writers come first eight times in a row: count the rows again.
+    Returns the rows that were counted, by model. Raises StoreError if the store fails, or if other writers come first
+    eight times in a row: count the rows again.
     """
     by_model: dict[str, list[LogRow]] = {}
     for row in rows:
         by_model.setdefault(row.model, []).append(row)
-    for model, of_model in by_model.items():
-        _count_model(store, model, of_model, clock)
+    return {model: _count_model(store, model, of_model, clock) for model, of_model in by_model.items()}
 
 
-def _count_model(store: Store, model: str, rows: Sequence[LogRow], clock: Callable[[], float]) -> None:
+def _count_model(store: Store, model: str, rows: Sequence[LogRow], clock: Callable[[], float]) -> list[LogRow]:
     for _ in range(_ATTEMPTS):
         before, etag = read_statistics(store, model)
-        after = counted(before, rows, clock())
-        if after is before:
-            return
+        new = _new(before, rows)
+        if not new:
+            return []
+        after = counted(before, new, clock())
         try:
             store.put(statistics_key(model), dump_statistics(after), etag=etag, create=etag is None)
         except Conflict:
             continue
-        return
+        return new
     raise StoreError(f"{statistics_key(model)} is changed by too many writers at once: count the rows again.")
 
 
 def counted(statistics: EventStatistics, rows: Iterable[LogRow], now: float) -> EventStatistics:
     """The statistics with ``rows`` of one model; the same object if all of them were counted before."""
-    seen = dict.fromkeys(statistics.rows)
-    count = _Count(statistics, now)
-    for row in rows:
-        if row.kind in ("events", "recommendations") and (key := _key(row)) not in seen:
-            seen[key] = None
-            (count.event if row.kind == "events" else count.answer)(row.row)
-    if len(seen) == len(statistics.rows):
+    new = _new(statistics, rows)
+    if not new:
         return statistics
-    return count.result(tuple(seen)[-MAX_ROWS:])
+    count = _Count(statistics, now)
+    for row in new:
+        (count.event if row.kind == "events" else count.answer)(row.row)
+    return count.result((*statistics.rows, *map(_key, new))[-MAX_ROWS:])
+
+
+def _new(statistics: EventStatistics, rows: Iterable[LogRow]) -> list[LogRow]:
+    """The events and answers that were not counted before, each once."""
+    by_key = {_key(row): row for row in reversed([row for row in rows if row.kind in ("events", "recommendations")])}
+    for key in statistics.rows:
+        by_key.pop(key, None)
+    return list(reversed(by_key.values()))
 
 
 def _key(row: LogRow) -> str:
