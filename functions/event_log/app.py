@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from larder.errors import InvalidRequest, StoreError
+from larder.errors import InvalidRequest, LarderError, StoreError
 from larder.events.attribution.metrics import metric_totals
 from larder.events.attribution.update import Attribution, attribute
 from larder.events.base import LogRow
@@ -69,7 +69,7 @@ def _count(rows: list[LogRow]) -> None:
     try:
         for model, new in count_rows(service.store, rows).items():
             _emit(model, new)
-    except StoreError as error:
+    except LarderError as error:
         print(json.dumps({"level": "WARNING", "statistics": str(error), "rows": len(rows)}), flush=True)  # noqa: T201  # it is the log
 
 

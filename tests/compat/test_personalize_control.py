@@ -263,6 +263,7 @@ def test_a_campaign_gets_only_a_release_that_a_rollout_has_checked(
         ("update_campaign", {"campaignArn": f"{ARN}:campaign/shop"}),
         ("create_event_tracker", {"name": "a", "datasetGroupArn": GROUP}),
         ("delete_event_tracker", {"eventTrackerArn": f"{ARN}:event-tracker/shop"}),
+        ("delete_metric_attribution", {"metricAttributionArn": f"{ARN}:metric-attribution/shop"}),
     ],
 )
 def test_the_root_refuses_to_write(endpoint: Endpoint, operation: str, options: dict[str, Any]) -> None:

@@ -191,6 +191,19 @@ def test_metrics_of_attributed_events_are_cloudwatch_metrics_once(
     }
 
 
+def test_a_damaged_pointer_keeps_metrics_from_being_counted_and_no_row_from_the_log(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_settings(store, "shop", EventSettings(metrics=(AttributionMetric("views", "view", "COUNT"),)), None)
+    store.put("models/shop/live.json", b"{")
+    named = replace(event(1), row={**event(1).row, "RECOMMENDATION_ID": "x"})
+
+    answer = app.handler(batch(message(named)), Context())
+
+    assert (answer, ids(store)) == ({"batchItemFailures": []}, ["e1"])
+    assert "WARNING" in capsys.readouterr().out
+
+
 def test_damaged_statistics_do_not_keep_rows_from_the_log(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     store.put(statistics_key("shop"), b"{")
 

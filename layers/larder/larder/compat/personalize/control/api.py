@@ -3,7 +3,14 @@
 from typing import Final
 
 from larder.compat.aws_json import JsonApi
-from larder.compat.personalize.control import campaigns, event_trackers, filters, recipes, solutions
+from larder.compat.personalize.control import (
+    campaigns,
+    event_trackers,
+    filters,
+    metric_attributions,
+    recipes,
+    solutions,
+)
 from larder.compat.personalize.errors import CONTROL_NAMES, INVALID
 
 API: Final = JsonApi(
@@ -30,6 +37,12 @@ API: Final = JsonApi(
         "DescribeEventTracker": event_trackers.describe_event_tracker,
         "CreateEventTracker": event_trackers.create_event_tracker,
         "DeleteEventTracker": event_trackers.delete_event_tracker,
+        "ListMetricAttributions": metric_attributions.list_metric_attributions,
+        "ListMetricAttributionMetrics": metric_attributions.list_metric_attribution_metrics,
+        "DescribeMetricAttribution": metric_attributions.describe_metric_attribution,
+        "CreateMetricAttribution": metric_attributions.create_metric_attribution,
+        "UpdateMetricAttribution": metric_attributions.update_metric_attribution,
+        "DeleteMetricAttribution": metric_attributions.delete_metric_attribution,
     },
     names=CONTROL_NAMES,
     unknown=INVALID,
