@@ -313,12 +313,9 @@ def test_a_canary_is_published_shown_promoted_and_stopped(trained: Write) -> Non
     assert f"Canary: {canary.name} answers 5 % of the callers of pets, {live.name} the others." in published.stdout
     assert states() == {live.name: "live", canary.name: "canary", third.name: "local only"}
     assert f"{canary.name} answers 5 % of the callers of pets" in larder("canary", "show", "pets").stdout
-    assert document("canary", "show", "pets") == {
-        "model": "pets",
-        "canary": canary.name,
-        "percent": 5,
-        "live": live.name,
-    }
+    shown = document("canary", "show", "pets")
+    assert (shown["canary"], shown["percent"], shown["live"]) == (canary.name, 5, live.name)
+    assert (shown["requests"], shown["verdict"]) == ({"canary": 0, "live": 0}, "wait")
     assert document("releases", "pets")["releases"][1]["state"] == "canary"
 
     assert "no longer the canary" in larder("canary", "stop", "pets").stdout
@@ -333,6 +330,48 @@ def test_a_canary_is_published_shown_promoted_and_stopped(trained: Write) -> Non
     assert "is rejected" in larder("canary", "stop", "pets", "--reject", "Too many cats.").stdout
     assert states()[third.name] == "rejected"
     assert "Too many cats." in larder("releases", "pets").stdout
+
+
+def test_the_log_decides_on_a_canary(home: Workspace, trained: Write) -> None:
+    def write_log(requests: int, failing: float) -> None:
+        lines = []
+        for number in range(requests):
+            arm, release = (("canary", canary.name), ("stable", live.name))[number % 2]
+            failed = arm == "canary" and number % 100 < 100 * failing
+            record = {"model": "pets", "release": release, "arm": arm, "status": 500 if failed else 200, "ms": 5.0}
+            lines.append(json.dumps(record) + "\n")
+        home.logs.mkdir(parents=True, exist_ok=True)
+        (home.logs / "classify.log").write_text("".join(lines))
+
+    live, canary = trained(1), trained(2)
+    larder("publish", str(live))
+    larder("publish", str(canary), "--canary", "50")
+    # GIVEN few requests THEN it waits
+    write_log(100, 0.0)
+    waiting = larder("canary", "decide", "pets")
+    assert (waiting.exit_code, "Undecided after 50 requests of the canary" in waiting.stdout) == (3, True)
+    # GIVEN a canary that fails THEN it is rejected with the numbers, and a second run has nothing to do
+    write_log(4000, 0.1)
+    assert document("canary", "show", "pets")["verdict"] == "reject"
+    assert "Requests with a key in the log: 2,000 of the canary" in larder("canary", "show", "pets").stdout
+    rejected = larder("canary", "decide", "pets")
+    assert (rejected.exit_code, states()[canary.name], states()[live.name]) == (1, "rejected", "live")
+    assert "As the canary it was worse than the live" in larder("releases", "pets").stdout
+    assert "has no canary" in larder("canary", "decide", "pets").stderr
+
+    # GIVEN a run that died between the rejection and the pointer THEN the next one ends the canary
+    pointer = home.root / "store" / "models" / "pets" / "live.json"
+    pointer.write_bytes(dump_pointer(Pointer(live.name, canary=canary.name, canary_percent=50, revision=9)))
+    assert larder("canary", "decide", "pets").exit_code == 1
+    assert parse_pointer(pointer.read_bytes()) == Pointer(live.name, revision=10)
+
+    # GIVEN a canary without a difference, and its log in another file THEN it becomes live
+    larder("publish", str(canary), "--canary", "50")
+    write_log(8000, 0.0)
+    elsewhere = (home.logs / "classify.log").rename(home.logs / "other.txt")
+    assert larder("canary", "decide", "pets").exit_code == 3
+    assert larder("canary", "decide", "pets", "--log", str(elsewhere)).exit_code == 0
+    assert states()[canary.name] == "live"
 
 
 def test_a_first_release_is_promoted_although_a_canary_was_asked_for(trained: Write) -> None:

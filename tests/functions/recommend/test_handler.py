@@ -19,6 +19,7 @@ from tests.paths import EVENTS
 from tests.toys.shop import TRANSITIONS
 
 from larder.auth import parse_scope
+from larder.recommender import Recommender
 from larder.release.keys import file_key, pointer_key
 from larder.release.pointer import Pointer, dump_pointer
 from larder.store import open_store
@@ -371,6 +372,31 @@ def test_nothing_that_identifies_a_user_is_logged(capfd: pytest.CaptureFixture[s
     assert len(out.splitlines()) == 5
     assert "ecret" not in out + err
     assert event("rank")["requestContext"]["http"]["sourceIp"] not in out + err
+
+
+@pytest.mark.usefixtures("service")
+def test_the_log_says_which_arm_of_a_canary_answered_a_caller_with_a_key(
+    releases: tuple[Path, str, str, str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, stable, canary, _ = releases
+    pointer = root / pointer_key("shop")
+    before = pointer.read_bytes()
+    pointer.write_bytes(dump_pointer(Pointer(stable, canary=canary, canary_percent=50)))
+    try:
+        for user in range(20):
+            assert ask(by_query(user=f"u{user}")).status == 200
+        ask(by_query(session="egg"))  # no key: the stable release, and not by the canary's draw
+        ask({**by_query(user="u1"), "headers": {"x-larder-release": canary}})
+        monkeypatch.setattr(Recommender, "recommend", lambda *_: 1 / 0)
+        assert ask(by_query(user="u1")).status == 500  # a failure counts for the arm that failed
+    finally:
+        pointer.write_bytes(before)
+        app.service.reset()
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    served = [(line["arm"], line["release"]) for line in lines if "route" in line]
+    assert set(served[:20]) == {("canary", canary), ("stable", stable)}
+    assert served[20:22] == [(None, stable), (None, canary)]
+    assert served[22] == served[1]
 
 
 def run_python(code: str, *arguments: str, **environment: str) -> str:

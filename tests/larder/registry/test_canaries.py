@@ -66,6 +66,14 @@ def test_a_rejection_that_was_interrupted_is_completed_by_the_next(registry: Reg
     assert reject_canary(registry, "pets", NEW, Rejection("Slow.")) == Pointer(OLD, revision=3)
 
 
+def test_a_release_that_was_promoted_meanwhile_is_not_rejected(registry: Registry) -> None:
+    start_canary(registry, "pets", NEW, 5, always)
+    registry.write_pointer("pets", Pointer(NEW, OLD, revision=3), replaces=registry.pointer("pets"))
+    assert reject_canary(registry, "pets", NEW, Rejection("Slow.")) == Pointer(NEW, OLD, revision=3)
+    assert registry.rejection("pets", NEW) is None
+    assert reject_canary(Registry(open_store("memory://")), "pets", NEW, Rejection("Slow.")) is None
+
+
 def test_a_lost_swap_is_tried_again_on_the_new_pointer() -> None:
     class Contended(Registry):
         lost = False

@@ -15,7 +15,7 @@ from larder.host.release_files import ReleaseFiles
 from larder.registry import PointerVersion, Registry
 from larder.release.keys import check_model, check_release
 from larder.release.manifest import Kind
-from larder.release.pointer import Pointer
+from larder.release.pointer import Arm, Pointer
 from larder.runtime.cold_start import cold_start
 from larder.store import Store
 
@@ -80,6 +80,13 @@ class ModelHost(Generic[T]):
         if release is None:
             return self._releases.get(model, self._pointer(model).choose(key))
         return self._releases.get_named(model, check_release(release))
+
+    def arm(self, model: str, key: str | None) -> Arm | None:
+        """As what the pointer, as this process knows it, chooses a release for a caller: see ``Pointer.arm``."""
+        with self._lock:
+            state = self._states.get(model)
+        pointer = None if state is None else state.pointer
+        return None if pointer is None else pointer.arm(key)
 
     def models(self) -> list[str]:
         """The names of all models in the store, of either kind; StoreError if this role must not list."""

@@ -54,9 +54,14 @@ def reject_canary(
 ) -> Pointer | None:
     """Write the rejection next to the manifest, then end the canary; as ``end_canary``.
 
+    A release that is not the canary any more, since another writer promoted it or ended the canary, is not rejected.
+
     In this order: if the process dies in between, the canary still stands in the pointer, and the next command about it
     finds the rejection and ends it.
     """
+    version = registry.pointer(model)
+    if version is None or version.pointer.canary != release:
+        return None if version is None else version.pointer
     registry.reject(model, release, rejection)
     return end_canary(registry, model, release, by=by)
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 from larder.errors import InvalidManifest
 from larder.release.json_fields import FieldReader
 
+Arm: TypeAlias = Literal["canary", "stable"]
 Role: TypeAlias = Literal["live", "canary", "previous"]
 _RELEASE: Final = r"[a-z0-9-]+"
 _REMEDY: Final = "delete it from the store, then publish a release"
@@ -37,6 +38,12 @@ class Pointer:
             return self.stable
         bucket = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") % 100
         return self.canary if bucket < self.canary_percent else self.stable
+
+    def arm(self, key: str | None) -> Arm | None:
+        """As what ``choose`` chooses the release; None without a canary or a key, since then nothing is chosen."""
+        if self.canary is None or key is None:
+            return None
+        return "canary" if self.choose(key) == self.canary else "stable"
 
     def role(self, release: str) -> Role | None:
         """As what the pointer names the release; None if it does not."""

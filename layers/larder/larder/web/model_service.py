@@ -80,7 +80,11 @@ class ModelService(Service[Settings, ModelHost[T]]):
             LarderError: as ``ModelHost.get``.
         """
         request.authorize(model)
-        return self.host.get(model, release=release or request.release, key=request.caller_key or key)
+        named, key = release or request.release, request.caller_key or key
+        loaded = self.host.get(model, release=named, key=key)
+        arm = None if named else self.host.arm(model, key)
+        request.note_served(model, loaded.manifest.release, arm)
+        return loaded
 
     def model_of(self, name: str, part: str | None = None) -> str:
         """The model that a client of another service means by ``name``: its alias, or its last part ``part``."""

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -11,11 +12,27 @@ from larder.auth import ANYONE, Caller
 from larder.auth.api_keys import is_credential
 from larder.errors import InvalidRequest
 from larder.release.json_fields import reject_constant
+from larder.release.pointer import Arm
 from larder.release.routes import KEY_HEADER, RELEASE_HEADER
 from larder.web.http_event import HttpEvent
 
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The release that answers a request.
+
+    Attributes:
+        model: The model.
+        release: The release.
+        arm: As what the caller's key chose it while the model has a canary; None if nothing was chosen.
+    """
+
+    model: str
+    release: str
+    arm: Arm | None = None
 
 
 class Request:
@@ -28,6 +45,7 @@ class Request:
             parameter are joined with commas.
         action: What the route does, as scopes of keys name it; empty for a public route.
         caller: Who sent the request.
+        served: What answers the request, for the log; None before it is known.
     """
 
     def __init__(
@@ -47,12 +65,17 @@ class Request:
         self.query: Final = {name: value for name, value in http.query.items() if not is_credential(name)}
         self.action: Final = action
         self.caller: Caller = caller or ANYONE
+        self.served: Served | None = None
         self._variables = variables
 
     @classmethod
     def of(cls, event: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> "Request":
         """The request of an event; raises InvalidRequest if it is not an HTTP request."""
         return cls(HttpEvent.read(event), variables or {})
+
+    def note_served(self, model: str, release: str, arm: Arm | None) -> None:
+        """Note which release answers, for the log."""
+        self.served = Served(model, release, arm)
 
     def authorize(self, model: str | None = None) -> None:
         """Raise Forbidden unless the caller may do what the route does, with ``model`` if one is named."""

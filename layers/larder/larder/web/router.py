@@ -11,7 +11,7 @@ from larder.errors import InvalidRequest, NotFound
 from larder.release.routes import MODEL_HEADER, RELEASE_HEADER
 from larder.runtime.cold_start import cold_start
 from larder.web.http_event import HttpEvent
-from larder.web.request import Request
+from larder.web.request import Request, Served
 from larder.web.resolver import APIGatewayHttpResolver, Response
 from larder.web.responses import ErrorFormat, Problem, encode_json, error_response, write_log
 
@@ -43,6 +43,7 @@ class Router:
         self._authenticate = authenticate
         self._http: HttpEvent | None = None
         self._route: str | None = None
+        self._request: Request | None = None
         self._lazy: list[tuple[str, str, str, Load]] = []
 
     def get(self, path: str, *, action: str, parameters: Collection[str] | None = None) -> Callable[[H], H]:
@@ -127,7 +128,7 @@ class Router:
         def call(**variables: str) -> Response[Any]:
             assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
             self._route = f"{method} {path}"
-            request = Request(self._http, variables, action=action)
+            self._request = request = Request(self._http, variables, action=action)
             errors: ErrorFormat = error_response
             try:
                 function, errors = load()
@@ -144,20 +145,23 @@ class Router:
     def handle(self, event: dict[str, Any], context: object) -> dict[str, Any]:
         """Lambda's entry point: answer one event and write one JSON line about it.
 
-        The line has route, model, release, status and milliseconds. ``cold`` has the milliseconds of each phase of the
-        cold start for a process's first request, else it is null. No path, query string, address or body is logged:
-        nothing that identifies a user.
+        The line has route, model, release, status and milliseconds; ``arm`` says as what the caller's key chose the
+        release while the model has a canary, ``canary`` or ``stable``, and is null if it chose none. ``cold`` has the
+        milliseconds of each phase of the cold start for a process's first request, else it is null. No path, query
+        string, address or body is logged: nothing that identifies a user.
         """
         begun = time.perf_counter()
-        self._route = None
+        self._route = self._request = None
         response = self._respond(event, context)
+        served = self._served()
         headers, seconds = response.get("headers") or {}, time.perf_counter() - begun
         write_log(
             {
                 "level": "INFO",
                 "route": self._route,
-                "model": headers.get(MODEL_HEADER),
-                "release": headers.get(RELEASE_HEADER),
+                "model": headers.get(MODEL_HEADER) or (served.model if served else None),
+                "release": headers.get(RELEASE_HEADER) or (served.release if served else None),
+                "arm": served.arm if served else None,
                 "status": response["statusCode"],
                 "ms": round(1000 * seconds, 3),
                 "cold": cold_start.answered(seconds),
@@ -165,6 +169,9 @@ class Router:
             }
         )
         return response if self._http is None else self._http.response(response)
+
+    def _served(self) -> Served | None:
+        return None if self._request is None else self._request.served
 
     def _respond(self, event: object, context: object) -> dict[str, Any]:
         """The response, in format 2.0."""

@@ -7,7 +7,8 @@ import click
 from larder_local.lazy_group import LazyGroup
 
 _COMMANDS: Final = {
-    "show": ("larder_local.commands.canary.show", "Show the canary of a model, and its share of the callers."),
+    "show": ("larder_local.commands.canary.show", "Show the canary of a model, and how it compares."),
+    "decide": ("larder_local.commands.canary.decide", "Promote or reject the canary, as its log says, or wait."),
     "promote": ("larder_local.commands.canary.promote", "Let the canary of a model answer all callers."),
     "stop": ("larder_local.commands.canary.stop", "Send all callers to the live release again."),
 }

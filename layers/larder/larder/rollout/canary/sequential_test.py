@@ -62,7 +62,12 @@ class Interval:
 
 
 def compare_means(
-    canary: Aggregate, stable: Aggregate, *, level: float, tuned_for: float = TUNED_FOR
+    canary: Aggregate,
+    stable: Aggregate,
+    *,
+    level: float,
+    tuned_for: float = TUNED_FOR,
+    least_variance: float = 0.0,
 ) -> Interval | None:
     """The interval of the difference of two means; None while an arm has fewer than ``MIN_REQUESTS`` requests.
 
@@ -70,13 +75,14 @@ def compare_means(
     requests are independent and each arm has enough of them.
 
     The variance of the difference is the larger of two estimates: from each arm's own variance, and from the variance
-    of both together. The first alone is 0 for an arm without any error yet, and would make a difference certain.
+    of both together. The first alone is 0 for an arm without any error yet, and would make a difference certain. That
+    of both together counts as at least ``least_variance``.
     """
     if min(canary.count, stable.count) < MIN_REQUESTS:
         return None
     own = canary.variance / canary.count + stable.variance / stable.count
     size = canary.count * stable.count / (canary.count + stable.count)
-    pooled = (canary + stable).variance / size
+    pooled = max((canary + stable).variance, least_variance) / size
     half = math.sqrt(max(own, pooled)) * boundary(size, level=level, tuned_for=tuned_for)
     difference = canary.mean - stable.mean
     return Interval(difference, difference - half, difference + half)
