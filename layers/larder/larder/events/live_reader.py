@@ -2,7 +2,8 @@
 
 A failure, or a store that does not answer in time, leaves the answer to the tables of the release; the metric
 ``LiveReadFailed`` counts it, and the answer has a warning. A list that could not be logged in time is counted as
-``RecommendationLogFailed``.
+``RecommendationLogFailed``. After three failed reads in a row no answer waits for the live store for five seconds; the
+metric counts these answers too.
 """
 
 import sys
@@ -24,6 +25,7 @@ from larder.host.release_cache import LoadedRelease
 from larder.recommender import Exploration, Live, LiveEvent, Query, Recommendations, Recommender
 from larder.recommender.live_events import NEVER
 from larder.release.manifest import Manifest
+from larder.runtime.circuit import Circuit
 from larder.runtime.metrics import count_line
 from larder.runtime.settings import Settings
 from larder.store import Store
@@ -33,6 +35,8 @@ if TYPE_CHECKING:  # imported when an answer first needs statistics
 
 READ_SECONDS: Final = 0.05
 LOG_SECONDS: Final = 0.05
+FAILURES: Final = 3
+OPEN_SECONDS: Final = 5.0
 _WORKERS: Final = 4  # calls that no store answers may wait here; further ones fail by their deadline
 _DAY: Final = 86400.0
 _NOT_READ: Final = "Recent events could not be read: this answer is by the release alone."
@@ -57,6 +61,7 @@ class LiveReader:
         self._queue = queue and cache(queue)
         self._statistics = cache(statistics)
         self._workers = ThreadPoolExecutor(_WORKERS, "live")
+        self._reading = Circuit(FAILURES, OPEN_SECONDS)
 
     @classmethod
     def of(cls, store: Store, settings: Settings) -> "LiveReader":
@@ -89,13 +94,12 @@ class LiveReader:
         try:
             settings = self._settings.get(model)
         except StoreError as error:
-            _count("LiveReadFailed", model, error)
+            _count("LiveReadFailed", model, type(error).__name__)
             return None
         if not settings.enabled:
             return None
-        read = self._within(
-            READ_SECONDS, "LiveReadFailed", model, lambda: self._live().read(model, query.user, query.session_id)
-        )
+        history = partial(self._read, model, query.user, query.session_id)
+        read = self._within(READ_SECONDS, "LiveReadFailed", model, history, self._reading)
         recommender = None
         if read is not None and read.items_version:
             items = partial(self._extended, model, release.value, read.items_version)
@@ -137,18 +141,31 @@ class LiveReader:
         self._settings.taking(model)
         return self._statistics().get(model).trending
 
+    def _read(self, model: str, user: str | None, session: str | None) -> Recent:
+        return self._live().read(model, user, session)
+
     def _extended(self, model: str, recommender: Recommender, version: str) -> Recommender:
         return self._items().extended(model, recommender, version)
 
-    def _within(self, seconds: float, metric: str, model: str, work: Callable[[], T]) -> T | None:
-        """The result of ``work``; None, and one more of ``metric``, if it fails or takes longer."""
+    def _within(
+        self, seconds: float, metric: str, model: str, work: Callable[[], T], circuit: Circuit | None = None
+    ) -> T | None:
+        """The result of ``work``; None, and one more of ``metric``, if it fails, takes longer, or is not admitted."""
+        if circuit is not None and not circuit.admits():
+            _count(metric, model, "CircuitOpen")
+            return None
         call = self._workers.submit(work)
         try:
-            return call.result(seconds)
+            result = call.result(seconds)
         except Exception as error:  # noqa: BLE001  # whatever a store raises must not cost an answer
             call.cancel()
-            _count(metric, model, error)
+            if circuit is not None:
+                circuit.failed()
+            _count(metric, model, type(error).__name__)
             return None
+        if circuit is not None:
+            circuit.succeeded()
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +234,7 @@ def _recommends_repeats(manifest: Manifest) -> bool:
     return isinstance(parameters, dict) and parameters.get("recommend_seen") is True
 
 
-def _count(metric: str, model: str, error: Exception) -> None:
-    # The type alone: a store's message may name a user.
-    sys.stdout.write(count_line(metric, model, error=type(error).__name__) + "\n")
+def _count(metric: str, model: str, error: str) -> None:
+    # The error's type alone: a store's message may name a user.
+    sys.stdout.write(count_line(metric, model, error=error) + "\n")
     sys.stdout.flush()
