@@ -255,6 +255,32 @@ def test_a_campaign_gets_only_a_release_that_a_rollout_has_checked(
         assert campaign["solutionVersionArn"].endswith(f"solution/shop/{live}")
 
 
+def test_a_campaign_explores_by_the_settings_of_a_model_that_takes_events(writer: Client) -> None:
+    def explores() -> Any:  # noqa: ANN401  # an object of boto3
+        return writer.describe_campaign(campaignArn=SHOP)["campaign"]["campaignConfig"].get("itemExplorationConfig")
+
+    def change(**config: str) -> None:
+        writer.update_campaign(campaignArn=SHOP, campaignConfig={"itemExplorationConfig": config})
+
+    # GIVEN a model without events
+    assert explores() is None
+    with pytest.raises(writer.exceptions.InvalidInputException, match="CreateEventTracker turns them on"):
+        change(explorationWeight="0.3")
+
+    # WHEN it takes events THEN its exploration can be changed, each part alone
+    tracker = writer.create_event_tracker(name="shop", datasetGroupArn=GROUP)["eventTrackerArn"]
+    assert explores() == {"explorationWeight": "0.0", "explorationItemAgeCutOff": "30"}
+    change(explorationWeight="0.3")
+    change(explorationItemAgeCutOff="7")
+    assert explores() == {"explorationWeight": "0.3", "explorationItemAgeCutOff": "7"}
+    for wrong in ({"explorationWeight": "much"}, {"explorationWeight": "1.5"}, {"explorationItemAgeCutOff": "-1"}):
+        with pytest.raises(writer.exceptions.InvalidInputException, match=r"[eE]xploration"):
+            change(**wrong)
+    assert explores() == {"explorationWeight": "0.3", "explorationItemAgeCutOff": "7"}
+    change(explorationWeight="0", explorationItemAgeCutOff="30")
+    writer.delete_event_tracker(eventTrackerArn=tracker)
+
+
 @pytest.mark.parametrize(
     ("operation", "options"),
     [

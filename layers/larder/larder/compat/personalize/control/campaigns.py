@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from larder.compat.parameters import Parameters
+from larder.compat.personalize.control.exploration import CONFIG, change_exploration, exploration_config
 from larder.compat.personalize.control.models import (
     ACTIVE,
     PAGING,
@@ -56,22 +57,23 @@ def describe_campaign(request: Request, service: AnyService, values: Document) -
         **_campaign(service, model),
         **({"solutionVersionArn": version_arn(model.name, model.live)} if model.live else {}),
         "minProvisionedTPS": _ONE,
-        "campaignConfig": {"enableMetadataWithRecommendations": True},
+        "campaignConfig": {"enableMetadataWithRecommendations": True, **exploration_config(service, model)},
     }
     return {"campaign": campaign}
 
 
 def update_campaign(request: Request, service: AnyService, values: Document) -> Document:
-    """Make a release live that a rollout has checked, as ``POST .../promote`` does.
+    """Make a release live that a rollout has checked, as ``POST .../promote`` does, or change the exploration.
 
     A minimum of requests per second is always met.
     """
     sent = Parameters(values, ("campaignArn", "solutionVersionArn", "minProvisionedTPS", "campaignConfig"))
     check_writable(request, service)
     model = recommender(request, service, sent.text("campaignArn"), CAMPAIGNS, WRITE)
-    config = sent.child("campaignConfig", ("enableMetadataWithRecommendations",)).values
-    if config.get("enableMetadataWithRecommendations", True) is not True:
+    config = sent.child("campaignConfig", ("enableMetadataWithRecommendations", CONFIG))
+    if config.values.get("enableMetadataWithRecommendations", True) is not True:
         raise InvalidRequest("campaignConfig.enableMetadataWithRecommendations is always true: leave it out.")
+    change_exploration(service, model, config)
     if "solutionVersionArn" in sent:
         named, release = version_named(sent.text("solutionVersionArn"), model_of(service))
         if named != model.name:
