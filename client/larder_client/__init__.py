@@ -17,6 +17,7 @@ temporary reason are repeated, as :class:`Retry` describes.
 
 from larder_client.answers import (
     Classification,
+    Deletion,
     File,
     Item,
     Label,
@@ -60,6 +61,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConnectionFailed",
+    "Deletion",
     "File",
     "Forbidden",
     "Item",

@@ -196,6 +196,50 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """The receipt of the removal of a user, which does not name them.
+
+    Attributes:
+        receipt: What to pass to ``deletion``.
+        models: The models that the user is removed from.
+        requested: When it was asked for; events after it stay.
+        live: When the live store was free of the user.
+        log: When the log was free of the user; None until then.
+        log_due: When the log is free of the user at the latest, if the daily compaction succeeds.
+        releases: The releases that may still have the user, as model and release.
+        done: Whether the log and the releases are free of the user.
+        document: The received JSON.
+    """
+
+    receipt: str
+    models: tuple[str, ...]
+    requested: datetime | None
+    live: datetime | None
+    log: datetime | None
+    log_due: datetime | None
+    releases: tuple[tuple[str, str], ...]
+    done: bool
+    document: Document = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Document) -> "Deletion":
+        """Reads it from its JSON."""
+        return cls(
+            receipt=_get(document, "receipt", str),
+            models=tuple(_get(document, "models", list)),
+            requested=_time(document, "requested"),
+            live=_time(document, "live"),
+            log=_time(document, "log"),
+            log_due=_time(document, "log_due"),
+            releases=_each(
+                document, "releases", lambda entry: (_get(entry, "model", str), _get(entry, "release", str))
+            ),
+            done=_get(document, "done", bool),
+            document=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFilter:
     """A filter that is stored beside a model.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from larder_client.answers import (
     Classification,
+    Deletion,
     File,
     Model,
     ModelSummary,
@@ -30,6 +31,7 @@ from larder_client.parameters import (
     path,
     query,
     read_image,
+    route,
     without_none,
 )
 from larder_client.retry import Retry
@@ -453,6 +455,21 @@ class Client:
     def put_users(self, name: str, users: Sequence[Mapping[str, object]]) -> Taken:
         """Sends the profiles of up to 500 users, each with ``id`` and ``columns``."""
         return self._session.post(Taken.read, path(name, "users"), {}, {"users": list(users)})
+
+    def export_user(self, user: str, *, model: str | None = None) -> Mapping[str, Any]:
+        """What the live stores of all models have of a user, or that of one model: events, profile and sessions."""
+        return self._session.ask(dict, "GET", route("users", user) + query(model=model))
+
+    def remove_user(self, user: str, *, model: str | None = None) -> Deletion:
+        """Removes a user from all models, or from one; returns the receipt, which says what follows.
+
+        Call it again after any error: a removal that was done is done again without harm.
+        """
+        return self._session.ask(Deletion.read, "DELETE", route("users", user) + query(model=model))
+
+    def deletion(self, receipt: str) -> Deletion:
+        """The state of a removal. Raises NotFound if there is no such receipt."""
+        return self._session.ask(Deletion.read, "GET", route("deletions", receipt))
 
     def event_settings(self, name: str) -> Mapping[str, Any]:
         """The settings of a model's live events."""

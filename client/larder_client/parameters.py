@@ -83,10 +83,15 @@ def as_list(entries: Sequence[str] | None, name: str) -> list[str] | None:
 
 
 def path(*parts: str) -> str:
-    """A path below ``/v1/models``. Raises ValueError for an empty part, which would select another route."""
+    """A path below ``/v1/models``; see :func:`route`."""
+    return route("models", *parts)
+
+
+def route(*parts: str) -> str:
+    """A path below ``/v1``. Raises ValueError for an empty part, which would select another route."""
     if not all(parts):
-        raise ValueError("A model, release, item or file has an empty name: pass its name.")
-    return "/".join(("/v1/models", *(quote(part, safe="") for part in parts)))
+        raise ValueError("A model, release, item, file, user or receipt has an empty name: pass its name.")
+    return "/".join(("/v1", *(quote(part, safe="") for part in parts)))
 
 
 def query(**parameters: object) -> str:

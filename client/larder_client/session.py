@@ -42,7 +42,7 @@ class Session:
         """
         response = self.send(method, target, headers, body)
         address = f"{self.url}{target}".partition("?")[0]
-        if response.status != 200:
+        if response.status not in (200, 202):  # 202: accepted, and a later answer says what became of it
             moved = f" to {response.headers['location']}" if "location" in response.headers else ""
             raise UnexpectedAnswer(address, f"status {response.status}{moved}")
         try:

@@ -1,4 +1,4 @@
-"""Take events, items and users of recommenders: what users just did changes what they see next."""
+"""Take events, items and users of recommenders: what users just did changes what they see next. Remove users."""
 
 from functools import cache
 from importlib.resources import files
@@ -8,6 +8,7 @@ from larder.compat import routes as compat
 from larder.errors import InvalidRequest
 from larder.events.intake import Taken
 from larder.events.parsing import read_described, read_events
+from larder.recommender.field_checks import check_id
 from larder.runtime.cold_start import cold_start
 from larder.web.event_service import EventService
 from larder.web.pages import READABLE, publishable, readable_error
@@ -18,6 +19,8 @@ from larder.web.router import PUBLIC, Router
 
 MODEL = "/v1/models/{model}"
 SCRIPT_SECONDS = 3600  # browsers keep the script for so long
+USER = "/v1/users/{user+}"  # an encoded slash in an id reaches the function decoded
+PRIVACY = "privacy"
 
 service = EventService()
 router = Router(publishable(service.callers.authenticate))
@@ -66,6 +69,35 @@ def get_script(_: Request) -> Response[str]:
 def script() -> str:
     """The script, which is part of the layer."""
     return files("larder.events").joinpath("snippet.js").read_text("utf-8")
+
+
+@router.get(USER, action=PRIVACY, parameters=("model",))
+def export_user(request: Request) -> Response[str]:
+    """What is stored of a user."""
+    user = _user(request)
+    return json_response(service.users.export(user, service.users_models(request)))
+
+
+@router.route("DELETE", USER, action=PRIVACY, parameters=("model",))
+def remove_user(request: Request) -> Response[str]:
+    """Remove a user: from the live store at once, from the log and the releases later, as the receipt says."""
+    user = _user(request)
+    return json_response(service.users.remove(user, service.users_models(request)), status=202)
+
+
+@router.get("/v1/deletions/{receipt}", action=PRIVACY, parameters=())
+def get_deletion(request: Request) -> Response[str]:
+    """The state of a removal."""
+    deletion = service.users.deletion(request.path_parameter("receipt"))
+    for model in deletion.models:
+        request.authorize(model)
+    return json_response(service.users.document(deletion))
+
+
+def _user(request: Request) -> str:
+    user = request.path_parameter("user")
+    check_id("user", user)
+    return user
 
 
 def _respond(model: str, taken: Taken) -> Response[str]:

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "rm": ("larder_local.commands.registry.rm", "Remove releases from the store and from this machine."),
     "aliases": ("larder_local.commands.registry.aliases", "Let other names, such as ARNs, mean a model."),
     "status": ("larder_local.commands.registry.status", "Show whether the service answers, and all problems."),
+    "users": ("larder_local.commands.users.group", "Export and remove what is stored of users."),
     "keys": ("larder_local.commands.keys.group", "Issue, list, revoke and rotate the API keys of a store."),
     "demo": ("larder_local.commands.demo", "Write the training data of the demo to a folder."),
 }

@@ -90,10 +90,8 @@ Ask = Callable[[Sent], HttpResponse]
 def keys(store: Path) -> Iterator[Keys]:
     held = KeyStore.open(store.as_uri())
     made = []
-    alone = [
-        [f"{action}:{model}" for action in ("classify", "recommend", "events", "items", "users", "models:read")]
-        for model in ("digits", "shop")
-    ]
+    actions = ("classify", "recommend", "events", "items", "users", "privacy", "models:read")
+    alone = [[f"{action}:{model}" for action in actions] for model in ("digits", "shop")]
     for scopes in (["admin"], *alone):
         key, secret = new_key(tuple(map(parse_scope, scopes)), now=0, signs=True)
         held.add(key)

@@ -27,8 +27,13 @@ GRANTED = {
         for name in ("filters.json", "events.json", "policy.json", "live.json", "history/*", "releases/*/rejected.json")
     }
     | {"s3:DeleteObject Bucket.Arn/models/*/releases/*"},
-    "EventsRole": READS
-    | {"sqs:SendMessage EventsQueue.Arn"}
+    "EventsRole": READS - {"s3:ListBucket Bucket.Arn models/*"}
+    | {
+        "sqs:SendMessage EventsQueue.Arn",
+        "s3:ListBucket Bucket.Arn models/* logs/*",
+        "s3:GetObject Bucket.Arn/logs/deletions.json",
+        "s3:PutObject Bucket.Arn/logs/deletions.json",
+    }
     | {
         f"dynamodb:{action} EventsTable.Arn{index}"
         for action in ("BatchGetItem", "BatchWriteItem", "Query", "UpdateItem")

@@ -9,6 +9,7 @@ models; without a model it is ``*``.
 ``events``         send events of users
 ``items``          send new items, and columns of known ones
 ``users``          send profiles of users
+``privacy``        export and remove what is stored of users
 ``models:read``    list and describe models, releases and files
 ``models:write``   change what is stored beside models: filters and names
 ``admin``          everything; has no model
@@ -21,7 +22,7 @@ from typing import Final, NamedTuple
 from larder.errors import InvalidRequest
 
 EVENTS: Final = "events"
-ACTIONS: Final = ("classify", "recommend", EVENTS, "items", "users", "models:read", "models:write")
+ACTIONS: Final = ("classify", "recommend", EVENTS, "items", "users", "privacy", "models:read", "models:write")
 ADMIN: Final = "admin"
 ALL: Final = "*"
 _CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")

@@ -56,6 +56,11 @@ class ModelDocuments:
         names = [name for name in self._registry.models() if visible(name)]
         return {"models": [entry for entry in _map_concurrently(self._summary, names) if entry]}
 
+    def kinds(self) -> dict[str, object]:
+        """The kind of every model that has a release; None if its manifest cannot be read."""
+        entries = _map_concurrently(self._summary, self._registry.models())
+        return {str(entry["model"]): entry["kind"] for entry in entries if entry}
+
     def describe(self, model: str) -> Document:
         """The pointer of ``model``, and its live ``release`` (or the newest if none is live): labels or items, and the
         headline of the evaluation.

@@ -1,14 +1,20 @@
 """The service of a function that takes events: the models of a store, and what takes what they are sent."""
 
-from larder.errors import InvalidRequest
+from typing import TYPE_CHECKING
+
+from larder.errors import Forbidden, InvalidRequest
 from larder.events.intake import Intake
 from larder.host import ReleaseFiles
 from larder.host.release_cache import LoadedRelease
 from larder.recommender import Recommender
+from larder.release.keys import check_model
 from larder.release.serving import RecommenderServing
 from larder.runtime.settings import Settings
 from larder.web.model_service import ModelService
 from larder.web.request import Request
+
+if TYPE_CHECKING:  # few requests need it, so a cold start does not load it
+    from larder.events.privacy import Privacy
 
 
 def _open_release(files: ReleaseFiles, _: Settings) -> Recommender:
@@ -22,6 +28,7 @@ class EventService(ModelService[Recommender]):
         """Define the service; nothing is read before its first use."""
         super().__init__("recommender", _open_release)
         self._intake: Intake | None = None
+        self._users: Privacy | None = None
 
     @property
     def intake(self) -> Intake:
@@ -29,6 +36,32 @@ class EventService(ModelService[Recommender]):
         if self._intake is None:
             self._intake = Intake(self.store, self.settings)
         return self._intake
+
+    @property
+    def users(self) -> "Privacy":
+        """What exports and removes users; raises SettingsError, StoreError, or NotFound without live events."""
+        if self._users is None:
+            from larder.events.privacy import Privacy
+
+            self._users = Privacy(self.store, self.intake.live)
+        return self._users
+
+    def users_models(self, request: Request) -> list[str]:
+        """The models of a request about a user: the one that it names, or all that may have data of users.
+
+        Raises Forbidden unless the caller may use each of them.
+        """
+        named = request.query.get("model")
+        if named is not None:
+            request.authorize(check_model(named))
+            return [named]
+        models = self.users.models()
+        if not all(request.caller.may(request.action, model) for model in models):
+            raise Forbidden(
+                f"This key may not do that for every model: name one by ?model=, or use a key with the "
+                f"scope {request.action}."
+            )
+        return models
 
     def release(self, request: Request, model: str) -> tuple[LoadedRelease[Recommender], RecommenderServing]:
         """The release that has the columns of items and users; raises as ``loaded``, and for a classifier."""
@@ -44,3 +77,4 @@ class EventService(ModelService[Recommender]):
         """Forget the store and what was read from it. For tests."""
         super().reset()
         self._intake = None
+        self._users = None

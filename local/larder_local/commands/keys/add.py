@@ -49,6 +49,7 @@ def command(
     events:MODEL        send events of users
     items:MODEL         send new items, and columns of known ones
     users:MODEL         send profiles of users
+    privacy:MODEL       export and remove what is stored of users
     models:read         list and describe models, releases and files
     models:write        change filters and other names for models
     admin               everything

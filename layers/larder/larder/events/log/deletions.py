@@ -64,7 +64,10 @@ class Deletions:
 
     def of(self, user: str) -> Deletion | None:
         """The deletion of a user; None if it was never asked for."""
-        receipt = self.digest(user)
+        return self.with_receipt(self.digest(user))
+
+    def with_receipt(self, receipt: str) -> Deletion | None:
+        """The deletion with a receipt; None if there is none."""
         return next((entry for entry in self.entries if entry.receipt == receipt), None)
 
     def with_entries(self, changed: Iterable[Deletion]) -> "Deletions":

@@ -1,16 +1,18 @@
 """Removes users from the log: their events, profiles and recommendations, and those of sessions tied to them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from larder.events.base import RowKind
 from larder.events.log.compaction import compact_day
-from larder.events.log.deletions import Deletion, Deletions, change_deletions, read_deletions
+from larder.events.log.deletions import Deletions, change_deletions, read_deletions
+from larder.events.log.owners import day_lines, owners_of, tied_sessions, time_of
 from larder.events.log.parts import Day, all_days
-from larder.events.log.rows import TIMESTAMP, read_lines, read_row
+from larder.events.log.rows import read_row
 from larder.store import Store
 
 _CACHED: Final = 65536  # ids
@@ -32,7 +34,7 @@ class Forgetting:
         if kind == "items" or not self._asked:
             return True
         row = read_row(line, kind, "the log")
-        return all(self._asked.get(self._digest(owner), -1.0) < _time(row) for owner in _owners(row))
+        return all(self._asked.get(self._digest(owner), -1.0) < time_of(row) for owner in owners_of(row))
 
 
 def forget(store: Store, *, seconds_left: Callable[[], float] = lambda: float("inf")) -> int:
@@ -51,38 +53,36 @@ def forget(store: Store, *, seconds_left: Callable[[], float] = lambda: float("i
         for kind, name, day in all_days(store, model):
             if seconds_left() < _seconds(day):
                 return 0
-            if not all(forgetting.keeps(kind, line) for line in _lines(store, day)):
+            if not all(forgetting.keeps(kind, line) for line in day_lines(store, day)):
                 compact_day(store, model, kind, name, forgetting.keeps)
     return _close(store, deletions)
 
 
 def _with_sessions(store: Store, deletions: Deletions) -> Deletions:
     """The deletions with the hashes of the sessions of open ones, which are kept: a repeated run needs them."""
-    found = []
-    for entry in deletions.entries:
-        if entry.user is not None:
-            sessions = {deletions.digest(session) for session in _sessions(store, entry)}
-            found.append(replace(entry, subjects=tuple(sorted({*entry.subjects, *sessions}))))
-    if not found:
+    sessions = _sessions(store, deletions)
+    if not sessions:
         return deletions
-    by_receipt = {entry.receipt: entry.subjects for entry in found}
+    found = {receipt: {deletions.digest(session) for session in names} for receipt, names in sessions.items()}
 
     def change(current: Deletions) -> Deletions:
-        entries = (entry for entry in current.entries if entry.receipt in by_receipt)
-        return current.with_entries(replace(entry, subjects=by_receipt[entry.receipt]) for entry in entries)
+        entries = (entry for entry in current.entries if entry.receipt in found)
+        return current.with_entries(
+            replace(entry, subjects=tuple(sorted({*entry.subjects, *found[entry.receipt]}))) for entry in entries
+        )
 
     return change_deletions(store, change)
 
 
-def _sessions(store: Store, entry: Deletion) -> set[str]:
-    sessions = set()
-    for model in entry.models:
-        for kind, _, day in all_days(store, model):
-            for line in _lines(store, day) if kind != "items" else ():
-                row = read_row(line, kind, "the log")
-                own = row.get("USER_ID") == entry.user and not row.get("ANONYMOUS")
-                if own and row.get("SESSION_ID") and _time(row) <= entry.asked:
-                    sessions.add(str(row["SESSION_ID"]))
+def _sessions(store: Store, deletions: Deletions) -> dict[str, set[str]]:
+    """The sessions of the users whose deletion is open, by receipt; reads each log once."""
+    opened = [entry for entry in deletions.entries if entry.user is not None]
+    sessions: dict[str, set[str]] = defaultdict(set)
+    for model in sorted({model for entry in opened for model in entry.models}):
+        of_model = {entry.user: entry for entry in opened if entry.user is not None and model in entry.models}
+        tied = tied_sessions(store, model, {user: entry.asked for user, entry in of_model.items()})
+        for user, names in tied.items():
+            sessions[of_model[user].receipt] |= names
     return sessions
 
 
@@ -98,23 +98,6 @@ def _close(store: Store, done: Deletions) -> int:
     if asked:
         change_deletions(store, change)
     return len(asked)
-
-
-def _lines(store: Store, day: Day) -> Iterator[bytes]:
-    for key in day.keys:
-        yield from read_lines(store.get(key).data, key)
-
-
-def _owners(row: Mapping[str, object]) -> list[str]:
-    """The ids of whom a row is about: its user, and its session if it has no user."""
-    owners = [row.get("USER_ID")]
-    if row.get("ANONYMOUS") or owners == [None]:
-        owners.append(row.get("SESSION_ID"))
-    return [str(owner) for owner in owners if owner is not None]
-
-
-def _time(row: Mapping[str, object]) -> float:
-    return float(str(row[TIMESTAMP]))
 
 
 def _seconds(day: Day) -> float:

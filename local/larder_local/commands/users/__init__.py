@@ -1,0 +1,1 @@
+"""``larder users``: one module for each command."""
