@@ -74,7 +74,7 @@ def test_an_export_has_events_and_sessions_of_one_user() -> None:
     (shop,) = answer["models"]
     assert (shop["model"], shop["sessions"], shop["profile"]) == ("shop", ["visit"], {})
     assert [event["item"] for event in shop["events"]] == ["i1", "i2"]
-    assert ask("GET", "/v1/users/stranger") == (200, {"user": "stranger", "models": []})
+    assert ask("GET", "/v1/users/u404") == (200, {"user": "u404", "models": []})
 
 
 def test_a_removal_is_done_at_once_then_in_the_log_then_in_the_releases(

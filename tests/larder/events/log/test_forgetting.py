@@ -12,7 +12,7 @@ from larder.events.log.compaction import compact
 from larder.events.log.deletions import KEY, read_deletions, request_deletion
 from larder.events.log.forgetting import forget
 from larder.events.log.parts import write_parts
-from larder.store import Store, open_store
+from larder.store import Blob, Store, open_store
 
 ANN, VISIT = "ann@example.org", "visit-of-ann"
 ASKED = DAY + 86400.0 * 3
@@ -86,9 +86,27 @@ def test_rows_that_come_late_are_removed_and_those_of_a_user_who_comes_back_stay
     # WHEN the queue delivers old events again, and the user comes back
     write_parts(store, [event(2, 2.0, user=ANN, session=VISIT), event(1, 1.0, user=None, session=VISIT)])
     write_parts(store, [event(9, 86400.0 * 3 + 60, user=ANN)])
-    forget(store)
+    compact(store)
 
     assert ids(store) == ["e3", "e5", "e9"]
+
+
+def test_the_log_is_read_for_an_open_deletion_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_deletion(store, ANN, ["shop"], live=ASKED, now=ASKED)
+    read: list[str] = []
+    get = store.get
+
+    def recorded(key: str) -> Blob:
+        read.append(key)
+        return get(key)
+
+    monkeypatch.setattr(store, "get", recorded)
+    forget(store)
+    days = [entry.key for entry in store.list("logs/shop/") if "/items/" not in entry.key]
+    assert set(days) <= set(read)
+    read.clear()
+    forget(store)
+    assert read == [KEY]
 
 
 def test_another_model_keeps_its_log(store: Store) -> None:

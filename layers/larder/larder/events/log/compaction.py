@@ -15,8 +15,10 @@ from typing import Final
 
 from larder.errors import Conflict, MissingObject, StoreError
 from larder.events.base import RowKind
+from larder.events.log.deletions import read_deletions
 from larder.events.log.merge import merging
 from larder.events.log.parts import Day, all_days, day_key, list_days, logged_models
+from larder.events.log.removed_users import RemovedUsers
 from larder.events.log.rows import compress, read_lines
 from larder.events.settings import read_settings
 from larder.store import Blob, Store
@@ -78,6 +80,9 @@ def compact(
 ) -> Compaction:
     """Compacts every day that has parts, oldest first, and deletes days that are older than ``log_days``.
 
+    It leaves out rows of users who were removed, which the queue may deliver weeks later. Raises StoreError if the
+    deletions cannot be read: then no row of theirs may pass.
+
     Args:
         store: The store.
         models: The models; None for all that have a log.
@@ -85,6 +90,7 @@ def compact(
         now: Epoch seconds, for ``log_days``.
     """
     result = Compaction([], 0, 0, [])
+    deletions = read_deletions(store)
     pending: list[tuple[str, str, RowKind, int]] = []
     for model in logged_models(store) if models is None else models:
         log_days = read_settings(store, model)[0].log_days
@@ -101,7 +107,7 @@ def compact(
             result.remaining = len(pending) - number
             break
         try:
-            result.days.append(compact_day(store, model, kind, day))
+            result.days.append(compact_day(store, model, kind, day, RemovedUsers(deletions, model).keeps))
         except StoreError as error:
             result.problems.append(f"{model}/{kind}/{day}: {error}")
     return result

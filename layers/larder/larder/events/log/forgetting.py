@@ -4,57 +4,35 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
-from typing import Final
 
-from larder.events.base import RowKind
 from larder.events.log.compaction import compact_day
 from larder.events.log.deletions import Deletions, change_deletions, read_deletions
-from larder.events.log.owners import day_lines, owners_of, tied_sessions, time_of
+from larder.events.log.owners import day_lines, tied_sessions
 from larder.events.log.parts import Day, all_days
-from larder.events.log.rows import read_row
+from larder.events.log.removed_users import RemovedUsers
 from larder.store import Store
-
-_CACHED: Final = 65536  # ids
-
-
-class Forgetting:
-    """Which rows of one model's log belong to users who were removed."""
-
-    def __init__(self, deletions: Deletions, model: str) -> None:
-        self._digest = lru_cache(_CACHED)(deletions.digest)
-        self._asked: dict[str, float] = {}
-        for entry in deletions.entries:
-            if model in entry.models:
-                for subject in entry.subjects:
-                    self._asked[subject] = max(entry.asked, self._asked.get(subject, 0.0))
-
-    def keeps(self, kind: RowKind, line: bytes) -> bool:
-        """Whether a line stays: it is of no removed user, or later than the request."""
-        if kind == "items" or not self._asked:
-            return True
-        row = read_row(line, kind, "the log")
-        return all(self._asked.get(self._digest(owner), -1.0) < time_of(row) for owner in owners_of(row))
 
 
 def forget(store: Store, *, seconds_left: Callable[[], float] = lambda: float("inf")) -> int:
-    """Remove from the log every user whose deletion is open, and the users of earlier deletions whose rows came late.
+    """Remove from the log every user whose deletion is open; without one, the log is not read.
+
+    Rows that come after that are left out by the compaction.
 
     Returns the number of deletions that are done now. If the time ends first, they stay open for the next run. Raises
     StoreError.
     """
     deletions = read_deletions(store)
-    models = sorted({model for entry in deletions.entries for model in entry.models})
+    models = sorted({model for entry in deletions.entries if entry.user is not None for model in entry.models})
     if not models:
         return 0
     deletions = _with_sessions(store, deletions)
     for model in models:
-        forgetting = Forgetting(deletions, model)
+        removed = RemovedUsers(deletions, model)
         for kind, name, day in all_days(store, model):
             if seconds_left() < _seconds(day):
                 return 0
-            if not all(forgetting.keeps(kind, line) for line in day_lines(store, day)):
-                compact_day(store, model, kind, name, forgetting.keeps)
+            if not all(removed.keeps(kind, line) for line in day_lines(store, day)):
+                compact_day(store, model, kind, name, removed.keeps)
     return _close(store, deletions)
 
 
