@@ -13,6 +13,7 @@ from larder_local.lazy_group import LazyGroup
 _COMMANDS: Final = {
     "up": ("larder_local.commands.up", "Start the service on this machine; the first start trains the demo models."),
     "train": ("larder_local.commands.train", "Train a classifier or a recommender and write a release."),
+    "retrain": ("larder_local.commands.retrain", "Train a model again as its live release was, and publish it."),
     "audit": ("larder_local.commands.audit", "Check images or interactions before a training."),
     "split": (
         "larder_training.cli.split",

@@ -25,6 +25,7 @@ def test_a_job_leaves_a_release_and_its_metrics(classifier_job: Ended, recommend
         assert sorted(path.name for path in layout.model.iterdir()) == sorted((*release.manifest.files, MANIFEST))
         assert release.publish(tmp_path / "store").state == "promoted"
         assert not layout.failure.exists()
+        assert str(release.manifest.training["command"]).startswith(f"larder retrain {release.manifest.model} --set ")
         metrics = {entry["Name"]: re.findall(entry["Regex"], log) for entry in metric_definitions(release.kind)}
         if release.kind == "classifier":
             name, value = "test:accuracy", release.metrics["test"]["accuracy"]

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -17,6 +18,7 @@ from typing import Any, Final
 from larder.errors import InvalidRequest, LarderError
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Kind
+from larder_training.reporting.progress import Progress
 from larder_training.sagemaker import channels, hyperparameters
 from larder_training.sagemaker.job_folder import JobFolder
 from larder_training.sagemaker.metrics import metric_lines
@@ -64,10 +66,12 @@ def train(folder: JobFolder) -> None:
         raise InvalidRequest(f"The job has {len(folder.hosts())} instances, but one trains: set InstanceCount to 1.")
     folder.model.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="larder-") as scratch:
+        command, created = _command(values), _created(folder, kind, values)
         data = channels.inputs(kind, folder.channels(), values.pop("list", None), Path(scratch))
-        options = {**values, **data, "created": _created(folder, kind, values), "out": folder.model / _RELEASE}
+        cache = folder.checkpoints / ("features" if kind == "classifier" else "search")
+        values |= {"created": created, "out": folder.model / _RELEASE, "cache": cache}
         shutil.rmtree(folder.model / _RELEASE, ignore_errors=True)  # of a job that was killed here
-        _publish(_train(kind, options, folder.checkpoints), folder)
+        _publish(_train(kind, data, values, command), folder)
 
 
 def _check_program(words: Sequence[str]) -> None:
@@ -75,12 +79,25 @@ def _check_program(words: Sequence[str]) -> None:
         raise InvalidRequest(f"{' '.join(words)!r:.80} is not a program of this image: give train.")
 
 
-def _train(kind: Kind, options: Mapping[str, Any], checkpoints: Path) -> Any:  # noqa: ANN401  a Release; importing it takes seconds, in which SIGTERM must be heard
-    from larder_training import train_classifier, train_recommender
+def _train(kind: Kind, data: Mapping[str, Any], values: Mapping[str, Any], command: str) -> Any:  # noqa: ANN401  a Release; importing it takes seconds, in which SIGTERM must be heard
+    from larder_training import ClassifierOptions, RecommenderOptions, Release
+    from larder_training.api.keywords import ClassifierKeywords, RecommenderKeywords, arguments
+    from larder_training.classifier.train import train as train_classifier
+    from larder_training.recommender.train import train as train_recommender
 
     if kind == "classifier":
-        return train_classifier(**options, cache=checkpoints / "features")
-    return train_recommender(**options, cache=checkpoints / "search")
+        others = {name: value for name, value in data.items() if name != "images"}
+        chosen = arguments(ClassifierOptions, ClassifierKeywords, {**values, **others}, "train")
+        return Release(train_classifier(ClassifierOptions(data["images"], **chosen), Progress(), command))
+    chosen = arguments(RecommenderOptions, RecommenderKeywords, values, "train")
+    return Release(train_recommender(RecommenderOptions(**data, **chosen), Progress(), command))
+
+
+def _command(values: Mapping[str, Any]) -> str:
+    """The command that repeats this job, for the manifest; the caller's, or one that does not know the channels."""
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    words = [word for name, text in texts.items() if name != "model" for word in ("--set", f"{name}={text}")]
+    return os.environ.get("LARDER_COMMAND") or shlex.join(["larder", "retrain", texts["model"], *words])
 
 
 def _publish(release: Any, folder: JobFolder) -> None:  # noqa: ANN401  as above
