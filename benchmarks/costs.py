@@ -21,6 +21,10 @@ END: Final = "<!-- end -->\n"
 HOURS: Final = 720  # a month of 30 days
 SECONDS: Final = HOURS * 3600
 FREE_ALARMS: Final = 10
+CALLED: Final = ("classify", "recommend")
+FUNCTIONS: Final = (*CALLED, "events", "event_log")
+VISIT: Final = 10
+"""Events of a user in one request, where they come together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,35 @@ class Costs:
         ]
         return [*parts, sum(parts)]
 
+    def events(self, together: int) -> list[float]:
+        """A million events, ``together`` of a user in each request: API and logs, Lambda, DynamoDB, SQS, log, total."""
+        requests = 1 / together
+        seconds = self.assumed["events_ms"] * 1e3 * requests
+        writes = (requests + self.assumed["trims"]) * self.assumed["history_kb"]
+        parts = [
+            (self.prices["http_api"] + self.assumed["log_bytes"] * 1e-3 * self.prices["logs"]) * requests,
+            seconds * self.gigabytes["events"] * self.prices["lambda_x86"] + self.prices["lambda_requests"] * requests,
+            writes * self.prices["dynamodb_write"],
+            *(requests * dollars for dollars in self.messages()),
+        ]
+        return [*parts, sum(parts)]
+
+    def messages(self) -> tuple[float, float]:
+        """A million messages on their way to the log: SQS; and EventLogFunction with what it writes to S3."""
+        batches = 1 / self.assumed["messages_of_batch"]
+        seconds = self.assumed["batch_ms"] * 1e3
+        call = seconds * self.gigabytes["event_log"] * self.prices["lambda_x86"] + self.prices["lambda_requests"]
+        objects = self.assumed["puts_of_batch"] * (self.prices["s3_put"] + self.prices["s3_get"])
+        return (1 + 2 / self.assumed["messages_read"]) * self.prices["sqs"], batches * (call + objects)
+
+    def live_answers(self) -> float:
+        """The additional cost of a million answers that read live events, and are logged."""
+        return self.assumed["keys_read"] * self.prices["dynamodb_read"] + sum(self.messages())
+
+    def polls(self) -> float:
+        """A month of reading an empty queue."""
+        return self.assumed["idle_polls"] * 60 * HOURS * 1e-6 * self.prices["sqs"]
+
     def hundred_milliseconds(self, function: str) -> float:
         """The additional cost of a million calls that take 100 ms longer."""
         return 1e5 * self.gigabytes[function] * self.prices["lambda_x86"]
@@ -81,14 +114,14 @@ def read() -> Costs:
         {name: entry["dollars"] for name, entry in document["prices"].items()},
         document["measured"],
         document["assumed"],
-        {name: functions[f"{name.title()}Function"].memory / 1024 for name in ("classify", "recommend")},
+        {name: functions[f"{name.title().replace('_', '')}Function"].memory / 1024 for name in FUNCTIONS},
         (ROOT / "template.yaml").read_text(encoding="utf-8").count("Type: AWS::CloudWatch::Alarm\n"),
     )
 
 
 def tables(costs: Costs) -> str:
     """The tables, as Markdown."""
-    return f"{_idle(costs)}\n{_calls(costs)}\n{_others(costs)}"
+    return f"{_idle(costs)}\n{_calls(costs)}\n{_events(costs)}\n{_others(costs)}"
 
 
 def _idle(costs: Costs) -> str:
@@ -97,6 +130,11 @@ def _idle(costs: Costs) -> str:
     rows = [
         ("functions, API, layers, rules", "always", "0.00"),
         ("1 GB of releases", "always", f"{costs.prices['s3_storage']:.3f}"),
+        (
+            "reading the empty queue of events",
+            "`Events=true`, the default",
+            f"{costs.polls():.2f}; 0.00 within an account's free million",
+        ),
         (
             f"{costs.alarms} alarms",
             "`Monitoring=true`, the default",
@@ -123,7 +161,7 @@ def _calls(costs: Costs) -> str:
             *(f"{dollars:.2f}" for dollars in costs.calls(name)),
             f"{costs.hundred_milliseconds(name):.2f}",
         )
-        for name in costs.gigabytes
+        for name in CALLED
     ]
     more = [
         (
@@ -131,10 +169,19 @@ def _calls(costs: Costs) -> str:
             f"{costs.cold_starts(name):.3f}",
             f"{costs.restores(name):.3f}",
         )
-        for name in costs.gigabytes
+        for name in CALLED
     ]
     more_heads = ("a thousand cold starts", "dollars", "additional for restoring snapshots")
     return f"{_table(heads, rows)}\n{_table(more_heads, more)}"
+
+
+def _events(costs: Costs) -> str:
+    heads = ("a million events", "HTTP API, logs", "Lambda", "DynamoDB", "SQS", "event log, S3", "total")
+    rows = [
+        (name, *(f"{dollars:.2f}" for dollars in costs.events(together)))
+        for name, together in (("one a request", 1), (f"{VISIT} of a user a request", VISIT))
+    ]
+    return _table(heads, rows)
 
 
 def _others(costs: Costs) -> str:
@@ -152,6 +199,11 @@ def _others(costs: Costs) -> str:
             "reading one model's pointer twice a minute, per instance and day",
             "while it runs",
             f"{2880e-6 * gets:.4f}",
+        ),
+        (
+            "reading live events and logging the list, a million answers",
+            "models that take events",
+            f"{costs.live_answers():.2f}",
         ),
         (
             "Rekognition Custom Labels, one inference unit, a month",
