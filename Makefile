@@ -47,11 +47,12 @@ fmt: $(SYNCED) ## Format the code and apply automatic fixes
 	@$(BIN)/ruff format $(CODE)
 	@$(BIN)/ruff check --fix $(CODE)
 
-lint: $(SYNCED) ## Check format, style and spelling
+lint: $(SYNCED) ## Check format, style, spelling and left-over conflicts
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/shellcheck scripts/* .ci/run
 	@git ls-files -z | xargs -0 $(BIN)/codespell
+	@! git grep -nE '^(<<<<<<<|>>>>>>>)( |$$)' || { echo "Resolve these conflicts of a merge." >&2; exit 1; }
 
 types: $(SYNCED) ## Check types, including those of the tests
 	@$(BIN)/mypy

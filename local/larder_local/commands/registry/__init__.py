@@ -1,1 +1,1 @@
-"""The commands that list, publish, roll back and remove releases."""
+"""The commands that list, compare and remove releases, and that store filters and aliases beside models."""
