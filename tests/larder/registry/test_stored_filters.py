@@ -142,11 +142,3 @@ def test_the_cache_finds_a_new_filter_at_once(store: Store) -> None:
         cache.get("shop", "a")
     add_filter(store, "shop", "a", SHOES)
     assert cache.get("shop", "a").expression == SHOES
-
-
-def test_the_cache_is_bounded(store: Store) -> None:
-    cache = FilterCache(store, 1e9)
-    for number in range(stored_filters._MODELS + 5):
-        add_filter(store, f"m{number}", "a", SHOES)
-        assert cache.get(f"m{number}", "a").expression == SHOES
-    assert len(cache._models) == stored_filters._MODELS

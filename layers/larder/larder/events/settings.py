@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Final
 
 from larder.errors import InvalidRequest, MissingObject, NotFound, StoreError
+from larder.registry.document_cache import DocumentCache
 from larder.registry.registry import Registry
 from larder.release.json_fields import FieldReader
 from larder.release.keys import events_key
@@ -20,7 +21,6 @@ from larder.store import Store
 FORMAT: Final = 1
 _MAX_RECENT: Final = 100
 _MAX_DAYS: Final = 3650
-_MODELS: Final = 64
 _EXPRESSION: Final = r"COUNT|SUM"
 _METRIC: Final = r"[A-Za-z][A-Za-z0-9_-]{0,254}"
 _MAX_METRICS: Final = 10  # as Personalize's metric attribution has
@@ -188,32 +188,15 @@ def write_settings(store: Store, model: str, settings: EventSettings, etag: str 
     store.put(events_key(model), dump_settings(settings), etag=etag, create=etag is None)
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedSettings:
-    settings: EventSettings
-    etag: str
-    fresh_until: float
-
-
 class SettingsCache:
     """The settings of the models of a store, read again at most every ``refresh_seconds``. Thread-safe."""
 
     def __init__(self, store: Store, refresh_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
-        self._refresh_seconds = refresh_seconds
-        self._clock = clock
-        self._lock = Lock()
-        self._models: dict[str, _CachedSettings] = {}
+        self._cache: Final = DocumentCache(store, refresh_seconds, events_key, parse_settings, lambda: OFF, clock=clock)
 
     def get(self, model: str) -> EventSettings:
         """The settings of a model, ``OFF`` if it has none; raises StoreError if they cannot be read."""
-        read = self._models.get(model)
-        if read is None or self._clock() >= read.fresh_until:
-            with self._lock:
-                read = self._models[model] = self._refreshed(model, self._models.get(model))
-                while len(self._models) > _MODELS:
-                    del self._models[next(iter(self._models))]
-        return read.settings
+        return self._cache.get(model)
 
     def taking(self, model: str) -> EventSettings:
         """The settings of a model that takes events; raises NotFound for one that does not."""
@@ -221,16 +204,6 @@ class SettingsCache:
         if not settings.enabled:
             raise NotFound(f"Model {model!r} takes no events: turn them on by `larder events on {model}`.")
         return settings
-
-    def _refreshed(self, model: str, old: _CachedSettings | None) -> _CachedSettings:
-        settings, etag = (old.settings, old.etag) if old else (OFF, "")
-        try:
-            blob = self._store.get_if_changed(events_key(model), etag)
-            if blob is not None:
-                settings, etag = parse_settings(blob.data, model), blob.etag
-        except MissingObject:
-            settings, etag = OFF, ""
-        return _CachedSettings(settings, etag, self._clock() + self._refresh_seconds)
 
 
 class TrackingIds:

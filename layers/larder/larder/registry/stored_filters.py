@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from threading import Lock
 from types import MappingProxyType
 from typing import Final
 
 from larder.errors import InvalidRequest, MissingObject, NotFound, StoreError
+from larder.registry.document_cache import DocumentCache
 from larder.registry.registry import Registry
 from larder.release.json_fields import FieldReader
 from larder.release.keys import filters_key
@@ -25,7 +25,6 @@ MAX_FILTERS: Final = 100
 MAX_NAME: Final = 63
 _NAME: Final = re.compile(rf"[a-zA-Z0-9][a-zA-Z0-9_-]{{0,{MAX_NAME - 1}}}")
 _TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-_MODELS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,42 +181,17 @@ def _with_etag(store: Store, model: str) -> tuple[StoredFilters, str | None]:
     return parse_filters(blob.data, model), blob.etag
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    filters: StoredFilters
-    etag: str
-    fresh_until: float
-
-
 class FilterCache:
     """The filters of the models of a store, read again at most every ``refresh_seconds``. Thread-safe."""
 
     def __init__(self, store: Store, refresh_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store = store
-        self._refresh_seconds = refresh_seconds
-        self._clock = clock
-        self._lock = Lock()
-        self._models: dict[str, _Read] = {}
+        self._cache: Final = DocumentCache(
+            store, refresh_seconds, filters_key, parse_filters, lambda: _NONE, clock=clock
+        )
 
     def get(self, model: str, name: str) -> StoredFilter:
         """One of the filters of a model; raises NotFound, or StoreError if they cannot be read.
 
         A name that is not among them is looked up again, so that a filter can be used as soon as it is stored.
         """
-        read = self._models.get(model)
-        if read is None or self._clock() >= read.fresh_until or name not in read.filters:
-            with self._lock:
-                read = self._models[model] = self._refreshed(model, self._models.get(model))
-                while len(self._models) > _MODELS:
-                    del self._models[next(iter(self._models))]
-        return stored_filter(read.filters, model, name)
-
-    def _refreshed(self, model: str, old: _Read | None) -> _Read:
-        filters, etag = (old.filters, old.etag) if old else (_NONE, "")
-        try:
-            blob = self._store.get_if_changed(filters_key(model), etag)
-            if blob is not None:
-                filters, etag = parse_filters(blob.data, model), blob.etag
-        except MissingObject:
-            filters, etag = _NONE, ""
-        return _Read(filters, etag, self._clock() + self._refresh_seconds)
+        return stored_filter(self._cache.get(model, lambda filters: name in filters), model, name)

@@ -1,6 +1,5 @@
 """Event trackers: a recommender that takes live events has one, whose tracking id is that of its settings."""
 
-import re
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +14,7 @@ from larder.compat.personalize.control.models import (
     AnyService,
     Document,
     Model,
+    check_new_name,
     check_writable,
     recommender,
     selected,
@@ -25,7 +25,6 @@ from larder.events.settings import EventSettings, change_settings, read_settings
 from larder.web.request import Request
 
 TRACKERS: Final = "event-tracker"
-_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 
 
 def list_event_trackers(request: Request, service: AnyService, values: Document) -> Document:
@@ -51,8 +50,7 @@ def create_event_tracker(request: Request, service: AnyService, values: Document
     sent = Parameters(values, ("name", "datasetGroupArn", "tags"))
     check_writable(request, service)
     model = recommender(request, service, sent.text("datasetGroupArn"), GROUPS, WRITE)
-    if not _NAME.fullmatch(sent.text("name")):
-        raise sent.wrong("name", "1 to 63 letters, digits, - and _, with a letter or digit first")
+    check_new_name(sent)
     if sent.values.get("tags"):
         raise InvalidRequest("tags are not supported: leave them out.")
 

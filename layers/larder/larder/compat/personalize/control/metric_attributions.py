@@ -1,6 +1,5 @@
 """Metric attributions: a recommender whose settings of live events have metrics has one."""
 
-import re
 from dataclasses import replace
 from typing import Final
 
@@ -14,6 +13,7 @@ from larder.compat.personalize.control.models import (
     AnyService,
     Document,
     Model,
+    check_new_name,
     check_writable,
     recommender,
     selected,
@@ -26,7 +26,6 @@ from larder.web.request import Request
 ATTRIBUTIONS: Final = "metric-attribution"
 _EXPRESSIONS: Final = {"SAMPLECOUNT()": "COUNT", "SUM(Interactions.EVENT_VALUE)": "SUM"}
 _SENT: Final = {own: sent for sent, own in _EXPRESSIONS.items()}
-_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 _MAX_METRICS: Final = 10
 # Clients must send a role. It is not used, and so not kept: that of a description is a placeholder.
 _NO_ROLE: Final = "arn:aws:iam::000000000000:role/none"
@@ -63,8 +62,7 @@ def create_metric_attribution(request: Request, service: AnyService, values: Doc
     sent = Parameters(values, ("name", "datasetGroupArn", "metrics", "metricsOutputConfig"))
     check_writable(request, service)
     model = recommender(request, service, sent.text("datasetGroupArn"), GROUPS, WRITE)
-    if not _NAME.fullmatch(sent.text("name")):
-        raise sent.wrong("name", "1 to 63 letters, digits, - and _, with a letter or digit first")
+    check_new_name(sent)
     metrics = _metrics(sent, "metrics")
     if not metrics:
         raise sent.wrong("metrics", "1 to 10 metrics")

@@ -1,5 +1,6 @@
 """The models behind the resources, and what their releases have measured."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ WRITE: Final = "models:write"
 PAGING: Final = Paging("maxResults", "nextToken", "InvalidNextTokenException")
 ACTIVE: Final = "ACTIVE"
 _ALL: Final = 100_000  # releases of a model
+_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 _CUTOFFS: Final = (5, 10, 25)
 _METRICS: Final[Mapping[str, str]] = {  # by Personalize's names; the definitions are the same
     **{f"precision_at_{k}": f"precision@{k}" for k in _CUTOFFS},
@@ -60,6 +62,12 @@ class Model:
     def solution(self) -> str:
         """The ARN of its solution."""
         return personalize_arn(f"solution/{self.name}")
+
+
+def check_new_name(sent: Parameters) -> None:
+    """Check the name of a resource that is created. It is not kept: the resources of a model have its name."""
+    if not _NAME.fullmatch(sent.text("name")):
+        raise sent.wrong("name", "1 to 63 letters, digits, - and _, with a letter or digit first")
 
 
 def dates(seconds: float | None) -> Document:
