@@ -192,8 +192,8 @@ WRITES, INVOKES = (
     [
         ("ClassifyRole", [*READS, s3(READ, "uploads/image")], [*WRITES, *INVOKES, *HARM]),
         ("RecommendRole", READS, [s3(READ, "uploads/image"), *WRITES, *INVOKES, *HARM]),
-        ("ModelsRole", READS, [s3(READ, "uploads/image"), *WRITES, *INVOKES, *HARM]),
-        ("RolloutRole", [READS[0], *WRITES, *INVOKES], [*READS[1:], s3(READ, "uploads/image"), *HARM]),
+        ("ModelsRole", [*READS, *WRITES], [s3(READ, "uploads/image"), *INVOKES, *HARM]),
+        ("RolloutRole", [*READS[:2], *WRITES, *INVOKES], [READS[2], s3(READ, "uploads/image"), *HARM]),
     ],
 )
 def test_calls_outside_the_role_of_a_function_are_denied(
