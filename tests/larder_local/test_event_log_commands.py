@@ -81,7 +81,7 @@ def test_the_report_has_what_each_release_earned_and_what_is_trending(store: Sto
 
     # WHEN the log is compacted THEN the report has exact shares, also by position
     write_parts(store, [*answers, *events])
-    assert ["Counted", "what", "recommendations", "of", "1", "days", "earned."] in run("compact")
+    assert ["Counted", "what", "recommendations", "of", "1", "day", "earned."] in run("compact")
     assert ["-", "4", "click", "1", "25.00", "%", "4.56", "to", "69.94", "%", "0.00"] in run("report", "shop")
     by_position = run("report", "shop", "--by", "position", "--days", "2")
     assert ["1", "4", "click", "1", "25.00", "%", "4.56", "to", "69.94", "%", "0.00"] in by_position

@@ -7,6 +7,7 @@ import click
 from larder_local.commands.registry.options import open_existing, store_option
 from larder_local.console import print_table
 from larder_local.workspace import Workspace
+from larder_training.reporting.counts import counted
 
 if TYPE_CHECKING:  # obstore is slow to import: --help does without it
     from larder.events.log.compaction import Compaction
@@ -35,10 +36,10 @@ def command(models: tuple[str, ...], store: str | None) -> None:
     names = [check_model(model) for model in models] or None
     made, forgotten, attributed = compact(opened, names), forget(opened), attribute(opened, names)
     if forgotten:
-        click.echo(f"Removed {forgotten} users who had asked for it.")
+        click.echo(f"Removed {counted(forgotten, 'user')}.")
     _print_days(made)
     if attributed.days:
-        click.echo(f"Counted what recommendations of {len(attributed.days)} days earned.")
+        click.echo(f"Counted what recommendations of {counted(len(attributed.days), 'day')} earned.")
     elif not (made.days or made.expired or made.problems or forgotten or attributed.problems):
         click.echo(_NOTHING)
     if problems := [*made.problems, *attributed.problems]:
@@ -52,4 +53,4 @@ def _print_days(made: "Compaction") -> None:
             ("log", "day", "parts", "rows", "duplicates", "bytes"), [[str(cell) for cell in row] for row in rows]
         )
     if made.expired:
-        click.echo(f"Deleted {made.expired} days that are older than log_days.")
+        click.echo(f"Deleted {counted(made.expired, 'day')} older than log_days.")
