@@ -8,7 +8,7 @@ recommendation is not known before the answer, so an event with an earlier time 
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Final
 
 from larder.events.attribution.document import (
@@ -21,9 +21,9 @@ from larder.events.attribution.document import (
 )
 from larder.events.attribution.names import Names
 from larder.events.attribution.sources import Row, type_of, value_of
-from larder.events.log.rows import TIMESTAMP
+from larder.events.log.rows import time_of
+from larder.events.log.temporary_database import temporary_database
 
-_CACHE_KIB: Final = 65536
 _MAX_FILTERS: Final = 20
 _MAX_TYPES: Final = 50
 _STORED: Final = "@"  # begins the name of a stored filter
@@ -53,7 +53,7 @@ def earned_by_place(answers: Iterable[Row], events: Iterable[Row]) -> dict[Place
             release, filter_ = str(answer.get("RELEASE") or ""), _filter(answer.get("FILTER"), filters)
             shown = _impressions(answer, cells.setdefault((release, filter_), {}))
             if named:
-                _count(named, dict(shown), _time(answer) + WINDOW_SECONDS, types)
+                _count(named, dict(shown), time_of(answer) + WINDOW_SECONDS, types)
     return {
         Place(release, source, position, filter_): earned
         for (release, filter_), of_answers in cells.items()
@@ -95,25 +95,15 @@ def _count(named: list[_Event], shown: Mapping[str, Earned], until: float, types
 @contextmanager
 def _events(rows: Iterable[Row]) -> Iterator[sqlite3.Connection]:
     """The events that name a recommendation, by it; the file is gone at the end of the block."""
-    with closing(sqlite3.connect("", isolation_level=None)) as database:  # "" is a temporary file
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute("PRAGMA synchronous = OFF")
-        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        database.execute("PRAGMA temp_store = FILE")
-        database.execute(_SCHEMA)
-        database.execute("BEGIN")
+    with temporary_database(_SCHEMA) as database:
         database.executemany(_INSERT, (_values(row) for row in rows if row.get("RECOMMENDATION_ID")))
         database.execute(_INDEX)
         yield database
 
 
 def _values(row: Row) -> tuple[object, ...]:
-    item, time = str(row.get("ITEM_ID")), _time(row)
+    item, time = str(row.get("ITEM_ID")), time_of(row)
     return row["EVENT_ID"], str(row["RECOMMENDATION_ID"]), item, type_of(row), time, value_of(row)
-
-
-def _time(row: Row) -> float:
-    return float(str(row[TIMESTAMP]))
 
 
 def _filter(text: object, names: Names) -> str:

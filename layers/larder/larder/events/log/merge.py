@@ -6,14 +6,14 @@ itself: a day of a million events has about 400 MB of rows.
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from larder.events.base import RowKind
 from larder.events.log.rows import ID_COLUMNS, KEEPS_LATEST, TIMESTAMP, line_of, read_row
+from larder.events.log.temporary_database import temporary_database
 
-_CACHE_KIB: Final = 65536
 _SCHEMA: Final = "CREATE TABLE rows (id TEXT PRIMARY KEY, time REAL, user TEXT, session TEXT, line BLOB)"
 _INSERT: Final = """
 INSERT INTO rows VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
@@ -87,12 +87,5 @@ def _owned(line: bytes, user: str) -> bytes:
 @contextmanager
 def merging(kind: RowKind) -> Iterator[DayMerge]:
     """An empty merge, whose file is gone at the end of the block."""
-    with closing(sqlite3.connect("", isolation_level=None)) as database:  # "" is a temporary file
-        database.execute("PRAGMA journal_mode = OFF")
-        database.execute("PRAGMA synchronous = OFF")
-        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        database.execute("PRAGMA temp_store = FILE")
-        database.execute(_SCHEMA)
-        database.execute(_TIES)
-        database.execute("BEGIN")  # one transaction: each insert of its own would be slow
+    with temporary_database(_SCHEMA, _TIES) as database:
         yield DayMerge(kind, 0, database)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from larder.events.base import RowKind
 from larder.events.log.parts import Day, all_days
-from larder.events.log.rows import TIMESTAMP, read_lines, read_row
+from larder.events.log.rows import read_lines, read_row, time_of
 from larder.store import Store
 
 
@@ -21,11 +21,6 @@ def owners_of(row: Mapping[str, object]) -> list[str]:
     if row.get("ANONYMOUS") or owners == [None]:
         owners.append(row.get("SESSION_ID"))
     return [str(owner) for owner in owners if owner is not None]
-
-
-def time_of(row: Mapping[str, object]) -> float:
-    """When a row was written, in epoch seconds."""
-    return float(str(row[TIMESTAMP]))
 
 
 def tied_sessions(store: Store, model: str, until: Mapping[str, float]) -> dict[str, set[str]]:

@@ -5,8 +5,8 @@ from typing import Final
 
 from larder.events.base import RowKind
 from larder.events.log.deletions import Deletions
-from larder.events.log.owners import owners_of, time_of
-from larder.events.log.rows import read_row
+from larder.events.log.owners import owners_of
+from larder.events.log.rows import read_row, time_of
 
 _CACHED: Final = 65536  # ids
 

@@ -56,6 +56,11 @@ def check_row(kind: RowKind, row: Mapping[str, object], where: str) -> None:
         raise InvalidRequest(f"{where} has no TIMESTAMP in epoch seconds: add it.")
 
 
+def time_of(row: Mapping[str, object]) -> float:
+    """The TIMESTAMP of a row, in epoch seconds."""
+    return float(str(row[TIMESTAMP]))
+
+
 def _is_time(time: float) -> bool:
     return math.isfinite(time) and 0 <= time < _MAX_TIME
 

@@ -59,7 +59,7 @@ def _count_model(store: Store, model: str, rows: Sequence[LogRow], clock: Callab
         new = _new(before, rows)
         if not new:
             return []
-        after = counted(before, new, clock())
+        after = _with_new(before, new, clock())
         try:
             store.put(statistics_key(model), dump_statistics(after), etag=etag, create=etag is None)
         except Conflict:
@@ -71,8 +71,10 @@ def _count_model(store: Store, model: str, rows: Sequence[LogRow], clock: Callab
 def counted(statistics: EventStatistics, rows: Iterable[LogRow], now: float) -> EventStatistics:
     """The statistics with ``rows`` of one model; the same object if all of them were counted before."""
     new = _new(statistics, rows)
-    if not new:
-        return statistics
+    return _with_new(statistics, new, now) if new else statistics
+
+
+def _with_new(statistics: EventStatistics, new: Sequence[LogRow], now: float) -> EventStatistics:
     count = _Count(statistics, now)
     for row in new:
         (count.event if row.kind == "events" else count.answer)(row.row)
@@ -81,10 +83,13 @@ def counted(statistics: EventStatistics, rows: Iterable[LogRow], now: float) -> 
 
 def _new(statistics: EventStatistics, rows: Iterable[LogRow]) -> list[LogRow]:
     """The events and answers that were not counted before, each once."""
-    by_key = {_key(row): row for row in reversed([row for row in rows if row.kind in ("events", "recommendations")])}
+    by_key: dict[str, LogRow] = {}
+    for row in rows:
+        if row.kind in ("events", "recommendations"):
+            by_key.setdefault(_key(row), row)
     for key in statistics.rows:
         by_key.pop(key, None)
-    return list(reversed(by_key.values()))
+    return list(by_key.values())
 
 
 def _key(row: LogRow) -> str:
