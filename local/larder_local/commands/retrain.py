@@ -77,6 +77,8 @@ def _pairs(texts: Sequence[str], flag: str) -> list[tuple[str, str]]:
 
 def _write(folder: Path, kind: str, model: str, job: "StatedJob") -> None:
     """Writes a job's input below ``folder``; its checkpoints stay."""
+    from larder_training.sagemaker.hyperparameters import as_text  # imports jsonschema
+
     for name in ("input", "model", "output"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (config := folder / "input/config").mkdir(parents=True)
@@ -92,7 +94,7 @@ def _write(folder: Path, kind: str, model: str, job: "StatedJob") -> None:
         else:
             place.mkdir()
             _link(place, paths)
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in hyperparameters.items()}
+    texts = {name: as_text(value) for name, value in hyperparameters.items()}
     (config / "hyperparameters.json").write_text(json.dumps(texts), encoding="utf-8")
     (config / "inputdataconfig.json").write_text(json.dumps(dict.fromkeys(job.channels, _FILE_MODE)), encoding="utf-8")
 

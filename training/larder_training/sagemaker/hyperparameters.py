@@ -107,6 +107,11 @@ def _allowed(about: Mapping[str, Any]) -> str:
     return nouns[about["type"]] + example
 
 
+def as_text(value: object) -> str:
+    """The value as a job states it: ``read`` of it gives the value."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = as_text(value)
     return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")

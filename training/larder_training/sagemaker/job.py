@@ -95,7 +95,7 @@ def _train(kind: Kind, data: Mapping[str, Any], values: Mapping[str, Any], comma
 
 def _command(values: Mapping[str, Any]) -> str:
     """The command that repeats this job, for the manifest; the caller's, or one that does not know the channels."""
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    texts = {name: hyperparameters.as_text(value) for name, value in values.items()}
     words = [word for name, text in texts.items() if name != "model" for word in ("--set", f"{name}={text}")]
     return os.environ.get("LARDER_COMMAND") or shlex.join(["larder", "retrain", texts["model"], *words])
 
