@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from larder.errors import Conflict, NotFound
 from larder.registry import Registry
-from larder.release.keys import MANIFEST, file_key
 from larder.store import Store
 from larder_local.releases.listing import ListedRelease
 
@@ -37,8 +36,7 @@ def _remove_stored(entry: ListedRelease, store: Store) -> int:
         if entry.answers:
             return 0
         raise NotFound(f"{entry.model} no longer has the release {entry.release}: another process removed it.")
-    for name in sorted(files.sizes, key=lambda name: name != MANIFEST):
-        store.delete(file_key(entry.model, entry.release, name))
+    registry.delete_files(entry.model, entry.release, files)
     return files.total_bytes
 
 

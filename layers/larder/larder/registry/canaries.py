@@ -1,15 +1,11 @@
 """Send a share of the callers to a canary, and end it. Each change of the pointer is a compare-and-swap."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 from larder.errors import Conflict
 from larder.registry.registry import Registry, Rejection
 from larder.release.pointer import Pointer
-
-_ATTEMPTS: Final = 50  # each lost swap means that another writer won; there are never that many writers
 
 
 def start_canary(
@@ -29,12 +25,12 @@ def start_canary(
     Raises Conflict if the pointer keeps changing, or if it was deleted since the caller saw it.
     """
 
-    def change(old: Pointer) -> Pointer:
-        if skip(old) or old.stable == release:
+    def change(old: Pointer | None) -> Pointer | None:
+        if old is None or skip(old) or old.stable == release:
             return old
         return replace(old, canary=release, canary_percent=percent)
 
-    pointer = _swap(registry, model, change, by)
+    pointer = registry.change_pointer(model, change, by=by)
     if pointer is None:
         raise Conflict(f"{model} has no live release any more, to which a canary could be compared: try again.")
     return pointer
@@ -43,10 +39,10 @@ def start_canary(
 def end_canary(registry: Registry, model: str, release: str, *, by: str | None = None) -> Pointer | None:
     """Send all callers to the stable release, if ``release`` is the canary; returns the pointer, None without one."""
 
-    def change(old: Pointer) -> Pointer:
-        return replace(old, canary=None, canary_percent=0) if old.canary == release else old
+    def change(old: Pointer | None) -> Pointer | None:
+        return old if old is None or old.canary != release else replace(old, canary=None, canary_percent=0)
 
-    return _swap(registry, model, change, by)
+    return registry.change_pointer(model, change, by=by)
 
 
 def reject_canary(
@@ -64,18 +60,3 @@ def reject_canary(
         return None if version is None else version.pointer
     registry.reject(model, release, rejection)
     return end_canary(registry, model, release, by=by)
-
-
-def _swap(registry: Registry, model: str, change: Callable[[Pointer], Pointer], by: str | None) -> Pointer | None:
-    for _ in range(_ATTEMPTS):
-        current = registry.pointer(model)
-        if current is None:
-            return None
-        changed = change(current.pointer)
-        if changed == current.pointer:
-            return changed
-        pointer = replace(changed, revision=current.pointer.revision + 1)
-        with suppress(Conflict):
-            registry.write_pointer(model, pointer, replaces=current, by=by)
-            return pointer
-    raise Conflict(f"The pointer of {model} keeps changing: wait until its other rollouts finish, then try again.")

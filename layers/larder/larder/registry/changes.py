@@ -4,19 +4,16 @@ The pointer changes by compare-and-swap only, so of two changes at once one wins
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from larder.errors import Conflict, InvalidState, MissingObject, NotFound, ReleaseError
+from larder.errors import InvalidState, MissingObject, NotFound, ReleaseError
 from larder.registry.gate import check_gate
 from larder.registry.policy import read_policy
 from larder.registry.registry import Registry, Rejection, StoredFiles
 from larder.registry.rollout_records import read_record
-from larder.release.keys import MANIFEST
 from larder.release.pointer import Pointer
 
-_ATTEMPTS: Final = 50  # each lost swap means that another writer won; there are never that many writers
 _LONGEST_ROLLOUT: Final = timedelta(minutes=15)  # a Lambda function runs no longer
 
 
@@ -39,18 +36,15 @@ def point_at(
 
     Raises Conflict if the pointer keeps changing.
     """
-    for _ in range(_ATTEMPTS):
-        current = registry.pointer(model)
-        pointer = Pointer(release)
-        if current is not None:
-            old = current.pointer
-            if old.stable == release or keep(old):
-                return old
-            pointer = Pointer(release, previous=old.stable, revision=old.revision + 1)
-        with suppress(Conflict):
-            registry.write_pointer(model, pointer, replaces=current, by=by)
-            return pointer
-    raise Conflict(f"The pointer of {model} keeps changing: wait until its other rollouts finish, then try again.")
+
+    def change(old: Pointer | None) -> Pointer:
+        if old is None:
+            return Pointer(release)
+        return old if old.stable == release or keep(old) else Pointer(release, previous=old.stable)
+
+    pointer = registry.change_pointer(model, change, by=by)
+    assert pointer is not None  # noqa: S101  # for the type checker: the change makes one
+    return pointer
 
 
 def promote(
@@ -141,7 +135,8 @@ def delete_release(registry: Registry, model: str, release: str) -> StoredFiles:
         raise InvalidState(f"{release} is the {role} release of {model} and stays: promote another release first.")
     if _is_rolling_out(registry, model, release):
         raise InvalidState(f"The rollout of {release} is running: wait until it ends, at most 15 minutes.")
-    return _delete_files(registry, model, release, files)
+    registry.delete_files(model, release, files)
+    return files
 
 
 def delete_old_releases(registry: Registry, model: str, keep: int) -> list[str]:
@@ -158,14 +153,8 @@ def delete_old_releases(registry: Registry, model: str, keep: int) -> list[str]:
         if (pointer is None or pointer.role(name) is None) and not _is_rolling_out(registry, model, name)
     ]
     for name in removed:
-        _delete_files(registry, model, name, stored[name])
+        registry.delete_files(model, name, stored[name])
     return removed
-
-
-def _delete_files(registry: Registry, model: str, release: str, files: StoredFiles) -> StoredFiles:
-    for name in sorted(files.sizes, key=lambda name: name != MANIFEST):
-        registry.store.delete(registry.file_key(model, release, name))
-    return files
 
 
 def _pointer(registry: Registry, model: str, revision: int | None) -> Pointer | None:
@@ -217,9 +206,8 @@ def _check_promotable(registry: Registry, model: str, release: str, old: Pointer
 
 
 def _pass_gate(registry: Registry, model: str, release: str, old: Pointer) -> None:
-    try:
-        live = registry.manifest(model, old.stable)
-    except (ReleaseError, MissingObject):
+    live = registry.readable_manifest(model, old.stable)
+    if live is None:
         return  # what cannot be read does not restrict the new one
     try:
         check_gate(registry.manifest(model, release), live, read_policy(registry.store, model)[0])

@@ -1,12 +1,13 @@
 """Models, releases, pointers and rejections in a store: the one module that knows under which key each of them is."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from larder.errors import InvalidManifest, MissingObject
+from larder.errors import Conflict, InvalidManifest, MissingObject, ReleaseError
 from larder.release import manifest as manifests
 from larder.release.keys import (
     MANIFEST,
@@ -23,6 +24,7 @@ from larder.release.manifest import MAX_BYTES, Manifest
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
 from larder.store import Store
 
+_ATTEMPTS: Final = 50  # each lost swap means that another writer won; there are never that many writers
 _NO_REASON: Final = "The rollout left no readable reason; publish the release again to see it."
 
 
@@ -152,6 +154,28 @@ class Registry:
         entry = {"format": 1, **asdict(pointer), "changed": now(), "by": by}
         self.store.put(history_key(model, pointer.revision), (json.dumps(entry, indent=2) + "\n").encode())
 
+    def change_pointer(
+        self, model: str, change: Callable[[Pointer | None], Pointer | None], *, by: str | None = None
+    ) -> Pointer | None:
+        """Change the pointer by compare-and-swap, until no other writer comes first; returns it as it is then.
+
+        ``change`` gets the pointer, None without one, and returns another one, or the same to write nothing; the
+        revision is counted here. ``by`` names who changes it, for the history.
+
+        Raises what ``change`` raises, and Conflict if the pointer keeps changing.
+        """
+        for _ in range(_ATTEMPTS):
+            current = self.pointer(model)
+            old = None if current is None else current.pointer
+            new = change(old)
+            if new is None or new == old:
+                return old
+            pointer = replace(new, revision=1 if old is None else old.revision + 1)
+            with suppress(Conflict):
+                self.write_pointer(model, pointer, replaces=current, by=by)
+                return pointer
+        raise Conflict(f"The pointer of {model} keeps changing: wait until its other rollouts finish, then try again.")
+
     def history(self, model: str, n: int) -> list[Mapping[str, object]]:
         """The newest ``n`` entries of the pointer's history, newest first: its fields, ``changed`` and ``by``."""
         keys = sorted((entry.key for entry in self.store.list(history_prefix(model))), reverse=True)[:n]
@@ -183,12 +207,24 @@ class Registry:
             raise InvalidManifest("This manifest belongs to another folder.", problems)
         return manifest
 
+    def readable_manifest(self, model: str, release: str) -> Manifest | None:
+        """As ``manifest``; None if there is none or it cannot be read."""
+        try:
+            return self.manifest(model, release)
+        except (ReleaseError, MissingObject):
+            return None
+
     def uploaded_manifest(self, model: str, release: str) -> Manifest:
         """As ``manifest``, for an unverified release: checks the size before it reads the bytes."""
         size = self.store.size(file_key(model, release, MANIFEST))
         if size > MAX_BYTES:
             raise InvalidManifest("This manifest cannot be read.", [f"it has {size} bytes; the limit is {MAX_BYTES}"])
         return self.manifest(model, release)
+
+    def delete_files(self, model: str, release: str, files: StoredFiles) -> None:
+        """Delete the files of a release. The manifest goes first: no release is ever complete without its files."""
+        for name in sorted(files.sizes, key=lambda name: name != MANIFEST):
+            self.store.delete(file_key(model, release, name))
 
     def file_key(self, model: str, release: str, file: str) -> str:
         """The key of one file of a release in ``store``."""

@@ -8,13 +8,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
 from larder.errors import InvalidRequest, MissingObject, NotFound, StoreError
 from larder.registry.document_cache import DocumentCache
-from larder.registry.registry import Registry
+from larder.registry.registry import Registry, now
 from larder.release.json_fields import FieldReader
 from larder.release.keys import filters_key
 from larder.release.serving import RecommenderServing
@@ -136,8 +135,8 @@ def _put(store: Store, model: str, name: str, expression: str, *, replace: bool)
         raise FilterExists(f"Model {model!r} already has a filter {name!r}: delete it first, or use another name.")
     if old is None and len(filters) >= MAX_FILTERS:
         raise TooManyFilters(f"Model {model!r} has {len(filters)} filters, which is the limit: delete some.")
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    stored = StoredFilter(expression, now) if old is None else StoredFilter(expression, old.created, now)
+    written = now()
+    stored = StoredFilter(expression, written) if old is None else StoredFilter(expression, old.created, written)
     store.put(filters_key(model), dump_filters({**filters, name: stored}), etag=etag, create=etag is None)
     return stored
 

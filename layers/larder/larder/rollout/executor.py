@@ -12,7 +12,6 @@ from larder.errors import (
     FunctionUnavailable,
     InvalidManifest,
     LarderError,
-    MissingObject,
     NotFound,
     ReleaseError,
     StoreError,
@@ -290,9 +289,4 @@ def _check_kind(registry: Registry, manifest: Manifest, pointer: Pointer | None)
 
 def _live_manifest(registry: Registry, model: str, pointer: Pointer | None) -> Manifest | None:
     """The manifest of the live release; None if none is live or it cannot be read."""
-    if pointer is None:
-        return None
-    try:
-        return registry.manifest(model, pointer.stable)
-    except (ReleaseError, MissingObject):
-        return None
+    return None if pointer is None else registry.readable_manifest(model, pointer.stable)
