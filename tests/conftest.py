@@ -1,10 +1,13 @@
 """Fixtures for all tests: hypothesis settings, a valid manifest of each kind, and a local S3 server."""
 
 import itertools
+import os
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,14 @@ settings.register_profile(
     "larder", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("larder")
+
+# The same environment in every shell: README has users export LARDER_KEY, and some activate the virtual environment.
+for name in [name for name in os.environ if name.startswith("LARDER_")]:
+    del os.environ[name]
+SCRIPTS = Path(sys.executable).parent.resolve()
+os.environ["PATH"] = os.pathsep.join(
+    folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder).resolve() != SCRIPTS
+)
 
 ENTRY = FileEntry(3, "a" * 64)
 
