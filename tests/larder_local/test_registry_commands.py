@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tests.toys.measured import with_accuracy
 from tests.toys.rollout import classifier, golden_classifier, golden_recommender, recommender
 
 from larder.errors import Conflict
+from larder.registry.policy import RolloutPolicy
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
 from larder.store import open_store
 from larder_local.cli import main
@@ -161,12 +162,12 @@ def test_the_policy_of_a_model_decides_what_is_worse(home: Workspace, trained: W
     shown = larder("policy", "pets")
     assert "headline (accuracy or recall@20)" in shown.stdout
     assert "To change it: larder policy pets --margin 0.01" in shown.stdout
-    assert document("policy", "pets", "--margin", "0.1") == {
-        "metric": None,
-        "margin": 0.1,
-        "not_measurable": "promote",
-        "keep": None,
-    }
+    assert document("policy", "pets", "--margin", "0.1") == asdict(RolloutPolicy(margin=0.1))
+    careful = ("--canary", "5", "--canary-hours", "6", "--undecided", "reject", "--approval", "--latency-margin", "0.2")
+    assert document("policy", "pets", *careful) == asdict(
+        RolloutPolicy(margin=0.1, canary=5, canary_hours=6.0, undecided="reject", approval=True, latency_margin=0.2)
+    )
+    assert document("policy", "pets", "--canary", "0", "--no-approval")["approval"] is False
     assert larder("publish", "pets").exit_code == 0
     assert (states()[worse.name], states()[live.name]) == ("live", "previous")
     refused = larder("policy", "pets", "--margin", "-1")

@@ -1,6 +1,7 @@
 """The routes that change a model: promote, roll back, reject, delete, policy; and those that describe releases."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.toys.rollout import classifier
 from tests.toys.shop import write_shop
 
 from larder.registry import Registry
+from larder.registry.policy import DEFAULT_POLICY
 from larder.registry.rollout_records import RolloutStep, begin, write_record
 from larder.release.keys import releases_prefix
 from larder.release.manifest import Manifest
@@ -148,10 +150,13 @@ def test_two_releases_are_compared(names: list[str]) -> None:
 
 @pytest.mark.usefixtures("names")
 def test_the_policy_is_changed_by_field() -> None:
-    default = {"model": "pets", "metric": None, "margin": 0.0, "not_measurable": "promote", "keep": None}
+    default = {"model": "pets", **asdict(DEFAULT_POLICY)}
     assert ask("GET", "/policy") == (200, default)
     assert ask("PUT", "/policy", {"margin": 0.1}) == (200, {**default, "margin": 0.1})
     assert ask("PUT", "/policy", {"not_measurable": "reject"})[1]["margin"] == 0.1
+    status, changed = ask("PUT", "/policy", {"canary": 5, "canary_hours": 6, "undecided": "reject", "approval": True})
+    assert (status, changed["canary"], changed["canary_hours"], changed["approval"]) == (200, 5, 6.0, True)
+    assert ask("GET", "/policy") == (200, changed)
     status, refused = ask("PUT", "/policy", {"margin": -1, "keep": 0, "what": 2})
     assert (status, refused["error"]["code"]) == (400, "invalid_request")
     assert "margin" in refused["error"]["message"]

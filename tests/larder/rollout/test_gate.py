@@ -125,11 +125,25 @@ def test_a_policy_is_stored_beside_its_model(store: Store) -> None:
         ({"not_measurable": "ask"}, "not_measurable: is 'ask'; it must be one of promote, reject"),
         ({"metric": "so good"}, "metric: is 'so good'"),
         ({"margins": 1}, "margins"),
+        ({"canary": 100}, "canary: is 100; it must be 0 to 99"),
+        ({"canary_hours": 1000}, "canary_hours: is 1000"),
+        ({"undecided": "wait"}, "undecided: is 'wait'; it must be one of promote, reject"),
+        ({"approval": "yes"}, "approval: must be true or false"),
+        ({"errors_margin": -0.1}, "errors_margin: is -0.1"),
+        ({"latency_margin": -0.1}, "latency_margin: is -0.1"),
+        ({"unknown_margin": 2}, "unknown_margin: is 2"),
     ],
 )
 def test_an_invalid_policy_is_refused(changes: dict[str, object], problem: str) -> None:
     with pytest.raises(InvalidRequest, match=problem):
         changed_policy(DEFAULT_POLICY, changes)
+
+
+def test_a_policy_from_before_canaries_has_their_defaults(store: Store) -> None:
+    store.put(
+        policy_key("shop"), b'{"format": 1, "metric": null, "margin": 0.1, "not_measurable": "reject", "keep": 3}'
+    )
+    assert read_policy(store, "shop")[0] == RolloutPolicy(margin=0.1, not_measurable="reject", keep=3)
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b'{"format": 2}', b'{"format": 1, "margin": -1}'])
