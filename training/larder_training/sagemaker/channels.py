@@ -11,15 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from larder.errors import InvalidRequest
+from larder.jobs.channels import ANY_MAIN, MAIN, OTHERS
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Kind
 
-_MAIN: Final[Mapping[Kind, str]] = {"classifier": "train", "recommender": "interactions"}
-_OTHER: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "classifier": ("validation", "test", "backbone", "model"),
-    "recommender": ("items", "users", "model"),
-}
-_ANY_MAIN: Final = "training"
 _ARCHIVE: Final = "model.tar.gz"
 
 
@@ -36,8 +31,8 @@ def inputs(kind: Kind, channels: Mapping[str, Path], list_name: str | None, scra
         InvalidRequest: A channel is unknown or missing, or its content has another form.
     """
     main = _main(kind, channels)
-    known = (_MAIN[kind], *_OTHER[kind])
-    if unknown := [name for name in channels if name not in (*known, _ANY_MAIN)]:
+    known = (MAIN[kind], *OTHERS[kind])
+    if unknown := [name for name in channels if name not in (*known, ANY_MAIN)]:
         raise InvalidRequest(f"Channel {unknown[0]!r} is unknown: a {kind} reads {', '.join(known)}.")
     earlier = _release(channels["model"], scratch) if "model" in channels else None
     if kind == "recommender":
@@ -52,7 +47,7 @@ def inputs(kind: Kind, channels: Mapping[str, Path], list_name: str | None, scra
 
 
 def _main(kind: Kind, channels: Mapping[str, Path]) -> Path:
-    names = (_MAIN[kind], _ANY_MAIN)
+    names = (MAIN[kind], ANY_MAIN)
     given = [channels[name] for name in names if name in channels]
     if len(given) != 1:
         number = "none" if not given else "both"

@@ -11,6 +11,11 @@
     models/<model>/releases/<release>/<file>
     models/<model>/releases/<release>/rejected.json
     models/<model>/releases/<release>/rollout.json
+    models/<model>/training-jobs/<job>/request.json
+    models/<model>/training-jobs/<job>/<document>
+    models/<model>/training-jobs/current.json
+    models/<model>/schedule.json
+    training-data/<model>/<name>/<file>
 
 Every name is checked before it becomes part of a key: it cannot hold a slash, a dot-dot or a character that is special
 in a store, a URL or a shell.
@@ -24,9 +29,16 @@ from larder.errors import InvalidRequest
 MANIFEST: Final = "manifest.json"
 REJECTED: Final = "rejected.json"
 ROLLOUT: Final = "rollout.json"
+JOB_REQUEST: Final = "request.json"
+JOB_STATUS: Final = "status.json"
+JOB_LOG: Final = "log.txt"
+JOB_STOP: Final = "stop.json"
+JOB_TRIALS: Final = "trials.jsonl"
 _MODELS: Final = "models"
 # At most 63 characters, as a DNS label: a name fits a URL, a metric's dimension and a SageMaker job's name.
 _MODEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_MODEL_RULE: Final = "1 to 63 of a-z, 0-9 and '-', without '-' at either end"
+_JOB = re.compile(r"\d{8}t\d{6}z-[0-9a-f]{8}")
 _FILE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 
 
@@ -43,7 +55,7 @@ def is_name(name: str) -> bool:
 
 def check_model(name: str) -> str:
     """Return ``name``; raises InvalidRequest unless it is 1-63 of ``a-z 0-9 -``, without a dash at either end."""
-    return _checked("model", name, _MODEL, "1 to 63 of a-z, 0-9 and '-', without '-' at either end")
+    return _checked("model", name, _MODEL, _MODEL_RULE)
 
 
 def check_release(name: str) -> str:
@@ -56,6 +68,16 @@ def check_file(name: str) -> str:
     if ".." in name:
         raise InvalidRequest(f"{name[:80]!r} is not a file name: use one that the manifest lists.")
     return _checked("file", name, _FILE, "one that the manifest lists")
+
+
+def is_job(name: str) -> bool:
+    """Whether ``name`` has the form of a training job's name; see ``check_job``."""
+    return _JOB.fullmatch(name) is not None
+
+
+def check_job(name: str) -> str:
+    """Return ``name``; raises InvalidRequest unless it has the form ``yyyymmddthhmmssz-<8 hex digits>``."""
+    return _checked("training job", name, _JOB, "the form yyyymmddthhmmssz-<8 hex digits>")
 
 
 def pointer_key(model: str) -> str:
@@ -121,3 +143,29 @@ def models_prefix() -> str:
 def file_key(model: str, release: str, file: str) -> str:
     """The key of one file of a release."""
     return f"{releases_prefix(model)}{check_release(release)}/{check_file(file)}"
+
+
+def jobs_prefix(model: str) -> str:
+    """The prefix of all training jobs of ``model``, with its final slash."""
+    return f"{_MODELS}/{check_model(model)}/training-jobs/"
+
+
+def job_key(model: str, job: str, document: str) -> str:
+    """The key of one document of a training job, such as ``JOB_STATUS``."""
+    return f"{jobs_prefix(model)}{check_job(job)}/{check_file(document)}"
+
+
+def current_job_key(model: str) -> str:
+    """The key of the document that names the training job of ``model`` that runs now."""
+    return f"{jobs_prefix(model)}current.json"
+
+
+def schedule_key(model: str) -> str:
+    """The key of the schedule by which ``model`` is trained again."""
+    return f"{_MODELS}/{check_model(model)}/schedule.json"
+
+
+def training_data_prefix(model: str, name: str = "") -> str:
+    """The prefix of the data that callers uploaded to train ``model``: all, or those of one ``name``."""
+    prefix = f"training-data/{check_model(model)}/"
+    return f"{prefix}{_checked('data set', name, _MODEL, _MODEL_RULE)}/" if name else prefix
