@@ -4,6 +4,7 @@
 ``cli.md``                the help of the commands (click)
 ``http-operations.md``    ``openapi.json`` of the serving layer
 ``configuration.md``      ``template.yaml`` and the docstring of the settings module
+``hyperparameters.md``    the schemas of hyperparameters in the serving layer
 ``python-api.md``         the docstrings of the public names (griffe)
 ========================  ==========================================================
 """
@@ -11,13 +12,14 @@
 from collections.abc import Callable
 from typing import Final
 
-from reference_pages import command_line, configuration, http_operations, python_api
+from reference_pages import command_line, configuration, http_operations, hyperparameters, python_api
 from reference_pages.markdown import ROOT
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "cli.md": command_line.render,
     "http-operations.md": http_operations.render,
     "configuration.md": configuration.render,
+    "hyperparameters.md": hyperparameters.render,
     "python-api.md": python_api.render,
 }
 

@@ -77,7 +77,7 @@ def _pairs(texts: Sequence[str], flag: str) -> list[tuple[str, str]]:
 
 def _write(folder: Path, kind: str, model: str, job: "StatedJob") -> None:
     """Writes a job's input below ``folder``; its checkpoints stay."""
-    from larder_training.sagemaker.hyperparameters import as_text  # imports jsonschema
+    from larder.jobs.hyperparameters import as_text
 
     for name in ("input", "model", "output"):
         shutil.rmtree(folder / name, ignore_errors=True)

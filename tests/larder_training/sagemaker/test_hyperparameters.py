@@ -8,12 +8,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from larder.errors import InvalidRequest
-from larder.release.manifest import Kind
+from larder.jobs.hyperparameters import read, schema
+from larder.release.manifest import KINDS, Kind
 from larder.release.serving import COLUMN_TYPES, RESAMPLINGS
 from larder_training import ClassifierOptions, RecommenderOptions
 from larder_training.api.keywords import ClassifierKeywords, RecommenderKeywords, arguments
 from larder_training.recommender.config.options import OPTIONAL_COMPONENTS
-from larder_training.sagemaker.hyperparameters import KINDS, read, schema
 
 OWN = {"kind", "list"}  # not options of a training
 # Options that the container sets: folders, and files that are channels.

@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any, Final
 
 from larder.errors import InvalidRequest, LarderError
+from larder.jobs import hyperparameters
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Kind
 from larder_training.reporting.progress import Progress
-from larder_training.sagemaker import channels, hyperparameters
+from larder_training.sagemaker import channels
 from larder_training.sagemaker.job_folder import JobFolder
 from larder_training.sagemaker.metrics import metric_lines
 
