@@ -10,9 +10,9 @@ from typing import Any
 from larder.errors import InvalidRequest
 from larder.release.manifest import Kind
 from larder.rollout import prober, roll_out
-from larder.rollout.lambda_prober import LambdaProber
-from larder.rollout.log_record import format_record
-from larder.rollout.s3_event import parse_event
+from larder.rollout.aws.lambda_prober import LambdaProber
+from larder.rollout.aws.log_record import format_record
+from larder.rollout.aws.s3_event import parse_event
 from larder.runtime.cold_start import cold_start
 from larder.runtime.settings import RolloutSettings
 from larder.store import Store

@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "reject": ("larder_local.commands.rollout.reject", "Keep a release from going live."),
     "policy": ("larder_local.commands.rollout.policy", "Show or change what a model requires of a new release."),
     "canary": ("larder_local.commands.canary.group", "The release that answers a share of a model's callers."),
+    "promote": ("larder_local.commands.rollout.promote", "Make a release live that a rollout has checked."),
     "rollback": ("larder_local.commands.rollout.rollback", "Make an earlier release of a model answer again."),
     "rm": ("larder_local.commands.registry.rm", "Remove releases from the store and from this machine."),
     "aliases": ("larder_local.commands.registry.aliases", "Let other names, such as ARNs, mean a model."),

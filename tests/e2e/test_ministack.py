@@ -169,6 +169,7 @@ def invoke(function: str) -> tuple[str, str, dict[str, str]]:
 
 HELD = "models/held/releases/r1/manifest.json"
 POINTER, REASON = "models/held/live.json", "models/held/releases/r1/rejected.json"
+RECORD = "models/held/releases/r1/rollout.json"
 READS = [s3(READ, HELD), s3(LIST, "models/held/"), s3(READ, DOCUMENT)]
 HARM = [
     s3(WRITE, "models/held/releases/r1/model.onnx"),
@@ -182,7 +183,7 @@ HARM = [
     ("iam", "list_roles", {}),
 ]
 WRITES, INVOKES = (
-    [s3(WRITE, POINTER), s3(WRITE, REASON)],
+    [s3(WRITE, POINTER), s3(WRITE, REASON), s3(WRITE, RECORD)],
     [invoke(f"{kind}FunctionAliaslive") for kind in ("Classify", "Recommend")],
 )
 

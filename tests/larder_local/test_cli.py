@@ -38,6 +38,7 @@ COMMANDS = [
     "recommend",
     "models",
     "releases",
+    "promote",
     "rollback",
     "rm",
     "status",

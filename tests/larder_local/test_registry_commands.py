@@ -14,7 +14,9 @@ from tests.toys.measured import with_accuracy
 from tests.toys.rollout import classifier, golden_classifier, golden_recommender, recommender
 
 from larder.errors import Conflict
+from larder.registry import Registry
 from larder.registry.policy import RolloutPolicy
+from larder.registry.rollout_records import read_record
 from larder.release.pointer import Pointer, dump_pointer, parse_pointer
 from larder.store import open_store
 from larder_local.cli import main
@@ -209,6 +211,21 @@ def test_a_rejected_release_does_not_come_back(trained: Write) -> None:
     rejected = larder("reject", "pets", first.name, "Blurred.")
     assert f"To check it again, and make it live: larder publish {first.name}" in rejected.stdout
     assert "Blurred." in larder("releases", "pets").stdout
+
+
+def test_a_release_waits_until_a_person_promotes_it(home: Workspace, trained: Write) -> None:
+    first, second = trained(1, 0.9), trained(2, 0.9)
+    larder("publish", str(first))
+    larder("policy", "pets", "--approval")
+    waiting = larder("publish", str(second))
+    assert f"Next: larder promote pets {second.name}" in waiting.stdout
+    assert states() == {first.name: "live", second.name: "uploaded"}
+    assert f"in place of {first.name}" in larder("promote", "pets", second.name).stdout
+    record = read_record(Registry(open_store((home.root / "store").as_uri())), "pets", second.name)
+    assert record is not None
+    assert (record.state, record.reason, len(record.steps)) == ("promoted", None, 3)
+    unknown = larder("promote", "pets", "x")
+    assert (unknown.exit_code, "has no release 'x'" in unknown.stderr) == (1, True)
 
 
 def test_uploaded_is_printed_only_for_what_was_sent(trained: Write) -> None:

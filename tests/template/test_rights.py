@@ -24,8 +24,9 @@ GRANTED = {
     | {"s3:ListBucket Bucket.Arn models/* logs/*/attribution/*", "s3:GetObject Bucket.Arn/logs/*/attribution/*"}
     | {
         f"s3:PutObject Bucket.Arn/models/*/{name}"
-        for name in ("filters.json", "events.json", "policy.json", "live.json", "history/*", "releases/*/rejected.json")
+        for name in ("filters.json", "events.json", "policy.json", "live.json", "history/*")
     }
+    | {f"s3:PutObject Bucket.Arn/models/*/releases/*/{name}" for name in ("rejected.json", "rollout.json")}
     | {"s3:DeleteObject Bucket.Arn/models/*/releases/*"},
     "EventsRole": READS - {"s3:ListBucket Bucket.Arn models/*"}
     | {

@@ -18,10 +18,11 @@ from larder_training.release.local_prober import request_sender
 from larder_training.reporting.counts import counted
 
 
-def publish(release: Path, store_url: str, *, force: bool, canary_percent: int = 0) -> Outcome:
+def publish(release: Path, store_url: str, *, force: bool, canary_percent: int | None = None) -> Outcome:
     """Uploads and rolls out the release in a folder; reports each step on standard output.
 
-    With ``canary_percent``, it answers this percentage of the callers and the live release the others.
+    With ``canary_percent``, it answers this percentage of the callers and the live release the others. Without, the
+    model's policy decides that, and whether a person has to promote it.
 
     Raises InvalidRequest, before anything is uploaded, if the release does not pass the gate and ``force`` is not set.
     """
@@ -69,12 +70,12 @@ def check_quality(release: Path, store: Store, *, force: bool) -> None:
 
 
 def go_live(
-    store: Store, model: str, release: str, *, gate: bool, quiet: bool = False, canary_percent: int = 0
+    store: Store, model: str, release: str, *, gate: bool, quiet: bool = False, canary_percent: int | None = 0
 ) -> Outcome:
     """Verifies and promotes a release of the store, and prints the outcome unless ``quiet``.
 
     With ``gate``, one that is worse than the live release is rejected. With ``canary_percent``, it becomes the canary
-    if the model has a live release.
+    if the model has a live release; with None, the model's policy decides that.
     """
     with request_sender(store) as send_request:
         outcome = roll_out(store, model, release, prober(store, send_request), gate=gate, canary_percent=canary_percent)
@@ -99,6 +100,10 @@ def _print_outcome(outcome: Outcome, store: Store) -> None:
             f"{pointer.stable} the others."
         )
         click.echo(f"Next: larder canary show {outcome.model}{_store_flag(store)}")
+    elif outcome.state == "approval":
+        click.echo("Verified: all files match the manifest, and all golden requests get the expected answers.")
+        click.echo(f"Waiting: the policy of {outcome.model} has a person promote each release.")
+        click.echo(f"Next: larder promote {outcome.model} {outcome.release}{_store_flag(store)}")
     elif outcome.state == "kept":
         click.echo(f"Nothing changed: {outcome.reason}")
         click.echo(f"Next: larder releases {outcome.model}{_store_flag(store)}")

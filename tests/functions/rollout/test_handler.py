@@ -15,7 +15,7 @@ from larder.release.keys import MANIFEST, file_key, pointer_key
 from larder.release.manifest import parse
 from larder.release.pointer import Pointer, parse_pointer
 from larder.rollout import upload
-from larder.rollout.s3_event import parse_event
+from larder.rollout.aws.s3_event import parse_event
 from larder.store import Store
 from rollout import app
 

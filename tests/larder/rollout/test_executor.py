@@ -23,8 +23,8 @@ from larder.registry.rollout_records import begin, read_record, write_record
 from larder.release import manifest as manifests
 from larder.release.keys import MANIFEST, ROLLOUT, file_key, pointer_key
 from larder.release.manifest import Manifest
-from larder.release.pointer import Pointer, dump_pointer, parse_pointer
-from larder.rollout import Upload, promote, roll_out, upload, verify
+from larder.release.pointer import Pointer, parse_pointer
+from larder.rollout import Upload, roll_out, upload, verify
 from larder.store import Store, open_store
 
 Write = Callable[..., Path]
@@ -152,7 +152,6 @@ def test_rolling_out_twice_changes_nothing(store: Store, recommender: Write) -> 
         "It is live already.",
         Pointer(manifest.release),
     )
-    assert promote(store, manifest) == Pointer(manifest.release)
     assert store.get(pointer_key("shop")) == before
 
 
@@ -178,14 +177,6 @@ def test_an_old_release_whose_checks_take_longer_does_not_replace_a_newer_one(st
     assert (outcome.state, outcome.pointer) == ("kept", Pointer(second.release))
     assert outcome.reason == f"The live release {second.release} is newer: promote this one by name to go back."
     assert pointer_of(store, "shop") == Pointer(second.release)
-
-
-def test_promoting_ends_a_canary(store: Store, recommender: Write) -> None:
-    first, second = (upload(recommender(hour), store).manifest for hour in (1, 2))
-    store.put(
-        pointer_key("shop"), dump_pointer(Pointer(first.release, canary=second.release, canary_percent=10, revision=7))
-    )
-    assert promote(store, second) == Pointer(second.release, previous=first.release, revision=8)
 
 
 def test_a_canary_answers_beside_the_live_release_and_a_repeated_upload_does_not_promote_it(
@@ -218,11 +209,12 @@ def test_a_canary_that_became_live_during_its_checks_stays_live(store: Store, re
     assert outcome.pointer == Pointer(second.release, previous=first.release, revision=2)
 
 
-def test_concurrent_promotions_all_succeed_once(store: Store, recommender: Write) -> None:
+def test_concurrent_rollouts_all_succeed_once(store: Store, recommender: Write) -> None:
     uploads = [upload(recommender(hour), store).manifest for hour in range(6)]
     with ThreadPoolExecutor(6) as pool:
-        promoted = pool.map(lambda manifest: promote(store, manifest), uploads)
-        pointers = sorted(promoted, key=lambda pointer: pointer.revision)
+        outcomes = list(pool.map(lambda manifest: roll_out(store, "shop", manifest.release), uploads))
+    pointers = sorted((outcome.pointer for outcome in outcomes if outcome.pointer), key=lambda seen: seen.revision)
+    assert {outcome.state for outcome in outcomes} == {"promoted"}
     assert [pointer.revision for pointer in pointers] == [1, 2, 3, 4, 5, 6]
     assert [pointer.previous for pointer in pointers] == [None, *(pointer.stable for pointer in pointers[:-1])]
     assert pointer_of(store, "shop") == pointers[-1]

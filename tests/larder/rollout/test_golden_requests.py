@@ -11,7 +11,7 @@ from tests.toys.rollout import Lambda, Reply
 from larder.errors import FunctionUnavailable
 from larder.release.pointer import Pointer
 from larder.rollout import SendRequest, prober, roll_out, upload
-from larder.rollout.lambda_prober import LambdaProber
+from larder.rollout.aws.lambda_prober import LambdaProber
 from larder.store import Store
 from larder_training.release.local_prober import request_sender
 

@@ -5,7 +5,7 @@ import pytest
 from larder.registry import Rejection
 from larder.release.pointer import Pointer
 from larder.rollout import (
-    ClearRejection,
+    AwaitApproval,
     Gate,
     KeepPointer,
     Probe,
@@ -33,7 +33,7 @@ BAD, WORSE, DAMAGED = Rejection("Bad."), Rejection("Worse."), Rejection("Bad.", 
         (RolloutState(THIRD, LIVE, gate=False), (Verify(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, event=True), (Verify(), Gate(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, probe=False), (Verify(), Gate(), Promote())),
-        (RolloutState(THIRD, LIVE, rejected=BAD), (Verify(), Gate(), ClearRejection(), Probe(), Promote())),
+        (RolloutState(THIRD, LIVE, rejected=BAD), (Verify(), Gate(), Probe(), Promote())),
         (RolloutState(THIRD, LIVE, failure=BAD), (Reject(BAD),)),
         (
             RolloutState(THIRD, LIVE, failure=WORSE, event=True, rejected=BAD),
@@ -45,10 +45,13 @@ BAD, WORSE, DAMAGED = Rejection("Bad."), Rejection("Worse."), Rejection("Bad.", 
         (RolloutState(THIRD, LIVE, canary_percent=5), (Verify(), Gate(), Probe(), StartCanary(5))),
         (RolloutState(THIRD, CANARY, canary_percent=20), (Verify(), Gate(), Probe(), StartCanary(20))),
         (RolloutState(THIRD, CANARY), (Verify(), Gate(), Probe(), Promote())),
+        (RolloutState(FIRST, None, approval=True), (Verify(), Probe(), AwaitApproval())),
+        (RolloutState(THIRD, LIVE, approval=True, canary_percent=5), (Verify(), Gate(), Probe(), AwaitApproval())),
+        (RolloutState(THIRD, LIVE, approval=True, waits=True), (Verify(), Gate(), Probe(), AwaitApproval())),
         (RolloutState(THIRD, LIVE, failure=DAMAGED), (Reject(DAMAGED),)),
         (
             RolloutState(THIRD, LIVE, event=True, rejected=DAMAGED),
-            (Verify(), Gate(), ClearRejection(), Probe(), Promote()),
+            (Verify(), Gate(), Probe(), Promote()),
         ),
     ],
 )
@@ -65,6 +68,8 @@ def test_steps(state: RolloutState, steps: tuple[Step, ...]) -> None:
         (RolloutState(THIRD, CANARY, event=True), "It is the canary already and answers 5 % of the callers"),
         (RolloutState(THIRD, CANARY, canary_percent=5), "It is the canary already"),
         (RolloutState(FIRST, Pointer(SECOND), event=True), "is newer"),
+        (RolloutState(THIRD, LIVE, event=True, waits=True), "waits for approval: promote it by name"),
+        (RolloutState(SECOND, LIVE, failure=BAD), "It is live already, although a check of another rollout failed"),
         (RolloutState(THIRD, Pointer(SECOND, previous=THIRD), event=True), "It was live before"),  # after going back
         (RolloutState(THIRD, LIVE, event=True, rejected=BAD), "It was rejected: Bad. Publish it again"),
         (RolloutState(FIRST, None, event=True, rejected=BAD), "It was rejected: Bad. Publish it again"),

@@ -11,10 +11,10 @@ from larder.errors import InvalidState, MissingObject, NotFound, ReleaseError
 from larder.registry.gate import check_gate
 from larder.registry.policy import read_policy
 from larder.registry.registry import Registry, Rejection, StoredFiles
-from larder.registry.rollout_records import read_record
+from larder.registry.rollout_records import RolloutStatus, read_record, write_record
 from larder.release.pointer import Pointer
 
-_LONGEST_ROLLOUT: Final = timedelta(minutes=15)  # a Lambda function runs no longer
+_LONGEST_ROLLOUT: Final = timedelta(hours=1)  # four steps, and a Lambda function runs for 15 minutes at most
 
 
 def _always_change(_: Pointer) -> bool:
@@ -79,7 +79,9 @@ def promote(
     if not force and old is not None:
         _pass_gate(registry, model, release, old)
     registry.clear_rejection(model, release)  # functions do not serve a rejected release
-    return point_at(registry, model, release, _unless_revised(model, revision), by=by)
+    pointer = point_at(registry, model, release, _unless_revised(model, revision), by=by)
+    _end_record(registry, model, release, "promoted", None)
+    return pointer
 
 
 def roll_back(registry: Registry, model: str, *, revision: int | None = None, by: str | None = None) -> Pointer:
@@ -118,6 +120,7 @@ def reject(registry: Registry, model: str, release: str, reason: str) -> Rejecti
         raise InvalidState(f"{release} answers for {model}: roll back, or promote another release, then reject it.")
     rejection = Rejection(reason)
     registry.reject(model, release, rejection)
+    _end_record(registry, model, release, "rejected", reason)
     return rejection
 
 
@@ -134,7 +137,7 @@ def delete_release(registry: Registry, model: str, release: str) -> StoredFiles:
     if role is not None:
         raise InvalidState(f"{release} is the {role} release of {model} and stays: promote another release first.")
     if _is_rolling_out(registry, model, release):
-        raise InvalidState(f"The rollout of {release} is running: wait until it ends, at most 15 minutes.")
+        raise InvalidState(f"The rollout of {release} is running: wait until it ends, at most an hour.")
     registry.delete_files(model, release, files)
     return files
 
@@ -213,6 +216,13 @@ def _pass_gate(registry: Registry, model: str, release: str, old: Pointer) -> No
         check_gate(registry.manifest(model, release), live, read_policy(registry.store, model)[0])
     except ReleaseError as error:
         raise InvalidState(f"{error} By the API: send force.") from error
+
+
+def _end_record(registry: Registry, model: str, release: str, state: RolloutStatus, reason: str | None) -> None:
+    """Record how a rollout ended that left the rest to a person: it waited for approval, or began a canary."""
+    record = read_record(registry, model, release)
+    if record is not None and record.state in ("approval", "canary"):
+        write_record(registry, model, release, record.end(state, reason))
 
 
 def _is_rolling_out(registry: Registry, model: str, release: str) -> bool:

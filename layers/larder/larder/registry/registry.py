@@ -151,8 +151,25 @@ class Registry:
         """
         etag = None if replaces is None else replaces.etag
         self.store.put(pointer_key(model), dump_pointer(pointer), etag=etag, create=etag is None)
+        self.claim_change(model, pointer, by)
+
+    def claim_change(self, model: str, pointer: Pointer, by: str | None) -> bool:
+        """Whether ``by`` made the pointer what it is, as the history says.
+
+        A missing entry, after a process that died before it wrote it, is written as theirs.
+        """
+        key = history_key(model, pointer.revision)
         entry = {"format": 1, **asdict(pointer), "changed": now(), "by": by}
-        self.store.put(history_key(model, pointer.revision), (json.dumps(entry, indent=2) + "\n").encode())
+        data = (json.dumps(entry, indent=2) + "\n").encode()
+        try:
+            self.store.put(key, data, create=True)
+        except Conflict:
+            stored = self.store.get(key)
+            found = json.loads(stored.data)
+            if {**found, "changed": entry["changed"], "by": by} == entry:
+                return bool(found["by"] == by)
+            self.store.put(key, data, etag=stored.etag)  # of a pointer that was deleted by hand
+        return True
 
     def change_pointer(
         self, model: str, change: Callable[[Pointer | None], Pointer | None], *, by: str | None = None

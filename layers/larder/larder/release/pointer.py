@@ -57,19 +57,24 @@ def parse_pointer(data: bytes) -> Pointer:
         fields = FieldReader(json.loads(data))
     except ValueError as error:
         raise InvalidManifest(f"live.json cannot be read: {_REMEDY}.", [f"it is not JSON: {error}"]) from error
-    pointer = Pointer(
-        stable=fields.text("stable", _RELEASE),
-        previous=fields.text("previous", _RELEASE) if fields.has("previous") else None,
-        canary=fields.text("canary", _RELEASE) if fields.has("canary") else None,
-        canary_percent=fields.integer("canary_percent", 0, 100),
-        revision=fields.integer("revision", 1),
-    )
+    pointer = read_pointer(fields)
     fields.finish()
     if fields.problems:
         raise InvalidManifest(
             f"live.json is not valid: upgrade Larder if a newer version wrote it, else {_REMEDY}.", fields.problems
         )
     return pointer
+
+
+def read_pointer(fields: FieldReader) -> Pointer:
+    """Read the fields of a pointer; the reader notes what is wrong."""
+    return Pointer(
+        stable=fields.text("stable", _RELEASE),
+        previous=fields.text("previous", _RELEASE) if fields.has("previous") else None,
+        canary=fields.text("canary", _RELEASE) if fields.has("canary") else None,
+        canary_percent=fields.integer("canary_percent", 0, 100),
+        revision=fields.integer("revision", 1),
+    )
 
 
 def dump_pointer(pointer: Pointer) -> bytes:

@@ -5,10 +5,10 @@ order. The pointer changes by compare-and-swap only. A rejected release gets its
 its manifest.
 """
 
-from larder.rollout.executor import Outcome, promote, roll_out
+from larder.rollout.executor import STEPS, Executor, Outcome, outcome_of, roll_out
 from larder.rollout.golden_requests import SendRequest, probe, prober
 from larder.rollout.plan import (
-    ClearRejection,
+    AwaitApproval,
     Gate,
     KeepPointer,
     Probe,
@@ -20,11 +20,14 @@ from larder.rollout.plan import (
     Verify,
     plan,
 )
+from larder.rollout.run import Run, parse_run
 from larder.rollout.upload import Upload, upload
 from larder.rollout.verify import verify
 
 __all__ = [
-    "ClearRejection",
+    "STEPS",
+    "AwaitApproval",
+    "Executor",
     "Gate",
     "KeepPointer",
     "Outcome",
@@ -32,15 +35,17 @@ __all__ = [
     "Promote",
     "Reject",
     "RolloutState",
+    "Run",
     "SendRequest",
     "StartCanary",
     "Step",
     "Upload",
     "Verify",
+    "outcome_of",
+    "parse_run",
     "plan",
     "probe",
     "prober",
-    "promote",
     "roll_out",
     "upload",
     "verify",

@@ -1,48 +1,31 @@
-"""Run the steps of a rollout. Each is idempotent: a second run changes nothing."""
+"""Run the steps of a rollout, one at a time. Each is idempotent: a second run changes nothing.
+
+The run goes from one step to the next: ``roll_out`` takes them in a loop. No step waits for anything.
+"""
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from larder.errors import (
-    DamagedRelease,
-    FunctionUnavailable,
-    InvalidManifest,
-    LarderError,
-    NotFound,
-    ReleaseError,
-    StoreError,
-)
-from larder.registry import Registry, Rejection
-from larder.registry.canaries import start_canary
-from larder.registry.changes import delete_old_releases, point_at
-from larder.registry.gate import check_gate
+from larder.errors import Conflict, InvalidRequest, MissingObject, NotFound, StoreError
+from larder.registry import Registry
+from larder.registry.changes import delete_old_releases
 from larder.registry.policy import read_policy
-from larder.registry.rollout_records import RolloutRecord, RolloutStep, begin, read_record, write_record
-from larder.release.manifest import Manifest
+from larder.registry.rollout_records import RolloutStep, begin, read_record, write_record
+from larder.release.keys import ROLLOUT
 from larder.release.pointer import Pointer
-from larder.rollout.plan import (
-    ClearRejection,
-    Gate,
-    KeepPointer,
-    Probe,
-    Promote,
-    Reject,
-    RolloutState,
-    StartCanary,
-    Step,
-    Verify,
-    plan,
-    skip_reason,
-)
-from larder.rollout.verify import verify
+from larder.rollout.checks import Checks, FailedCheck, SendProbes
+from larder.rollout.endings import end
+from larder.rollout.plan import Gate, KeepPointer, Probe, RolloutState, Verify, checks, ending
+from larder.rollout.run import Run, shorten
 from larder.store import Store
 
-Check = Callable[[Manifest], None]
-_RECORDED: Final[Mapping[type[Step], str]] = {Verify: "verify", Gate: "gate", Probe: "probe"}
+STEPS: Final = ("verify", "gate", "probe", "release")
+"""The steps that follow ``plan``, in order. One that a run does not need returns it as it is."""
+
+_NAMES: Final = {Verify: "verify", Gate: "gate", Probe: "probe"}
+_ATTEMPTS: Final = 50  # each means that another writer changed the pointer; there are never that many writers
 
 _log = logging.getLogger(__name__)
 
@@ -54,54 +37,167 @@ class Outcome:
     Attributes:
         model: The model's name.
         release: The release's name.
-        state: ``promoted``; ``canary``, if it answers some of the callers; ``rejected``; or ``kept``, if the pointer
-            stays as it was.
+        state: ``promoted``; ``canary``, if it answers some of the callers; ``approval``, if it waits until a person
+            promotes it; ``rejected``; or ``kept``, if the pointer stays as it was.
         reason: Why the release is not live; None if it was promoted or is the canary.
         pointer: The pointer after the rollout, or None if no release is live.
     """
 
     model: str
     release: str
-    state: Literal["promoted", "canary", "rejected", "kept"]
+    state: Literal["promoted", "canary", "approval", "rejected", "kept"]
     reason: str | None
     pointer: Pointer | None
 
 
-def promote(store: Store, manifest: Manifest, *, event: bool = False) -> Pointer:
-    """Point the model at this release by compare-and-swap, and return the pointer.
+class Executor:
+    """Runs the steps of rollouts in one store."""
 
-    The stable release becomes ``previous``; a canary ends. Nothing is written if the release is stable already, or if
-    ``skip_reason`` says so for a pointer that changed since ``plan`` read it (only for an ``event``).
-    """
+    def __init__(self, store: Store, probe: SendProbes | None = None) -> None:
+        """Roll out releases of ``store``.
 
-    def keep(old: Pointer) -> bool:
-        return skip_reason(RolloutState(manifest.release, old, event=event)) is not None
+        Args:
+            store: Where the releases are uploaded.
+            probe: Sends the golden requests to the function that will serve the release. Any exception rejects the
+                release, except StoreError and FunctionUnavailable. None: releases are not probed.
+        """
+        self._registry = Registry(store)
+        self._checks = Checks(self._registry, probe)
+        self._probes = probe is not None
 
-    return point_at(Registry(store), manifest.model, manifest.release, keep, by="rollout" if event else "larder")
+    def plan(
+        self, model: str, release: str, *, event: bool = False, gate: bool = True, canary_percent: int | None = None
+    ) -> Run:
+        """The first step: a new run of a release, or one that has ended if there is nothing to do.
+
+        The arguments and errors are those of ``roll_out``.
+        """
+        if not self._registry.has_release(model, release):
+            raise NotFound(f"Model {model!r} has no release {release!r} with a manifest: upload it first.")
+        record = read_record(self._registry, model, release)
+        state = RolloutState(
+            release=release,
+            pointer=_pointer(self._registry, model),
+            rejected=self._registry.rejection(model, release),
+            event=event,
+            gate=gate,
+            probe=self._probes,
+            waits=record is not None and record.state == "approval",
+            canary_percent=canary_percent or 0,
+        )
+        if canary_percent is None:  # a person who states it decides on both
+            policy, _ = read_policy(self._registry.store, model)
+            state = replace(state, canary_percent=policy.canary, approval=policy.approval)
+        run = Run(model, state, begin(event=event), tuple(_NAMES[type(check)] for check in checks(state)))
+        if run.checks:
+            return self._write(run)
+        return self._skip(run)
+
+    def take(self, step: str, run: Run) -> Run:
+        """Run a step, if the run has come to it, and return the run after it.
+
+        Raises:
+            InvalidRequest: there is no such step.
+            StoreError: the store failed; try again.
+            FunctionUnavailable: the serving function could not be called; try again.
+        """
+        if step not in STEPS:
+            raise InvalidRequest(f"A rollout has no step {step[:60]!r}: send one of plan, {', '.join(STEPS)}.")
+        try:
+            if step == "release":
+                return self._release(run) if run.record.state == "running" else run
+            return self._check(step, run) if run.checks[:1] == (step,) else run
+        except MissingObject:
+            if self._registry.has_release(run.model, run.release):
+                raise
+            return self._drop(run)
+
+    def _check(self, name: str, run: Run) -> Run:
+        begun = time.perf_counter()
+        detail: str | None
+        try:
+            detail, passed = self._checks.make(name, run), True
+        except FailedCheck as failure:
+            rejection = shorten(failure.rejection)
+            run, detail, passed = run.failed(rejection), rejection.reason, False
+        if name == "gate" and run.state.pointer is not None:
+            run = replace(run, compared_with=run.state.pointer.stable)
+        return self._write(run.after(RolloutStep(name, passed, round(time.perf_counter() - begun, 3), detail)))
+
+    def _release(self, run: Run) -> Run:
+        """End the run by the pointer as it is now: it may have changed since the rollout began."""
+        for _ in range(_ATTEMPTS):
+            if not self._registry.has_release(run.model, run.release):
+                return self._drop(run)
+            run = self._compare_again(run.seeing(_pointer(self._registry, run.model)))
+            ended = end(self._registry, run)
+            if ended is not None:
+                return self._finish(ended)
+        raise Conflict(f"The pointer of {run.model} keeps changing: wait until its other rollouts end, then try again.")
+
+    def _compare_again(self, run: Run) -> Run:
+        """Compare the release with the live one if another one has gone live since the gate."""
+        live = run.state.pointer
+        if live is None or live.stable == run.compared_with or Gate() not in checks(run.state):
+            return run
+        return self._check("gate", run)
+
+    def _finish(self, run: Run) -> Run:
+        self._write(run)
+        if run.record.state == "promoted":
+            self._delete_old_releases(run.model)
+        return run
+
+    def _delete_old_releases(self, model: str) -> None:
+        """Apply the policy's ``keep``. A failure waits for the next rollout: this one has succeeded."""
+        try:
+            policy, _ = read_policy(self._registry.store, model)
+            if policy.keep is not None:
+                delete_old_releases(self._registry, model, policy.keep)
+        except StoreError:
+            _log.exception("old releases of %s were not removed", model)
+
+    def _skip(self, run: Run) -> Run:
+        """End a run that changes nothing. It leaves no record, so that the last one that did something stays."""
+        last = ending(run.state)
+        assert isinstance(last, KeepPointer)  # noqa: S101  # for the type checker: without checks, it is nothing else
+        interrupted = read_record(self._registry, run.model, run.release)
+        live = run.state.pointer is not None and run.state.pointer.stable == run.release
+        if live and interrupted is not None and interrupted.state == "running":  # it died before it could say so
+            write_record(self._registry, run.model, run.release, interrupted.end("promoted", None))
+        return run.end("kept", last.reason)
+
+    def _drop(self, run: Run) -> Run:
+        """End the run of a release that was removed meanwhile, and remove what the run has written of it."""
+        self._registry.store.delete(self._registry.file_key(run.model, run.release, ROLLOUT))
+        return run.end("kept", "It was removed while its rollout ran.")
+
+    def _write(self, run: Run) -> Run:
+        write_record(self._registry, run.model, run.release, run.record)
+        return run
 
 
 def roll_out(
     store: Store,
     model: str,
     release: str,
-    probe: Check | None = None,
+    probe: SendProbes | None = None,
     *,
     event: bool = False,
     gate: bool = True,
-    canary_percent: int = 0,
+    canary_percent: int | None = None,
 ) -> Outcome:
-    """Verify, compare, probe and promote an uploaded release, or reject it and leave the pointer as it is.
+    """Run all steps: verify, compare, probe and promote an uploaded release, or reject it and leave the pointer.
 
     Args:
         store: Where the release was uploaded.
         model: The model's name.
         release: The release's name.
-        probe: Sends the golden requests to the function that will serve the release. Any exception rejects the release,
-            except StoreError and FunctionUnavailable.
+        probe: As ``Executor`` has it.
         event: Whether an upload event started the rollout, not a person; see ``RolloutState``.
         gate: Whether a release that is worse than the live one is rejected (``larder.registry.gate``).
-        canary_percent: The percentage of callers that it answers, as a canary, in place of being promoted; see
-            ``RolloutState``.
+        canary_percent: The percentage of callers that it answers, as a canary, in place of being promoted; 0 to promote
+            it at once. None: the model's policy decides, and it may require approval.
 
     Raises:
         InvalidRequest: a name is invalid.
@@ -109,184 +205,21 @@ def roll_out(
         StoreError: the store failed; try again.
         FunctionUnavailable: the serving function could not be called; try again.
     """
-    registry = Registry(store)
-    if not registry.has_release(model, release):
-        raise NotFound(f"Model {model!r} has no release {release!r} with a manifest: upload it first.")
+    executor = Executor(store, probe)
+    run = executor.plan(model, release, event=event, gate=gate, canary_percent=canary_percent)
+    for step in STEPS:
+        run = executor.take(step, run)
+    return outcome_of(run)
+
+
+def outcome_of(run: Run) -> Outcome:
+    """The result of a run that has ended, or whose canary answers; raises InvalidRequest for one that runs."""
+    state = run.record.state
+    if state == "running":
+        raise InvalidRequest(f"The rollout of {run.release} has not ended: take its next step.")
+    return Outcome(run.model, run.release, state, run.record.reason, run.state.pointer)
+
+
+def _pointer(registry: Registry, model: str) -> Pointer | None:
     version = registry.pointer(model)
-    state = RolloutState(
-        release=release,
-        pointer=None if version is None else version.pointer,
-        rejected=registry.rejection(model, release),
-        event=event,
-        gate=gate,
-        probe=probe is not None,
-        canary_percent=canary_percent,
-    )
-    rollout = _Rollout(registry, model, state, probe)
-    try:
-        return rollout.take(plan(state))
-    except _StepFailed as failure:
-        return rollout.take(plan(replace(state, failure=failure.rejection)))
-
-
-class _StepFailed(Exception):
-    """A step failed.
-
-    Attributes:
-        rejection: Why the release must not be served.
-    """
-
-    def __init__(self, rejection: Rejection) -> None:
-        super().__init__(rejection.reason)
-        self.rejection = rejection
-
-
-class _Rollout:
-    def __init__(self, registry: Registry, model: str, state: RolloutState, probe: Check | None) -> None:
-        self._registry = registry
-        self._store = registry.store
-        self._model = model
-        self._state = state
-        self._probe = probe
-        self._manifest: Manifest | None = None
-        self._record: RolloutRecord | None = None  # None until the first step: what changes nothing leaves no record
-
-    def take(self, steps: tuple[Step, ...]) -> Outcome:
-        """Run the steps in order; the last one gives the outcome."""
-        *checks, last = steps
-        if checks:
-            self._write(begin(event=self._state.event))
-        for step in checks:
-            self._timed(step)
-        outcome = self._end(last)
-        record = self._record or self._interrupted(outcome)
-        if record is not None:
-            self._write(record.end(outcome.state, outcome.reason))
-        if outcome.state == "promoted":
-            self._delete_old_releases()
-        return outcome
-
-    def _delete_old_releases(self) -> None:
-        """Apply the policy's ``keep``. A failure waits for the next rollout: this one has succeeded."""
-        try:
-            policy, _ = read_policy(self._store, self._model)
-            if policy.keep is not None:
-                delete_old_releases(self._registry, self._model, policy.keep)
-        except StoreError:
-            _log.exception("old releases of %s were not removed", self._model)
-
-    def _interrupted(self, outcome: Outcome) -> RolloutRecord | None:
-        """The record of an earlier run that promoted the release and died before it could say so."""
-        if outcome.pointer is None or outcome.pointer.stable != outcome.release:
-            return None
-        record = read_record(self._registry, self._model, self._state.release)
-        return record if record is not None and record.state == "running" else None
-
-    def _write(self, record: RolloutRecord) -> None:
-        write_record(self._registry, self._model, self._state.release, record)
-        self._record = record
-
-    def _timed(self, step: Step) -> None:
-        """Run a check, and record how it ended."""
-        begun = time.perf_counter()
-        try:
-            with _failures_as_reasons():
-                detail = self._check(step)
-        except _StepFailed as failure:
-            self._end_step(step, begun, failure.rejection.reason, passed=False)
-            raise
-        self._end_step(step, begun, detail, passed=True)
-
-    def _end_step(self, step: Step, begun: float, detail: str | None, *, passed: bool) -> None:
-        name = _RECORDED.get(type(step))
-        if name is not None and self._record is not None:
-            seconds = round(time.perf_counter() - begun, 3)
-            self._write(self._record.with_step(RolloutStep(name, passed, seconds, detail)))
-
-    def _check(self, step: Step) -> str | None:
-        """Run a check; returns what it found, as a sentence, or None."""
-        model, release = self._model, self._state.release
-        match step:
-            case Verify():
-                self._manifest = verify(self._store, model, release)
-                _check_kind(self._registry, self._manifest, self._state.pointer)
-            case Gate() if self._manifest is not None:
-                return self._compare(self._manifest)
-            case Probe() if self._probe is not None and self._manifest is not None:
-                self._probe(self._manifest)
-            case ClearRejection():
-                self._registry.clear_rejection(model, release)
-            case _:
-                raise TypeError(step)
-        return None
-
-    def _compare(self, manifest: Manifest) -> str:
-        live = _live_manifest(self._registry, manifest.model, self._state.pointer)
-        if live is None:
-            return "The live release cannot be read, so it does not restrict this one."
-        policy, _ = read_policy(self._store, manifest.model)
-        return check_gate(manifest, live, policy).how
-
-    def _skip_reason(self, pointer: Pointer) -> str | None:
-        """Why the release must not go live, for a pointer that has changed since the rollout began."""
-        return skip_reason(replace(self._state, pointer=pointer))
-
-    def _end(self, step: Step) -> Outcome:
-        model, release, pointer = self._model, self._state.release, self._state.pointer
-        match step:
-            case Promote() if self._manifest is not None:
-                after = promote(self._store, self._manifest, event=self._state.event)
-                if after.stable == release:
-                    return Outcome(model, release, "promoted", None, after)
-                return Outcome(model, release, "kept", self._skip_reason(after), after)
-            case StartCanary(percent):
-                return self._start_canary(percent)
-            case Reject(rejection):
-                self._registry.reject(model, release, rejection)
-                return Outcome(model, release, "rejected", rejection.reason, pointer)
-            case KeepPointer(reason):
-                return Outcome(model, release, "kept", reason, pointer)
-            case _:
-                raise TypeError(step)
-
-    def _start_canary(self, percent: int) -> Outcome:
-        model, release = self._model, self._state.release
-
-        def skip(old: Pointer) -> bool:
-            return self._skip_reason(old) is not None
-
-        by = "rollout" if self._state.event else "larder"
-        after = start_canary(self._registry, model, release, percent, skip, by=by)
-        if (after.canary, after.canary_percent) == (release, percent):
-            return Outcome(model, release, "canary", None, after)
-        return Outcome(model, release, "kept", self._skip_reason(after), after)
-
-
-@contextmanager
-def _failures_as_reasons() -> Iterator[None]:
-    try:
-        yield
-    except (StoreError, FunctionUnavailable):
-        raise
-    except LarderError as error:
-        damaged = isinstance(error, DamagedRelease | InvalidManifest)
-        raise _StepFailed(Rejection(str(error), damaged)) from error
-    except Exception as error:
-        # A hostile file can break any check, and must not be served then. The reason is public, so the details stay in
-        # the log.
-        _log.exception("a check of a release failed")
-        reason = f"A check failed ({type(error).__name__}): see the log, then train and publish a new release."
-        raise _StepFailed(Rejection(reason)) from error
-
-
-def _check_kind(registry: Registry, manifest: Manifest, pointer: Pointer | None) -> None:
-    live = _live_manifest(registry, manifest.model, pointer)
-    if live is not None and live.kind != manifest.kind:
-        raise ReleaseError(
-            f"Model {manifest.model} is a {live.kind} and this release is a {manifest.kind}: give it another name."
-        )
-
-
-def _live_manifest(registry: Registry, model: str, pointer: Pointer | None) -> Manifest | None:
-    """The manifest of the live release; None if none is live or it cannot be read."""
-    return None if pointer is None else registry.readable_manifest(model, pointer.stable)
+    return None if version is None else version.pointer

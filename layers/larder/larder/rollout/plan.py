@@ -24,11 +24,6 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class ClearRejection:
-    """Remove the reason of an earlier rejection."""
-
-
-@dataclass(frozen=True, slots=True)
 class Promote:
     """Make the release live."""
 
@@ -42,6 +37,11 @@ class StartCanary:
     """
 
     percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitApproval:
+    """Leave the pointer as it is until a person promotes the release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ class KeepPointer:
     reason: str
 
 
-Step: TypeAlias = Verify | Gate | Probe | ClearRejection | Promote | StartCanary | Reject | KeepPointer
+Check: TypeAlias = Verify | Gate | Probe
+Ending: TypeAlias = Promote | StartCanary | AwaitApproval | Reject | KeepPointer
+Step: TypeAlias = Check | Ending
 
 # A release's name begins with its time in UTC, so names sort by time.
 _NAME = re.compile(r"(\d{8}t\d{6}z)-[0-9a-f]{8}")
@@ -85,6 +87,8 @@ class RolloutState:
         probe: Whether to send the golden requests.
         canary_percent: The percentage of callers that it answers as a canary before it is promoted; 0 to promote it at
             once, as is done for a model without a live release to compare it with.
+        approval: Whether a person promotes it, once it has passed its checks.
+        waits: Whether an earlier rollout of it ended so, and no person has promoted it.
         failure: Why a step of this rollout failed, or None.
     """
 
@@ -95,27 +99,47 @@ class RolloutState:
     gate: bool = True
     probe: bool = True
     canary_percent: int = 0
+    approval: bool = False
+    waits: bool = False
     failure: Rejection | None = None
 
 
 def plan(state: RolloutState) -> tuple[Step, ...]:
-    """The steps to take, in order; if one fails, call ``plan`` again with ``failure`` set."""
+    """The checks to make, in order, and the ending; if one fails, call ``plan`` again with ``failure`` set."""
+    return (*checks(state), ending(state))
+
+
+def checks(state: RolloutState) -> tuple[Check, ...]:
+    """The checks that the release has to pass, in order."""
+    if state.failure is not None or skip_reason(state) is not None:
+        return ()
+    gate = (Gate(),) if state.gate and state.pointer is not None else ()
+    probe = (Probe(),) if state.probe else ()
+    return (Verify(), *gate, *probe)
+
+
+def ending(state: RolloutState) -> Ending:
+    """What becomes of the release if it has passed its checks, or once one has failed.
+
+    Decided again when the checks have ended, since the pointer may have changed meanwhile.
+    """
     if state.failure is not None:
-        if state.event and state.failure == state.rejected:  # the bytes are as damaged as before
-            return (KeepPointer(f"It was rejected: {state.failure.reason}"),)
-        return (Reject(state.failure),)
+        return _ending_of_failure(state, state.failure)
     reason = skip_reason(state)
     if reason is not None:
-        return (KeepPointer(reason),)
-    steps: list[Step] = [Verify()]
-    if state.gate and state.pointer is not None:
-        steps.append(Gate())
-    if state.rejected is not None:
-        steps.append(ClearRejection())  # first: functions do not serve a rejected release to the probe
-    if state.probe:
-        steps.append(Probe())
+        return KeepPointer(reason)
+    if state.approval:
+        return AwaitApproval()
     canary = state.canary_percent and state.pointer is not None
-    return (*steps, StartCanary(state.canary_percent) if canary else Promote())
+    return StartCanary(state.canary_percent) if canary else Promote()
+
+
+def _ending_of_failure(state: RolloutState, failure: Rejection) -> Ending:
+    if state.pointer is not None and state.pointer.stable == state.release:  # another rollout has promoted it
+        return KeepPointer(f"It is live already, although a check of another rollout failed: {failure.reason}")
+    if state.event and failure == state.rejected:  # the bytes are as damaged as before
+        return KeepPointer(f"It was rejected: {failure.reason}")
+    return Reject(failure)
 
 
 def skip_reason(state: RolloutState) -> str | None:
@@ -129,6 +153,8 @@ def skip_reason(state: RolloutState) -> str | None:
         return None
     if state.rejected is not None and not state.rejected.damaged:  # else they may be intact now: they are read again
         return f"It was rejected: {state.rejected.reason} Publish it again to check it again."
+    if state.waits:
+        return "It has passed its checks and waits for approval: promote it by name."
     return _why_outdated(release, live) if live is not None else None
 
 

@@ -22,7 +22,7 @@ from larder_local.workspace import Workspace
     "canary_percent",
     type=click.IntRange(1, 99),
     metavar="PERCENT",
-    help="Let it answer this percentage of the callers at first; see `larder canary`.",
+    help="Let it answer this percentage of the callers at first, whatever `larder policy` says; see `larder canary`.",
 )
 def command(release: str, store: str | None, *, upload_only: bool, force: bool, canary_percent: int | None) -> None:
     """Upload RELEASE, verify it with its golden requests, and make it answer.
@@ -44,6 +44,6 @@ def command(release: str, store: str | None, *, upload_only: bool, force: bool, 
     if upload_only:
         publishing.upload_only(path, url, force=force)
         return
-    outcome = publishing.publish(path, url, force=force, canary_percent=canary_percent or 0)
+    outcome = publishing.publish(path, url, force=force, canary_percent=canary_percent)
     if outcome.state == "rejected":
         sys.exit(1)
