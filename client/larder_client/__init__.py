@@ -51,6 +51,7 @@ from larder_client.errors import (
 )
 from larder_client.parameters import Boost, Promotion
 from larder_client.retry import Retry
+from larder_client.training_jobs import TrainingJob, TrainingJobs, TrainingJobsPage, TrainingLog, TrainingProgress
 from larder_client.transport import Request
 
 __all__ = [
@@ -83,6 +84,11 @@ __all__ = [
     "TimedOut",
     "TooLarge",
     "TooManyRequests",
+    "TrainingJob",
+    "TrainingJobs",
+    "TrainingJobsPage",
+    "TrainingLog",
+    "TrainingProgress",
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",

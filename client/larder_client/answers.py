@@ -4,13 +4,16 @@ Each class reads its part of a JSON document with ``read``, which raises KeyErro
 shape. ``document`` keeps the received JSON, with the fields that a later version of the service adds.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
 
-T = TypeVar("T")
-Document = Mapping[str, Any]
+from larder_client.fields import Document
+from larder_client.fields import each as _each
+from larder_client.fields import get as _get
+from larder_client.fields import number as _number
+from larder_client.fields import optional as _optional
+from larder_client.fields import time as _time
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,27 +490,3 @@ class File:
     def read_all(cls, document: Document) -> "tuple[File, ...]":
         """Reads all entries from the JSON of the list."""
         return _each(document, "files", cls.read)
-
-
-def _get(document: Document, name: str, kind: type[T]) -> T:
-    value = document[name]
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} is {value!r:.60}")
-    return value
-
-
-def _optional(document: Document, name: str, kind: type[T]) -> T | None:
-    return None if document.get(name) is None else _get(document, name, kind)
-
-
-def _number(document: Document, name: str) -> float:
-    return float(_get(document, name, int)) if isinstance(document[name], int) else _get(document, name, float)
-
-
-def _time(document: Document, name: str) -> datetime | None:
-    text = _optional(document, name, str)
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _each(document: Document, name: str, read: Callable[[Document], T]) -> tuple[T, ...]:
-    return tuple(read(entry) for entry in _get(document, name, list))

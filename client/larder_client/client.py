@@ -36,6 +36,7 @@ from larder_client.parameters import (
 )
 from larder_client.retry import Retry
 from larder_client.session import Session, headers_of
+from larder_client.training_jobs import TrainingJobs
 from larder_client.transport import Request
 
 
@@ -91,11 +92,17 @@ class Client:
     ) -> None:
         retry = Retry(retries) if isinstance(retries, int) else retries
         self._session = Session(url, key, timeout, retry, sign)
+        self._training_jobs = TrainingJobs(self._session)
 
     @property
     def url(self) -> str:
         """The service's URL, without a slash at the end."""
         return self._session.url
+
+    @property
+    def training_jobs(self) -> TrainingJobs:
+        """The service's training jobs: start, look, stop, and upload the data."""
+        return self._training_jobs
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"

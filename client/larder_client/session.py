@@ -76,6 +76,11 @@ class Session:
         request = Request("GET", url, {**_AGENT, **headers})
         return self._retry.call(lambda: self._attempt(request))
 
+    def put(self, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Sends a PUT to another server, without the caller's credentials."""
+        request = Request("PUT", url, {**_AGENT, **headers}, body)
+        return self._retry.call(lambda: self._attempt(request))
+
     def _signed(self, request: Request) -> Request:
         """Each attempt has its own signature, because a signature contains the time."""
         if self._sign is None:

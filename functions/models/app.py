@@ -29,6 +29,9 @@ FILTER = f"{FILTERS}/{{name}}"
 EVENTS = f"{MODEL}/events/settings"
 POLICY = f"{MODEL}/policy"
 ATTRIBUTION = f"{MODEL}/attribution"
+JOBS = f"{MODEL}/training-jobs"
+JOB = f"{JOBS}/{{job}}"
+DATA = f"{MODEL}/training-data"
 READ = "models:read"
 WRITE = "models:write"
 
@@ -37,6 +40,18 @@ callers = Callers(service)
 router = Router(callers.authenticate)
 for route in compat.MODELS:
     router.lazy(route.method, route.path, route.full_target, service, action=route.action)
+for method, path, function, action in (
+    ("POST", JOBS, "start", WRITE),
+    ("GET", JOBS, "list_newest", READ),
+    ("GET", JOB, "describe", READ),
+    ("GET", f"{JOB}/logs", "read_output", READ),
+    ("GET", f"{JOB}/trials", "list_trials", READ),
+    ("POST", f"{JOB}/stop", "stop", WRITE),
+    ("POST", DATA, "plan_upload", WRITE),
+    ("PUT", f"{DATA}/{{name}}", "upload", WRITE),
+    ("GET", "/v1/training-jobs/schema/{kind}", "get_schema", READ),
+):
+    router.lazy(method, path, f"larder.web.training_jobs:{function}", service, action=action)
 
 
 @router.get("/v1/models", action=READ, parameters=())

@@ -182,6 +182,8 @@ HARM = [
     invoke("ClassifyFunction"),  # not by the alias
     ("iam", "list_roles", {}),
 ]
+JOB = "models/held/training-jobs/20260102t030405z-0a1b2c3d"
+JOBS = [s3(WRITE, f"{JOB}/{name}.json") for name in ("request", "status", "stop")]
 WRITES, INVOKES = (
     [s3(WRITE, POINTER), s3(WRITE, REASON), s3(WRITE, RECORD)],
     [invoke(f"{kind}FunctionAliaslive") for kind in ("Classify", "Recommend")],
@@ -193,7 +195,17 @@ WRITES, INVOKES = (
     [
         ("ClassifyRole", [*READS, s3(READ, "uploads/image")], [*WRITES, *INVOKES, *HARM]),
         ("RecommendRole", READS, [s3(READ, "uploads/image"), *WRITES, *INVOKES, *HARM]),
-        ("ModelsRole", [*READS, *WRITES], [s3(READ, "uploads/image"), *INVOKES, *HARM]),
+        (
+            "ModelsRole",
+            [*READS, *WRITES, *JOBS, s3(WRITE, "training-data/held/x/y")],
+            [
+                s3(READ, "uploads/image"),
+                s3(WRITE, f"{JOB}/log.txt"),
+                s3(READ, "training-data/held/x/y"),
+                *INVOKES,
+                *HARM,
+            ],
+        ),
         ("RolloutRole", [*READS[:2], *WRITES, *INVOKES], [READS[2], s3(READ, "uploads/image"), *HARM]),
     ],
 )

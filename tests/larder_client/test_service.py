@@ -20,6 +20,7 @@ from larder_client import (
     Promotion,
     Reason,
     TooLarge,
+    TrainingJobs,
     Unprocessable,
     UnsupportedMedia,
 )
@@ -66,6 +67,33 @@ def test_side_information_reaches_the_model(client: Client, image: bytes) -> Non
     assert raised.value.code == "invalid_request"
     with pytest.raises(BadRequest, match="side has 'PLACE'"):
         client.classify_object("digits", "uploads/image.png", side={"PLACE": "Köln"})
+
+
+def test_a_training_job_from_its_data_to_its_stop(client: Client, tmp_path: Path) -> None:
+    jobs = client.training_jobs
+    (tmp_path / "log.csv").write_text("USER_ID,ITEM_ID,TIMESTAMP\n")
+    uri = jobs.upload("shop", {"a/log ü.csv": tmp_path / "log.csv", "b.csv": b"x"}, name="march")
+    assert uri == "training-data/shop/march/"
+    with pytest.raises(BadRequest, match="Hyperparameter 'trials' is '-1'"):
+        jobs.start("shop", hyperparameters={"trials": -1}, channels={"interactions": uri})
+    name = "20260301t000000z-0000000a"
+    for _ in range(2):
+        started = jobs.start("shop", hyperparameters={"trials": 3}, channels={"interactions": uri}, job=name)
+    assert (started.state, started.kind, started.document["hyperparameters"]) == (
+        "pending",
+        "recommender",
+        {"trials": 3},
+    )
+    page = jobs.list("shop", n=1)
+    assert (page.jobs[0].job, page.total, page.next) == (name, 1, None)
+    assert jobs.get("shop", name).created == started.created
+    assert (jobs.log("shop", name).text, jobs.log("shop", name, start=0, most=16).end) == ("", 0)
+    assert jobs.trials("shop", name) == ()
+    assert jobs.stop("shop", name).has_ended
+    assert [job.state for job in jobs.follow("shop", name)] == ["stopped"]
+    assert "trials" in jobs.schema("recommender")["properties"]
+    with pytest.raises(NotFound):
+        jobs.get("shop", "20260301t000000z-0000000b")
 
 
 def test_images_that_the_service_refuses(client: Client, image: bytes) -> None:
@@ -372,6 +400,15 @@ def test_every_native_route_has_a_method() -> None:
         "compareRelease": Client.compare,
         "rollBack": Client.roll_back,
         "getHistory": Client.history,
+        "listTrainingJobs": TrainingJobs.list,
+        "startTrainingJob": TrainingJobs.start,
+        "describeTrainingJob": TrainingJobs.get,
+        "getTrainingLogs": TrainingJobs.log,
+        "listTrials": TrainingJobs.trials,
+        "stopTrainingJob": TrainingJobs.stop,
+        "planTrainingData": TrainingJobs.upload,
+        "putTrainingData": TrainingJobs.put,
+        "getTrainingSchema": TrainingJobs.schema,
         "getPolicy": Client.policy,
         "putPolicy": Client.put_policy,
         "getManifest": Client.manifest,

@@ -160,6 +160,15 @@ def properties(schema: str) -> set[str]:
         ("POST", "/v1/models/m/releases/r/reject", frozenset()),
         ("POST", "/v1/models/m/rollback", frozenset()),
         ("GET", "/v1/models/m/history", {"n"}),
+        ("GET", "/v1/models/m/training-jobs", {"n", "next"}),
+        ("POST", "/v1/models/m/training-jobs", frozenset()),
+        ("GET", "/v1/models/m/training-jobs/j", frozenset()),
+        ("GET", "/v1/models/m/training-jobs/j/logs", {"from", "bytes"}),
+        ("GET", "/v1/models/m/training-jobs/j/trials", frozenset()),
+        ("POST", "/v1/models/m/training-jobs/j/stop", frozenset()),
+        ("POST", "/v1/models/m/training-data", frozenset()),
+        ("PUT", "/v1/models/m/training-data/d", {"file"}),
+        ("GET", "/v1/training-jobs/schema/k", frozenset()),
         ("GET", "/v1/models/m/policy", frozenset()),
         ("PUT", "/v1/models/m/policy", frozenset()),
         ("GET", "/v2/health/live", frozenset()),
@@ -357,6 +366,22 @@ def test_responses_to_post_match_the_document(ask: Ask, url: str, document: Docu
     check(document, operation("POST", url)["requestBody"]["content"]["application/json"]["schema"])
     response = checked(ask, "POST", url, JSON, json.dumps(document).encode())
     assert response.status == 200, response.body
+
+
+def test_responses_about_a_training_job_match_the_document(ask: Ask) -> None:
+    jobs = "/v1/models/shop/training-jobs"
+    assert checked(ask, "GET", "/v1/training-jobs/schema/recommender").status == 200
+    assert checked(ask, "PUT", "/v1/models/shop/training-data/d?file=log.csv", {}, b"a,b").status == 200
+    body = json.dumps({"channels": {"interactions": "training-data/shop/d/"}}).encode()
+    started = checked(ask, "POST", jobs, JSON, body)
+    assert started.status == 202
+    job = f"{jobs}/{json.loads(started.body)['job']}"
+    for url in (jobs, f"{jobs}?n=1", job, f"{job}/logs", f"{job}/logs?from=0&bytes=99", f"{job}/trials"):
+        assert checked(ask, "GET", url).status == 200
+    for url, status in ((f"{jobs}?n=0", 400), (f"{jobs}/x", 400), (f"{jobs}/20200101t000000z-00000000", 404)):
+        assert checked(ask, "GET", url).status == status
+    assert checked(ask, "POST", jobs, JSON, b'{"channels": {}, "hyperparameters": {"trials": "x"}}').status == 400
+    assert checked(ask, "POST", f"{job}/stop").status == 200
 
 
 def test_the_response_to_an_image_matches_the_document(ask: Ask, image: bytes) -> None:

@@ -27,7 +27,8 @@ GRANTED = {
         for name in ("filters.json", "events.json", "policy.json", "live.json", "history/*")
     }
     | {f"s3:PutObject Bucket.Arn/models/*/releases/*/{name}" for name in ("rejected.json", "rollout.json")}
-    | {"s3:DeleteObject Bucket.Arn/models/*/releases/*"},
+    | {f"s3:PutObject Bucket.Arn/models/*/training-jobs/*/{name}.json" for name in ("request", "status", "stop")}
+    | {"s3:PutObject Bucket.Arn/training-data/*", "s3:DeleteObject Bucket.Arn/models/*/releases/*"},
     "EventsRole": READS - {"s3:ListBucket Bucket.Arn models/*"}
     | {
         "sqs:SendMessage EventsQueue.Arn",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import obstore
 from obstore.exceptions import NotModifiedError
@@ -164,12 +164,12 @@ class Store:
             except FileNotFoundError:
                 return
 
-    def presign(self, key: str, seconds: int) -> str | None:
-        """A URL with which anyone can GET the object for ``seconds``; None for a folder and memory."""
+    def presign(self, key: str, seconds: int, method: Literal["GET", "PUT"] = "GET") -> str | None:
+        """A URL with which anyone can GET or PUT the object for ``seconds``; None for a folder and memory."""
         if not isinstance(self._backend, S3Store):
             return None
         with translated(key):
-            return obstore.sign(self._backend, "GET", check_key(key), timedelta(seconds=seconds))
+            return obstore.sign(self._backend, method, check_key(key), timedelta(seconds=seconds))
 
     def local_path(self, key: str) -> Path | None:
         """The path of the object as a local file, for reading only; None if it is not a local file."""
