@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from larder_local.gateway.template import load
+from larder.health.heartbeat import REQUESTS
+from larder_local.gateway.cloudformation import read_template
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs/explanation/costs.md"
@@ -22,7 +23,8 @@ HOURS: Final = 720  # a month of 30 days
 SECONDS: Final = HOURS * 3600
 FREE_ALARMS: Final = 10
 CALLED: Final = ("classify", "recommend")
-FUNCTIONS: Final = (*CALLED, "events", "event_log")
+FUNCTIONS: Final = (*CALLED, "events", "event_log", "heartbeat")
+HEARTBEAT_MINUTES: Final = 5
 VISIT: Final = 10
 """Events of a user in one request, where they come together."""
 
@@ -85,6 +87,19 @@ class Costs:
         """A month of reading an empty queue."""
         return self.assumed["idle_polls"] * 60 * HOURS * 1e-6 * self.prices["sqs"]
 
+    def heartbeat(self, function: str) -> float:
+        """A month of the heartbeat of one model that ``function`` serves, without its metrics."""
+        millions = HOURS * 60 / HEARTBEAT_MINUTES * 1e-6
+        asked = self.calls("classify")[-1] + REQUESTS * self.calls(function)[-1]  # /health, and golden requests
+        seconds = self.assumed["heartbeat_ms"] * 1e3
+        own = seconds * self.gigabytes["heartbeat"] * self.prices["lambda_x86"] + self.prices["lambda_requests"]
+        stored = self.assumed["heartbeat_gets"] * self.prices["s3_get"] + 2 * self.prices["s3_put"]  # it lists, too
+        return millions * (asked + own + stored + 2 * self.assumed["log_bytes"] * 1e-3 * self.prices["logs"])
+
+    def heartbeat_metrics(self, models: int) -> float:
+        """A month of the metrics of the heartbeat: availability and latency of the API and of each model."""
+        return 2 * (1 + models) * self.prices["metric"]
+
     def hundred_milliseconds(self, function: str) -> float:
         """The additional cost of a million calls that take 100 ms longer."""
         return 1e5 * self.gigabytes[function] * self.prices["lambda_x86"]
@@ -109,12 +124,13 @@ class Costs:
 def read() -> Costs:
     """The prices of docs/prices.toml, and the sizes of template.yaml."""
     document: dict[str, Any] = tomllib.loads((ROOT / "docs/prices.toml").read_text(encoding="utf-8"))
-    functions = load(ROOT / "template.yaml").functions
+    resources: Any = read_template(ROOT / "template.yaml")["Resources"]
+    names = {name: f"{name.title().replace('_', '')}Function" for name in FUNCTIONS}
     return Costs(
         {name: entry["dollars"] for name, entry in document["prices"].items()},
         document["measured"],
         document["assumed"],
-        {name: functions[f"{name.title().replace('_', '')}Function"].memory / 1024 for name in FUNCTIONS},
+        {name: resources[function]["Properties"]["MemorySize"] / 1024 for name, function in names.items()},
         (ROOT / "template.yaml").read_text(encoding="utf-8").count("Type: AWS::CloudWatch::Alarm\n"),
     )
 
@@ -134,6 +150,16 @@ def _idle(costs: Costs) -> str:
             "reading the empty queue of events",
             "`Events=true`, the default",
             f"{costs.polls():.2f}; 0.00 within an account's free million",
+        ),
+        (
+            f"heartbeat of one classifier, every {HEARTBEAT_MINUTES} minutes",
+            f"`HeartbeatMinutes={HEARTBEAT_MINUTES}`, the default, and a key",
+            f"{costs.heartbeat('classify'):.2f}; of one recommender {costs.heartbeat('recommend'):.2f}",
+        ),
+        (
+            "metrics of the heartbeat of one model",
+            "`HeartbeatMinutes` above 0",
+            f"{costs.heartbeat_metrics(1):.2f}, {2 * costs.prices['metric']:.2f} each further model; ten are free",
         ),
         (
             f"{costs.alarms} alarms",

@@ -533,6 +533,14 @@ class Client:
         """Removes a release that is neither live, previous nor canary: ``files`` and ``bytes`` that were removed."""
         return self._session.ask(dict, "DELETE", path(name, "releases", release))
 
+    def live(self, name: str) -> Mapping[str, Any]:
+        """The release of a model that is live. Raises Unavailable if none is."""
+        return self._session.ask(dict, "GET", path(name, "live"))
+
+    def ready(self, name: str) -> Mapping[str, Any]:
+        """That a model's live release can answer, and its last heartbeat. Raises Unavailable if it cannot."""
+        return self._session.ask(dict, "GET", path(name, "ready"))
+
     def rollout(self, name: str, release: str) -> Mapping[str, Any]:
         """The record of a release's last rollout. Raises NotFound if there is none."""
         return self._session.ask(dict, "GET", path(name, "releases", release, "rollout"))

@@ -1,5 +1,6 @@
 """The model registry over HTTP: models, releases, their files, changes and filters; and the API's OpenAPI document."""
 
+import time
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -9,6 +10,7 @@ from larder.compat import routes as compat
 from larder.errors import InvalidRequest
 from larder.events import settings as event_settings
 from larder.events.attribution import report
+from larder.health import readiness
 from larder.registry import Registry, changes, policy, stored_filters
 from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, documents_of
 from larder.release.json_fields import FieldReader
@@ -64,6 +66,18 @@ def list_models(request: Request) -> Response[str]:
 def describe_model(request: Request) -> Response[str]:
     """One model and its live release."""
     return _respond(service.value.describe(request.path_parameter("model")))
+
+
+@router.get(f"{MODEL}/live", action=READ, parameters=())
+def get_live(request: Request) -> Response[str]:
+    """Whether a release of a model is live."""
+    return _respond(readiness.live(Registry(service.store), request.path_parameter("model")))
+
+
+@router.get(f"{MODEL}/ready", action=READ, parameters=())
+def get_ready(request: Request) -> Response[str]:
+    """Whether a model's live release can answer."""
+    return _respond(readiness.ready(Registry(service.store), request.path_parameter("model"), time.time()))
 
 
 @router.get(f"{MODEL}/releases", action=READ, parameters=("n",))

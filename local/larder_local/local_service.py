@@ -25,6 +25,7 @@ from larder_local import demo
 from larder_local.gateway.event_source import EventSource
 from larder_local.gateway.server import HOST, Gateway
 from larder_local.gateway.template import Function, Template, find_template, load
+from larder_local.heartbeat import LocalHeartbeat
 from larder_local.keys import local_key
 from larder_local.sam_build import load_build
 from larder_local.workspace import RunningService, Workspace
@@ -131,7 +132,7 @@ class _LocalService:
                 workers=self._workers,
             )
             with self._workspace.announce(running):
-                async with self._event_log(gateway):
+                async with self._event_log(gateway), self._heartbeat(address):
                     await self._serve(address, missing)
         finally:
             await gateway.close()
@@ -164,6 +165,16 @@ class _LocalService:
             await asyncio.gather(*polling, return_exceptions=True)
             for queue in queues:
                 queue.close()
+
+    @asynccontextmanager
+    async def _heartbeat(self, address: str) -> AsyncIterator[None]:
+        """Asks the models every minute, until the block ends."""
+        beating = asyncio.create_task(LocalHeartbeat(open_store(self._workspace.store), address, self._key).run())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
 
     async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
         """Awaits ``work``, or cancels it at a signal."""

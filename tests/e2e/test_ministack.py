@@ -156,6 +156,30 @@ def test_the_same_event_twice_changes_nothing(stack: Stack, shop: Callable[..., 
     assert len(s3.list_object_versions(Bucket=stack.bucket, Prefix="models/twice/live.json")["Versions"]) == 1
 
 
+def test_the_heartbeat_asks_through_the_api_and_says_what_is_ready(stack: Stack, shop: Callable[..., Path]) -> None:
+    release = shop("beating", 1)
+    stack.publish(release)
+    answered(stack, "/v1/models/beating/recommend", release.name)
+    key, _, secret = stack.add_key("recommend:*", "--signing").partition(".")
+    # GIVEN the address that the API has here, and the certificate of the emulator
+    functions, name = stack.cloud.client("lambda"), stack.physical["HeartbeatFunction"]
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    here = {"LARDER_API_URL": stack.url, "LARDER_HEARTBEAT_KEY": key, "SSL_CERT_FILE": str(stack.cloud.certificate)}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": {**variables, **here}})
+    functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
+    # WHEN the schedule calls it
+    reply = functions.invoke(FunctionName=name, Payload="{}")
+    result = json.load(reply["Payload"])
+    assert "FunctionError" not in reply, result
+    # THEN the model is available, as a metric and for load balancers
+    assert result["models"]["beating"] is True
+    lines = wait(lambda: [line for line in stack.logged("HeartbeatLogs") if line.get("model") == "beating"] or None)
+    assert (lines[-1]["Available"], lines[-1]["release"]) == ([1], release.name)
+    assert not any(secret in json.dumps(line) for line in stack.logged("HeartbeatLogs"))
+    ready = stack.ask("/v1/models/beating/ready")
+    assert (ready.status, ready.document["heartbeat"]["available"]) == (200, True)
+
+
 READ, LIST, WRITE = "get_object", "list_objects_v2", "put_object"
 
 
@@ -170,6 +194,7 @@ def invoke(function: str) -> tuple[str, str, dict[str, str]]:
 HELD = "models/held/releases/r1/manifest.json"
 POINTER, REASON = "models/held/live.json", "models/held/releases/r1/rejected.json"
 RECORD = "models/held/releases/r1/rollout.json"
+BEATS = s3(WRITE, "models/held/heartbeats.json")
 READS = [s3(READ, HELD), s3(LIST, "models/held/"), s3(READ, DOCUMENT)]
 HARM = [
     s3(WRITE, "models/held/releases/r1/model.onnx"),
@@ -200,12 +225,14 @@ WRITES, INVOKES = (
             [*READS, *WRITES, *JOBS, s3(WRITE, "training-data/held/x/y")],
             [
                 s3(READ, "uploads/image"),
+                BEATS,
                 s3(WRITE, f"{JOB}/log.txt"),
                 s3(READ, "training-data/held/x/y"),
                 *INVOKES,
                 *HARM,
             ],
         ),
+        ("HeartbeatRole", [*READS, BEATS], [*WRITES, *INVOKES, *HARM, s3(READ, "uploads/image")]),
         ("RolloutRole", [*READS[:2], *WRITES, *INVOKES], [READS[2], s3(READ, "uploads/image"), *HARM]),
     ],
 )

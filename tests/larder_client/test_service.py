@@ -409,6 +409,8 @@ def test_every_native_route_has_a_method() -> None:
         "planTrainingData": TrainingJobs.upload,
         "putTrainingData": TrainingJobs.put,
         "getTrainingSchema": TrainingJobs.schema,
+        "getLive": Client.live,
+        "getReady": Client.ready,
         "getPolicy": Client.policy,
         "putPolicy": Client.put_policy,
         "getManifest": Client.manifest,

@@ -58,6 +58,7 @@ def test_errors_of_the_api_rejected_releases_and_dead_events_have_alarms(stack: 
             {"Name": "QueueName", "Value": "EventsDeadLetters.QueueName"}
         ],
         ("Larder", "RolloutRejected"): None,
+        ("Larder", "Available"): None,
     }
 
 

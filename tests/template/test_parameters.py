@@ -29,6 +29,8 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "SnapStart": ("true", {"SnapStart", "Description"}),
     "ClassifyProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
     "RecommendProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
+    "HeartbeatMinutes": ("0", {"*", "DashboardBody"}),
+    "HeartbeatKey": ("LK" + 18 * "A", {"Environment"}),
     "PreloadModels": ("digits,shop", {"Environment", "Description"}),
     "DefaultClassifier": ("digits", {"Environment", "Description"}),
 }

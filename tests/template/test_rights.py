@@ -51,6 +51,13 @@ GRANTED = {
         "sqs:DeleteMessage EventsQueue.Arn",
         "sqs:GetQueueAttributes EventsQueue.Arn",
     },
+    # It asks the API, and records what it found.
+    "HeartbeatRole": READS
+    | {"s3:PutObject Bucket.Arn/models/*/heartbeats.json"}
+    | {
+        f"execute-api:Invoke arn:aws:execute-api:us-east-1:000000000000:Api/$default/POST/v1/models/*/{action}"
+        for action in ("classify", "recommend")
+    },
     # It writes only pointers with their history, reasons and records, and removes reasons and old releases.
     "RolloutRole": {
         "s3:GetObject Bucket.Arn/models/*",
@@ -123,7 +130,7 @@ def test_a_key_of_kms_is_only_for_who_reads_the_keys(stack: Stack) -> None:
     (policy,) = of_type(stack(KeysKmsKey=arn), "AWS::IAM::Policy").values()
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Action"], statement["Resource"]) == ("kms:Decrypt", arn)
-    assert sorted(policy["Roles"]) == ["ClassifyRole", "EventsRole", "ModelsRole", "RecommendRole"]
+    assert sorted(policy["Roles"]) == ["ClassifyRole", "EventsRole", "HeartbeatRole", "ModelsRole", "RecommendRole"]
 
 
 def test_each_function_has_its_own_role_that_only_lambda_may_assume(stack: Stack) -> None:

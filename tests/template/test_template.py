@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.paths import ROOT
 
-from larder.runtime.settings import EventLogSettings, RolloutSettings, Settings
+from larder.runtime.settings import EventLogSettings, HeartbeatSettings, RolloutSettings, Settings
 
 Tree = dict[str, Any]
 Stack = Callable[..., Tree]
@@ -36,8 +36,8 @@ def references(value: object) -> Iterator[str]:
             elif key == "Fn::GetAtt":
                 yield resource.split(".")[0] if isinstance(resource, str) else resource[0]
             elif key == "Fn::Sub":
-                text = resource if isinstance(resource, str) else resource[0]
-                yield from re.findall(r"\$\{([\w:]+)[.}]", text)
+                text, own = (resource, {}) if isinstance(resource, str) else resource
+                yield from (name for name in re.findall(r"\$\{([\w:]+)[.}]", text) if name not in own)
             yield from references(resource)
 
 
@@ -119,8 +119,14 @@ def environments(resources: Tree) -> Mapping[str, Mapping[str, Any]]:
     return {name: resource["Environment"]["Variables"] for name, resource in functions.items()}
 
 
-SETTINGS: Mapping[str, type] = {"RolloutFunction": RolloutSettings, "EventLogFunction": EventLogSettings}
+SETTINGS: Mapping[str, type] = {
+    "RolloutFunction": RolloutSettings,
+    "EventLogFunction": EventLogSettings,
+    "HeartbeatFunction": HeartbeatSettings,
+}
 """The settings of the functions that answer no requests."""
+UNASKED = {"RolloutFunction", "EventLogFunction"}
+"""The functions that no caller asks, and that ask no API."""
 TAKE_EVENTS = {"RecommendFunction", "EventsFunction"}
 """The functions that write or read live events."""
 
@@ -128,7 +134,8 @@ TAKE_EVENTS = {"RecommendFunction", "EventsFunction"}
 def test_the_environment_has_exactly_the_settings(resources: Tree) -> None:
     for name, variables in environments(resources).items():
         read = fields(SETTINGS.get(name, Settings))
-        others = {"vcpus"} if name in TAKE_EVENTS else {"vcpus", "events_store", "events_queue"}  # vcpus is Lambda's
+        others = {"vcpus", "region"}  # Lambda's own
+        others |= set() if name in TAKE_EVENTS else {"events_store", "events_queue"}
         assert set(variables) == {f"LARDER_{field.name.upper()}" for field in read if field.name not in others}, name
 
 
@@ -260,9 +267,27 @@ def test_the_queue_and_a_schedule_call_the_event_log(stack: Stack) -> None:
     queue, function = deployed["EventsQueue"]["Properties"], deployed["EventLogFunction"]["Properties"]
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"], "Lambda's guide on SQS"
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "EventsDeadLetters.Arn", "maxReceiveCount": 5}
-    (schedule,) = [rule for rule in of_type(deployed, "AWS::Events::Rule").values() if "ScheduleExpression" in rule]
-    (target,) = schedule["Targets"]
-    assert (target["Arn"], json.loads(target["Input"])) == ("EventLogFunction.Arn", {"task": "compact"})
+    (target,) = [target for _, target in scheduled(deployed) if target["Arn"] == "EventLogFunction.Arn"]
+    assert json.loads(target["Input"]) == {"task": "compact"}
+
+
+def scheduled(deployed: Tree) -> list[tuple[str, Any]]:
+    """The expression and the target of each schedule."""
+    rules = [rule for rule in of_type(deployed, "AWS::Events::Rule").values() if "ScheduleExpression" in rule]
+    return [(rule["ScheduleExpression"], target) for rule in rules for target in rule["Targets"]]
+
+
+@pytest.mark.parametrize(("minutes", "expression"), [("1", "rate(1 minute)"), ("60", "rate(60 minutes)")])
+def test_the_heartbeat_comes_as_often_as_the_parameter_says(stack: Stack, minutes: str, expression: str) -> None:
+    deployed = stack(HeartbeatMinutes=minutes)
+    assert expression in [found for found, target in scheduled(deployed) if target["Arn"] == "HeartbeatFunction.Arn"]
+    assert deployed["Unavailable"]["Properties"]["Period"] == 60 * int(minutes)
+    assert environments(deployed)["HeartbeatFunction"]["LARDER_HEARTBEAT_MINUTES"] == minutes
+
+
+def test_without_a_heartbeat_nothing_of_it_exists(stack: Stack) -> None:
+    assert "Heartbeat" in json.dumps(stack())
+    assert "Heartbeat" not in json.dumps(stack(HeartbeatMinutes="0"))
 
 
 def test_without_events_nothing_reads_the_queue_and_models_take_none(stack: Stack) -> None:
@@ -317,7 +342,7 @@ def test_only_iam_is_checked_by_the_front_door(stack: Stack, authorization: str)
     stated = {
         name: function["Environment"]["Variables"].get("LARDER_AUTHORIZATION") for name, function in functions.items()
     }
-    assert stated == dict.fromkeys(functions, authorization) | dict.fromkeys(SETTINGS)
+    assert stated == dict.fromkeys(functions, authorization) | dict.fromkeys(UNASKED)
 
 
 def test_outputs_are_the_url_and_the_bucket(template: Tree) -> None:

@@ -129,7 +129,7 @@ class Resolver:
 
     def _find(self, argument: object) -> object:
         value: object = self._mappings
-        for key in _list(self.resolve(argument)):
+        for key in map(str, _list(self.resolve(argument))):  # a parameter of type Number is a text too
             if not isinstance(value, dict) or key not in value:
                 raise SettingsError(f"The template's Mappings have no {key!r}: add it.", [])
             value = value[key]

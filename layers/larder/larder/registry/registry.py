@@ -13,6 +13,7 @@ from larder.release.keys import (
     MANIFEST,
     REJECTED,
     file_key,
+    heartbeats_key,
     history_key,
     history_prefix,
     is_name,
@@ -199,8 +200,9 @@ class Registry:
         return [json.loads(self.store.get(key).data) for key in keys]
 
     def delete_pointer(self, model: str) -> None:
-        """Delete the pointer and its history, so that no release of ``model`` is live."""
+        """Delete the pointer, its history and the heartbeats, so that no release of ``model`` is live."""
         self.store.delete(pointer_key(model))
+        self.store.delete(heartbeats_key(model))
         for key in [entry.key for entry in self.store.list(history_prefix(model))]:
             self.store.delete(key)
 

@@ -6,6 +6,7 @@
     models/<model>/filters.json
     models/<model>/events.json
     models/<model>/policy.json
+    models/<model>/heartbeats.json
     models/<model>/history/<revision>.json
     models/<model>/releases/<release>/manifest.json
     models/<model>/releases/<release>/<file>
@@ -98,6 +99,11 @@ def events_key(model: str) -> str:
 def policy_key(model: str) -> str:
     """The key of what ``model`` requires of a new release."""
     return f"{_MODELS}/{check_model(model)}/policy.json"
+
+
+def heartbeats_key(model: str) -> str:
+    """The key of the last heartbeats of ``model``."""
+    return f"{_MODELS}/{check_model(model)}/heartbeats.json"
 
 
 def history_prefix(model: str) -> str:

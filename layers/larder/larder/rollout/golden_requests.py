@@ -28,23 +28,50 @@ def prober(store: Store, send: SendRequest) -> Callable[[Manifest], None]:
 
 
 def probe(store: Store, send: SendRequest, manifest: Manifest) -> None:
-    """Send each golden request of a verified release; raises ReleaseError for a response that is not the golden one.
+    """Send each golden request of a verified release; raises ReleaseError for a response that is not the golden one."""
+    golden = GoldenRequests.read(store, manifest)
+    for number in range(len(golden)):
+        difference = golden.difference(number, send(manifest, golden.request(number)))
+        if difference is not None:
+            raise ReleaseError(f"Golden request {number} {difference}")
+
+
+class GoldenRequests:
+    """The golden requests of a release, and what it answered to them in training.
 
     The probabilities of a classifier may differ by 0.02, since CPUs round differently; the items of a recommender must
     be the same.
     """
-    size = manifest.files[PROBES].bytes
-    if size > _MAX_BYTES:
-        raise ReleaseError(f"{PROBES} has {size} bytes; the limit is {_MAX_BYTES}: train with smaller images.")
-    data = memoryview(store.get(file_key(manifest.model, manifest.release, PROBES)).data)
-    header = parse_header(data, len(data), PROBES)
-    requests = Strings(data, header, "request")
-    compare = _compare_probabilities if isinstance(manifest.serving, ClassifierServing) else _compare_items
-    difference_of = compare(manifest, data, header)
-    for number in range(len(requests)):
-        difference = difference_of(number, send(manifest, requests[number]))
-        if difference is not None:
-            raise ReleaseError(f"Golden request {number} {difference}")
+
+    def __init__(self, requests: Strings, difference_of: "_DifferenceOf") -> None:
+        self._requests = requests
+        self._difference_of = difference_of
+
+    @classmethod
+    def read(cls, store: Store, manifest: Manifest) -> "GoldenRequests":
+        """Those of a release in ``store``; raises ReleaseError if there are too many, InvalidTable, or StoreError."""
+        size = manifest.files[PROBES].bytes
+        if size > _MAX_BYTES:
+            raise ReleaseError(f"{PROBES} has {size} bytes; the limit is {_MAX_BYTES}: train with smaller images.")
+        data = memoryview(store.get(file_key(manifest.model, manifest.release, PROBES)).data)
+        header = parse_header(data, len(data), PROBES)
+        compare = _compare_probabilities if isinstance(manifest.serving, ClassifierServing) else _compare_items
+        return cls(Strings(data, header, "request"), compare(manifest, data, header))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._requests)
+
+    def request(self, number: int) -> bytes:
+        """The body of one request."""
+        return self._requests[number]
+
+    def difference(self, number: int, document: Mapping[str, Any]) -> str | None:
+        """How the response to request ``number`` differs from the golden one, as a sentence's end; None if not.
+
+        Raises KeyError or TypeError for a document of another form than such a response.
+        """
+        return self._difference_of(number, document)
 
 
 _DifferenceOf: TypeAlias = Callable[[int, Mapping[str, Any]], str | None]

@@ -23,7 +23,14 @@ The rollout reads ``LARDER_STORE`` and:
 ``LARDER_RECOMMEND_FUNCTION``  the name or ARN of the function that serves recommenders
 =============================  =========================================================================
 
-The consumer of the queue to the log of events reads ``LARDER_STORE`` only.
+The consumer of the queue to the log of events reads ``LARDER_STORE`` only. The heartbeat reads ``LARDER_STORE``,
+``LARDER_AUTHORIZATION`` and:
+
+=============================  =========================================================================
+``LARDER_API_URL``             the public URL of the API
+``LARDER_HEARTBEAT_MINUTES``   the minutes from one heartbeat to the next
+``LARDER_HEARTBEAT_KEY``       the id of its API key; if empty or missing where keys are checked, it asks no model
+=============================  =========================================================================
 
 The others have no default: a missing variable is an error in the template, and the first request reports it. Lambda
 sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which determines the number of vCPUs: one per 1,769 MB, however many
@@ -149,6 +156,42 @@ class EventLogSettings:
         return settings
 
 
+@dataclass(frozen=True, slots=True)
+class HeartbeatSettings:
+    """The settings of the heartbeat; the module's table documents the variables.
+
+    Attributes:
+        store: The URL of the store.
+        api_url: The public URL of the API.
+        authorization: ``KEYS``, ``AWS_IAM`` or ``NONE``.
+        heartbeat_key: The id of its API key; empty if it has none.
+        heartbeat_minutes: The minutes from one heartbeat to the next.
+        region: The region of the API, which Lambda sets.
+    """
+
+    store: str
+    api_url: str
+    authorization: str
+    heartbeat_key: str
+    heartbeat_minutes: int
+    region: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "HeartbeatSettings":
+        """Read ``LARDER_*``; raises SettingsError with every variable that is missing or invalid."""
+        variables = _Environment(environment)
+        settings = cls(
+            store=variables.read("LARDER_STORE", _url, _STORE, ""),
+            api_url=variables.read("LARDER_API_URL", _http_url, "the URL of the API", ""),
+            authorization=variables.read("LARDER_AUTHORIZATION", _authorization, _AUTHORIZATION, _KEYS),
+            heartbeat_key=environment.get("LARDER_HEARTBEAT_KEY", "").strip(),
+            heartbeat_minutes=variables.read("LARDER_HEARTBEAT_MINUTES", _positive, "a number of minutes", 1),
+            region=environment.get("AWS_REGION", ""),
+        )
+        variables.check()
+        return settings
+
+
 class _Environment:
     """Environment variables, and the problems with them."""
 
@@ -188,6 +231,12 @@ def _authorization(text: str) -> str:
 
 def _url(text: str) -> str:
     if not text.startswith(("s3://", "file:///", "memory://")):
+        raise ValueError(text)
+    return text
+
+
+def _http_url(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
         raise ValueError(text)
     return text
 

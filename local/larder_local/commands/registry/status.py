@@ -4,13 +4,20 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
 from larder_local.commands.registry.options import open_existing, store_option
 from larder_local.console import print_table
 from larder_local.workspace import Workspace
+
+if TYPE_CHECKING:  # the help of the command loads no store
+    from larder.health.heartbeats import HealthRecord
+    from larder.store import Store
+    from larder_local.releases.listing import ListedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +45,9 @@ class _Service:
 def command(store: str | None, *, as_json: bool) -> None:
     """Show whether the service answers, its address, its store, its models, and all problems.
 
-    The service is the one at LARDER_URL [default: the `larder up` of this folder]. The exit status is 1 if there is a
-    problem.
+    For each model, it shows how many heartbeats of the last hour were answered as in training, and the median time of
+    an answer. The service is the one at LARDER_URL [default: the `larder up` of this folder]. The exit status is 1 if
+    there is a problem.
     """
     from larder_local.releases.listing import list_models
 
@@ -47,7 +55,9 @@ def command(store: str | None, *, as_json: bool) -> None:
     opened = open_existing(workspace, store)
     service = _ask(workspace)
     models = list_models(workspace, opened)
+    health = _health(opened, models)
     problems = [f"{entry.model}: {problem}" for entry in models for problem in entry.problems]
+    problems += _failing(health, models)
     if service.problem is not None:
         problems.insert(0, service.problem)
     elif not store:  # the service may have another store than the one that was given
@@ -63,13 +73,12 @@ def command(store: str | None, *, as_json: bool) -> None:
             "workers": service.workers,
             "store": url,
             "models": [entry.document() for entry in models],
+            "heartbeats": {model: _summary(record) for model, record in health.items()},
             "problems": problems,
         }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
-        _print(
-            service, url, [[entry.model, entry.state, entry.live.release if entry.live else "-"] for entry in models]
-        )
+        _print(service, url, [_row(entry, health.get(entry.model)) for entry in models])
         for problem in problems:
             click.echo(f"Problem: {problem}")
         click.echo("No problems." if not problems else "", nl=not problems)
@@ -85,8 +94,43 @@ def _print(service: _Service, store: str, models: list[list[str]]) -> None:
         click.echo(f"{name:8} {value}")
     if models:
         click.echo()
-        print_table(["model", "state", "live release"], models)
+        print_table(["model", "state", "live release", "available, last hour", "median ms"], models)
     click.echo()
+
+
+def _health(store: "Store | None", models: "Sequence[ListedModel]") -> "dict[str, HealthRecord]":
+    """The heartbeats of the last hour, by model."""
+    from larder.health.heartbeats import read_health
+
+    return {} if store is None else {entry.model: read_health(store, entry.model, time.time()) for entry in models}
+
+
+def _failing(health: "Mapping[str, HealthRecord]", models: "Sequence[ListedModel]") -> list[str]:
+    """A problem for each live release that did not answer its last heartbeat."""
+    problems = []
+    for entry in models:
+        record, live = health.get(entry.model), entry.live
+        last = record.last(live.release, time.time()) if record and live else None
+        if last is not None and not last.available:
+            problems.append(f"{entry.model}: the heartbeat of {last.time} found: {last.reason}")
+    return problems
+
+
+def _row(entry: "ListedModel", record: "HealthRecord | None") -> list[str]:
+    beats = record.heartbeats if record else ()
+    answered, latency = sum(beat.available for beat in beats), record.latency() if record else None
+    available = f"{answered} of {len(beats)}" if beats else "-"
+    live = entry.live.release if entry.live else "-"
+    return [entry.model, entry.state, live, available, "-" if latency is None else f"{latency:.1f}"]
+
+
+def _summary(record: "HealthRecord") -> dict[str, object]:
+    return {
+        "heartbeats": len(record.heartbeats),
+        "availability": record.availability(),
+        "latency_ms": record.latency(),
+        "last": asdict(record.heartbeats[-1]) if record.heartbeats else None,
+    }
 
 
 def _ask(workspace: Workspace) -> _Service:

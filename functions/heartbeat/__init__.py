@@ -1,0 +1,1 @@
+"""The function that asks every live model through the public URL."""
