@@ -526,7 +526,7 @@ class Client:
         return self._session.post(dict, path(name, "rollback"), {}, document)
 
     def reject(self, name: str, release: str, reason: str) -> Mapping[str, Any]:
-        """Keeps a release from going live, for a reason of 1 to 500 characters."""
+        """Keeps a release from going live, for a reason of 1 to 500 characters; the canary stops to answer."""
         return self._session.post(dict, path(name, "releases", release, "reject"), {}, {"reason": reason})
 
     def delete_release(self, name: str, release: str) -> Mapping[str, Any]:
@@ -555,6 +555,13 @@ class Client:
     def history(self, name: str, *, n: int | None = None) -> Mapping[str, Any]:
         """The newest ``n`` changes of a model's pointer, newest first; 1 to 100, 25 by default."""
         return self._session.ask(dict, "GET", path(name, "history") + query(n=n))
+
+    def canary(self, name: str) -> Mapping[str, Any]:
+        """The canary of a model, its share of the callers, and how its metrics compare with the live release's.
+
+        Raises NotFound if it has none.
+        """
+        return self._session.ask(dict, "GET", path(name, "canary"))
 
     def policy(self, name: str) -> Mapping[str, Any]:
         """What a model requires of a new release."""

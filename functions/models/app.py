@@ -12,6 +12,7 @@ from larder.events import settings as event_settings
 from larder.events.attribution import report
 from larder.health import readiness
 from larder.registry import Registry, changes, policy, stored_filters
+from larder.registry.canaries import canary_document
 from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, documents_of
 from larder.release.json_fields import FieldReader
 from larder.release.pointer import Pointer
@@ -166,7 +167,7 @@ def reject_release(request: Request) -> Response[str]:
     reason = fields.text("reason", r"(?s).{1,500}")
     _finish(fields)
     model, release = _release(request)
-    rejection = changes.reject(Registry(service.store), model, release, reason)
+    rejection = changes.reject(Registry(service.store), model, release, reason, by=request.caller.key)
     return _respond({"model": model, "release": release, "state": "rejected", "reason": rejection.reason})
 
 
@@ -176,6 +177,12 @@ def delete_release(request: Request) -> Response[str]:
     model, release = _release(request)
     removed = changes.delete_release(Registry(service.store), model, release)
     return _respond({"model": model, "release": release, "files": len(removed.sizes), "bytes": removed.total_bytes})
+
+
+@router.get(f"{MODEL}/canary", action=READ, parameters=())
+def get_canary(request: Request) -> Response[str]:
+    """The canary of a model, and how it compares with the live release."""
+    return _respond(canary_document(Registry(service.store), request.path_parameter("model")))
 
 
 @router.get(POLICY, action=READ, parameters=())

@@ -27,6 +27,7 @@ from larder_local.gateway.server import HOST, Gateway
 from larder_local.gateway.template import Function, Template, find_template, load
 from larder_local.heartbeat import LocalHeartbeat
 from larder_local.keys import local_key
+from larder_local.releases.canary_watch import watch_canaries
 from larder_local.sam_build import load_build
 from larder_local.workspace import RunningService, Workspace
 
@@ -132,7 +133,7 @@ class _LocalService:
                 workers=self._workers,
             )
             with self._workspace.announce(running):
-                async with self._event_log(gateway), self._heartbeat(address):
+                async with self._event_log(gateway), self._background(address):
                     await self._serve(address, missing)
         finally:
             await gateway.close()
@@ -167,14 +168,19 @@ class _LocalService:
                 queue.close()
 
     @asynccontextmanager
-    async def _heartbeat(self, address: str) -> AsyncIterator[None]:
-        """Asks the models every minute, until the block ends."""
-        beating = asyncio.create_task(LocalHeartbeat(open_store(self._workspace.store), address, self._key).run())
+    async def _background(self, address: str) -> AsyncIterator[None]:
+        """Asks the models every minute, and promotes or rejects canaries by the log, until the block ends."""
+        store = open_store(self._workspace.store)
+        tasks = [
+            asyncio.create_task(LocalHeartbeat(store, address, self._key).run()),
+            asyncio.create_task(watch_canaries(store, self._workspace.logs)),
+        ]
         try:
             yield
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
         """Awaits ``work``, or cancels it at a signal."""

@@ -411,6 +411,7 @@ def test_every_native_route_has_a_method() -> None:
         "getTrainingSchema": TrainingJobs.schema,
         "getLive": Client.live,
         "getReady": Client.ready,
+        "getCanary": Client.canary,
         "getPolicy": Client.policy,
         "putPolicy": Client.put_policy,
         "getManifest": Client.manifest,

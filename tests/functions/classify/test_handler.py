@@ -13,6 +13,7 @@ import pytest
 from tests.paths import EVENTS
 
 from classify import app
+from larder.classifier.graph import Classifier
 from larder.release.keys import pointer_key
 from larder.release.pointer import Pointer, dump_pointer
 from larder.store import Blob, Store
@@ -338,6 +339,38 @@ def test_no_log_line_identifies_a_caller_or_shows_what_was_sent(ask: Ask, capfd:
     assert len([line for line in lines if "route" in line]) == len(ANSWERS) + 1
     for secret in ("203.0.113.7", "curl", "uploads", "jane", "/9j/", "iVBOR", "PDF"):
         assert secret not in out
+
+
+@pytest.mark.usefixtures("ask")
+def test_the_log_has_what_the_watch_of_a_canary_reads(
+    store: Path,
+    publish: Callable[[bytes], str],
+    graph: Callable[..., bytes],
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Context:
+        aws_request_id = "r1"
+
+    canary, stable = publish(graph()), publish(graph(scale=0.5 / 255))
+    (store / pointer_key("digits")).write_bytes(dump_pointer(Pointer(stable, canary=canary, canary_percent=50)))
+    sent = event()
+    app.handler(sent, Context())  # no key, so the watch counts nothing of it
+    for number in range(20):
+        app.handler({**sent, "headers": {**sent["headers"], "x-larder-key": f"u{number}"}}, Context())
+    monkeypatch.setattr(Classifier, "classify", lambda *_, **__: 1 / 0)
+    app.handler({**sent, "headers": {**sent["headers"], "x-larder-key": "u1"}}, Context())
+    plain, *rest = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert (plain["arm"], "time" in plain, "label" in plain) == (None, False, False)
+    # THEN each request has a line when it begins, and one when it has been answered, with its first label
+    begun = [line for line in rest if line.get("begun")]
+    answered = [line for line in rest if "route" in line]
+    same = ("arm", "model", "release", "request")
+    assert [[line[name] for name in same] for line in begun] == [[line[name] for name in same] for line in answered]
+    assert {line["release"] for line in begun} == {canary, stable}
+    assert all(before["time"] <= after["time"] for before, after in zip(begun, answered, strict=True))
+    assert {(line["unknown"], line["label"] is None) for line in answered[:20]} == {(False, False)}
+    assert (answered[20]["status"], answered[20]["unknown"], answered[20]["label"]) == (500, None, None)
 
 
 def test_an_invalid_environment_is_reported_in_the_log_only(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

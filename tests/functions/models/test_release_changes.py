@@ -13,6 +13,7 @@ from tests.toys.rollout import classifier
 from tests.toys.shop import write_shop
 
 from larder.registry import Registry
+from larder.registry.canaries import start_canary
 from larder.registry.policy import DEFAULT_POLICY
 from larder.registry.rollout_records import RolloutStep, begin, write_record
 from larder.release.keys import releases_prefix
@@ -146,6 +147,27 @@ def test_two_releases_are_compared(names: list[str]) -> None:
     assert found["labels"]["added"] == found["labels"]["removed"] == 0
     assert ask("GET", f"/releases/{second}/comparison", base=first)[1]["base"] == first
     assert ask("GET", f"/releases/{second}/comparison", base="none")[0] == 404
+
+
+def test_a_canary_is_shown_and_rejected_or_promoted(names: list[str], store: Store) -> None:
+    first, second, _ = names
+    status, refused = ask("GET", "/canary")
+    assert (status, "'pets' has no canary: publish" in refused["error"]["message"]) == (404, True)
+    assert call(app.handler, "GET", "/v1/models/none/canary")[0] == 404
+    start_canary(Registry(store), "pets", first, 5, lambda _: False)
+    status, found = ask("GET", "/canary")
+    assert (status, found["canary"], found["live"], found["percent"], found["looked"]) == (200, first, second, 5, None)
+    assert (found["metrics"], found["curve"], found["verdict"]) == ([], [], "wait")
+    # WHEN it is rejected THEN it answers no caller, and is not promoted any more
+    assert ask("POST", f"/releases/{first}/reject", {"reason": "Too many cats."})[0] == 200
+    assert ask("GET", "/canary")[0] == 404
+    assert ask("GET", "")[1]["live"] == second
+    assert ask("POST", f"/releases/{first}/promote")[0] == 409
+    Registry(store).clear_rejection("pets", first)
+    # WHEN it is the canary again, and promoted THEN the gate is not asked again about what a person lets answer
+    start_canary(Registry(store), "pets", first, 5, lambda _: False)
+    assert ask("POST", f"/releases/{first}/promote")[1]["live"] == first
+    assert ask("POST", f"/releases/{first}/reject", {"reason": "Too late."})[0] == 409
 
 
 @pytest.mark.usefixtures("names")

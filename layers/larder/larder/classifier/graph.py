@@ -49,6 +49,11 @@ class Labels:
     labels: tuple[Label, ...]
     unknown: bool
 
+    @property
+    def first(self) -> str | None:
+        """The name of the best label; None without one."""
+        return self.labels[0].name if self.labels else None
+
 
 class Classifier:
     """A loaded graph. Thread-safe.

@@ -99,8 +99,9 @@ def answer(request: Request, service: "ModelService[Classifier]") -> Response[st
         raise _AlibabaError("InvalidVersion", f"The version is {version[:40]!r}: use {_VERSION}.")
     named = service.model_of(action)
     loaded = service.loaded(request, service.default_model(request) if named == action else named)
-    labels = loaded.value.classify(_image(values, service)).labels
-    tags = [{"Confidence": round(100 * label.confidence, 4), "Value": label.name} for label in labels]
+    found = loaded.value.classify(_image(values, service))
+    request.note_classified(found.first, unknown=found.unknown)
+    tags = [{"Confidence": round(100 * label.confidence, 4), "Value": label.name} for label in found.labels]
     return json_response({"RequestId": _request_id(), "Data": {"Tags": tags}})
 
 

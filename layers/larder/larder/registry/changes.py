@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from larder.errors import InvalidState, MissingObject, NotFound, ReleaseError
+from larder.registry.canaries import reject_canary
 from larder.registry.gate import check_gate
 from larder.registry.policy import read_policy
 from larder.registry.registry import Registry, Rejection, StoredFiles
@@ -56,7 +57,7 @@ def promote(
     revision: int | None = None,
     by: str | None = None,
 ) -> Pointer:
-    """Make a release live that a rollout has checked.
+    """Make a release live that a rollout has checked, such as the canary.
 
     Args:
         registry: The registry.
@@ -76,7 +77,7 @@ def promote(
     if old is not None and old.stable == release:
         return old
     _check_promotable(registry, model, release, old, force=force)
-    if not force and old is not None:
+    if not force and old is not None and release != old.canary:  # that one passed it, or a person wanted it anyway
         _pass_gate(registry, model, release, old)
     registry.clear_rejection(model, release)  # functions do not serve a rejected release
     pointer = point_at(registry, model, release, _unless_revised(model, revision), by=by)
@@ -109,17 +110,20 @@ def roll_back(registry: Registry, model: str, *, revision: int | None = None, by
     return point_at(registry, model, old.previous, _unless_revised(model, old.revision), by=by)
 
 
-def reject(registry: Registry, model: str, release: str, reason: str) -> Rejection:
-    """Mark a release so that it does not go live, with a reason.
+def reject(registry: Registry, model: str, release: str, reason: str, *, by: str | None = None) -> Rejection:
+    """Mark a release so that it does not go live, with a reason. If it is the canary, it answers no caller any more.
 
-    Raises NotFound if there is none, and InvalidState if it answers requests.
+    Raises NotFound if there is none, and InvalidState if it is the live release.
     """
     _complete_files(registry, model, release)
     old = _pointer(registry, model, None)
-    if old is not None and release in (old.stable, old.canary):
+    if old is not None and release == old.stable:
         raise InvalidState(f"{release} answers for {model}: roll back, or promote another release, then reject it.")
     rejection = Rejection(reason)
-    registry.reject(model, release, rejection)
+    if old is not None and release == old.canary:
+        reject_canary(registry, model, release, rejection, by=by)
+    else:
+        registry.reject(model, release, rejection)
     _end_record(registry, model, release, "rejected", reason)
     return rejection
 

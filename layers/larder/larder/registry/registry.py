@@ -199,6 +199,14 @@ class Registry:
         keys = sorted((entry.key for entry in self.store.list(history_prefix(model))), reverse=True)[:n]
         return [json.loads(self.store.get(key).data) for key in keys]
 
+    def history_entry(self, model: str, revision: int) -> Mapping[str, object] | None:
+        """One entry of the pointer's history; None if there is none."""
+        try:
+            entry: Mapping[str, object] = json.loads(self.store.get(history_key(model, revision)).data)
+        except MissingObject:
+            return None
+        return entry
+
     def delete_pointer(self, model: str) -> None:
         """Delete the pointer, its history and the heartbeats, so that no release of ``model`` is live."""
         self.store.delete(pointer_key(model))

@@ -12,6 +12,7 @@
     models/<model>/releases/<release>/<file>
     models/<model>/releases/<release>/rejected.json
     models/<model>/releases/<release>/rollout.json
+    models/<model>/releases/<release>/canary.json
     models/<model>/training-jobs/<job>/request.json
     models/<model>/training-jobs/<job>/<document>
     models/<model>/training-jobs/current.json
@@ -30,6 +31,7 @@ from larder.errors import InvalidRequest
 MANIFEST: Final = "manifest.json"
 REJECTED: Final = "rejected.json"
 ROLLOUT: Final = "rollout.json"
+CANARY: Final = "canary.json"
 JOB_REQUEST: Final = "request.json"
 JOB_STATUS: Final = "status.json"
 JOB_LOG: Final = "log.txt"

@@ -84,6 +84,8 @@ class ModelService(Service[Settings, ModelHost[T]]):
         loaded = self.host.get(model, release=named, key=key)
         arm = None if named else self.host.arm(model, key)
         request.note_served(model, loaded.manifest.release, arm)
+        if arm is not None:
+            _log_begun(request)
         return loaded
 
     def model_of(self, name: str, part: str | None = None) -> str:
@@ -182,3 +184,22 @@ class ModelService(Service[Settings, ModelHost[T]]):
         yield
         for wait in waits:
             wait()
+
+
+def _log_begun(request: "Request") -> None:
+    """Write a line before the answer: a request that crashes its process, or takes too long, writes no other one."""
+    from larder.web.responses import write_log  # while a canary answers only
+
+    served = request.served
+    assert served is not None, "noted just before"  # noqa: S101  # for the type checker
+    write_log(
+        {
+            "level": "INFO",
+            "begun": True,
+            "model": served.model,
+            "release": served.release,
+            "arm": served.arm,
+            "request": request.id,
+            "time": int(1000 * time.time()),
+        }
+    )

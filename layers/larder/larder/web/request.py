@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -28,11 +28,15 @@ class Served:
         model: The model.
         release: The release.
         arm: As what the caller's key chose it while the model has a canary; None if nothing was chosen.
+        unknown: Whether the image was unlike the training images; None if ``arm`` is, or if no image was classified.
+        label: Its first label; None without one.
     """
 
     model: str
     release: str
     arm: Arm | None = None
+    unknown: bool | None = None
+    label: str | None = None
 
 
 class Request:
@@ -46,10 +50,17 @@ class Request:
         action: What the route does, as scopes of keys name it; empty for a public route.
         caller: Who sent the request.
         served: What answers the request, for the log; None before it is known.
+        id: The id of the invocation; None outside Lambda.
     """
 
     def __init__(
-        self, http: HttpEvent, variables: Mapping[str, str], *, action: str = "", caller: Caller | None = None
+        self,
+        http: HttpEvent,
+        variables: Mapping[str, str],
+        *,
+        action: str = "",
+        caller: Caller | None = None,
+        id: str | None = None,  # noqa: A002  # the attribute's name
     ) -> None:
         """Wrap an event.
 
@@ -59,6 +70,7 @@ class Request:
                 Gateway has decoded, take precedence.
             action: What the route does.
             caller: Who sent the request; None for a caller who may do everything.
+            id: The id of the invocation.
         """
         self.http: Final = http
         self.method: Final = http.method
@@ -66,6 +78,7 @@ class Request:
         self.action: Final = action
         self.caller: Caller = caller or ANYONE
         self.served: Served | None = None
+        self.id: Final = id
         self._variables = variables
 
     @classmethod
@@ -76,6 +89,11 @@ class Request:
     def note_served(self, model: str, release: str, arm: Arm | None) -> None:
         """Note which release answers, for the log."""
         self.served = Served(model, release, arm)
+
+    def note_classified(self, label: str | None, *, unknown: bool) -> None:
+        """Note the answer to one image, for the watch of a canary; nothing is noted while there is none."""
+        if self.served is not None and self.served.arm is not None:
+            self.served = replace(self.served, unknown=unknown, label=label)
 
     def authorize(self, model: str | None = None) -> None:
         """Raise Forbidden unless the caller may do what the route does, with ``model`` if one is named."""

@@ -42,6 +42,7 @@ class Router:
         self.resolver.exception_handler(Exception)(self._fail)
         self._authenticate = authenticate
         self._http: HttpEvent | None = None
+        self._id: str | None = None
         self._route: str | None = None
         self._request: Request | None = None
         self._lazy: list[tuple[str, str, str, Load]] = []
@@ -128,7 +129,7 @@ class Router:
         def call(**variables: str) -> Response[Any]:
             assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
             self._route = f"{method} {path}"
-            self._request = request = Request(self._http, variables, action=action)
+            self._request = request = Request(self._http, variables, action=action, id=self._id)
             errors: ErrorFormat = error_response
             try:
                 function, errors = load()
@@ -146,12 +147,14 @@ class Router:
         """Lambda's entry point: answer one event and write one JSON line about it.
 
         The line has route, model, release, status and milliseconds; ``arm`` says as what the caller's key chose the
-        release while the model has a canary, ``canary`` or ``stable``, and is null if it chose none. ``cold`` has the
-        milliseconds of each phase of the cold start for a process's first request, else it is null. No path, query
-        string, address or body is logged: nothing that identifies a user.
+        release while the model has a canary, ``canary`` or ``stable``, and is null if it chose none. If it is not, the
+        line also has the time in milliseconds since 1970 and, of an image, whether it is ``unknown`` and its first
+        label. ``cold`` has the milliseconds of each phase of the cold start for a process's first request, else it is
+        null. No path, query string, address or body is logged: nothing that identifies a user.
         """
         begun = time.perf_counter()
         self._route = self._request = None
+        self._id = getattr(context, "aws_request_id", None)
         response = self._respond(event, context)
         served = self._served()
         headers, seconds = response.get("headers") or {}, time.perf_counter() - begun
@@ -165,7 +168,8 @@ class Router:
                 "status": response["statusCode"],
                 "ms": round(1000 * seconds, 3),
                 "cold": cold_start.answered(seconds),
-                "request": getattr(context, "aws_request_id", None),
+                "request": self._id,
+                **(_of_canary(served) if served and served.arm else {}),
             }
         )
         return response if self._http is None else self._http.response(response)
@@ -199,6 +203,11 @@ class Router:
         """The native response to an error outside a route, and to one of a protocol's error format."""
         assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
         return error_response(Problem.of(error), Request(self._http, {}))
+
+
+def _of_canary(served: Served) -> dict[str, object]:
+    """What only the watch of a canary reads."""
+    return {"time": int(1000 * time.time()), "unknown": served.unknown, "label": served.label}
 
 
 def _refusal(error: InvalidRequest) -> dict[str, Any]:

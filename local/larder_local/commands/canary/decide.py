@@ -1,48 +1,42 @@
 """``larder canary decide``."""
 
 import sys
-from collections.abc import Sequence
-from typing import IO
 
 import click
 
-from larder_local.commands.canary.options import canary_of, compared, log_option
+from larder_local.commands.canary.options import canary_of, log_of
 from larder_local.commands.registry.options import store_option
 
 
 @click.command("decide")
 @click.argument("model")
-@log_option
 @store_option
-def command(model: str, logs: Sequence[IO[str]], store: str | None) -> None:
-    """Promote or reject the canary of MODEL, as its log says, or wait for more requests.
+def command(model: str, store: str | None) -> None:
+    """Look at the canary of MODEL now: promote or reject it, or wait for more requests.
 
-    It is rejected if its share of errors is larger by more than half a point, or its latency by more than 10 %, beyond
-    noise. It is promoted if neither can be. The command may run as often as you like, such as each minute: with equal
-    releases, the probability of a wrong rejection is at most 5 % over all runs together.
+    `larder up` does so by itself, and so does a stack on AWS. It is rejected if a metric is worse by more than the
+    margin of `larder policy`, beyond noise, and promoted if none can be, or if the policy says so after its hours. It
+    may be looked at as often as you like: with equal releases, the probability of a wrong rejection is at most 5 % over
+    all looks together.
 
     The exit status is 0 if it was promoted, 1 if it is rejected, and 3 if the requests do not suffice yet.
     """
-    from larder.registry import Registry, Rejection
-    from larder.registry.canaries import reject_canary
-    from larder.rollout.canary.watch import decide
-    from larder_local.releases.publishing import go_live
+    from larder.registry import Registry
+    from larder.rollout.canary.ending import end
+    from larder.rollout.canary.look import look
 
     opened, pointer, canary = canary_of(model, store)
     registry = Registry(opened)
-    rejection = registry.rejection(model, canary)  # of a run that died before it ended the canary
-    if rejection is None:
-        requests, comparisons = compared(model, canary, pointer.stable, logs)
-        for entry in comparisons:
-            click.echo(entry.sentence())
-        verdict = decide(comparisons)
-        if verdict == "wait":
-            click.echo(f"Undecided after {requests[0]:,} requests of the canary: {canary} stays the canary.")
-            sys.exit(3)
-        if verdict == "promote":
-            sys.exit(1 if go_live(opened, model, canary, gate=False).state == "rejected" else 0)
-        worse = " ".join(entry.sentence() for entry in comparisons if entry.verdict == "reject")
-        rejection = Rejection(f"As the canary it was worse than the live {pointer.stable}. {worse}")
-    reject_canary(registry, model, canary, rejection, by="larder")
-    click.echo(f"Rejected {canary}: {pointer.stable} answers all callers of {model}.", err=True)
-    sys.exit(1)
+    found = look(registry, model, log_of(opened))
+    if found is None or found.release != canary:
+        click.echo(f"{canary} has just ended as the canary of {model}: see larder history {model}", err=True)
+        sys.exit(3)
+    click.echo(found.sentence)
+    if found.verdict == "wait":
+        click.echo(f"Undecided after {found.requests[0]:,} requests of the canary: {canary} stays the canary.")
+        sys.exit(3)
+    end(registry, found, by="larder")
+    if found.verdict == "reject":
+        click.echo(f"Rejected {canary}: {pointer.stable} answers all callers of {model}.", err=True)
+        sys.exit(1)
+    click.echo(f"Promoted: {model} answers with {canary} in place of {pointer.stable}.")

@@ -121,8 +121,9 @@ def recognise(request: Request, service: "Service") -> Response[str]:
     sent = _form(request)
     number = _whole(sent, "top_num", recogniser.number, low=1)
     described = _whole(sent, "baike_num", 0, low=0)
-    labels = loaded.value.classify(_image(sent), max_labels=number, min_confidence=0.0).labels
-    result = [_entry(label, recogniser, described=index < described) for index, label in enumerate(labels)]
+    found = loaded.value.classify(_image(sent), max_labels=number, min_confidence=0.0)
+    request.note_classified(found.first, unknown=found.unknown)
+    result = [_entry(label, recogniser, described=index < described) for index, label in enumerate(found.labels)]
     return _answer({"result_num": len(result), "result": result})
 
 
@@ -134,8 +135,9 @@ def classify(request: Request, service: "Service") -> Response[str]:
     number = parameters.integer("top_num", 1, _MOST, _CUSTOM_NUMBER)
     threshold = parameters.number("threshold", 0, 1)
     texts = {name: parameters.text(name) for name in ("image", "url") if name in parameters}
-    labels = loaded.value.classify(_image(texts), max_labels=number, min_confidence=threshold).labels
-    return _answer({"results": [{"name": label.name, "score": label.confidence} for label in labels]})
+    found = loaded.value.classify(_image(texts), max_labels=number, min_confidence=threshold)
+    request.note_classified(found.first, unknown=found.unknown)
+    return _answer({"results": [{"name": label.name, "score": label.confidence} for label in found.labels]})
 
 
 def format_error(problem: Problem, request: Request) -> Response[str]:

@@ -41,7 +41,7 @@ def detect_custom_labels(request: Request, service: "ModelService[Classifier]", 
     request.authorize(version.model)
     check_exists(version.model)
     loaded = service.loaded(request, version.model, release=version.release)
-    found = _classify(loaded, _image(parameters, service.store), confidence)
+    found = _classify(request, loaded, _image(parameters, service.store), confidence)
     labels = [{"Name": label.name, "Confidence": _percent(label)} for label in found.labels[:most]]
     return _result(loaded, found, {"CustomLabels": labels})
 
@@ -58,7 +58,7 @@ def detect_labels(request: Request, service: "ModelService[Classifier]", values:
     _check_features(parameters)
     loaded = service.loaded(request, service.default_model(request))
     _check_known(included, loaded.value.serving.labels)
-    found = _classify(loaded, _image(parameters, service.store), confidence)
+    found = _classify(request, loaded, _image(parameters, service.store), confidence)
     labels = [
         _general(label)
         for label in found.labels
@@ -67,8 +67,12 @@ def detect_labels(request: Request, service: "ModelService[Classifier]", values:
     return _result(loaded, found, {"Labels": labels[:most], "LabelModelVersion": loaded.manifest.release})
 
 
-def _classify(loaded: "LoadedRelease[Classifier]", image: bytes, confidence: float | None) -> "Labels":
-    return loaded.value.classify(image, min_confidence=None if confidence is None else confidence / 100)
+def _classify(
+    request: Request, loaded: "LoadedRelease[Classifier]", image: bytes, confidence: float | None
+) -> "Labels":
+    found = loaded.value.classify(image, min_confidence=None if confidence is None else confidence / 100)
+    request.note_classified(found.first, unknown=found.unknown)
+    return found
 
 
 def _result(loaded: "LoadedRelease[Classifier]", found: "Labels", document: Document) -> ModelResult:

@@ -22,7 +22,7 @@ def invoke(request: Request, service: "ModelService[Classifier]") -> Response[st
     loaded = service.loaded(request, invocation.model, release=invocation.release)
     with of_the_body():
         check_accept(request)
-        document = classify(loaded, Images.of(request), service.store)
+        document = classify(request, loaded, Images.of(request), service.store)
     return invocation_response(request, loaded.manifest, document)
 
 

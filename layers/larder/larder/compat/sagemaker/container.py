@@ -30,4 +30,4 @@ def invoke(request: Request, service: "ModelService[Classifier]") -> Response[st
     request.check_parameters(())
     loaded = service.loaded(request, service.default_model(request))
     check_accept(request)
-    return invocation_response(request, loaded.manifest, classify(loaded, Images.of(request), service.store))
+    return invocation_response(request, loaded.manifest, classify(request, loaded, Images.of(request), service.store))

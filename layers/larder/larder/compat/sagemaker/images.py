@@ -12,7 +12,7 @@ from larder.store import Store
 from larder.web.request import Request, check_fields
 
 if TYPE_CHECKING:
-    from larder.classifier.graph import Classifier
+    from larder.classifier.graph import Classifier, Labels
     from larder.host.release_cache import LoadedRelease
 
 _JSON: Final = "application/json"
@@ -51,27 +51,31 @@ class Images:
         return cls((ClassificationRequest.from_body(plain, body, {}),), several=False)
 
 
-def classify(loaded: "LoadedRelease[Classifier]", images: Images, store: Store) -> Document:
+def classify(request: Request, loaded: "LoadedRelease[Classifier]", images: Images, store: Store) -> Document:
     """The answer: labels as native routes return them, or a list of these as ``predictions``."""
     if not images.several:
-        names = {"model": loaded.manifest.model, "release": loaded.manifest.release}
-        return {**names, **_labels(loaded, images.requests[0], store)}
+        found = _classify(loaded, images.requests[0], store)
+        request.note_classified(found.first, unknown=found.unknown)
+        return {"model": loaded.manifest.model, "release": loaded.manifest.release, **_document(found)}
     predictions = []
-    for index, request in enumerate(images.requests):
+    for index, image in enumerate(images.requests):
         with _numbered(index):
-            predictions.append(_labels(loaded, request, store))
+            predictions.append(_document(_classify(loaded, image, store)))
     return {"predictions": predictions}
 
 
-def _labels(loaded: "LoadedRelease[Classifier]", request: ClassificationRequest, store: Store) -> Document:
-    result = loaded.value.classify(
+def _classify(loaded: "LoadedRelease[Classifier]", request: ClassificationRequest, store: Store) -> "Labels":
+    return loaded.value.classify(
         request.image(store),
         side=request.side,
         max_labels=request.max_labels,
         min_confidence=request.min_confidence,
     )
-    labels = [{"name": label.name, "confidence": label.confidence} for label in result.labels]
-    return {"labels": labels, "unknown": result.unknown}
+
+
+def _document(found: "Labels") -> Document:
+    labels = [{"name": label.name, "confidence": label.confidence} for label in found.labels]
+    return {"labels": labels, "unknown": found.unknown}
 
 
 def _read_json(document: Document) -> Images:

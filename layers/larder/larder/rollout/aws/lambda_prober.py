@@ -1,6 +1,6 @@
 """Send golden requests to the deployed functions, with the events that API Gateway would send.
 
-This is the only module of serving that imports boto3, and no function on the request path imports it. boto3 comes with
+Only this folder of serving imports boto3, and no function on the request path imports it. boto3 comes with
 Lambda's runtime: a layer with a pinned version would add 27 MB for one call that has not changed since 2014.
 """
 
