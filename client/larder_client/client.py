@@ -571,6 +571,14 @@ class Client:
         """Changes what a model requires of a new release, such as ``margin=0.01``; the other fields stay."""
         return self._session.post(dict, path(name, "policy"), {}, changes, method="PUT")
 
+    def schedule(self, name: str) -> Mapping[str, Any]:
+        """When a model is trained again by itself; ``next`` is the next time."""
+        return self._session.ask(dict, "GET", path(name, "schedule"))
+
+    def put_schedule(self, name: str, **changes: object) -> Mapping[str, Any]:
+        """Changes when a model is trained again, such as ``cron="0 3 * * *", enabled=True``; the other fields stay."""
+        return self._session.post(dict, path(name, "schedule"), {}, changes, method="PUT")
+
     def manifest(self, name: str, release: str) -> Mapping[str, Any]:
         """The stored manifest of a release: serving, evaluation, training and structure."""
         return self._session.ask(dict, "GET", path(name, "releases", release))

@@ -1,4 +1,4 @@
-"""Write the rows of the queue to the log, make one file a day of them, and count what recommendations earned.
+"""Write the rows of the queue to the log, and make one file a day of them; count what recommendations earned.
 
 Lambda calls this with messages of SQS, at least once and in any order: they become parts of the log, and a message that
 cannot be read fails alone, so that it ends in the dead-letter queue. The daily schedule calls it with
@@ -22,6 +22,7 @@ from larder.events.log.compaction import Compaction, compact
 from larder.events.log.forgetting import forget
 from larder.events.log.parts import write_parts
 from larder.events.log.rows import parse_message
+from larder.events.retraining import train_after_events
 from larder.events.settings import read_settings
 from larder.events.statistics import count_rows
 from larder.registry import Registry
@@ -69,8 +70,21 @@ def _count(rows: list[LogRow]) -> None:
     try:
         for model, new in count_rows(service.store, rows).items():
             _emit(model, new)
+            if any(row.kind == "events" for row in new):
+                _train(model)
     except LarderError as error:
         print(json.dumps({"level": "WARNING", "statistics": str(error), "rows": len(rows)}), flush=True)  # noqa: T201  # it is the log
+
+
+def _train(model: str) -> None:
+    """Ask for a training if the schedule's number of events has come. The rows are safe, as above."""
+    try:
+        request = train_after_events(service.store, model)
+    except LarderError as error:
+        print(json.dumps({"level": "WARNING", "model": model, "training": str(error)}), flush=True)  # noqa: T201  # it is the log
+    else:
+        if request is not None:
+            print(json.dumps({"level": "INFO", "model": model, "training": request.job}), flush=True)  # noqa: T201  # it is the log
 
 
 def _emit(model: str, rows: list[LogRow]) -> None:

@@ -56,6 +56,9 @@ for method, path, function, action in (
 ):
     router.lazy(method, path, f"larder.web.training_jobs:{function}", service, action=action)
 
+for method, function, action in (("GET", "describe", READ), ("PUT", "change", WRITE)):
+    router.lazy(method, f"{MODEL}/schedule", f"larder.web.schedules:{function}", service, action=action)
+
 
 @router.get("/v1/models", action=READ, parameters=())
 def list_models(request: Request) -> Response[str]:

@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "up": ("larder_local.commands.up", "Start the service on this machine; the first start trains the demo models."),
     "train": ("larder_local.commands.train", "Train a classifier or a recommender and write a release."),
     "retrain": ("larder_local.commands.retrain", "Train a model again as its live release was, and publish it."),
+    "schedule": ("larder_local.commands.schedule", "Show or change when a model is trained again by itself."),
     "audit": ("larder_local.commands.audit", "Check images or interactions before a training."),
     "split": (
         "larder_training.cli.split",

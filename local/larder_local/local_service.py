@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from larder_local.heartbeat import LocalHeartbeat
 from larder_local.keys import local_key
 from larder_local.releases.canary_watch import watch_canaries
 from larder_local.sam_build import load_build
+from larder_local.schedules import Schedules
 from larder_local.workspace import RunningService, Workspace
 
 _AUTHORIZATION: Final = "LARDER_AUTHORIZATION"
@@ -45,12 +46,14 @@ def serve(
     built: Path | None,
     with_demo: bool,
     authorization: str | None,
+    with_schedules: bool,
 ) -> None:
     """Serves until SIGINT or SIGTERM; with ``with_demo`` it first trains the demo if the store has no model.
 
     The functions come from ``built``, a folder that ``make build`` wrote, or else from ``template`` or the template of
-    the working folder. ``authorization`` replaces the template's; with KEYS, the first start makes a key. Raises
-    SettingsError if a template cannot be served or the port is taken.
+    the working folder. ``authorization`` replaces the template's; with KEYS, the first start makes a key. With
+    ``with_schedules``, the schedules of the models ask for trainings. Raises SettingsError if a template cannot be
+    served or the port is taken.
     """
     loaded = load_build(built) if built else load(template or find_template(Path.cwd()))
     environment = {**os.environ, **({_AUTHORIZATION: authorization} if authorization else {})}
@@ -60,7 +63,8 @@ def serve(
         served = with_local_settings(loaded, workspace, environment)
         key = local_key.ensure(workspace) if checks_keys(served) else None
         missing = demo.missing(workspace) if with_demo else ()
-        service = _LocalService(workspace, served, port, workers, key)
+        schedules = Schedules(open_store(workspace.store)) if with_schedules else None
+        service = _LocalService(workspace, served, port, workers, key, schedules)
         status = asyncio.run(service.run(missing))
     if status:
         sys.exit(status)
@@ -100,12 +104,21 @@ def _check_port(port: int) -> None:
 class _LocalService:
     """The gateway, and beside it the training of the demo, until a signal stops both."""
 
-    def __init__(self, workspace: Workspace, template: Template, port: int, workers: int, key: str | None) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        template: Template,
+        port: int,
+        workers: int,
+        key: str | None,
+        schedules: Schedules | None = None,
+    ) -> None:
         self._workspace = workspace
         self._template = template
         self._port = port
         self._workers = workers
         self._key = key
+        self._schedules = schedules
         self._stop = asyncio.Event()
         self._signal = 0
 
@@ -134,7 +147,8 @@ class _LocalService:
             )
             with self._workspace.announce(running):
                 async with self._event_log(gateway), self._background(address):
-                    await self._serve(address, missing)
+                    with self._schedules.running() if self._schedules else nullcontext():
+                        await self._serve(address, missing)
         finally:
             await gateway.close()
         return 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 import boto3
 import pytest
+import yaml
 from tests.e2e.commands import UNREACHABLE, run
 from tests.paths import ROOT
 
@@ -24,6 +26,7 @@ from larder_local import interpreter
 REQUIREMENTS = ROOT / "tests/e2e/ministack.txt"
 ENVIRONMENT = ROOT / "build/ministack"
 REGION = "us-east-1"
+TRAINING_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/larder-training:1"
 SECONDS = 40  # within which an uploaded release goes live
 T = TypeVar("T")
 
@@ -202,11 +205,25 @@ def deploy(cloud: Cloud, bundle: Path) -> Stack:
     """
     kms_key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
     options = ("--resolve-s3", "--no-confirm-changeset", "--no-progressbar", "--capabilities", "CAPABILITY_IAM")
-    parameters = ("--parameter-overrides", f"KeysKmsKey={kms_key}")
-    template = ("--template-file", bundle / "template.yaml", "--stack-name", "larder")
+    parameters = ("--parameter-overrides", f"KeysKmsKey={kms_key}", f"TrainingImage={TRAINING_IMAGE}")
+    template = ("--template-file", _with_json_definitions(bundle), "--stack-name", "larder")
     done = run(ROOT / ".venv/bin/sam", "deploy", *template, *options, *parameters, **cloud.environment)
     assert done.returncode == 0, done.stdout + done.stderr
     resources = cloud.client("cloudformation").describe_stack_resources(StackName="larder")["StackResources"]
     physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
     stack = Stack(cloud, physical["Bucket"], physical["Api"], physical, kms_key)
     return replace(stack, key=stack.add_key("admin"))
+
+
+def _with_json_definitions(bundle: Path) -> Path:
+    """A template whose state machines are JSON: AWS takes definitions in YAML too, the emulator does not."""
+
+    def as_json(match: re.Match[str]) -> str:
+        definition = bundle / match[1]
+        name = f"{definition.name}.json"
+        (bundle / name).write_text(json.dumps(yaml.safe_load(definition.read_text())))
+        return f"DefinitionUri: {name}"
+
+    template = bundle / "emulated.yaml"
+    template.write_text(re.sub(r"DefinitionUri: (\S+)", as_json, (bundle / "template.yaml").read_text()))
+    return template

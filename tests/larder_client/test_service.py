@@ -412,6 +412,8 @@ def test_every_native_route_has_a_method() -> None:
         "getLive": Client.live,
         "getReady": Client.ready,
         "getCanary": Client.canary,
+        "getSchedule": Client.schedule,
+        "putSchedule": Client.put_schedule,
         "getPolicy": Client.policy,
         "putPolicy": Client.put_policy,
         "getManifest": Client.manifest,

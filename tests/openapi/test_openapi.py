@@ -172,6 +172,8 @@ def properties(schema: str) -> set[str]:
         ("PUT", "/v1/models/m/training-data/d", {"file"}),
         ("GET", "/v1/training-jobs/schema/k", frozenset()),
         ("GET", "/v1/models/m/canary", frozenset()),
+        ("GET", "/v1/models/m/schedule", frozenset()),
+        ("PUT", "/v1/models/m/schedule", frozenset()),
         ("GET", "/v1/models/m/policy", frozenset()),
         ("PUT", "/v1/models/m/policy", frozenset()),
         ("GET", "/v2/health/live", frozenset()),

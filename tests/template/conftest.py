@@ -38,7 +38,7 @@ def translated(parameters: dict[str, str] | None = None, larder_layer: str = "s3
         for name, value in (parameters or {}).items():
             tree["Parameters"][name]["Default"] = value
         for name, resource in tree["Resources"].items():  # as `sam package` leaves them
-            for uri in ("CodeUri", "ContentUri"):
+            for uri in ("CodeUri", "ContentUri", "DefinitionUri"):
                 if uri in resource.get("Properties", {}):
                     resource["Properties"][uri] = larder_layer if name == "LarderLayer" else "s3://packaged/object"
         plain: Tree = transform(tree, parameters or {}, Policies())

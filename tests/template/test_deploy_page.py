@@ -22,7 +22,7 @@ from benchmarks import costs  # noqa: E402  # a script: no installed package hol
 
 
 def test_the_parameters_and_their_defaults_are_documented() -> None:
-    documented = dict(re.findall(r"^\| `(\w+)` \| (?:none|`(\w+)`) \|", CONFIGURATION, re.MULTILINE))
+    documented = dict(re.findall(r"^\| `(\w+)` \| (?:none|`([\w.]+)`) \|", CONFIGURATION, re.MULTILINE))
     assert documented == {name: str(parameter["Default"]) for name, parameter in TEMPLATE["Parameters"].items()}
 
 

@@ -46,7 +46,7 @@ def test_alarms_for_slowness_are_well_below_the_timeout(stack: Stack) -> None:
             assert alarm.get("EvaluateLowSampleCountPercentile") != "ignore"
 
 
-def test_errors_of_the_api_rejected_releases_and_dead_events_have_alarms(stack: Stack) -> None:
+def test_errors_of_the_api_rejected_releases_failed_trainings_and_dead_events_have_alarms(stack: Stack) -> None:
     others = {
         (alarm["Namespace"], alarm["MetricName"]): alarm.get("Dimensions")
         for alarm in alarms(stack()).values()
@@ -59,6 +59,7 @@ def test_errors_of_the_api_rejected_releases_and_dead_events_have_alarms(stack: 
         ],
         ("Larder", "RolloutRejected"): None,
         ("Larder", "Available"): None,
+        ("AWS/States", "ExecutionsFailed"): [{"Name": "StateMachineArn", "Value": "Retrain"}],
     }
 
 

@@ -13,6 +13,7 @@ Stack = Callable[..., Tree]
 ALIASED = ("ClassifyFunction", "RecommendFunction")
 TOPIC = "arn:aws:sns:eu-west-1:000000000000:ours"
 KMS_KEY = "arn:aws:kms:eu-west-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+IMAGE = "000000000000.dkr.ecr.eu-west-1.amazonaws.com/larder-training:1"
 # A value other than the default, and the properties that it changes ("*" if it adds or removes resources).
 CHANGES: dict[str, tuple[str, set[str]]] = {
     "Architecture": ("arm64", {"Architectures", "CompatibleArchitectures", "Description"}),
@@ -24,8 +25,11 @@ CHANGES: dict[str, tuple[str, set[str]]] = {
     "Monitoring": ("false", {"*"}),
     "AlarmEmail": ("someone@example.com", {"*", "AlarmActions"}),
     "AlarmTopic": (TOPIC, {"AlarmActions"}),
-    "Tracing": ("true", {"*", "TracingConfig", "Description"}),
+    "Tracing": ("true", {"*", "TracingConfig", "TracingConfiguration", "Description"}),
     "Events": ("false", {"Enabled", "Environment", "Description"}),
+    "TrainingImage": (IMAGE, {"Environment"}),
+    "TrainingInstance": ("ml.m5.large", {"Environment"}),
+    "TrainingMaxHours": ("24", {"Environment"}),
     "SnapStart": ("true", {"SnapStart", "Description"}),
     "ClassifyProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),
     "RecommendProvisioned": ("2", {"ProvisionedConcurrencyConfig"}),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.paths import ROOT
 
-from larder.runtime.settings import EventLogSettings, HeartbeatSettings, RolloutSettings, Settings
+from larder.runtime.settings import EventLogSettings, HeartbeatSettings, RolloutSettings, Settings, TrainingSettings
 
 Tree = dict[str, Any]
 Stack = Callable[..., Tree]
@@ -68,9 +68,15 @@ def test_there_is_no_fixed_name_account_or_region(template: Tree) -> None:
     # With fixed names, an account could not have two stacks, and changed resources could not be replaced.
     for name, resource in template["Resources"].items():
         if resource["Type"] != "AWS::Lambda::Permission":  # a reference there
-            assert not {"FunctionName", "BucketName", "RoleName", "LogGroupName", "LayerName"} & set(
-                resource["Properties"]
-            ), name
+            assert not {
+                "FunctionName",
+                "BucketName",
+                "RoleName",
+                "LogGroupName",
+                "LayerName",
+                "StateMachineName",
+            } & set(resource["Properties"]), name
+            assert not (resource["Type"].startswith("AWS::Scheduler") and "Name" in resource["Properties"]), name
             assert not {"AlarmName", "DashboardName", "TopicName"} & set(resource["Properties"]), name
     assert not re.search(r"\b\d{12}\b|\b(us|eu|ap)-[a-z]+-\d\b", (ROOT / "template.yaml").read_text())
 
@@ -114,6 +120,12 @@ def test_each_function_has_size_timeout_logs_and_layers(resources: Tree) -> None
         assert functions[name]["Timeout"] < 30, "API Gateway times out after 30 s"
 
 
+TRAINING = {"image": "training_image", "role": "training_role", "instance": "training_instance"} | {
+    "max_hours": "training_max_hours"
+}
+"""Settings whose variables have longer names."""
+
+
 def environments(resources: Tree) -> Mapping[str, Mapping[str, Any]]:
     functions = of_type(resources, "AWS::Lambda::Function")
     return {name: resource["Environment"]["Variables"] for name, resource in functions.items()}
@@ -123,9 +135,10 @@ SETTINGS: Mapping[str, type] = {
     "RolloutFunction": RolloutSettings,
     "EventLogFunction": EventLogSettings,
     "HeartbeatFunction": HeartbeatSettings,
+    "TrainingFunction": TrainingSettings,
 }
 """The settings of the functions that answer no requests."""
-UNASKED = {"RolloutFunction", "EventLogFunction"}
+UNASKED = {"RolloutFunction", "EventLogFunction", "TrainingFunction"}
 """The functions that no caller asks, and that ask no API."""
 TAKE_EVENTS = {"RecommendFunction", "EventsFunction"}
 """The functions that write or read live events."""
@@ -136,7 +149,9 @@ def test_the_environment_has_exactly_the_settings(resources: Tree) -> None:
         read = fields(SETTINGS.get(name, Settings))
         others = {"vcpus", "region"}  # Lambda's own
         others |= set() if name in TAKE_EVENTS else {"events_store", "events_queue"}
-        assert set(variables) == {f"LARDER_{field.name.upper()}" for field in read if field.name not in others}, name
+        assert set(variables) == {
+            f"LARDER_{TRAINING.get(field.name, field.name).upper()}" for field in read if field.name not in others
+        }, name
 
 
 def test_settings_accept_the_environment(resources: Tree, template: Tree) -> None:
@@ -259,6 +274,60 @@ def test_only_a_manifest_in_the_bucket_starts_a_rollout(stack: Stack) -> None:
     assert permission["FunctionName"] == "RolloutFunction.Arn"
 
 
+@pytest.mark.parametrize(
+    ("name", "case", "others"),
+    [
+        (
+            "TrainingRequestRule",
+            "request-created",
+            (
+                "models/shop/training-jobs/20260201t000000z-0a1b2c3d/status.json",
+                "models/shop/training-jobs/current.json",
+            ),
+        ),
+        ("ScheduleRule", "schedule-written", ("models/shop/live.json", "models/shop/policy.json")),
+    ],
+)
+def test_only_requests_and_schedules_reach_the_training(
+    stack: Stack, name: str, case: str, others: tuple[str, ...]
+) -> None:
+    pattern = of_type(stack(), "AWS::Events::Rule")[name]["EventPattern"]
+    event = json.loads((ROOT / f"tests/events/training/{case}.json").read_text())
+    assert event["detail-type"] in pattern["detail-type"]
+    assert (pattern["source"], pattern["detail"]["bucket"]) == ([event["source"]], {"name": ["Bucket"]})
+    (key,) = pattern["detail"]["object"]["key"]
+    assert fnmatchcase(event["detail"]["object"]["key"], key["wildcard"])
+    assert not any(fnmatchcase(other, key["wildcard"]) for other in others)
+
+
+def test_alarms_about_drift_reach_the_training(stack: Stack) -> None:
+    deployed = stack()
+    detail = of_type(deployed, "AWS::Events::Rule")["DriftRule"]["EventPattern"]["detail"]
+    event = json.loads((ROOT / "tests/events/training/drift-alarm.json").read_text())
+    function = of_type(deployed, "AWS::Lambda::Function")["TrainingFunction"]
+    (prefix,) = detail["alarmName"]
+    assert prefix == {"prefix": function["Environment"]["Variables"]["LARDER_DRIFT_ALARMS"]}
+    assert event["detail"]["state"]["value"] in detail["state"]["value"]
+
+
+def test_a_request_starts_the_state_machine_that_calls_the_training_function(stack: Stack) -> None:
+    deployed = stack()
+    machine = of_type(deployed, "AWS::StepFunctions::StateMachine")["Retrain"]
+    assert machine["DefinitionSubstitutions"]["TrainingFunction"] == "TrainingFunction.Arn"
+    assert machine["StateMachineType"] == "STANDARD", "an express one ends after five minutes"
+    (target,) = of_type(deployed, "AWS::Events::Rule")["TrainingRequestRule"]["Targets"]
+    assert (target["Arn"], target["RoleArn"]) == ("Retrain", "TrainingRequestRole.Arn")
+    for name in ("ScheduleRule", "DriftRule"):
+        (target,) = of_type(deployed, "AWS::Events::Rule")[name]["Targets"]
+        assert target["Arn"] == "TrainingFunction.Arn"
+    allowed = {
+        resource["SourceArn"]
+        for resource in of_type(deployed, "AWS::Lambda::Permission").values()
+        if resource["FunctionName"] == "TrainingFunction.Arn"
+    }
+    assert allowed == {"ScheduleRule.Arn", "DriftRule.Arn"}
+
+
 def test_the_queue_and_a_schedule_call_the_event_log(stack: Stack) -> None:
     deployed = stack()
     (source,) = of_type(deployed, "AWS::Lambda::EventSourceMapping").values()
@@ -345,5 +414,5 @@ def test_only_iam_is_checked_by_the_front_door(stack: Stack, authorization: str)
     assert stated == dict.fromkeys(functions, authorization) | dict.fromkeys(UNASKED)
 
 
-def test_outputs_are_the_url_and_the_bucket(template: Tree) -> None:
-    assert set(template["Outputs"]) == {"Url", "Bucket"}
+def test_outputs_are_the_url_the_bucket_and_the_role_of_training_jobs(template: Tree) -> None:
+    assert set(template["Outputs"]) == {"Url", "Bucket", "TrainingJobRole"}

@@ -37,6 +37,9 @@ from larder_local.workspace import Workspace
     "--demo/--no-demo", "with_demo", default=True, show_default=True, help="Train the demo if the store has no model."
 )
 @click.option(
+    "--schedule", "with_schedules", is_flag=True, help="Run the schedules of the models; see larder schedule."
+)
+@click.option(
     "--authorization",
     type=click.Choice(["KEYS", "NONE"]),
     envvar="LARDER_AUTHORIZATION",
@@ -44,7 +47,14 @@ from larder_local.workspace import Workspace
     help="KEYS: callers present a key. NONE: every process of this machine may call [default: that of the template].",
 )
 def command(
-    port: int, workers: int, template: Path | None, built: Path | None, authorization: str | None, *, with_demo: bool
+    port: int,
+    workers: int,
+    template: Path | None,
+    built: Path | None,
+    authorization: str | None,
+    *,
+    with_demo: bool,
+    with_schedules: bool,
 ) -> None:
     """Serve the whole API on 127.0.0.1 from the models in .larder/store; needs no AWS account.
 
@@ -69,4 +79,5 @@ def command(
         built=built,
         with_demo=with_demo,
         authorization=authorization,
+        with_schedules=with_schedules,
     )

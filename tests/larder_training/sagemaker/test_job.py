@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from tests.larder_training.sagemaker.conftest import CLASSIFIER, RECOMMENDER, Ended, MakeJob, run, start
 
+from larder.jobs.sagemaker.metrics import metric_definitions
 from larder.release.keys import MANIFEST
 from larder_training import Release
 from larder_training.sagemaker.job_folder import JobFolder
-from larder_training.sagemaker.metrics import metric_definitions
 
 
 @pytest.mark.slow

@@ -7,10 +7,11 @@ import pytest
 
 from larder.jobs.job import JobProgress
 from larder.jobs.output import read_metric, read_progress
+from larder.jobs.sagemaker.metrics import metric_definitions
 from larder.release.manifest import Manifest
 from larder_training.reporting import progress as progress_of_training
 from larder_training.reporting.progress import Progress, duration
-from larder_training.sagemaker.metrics import metric_definitions, metric_lines
+from larder_training.sagemaker.metrics import metric_lines
 
 
 def test_progress_is_read_as_it_was_written(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,15 @@ A classifier reads ``train``, and optionally ``validation`` and ``test``, the pa
 channel, stands for the first of them. Both read ``model``, an earlier release, and a classifier ``backbone``.
 """
 
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from larder.errors import InvalidRequest
 from larder.jobs.channels import ANY_MAIN, MAIN, OTHERS
+from larder.release.archive import ARCHIVE, unpack
 from larder.release.keys import MANIFEST
 from larder.release.manifest import Kind
-
-_ARCHIVE: Final = "model.tar.gz"
 
 
 def inputs(kind: Kind, channels: Mapping[str, Path], list_name: str | None, scratch: Path) -> dict[str, Any]:
@@ -87,22 +85,7 @@ def _release(folder: Path, scratch: Path) -> Path:
     """The release in a channel: its files, or ``model.tar.gz`` of an earlier job."""
     if (folder / MANIFEST).is_file():
         return folder
-    archive = folder / _ARCHIVE
+    archive = folder / ARCHIVE
     if not archive.is_file():
-        raise InvalidRequest(f"Channel 'model' has neither {MANIFEST} nor {_ARCHIVE}: give the output of a training.")
+        raise InvalidRequest(f"Channel 'model' has neither {MANIFEST} nor {ARCHIVE}: give the output of a training.")
     return unpack(archive, scratch / "release")
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpacks the ``model.tar.gz`` of a job to ``folder`` and returns the folder of the release.
-
-    Raises InvalidRequest if it is damaged, leaves the folder, or has no release.
-    """
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InvalidRequest(f"{archive.name} cannot be unpacked ({error}): copy it again.") from error
-    if not (folder / MANIFEST).is_file():
-        raise InvalidRequest(f"{archive.name} has no {MANIFEST}: give the output of a training by Larder.")
-    return folder

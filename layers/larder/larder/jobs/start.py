@@ -78,6 +78,13 @@ def start_job(
     check_model(model)
     if wanted.job is not None and (known := _known(store, model, wanted, check_job(wanted.job))):
         return known
+    return create_job(store, planned_job(store, model, wanted, by=by, trigger=trigger))
+
+
+def planned_job(
+    store: Store, model: str, wanted: WantedJob, *, by: str | None = None, trigger: Trigger = "request"
+) -> JobRequest:
+    """The request that ``start_job`` would write; raises as that does."""
     names = list_jobs(store, model)[:_LOOKED_AT]
     with ThreadPoolExecutor(_CONNECTIONS) as threads:
         statuses = dict(zip(names, threads.map(lambda name: read_status(store, model, name), names), strict=True))
@@ -101,7 +108,7 @@ def start_job(
             f"{MOST_UNFINISHED} training jobs of {model} wait or run: wait until one ends, or stop one by "
             f"POST /v1/models/{model}/training-jobs/{{job}}/stop."
         )
-    return create_job(store, request)
+    return request
 
 
 def _basis(store: Store, model: str, statuses: Mapping[str, JobStatus]) -> JobRequest | None:

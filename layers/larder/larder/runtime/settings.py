@@ -23,15 +23,27 @@ The rollout reads ``LARDER_STORE`` and:
 ``LARDER_RECOMMEND_FUNCTION``  the name or ARN of the function that serves recommenders
 =============================  =========================================================================
 
-The consumer of the queue to the log of events reads ``LARDER_STORE`` only. The heartbeat reads ``LARDER_STORE``,
-``LARDER_AUTHORIZATION`` and:
-
-=============================  =========================================================================
 ``LARDER_API_URL``             the public URL of the API
 ``LARDER_HEARTBEAT_MINUTES``   the minutes from one heartbeat to the next
 ``LARDER_HEARTBEAT_KEY``       the id of its API key; if empty or missing where keys are checked, it asks no model
 =============================  =========================================================================
+=======
+The training function reads ``LARDER_STORE`` and:
 
+=============================  =========================================================================
+``LARDER_TRAINING_IMAGE``      the URI of the training image in ECR; if empty or missing, trainings are off
+``LARDER_TRAINING_ROLE``       the ARN of the role that a training job has
+``LARDER_TRAINING_INSTANCE``   the instance type of a training job, such as ``ml.m5.xlarge``
+``LARDER_TRAINING_MAX_HOURS``  after how many hours a training job is stopped
+``LARDER_SCHEDULE_GROUP``      the group of the models' schedules in EventBridge Scheduler
+``LARDER_SCHEDULE_ROLE``       the ARN of the role with which EventBridge Scheduler calls the function
+``LARDER_DRIFT_ALARMS``        how the names of alarms about drift begin; the name of the model follows
+=============================  =========================================================================
+
+The consumer of the queue to the log of events reads ``LARDER_STORE`` only. The heartbeat reads ``LARDER_STORE``,
+``LARDER_AUTHORIZATION`` and:
+
+=============================  ==================================================================
 The others have no default: a missing variable is an error in the template, and the first request reports it. Lambda
 sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which determines the number of vCPUs: one per 1,769 MB, however many
 processors are visible. If it is missing, all processors count.
@@ -51,6 +63,7 @@ _STORE: Final = "s3://bucket, s3://bucket/prefix, file:///folder or memory://"
 _KEYS: Final = "KEYS"
 _AUTHORIZATION: Final = "KEYS, AWS_IAM or NONE"
 _FUNCTION: Final = "a Lambda function's name or ARN"
+_ROLE: Final = "the ARN of a role"
 _MB_A_VCPU: Final = 1769  # AWS Lambda's developer guide, "Configure Lambda function memory"
 
 
@@ -132,6 +145,48 @@ class RolloutSettings:
             store=variables.read("LARDER_STORE", _url, _STORE, ""),
             classify_function=variables.read("LARDER_CLASSIFY_FUNCTION", str, _FUNCTION, ""),
             recommend_function=variables.read("LARDER_RECOMMEND_FUNCTION", str, _FUNCTION, ""),
+        )
+        variables.check()
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """The settings of the training function; the module's table documents the variables.
+
+    Attributes:
+        store: The URL of the store.
+        image: The training image; empty if trainings are off.
+        role: The role of a training job.
+        instance: The instance type of a training job.
+        max_hours: After how many hours a training job is stopped.
+        schedule_group: The group of the models' schedules.
+        schedule_role: The role with which EventBridge Scheduler calls the function.
+        drift_alarms: How the names of alarms about drift begin.
+    """
+
+    store: str
+    image: str
+    role: str
+    instance: str
+    max_hours: float
+    schedule_group: str
+    schedule_role: str
+    drift_alarms: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "TrainingSettings":
+        """Read ``LARDER_*``; raises SettingsError with every variable that is missing or invalid."""
+        variables = _Environment(environment)
+        settings = cls(
+            store=variables.read("LARDER_STORE", _url, _STORE, ""),
+            image=environment.get("LARDER_TRAINING_IMAGE", "").strip(),
+            role=variables.read("LARDER_TRAINING_ROLE", str, _ROLE, ""),
+            instance=variables.read("LARDER_TRAINING_INSTANCE", str, "an instance type such as ml.m5.xlarge", ""),
+            max_hours=variables.read("LARDER_TRAINING_MAX_HOURS", _hours, "a number of hours above 0", 1.0),
+            schedule_group=variables.read("LARDER_SCHEDULE_GROUP", str, "the name of a group of schedules", ""),
+            schedule_role=variables.read("LARDER_SCHEDULE_ROLE", str, _ROLE, ""),
+            drift_alarms=variables.read("LARDER_DRIFT_ALARMS", str, "the beginning of names of alarms", ""),
         )
         variables.check()
         return settings
@@ -245,6 +300,12 @@ def _positive(text: str) -> int:
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
+
+
+def _hours(text: str) -> float:
+    if not 0 < float(text) < math.inf:
+        raise ValueError(text)
+    return float(text)
 
 
 def _seconds(text: str) -> float:

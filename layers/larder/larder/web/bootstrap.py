@@ -11,10 +11,10 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 from larder.runtime.cold_start import cold_start
-from larder.runtime.settings import EventLogSettings, HeartbeatSettings, RolloutSettings, Settings
+from larder.runtime.settings import EventLogSettings, HeartbeatSettings, RolloutSettings, Settings, TrainingSettings
 from larder.store import Store, open_store
 
-S = TypeVar("S", bound=Settings | RolloutSettings | EventLogSettings | HeartbeatSettings)
+S = TypeVar("S", bound=Settings | RolloutSettings | EventLogSettings | HeartbeatSettings | TrainingSettings)
 T = TypeVar("T")
 
 

@@ -1,7 +1,7 @@
 """The statistics of a model: ``logs/<model>/statistics.json``.
 
 Its size is bounded, whatever comes: 48 hours of at most 1,000 items each, 20,000 items that were shown, 50 releases and
-the hashes of 20,000 rows. With ids of 20 characters that is at most 2.5 MB.
+the hashes of 20,000 rows, and 31 days of quarters of an hour. With ids of 20 characters that is at most 2.5 MB.
 """
 
 import json
@@ -17,6 +17,8 @@ ITEMS_PER_HOUR: Final = 1000  # those with the most events; the trend of an item
 MAX_SHOWN: Final = 20_000
 MAX_RELEASES: Final = 50
 MAX_ROWS: Final = 20_000
+QUARTER_SECONDS: Final = 900
+MAX_QUARTERS: Final = 31 * 96
 
 
 class Shown(NamedTuple):
@@ -42,12 +44,14 @@ class EventStatistics:
         releases: By the first 8 digits of recommendation ids, which are those of the release's digest: the number of
             answers (``""``) and of attributed events by type.
         rows: Hashes of the last rows that were counted, so that a row that comes twice counts once.
+        arrivals: The number of events that were counted in a quarter of an hour, by its begin in epoch seconds.
     """
 
     hours: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     items: Mapping[str, Shown] = field(default_factory=dict)
     releases: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     rows: tuple[str, ...] = ()
+    arrivals: Mapping[int, int] = field(default_factory=dict)
 
 
 def parse_statistics(data: bytes, key: str) -> EventStatistics:
@@ -62,6 +66,9 @@ def parse_statistics(data: bytes, key: str) -> EventStatistics:
             {str(item): Shown(*map(int, shown)) for item, shown in document["items"].items()},
             {str(release): _counts(counts) for release, counts in document["releases"].items()},
             tuple(map(str, document["rows"])),
+            {
+                int(quarter): int(count) for quarter, count in document.get("arrivals", {}).items()
+            },  # older documents have none
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{key} is not a document of statistics ({error!r:.100}): {remedy}.") from error
@@ -79,6 +86,7 @@ def dump_statistics(statistics: EventStatistics) -> bytes:
         "items": statistics.items,
         "releases": statistics.releases,
         "rows": statistics.rows,
+        "arrivals": {str(quarter): count for quarter, count in sorted(statistics.arrivals.items())},
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 

@@ -11,9 +11,11 @@ from larder.events.log.rows import ID_COLUMNS
 from larder.events.statistics.document import (
     HOURS,
     ITEMS_PER_HOUR,
+    MAX_QUARTERS,
     MAX_RELEASES,
     MAX_ROWS,
     MAX_SHOWN,
+    QUARTER_SECONDS,
     EventStatistics,
     Shown,
     dump_statistics,
@@ -104,9 +106,12 @@ class _Count:
         self._hours = {hour: dict(counts) for hour, counts in before.hours.items()}
         self._items = dict(before.items)
         self._releases = {release: dict(counts) for release, counts in before.releases.items()}
+        self._quarter = int(now // QUARTER_SECONDS) * QUARTER_SECONDS
+        self._arrivals = dict(before.arrivals)
 
     def event(self, row: Mapping[str, object]) -> None:
         item, hour = str(row["ITEM_ID"]), int(_number(row["TIMESTAMP"]) // _HOUR)
+        self._arrivals[self._quarter] = self._arrivals.get(self._quarter, 0) + 1
         if self._now - HOURS < hour <= self._now:
             counts = self._hours.setdefault(hour, {})
             counts[item] = counts.get(item, 0) + 1
@@ -137,7 +142,9 @@ class _Count:
             if self._now - HOURS < hour <= self._now
         }
         items, releases = last(self._items.items(), MAX_SHOWN), last(self._releases.items(), MAX_RELEASES)
-        return EventStatistics(hours, items, releases, rows)
+        oldest = self._quarter - MAX_QUARTERS * QUARTER_SECONDS
+        arrivals = {quarter: count for quarter, count in self._arrivals.items() if quarter > oldest}
+        return EventStatistics(hours, items, releases, rows, arrivals)
 
 
 def _number(value: object) -> float:
