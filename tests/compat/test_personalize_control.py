@@ -287,6 +287,10 @@ def test_a_campaign_explores_by_the_settings_of_a_model_that_takes_events(writer
         ("create_filter", {"name": "a", "datasetGroupArn": GROUP, "filterExpression": FRUIT}),
         ("delete_filter", {"filterArn": f"{ARN}:filter/shop/a"}),
         ("update_campaign", {"campaignArn": f"{ARN}:campaign/shop"}),
+        ("create_campaign", {"name": "a", "solutionVersionArn": f"{ARN}:solution/shop/a"}),
+        ("create_solution", {"name": "a", "datasetGroupArn": GROUP}),
+        ("create_solution_version", {"solutionArn": f"{ARN}:solution/shop"}),
+        ("stop_solution_version_creation", {"solutionVersionArn": f"{ARN}:solution/shop/a"}),
         ("create_event_tracker", {"name": "a", "datasetGroupArn": GROUP}),
         ("delete_event_tracker", {"eventTrackerArn": f"{ARN}:event-tracker/shop"}),
         ("delete_metric_attribution", {"metricAttributionArn": f"{ARN}:metric-attribution/shop"}),
@@ -387,9 +391,9 @@ TRACKER = f"{ARN}:event-tracker/shop"
             "list_schemas",
             {},
             "InvalidInput",
-            "'ListSchemas' is not an operation of this service: it has CreateEventTracker, ",
+            "'ListSchemas' is not an operation of this service: it has CreateCampaign, CreateEventTracker, ",
         ),
-        ("create_campaign", {"name": "a", "solutionVersionArn": SHOP}, "InvalidInput", "'CreateCampaign' is not"),
+        ("create_campaign", {"name": "a", "solutionVersionArn": SHOP}, "InvalidInput", "ARN of a solution version"),
     ],
 )
 def test_modelled_errors(writer: Client, operation: str, options: dict[str, Any], exception: str, message: str) -> None:

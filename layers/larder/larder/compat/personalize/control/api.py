@@ -10,6 +10,7 @@ from larder.compat.personalize.control import (
     metric_attributions,
     recipes,
     solutions,
+    trainings,
 )
 from larder.compat.personalize.errors import CONTROL_NAMES, INVALID
 
@@ -19,11 +20,15 @@ API: Final = JsonApi(
         "DescribeDatasetGroup": campaigns.describe_dataset_group,
         "ListCampaigns": campaigns.list_campaigns,
         "DescribeCampaign": campaigns.describe_campaign,
+        "CreateCampaign": campaigns.create_campaign,
         "UpdateCampaign": campaigns.update_campaign,
         "ListRecommenders": campaigns.list_recommenders,
         "DescribeRecommender": campaigns.describe_recommender,
         "ListSolutions": solutions.list_solutions,
         "DescribeSolution": solutions.describe_solution,
+        "CreateSolution": trainings.create_solution,
+        "CreateSolutionVersion": trainings.create_solution_version,
+        "StopSolutionVersionCreation": trainings.stop_solution_version_creation,
         "ListSolutionVersions": solutions.list_solution_versions,
         "DescribeSolutionVersion": solutions.describe_solution_version,
         "GetSolutionMetrics": solutions.get_solution_metrics,

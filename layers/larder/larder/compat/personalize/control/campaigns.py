@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from larder.compat.aws_errors import AwsError
 from larder.compat.parameters import Parameters
 from larder.compat.personalize.control.exploration import CONFIG, change_exploration, exploration_config
 from larder.compat.personalize.control.models import (
@@ -12,6 +13,7 @@ from larder.compat.personalize.control.models import (
     AnyService,
     Document,
     Model,
+    check_new_name,
     check_writable,
     existing,
     metrics,
@@ -22,8 +24,9 @@ from larder.compat.personalize.control.models import (
     selected,
     version_arn,
 )
+from larder.compat.personalize.control.trainings import is_training, no_version, release_of
 from larder.compat.personalize.names import CAMPAIGNS, GROUPS, RECIPE, SOLUTIONS, personalize_arn, version_named
-from larder.errors import InvalidRequest, NotFound
+from larder.errors import InvalidRequest
 from larder.registry import Registry
 from larder.registry.changes import promote
 from larder.registry.documents import documents_of
@@ -62,6 +65,18 @@ def describe_campaign(request: Request, service: AnyService, values: Document) -
     return {"campaign": campaign}
 
 
+def create_campaign(request: Request, service: AnyService, values: Document) -> Document:
+    """Make a version live, as ``update_campaign`` does: every model has its campaign."""
+    sent = Parameters(values, ("name", "solutionVersionArn", "minProvisionedTPS", "campaignConfig", "tags"))
+    check_writable(request, service)
+    check_new_name(sent)
+    if sent.values.get("tags"):
+        raise InvalidRequest("tags are not supported: leave them out.")
+    model, _ = version_named(sent.text("solutionVersionArn"), model_of(service))
+    changed = {name: value for name, value in values.items() if name not in ("name", "tags")}
+    return update_campaign(request, service, {**changed, "campaignArn": personalize_arn(f"campaign/{model}")})
+
+
 def update_campaign(request: Request, service: AnyService, values: Document) -> Document:
     """Make a release live that a rollout has checked, as ``POST .../promote`` does, or change the exploration.
 
@@ -75,10 +90,10 @@ def update_campaign(request: Request, service: AnyService, values: Document) -> 
         raise InvalidRequest("campaignConfig.enableMetadataWithRecommendations is always true: leave it out.")
     change_exploration(service, model, config)
     if "solutionVersionArn" in sent:
-        named, release = version_named(sent.text("solutionVersionArn"), model_of(service))
+        named, version = version_named(sent.text("solutionVersionArn"), model_of(service))
         if named != model.name:
             raise InvalidRequest(f"solutionVersionArn is of model {named[:80]!r}: use a version of {model.name!r}.")
-        _promote(request, service, model, release)
+        _promote(request, service, model, version)
     return {"campaignArn": personalize_arn(f"campaign/{model.name}")}
 
 
@@ -141,10 +156,16 @@ def _status(service: AnyService, model: Model) -> Document:
     return {"status": "CREATE PENDING"}
 
 
-def _promote(request: Request, service: AnyService, model: Model, release: str) -> None:
+def _promote(request: Request, service: AnyService, model: Model, version: str) -> None:
+    release = release_of(service.store, model.name, version)
     if release == model.live:
         return
     existing(request, service, model.name, CAMPAIGNS)  # what follows says which releases there are
     if all(entry["release"] != release for entry in releases(service, model.name)):
-        raise NotFound(f"Model {model.name!r} has no release {release[:80]!r}: ListSolutionVersions lists them.")
+        if is_training(service.store, model.name, version):
+            raise AwsError(
+                "ResourceInUseException",
+                f"Training {version} has no release to serve: wait until DescribeSolutionVersion says ACTIVE.",
+            )
+        raise no_version(model.name, release)
     promote(Registry(service.store), model.name, release, by=request.caller.key)
