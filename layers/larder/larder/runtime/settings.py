@@ -23,11 +23,6 @@ The rollout reads ``LARDER_STORE`` and:
 ``LARDER_RECOMMEND_FUNCTION``  the name or ARN of the function that serves recommenders
 =============================  =========================================================================
 
-``LARDER_API_URL``             the public URL of the API
-``LARDER_HEARTBEAT_MINUTES``   the minutes from one heartbeat to the next
-``LARDER_HEARTBEAT_KEY``       the id of its API key; if empty or missing where keys are checked, it asks no model
-=============================  =========================================================================
-=======
 The training function reads ``LARDER_STORE`` and:
 
 =============================  =========================================================================
@@ -43,7 +38,12 @@ The training function reads ``LARDER_STORE`` and:
 The consumer of the queue to the log of events reads ``LARDER_STORE`` only. The heartbeat reads ``LARDER_STORE``,
 ``LARDER_AUTHORIZATION`` and:
 
-=============================  ==================================================================
+=============================  =========================================================================
+``LARDER_API_URL``             the public URL of the API
+``LARDER_HEARTBEAT_MINUTES``   the minutes from one heartbeat to the next
+``LARDER_HEARTBEAT_KEY``       the id of its API key; if empty or missing where keys are checked, it asks no model
+=============================  =========================================================================
+
 The others have no default: a missing variable is an error in the template, and the first request reports it. Lambda
 sets ``AWS_LAMBDA_FUNCTION_MEMORY_SIZE`` (MB), which determines the number of vCPUs: one per 1,769 MB, however many
 processors are visible. If it is missing, all processors count.
