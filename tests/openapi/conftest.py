@@ -5,6 +5,7 @@ written by training and loaded by the functions.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
@@ -53,12 +54,14 @@ def store(tmp_path_factory: pytest.TempPathFactory, image: bytes) -> Path:
 
 @pytest.fixture(scope="module")  # not the session: the environment variables must not reach other tests
 def ask(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Sends a request through the template's routes to the function."""
+    """Sends a request through the template's routes to the function, on a copy of the store."""
+    copy = tmp_path_factory.mktemp("copy") / "store"  # the store is the session's, and a module starts jobs, say
+    shutil.copytree(store, copy)
     routes = load(ROOT / "template.yaml").routes
     services = [import_module(f"{function}.app").service for function in ("classify", "recommend", "models")]
     with pytest.MonkeyPatch.context() as environment:
         settings = {
-            "STORE": store.as_uri(),
+            "STORE": copy.as_uri(),
             "CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
             "CACHE_BYTES": "1000000",
         }
