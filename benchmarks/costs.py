@@ -96,6 +96,10 @@ class Costs:
         stored = self.assumed["heartbeat_gets"] * self.prices["s3_get"] + 2 * self.prices["s3_put"]  # it lists, too
         return millions * (asked + own + stored + 2 * self.assumed["log_bytes"] * 1e-3 * self.prices["logs"])
 
+    def request_metrics(self, metrics: int) -> float:
+        """A month of ``metrics`` of one model that answers in every hour; CloudWatch bills the hours with a value."""
+        return metrics * self.prices["metric"]
+
     def heartbeat_metrics(self, models: int) -> float:
         """A month of the metrics of the heartbeat: availability and latency of the API and of each model."""
         return 2 * (1 + models) * self.prices["metric"]
@@ -216,6 +220,11 @@ def _others(costs: Costs) -> str:
     rows = [
         ("traces of a million calls, 5 % sampled", "`Tracing=true`", f"{traces:.2f}"),
         ("storage of the logs of a million calls, per month", "always", f"{logs:.3f} at most"),
+        (
+            "metrics of a model that answers in every hour of a month, with errors and cold starts",
+            "with calls only",
+            f"classifier {costs.request_metrics(7):.2f}, recommender {costs.request_metrics(4):.2f}; ten are free",
+        ),
         (
             "two range reads per call, a million calls without cached rows",
             "recommend from S3",

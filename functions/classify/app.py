@@ -53,7 +53,7 @@ def classify(request: Request) -> Response[str]:
         max_labels=query.max_labels,
         min_confidence=query.min_confidence,
     )
-    request.note_classified(result.first, unknown=result.unknown)
+    request.note_classified(result)
     release = loaded.manifest.release
     labels = [{"name": label.name, "confidence": label.confidence} for label in result.labels]
     document = {"model": model, "release": release, "labels": labels, "unknown": result.unknown}

@@ -361,7 +361,7 @@ def test_the_log_has_what_the_watch_of_a_canary_reads(
     monkeypatch.setattr(Classifier, "classify", lambda *_, **__: 1 / 0)
     app.handler({**sent, "headers": {**sent["headers"], "x-larder-key": "u1"}}, Context())
     plain, *rest = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
-    assert (plain["arm"], "time" in plain, "label" in plain) == (None, False, False)
+    assert (plain["arm"], "time" in plain) == (None, False)
     # THEN each request has a line when it begins, and one when it has been answered, with its first label
     begun = [line for line in rest if line.get("begun")]
     answered = [line for line in rest if "route" in line]
@@ -370,7 +370,7 @@ def test_the_log_has_what_the_watch_of_a_canary_reads(
     assert {line["release"] for line in begun} == {canary, stable}
     assert all(before["time"] <= after["time"] for before, after in zip(begun, answered, strict=True))
     assert {(line["unknown"], line["label"] is None) for line in answered[:20]} == {(False, False)}
-    assert (answered[20]["status"], answered[20]["unknown"], answered[20]["label"]) == (500, None, None)
+    assert (answered[20]["status"], "unknown" in answered[20], "label" in answered[20]) == (500, False, False)
 
 
 def test_an_invalid_environment_is_reported_in_the_log_only(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

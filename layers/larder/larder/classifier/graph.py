@@ -1,7 +1,8 @@
 """The classifier: one ONNX graph from pixels to calibrated probabilities, an embedding and an OOD score."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -44,10 +45,14 @@ class Labels:
     Attributes:
         labels: The labels above their thresholds, best first.
         unknown: Whether the image is out of distribution: unlike the training images.
+        decode_seconds: The time to decode the image.
+        inference_seconds: The time to run the graph.
     """
 
     labels: tuple[Label, ...]
     unknown: bool
+    decode_seconds: float = field(default=0.0, compare=False)
+    inference_seconds: float = field(default=0.0, compare=False)
 
     @property
     def first(self) -> str | None:
@@ -167,7 +172,11 @@ class Classifier:
             InvalidModel: the graph returned NaN or infinity.
         """
         row = self.side_rows([side or {}])
-        probabilities, _, ood_scores = self.predict(self.decode(data)[None], row)
+        begun = time.perf_counter()
+        pixels = self.decode(data)[None]
+        decoded = time.perf_counter()
+        probabilities, _, ood_scores = self.predict(pixels, row)
+        inferred = time.perf_counter()
         scores = probabilities[0].astype(np.float64)
         thresholds = self._thresholds if min_confidence is None else min_confidence
         order = np.argsort(-scores, kind="stable")
@@ -175,6 +184,8 @@ class Classifier:
         return Labels(
             tuple(Label(self.serving.labels[index], round(float(scores[index]), 6)) for index in shown),
             unknown=self.is_unknown(float(ood_scores[0])),
+            decode_seconds=decoded - begun,
+            inference_seconds=inferred - decoded,
         )
 
     def _missing_side(self, images: int) -> Floats:

@@ -100,7 +100,7 @@ def answer(request: Request, service: "ModelService[Classifier]") -> Response[st
     named = service.model_of(action)
     loaded = service.loaded(request, service.default_model(request) if named == action else named)
     found = loaded.value.classify(_image(values, service))
-    request.note_classified(found.first, unknown=found.unknown)
+    request.note_classified(found)
     tags = [{"Confidence": round(100 * label.confidence, 4), "Value": label.name} for label in found.labels]
     return json_response({"RequestId": _request_id(), "Data": {"Tags": tags}})
 

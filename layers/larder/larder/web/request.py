@@ -3,9 +3,9 @@
 import base64
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sized
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
 from larder.auth import ANYONE, Caller
@@ -20,6 +20,29 @@ _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
 
 
+class Classified(Protocol):
+    """The answer to one image, as ``larder.classifier.graph.Labels``, which this module cannot import: it loads numpy.
+
+    Attributes:
+        labels: The labels above their thresholds, best first.
+        first: The name of the best label; None without one.
+        unknown: Whether the image was unlike the training images.
+        decode_seconds: The time to decode the image.
+        inference_seconds: The time to run the graph.
+    """
+
+    @property
+    def labels(self) -> Sized: ...  # noqa: D102  # documented above
+    @property
+    def first(self) -> str | None: ...  # noqa: D102  # documented above
+    @property
+    def unknown(self) -> bool: ...  # noqa: D102  # documented above
+    @property
+    def decode_seconds(self) -> float: ...  # noqa: D102  # documented above
+    @property
+    def inference_seconds(self) -> float: ...  # noqa: D102  # documented above
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """The release that answers a request.
@@ -28,15 +51,13 @@ class Served:
         model: The model.
         release: The release.
         arm: As what the caller's key chose it while the model has a canary; None if nothing was chosen.
-        unknown: Whether the image was unlike the training images; None if ``arm`` is, or if no image was classified.
-        label: Its first label; None without one.
+        labels: The answer to one image; None if none was classified.
     """
 
     model: str
     release: str
     arm: Arm | None = None
-    unknown: bool | None = None
-    label: str | None = None
+    labels: Classified | None = None
 
 
 class Request:
@@ -90,10 +111,10 @@ class Request:
         """Note which release answers, for the log."""
         self.served = Served(model, release, arm)
 
-    def note_classified(self, label: str | None, *, unknown: bool) -> None:
-        """Note the answer to one image, for the watch of a canary; nothing is noted while there is none."""
-        if self.served is not None and self.served.arm is not None:
-            self.served = replace(self.served, unknown=unknown, label=label)
+    def note_classified(self, labels: Classified) -> None:
+        """Note the answer to one image, for the log, its metrics and the watch of a canary."""
+        if self.served is not None:
+            self.served = replace(self.served, labels=labels)
 
     def authorize(self, model: str | None = None) -> None:
         """Raise Forbidden unless the caller may do what the route does, with ``model`` if one is named."""

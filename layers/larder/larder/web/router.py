@@ -10,8 +10,9 @@ from larder.auth import Caller
 from larder.errors import InvalidRequest, NotFound
 from larder.release.routes import MODEL_HEADER, RELEASE_HEADER
 from larder.runtime.cold_start import cold_start
+from larder.runtime.metrics import PREDICTIONS, request_metrics, with_metrics
 from larder.web.http_event import HttpEvent
-from larder.web.request import Request, Served
+from larder.web.request import Classified, Request, Served
 from larder.web.resolver import APIGatewayHttpResolver, Response
 from larder.web.responses import ErrorFormat, Problem, encode_json, error_response, write_log
 
@@ -148,9 +149,10 @@ class Router:
 
         The line has route, model, release, status and milliseconds; ``arm`` says as what the caller's key chose the
         release while the model has a canary, ``canary`` or ``stable``, and is null if it chose none. If it is not, the
-        line also has the time in milliseconds since 1970 and, of an image, whether it is ``unknown`` and its first
-        label. ``cold`` has the milliseconds of each phase of the cold start for a process's first request, else it is
-        null. No path, query string, address or body is logged: nothing that identifies a user.
+        line also has the time in milliseconds since 1970. Of a classified image it has whether it is ``unknown``, its
+        first label and the number of its labels. ``cold`` has the milliseconds of each phase of the cold start for a
+        process's first request, else it is null. The line of a prediction is its metrics too (docs/reference/
+        metrics.md). No path, query string, address or body is logged: nothing that identifies a user.
         """
         begun = time.perf_counter()
         self._route = self._request = None
@@ -158,21 +160,34 @@ class Router:
         response = self._respond(event, context)
         served = self._served()
         headers, seconds = response.get("headers") or {}, time.perf_counter() - begun
-        write_log(
-            {
-                "level": "INFO",
-                "route": self._route,
-                "model": headers.get(MODEL_HEADER) or (served.model if served else None),
-                "release": headers.get(RELEASE_HEADER) or (served.release if served else None),
-                "arm": served.arm if served else None,
-                "status": response["statusCode"],
-                "ms": round(1000 * seconds, 3),
-                "cold": cold_start.answered(seconds),
-                "request": self._id,
-                **(_of_canary(served) if served and served.arm else {}),
-            }
-        )
+        record = {
+            "level": "INFO",
+            "route": self._route,
+            "model": headers.get(MODEL_HEADER) or (served.model if served else None),
+            "release": headers.get(RELEASE_HEADER) or (served.release if served else None),
+            "arm": served.arm if served else None,
+            "status": response["statusCode"],
+            "ms": round(1000 * seconds, 3),
+            "cold": cold_start.answered(seconds),
+            "request": self._id,
+            **({"time": int(1000 * time.time())} if served and served.arm else {}),
+            **(_of_image(served.labels) if served and served.labels else {}),
+        }
+        write_log(self._with_metrics(record, served))
         return response if self._http is None else self._http.response(response)
+
+    def _with_metrics(self, record: dict[str, Any], served: Served | None) -> dict[str, Any]:
+        """The line with its metrics, if it is of a prediction for a caller.
+
+        A request that names a release is none: the rollout and the heartbeat name one, and a stack without callers
+        would pay for their metrics.
+        """
+        request = self._request
+        if request is None or request.action not in PREDICTIONS or request.release is not None:
+            return record
+        labels = served.labels if served else None
+        classified = {} if labels is None else _image_metrics(labels)
+        return with_metrics(record, request_metrics(record["status"], record["ms"], record["cold"], classified))
 
     def _served(self) -> Served | None:
         return None if self._request is None else self._request.served
@@ -205,9 +220,16 @@ class Router:
         return error_response(Problem.of(error), Request(self._http, {}))
 
 
-def _of_canary(served: Served) -> dict[str, object]:
-    """What only the watch of a canary reads."""
-    return {"time": int(1000 * time.time()), "unknown": served.unknown, "label": served.label}
+def _of_image(labels: Classified) -> dict[str, object]:
+    return {"unknown": labels.unknown, "label": labels.first, "labels": len(labels.labels)}
+
+
+def _image_metrics(labels: Classified) -> dict[str, float]:
+    return {
+        "Unknown": int(labels.unknown),
+        "DecodeTime": round(1000 * labels.decode_seconds, 3),
+        "InferenceTime": round(1000 * labels.inference_seconds, 3),
+    }
 
 
 def _refusal(error: InvalidRequest) -> dict[str, Any]:

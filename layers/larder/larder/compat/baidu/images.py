@@ -122,7 +122,7 @@ def recognise(request: Request, service: "Service") -> Response[str]:
     number = _whole(sent, "top_num", recogniser.number, low=1)
     described = _whole(sent, "baike_num", 0, low=0)
     found = loaded.value.classify(_image(sent), max_labels=number, min_confidence=0.0)
-    request.note_classified(found.first, unknown=found.unknown)
+    request.note_classified(found)
     result = [_entry(label, recogniser, described=index < described) for index, label in enumerate(found.labels)]
     return _answer({"result_num": len(result), "result": result})
 
@@ -136,7 +136,7 @@ def classify(request: Request, service: "Service") -> Response[str]:
     threshold = parameters.number("threshold", 0, 1)
     texts = {name: parameters.text(name) for name in ("image", "url") if name in parameters}
     found = loaded.value.classify(_image(texts), max_labels=number, min_confidence=threshold)
-    request.note_classified(found.first, unknown=found.unknown)
+    request.note_classified(found)
     return _answer({"results": [{"name": label.name, "score": label.confidence} for label in found.labels]})
 
 

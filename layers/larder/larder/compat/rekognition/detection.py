@@ -71,7 +71,7 @@ def _classify(
     request: Request, loaded: "LoadedRelease[Classifier]", image: bytes, confidence: float | None
 ) -> "Labels":
     found = loaded.value.classify(image, min_confidence=None if confidence is None else confidence / 100)
-    request.note_classified(found.first, unknown=found.unknown)
+    request.note_classified(found)
     return found
 
 

@@ -55,7 +55,7 @@ def classify(request: Request, loaded: "LoadedRelease[Classifier]", images: Imag
     """The answer: labels as native routes return them, or a list of these as ``predictions``."""
     if not images.several:
         found = _classify(loaded, images.requests[0], store)
-        request.note_classified(found.first, unknown=found.unknown)
+        request.note_classified(found)
         return {"model": loaded.manifest.model, "release": loaded.manifest.release, **_document(found)}
     predictions = []
     for index, image in enumerate(images.requests):
