@@ -51,8 +51,8 @@ class Labels:
 
     labels: tuple[Label, ...]
     unknown: bool
-    decode_seconds: float = field(default=0.0, compare=False)
-    inference_seconds: float = field(default=0.0, compare=False)
+    decode_seconds: float = field(default=0.0, repr=False, compare=False)
+    inference_seconds: float = field(default=0.0, repr=False, compare=False)
 
     @property
     def first(self) -> str | None:
