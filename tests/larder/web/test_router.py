@@ -211,3 +211,29 @@ def test_an_error_format_that_fails_gets_the_native_form(tmp_path: Path, monkeyp
     answer = router.handle(event(), Context())
     assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (500, "internal")
     assert "secret-user" not in answer["body"]
+
+
+UUID = "0b0c7f1e-6f4d-4c52-9a0e-0d5a2b1b9a11"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+ROOT_ID = "1-67891233-abcdef012345678912345678"
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged", "returned"),
+    [
+        ({}, None, None),
+        ({"x-correlation-id": UUID, "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}, UUID, UUID),
+        ({"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}, TRACE, None),
+        ({"x-amzn-trace-id": f"Self=1-2-3;Root={ROOT_ID};Sampled=1"}, ROOT_ID, None),
+        ({"x-correlation-id": "jane@example.org"}, None, None),
+        ({"x-correlation-id": "a b\nc d e f g"}, None, None),
+    ],
+)
+def test_a_correlation_id_is_logged_and_returned(
+    sent: dict[str, str], logged: str | None, returned: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = event()
+    _, _, headers = ask(named, {**request, "headers": {**request["headers"], **sent}})
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["correlation"] == logged
+    assert headers.get("x-correlation-id") == returned

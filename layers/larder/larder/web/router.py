@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,12 @@ from larder.web.responses import ErrorFormat, Problem, encode_json, error_respon
 PUBLIC: Final = ""
 """The action of a route that needs no key."""
 _MODEL: Final = "{model}"
+_CORRELATION_HEADER: Final = "x-correlation-id"
+_CORRELATION: Final = re.compile(r"[0-9A-Za-z-]{8,64}")  # no "@" and no space: hardly anything that names a person
+_TRACES: Final = (
+    ("traceparent", re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-")),  # W3C Trace Context
+    ("x-amzn-trace-id", re.compile(r"(?:^|;)Root=([0-9a-f-]{35})")),  # AWS X-Ray's developer guide, "Tracing header"
+)
 
 Handler = Callable[[Request], Response[Any]]
 Load = Callable[[], tuple[Handler, ErrorFormat]]
@@ -151,8 +157,9 @@ class Router:
         release while the model has a canary, ``canary`` or ``stable``, and is null if it chose none. If it is not, the
         line also has the time in milliseconds since 1970. Of a classified image it has whether it is ``unknown``, its
         first label and the number of its labels. ``cold`` has the milliseconds of each phase of the cold start for a
-        process's first request, else it is null. The line of a prediction is its metrics too (docs/reference/
-        metrics.md). No path, query string, address or body is logged: nothing that identifies a user.
+        process's first request, else it is null. ``correlation`` is the id by which callers find the request. The line
+        of a prediction is its metrics too (docs/reference/metrics.md). No path, query string, address or body is
+        logged: nothing that identifies a user.
         """
         begun = time.perf_counter()
         self._route = self._request = None
@@ -170,11 +177,16 @@ class Router:
             "ms": round(1000 * seconds, 3),
             "cold": cold_start.answered(seconds),
             "request": self._id,
+            "correlation": _correlation(self._http.headers) if self._http else None,
             **({"time": int(1000 * time.time())} if served and served.arm else {}),
             **(_of_image(served.labels) if served and served.labels else {}),
         }
         write_log(self._with_metrics(record, served))
-        return response if self._http is None else self._http.response(response)
+        if self._http is None:
+            return response
+        if _CORRELATION.fullmatch(sent := self._http.headers.get(_CORRELATION_HEADER, "")):
+            response["headers"] = {**headers, _CORRELATION_HEADER: sent}
+        return self._http.response(response)
 
     def _with_metrics(self, record: dict[str, Any], served: Served | None) -> dict[str, Any]:
         """The line with its metrics, if it is of a prediction for a caller.
@@ -218,6 +230,16 @@ class Router:
         """The native response to an error outside a route, and to one of a protocol's error format."""
         assert self._http is not None, "handle() has read the event"  # noqa: S101  # for the type checker
         return error_response(Problem.of(error), Request(self._http, {}))
+
+
+def _correlation(headers: Mapping[str, str]) -> str | None:
+    """The caller's ``x-correlation-id``, or the id of the trace of which the request is a part; None without either."""
+    if _CORRELATION.fullmatch(sent := headers.get(_CORRELATION_HEADER, "")):
+        return sent
+    for name, pattern in _TRACES:
+        if found := pattern.search(headers.get(name, "")):
+            return found[1]
+    return None
 
 
 def _of_image(labels: Classified) -> dict[str, object]:
