@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -129,6 +130,24 @@ def test_models_and_releases_are_aligned_tables_with_states(home: Workspace, tra
     head, row = larder("models").stdout.splitlines()
     assert row.split()[:4] == ["pets", "classifier", "live", second.name]
     del home
+
+
+def test_the_output_of_a_training_job_is_published_and_kept(home: Workspace, golden_classifier: Write) -> None:
+    release = golden_classifier(1)
+    with tarfile.open("model.tar.gz", "w:gz") as tar:
+        for path in release.iterdir():
+            tar.add(path, path.name)
+    for _ in range(2):
+        done = larder("publish", "model.tar.gz")
+        assert done.exit_code == 0, done.stderr
+        assert f"Taking {release.name}, the content of model.tar.gz." in done.stderr
+    assert states() == {release.name: "live"}
+    assert [path.name for path in home.releases.iterdir()] == [release.name]
+    with tarfile.open("model.tar.gz", "w:gz") as tar:
+        tar.add(release, "nested")
+    refused = larder("publish", "model.tar.gz")
+    assert refused.exit_code == 1
+    assert "'nested' is not a file at its top" in refused.stderr
 
 
 def test_publishing_prints_both_qualities_and_needs_force_for_a_worse_one(home: Workspace, trained: Write) -> None:

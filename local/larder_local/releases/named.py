@@ -1,16 +1,23 @@
-"""Finds the release that a command's argument names: a folder, a release, or a model."""
+"""Finds the release that a command's argument names: a folder, a ``model.tar.gz``, a release, or a model."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 import click
 
 from larder.errors import InvalidManifest, InvalidRequest, MissingObject
 from larder.registry import Registry
-from larder.release.keys import MANIFEST, is_name
+from larder.release.archive import unpack
+from larder.release.keys import MANIFEST, check_release, is_name
+from larder.release.manifest import parse
 from larder.store import Store, open_store
 from larder_local.console import suggestion
 from larder_local.workspace import Workspace
+
+_ARCHIVES: Final = (".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class NamedRelease:
 
 
 def live_or_newest(name: str, workspace: Workspace, store_url: str) -> NamedRelease:
-    """The release folder or release ``name``, or the live release of model ``name``, else its newest on this machine.
+    """The release folder, archive or release ``name``, or the live release of model ``name``, else its newest here.
 
     A live release that is not on this machine is downloaded to the workspace's cache.
 
@@ -55,7 +62,7 @@ def live_or_newest(name: str, workspace: Workspace, store_url: str) -> NamedRele
 
 
 def newest(name: str, workspace: Workspace, store_url: str) -> NamedRelease:
-    """The release folder or release ``name``, or the newest release of model ``name`` on this machine.
+    """The release folder, archive or release ``name``, or the newest release of model ``name`` on this machine.
 
     Raises InvalidRequest if there is none; the message names the nearest models.
     """
@@ -84,9 +91,22 @@ def model_names(workspace: Workspace, store: Store | None) -> set[str]:
 def _folder(name: str, workspace: Workspace) -> NamedRelease | None:
     if (Path(name) / MANIFEST).is_file():
         return NamedRelease(Path(name))
+    if name.endswith(_ARCHIVES) and Path(name).is_file():
+        return NamedRelease(_unpacked(Path(name), workspace), f"the content of {name}")
     if is_name(name) and (workspace.releases / name / MANIFEST).is_file():
         return NamedRelease(workspace.releases / name)
     return None
+
+
+def _unpacked(archive: Path, workspace: Workspace) -> Path:
+    """The folder of the release in an archive, among the releases of this machine, which may have had it before."""
+    workspace.releases.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=workspace.releases, prefix=".unpacking-") as scratch:
+        unpacked = unpack(archive, Path(scratch) / "release")
+        folder = workspace.releases / check_release(parse((unpacked / MANIFEST).read_bytes()).release)
+        if not folder.exists():
+            shutil.move(unpacked, folder)
+    return folder
 
 
 def _newest(name: str, workspace: Workspace, store: Store | None, note: str) -> NamedRelease:

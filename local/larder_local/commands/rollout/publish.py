@@ -27,8 +27,9 @@ from larder_local.workspace import Workspace
 def command(release: str, store: str | None, *, upload_only: bool, force: bool, canary_percent: int | None) -> None:
     """Upload RELEASE, verify it with its golden requests, and make it answer.
 
-    RELEASE is a release folder, or the name of a model, which selects its newest release in .larder/releases. A running
-    `larder up` answers with it at once; on AWS, functions do within LARDER_REFRESH_SECONDS (30 by default).
+    RELEASE is a release folder, the model.tar.gz of a SageMaker training job, or the name of a model, which selects its
+    newest release in .larder/releases; an archive is unpacked there. A running `larder up` answers with it at once; on
+    AWS, functions do within LARDER_REFRESH_SECONDS (30 by default).
 
     The qualities of the new and the live release are printed side by side. If the new one is worse beyond noise and
     the margin of `larder policy`, nothing is uploaded without --force, and the exit status is 1.
