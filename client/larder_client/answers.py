@@ -382,6 +382,8 @@ class ReleaseSummary:
         kind: ``classifier`` or ``recommender``; None if its manifest cannot be read.
         created: When it was created; None if its manifest cannot be read.
         reason: Why it was rejected, or why its manifest cannot be read; otherwise None.
+        quality: The headline of its evaluation: ``metric``, ``value``, ``interval_95``, ``cases`` and ``baselines``;
+            None if its manifest does not state it.
     """
 
     release: str
@@ -389,6 +391,7 @@ class ReleaseSummary:
     kind: str | None
     created: datetime | None
     reason: str | None
+    quality: Document | None
 
     @classmethod
     def read(cls, document: Document) -> "ReleaseSummary":
@@ -399,6 +402,7 @@ class ReleaseSummary:
             kind=_optional(document, "kind", str),
             created=_time(document, "created"),
             reason=_optional(document, "reason", str),
+            quality=_optional(document, "quality", dict),
         )
 
 
@@ -408,14 +412,16 @@ class Releases:
 
     Attributes:
         model: The model's name.
-        total: How many releases it has.
-        releases: The newest of them, newest first.
+        total: How many releases it has, with uploads that have not ended; filters do not count.
+        releases: Those of this page, in the order that was asked for.
+        next: The ``next`` of the page after this one; None on the last.
         document: The received JSON.
     """
 
     model: str
     total: int
     releases: tuple[ReleaseSummary, ...]
+    next: str | None
     document: Document = field(repr=False, compare=False)
 
     @classmethod
@@ -425,6 +431,7 @@ class Releases:
             model=_get(document, "model", str),
             total=_get(document, "total", int),
             releases=_each(document, "releases", ReleaseSummary.read),
+            next=_optional(document, "next", str),
             document=document,
         )
 

@@ -419,17 +419,72 @@ class Client:
 
     # --------------------------------------------------------------------------------------------------- Models
 
-    def models(self) -> tuple[ModelSummary, ...]:
-        """All models, by name."""
-        return self._session.ask(ModelSummary.read_all, "GET", "/v1/models")
+    def models(self, *, text: str | None = None) -> tuple[ModelSummary, ...]:
+        """All models, or those whose name contains ``text``, by name; asks for each page of 100."""
+        found: list[ModelSummary] = []
+        following: str | None = None
+        while True:
+            page = self._session.ask(dict, "GET", "/v1/models" + query(text=text, next=following))
+            found += ModelSummary.read_all(page)
+            following = page.get("next")
+            if following is None:
+                return tuple(found)
 
     def model(self, name: str) -> Model:
         """One model: its pointer, what its live release offers, and the headline of its evaluation."""
         return self._session.ask(Model.read, "GET", path(name))
 
-    def releases(self, name: str, *, n: int | None = None) -> Releases:
-        """The newest ``n`` releases of a model, newest first, with their state; 1 to 100, 25 by default."""
-        return self._session.ask(Releases.read, "GET", path(name, "releases") + query(n=n))
+    def releases(  # noqa: PLR0913  # the parameters of the route
+        self,
+        name: str,
+        *,
+        n: int | None = None,
+        next: str | None = None,  # noqa: A002  # the API's name
+        order: str | None = None,
+        state: str | None = None,
+        created_from: str | None = None,
+        created_to: str | None = None,
+        text: str | None = None,
+        parent: str | None = None,
+        metric: str | None = None,
+        above: float | None = None,
+        below: float | None = None,
+        training: str | None = None,
+    ) -> Releases:
+        """A page of the releases of a model.
+
+        A page may have fewer than ``n`` releases, or none, and a ``next``: few of those that it looked at match.
+
+        Args:
+            name: The model.
+            n: How many, 1 to 100; 25 by default.
+            next: The ``next`` of the page before.
+            order: ``newest`` (the default), ``oldest``, or ``best`` or ``worst`` by ``metric``.
+            state: Only releases in this state.
+            created_from: From this date or time in UTC on, such as ``2026-01-02`` or ``2026-01-02T03:04:05Z``.
+            created_to: Up to this date or time, which counts.
+            text: What the release's name contains.
+            parent: The release that the training went on from.
+            metric: The metric of the next two and of ``order``; the headline of the evaluation by default.
+            above: The least value of the metric.
+            below: The largest value of the metric.
+            training: A path into the manifest's ``training`` and its value: ``hyperparameters.half_life=30``.
+        """
+        options: dict[str, Any] = {"from": created_from, "to": created_to}
+        found = query(
+            n=n,
+            next=next,
+            order=order,
+            state=state,
+            text=text,
+            parent=parent,
+            metric=metric,
+            above=above,
+            below=below,
+            training=training,
+            **options,
+        )
+        return self._session.ask(Releases.read, "GET", path(name, "releases") + found)
 
     def filters(self, name: str) -> Mapping[str, StoredFilter]:
         """The stored filters of a model, by name."""
@@ -552,9 +607,12 @@ class Client:
         target = path(name, "releases", release, "comparison") + query(base=base, metric=metric)
         return self._session.ask(dict, "GET", target)
 
-    def history(self, name: str, *, n: int | None = None) -> Mapping[str, Any]:
-        """The newest ``n`` changes of a model's pointer, newest first; 1 to 100, 25 by default."""
-        return self._session.ask(dict, "GET", path(name, "history") + query(n=n))
+    def history(self, name: str, *, n: int | None = None, next: int | None = None) -> Mapping[str, Any]:  # noqa: A002  # the API's name
+        """The newest ``n`` changes of a model's pointer, newest first; 1 to 100, 25 by default.
+
+        ``next`` of the answer, given here, leads to the page after it; it is None on the last.
+        """
+        return self._session.ask(dict, "GET", path(name, "history") + query(n=n, next=next))
 
     def canary(self, name: str) -> Mapping[str, Any]:
         """The canary of a model, its share of the callers, and how its metrics compare with the live release's.

@@ -13,7 +13,8 @@ from larder.events.attribution import report
 from larder.health import readiness
 from larder.registry import Registry, changes, policy, stored_filters
 from larder.registry.canaries import canary_document
-from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, Document, documents_of
+from larder.registry.documents import MAX_LISTED, Document, documents_of
+from larder.registry.search.query import DEFAULT_LISTED, PARAMETERS, read_query
 from larder.release.json_fields import FieldReader
 from larder.release.pointer import Pointer
 from larder.runtime.cold_start import cold_start
@@ -37,6 +38,7 @@ JOB = f"{JOBS}/{{job}}"
 DATA = f"{MODEL}/training-data"
 READ = "models:read"
 WRITE = "models:write"
+_FAR = 10**8  # more changes than a pointer ever has
 
 service = Service(Settings.from_environment, lambda store, _: documents_of(store))
 callers = Callers(service)
@@ -60,10 +62,12 @@ for method, function, action in (("GET", "describe", READ), ("PUT", "change", WR
     router.lazy(method, f"{MODEL}/schedule", f"larder.web.schedules:{function}", service, action=action)
 
 
-@router.get("/v1/models", action=READ, parameters=())
+@router.get("/v1/models", action=READ, parameters=("n", "next", "text"))
 def list_models(request: Request) -> Response[str]:
-    """Every model that the caller may read."""
-    return _respond(service.value.models(lambda name: request.caller.may(READ, name)))
+    """The models that the caller may read, by name."""
+    n = request.integer("n", MAX_LISTED, 1, MAX_LISTED)
+    after, text = (request.query.get(name, "") for name in ("next", "text"))
+    return _respond(service.value.models(lambda name: request.caller.may(READ, name), n, after, text))
 
 
 @router.get(MODEL, action=READ, parameters=())
@@ -84,11 +88,11 @@ def get_ready(request: Request) -> Response[str]:
     return _respond(readiness.ready(Registry(service.store), request.path_parameter("model"), time.time()))
 
 
-@router.get(f"{MODEL}/releases", action=READ, parameters=("n",))
+@router.get(f"{MODEL}/releases", action=READ, parameters=PARAMETERS)
 def list_releases(request: Request) -> Response[str]:
-    """The newest releases of a model."""
-    n = request.integer("n", DEFAULT_LISTED, 1, MAX_LISTED)
-    return _respond(service.value.releases(request.path_parameter("model"), n))
+    """A page of a model's releases."""
+    query = read_query(request.query, request.integer("n", DEFAULT_LISTED, 1, MAX_LISTED))
+    return _respond(service.value.releases(request.path_parameter("model"), query))
 
 
 @router.get(RELEASE, action=READ, parameters=())
@@ -132,11 +136,12 @@ def compare_release(request: Request) -> Response[str]:
     return _respond(service.value.comparison(*_release(request), base, metric))
 
 
-@router.get(f"{MODEL}/history", action=READ, parameters=("n",))
+@router.get(f"{MODEL}/history", action=READ, parameters=("n", "next"))
 def get_history(request: Request) -> Response[str]:
     """Which releases were live, newest first."""
     n = request.integer("n", DEFAULT_LISTED, 1, MAX_LISTED)
-    return _respond(service.value.history(request.path_parameter("model"), n))
+    before = request.integer("next", 0, 1, _FAR) if "next" in request.query else None
+    return _respond(service.value.history(request.path_parameter("model"), n, before))
 
 
 @router.post(f"{RELEASE}/promote", action=WRITE, parameters=())

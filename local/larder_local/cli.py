@@ -28,7 +28,7 @@ _COMMANDS: Final = {
     "classify": ("larder_local.commands.classify", "Classify images with the service."),
     "recommend": ("larder_local.commands.recommend", "Get recommendations for a user from the service."),
     "models": ("larder_local.commands.registry.models", "List all models: state, live release, quality, size."),
-    "releases": ("larder_local.commands.registry.releases", "List all releases of a model with their states."),
+    "releases": ("larder_local.commands.registry.releases", "List releases of a model with their states."),
     "filters": ("larder_local.commands.registry.filters", "Store filters beside a model, for requests to name."),
     "events": ("larder_local.commands.events.group", "Live events of a recommender: on, off, settings."),
     "compare": ("larder_local.commands.registry.compare", "Compare two releases of a model."),

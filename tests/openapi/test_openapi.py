@@ -17,6 +17,7 @@ from tests.paths import ROOT
 from larder import errors
 from larder.classifier.request import FIELDS, OPTIONS
 from larder.recommender import RANK, RECOMMEND, SIMILAR, TRENDING
+from larder.registry.search.query import PARAMETERS as RELEASES
 from larder_local.gateway.event import HttpResponse
 from larder_local.gateway.template import load
 
@@ -128,8 +129,8 @@ def properties(schema: str) -> set[str]:
         ("POST", "/v1/models/m/rank", frozenset()),
         ("GET", "/v1/models/m/similar/i", SIMILAR),
         ("GET", "/v1/models/m/trending", TRENDING),
-        ("GET", "/v1/models/m/releases", {"n"}),
-        ("GET", "/v1/models", frozenset()),
+        ("GET", "/v1/models/m/releases", set(RELEASES)),
+        ("GET", "/v1/models", {"n", "next", "text"}),
         ("GET", "/v1/models/m", frozenset()),
         ("GET", "/v1/models/m/live", frozenset()),
         ("GET", "/v1/models/m/ready", frozenset()),
@@ -161,7 +162,7 @@ def properties(schema: str) -> set[str]:
         ("POST", "/v1/models/m/releases/r/promote", frozenset()),
         ("POST", "/v1/models/m/releases/r/reject", frozenset()),
         ("POST", "/v1/models/m/rollback", frozenset()),
-        ("GET", "/v1/models/m/history", {"n"}),
+        ("GET", "/v1/models/m/history", {"n", "next"}),
         ("GET", "/v1/models/m/training-jobs", {"n", "next"}),
         ("POST", "/v1/models/m/training-jobs", frozenset()),
         ("GET", "/v1/models/m/training-jobs/j", frozenset()),

@@ -14,16 +14,18 @@ from larder.errors import InvalidManifest, MissingObject, NotFound
 from larder.registry.download import Download, download
 from larder.registry.registry import Registry, StoredFiles
 from larder.registry.rollout_records import read_record
-from larder.release.keys import check_file
+from larder.registry.search.pages import Found, read_page
+from larder.registry.search.query import DEFAULT_LISTED, ReleaseQuery
+from larder.release.keys import check_file, is_name
 from larder.release.manifest import Manifest, dump
 from larder.release.pointer import Pointer, Role
+from larder.release.quality import quality
 from larder.release.serving import ClassifierServing, RecommenderServing
 from larder.store import Store
 
-DEFAULT_LISTED: Final = 25
 MAX_LISTED: Final = 100
 _CONNECTIONS: Final = 8
-_CACHED: Final = 128  # manifests: some KB each
+_CACHED: Final = 256  # manifests: some KB each
 _SHORT_OBJECT: Final = 24  # entries; a larger one is a table by label or item
 _SHORT_LIST: Final = 4
 
@@ -47,14 +49,21 @@ class ModelDocuments:
         self._registry = registry
         self._manifest = lru_cache(maxsize=_CACHED)(self._read_manifest)
 
-    def models(self, visible: Callable[[str], bool] = _every) -> Document:
-        """Every model that is ``visible`` and has a release: ``model``, ``kind``, ``live`` and its date, ``created``.
+    def models(
+        self, visible: Callable[[str], bool] = _every, n: int | None = None, after: str = "", text: str = ""
+    ) -> Document:
+        """The models that are ``visible`` and have a release: ``model``, ``kind``, ``live`` and its date, ``created``.
+
+        At most ``n`` of those whose name contains ``text`` and comes after ``after``; ``next`` is the ``after`` of the
+        next page, None on the last.
 
         ``live`` is null if no release is, or if the manifest of the live release cannot be read. For a model without a
         live release, kind and date are those of its newest release.
         """
-        names = [name for name in self._registry.models() if visible(name)]
-        return {"models": [entry for entry in _map_concurrently(self._summary, names) if entry]}
+        names = [name for name in self._registry.models() if name > after and text in name and visible(name)]
+        shown = names[:n]
+        entries = [entry for entry in _map_concurrently(self._summary, shown) if entry]
+        return {"models": entries, "next": shown[-1] if len(shown) < len(names) else None}
 
     def kinds(self) -> dict[str, object]:
         """The kind of every model that has a release; None if its manifest cannot be read."""
@@ -81,19 +90,27 @@ class ModelDocuments:
             "evaluation": headline(manifest.evaluation),
         }
 
-    def releases(self, model: str, n: int = DEFAULT_LISTED) -> Document:
-        """The newest ``n`` complete releases of ``model``, newest first, and ``total``.
+    def releases(self, model: str, query: ReleaseQuery = ReleaseQuery()) -> Document:  # noqa: B008  # it is frozen
+        """A page of the complete releases of ``model``; ``total``, how many there are with uploads that have not ended;
+        and ``next``, the ``next`` of the page after it, None on the last.
 
         ``state`` is live, canary, previous, rejected or damaged (for ``reason``), or stored (not in use).
         """
-        pointer, stored = self._pointer(model), self._releases(model)
-        newest = sorted(stored, reverse=True)[:n]
+        pointer, names = self._pointer(model), self._registry.release_names(model)
 
-        def entry(release: str) -> Document:
-            role = pointer.role(release) if pointer else None
-            return self._release(model, release, role, stored[release])
+        def read(release: str) -> Found | None:
+            if not is_name(release) or not (files := self._registry.files(model, release)).complete:
+                return None
+            entry = self._release(model, release, pointer.role(release) if pointer else None, files)
+            manifest = None if entry["kind"] is None else self._manifest(model, release)
+            if not query.matches(entry["state"], manifest):
+                return None
+            return release, query.value(manifest) if manifest else None, entry
 
-        return {"model": model, "total": len(stored), "releases": _map_concurrently(entry, newest)}
+        entries, following = read_page(query, query.candidates(names, pointer), read)
+        if not names or not (entries or following or query.next or query.is_filtered):
+            raise _unknown(model)
+        return {"model": model, "total": len(names), "releases": entries, "next": following}
 
     def document(self, model: str, release: str) -> Document:
         """The manifest of one release, as it is stored."""
@@ -132,10 +149,15 @@ class ModelDocuments:
         new, old = self._manifest(model, release), self._manifest(model, base)
         return comparison_document(self._registry, new, old, metric)
 
-    def history(self, model: str, n: int = DEFAULT_LISTED) -> Document:
-        """The newest ``n`` changes of the pointer, newest first."""
-        self._releases(model)
-        return {"model": model, "history": self._registry.history(model, n)}
+    def history(self, model: str, n: int = DEFAULT_LISTED, before: int | None = None) -> Document:
+        """The newest ``n`` changes of the pointer, newest first, of revisions ``before`` one; ``next`` is the
+        ``before`` of the next page, None on the last.
+        """
+        entries = self._registry.history(model, n + 1, before)
+        if not entries and not self._registry.release_names(model):
+            raise _unknown(model)
+        shown = entries[:n]
+        return {"model": model, "history": shown, "next": shown[-1]["revision"] if len(entries) > n else None}
 
     def download(self, model: str, release: str, name: str, range_header: str | None = None) -> Download:
         """A file that the release's manifest lists, or the part of it that ``range_header`` requests."""
@@ -161,9 +183,7 @@ class ModelDocuments:
         """The files of each complete release."""
         releases = {name: files for name, files in self._registry.releases(model).items() if files.complete}
         if not releases:
-            raise NotFound(
-                f"Model {model!r} does not exist: publish a release, or use a name that GET /v1/models lists."
-            )
+            raise _unknown(model)
         return releases
 
     def _summary(self, model: str) -> Document | None:
@@ -178,7 +198,7 @@ class ModelDocuments:
         live = pointer.stable if pointer and damage is None else None
         return {"model": model, "kind": kind, "live": live, "created": created}
 
-    def _release(self, model: str, release: str, role: Role | None, files: StoredFiles) -> Document:
+    def _release(self, model: str, release: str, role: Role | None, files: StoredFiles) -> dict[str, object]:
         kind, created, reason = self._kind_and_date(model, release)
         state: str = role or "stored"
         if files.rejected and role is None:
@@ -186,7 +206,15 @@ class ModelDocuments:
             state, reason = "rejected", None if rejection is None else rejection.reason
         elif reason := reason or files.damage(self._manifest(model, release)):
             state = "damaged"
-        return {"release": release, "state": state, "kind": kind, "created": created, "reason": reason}
+        stated = None if kind is None else quality(self._manifest(model, release))
+        return {
+            "release": release,
+            "state": state,
+            "kind": kind,
+            "created": created,
+            "reason": reason,
+            "quality": None if stated is None else stated.document(),
+        }
 
     def _kind_and_date(self, model: str, release: str) -> tuple[str | None, str | None, str | None]:
         """Kind, creation date and the error if they cannot be read: one bad manifest must not hide the others."""
@@ -195,6 +223,10 @@ class ModelDocuments:
         except (InvalidManifest, NotFound) as error:
             return None, None, str(error)
         return manifest.kind, manifest.created, None
+
+
+def _unknown(model: str) -> NotFound:
+    return NotFound(f"Model {model!r} does not exist: publish a release, or use a name that GET /v1/models lists.")
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from larder.release import manifest as manifests
 from larder.release.keys import (
     MANIFEST,
     REJECTED,
+    check_release,
     file_key,
     heartbeats_key,
     history_key,
@@ -126,6 +127,16 @@ class Registry:
                 sizes.setdefault(path[0], {})[path[1]] = entry.size
         return {release: StoredFiles(files) for release, files in sizes.items()}
 
+    def release_names(self, model: str) -> list[str]:
+        """The folders of the releases, complete or not, sorted: the oldest first. Their names are not checked."""
+        return self.store.folders(releases_prefix(model))
+
+    def files(self, model: str, release: str) -> StoredFiles:
+        """The files of one release, which has none if there is no such release."""
+        prefix = f"{releases_prefix(model)}{check_release(release)}/"
+        names = ((entry.key.removeprefix(prefix), entry.size) for entry in self.store.list(prefix))
+        return StoredFiles({name: size for name, size in names if "/" not in name})
+
     def pointer(self, model: str) -> PointerVersion | None:
         """The pointer of ``model``, or None if no release is live. Raises InvalidManifest if it cannot be read."""
         try:
@@ -194,10 +205,15 @@ class Registry:
                 return pointer
         raise Conflict(f"The pointer of {model} keeps changing: wait until its other rollouts finish, then try again.")
 
-    def history(self, model: str, n: int) -> list[Mapping[str, object]]:
-        """The newest ``n`` entries of the pointer's history, newest first: its fields, ``changed`` and ``by``."""
-        keys = sorted((entry.key for entry in self.store.list(history_prefix(model))), reverse=True)[:n]
-        return [json.loads(self.store.get(key).data) for key in keys]
+    def history(self, model: str, n: int, before: int | None = None) -> list[Mapping[str, object]]:
+        """The newest ``n`` entries of the pointer's history, newest first: its fields, ``changed`` and ``by``.
+
+        With ``before``, only of older revisions than this one.
+        """
+        keys = sorted((entry.key for entry in self.store.list(history_prefix(model))), reverse=True)
+        if before is not None:
+            keys = [key for key in keys if key < history_key(model, before)]
+        return [json.loads(self.store.get(key).data) for key in keys[:n]]
 
     def history_entry(self, model: str, revision: int) -> Mapping[str, object] | None:
         """One entry of the pointer's history; None if there is none."""

@@ -8,7 +8,8 @@ from larder.jobs.listing import Document, describe_job, describe_jobs, describe_
 from larder.jobs.log import MAX_BYTES, read_log
 from larder.jobs.start import read_wanted_job, start_job
 from larder.jobs.uploads import plan_uploads, put_file, read_files
-from larder.registry.documents import DEFAULT_LISTED, MAX_LISTED, ModelDocuments
+from larder.registry.documents import MAX_LISTED, ModelDocuments
+from larder.registry.search.query import DEFAULT_LISTED
 from larder.release.manifest import KINDS
 from larder.release.routes import MODEL_HEADER
 from larder.runtime.settings import Settings

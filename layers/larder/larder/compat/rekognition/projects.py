@@ -19,6 +19,7 @@ from larder.compat.stored_images import Bucket
 from larder.errors import InvalidManifest, NotFound
 from larder.registry import Registry
 from larder.registry.documents import documents_of
+from larder.registry.search.query import ReleaseQuery
 from larder.release.keys import file_key
 from larder.store import Store
 from larder.web.request import Request
@@ -103,7 +104,7 @@ def _releases(request: Request, store: Store, model: str) -> Sequence[Document]:
     """The releases of a classifier that the caller may read; raises Forbidden, else NotFound."""
     request.caller.check(READ, model)
     check_exists(model)
-    entries: Sequence[Document] = documents_of(store).releases(model, _ALL)["releases"]  # type: ignore[assignment]  # of objects
+    entries: Sequence[Document] = documents_of(store).releases(model, ReleaseQuery(_ALL))["releases"]  # type: ignore[assignment]  # of objects
     if any(entry["kind"] == "recommender" for entry in entries):
         raise NotFound(f"Model {model!r} is a recommender: use a model that DescribeProjects lists.")
     return entries

@@ -12,6 +12,7 @@ from larder.compat.personalize.names import check_exists, model_named, personali
 from larder.errors import InvalidRequest, NotFound
 from larder.registry.aliases import Aliases
 from larder.registry.documents import documents_of
+from larder.registry.search.query import ReleaseQuery
 from larder.web.bootstrap import Service
 from larder.web.model_service import ModelService
 from larder.web.request import Request
@@ -114,7 +115,7 @@ def existing(request: Request, service: AnyService, model: str, kinds: str, acti
 
 def releases(service: AnyService, model: str, n: int = _ALL) -> Sequence[Document]:
     """The newest ``n`` releases of a model, as ``ModelDocuments.releases`` describes them."""
-    entries: Sequence[Document] = documents_of(service.store).releases(model, n)["releases"]  # type: ignore[assignment]  # a list
+    entries: Sequence[Document] = documents_of(service.store).releases(model, ReleaseQuery(n))["releases"]  # type: ignore[assignment]  # a list
     return entries
 
 

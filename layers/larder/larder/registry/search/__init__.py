@@ -1,0 +1,1 @@
+"""Releases by what they are: their time, state, parent, quality and how they were trained; in pages."""
