@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "backbones": ("larder_training.cli.backbones", "List the pretrained networks that a classifier can be trained on."),
     "backbone": ("larder_training.cli.backbone", "Register a pretrained network of your own, or remove it."),
     "evaluate": ("larder_local.commands.evaluate", "Evaluate a release on held-out data."),
+    "drift": ("larder_local.commands.drift", "Compare what a classifier is asked about with its training images."),
     "export": ("larder_local.commands.export", "Export a classifier to a folder that runs without Larder."),
     "publish": ("larder_local.commands.rollout.publish", "Upload a release, verify it, and make it answer."),
     "classify": ("larder_local.commands.classify", "Classify images with the service."),

@@ -32,6 +32,7 @@ COMMANDS = [
     "backbone add",
     "backbone rm",
     "evaluate",
+    "drift",
     "export",
     "publish",
     "classify",

@@ -229,6 +229,21 @@ def test_a_release_is_evaluated_on_held_out_images(home: Path) -> None:
     assert json.loads(evaluated.stdout)["accuracy"] > 0.95
 
 
+@pytest.mark.usefixtures("up")
+def test_drift_of_images_in_folders(home: Path, tmp_path: Path) -> None:
+    folders = ("--training", ".larder/demo/digits/train", "--images", ".larder/demo/digits/test")
+    page = tmp_path / "drift.html"
+    found = json.loads(larder("drift", "digits", *folders, "--report", str(page), "--json", folder=home).stdout)
+    assert (found["model"], found["alarm"]) == ("digits", bool(found["causes"]))
+    assert len(found["most_unlike"]) == 10
+    assert "Most unlike training" in page.read_text()
+    shown = larder("drift", "digits", *folders, folder=home)
+    assert f"{found['images']:,} images, {found['distinct']:,} distinct." in shown.stdout
+    for folder, message in ((tmp_path, "Remove it, and try again"), (tmp_path / "none", "has no files")):
+        refused = larder("drift", "digits", *folders[:2], "--images", str(folder), folder=home)
+        assert (refused.returncode, message in refused.stderr) == (1, True)
+
+
 def test_a_second_release_answers_at_once_under_load_and_no_request_fails(up: Up, home: Path) -> None:
     before = {model: _live(up, model) for model in ("digits", "shop")}
     releases = {model: _release(home, model) for model in before}

@@ -143,7 +143,9 @@ def _errors(run: MultiLabelRun) -> Section:
         ]
         image = samples[row].image
         has = ", ".join(image.classes) or "no label"
-        shown.append((audit_page.thumbnail(samples[row]), f"{image.name}: {has}; answered {', '.join(differences)}"))
+        shown.append(
+            (audit_page.thumbnail(samples[row].image.path), f"{image.name}: {has}; answered {', '.join(differences)}")
+        )
     images = int(wrong.any(axis=1).sum())
     count = f"{images:,} of {counted(len(truth), 'test image')} with a wrong decision"
     if not shown:

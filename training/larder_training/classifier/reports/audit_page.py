@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Container, Iterable
+from pathlib import Path
 from typing import Final
 
 from PIL import Image
@@ -11,7 +12,7 @@ from larder.release.serving import ImageSpec
 from larder_training.classifier.audit.audit import ImageAudit, untrainable_classes
 from larder_training.classifier.audit.label_errors import LabelError
 from larder_training.classifier.data.grouping import MIN_GROUPS
-from larder_training.classifier.data.scan import DatasetScan, Sample
+from larder_training.classifier.data.scan import DatasetScan
 from larder_training.reporting.counts import counted
 from larder_training.reporting.html import (
     Block,
@@ -119,7 +120,7 @@ def _label_errors(audit: ImageAudit) -> Section:
         f"{preferred}. Some of these images are only hard: look at them, then relabel, move or delete what is wrong. "
         "All of them stay in the data."
     )
-    shown = [(thumbnail(error.sample), _caption(error)) for error in audit.label_errors[:SHOWN]]
+    shown = [(thumbnail(error.sample.image.path), _caption(error)) for error in audit.label_errors[:SHOWN]]
     blocks: list[Block] = [paragraph(text), image_grid(shown)]
     if rest := audit.label_errors[SHOWN : SHOWN + NAMED]:
         rows = [(error.sample.image.name, error.stated, percent(error.confidence), error.proposed) for error in rest]
@@ -147,7 +148,9 @@ def _near_duplicates(audit: ImageAudit) -> Iterable[Section]:
     blocks = [paragraph(f"{counted(len(ordered), 'group')} of nearly identical images. {text}")]
     for group in ordered[:GROUPS]:
         blocks.append(
-            image_grid((thumbnail(sample), f"{sample.image.name}: {sample.image.label}") for sample in group[:6])
+            image_grid(
+                (thumbnail(sample.image.path), f"{sample.image.name}: {sample.image.label}") for sample in group[:6]
+            )
         )
         blocks += _more(len(group) - 6)
     blocks += _more(len(ordered) - GROUPS)
@@ -163,7 +166,9 @@ def _alike(audit: ImageAudit) -> Iterable[Section]:
         first = {sample.image.label: sample for sample in reversed(samples)}
         shown = [*first.values(), *(sample for sample in samples if first[sample.image.label] is not sample)][:6]
         blocks.append(paragraph(f"{sentence}."))
-        blocks.append(image_grid((thumbnail(sample), f"{sample.image.name}: {sample.image.label}") for sample in shown))
+        blocks.append(
+            image_grid((thumbnail(sample.image.path), f"{sample.image.name}: {sample.image.label}") for sample in shown)
+        )
     return [Section.of("Images that look alike", *blocks)]
 
 
@@ -181,8 +186,8 @@ def _more(count: int) -> Iterable[Block]:
     return [paragraph(f"… and {count:,} more.")] if count > 0 else []
 
 
-def thumbnail(sample: Sample) -> bytes:
+def thumbnail(path: Path) -> bytes:
     """A JPEG of the image, at most 128 pixels wide and high."""
     buffer = io.BytesIO()
-    Image.fromarray(decode(sample.image.path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    Image.fromarray(decode(path.read_bytes(), _THUMBNAIL)).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

@@ -170,7 +170,7 @@ def _errors(split: DatasetSplit, exported: ExportedClassifier) -> Section:
     for i in wrong[:ERRORS]:
         image, confidence = samples[i].image, percent(probabilities[i].max())
         caption = f"{image.name}: {image.label}, predicted {split.labels[predicted[i]]} with {confidence}"
-        shown.append((audit_page.thumbnail(samples[i]), caption))
+        shown.append((audit_page.thumbnail(samples[i].image.path), caption))
     count = f"{len(wrong):,} of {counted(len(truth), 'test image')}"
     if not shown:
         return Section.of("Errors", paragraph(f"{count}."))
